@@ -1,0 +1,38 @@
+"""cntgraph: trained neural networks as directed weighted graphs, measured by complex network theory.
+
+    >>> import cntgraph as cg
+    >>> net = cg.toy("cnn")
+    >>> cg.analyze(net)[["n_nodes", "fluctuation"]].shape
+    (4, 2)
+
+Importing it loads no framework, no plotting and no graph library.
+"""
+
+from cntgraph.adapters.registry import load
+from cntgraph.data.toys import toy
+from cntgraph.errors import CntGraphError
+from cntgraph.graph import Graph, build_graph
+from cntgraph.measures.fluctuation import layer_fluctuation
+from cntgraph.measures.link_weights import link_weights
+from cntgraph.measures.strength import node_strength
+from cntgraph.measures.summary import analyze, describe
+from cntgraph.network import Layer, Network
+from cntgraph.parameter import Parameter
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CntGraphError",
+    "Graph",
+    "Layer",
+    "Network",
+    "Parameter",
+    "analyze",
+    "build_graph",
+    "describe",
+    "layer_fluctuation",
+    "link_weights",
+    "load",
+    "node_strength",
+    "toy",
+]

@@ -1,0 +1,467 @@
+"""Reading .pt2 files (``torch.export.save``) as data.
+
+The archive holds the list of ATen operations as JSON and the tensors as raw bytes. Both are read
+here without PyTorch's own loader, which unpickles what an archive asks it to: nothing in the
+file is executed, tensors are mapped into memory and read when needed, and the operations that
+are carried out on node ids are those that `AtenTracer` knows.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cntgraph.adapters.aten import IDENTITY, MOVEMENT, AtenTracer, Nodes, Place
+from cntgraph.adapters.base import Builder
+from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError, UnsafeFileError
+from cntgraph.parameter import Parameter, storage_dtype
+from cntgraph.recipe import Recipe
+
+#: The archive's numbers for the types of tensors that can be weights.
+_DTYPES = {
+    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
+    8: "float64", 12: "bool", 13: "bfloat16",
+}  # fmt: skip
+_SCHEMA_MAJOR = 8
+#: Arithmetic on sizes.
+_SIZES: dict[str, Callable[..., Any]] = {
+    f"_operator.{name}": getattr(operator, name)
+    for name in ("add", "sub", "mul", "floordiv", "truediv", "mod", "neg", "eq", "ne", "lt", "le",
+                 "gt", "ge")
+}  # fmt: skip
+#: Operations that are carried out where only constants go in.
+_ON_CONSTANTS = (
+    MOVEMENT
+    | IDENTITY
+    | frozenset(
+        [
+            "add",
+            "sub",
+            "mul",
+            "div",
+            "neg",
+            "abs",
+            "sqrt",
+            "rsqrt",
+            "exp",
+            "pow",
+            "arange",
+            "full",
+            "zeros",
+            "ones",
+            "zeros_like",
+            "ones_like",
+            "full_like",
+            "new_zeros",
+            "new_ones",
+            "new_full",
+            "empty",
+            "scalar_tensor",
+            "tril",
+            "triu",
+            "where",
+            "eq",
+            "ne",
+            "lt",
+            "le",
+            "gt",
+            "ge",
+            "logical_and",
+            "logical_not",
+            "logical_or",
+            "bitwise_and",
+            "bitwise_not",
+            "bitwise_or",
+            "cumsum",
+            "floor_divide",
+            "remainder",
+            "eye",
+            "linspace",
+            "masked_fill",
+            "fill_",
+            "zero_",
+            "copy_",
+        ]
+    )
+)
+#: Checks that PyTorch writes into a program; they compute nothing.
+_CHECKS = frozenset(["_assert_scalar", "sym_constrain_range", "sym_constrain_range_for_size"])
+
+
+def trace_program(
+    path: Path, builder: Builder, *, input_shape: tuple[int, ...] | None = None
+) -> None:
+    """Build the network of a ``.pt2`` file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    builder : Builder
+        What the network is built with.
+    input_shape : tuple of int, optional
+        Shape of one sample; needed only where the program leaves it open.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged or is not a saved program.
+    UnsafeFileError
+        If its tensors are pickled.
+    """
+    try:
+        archive = _Archive(path)
+        _Program(archive, builder, input_shape).run()
+    except CntGraphError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, struct.error) as error:
+        raise FormatError(
+            f"{path}: expected a program saved by torch.export.save, found one whose parts do not "
+            f"fit together ({type(error).__name__}: {error}); save it again"
+        ) from error
+
+
+class _Archive:
+    """The members of a .pt2 file: one program, and the tensors it reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.members = {info.filename: info for info in archive.infolist()}
+                self.root = self._find_root()
+                self.program = self._json(archive, "models/model.json")
+                self.tensors = self._tensors(archive)
+                version = self.program["schema_version"]["major"]
+        except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise FormatError(
+                f"{path}: expected a .pt2 archive (a zip file), found a damaged or truncated one "
+                f"({error}); copy it again, or save it again with torch.export.save"
+            ) from error
+        if version != _SCHEMA_MAJOR:
+            raise FormatError(
+                f"{path}: expected a program of schema version {_SCHEMA_MAJOR}, found {version}; "
+                "save it with PyTorch 2.8 or newer, or pass the live model"
+            )
+
+    def _find_root(self) -> str:
+        for name in self.members:
+            if name.endswith("models/model.json"):
+                return name.removesuffix("models/model.json")
+        hint = "it looks like a pickled checkpoint" if self._has_pickle() else "it has none"
+        kind = UnsafeFileError if self._has_pickle() else FormatError
+        raise kind(
+            f"{self.path}: expected a program saved by torch.export.save (with models/model.json), "
+            f"{hint}; use torch.export.save(torch.export.export(model, (example,)), 'model.pt2')"
+        )
+
+    def _has_pickle(self) -> bool:
+        return any(name.endswith("data.pkl") for name in self.members)
+
+    def _json(self, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+        with archive.open(self.members[self.root + name]) as file:
+            found = json.loads(file.read())
+        if not isinstance(found, dict):
+            raise FormatError(f"{self.path}: {name} is not a JSON object; the file is damaged")
+        return found
+
+    def _tensors(self, archive: zipfile.ZipFile) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return, by name, the folder and the description of every tensor."""
+        found = {}
+        for folder in ("weights", "constants"):
+            config = f"data/{folder}/model_{folder}_config.json"
+            if self.root + config in self.members:
+                for name, entry in self._json(archive, config)["config"].items():
+                    found[name] = (f"data/{folder}/", entry)
+        return found
+
+    def parameter(self, name: str, *, trainable: bool) -> Parameter:
+        """Return a tensor of the file as a parameter that is read when needed."""
+        if name not in self.tensors:
+            raise FormatError(f"{self.path}: the tensor {name!r} is missing; save the file again")
+        folder, entry = self.tensors[name]
+        if entry.get("use_pickle") or entry.get("tensor_meta") is None:
+            raise UnsafeFileError(
+                f"{self.path}: the tensor {name!r} is pickled, and reading a pickle can run code; "
+                "save a program whose parameters are plain tensors, or pass the live model"
+            )
+        meta = entry["tensor_meta"]
+        if meta["dtype"] not in _DTYPES:
+            raise FormatError(f"{self.path}: {name!r} has an unknown type, number {meta['dtype']}")
+        dtype = _DTYPES[meta["dtype"]]
+        data = self._map(folder + entry["path_name"], storage_dtype(dtype))
+        return Parameter.from_array(
+            name, _strided(self.path, name, data, meta), dtype=dtype, trainable=trainable
+        )
+
+    def _map(self, member: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Map a member's bytes into memory; a compressed one is read."""
+        if self.root + member not in self.members:
+            raise FormatError(f"{self.path}: the member {member!r} is missing; save the file again")
+        info = self.members[self.root + member]
+        if info.compress_type != zipfile.ZIP_STORED:
+            with zipfile.ZipFile(self.path) as archive:
+                return np.frombuffer(archive.read(info), dtype=dtype)
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
+            name_length, extra_length = struct.unpack("<26xHH", header)
+        offset = info.header_offset + 30 + name_length + extra_length
+        count = info.file_size // dtype.itemsize
+        if offset + info.file_size > self.path.stat().st_size:
+            raise FormatError(f"{self.path}: the member {member!r} is cut off; copy the file again")
+        if count == 0:
+            return np.zeros(0, dtype=dtype)
+        return np.memmap(self.path, dtype=dtype, mode="r", offset=offset, shape=(count,))
+
+
+def _strided(path: Path, name: str, data: NDArray[Any], meta: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the tensor that a description cuts from a storage, after checking that it fits."""
+    sizes, strides = ([int(n["as_int"]) for n in meta[key]] for key in ("sizes", "strides"))
+    offset = int(meta["storage_offset"]["as_int"])
+    if len(sizes) != len(strides) or min([offset, *sizes, *strides], default=0) < 0:
+        raise FormatError(f"{path}: the tensor {name!r} is described wrongly; save the file again")
+    last = offset + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
+    if prod(sizes) and last >= data.size:
+        raise FormatError(
+            f"{path}: the tensor {name!r} of shape {tuple(sizes)} needs {last + 1} values, "
+            f"the file holds {data.size}; it is damaged, save it again"
+        )
+    if prod(sizes) == 0:
+        return np.zeros(sizes, dtype=data.dtype)
+    step = data.itemsize
+    return np.lib.stride_tricks.as_strided(
+        data[offset:], sizes, [s * step for s in strides], writeable=False
+    )
+
+
+class _Program:
+    """Walks through a saved program's operations."""
+
+    def __init__(
+        self, archive: _Archive, builder: Builder, input_shape: tuple[int, ...] | None
+    ) -> None:
+        self.archive, self.builder, self.input_shape = archive, builder, input_shape
+        module = archive.program["graph_module"]
+        self.graph, self.signature = module["graph"], module["signature"]
+        self.values: dict[str, Any] = {}
+        self.symbols: dict[str, int] = {}
+        self.tracer = AtenTracer(builder)
+
+    def run(self) -> None:
+        """Build the network."""
+        inputs = [spec["user_input"]["arg"] for spec in self._specs("user_input")]
+        shapes = {a["as_tensor"]["name"]: self._input_shape(a) for a in inputs if "as_tensor" in a}
+        if not shapes:
+            raise TraceError(f"{self.archive.path}: the program has no input tensor")
+        self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
+        for name, shape in shapes.items():
+            self.values[name] = self.tracer.input(name, shape)
+        self._read_tensors()
+        for node in self.graph["nodes"]:
+            self._step(node)
+        for spec in self.signature["output_specs"]:
+            if "user_output" in spec:
+                self.tracer.output(self._argument(spec["user_output"]["arg"]))
+
+    def _specs(self, kind: str) -> list[dict[str, Any]]:
+        return [spec for spec in self.signature["input_specs"] if kind in spec]
+
+    def _input_shape(self, argument: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return an input's shape; an open batch dimension is one, others are looked up."""
+        sizes = self.graph["tensor_values"][argument["as_tensor"]["name"]]["sizes"]
+        wanted = None if self.input_shape is None else (None, *self.input_shape)
+        if wanted is not None and len(wanted) != len(sizes):
+            raise InputShapeError(
+                f"expected input_shape with {len(sizes) - 1} sizes, got {self.input_shape}"
+            )
+        return tuple(
+            self._open_size(k, size, None if wanted is None else wanted[k])
+            for k, size in enumerate(sizes)
+        )
+
+    def _open_size(self, axis: int, size: Mapping[str, Any], wanted: int | None) -> int:
+        if "as_int" in size:
+            if wanted not in (None, size["as_int"]):
+                raise InputShapeError(
+                    f"axis {axis} of the input: the program was saved for {size['as_int']}, "
+                    f"input_shape says {wanted}"
+                )
+            return int(size["as_int"])
+        expression = size["as_expr"]
+        if wanted is None:
+            hint = (expression.get("hint") or {}).get("as_int")
+            wanted = 1 if axis == 0 else hint
+        if wanted is None:
+            raise InputShapeError(f"axis {axis} of the input has no fixed size; pass input_shape")
+        self.symbols[expression["expr_str"]] = wanted
+        return int(wanted)
+
+    def _read_tensors(self) -> None:
+        kinds = {
+            "parameter": "parameter_name",
+            "buffer": "buffer_name",
+            "tensor_constant": "tensor_constant_name",
+        }
+        for spec in self.signature["input_specs"]:
+            for kind, key in kinds.items():
+                if kind in spec:
+                    self._read_tensor(spec[kind]["arg"]["name"], spec[kind][key], kind)
+
+    def _read_tensor(self, value: str, name: str, kind: str) -> None:
+        parameter = self.archive.parameter(name, trainable=kind == "parameter")
+        if kind == "tensor_constant":
+            array = np.ascontiguousarray(parameter.raw())
+            tensor = torch.from_numpy(array.copy())
+            self.values[value] = (
+                tensor.view(torch.bfloat16) if parameter.dtype == "bfloat16" else tensor
+            )
+            return
+        self.values[value] = Recipe.of(self.builder.parameter(parameter))
+        if name.endswith("num_batches_tracked"):
+            self.builder.skip(self.values[value], "a counter that evaluation does not use")
+
+    # -- operations -----------------------------------------------------------------------------
+
+    def _step(self, node: Mapping[str, Any]) -> None:
+        target = node["target"]
+        arguments = [(a["name"], self._argument(a["arg"]), a["kind"]) for a in node["inputs"]]
+        args = [value for _, value, kind in arguments if kind == 1]
+        kwargs = {name: value for name, value, kind in arguments if kind != 1}
+        if target in _SIZES:
+            result: Any = _SIZES[target](*args)
+        else:
+            result = self._call(target, args, kwargs, node)
+        self._assign(node["outputs"], result)
+
+    def _call(self, target: str, args: list[Any], kwargs: dict[str, Any], node: Any) -> Any:
+        place = _place(node.get("metadata", {}).get("nn_module_stack", ""))
+        shapes = [self._shape(out) for out in node["outputs"]]
+        namespace, _, name = target.removeprefix("torch.ops.").partition(".")
+        operation = _operation(name) if namespace == "aten" else None
+        if operation is None:
+            return self._foreign(target, args, place, shapes)
+        base = name.partition(".")[0]
+        if base == "sym_size":
+            return args[0].shape[args[1]]
+        if base in _CHECKS:
+            return None
+        if any(isinstance(v, Nodes | Recipe) for v in _leaves([args, kwargs])):
+            return self.tracer.call(
+                operation, args, kwargs, place, lambda: shapes[0] if len(shapes) == 1 else shapes
+            )
+        if base not in _ON_CONSTANTS:
+            raise TraceError(
+                f"{self.archive.path}: {target} is not one of the operations that are carried "
+                "out on a file's constants; pass the live model instead"
+            )
+        return operation(*args, **{**kwargs, **({"device": "cpu"} if "device" in kwargs else {})})
+
+    def _foreign(self, target: str, args: Any, place: Place, shapes: Any) -> Any:
+        """Cut the graph at an operation that is not PyTorch's own."""
+        reason = f"{target} is not an ATen operation; the graph is cut here"
+        for value in _leaves(args):
+            if isinstance(value, Recipe):
+                self.builder.skip(value, f"read by {target}, which is not known")
+        made = []
+        for shape in shapes:
+            sample = shape[1:] if len(shape) > 1 and shape[0] == self.tracer.batch else shape
+            ids = self.builder.opaque(place.name(target), sample, target, reason)
+            lead = shape[: len(shape) - len(sample)]
+            made.append(Nodes(torch.from_numpy(np.broadcast_to(ids, (*lead, *ids.shape)).copy())))
+        return made[0] if len(made) == 1 else made
+
+    def _assign(self, outputs: Any, result: Any) -> None:
+        names: list[str] = []
+        for out in outputs:
+            (kind, value), *_ = out.items()
+            if kind == "as_tensor":
+                names.append(value["name"])
+            elif kind == "as_tensors":
+                names.extend(item["name"] for item in value)
+            elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+                names.append(value["as_name"])
+        results = list(result) if isinstance(result, list | tuple) else [result]
+        for name, value in zip(names, results, strict=False):
+            self.values[name] = value
+
+    def _shape(self, output: Mapping[str, Any]) -> Any:
+        if "as_tensor" not in output:
+            return ()
+        sizes = self.graph["tensor_values"][output["as_tensor"]["name"]]["sizes"]
+        return tuple(self._size(size) for size in sizes)
+
+    def _size(self, size: Mapping[str, Any]) -> int:
+        if "as_int" in size:
+            return int(size["as_int"])
+        expression = size["as_expr"]
+        hint = (expression.get("hint") or {}).get("as_int", 1)
+        return int(self.symbols.get(expression["expr_str"], hint))
+
+    def _argument(self, argument: Mapping[str, Any]) -> Any:
+        """Return the value of a serialised argument."""
+        (kind, value), *_ = argument.items()
+        if kind == "as_none":
+            return None
+        if kind == "as_tensor":
+            return self.values[value["name"]]
+        if kind == "as_tensors":
+            return [self.values[item["name"]] for item in value]
+        if kind == "as_optional_tensors":
+            return [self._argument(item) for item in value]
+        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+            return self._symbolic(value)
+        if kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
+            return [self._symbolic(item) for item in value]
+        if kind == "as_device":
+            return torch.device("cpu")
+        if kind == "as_scalar_type":
+            return getattr(torch, _DTYPES.get(value, "float32"))
+        if kind in ("as_layout", "as_memory_format"):
+            return None
+        if kind in ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools"):
+            return value
+        if kind in ("as_string", "as_strings"):
+            return value
+        raise TraceError(f"{self.archive.path}: arguments of kind {kind} are not known")
+
+    def _symbolic(self, value: Mapping[str, Any]) -> Any:
+        if "as_name" in value:
+            return self.values[value["as_name"]]
+        return next(iter(value.values()))
+
+
+def _operation(name: str) -> Any:
+    """Return an ATen operation by its serialised name, or None if there is none."""
+    packet, _, overload = name.partition(".")
+    found = getattr(torch.ops.aten, packet, None)
+    return getattr(found, overload or "default", None) if found is not None else None
+
+
+def _place(module_stack: str) -> Place:
+    """Read ``key,path,class;key,path,class;…``: the modules an operation stands in."""
+    if not module_stack:
+        return Place()
+    _, path, kind = module_stack.rpartition(";")[2].split(",", 2)
+    leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
+    return Place(path, leaf)
+
+
+def _leaves(values: Any) -> Any:
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        for value in values:
+            yield from _leaves(value)
+    else:
+        yield values

@@ -1,0 +1,211 @@
+"""Which adapter reads what: by suffix for files, by type for live models.
+
+Adapters are looked up without importing them: a live object can only belong to a framework that
+is already imported, and a file is opened by the adapter of its suffix. A third party registers
+one by an entry point in the group ``cntgraph.adapters``: a module (or object) with
+
+* ``suffixes``: tuple of str, the files it reads,
+* ``recognises(source) -> bool``: whether a live object is its own,
+* ``load(source, *, input_shape, example_input, norm, strict) -> Network``,
+* ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from cntgraph.adapters.base import Norm
+from cntgraph.errors import FormatError, MissingExtraError, UnsafeFileError
+from cntgraph.network import Network
+from cntgraph.parameter import Parameter
+
+
+class Adapter(Protocol):
+    """What a framework's module offers."""
+
+    suffixes: tuple[str, ...]
+
+    def recognises(self, source: object, /) -> bool: ...
+    def load(self, source: Any, /, **options: Any) -> Network: ...
+    def parameters(self, source: Any, /) -> dict[str, Parameter]: ...
+
+
+#: The adapters of the package: the framework they need, and the suffixes they read.
+BUILTIN = {"torch": (".pt2",), "onnx": (".onnx",)}
+_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
+
+
+def load(
+    source: Any,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    example_input: Any = None,
+    norm: Norm = "fold",
+    strict: bool = False,
+) -> Network:
+    """Turn a trained network, live or saved, into a `Network`.
+
+    Parameters
+    ----------
+    source : str, Path or model object
+        A file (``.pt2``, ``.onnx``, or ``.h5`` written by cntgraph) or a live model.
+    input_shape : tuple of int, optional
+        Shape of one sample, channels first, without the batch dimension. Needed for a live
+        model unless `example_input` is given.
+    example_input : array or tuple of arrays, optional
+        What the model is called with, batch dimension included.
+    norm : {"fold", "keep"}, default "fold"
+        Whether batch norms are folded into the operation they follow, or kept as layers.
+    strict : bool, default False
+        Raise, rather than warn, where a parameter or an operation is left out.
+
+    Returns
+    -------
+    Network
+        Its `coverage` says what became of every parameter.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or of no known kind.
+    UnsafeFileError
+        If it could only be read by running code that it contains.
+    InputShapeError
+        If the size of the input is needed and missing.
+    TraceError
+        If the model cannot be followed.
+    CoverageError
+        If `strict` and something is left out.
+    MissingExtraError
+        If the framework that reads it is not installed.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.load("model.onnx")  # doctest: +SKIP
+    >>> net = cg.load(model, input_shape=(1, 28, 28))  # doctest: +SKIP
+    """
+    if norm not in ("fold", "keep"):
+        raise FormatError(f"expected norm to be 'fold' or 'keep', got {norm!r}")
+    options: dict[str, Any] = {"norm": norm, "strict": strict}
+    options |= {"input_shape": _checked_shape(input_shape), "example_input": example_input}
+    if isinstance(source, str | Path):
+        return _load_file(Path(source), options)
+    return adapter_of(source).load(source, **options)
+
+
+def adapter_of(source: Any) -> Adapter:
+    """Return the adapter of a live model.
+
+    Parameters
+    ----------
+    source : object
+        The model.
+
+    Returns
+    -------
+    Adapter
+
+    Raises
+    ------
+    FormatError
+        If no adapter knows it; the message lists those at hand.
+    """
+    for name in BUILTIN:
+        if name in sys.modules and (found := _builtin(name)).recognises(source):
+            return found
+    for plugin in _plugins():
+        if plugin.recognises(source):
+            return plugin
+    raise FormatError(
+        f"expected a path or a live model of a known framework ({', '.join(_names())}), got "
+        f"{type(source).__module__}.{type(source).__qualname__}"
+    )
+
+
+def _load_file(path: Path, options: dict[str, Any]) -> Network:
+    if not path.is_file():
+        raise FormatError(
+            f"{path}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}"
+        )
+    suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        from cntgraph.store import open as open_file
+
+        return open_file(path)[-1]
+    for name, suffixes in BUILTIN.items():
+        if suffix in suffixes:
+            return _builtin(name).load(path, **options)
+    for plugin in _plugins():
+        if suffix in plugin.suffixes:
+            return plugin.load(path, **options)
+    raise _unknown_file(path, suffix)
+
+
+def _unknown_file(path: Path, suffix: str) -> FormatError:
+    if suffix in _PICKLES:
+        return UnsafeFileError(
+            f"{path}: a {suffix} file is a pickle, which can run code when it is read, and holds "
+            "no graph; load it into its model, then pass the model, or save the model with "
+            "torch.export.save (.pt2) or torch.onnx.export (.onnx)"
+        )
+    known = sorted({s for suffixes in BUILTIN.values() for s in suffixes} | {".h5", ".hdf5"})
+    return FormatError(
+        f"{path}: expected a file that ends in {', '.join(known)}, got {suffix or 'no suffix'!r}; "
+        f"adapters at hand: {', '.join(_names())}"
+    )
+
+
+def _builtin(name: str) -> Any:
+    try:
+        return importlib.import_module(f"cntgraph.adapters.{name}")
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "cntgraph"):
+            raise
+        raise MissingExtraError(
+            f"reading {' or '.join(BUILTIN[name])} files needs {missing}: "
+            f"pip install 'cntgraph[{name}]'"
+        ) from error
+
+
+def _plugins() -> Iterator[Adapter]:
+    """Yield the adapters of third parties; a broken one warns, and the others work."""
+    for point in _entry_points():
+        try:
+            plugin: Adapter | ModuleType = point.load()
+        except Exception as error:  # whatever a stranger's import raises
+            warnings.warn(
+                f"the adapter {point.name!r} ({point.value}) cannot be used: {error!r}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            continue
+        yield plugin  # type: ignore[misc]
+
+
+def _entry_points() -> list[EntryPoint]:
+    return list(entry_points(group="cntgraph.adapters"))
+
+
+def _names() -> list[str]:
+    return [*BUILTIN, *(point.name for point in _entry_points())]
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...] | None:
+    if shape is None:
+        return None
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not all(isinstance(n, int) and n > 0 for n in sizes):
+        raise FormatError(
+            f"expected input_shape as positive integers without the batch, such as (1, 28, 28); "
+            f"got {shape!r}"
+        )
+    return sizes

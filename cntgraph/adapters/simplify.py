@@ -1,0 +1,280 @@
+"""Tidying up a traced network: fold what follows an operation into it, merge branches.
+
+Three rewrites, each exact, applied layer by layer in order. Layer u *ends in* layer v when v
+reads every node of u once, nothing else reads u, u is not an output of the network, and no
+activation stands between them. Then
+
+* a normalisation or constant scaling v = w ⊙ u + b is folded into the blocks that lead to u,
+* a constant v = u + b is added to their bias,
+* an addition v = u + … receives the blocks that lead to u, re-indexed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity
+from cntgraph.network import Layer
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+
+@dataclass
+class Draft:
+    """A traced network before it is tidied up.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        In the order in which they were made.
+    blocks : list of Block
+        In the order of the operations.
+    activations : dict of str to list of str
+        Activation functions applied to the nodes of a layer, by its name.
+    outputs : list of View
+        The nodes the network's output is read from.
+    """
+
+    layers: list[Layer]
+    blocks: list[Block]
+    activations: dict[str, list[str]]
+    outputs: list[View]
+
+    def __post_init__(self) -> None:
+        self.starts = np.array([layer.start for layer in self.layers], dtype=np.int64)
+
+    def layers_of(self, view: View) -> list[int]:
+        """Return the positions of the layers whose nodes a view shows."""
+        if not view.size:
+            return []
+        if view.ids is None:
+            ends = np.array([view.start, view.start + view.size - 1])
+            low, high = np.searchsorted(self.starts, ends, side="right")
+            return list(range(int(low) - 1, int(high)))
+        nodes = view.ids[view.ids >= 0]
+        found = np.unique(np.searchsorted(self.starts, nodes, side="right") - 1)
+        return [int(k) for k in found]
+
+
+class _Simplifier:
+    """The state of one tidying up: blocks by the layer they end in, and who reads a layer."""
+
+    def __init__(self, draft: Draft, unfoldable: Collection[str]) -> None:
+        self.draft, self.unfoldable = draft, unfoldable
+        self.into: dict[int, list[Block]] = {k: [] for k in range(len(draft.layers))}
+        self.readers: Counter[int] = Counter()
+        self.removed: set[int] = set()
+        self.layers = list(draft.layers)
+        self.folded: dict[str, str] = {}
+        for block in draft.blocks:
+            self.into[draft.layers_of(block.target)[0]].append(block)
+            self.readers.update(draft.layers_of(block.source))
+        self.outputs = {k for view in draft.outputs for k in draft.layers_of(view)}
+
+    def run(self) -> None:
+        for k in range(len(self.layers)):
+            for block in list(self.into[k]):
+                if isinstance(block, Diagonal | Identity) and block.source.mask is None:
+                    self._merge(k, block)
+
+    def _merge(self, k: int, block: Diagonal | Identity) -> None:
+        if len(self.into[k]) == 1 and not _is_plain(block):
+            self._fold(k, block)
+        elif isinstance(block, Identity) and not block.modulatory and self._is_addition(k):
+            self._absorb(k, block)
+
+    def _is_addition(self, k: int) -> bool:
+        return self.layers[k].kind == "add"
+
+    def _ends_here(self, u: int) -> bool:
+        """Whether layer u is read once, has no activation, and its blocks may be moved."""
+        layer = self.layers[u]
+        return (
+            self.readers[u] == 1
+            and u not in self.outputs
+            and not layer.is_input
+            and not self.draft.activations.get(layer.name)
+            and bool(self.into[u])
+        )
+
+    # -- folding ----------------------------------------------------------------------------
+
+    def _fold(self, k: int, block: Diagonal | Identity) -> None:
+        """Fold v = w ⊙ u + b into the blocks that lead to u, if u ends in v in order."""
+        sources = self.draft.layers_of(block.source)
+        if block.name in self.unfoldable or len(sources) != 1:
+            return
+        (u,) = sources
+        layer = self.layers[u]
+        whole = block.source.ids is None and block.source.size == layer.n_nodes
+        if not whole or block.target.ids is not None or not self._ends_here(u):
+            return
+        scaled = [_scaled(b, block, first=b is self.into[u][0]) for b in self.into[u]]
+        if any(b is None for b in scaled):
+            return
+        offset = self.layers[k].start - layer.start
+        moved = [replace(b, target=b.target.shifted(offset)) for b in scaled if b is not None]
+        for parameter in block.parameters():
+            self.folded[parameter.name] = block.name
+        self._replace(k, [block], moved, u)
+        self.layers[k] = replace(
+            self.layers[k], name=layer.name, kind=layer.kind, shape=layer.shape
+        )
+        self._rename_activation(block.name, layer.name)
+
+    def _rename_activation(self, old: str, new: str) -> None:
+        if old in self.draft.activations:
+            self.draft.activations[new] = self.draft.activations.pop(old)
+
+    # -- additions ----------------------------------------------------------------------------
+
+    def _absorb(self, k: int, block: Identity) -> None:
+        """Hand the blocks of every branch that ends in an addition over to it."""
+        source, target = block.source.as_ids(), block.target.as_ids()
+        for u in self.draft.layers_of(block.source):
+            layer = self.layers[u]
+            here = (source >= layer.start) & (source < layer.slice.stop)
+            nodes = source[here] - layer.start
+            if nodes.size != layer.n_nodes or not self._ends_here(u):
+                continue
+            moved_to = np.full(layer.n_nodes, -1, dtype=np.int64)
+            moved_to[nodes] = target[here]
+            if moved_to.min(initial=0) < 0:
+                continue
+            moved = [_retargeted(b, moved_to, layer.start) for b in self.into[u]]
+            source, target = source[~here], target[~here]
+            rest = [self._remaining(block, source, target)] if source.size else []
+            self._replace(k, [b for b in self.into[k] if b.name == block.name], moved + rest, u)
+
+    @staticmethod
+    def _remaining(block: Identity, source: NDArray[np.int64], target: NDArray[np.int64]) -> Block:
+        return replace(block, source=View.of(source), target=View.of(target))
+
+    def _replace(self, k: int, old: list[Block], new: list[Block], u: int) -> None:
+        """Put the blocks `new` in the place of `old` at layer k; layer u is no more."""
+        kept = self.into[k]
+        at = kept.index(old[0]) if old else len(kept)
+        self.into[k] = [b for b in kept[:at]] + new + [b for b in kept[at:] if b not in old]
+        self.into[u] = []
+        self.removed.add(u)
+
+
+def simplify(
+    draft: Draft, unfoldable: Collection[str] = ()
+) -> tuple[list[Layer], list[Block], dict[str, str]]:
+    """Tidy up a traced network.
+
+    Parameters
+    ----------
+    draft : Draft
+        The network as it was traced.
+    unfoldable : collection of str
+        Names of scalings (normalisations) that stay blocks of their own.
+
+    Returns
+    -------
+    layers : list of Layer
+        With the node ids that they now have, activations and outputs noted.
+    blocks : list of Block
+        In the order of the layers they end in.
+    folded : dict of str to str
+        For each parameter that was folded, the operation it belonged to.
+    """
+    work = _Simplifier(draft, unfoldable)
+    work.run()
+    kept = [k for k in range(len(work.layers)) if k not in work.removed]
+    sizes = [work.layers[k].n_nodes for k in kept]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    shift = np.zeros(len(work.layers), dtype=np.int64)
+    shift[kept] = starts[:-1] - draft.starts[kept]
+    layers = [
+        replace(
+            work.layers[k],
+            start=int(start),
+            activation="+".join(draft.activations.get(work.layers[k].name, [])),
+            is_output=k in work.outputs,
+        )
+        for k, start in zip(kept, starts, strict=False)
+    ]
+    blocks = [
+        replace(
+            block,
+            source=_renumbered(block.source, draft, shift),
+            target=_renumbered(block.target, draft, shift),
+        )
+        for k in kept
+        for block in work.into[k]
+    ]
+    return layers, blocks, work.folded
+
+
+def _renumbered(view: View, draft: Draft, shift: NDArray[np.int64]) -> View:
+    layers = draft.layers_of(view)
+    if len({int(shift[k]) for k in layers}) <= 1:
+        return view.shifted(int(shift[layers[0]])) if layers else view
+    ids = view.as_ids()
+    index = np.searchsorted(draft.starts, ids, side="right") - 1
+    return View.of(np.where(ids < 0, -1, ids + shift[index]), view.shape)
+
+
+def _is_plain(block: Block) -> bool:
+    return isinstance(block, Identity) and block.bias is None
+
+
+def _retargeted(block: Block, moved_to: NDArray[np.int64], start: int) -> Block:
+    ids = moved_to[block.target.as_ids() - start]
+    return replace(block, target=View.of(ids, block.target.shape))
+
+
+def _scaled(block: Block, by: Diagonal | Identity, *, first: bool) -> Block | None:
+    """Return `block` followed by w ⊙ x + b, or None where that is no block of its kind.
+
+    The constant b is added once, to the first of several blocks.
+    """
+    shift = None if by.bias is None or not first else _fitted(by.bias, by, block)
+    scale = None if by.weight is None else _fitted(by.weight, by, block)
+    if (first and by.bias is not None and shift is None) or (
+        by.weight is not None and scale is None
+    ):
+        return None
+    bias = block.bias if block.bias is None or scale is None else block.bias * scale
+    if shift is not None:
+        bias = shift if bias is None else bias + shift
+    if scale is None:
+        return replace(block, bias=bias)
+    weight = _scaled_weight(block, scale)
+    return None if weight is None else replace(block, weight=weight, bias=bias)
+
+
+def _fitted(recipe: Recipe, by: Block, block: Block) -> Recipe | None:
+    """Return a recipe that broadcasts against `by`'s target, re-laid for `block`'s target."""
+    ours, theirs = block.target.shape, by.target.shape
+    if ours == theirs:
+        return recipe
+    padded = (1,) * (len(theirs) - len(recipe.shape)) + recipe.shape
+    by_channel = all(size == 1 for size in padded[1:])
+    if not by_channel or (padded[0] != 1 and ours[:1] != theirs[:1]):
+        return None
+    return recipe.reshape(padded[:1] + (1,) * (len(ours) - 1))
+
+
+def _scaled_weight(block: Block, scale: Recipe) -> Recipe | None:
+    """Return the weight of a block whose output is scaled channel by channel, if it can be."""
+    if isinstance(block, Diagonal):
+        return block.weight * scale
+    if not isinstance(block, Dense | Conv):
+        return None
+    padded = (1,) * (len(block.target.shape) - len(scale.shape)) + scale.shape
+    if any(size != 1 for size in padded[1:]):
+        return None
+    ones = (1,) * (len(block.weight.shape) - 1)
+    if isinstance(block, Conv) and block.transposed:
+        # Its weight has the output channels of a group on the second axis.
+        by_channel = (1, padded[0], *ones[1:])
+        return None if block.groups != 1 else block.weight * scale.reshape(by_channel)
+    return block.weight * scale.reshape((padded[0], *ones))

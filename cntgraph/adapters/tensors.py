@@ -1,0 +1,62 @@
+"""PyTorch tensors as parameters: the stored bits, shared with the tensor, never copied on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cntgraph.errors import ParameterError
+from cntgraph.parameter import Parameter
+
+
+def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
+    """Return the bits of a tensor as an array that shares its memory, and its stored type.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Any strides; on another device than the CPU it is copied.
+
+    Returns
+    -------
+    array : ndarray
+    dtype : str
+
+    Raises
+    ------
+    ParameterError
+        If the tensor is sparse, quantised or complex.
+    """
+    plain = tensor.detach().cpu()
+    name = str(plain.dtype).removeprefix("torch.")
+    if plain.layout != torch.strided or plain.is_quantized or plain.is_complex():
+        raise ParameterError(
+            f"expected a dense tensor of real numbers, got {plain.layout} of {plain.dtype}; "
+            "convert the model's parameters with .to_dense(), .dequantize() or .real first"
+        )
+    if plain.dtype == torch.bfloat16:
+        return plain.view(torch.int16).numpy().view(np.uint16), name
+    return plain.numpy(), name
+
+
+def parameter_of(name: str, tensor: torch.Tensor, *, trainable: bool) -> Parameter:
+    """Return a parameter that reads a live tensor: it follows the tensor's training.
+
+    Parameters
+    ----------
+    name : str
+        Name in the model.
+    tensor : torch.Tensor
+        The tensor.
+    trainable : bool
+        False for a buffer.
+
+    Returns
+    -------
+    Parameter
+    """
+    array, dtype = stored_array(tensor)
+    return Parameter.from_array(name, array, dtype=dtype, trainable=trainable)

@@ -1,0 +1,94 @@
+"""Diagonal: one edge from each source position to the target position of the same rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns
+from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.blocks.transform import Transform, apply_transform
+from cntgraph.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Diagonal(Block):
+    """The edges of an elementwise scaling y = w ⊙ x + b, such as a normalisation that is kept.
+
+    Parameters
+    ----------
+    weight : Recipe
+        Broadcasts against ``target.shape``; a normalisation has one value a channel.
+
+    Examples
+    --------
+    >>> from cntgraph.parameter import Parameter
+    >>> from cntgraph.view import View
+    >>> gain = Recipe.of(Parameter.from_array("gain", np.array([[2.0], [3.0]])))
+    >>> block = Diagonal(name="norm", source=View((2, 2), 0), target=View((2, 2), 4), weight=gain)
+    >>> block.to_csr().diagonal()
+    array([2., 2., 3., 3.])
+    """
+
+    kind: ClassVar[str] = "diagonal"
+
+    weight: Recipe
+    parametric: bool = True
+
+    def __post_init__(self) -> None:
+        self._check(self.source.size == self.target.size, "as many targets as sources")
+        # Raises where shapes do not broadcast; a weight larger than the target does not fit.
+        fits = np.broadcast_shapes(self.weight.shape, self.target.shape) == self.target.shape
+        self._check(fits, "a weight that broadcasts against the target")
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return _n_nodes(self)
+
+    def _values(self) -> Array:
+        return np.broadcast_to(self.weight.read(), self.target.shape).reshape(-1)
+
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+        sums = {}
+        for transform in transforms:
+            values = apply_transform(self._values(), transform)
+            sums[transform] = Sums(values, values)
+        found = WeightStatistics.of(self.weight.read()) if statistics else WeightStatistics()
+        return Survey(sums, found)
+
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        return apply_transform(self._values(), transform) * x
+
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        return apply_transform(self._values(), transform) * z
+
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
+        kept = starts >= 0
+        indices[starts[kept]] = as_columns(columns, self.target.size)[kept]
+        data[starts[kept]] = self._values()[kept]
+
+    def geometry(self) -> dict[str, Any]:
+        """Return whether its weights are learned: views and recipe say the rest."""
+        return {"parametric": self.parametric}
+
+    @classmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Diagonal:
+        """Rebuild the block from `geometry` and the fields common to all blocks."""
+        return cls(parametric=bool(geometry["parametric"]), **common)
+
+
+def _n_nodes(block: Block) -> int:
+    mask = block.source.mask
+    return block.source.size if mask is None else int(mask.sum())

@@ -1,0 +1,83 @@
+"""Identity: edges of weight one, from each source position to the target of the same rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns
+from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.blocks.transform import Transform
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Identity(Block):
+    """The structural edges of a skip connection: a value handed on unchanged.
+
+    Re-indexing (a permuted, cropped or concatenated source) is in the views.
+
+    Examples
+    --------
+    >>> from cntgraph.view import View
+    >>> block = Identity(name="skip", source=View.of(np.array([1, -1, 0])), target=View((3,), 2))
+    >>> block.sums("signed")["signed"].column
+    array([1., 0., 1.])
+    """
+
+    kind: ClassVar[str] = "identity"
+
+    parametric: bool = False
+
+    def __post_init__(self) -> None:
+        self._check(self.source.size == self.target.size, "as many targets as sources")
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        mask = self.source.mask
+        return self.source.size if mask is None else int(mask.sum())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """One is exact in float32."""
+        return np.dtype(np.float32)
+
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+        sums = {t: Sums(*2 * (np.full(self.source.size, _one(t)),)) for t in transforms}
+        found = WeightStatistics.of(np.ones(self.source.size)) if statistics else WeightStatistics()
+        return Survey(sums, found)
+
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        return _one(transform) * x
+
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        return _one(transform) * z
+
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
+        kept = starts >= 0
+        indices[starts[kept]] = as_columns(columns, self.target.size)[kept]
+        data[starts[kept]] = 1.0
+
+    def geometry(self) -> dict[str, Any]:
+        """Return whether its edges only modulate: the views say the rest."""
+        return {"modulatory": self.modulatory}
+
+    @classmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Identity:
+        """Rebuild the block from `geometry` and the fields common to all blocks."""
+        return cls(modulatory=bool(geometry["modulatory"]), **common)
+
+
+def _one(transform: Transform) -> float:
+    return 0.0 if transform == "negative" else 1.0

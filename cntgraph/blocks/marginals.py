@@ -1,0 +1,105 @@
+"""Sums of a weight over its output and its input channels, chunk by chunk, on all cores."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.blocks.transform import Transform, transform_code
+from cntgraph.parallel import ordered_map
+from cntgraph.recipe import CHUNK_BYTES, Recipe
+
+Values = NDArray[np.float64]
+
+
+class Marginals(NamedTuple):
+    """For each transform f of a weight w of shape (rows, inner, taps), in groups of rows.
+
+    `row` is the sum of f(w) over `inner`, shape (rows, taps); `column` the sum over the rows
+    of each group, shape (groups, inner, taps).
+    """
+
+    row: Values
+    column: Values
+
+
+def weight_marginals(
+    weight: Recipe,
+    transforms: tuple[Transform, ...],
+    *,
+    groups: int = 1,
+    statistics: bool = False,
+) -> tuple[dict[Transform, Marginals], WeightStatistics]:
+    """Return the marginals of a weight under every transform, reading each value once.
+
+    Parameters
+    ----------
+    weight : Recipe
+        Shape (rows, inner, \\*taps), rows ordered by group.
+    transforms : tuple of str
+        Which f to sum.
+    groups : int, default 1
+        Number of groups of rows.
+    statistics : bool, default False
+        Whether the statistics of the weights are wanted as well.
+
+    Returns
+    -------
+    marginals : dict of str to Marginals
+    statistics : WeightStatistics
+        Of no weights unless asked for.
+    """
+    n_rows, inner = weight.shape[:2]
+    taps = int(np.prod(weight.shape[2:], dtype=np.int64))
+    result = {
+        t: Marginals(np.zeros((n_rows, taps)), np.zeros((groups, inner * taps))) for t in transforms
+    }
+    total = WeightStatistics()
+    from_weights = tuple(t for t in transforms if t != "count")
+
+    def work(bounds: tuple[int, int]) -> tuple[int, list[Marginals], WeightStatistics]:
+        chunk = np.ascontiguousarray(weight.read(0, *bounds)).reshape(-1, inner * taps)
+        parts = [_chunk(chunk, t, taps, bounds[0], n_rows // groups, groups) for t in from_weights]
+        found = WeightStatistics.of(chunk) if statistics else WeightStatistics()
+        return bounds[0], parts, found
+
+    if from_weights or statistics:
+        bounds = list(weight.chunks(max(CHUNK_BYTES, weight.shape[0] and _chunk_bytes(weight))))
+        threads = 1 if len(bounds) < 2 else None
+        for start, parts, found in ordered_map(work, bounds, threads=threads):
+            for t, part in zip(from_weights, parts, strict=True):
+                result[t].row[start : start + len(part.row)] += part.row
+                result[t].column[:] += part.column
+            total += found
+    if "count" in result:
+        result["count"].row[:] = inner
+        result["count"].column[:] = n_rows // groups if groups else 0
+    return {t: _shaped(m, inner, taps) for t, m in result.items()}, total
+
+
+def _chunk_bytes(weight: Recipe) -> int:
+    """A chunk of at least 64 rows, so that adding up column sums stays cheap beside it."""
+    row = int(np.prod(weight.shape[1:], dtype=np.int64)) * weight.dtype.itemsize
+    return min(64 * row, 8 * CHUNK_BYTES)
+
+
+def _chunk(
+    chunk: NDArray[Any], transform: Transform, taps: int, first: int, per_group: int, groups: int
+) -> Marginals:
+    from cntgraph.kernels.marginals import kernel_marginals, matrix_marginals
+
+    row, column = np.zeros((len(chunk), taps)), np.zeros((groups, chunk.shape[1]))
+    if transform == "signed" and taps == 1 and groups == 1:
+        matrix_marginals(chunk, row[:, 0], column[0])
+    else:
+        code = transform_code(transform)
+        kernel_marginals(chunk, code, taps, first, per_group, row, column)
+    return Marginals(row, column)
+
+
+def _shaped(marginals: Marginals, inner: int, taps: int) -> Marginals:
+    groups = len(marginals.column)
+    return Marginals(marginals.row, marginals.column.reshape(groups, inner, taps))

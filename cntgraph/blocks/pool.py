@@ -1,0 +1,133 @@
+"""Pool: the edges of a pooling, channel by channel, a product of one stencil an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, fill_from_csr
+from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.blocks.stencil import Stencil
+from cntgraph.blocks.transform import Transform
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Block):
+    """The structural edges of a max, average, global or adaptive pooling.
+
+    A = I ⊗ P₁ ⊗ P₂ ⊗ …, with I over the channels and Pₐ the stencil of axis a. Average pooling
+    has weight 1 / window, max pooling 1 for each candidate. Sums of f(A) are products of the
+    stencils' sums, since f(xy) = f(x) f(y) for weights that are not negative.
+
+    Parameters
+    ----------
+    stencils : tuple of Stencil
+        One a spatial axis.
+    mode : str
+        ``"max"`` or ``"average"``, for people to read.
+
+    Examples
+    --------
+    >>> from cntgraph.view import View
+    >>> block = Pool(name="pool", source=View((1, 4), 0), target=View((1, 2), 4), mode="average",
+    ...              stencils=(Stencil.adaptive(4, 2),))
+    >>> block.to_csr().toarray()
+    array([[0.5, 0. ],
+           [0.5, 0. ],
+           [0. , 0.5],
+           [0. , 0.5]])
+    """
+
+    kind: ClassVar[str] = "pool"
+
+    stencils: tuple[Stencil, ...]
+    mode: str
+    parametric: bool = False
+
+    def __post_init__(self) -> None:
+        n_in, n_out = (tuple(getattr(s, k) for s in self.stencils) for k in ("n_in", "n_out"))
+        self._check(self.source.shape[1:] == n_in, f"a source of shape (channels, *{n_in})")
+        expected = (self.source.shape[0], *n_out)
+        self._check(self.target.shape == expected, f"a target of shape {expected}")
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges: one a candidate of each window."""
+        if self.source.mask is not None:
+            return super().n_edges
+        return self.source.shape[0] * prod(s.matrix.nnz for s in self.stencils)
+
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+        found = WeightStatistics.of(self._plane().data) if statistics else WeightStatistics()
+        return Survey({t: self._sums(t) for t in transforms}, found)
+
+    def _sums(self, transform: Transform) -> Sums:
+        if transform == "negative":
+            return Sums(np.zeros(self.source.size), np.zeros(self.target.size))
+        matrices = [stencil.transformed(transform) for stencil in self.stencils]
+        row = reduce(np.multiply.outer, [m.sum(axis=1) for m in matrices], np.ones(()))
+        column = reduce(np.multiply.outer, [m.sum(axis=0) for m in matrices], np.ones(()))
+        channels = self.source.shape[0]
+        return Sums(np.tile(row.reshape(-1), channels), np.tile(column.reshape(-1), channels))
+
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        return self._along_axes(x, self.target.shape, transform, transposed=False)
+
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        return self._along_axes(z, self.source.shape, transform, transposed=True)
+
+    def _along_axes(
+        self, values: Values, shape: tuple[int, ...], transform: Transform, *, transposed: bool
+    ) -> Values:
+        sign = 0.0 if transform == "negative" else 1.0
+        result = sign * values.reshape(shape)
+        for axis, stencil in enumerate(self.stencils, start=1):
+            matrix = stencil.transformed("signed" if transform == "negative" else transform)
+            matrix = matrix.T if transposed else matrix
+            moved = np.moveaxis(result, axis, 0)
+            product = matrix @ moved.reshape(moved.shape[0], -1)
+            result = np.moveaxis(product.reshape(-1, *moved.shape[1:]), 0, axis)
+        return np.ascontiguousarray(result).reshape(-1)
+
+    def _plane(self) -> csr_array:
+        """Return the edges of one channel, as a matrix."""
+        from scipy.sparse import csr_array, kron
+
+        one = csr_array(np.ones((1, 1)))
+        return csr_array(
+            reduce(lambda a, b: kron(a, b, format="csr"), (s.matrix for s in self.stencils), one)
+        )
+
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
+        plane = self._plane()
+        n_in, n_out = plane.shape
+        for channel in range(self.source.shape[0]):
+            here = slice(channel * n_out, (channel + 1) * n_out)
+            part = columns + here.start if isinstance(columns, int) else columns[here]
+            fill_from_csr(plane, starts[channel * n_in : (channel + 1) * n_in], part, indices, data)
+
+    def geometry(self) -> dict[str, Any]:
+        """Return the stencils and the mode."""
+        return {"mode": self.mode, "stencils": [stencil.to_dict() for stencil in self.stencils]}
+
+    @classmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Pool:
+        """Rebuild the block from `geometry` and the fields common to all blocks."""
+        stencils = tuple(Stencil.from_dict(stencil) for stencil in geometry["stencils"])
+        return cls(stencils=stencils, mode=geometry["mode"], **common)

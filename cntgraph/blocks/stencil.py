@@ -1,0 +1,99 @@
+"""Stencil: the small sparse matrix by which a pooling acts along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.transform import Transform, apply_transform
+from cntgraph.blocks.window import Window
+from cntgraph.errors import ParameterError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Indices = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Stencil:
+    """Weights w >= 0 from the positions of an axis before a pooling to those after it.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of positions before and after.
+    rows, columns : ndarray of int64, shape (n,)
+        Position before and position after of each edge.
+    weights : ndarray of float64, shape (n,)
+        Its weight, not negative.
+
+    Examples
+    --------
+    >>> Stencil.adaptive(5, 2).matrix.toarray()
+    array([[0.33333333, 0.        ],
+           [0.33333333, 0.        ],
+           [0.33333333, 0.33333333],
+           [0.        , 0.33333333],
+           [0.        , 0.33333333]])
+    """
+
+    n_in: int
+    n_out: int
+    rows: Indices
+    columns: Indices
+    weights: Values
+
+    def __post_init__(self) -> None:
+        if self.weights.size and self.weights.min() < 0:
+            raise ParameterError("a pooling's weights are not negative; use a Sparse block")
+
+    @classmethod
+    def of_window(cls, window: Window, divisor: Values | None = None) -> Stencil:
+        """Return the stencil of a sliding window, weights 1 or 1 / `divisor` by output position."""
+        fine, coarse, _ = window.pairs()
+        weights = np.ones(fine.size) if divisor is None else 1.0 / divisor[coarse]
+        return cls(window.fine, window.coarse, fine, coarse, weights)
+
+    @classmethod
+    def adaptive(cls, n_in: int, n_out: int, *, average: bool = True) -> Stencil:
+        """Return the stencil of an adaptive pooling: output o covers [⌊o n/m⌋, ⌈(o+1) n/m⌉)."""
+        first = [o * n_in // n_out for o in range(n_out)]
+        last = [-(-(o + 1) * n_in // n_out) for o in range(n_out)]
+        ranges = [np.arange(a, b, dtype=np.int64) for a, b in zip(first, last, strict=True)]
+        counts = np.array([len(r) for r in ranges], dtype=np.int64)
+        rows = np.concatenate([*ranges, np.zeros(0, dtype=np.int64)])
+        weights = np.repeat(1.0 / counts if average else np.ones(n_out), counts)
+        return cls(n_in, n_out, rows, np.repeat(np.arange(n_out), counts), weights)
+
+    @cached_property
+    def matrix(self) -> csr_array:
+        """The weights as a matrix of shape (n_in, n_out)."""
+        from scipy.sparse import coo_array
+
+        places = (self.weights, (self.rows, self.columns))
+        return coo_array(places, shape=(self.n_in, self.n_out)).tocsr()
+
+    def transformed(self, transform: Transform) -> csr_array:
+        """Return f of the matrix, entry by entry of what is stored."""
+        matrix = self.matrix.copy()
+        matrix.data = apply_transform(matrix.data, transform)
+        return matrix
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stencil as plain values and arrays."""
+        arrays = {"rows": self.rows, "columns": self.columns, "weights": self.weights}
+        return {"n_in": self.n_in, "n_out": self.n_out, **arrays}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Stencil:
+        """Rebuild a stencil from `to_dict`'s values."""
+        rows, columns = (np.asarray(data[k], dtype=np.int64) for k in ("rows", "columns"))
+        weights = np.asarray(data["weights"], dtype=np.float64)
+        return cls(int(data["n_in"]), int(data["n_out"]), rows, columns, weights)

@@ -1,0 +1,134 @@
+"""Window: how one spatial axis of a convolution or a pooling slides over its input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.errors import ParameterError
+
+Values = NDArray[np.float64]
+
+
+class Tap(NamedTuple):
+    """The positions that one kernel position connects: ``fine[i]`` with ``coarse[i]``."""
+
+    fine: slice
+    coarse: slice
+
+
+@dataclass(frozen=True)
+class Window:
+    """One axis of a sliding window: tap t of coarse position o lies at fine o·s − p + t·d.
+
+    A convolution reads the fine side and writes the coarse side; a transposed convolution the
+    other way round. A tap that falls outside the fine side is padding: no edge.
+
+    Parameters
+    ----------
+    fine, coarse : int
+        Number of positions on either side.
+    kernel : int
+        Number of taps.
+    stride, dilation : int, default 1
+        The s and d above.
+    before : int, default 0
+        The padding p in front (may be negative: a crop). What stands behind follows from
+        the sizes.
+
+    Examples
+    --------
+    >>> w = Window(fine=5, coarse=3, kernel=3, stride=2, before=1)
+    >>> w.tap(0)
+    Tap(fine=slice(1, 4, 2), coarse=slice(1, 3, None))
+    >>> w.coarse_cover.astype(int)
+    array([[0, 1, 1],
+           [1, 1, 1],
+           [1, 1, 0]])
+    """
+
+    fine: int
+    coarse: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.fine, self.coarse) < 0 or min(self.kernel, self.stride, self.dilation) < 1:
+            raise ParameterError(
+                f"expected sizes >= 0 and kernel, stride, dilation >= 1; got {self}"
+            )
+
+    def tap(self, t: int) -> Tap:
+        """Return the positions that tap `t` connects, as two slices of equal length."""
+        shift = t * self.dilation - self.before
+        first = max(0, -(shift // self.stride))
+        last = min(self.coarse - 1, (self.fine - 1 - shift) // self.stride)
+        if last < first:
+            return Tap(slice(0, 0), slice(0, 0))
+        fine_first = first * self.stride + shift
+        fine_last = last * self.stride + shift
+        return Tap(slice(fine_first, fine_last + 1, self.stride), slice(first, last + 1))
+
+    @cached_property
+    def coarse_cover(self) -> NDArray[np.bool_]:
+        """Whether tap t of coarse position o is a node, shape (kernel, coarse)."""
+        cover = np.zeros((self.kernel, self.coarse), dtype=bool)
+        for t in range(self.kernel):
+            cover[t, self.tap(t).coarse] = True
+        return cover
+
+    @cached_property
+    def fine_cover(self) -> NDArray[np.bool_]:
+        """Whether fine position p is read by tap t, shape (kernel, fine)."""
+        cover = np.zeros((self.kernel, self.fine), dtype=bool)
+        for t in range(self.kernel):
+            cover[t, self.tap(t).fine] = True
+        return cover
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return all (fine, coarse, tap) triples that are edges, as three arrays."""
+        taps = [self.tap(t) for t in range(self.kernel)]
+        fine = [np.arange(tap.fine.start, tap.fine.stop, self.stride) for tap in taps]
+        coarse = [np.arange(tap.coarse.start, tap.coarse.stop) for tap in taps]
+        which = [np.full(len(c), t) for t, c in enumerate(coarse)]
+        return np.concatenate(fine), np.concatenate(coarse), np.concatenate(which)
+
+
+def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:
+    """Return, for every position, the sum of `table` over the taps that cover it.
+
+    Positions in the interior are all covered alike, so only the few distinct coverings of an
+    axis are summed; the result is then copied out position by position.
+
+    Parameters
+    ----------
+    table : ndarray, shape (channels, \\*kernel)
+        A value a channel and tap.
+    covers : list of ndarray of bool, shapes (kernel, n)
+        For each axis, which tap covers which position.
+
+    Returns
+    -------
+    ndarray of float64, shape (channels, \\*n)
+
+    Examples
+    --------
+    >>> cover = Window(fine=4, coarse=4, kernel=3, before=1).coarse_cover
+    >>> spread(np.array([[1.0, 10.0, 100.0]]), [cover])
+    array([[110., 111., 111.,  11.]])
+    """
+    classes = []
+    for axis, cover in enumerate(covers, start=1):
+        distinct, index = np.unique(cover, axis=1, return_inverse=True)
+        table = np.moveaxis(np.tensordot(table, distinct.astype(np.float64), (axis, 0)), -1, axis)
+        classes.append(index.reshape(-1))
+    # The last axis first: from then on, whole rows are copied.
+    for axis in range(len(covers), 0, -1):
+        table = np.take(table, classes[axis - 1], axis=axis)
+    return np.ascontiguousarray(table)

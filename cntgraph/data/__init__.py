@@ -1,0 +1,1 @@
+"""Networks that come with the package: toys for examples, and real trained ones for the demo."""

@@ -1,0 +1,89 @@
+"""The errors a caller of cntgraph can meet, all children of `CntGraphError`.
+
+Every message says what was expected, what came, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class CntGraphError(Exception):
+    """Base class of every error that cntgraph raises on purpose."""
+
+
+class FormatError(CntGraphError, ValueError):
+    """A file or an object is not what its suffix or its caller says it is."""
+
+
+class UnsafeFileError(FormatError):
+    """A file could only be read by running code that it contains; it was not read."""
+
+
+class StoreError(CntGraphError, OSError):
+    """A cntgraph HDF5 file is damaged, locked, or written by a newer version."""
+
+
+class InputShapeError(CntGraphError, ValueError):
+    """The size of the network's input is missing, or does not fit the network."""
+
+
+class TraceError(CntGraphError, RuntimeError):
+    """The model could not be followed from its input to its output."""
+
+
+class CoverageError(CntGraphError, ValueError):
+    """`strict=True` was asked for, and a parameter or an operation was left out of the graph."""
+
+
+class ParameterError(CntGraphError, ValueError):
+    """A stored tensor is missing, or its shape or type is not the one that was announced."""
+
+
+class GraphSizeError(CntGraphError, MemoryError):
+    """The explicit graph would be larger than the limit; the message carries the estimate."""
+
+
+class MissingExtraError(CntGraphError, ImportError):
+    """An optional dependency is not installed; the message names the extra to install."""
+
+
+class CoverageWarning(UserWarning):
+    """Part of a model was left out of the graph; `net.coverage` says which part and why."""
+
+
+def require(module: str, extra: str, *, needed_for: str) -> ModuleType:
+    """Import an optional dependency, or say which extra provides it.
+
+    Parameters
+    ----------
+    module : str
+        Name of the module to import, such as ``"onnx"``.
+    extra : str
+        Name of the extra of cntgraph that installs it.
+    needed_for : str
+        What the module is needed for, as the beginning of the message.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    MissingExtraError
+        If the module is not installed.
+
+    Examples
+    --------
+    >>> require("json", "all", needed_for="Reading JSON").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        raise MissingExtraError(
+            f"{needed_for} needs {name}: pip install 'cntgraph[{extra}]' ({error})"
+        ) from error

@@ -1,0 +1,293 @@
+"""Graph: the explicit graph, one CSR adjacency over all layers with a table of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.base import Block, Values, index_dtype
+from cntgraph.errors import CntGraphError, GraphSizeError
+from cntgraph.network import Edges, Layer, Network
+from cntgraph.view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_array
+
+Ints = NDArray[np.int64]
+
+#: Edges up to which `build_graph` unrolls without being asked: about 2 GiB.
+MAX_EDGES = 200_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The explicit directed weighted graph of a network.
+
+    Two blocks may connect the same pair of nodes (a convolution and the skip around it): both
+    edges are stored, so that sums of |w| or w² and degrees are those of the edges. Call
+    ``graph.adjacency.copy().sum_duplicates()`` for a simple graph.
+
+    Parameters
+    ----------
+    adjacency : scipy.sparse.csr_array, shape (n_nodes, n_nodes)
+        A[i, j] is the weight of the edge i → j; a stored zero is an edge of weight zero.
+        Columns ascend within a row.
+    edge_block : ndarray of unsigned int, shape (n_edges,)
+        For each entry of ``adjacency.data``, the block it belongs to.
+    layers : tuple of Layer
+        In node order.
+    block_names : tuple of str
+        What `edge_block` counts.
+    parametric : ndarray of bool, shape (n_blocks,)
+        Which blocks' edges are learned.
+    bias : ndarray of float64, shape (n_nodes,)
+        The bias of every node, from the blocks in the graph.
+    parametric_bias : ndarray of float64, shape (n_nodes,)
+        The part of it that comes from learned blocks.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> graph = cg.build_graph(cg.toy("mlp"))
+    >>> graph
+    <Graph: 4 layers, 20 nodes, 88 edges>
+    >>> graph.nodes.head(2)[["layer", "channel", "bias"]]
+         layer  channel  bias
+    node
+    0    input        0   0.0
+    1    input        1   0.0
+    """
+
+    adjacency: csr_array
+    edge_block: NDArray[Any]
+    layers: tuple[Layer, ...]
+    block_names: tuple[str, ...]
+    parametric: NDArray[np.bool_]
+    bias: Values
+    parametric_bias: Values = field(repr=False)
+
+    def __post_init__(self) -> None:
+        n = sum(layer.n_nodes for layer in self.layers)
+        fits = (
+            self.adjacency.shape == (n, n)
+            and self.edge_block.shape == self.adjacency.data.shape
+            and self.bias.shape == self.parametric_bias.shape == (n,)
+            and len(self.parametric) == len(self.block_names)
+        )
+        if not fits:
+            raise CntGraphError(
+                f"expected an adjacency of shape ({n}, {n}), a block an edge and a bias a node; "
+                f"got {self.adjacency.shape}, {self.edge_block.shape}, {self.bias.shape}"
+            )
+
+    def __repr__(self) -> str:
+        return f"<Graph: {len(self.layers)} layers, {self.n_nodes:,} nodes, {self.n_edges:,} edges>"
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return int(self.adjacency.shape[0])
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges, those of weight zero included."""
+        return int(self.adjacency.nnz)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    def layer_slice(self, name: str) -> slice:
+        """Return the node ids of a layer.
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such layer; the message lists the names.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer.slice
+        names = ", ".join(layer.name for layer in self.layers)
+        raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
+
+    @cached_property
+    def nodes(self) -> pd.DataFrame:
+        """A row a node, in node order: layer, kind, channel, z, y, x, bias.
+
+        z, y and x count along the last three axes of the layer's shape; -1 where it has none.
+        """
+        import pandas as pd
+
+        tables = [_layer_table(layer) for layer in self.layers]
+        nodes = (
+            pd.concat(tables, ignore_index=True) if tables else _layer_table(Layer("", (0,), ""))
+        )
+        names = [layer.name for layer in self.layers]
+        nodes["layer"] = pd.Categorical(nodes["layer"], categories=names, ordered=True)
+        nodes["bias"] = self.bias
+        nodes.index.name = "node"
+        return nodes
+
+
+def _layer_table(layer: Layer) -> pd.DataFrame:
+    import pandas as pd
+
+    shape = layer.shape or (1,)
+    # The first axis is channels; further ones are the last of z, y, x (any beyond fold into z).
+    spatial = shape[1:]
+    if len(spatial) > 3:
+        spatial = (int(np.prod(spatial[:-2])), *spatial[-2:])
+    places = np.indices((shape[0], *spatial)).reshape(1 + len(spatial), -1)
+    table: dict[str, Any] = {"layer": layer.name, "kind": layer.kind, "channel": places[0]}
+    for axis, name in zip(range(-3, 0), "zyx", strict=True):
+        known = len(spatial) >= -axis
+        table[name] = places[axis] if known else np.full(layer.n_nodes, -1)
+    return pd.DataFrame(table)
+
+
+def build_graph(
+    net: Network,
+    *,
+    layers: Sequence[str] | None = None,
+    edges: Edges = "all",
+    threshold: float | None = None,
+    max_edges: int = MAX_EDGES,
+) -> Graph:
+    """Unroll a network into one CSR adjacency over all its nodes.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layers : sequence of str, optional
+        Keep these layers only, and the edges among them.
+    edges : {"all", "parametric"}, default "all"
+        Whether to keep structural edges (pooling, identity).
+    threshold : float, optional
+        Keep edges with ``abs(weight) >= threshold`` only.
+    max_edges : int, default 200 million
+        Refuse, before anything is allocated, to unroll more edges than this.
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    GraphSizeError
+        If there would be more than `max_edges` edges; the message carries the estimate.
+
+    Notes
+    -----
+    The number of edges of every row is known in closed form, so the arrays are allocated once
+    and every block writes its edges to their place.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> graph = cg.build_graph(cg.toy("cnn"), edges="parametric")
+    >>> graph.adjacency.shape == (graph.n_nodes, graph.n_nodes)
+    True
+    """
+    if layers is not None:
+        net = _induced(net, layers)
+    estimate = net.estimate(edges=edges)
+    if estimate.n_edges > max_edges:
+        raise GraphSizeError(
+            f"the unrolled graph would have {estimate}; the limit is max_edges={max_edges:,}. "
+            "Choose layers=, or use measures on the network itself, which need no explicit graph; "
+            "or raise max_edges"
+        )
+    blocks = net.select_blocks(edges)
+    names = tuple(block.name for block in blocks)
+    parametric = np.array([block.parametric for block in blocks], dtype=bool)
+    adjacency, marks = _assemble(net.n_nodes, blocks)
+    if threshold is not None:
+        adjacency, marks = _above(adjacency, marks, threshold)
+    biases = (net.bias(edges), net.bias("parametric"))
+    return Graph(adjacency, marks, net.layers, names, parametric, *biases)
+
+
+def _assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[Any]]:
+    from scipy.sparse import csr_array
+
+    from cntgraph.kernels.csr import mark_rows, sort_rows
+
+    degrees = [block.out_degrees() for block in blocks]
+    total = np.zeros(n_nodes, dtype=np.float64)
+    for block, degree in zip(blocks, degrees, strict=True):
+        block.source.scatter_add(total, degree)
+    indptr = np.concatenate([[0], np.cumsum(total.astype(np.int64))])
+    indices = np.empty(indptr[-1], index_dtype(n_nodes))
+    data = np.empty(indptr[-1], np.result_type(np.float32, *(b.dtype for b in blocks)))
+    marks = np.empty(indptr[-1], np.min_scalar_type(max(len(blocks) - 1, 0)))
+    cursor = indptr[:-1].copy()
+    for k, (block, degree) in enumerate(zip(blocks, degrees, strict=True)):
+        starts = _claim(block.source, degree, cursor)
+        target = block.target
+        block.fill(starts, target.start if target.ids is None else target.ids, indices, data)
+        mark_rows(starts, degree, k, marks)
+    sort_rows(indptr, indices, data, marks)
+    return csr_array((data, indices, indptr), shape=(n_nodes, n_nodes)), marks
+
+
+def _claim(source: View, degree: Ints, cursor: Ints) -> Ints:
+    """Return where each source position writes, and move the cursor of its node beyond.
+
+    A node that is seen at several positions (a repeated view) writes them one after another.
+    """
+    if source.ids is None:
+        here = slice(source.start, source.start + source.size)
+        starts = cursor[here].copy()
+        cursor[here] += degree
+        return starts
+    order = np.argsort(source.ids, kind="stable")
+    ids, ordered = source.ids[order], degree[order]
+    before = np.cumsum(ordered) - ordered
+    first = np.searchsorted(ids, ids, side="left")
+    starts = np.empty(source.size, dtype=np.int64)
+    starts[order] = np.where(ids < 0, -1, cursor[ids] + before - before[first])
+    mask = source.ids >= 0
+    np.add.at(cursor, source.ids[mask], degree[mask])
+    return starts
+
+
+def _above(
+    adjacency: csr_array, marks: NDArray[Any], threshold: float
+) -> tuple[csr_array, NDArray[Any]]:
+    from scipy.sparse import csr_array
+
+    kept = np.abs(adjacency.data) >= threshold
+    before = np.concatenate([[0], np.cumsum(kept)])
+    arrays = (adjacency.data[kept], adjacency.indices[kept], before[adjacency.indptr])
+    return csr_array(arrays, shape=adjacency.shape), marks[kept]
+
+
+def _induced(net: Network, names: Sequence[str]) -> Network:
+    """Return the network of some layers and the edges among them, with nodes renumbered."""
+    chosen = [net.layer(name) for name in names]
+    kept = [layer for layer in net.layers if layer in chosen]
+    new_id = np.full(net.n_nodes, -1, dtype=np.int64)
+    layers, start = [], 0
+    for layer in kept:
+        new_id[layer.slice] = np.arange(start, start + layer.n_nodes)
+        layers.append(replace(layer, start=start))
+        start += layer.n_nodes
+    blocks = []
+    for block in net.blocks:
+        target = new_id[block.target.as_ids()]
+        source = block.source.as_ids()
+        source = np.where(source < 0, -1, new_id[source])
+        if target.min(initial=0) >= 0 and source.max(initial=-1) >= 0:
+            views = (View.of(ids, v.shape) for ids, v in
+                     ((source, block.source), (target, block.target)))  # fmt: skip
+            blocks.append(replace(block, source=next(views), target=next(views)))
+    return replace(net, layers=tuple(layers), blocks=tuple(blocks))

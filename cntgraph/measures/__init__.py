@@ -1,0 +1,13 @@
+"""Measures of complex network theory: one noun a file, each public function named for it.
+
+A measure takes a `Network` (and works in closed form on its blocks) or a `Graph` (and works on
+its adjacency), and gives the same numbers from both. Node measures are float64 of shape
+(n_nodes,), layer measures are indexed by layer name, tables are DataFrames.
+"""
+
+from cntgraph.measures.fluctuation import layer_fluctuation
+from cntgraph.measures.link_weights import link_weights
+from cntgraph.measures.strength import node_strength
+from cntgraph.measures.summary import analyze, describe
+
+__all__ = ["analyze", "describe", "layer_fluctuation", "link_weights", "node_strength"]

@@ -1,0 +1,76 @@
+"""Layers Fluctuation: how much strength varies among the nodes of a layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cntgraph.blocks.transform import Transform
+from cntgraph.graph import Graph
+from cntgraph.measures.strength import Direction, node_strength
+from cntgraph.network import Edges, Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def layer_fluctuation(
+    net_or_graph: Network | Graph,
+    *,
+    direction: Direction = "total",
+    transform: Transform = "signed",
+    edges: Edges = "parametric",
+    bias: bool = True,
+    boundary: float = 0.0,
+) -> pd.Series:
+    """Return the standard deviation of node strength within each layer.
+
+    Parameters
+    ----------
+    net_or_graph : Network or Graph
+        What is measured.
+    direction, transform, edges, bias, boundary
+        As in `node_strength`.
+
+    Returns
+    -------
+    pandas.Series of float64
+        By layer name, in node order; NaN for a layer without nodes.
+
+    Notes
+    -----
+    With s_k the strengths of the N nodes of a layer and ⟨s⟩ their mean,
+
+        Y = √( Σₖ (s_k − ⟨s⟩)² / N )
+
+    References
+    ----------
+    .. [1] La Malfa, La Malfa, Nicosia, Latora, "Characterizing Learning Dynamics of Deep Neural
+       Networks via Complex Networks", ICTAI 2021, arXiv:2110.02628, section III.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> cg.layer_fluctuation(cg.toy("mlp")).round(3)
+    layer
+    input    1.129
+    fc1      1.972
+    fc2      0.883
+    fc3      0.698
+    Name: fluctuation, dtype: float64
+    """
+    import pandas as pd
+
+    strength = node_strength(
+        net_or_graph,
+        direction=direction,
+        transform=transform,
+        edges=edges,
+        bias=bias,
+        boundary=boundary,
+    )
+    layers = net_or_graph.layers
+    values = [float(np.std(strength[x.slice])) if x.n_nodes else np.nan for x in layers]
+    index = pd.Index([layer.name for layer in layers], name="layer")
+    return pd.Series(values, index=index, name="fluctuation", dtype=np.float64)

@@ -1,0 +1,101 @@
+"""Link Weights: the distribution of a block's weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.network import Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Names of the columns that describe a distribution of weights.
+COLUMNS = ("mean", "std", "skew", "kurtosis", "min", "max")
+
+
+def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
+    """Return the distribution of the weights of every learned block.
+
+    Parameters
+    ----------
+    net : Network
+        What is measured.
+    bias : bool, default False
+        Whether the block's biases are counted among its weights, as in the papers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a parametric block, indexed by its name: ``source``, ``target`` (layers), ``kind``,
+        ``n_weights``, ``mean``, ``std`` (ddof 0), ``skew``, ``kurtosis`` (excess), ``min``,
+        ``max``, ``zero_fraction``, ``n_nan``, ``n_inf``. Moments and extremes are those of the
+        finite weights.
+
+    Notes
+    -----
+    Each stored weight counts once, however many edges of an unrolled convolution carry it, and
+    with the normalisation folded in if it was folded.
+
+    References
+    ----------
+    .. [1] La Malfa, La Malfa, Nicosia, Latora, "Characterizing Learning Dynamics of Deep Neural
+       Networks via Complex Networks", ICTAI 2021, arXiv:2110.02628, section III.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> cg.link_weights(cg.toy("mlp"))[["source", "target", "n_weights"]]
+          source target  n_weights
+    block
+    fc1    input    fc1         48
+    fc2      fc1    fc2         32
+    fc3      fc2    fc3          8
+    """
+    import pandas as pd
+
+    rows = []
+    for block in net.select_blocks("parametric"):
+        found = block.statistics()
+        if bias and block.bias is not None:
+            found = found + WeightStatistics.of(block.bias.read())
+        rows.append(
+            {
+                "block": block.name,
+                "source": ", ".join(layer.name for layer in net.layers_of(block.source)),
+                "target": ", ".join(layer.name for layer in net.layers_of(block.target)),
+                "kind": block.kind,
+                "n_weights": found.size,
+                **weight_columns(found),
+            }
+        )
+    columns = ["block", "source", "target", "kind", "n_weights", *weight_columns(_NONE)]
+    return pd.DataFrame(rows, columns=columns).set_index("block")
+
+
+_NONE = WeightStatistics()
+
+
+def weight_columns(found: WeightStatistics, prefix: str = "") -> dict[str, Any]:
+    """Return a distribution of weights as named columns.
+
+    Parameters
+    ----------
+    found : WeightStatistics
+        The distribution.
+    prefix : str, default ""
+        Put before the names.
+
+    Returns
+    -------
+    dict of str to float or int
+    """
+    extremes = (found.minimum, found.maximum) if found.n else (np.nan, np.nan)
+    mean = found.mean if found.n else np.nan
+    values = (mean, found.std, found.skew, found.kurtosis, *extremes)
+    zero = found.n_zero / found.size if found.size else np.nan
+    counts = {"zero_fraction": zero, "n_nan": found.n_nan, "n_inf": found.n_inf}
+    named = dict(zip(COLUMNS, values, strict=True)) | counts
+    return {prefix + name: value for name, value in named.items()}

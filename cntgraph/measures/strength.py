@@ -1,0 +1,221 @@
+"""Nodes Strength: the sum of the weights of a node's edges."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.transform import Transform, apply_transform, check_transform, transform_code
+from cntgraph.errors import CntGraphError
+from cntgraph.graph import Graph
+from cntgraph.network import Edges, Network
+from cntgraph.parallel import ordered_map
+
+Direction = Literal["total", "in", "out"]
+Values = NDArray[np.float64]
+
+
+class Strengths(NamedTuple):
+    """In- and out-strength of every node, float64 of shape (n_nodes,); their sum is the total."""
+
+    incoming: Values
+    outgoing: Values
+
+
+def node_strength(
+    net_or_graph: Network | Graph,
+    *,
+    direction: Direction = "total",
+    transform: Transform = "signed",
+    edges: Edges = "parametric",
+    bias: bool = True,
+    boundary: float = 0.0,
+) -> Values:
+    """Return the strength of every node.
+
+    Parameters
+    ----------
+    net_or_graph : Network or Graph
+        A network is measured in closed form on its blocks, without unrolling it; a graph by
+        its adjacency. Both give the same numbers, up to rounding.
+    direction : {"total", "in", "out"}, default "total"
+        ``"in"`` sums incoming edges, ``"out"`` outgoing ones, ``"total"`` both.
+    transform : str, default "signed"
+        What is summed: the weight w (signed), |w| (absolute), its positive or negative part,
+        w² (square), or 1 (count: the degree).
+    edges : {"parametric", "all"}, default "parametric"
+        Whether structural edges (pooling, identity) count.
+    bias : bool, default True
+        Whether a node's bias, transformed alike, is added to its in-strength; a bias is no
+        edge, so ``transform="count"`` leaves it out.
+    boundary : float, default 0.0
+        Weight of a virtual edge into each node of the input layers and out of each node of
+        the output layers; 1.0 is what the papers' published code does.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_nodes,)
+        In node order; ``net.split`` cuts it into layers.
+
+    Raises
+    ------
+    CntGraphError
+        If an option is not one of those above.
+
+    Notes
+    -----
+    For node k with in-neighbours i and out-neighbours j,
+
+        s_k = Σᵢ w_ik + b_k + Σⱼ w_kj
+
+    signed and not normalised. In closed form the cost is one pass over the parameters and one
+    write a node.
+
+    References
+    ----------
+    .. [1] La Malfa, La Malfa, Nicosia, Latora, "Characterizing Learning Dynamics of Deep Neural
+       Networks via Complex Networks", ICTAI 2021, arXiv:2110.02628, section III.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("mlp")
+    >>> strength = cg.node_strength(net)
+    >>> bool(np.allclose(strength, cg.node_strength(cg.build_graph(net))))
+    True
+    """
+    check_direction(direction)
+    found = node_strengths(
+        net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
+    )
+    return select_direction(found, direction)
+
+
+def node_strengths(
+    net_or_graph: Network | Graph,
+    *,
+    transform: Transform = "signed",
+    edges: Edges = "parametric",
+    bias: bool = True,
+    boundary: float = 0.0,
+) -> Strengths:
+    """Return in- and out-strength of every node, from one pass over the weights.
+
+    Parameters
+    ----------
+    net_or_graph, transform, edges, bias, boundary
+        As in `node_strength`.
+
+    Returns
+    -------
+    Strengths
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> s = node_strengths(cg.toy("mlp"), bias=False)
+    >>> bool(np.isclose(s.incoming.sum(), s.outgoing.sum()))
+    True
+    """
+    check_transform(transform)
+    if isinstance(net_or_graph, Graph):
+        incoming, outgoing = _graph_sums(net_or_graph, transform, edges)
+    else:
+        incoming, outgoing = _network_sums(net_or_graph, transform, edges)
+    if bias and transform != "count":
+        incoming += apply_transform(node_bias(net_or_graph, edges), transform)
+    add_boundary(net_or_graph, incoming, outgoing, boundary)
+    return Strengths(incoming, outgoing)
+
+
+def node_bias(net_or_graph: Network | Graph, edges: Edges) -> Values:
+    """Return the bias of every node that the blocks of the chosen edges bring.
+
+    Parameters
+    ----------
+    net_or_graph : Network or Graph
+    edges : {"parametric", "all"}
+
+    Returns
+    -------
+    ndarray of float64, shape (n_nodes,)
+    """
+    if isinstance(net_or_graph, Network):
+        return net_or_graph.bias(edges)
+    return net_or_graph.bias if edges == "all" else net_or_graph.parametric_bias
+
+
+def add_boundary(
+    net_or_graph: Network | Graph, incoming: Values, outgoing: Values, boundary: float
+) -> None:
+    """Add the virtual edges of input and output layers in place.
+
+    Parameters
+    ----------
+    net_or_graph : Network or Graph
+    incoming, outgoing : ndarray of float64, shape (n_nodes,)
+    boundary : float
+    """
+    for layer in net_or_graph.layers:
+        if layer.is_input:
+            incoming[layer.slice] += boundary
+        if layer.is_output:
+            outgoing[layer.slice] += boundary
+
+
+def check_direction(direction: str) -> None:
+    """Raise if `direction` is not one that strengths have.
+
+    Raises
+    ------
+    CntGraphError
+    """
+    if direction not in get_args(Direction):
+        raise CntGraphError(f"expected direction to be 'total', 'in' or 'out', got {direction!r}")
+
+
+def select_direction(strengths: Strengths, direction: Direction) -> Values:
+    """Return the strength in one direction, or the total."""
+    if direction == "in":
+        return strengths.incoming
+    if direction == "out":
+        return strengths.outgoing
+    return strengths.incoming + strengths.outgoing
+
+
+def _network_sums(net: Network, transform: Transform, edges: Edges) -> tuple[Values, Values]:
+    incoming, outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
+    for block in net.select_blocks(edges):
+        sums = block.sums(transform)[transform]
+        block.source.scatter_add(outgoing, sums.row)
+        block.target.scatter_add(incoming, sums.column)
+    return incoming, outgoing
+
+
+def _graph_sums(graph: Graph, transform: Transform, edges: Edges) -> tuple[Values, Values]:
+    """Sum the rows and columns of the CSR in one pass, in as many parts as there are threads."""
+    from cntgraph.kernels.csr import row_column_sums
+
+    if edges not in ("all", "parametric"):
+        raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
+    matrix, n = graph.adjacency, graph.n_nodes
+    wanted = graph.parametric if edges == "parametric" else np.ones_like(graph.parametric)
+    incoming, outgoing = np.zeros(n), np.zeros(n)
+    # A fixed number of parts of equal size: the same bits whatever the number of threads.
+    bounds = np.searchsorted(matrix.indptr, np.linspace(0, graph.n_edges, 9)[1:-1])
+    edges_of = np.unique(np.concatenate([[0], bounds, [n]]))
+
+    def work(k: int) -> Values:
+        columns = np.zeros(n)
+        row_column_sums(
+            matrix.indptr, matrix.indices, matrix.data, graph.edge_block, wanted,
+            transform_code(transform), edges_of[k], edges_of[k + 1], outgoing, columns,
+        )  # fmt: skip
+        return columns
+
+    small = graph.n_edges < 100_000
+    for columns in ordered_map(work, range(len(edges_of) - 1), threads=1 if small else None):
+        incoming += columns
+    return incoming, outgoing

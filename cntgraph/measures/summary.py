@@ -1,0 +1,193 @@
+"""describe and analyze: a network as a table, without and with its weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.measures.link_weights import weight_columns
+from cntgraph.measures.strength import add_boundary
+from cntgraph.network import Edges, Layer, Network
+from cntgraph.progress import progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values = NDArray[np.float64]
+
+
+def describe(net: Network) -> pd.DataFrame:
+    """Return what a network consists of, without reading a weight.
+
+    Parameters
+    ----------
+    net : Network
+        What is described.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a layer and block that ends in it: ``layer``, ``kind``, ``shape``, ``n_nodes``,
+        ``activation``, ``block``, ``block_kind``, ``source``, ``weight_shape``,
+        ``n_parameters`` (values of the trainable tensors it reads, folded ones included),
+        ``n_edges``, ``parametric``. A layer without a block, such as the input, has one row.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> cg.describe(cg.toy("cnn"))[["layer", "shape", "block", "source", "n_edges"]]
+       layer      shape  block source  n_edges
+    0  input  (1, 6, 6)                      0
+    1  conv1  (2, 6, 6)  conv1  input      512
+    2   pool  (2, 3, 3)   pool  conv1       72
+    3     fc       (3,)     fc   pool       54
+    """
+    import pandas as pd
+
+    rows = []
+    for layer in net.layers:
+        own = {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "shape": layer.shape,
+            "n_nodes": layer.n_nodes,
+            "activation": layer.activation,
+        }
+        blocks = net.blocks_into(layer)
+        rows.extend({**own, **_block_columns(net, block)} for block in blocks)
+        if not blocks:
+            rows.append({**own, **_NO_BLOCK})
+    return pd.DataFrame(rows, columns=[*_LAYER_COLUMNS, *_NO_BLOCK])
+
+
+_LAYER_COLUMNS = ("layer", "kind", "shape", "n_nodes", "activation")
+_NO_BLOCK: dict[str, Any] = {
+    "block": "",
+    "block_kind": "",
+    "source": "",
+    "weight_shape": (),
+    "n_parameters": 0,
+    "n_edges": 0,
+    "parametric": False,
+}
+
+
+def _block_columns(net: Network, block: Any) -> dict[str, Any]:
+    read = {p.name: p.size for p in block.parameters() if p.trainable}
+    return {
+        "block": block.name,
+        "block_kind": block.kind,
+        "source": ", ".join(layer.name for layer in net.layers_of(block.source)),
+        "weight_shape": () if block.weight is None else block.weight.shape,
+        "n_parameters": sum(read.values()),
+        "n_edges": block.n_edges,
+        "parametric": block.parametric,
+    }
+
+
+def analyze(
+    net: Network,
+    *,
+    edges: Edges = "parametric",
+    bias: bool = True,
+    boundary: float = 0.0,
+    show_progress: bool = False,
+) -> pd.DataFrame:
+    """Return strengths, fluctuation and link weights of every layer, from one pass over memory.
+
+    Parameters
+    ----------
+    net : Network
+        What is measured.
+    edges : {"parametric", "all"}, default "parametric"
+        Whether structural edges (pooling, identity) count.
+    bias : bool, default True
+        Whether biases are added to in-strengths.
+    boundary : float, default 0.0
+        Weight of the virtual edges of input and output layers (see `node_strength`).
+    show_progress : bool, default False
+        Whether to show a progress bar on a terminal.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a layer, indexed by its name: ``kind``, ``shape``, ``activation``, ``n_nodes``,
+        ``n_edges`` (that end in it), ``in_strength_*``, ``out_strength_*``, ``strength_*`` (each
+        mean, std, min, max), ``fluctuation`` (the std of total strength), ``n_weights`` and
+        ``link_weight_*`` (mean, std, skew, kurtosis, min, max, zero_fraction, n_nan, n_inf) of
+        the learned weights that lead to it, and ``status``: ``ok``, ``no edges`` (input
+        layers excepted), ``non-finite weights`` or ``empty``.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> table = cg.analyze(cg.toy("cnn"))
+    >>> table[["n_nodes", "n_edges", "fluctuation", "status"]].round(3)
+           n_nodes  n_edges  fluctuation status
+    layer
+    input       36        0        0.567     ok
+    conv1       72      512        1.770     ok
+    pool        18        0        0.887     ok
+    fc           3       54        1.873     ok
+    """
+    import pandas as pd
+
+    incoming, outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
+    statistics = dict.fromkeys((layer.name for layer in net.layers), WeightStatistics())
+    n_edges = dict.fromkeys(statistics, 0)
+    blocks = net.select_blocks(edges)
+    for block in progress(blocks, "analyze", show=show_progress):
+        found = block.survey(("signed",), statistics=block.parametric)
+        block.source.scatter_add(outgoing, found.sums["signed"].row)
+        block.target.scatter_add(incoming, found.sums["signed"].column)
+        (end,) = net.layers_of(block.target) or (None,)
+        if end is not None:
+            statistics[end.name] += found.statistics
+            n_edges[end.name] += block.n_edges
+    if bias:
+        incoming += net.bias(edges)
+    add_boundary(net, incoming, outgoing, boundary)
+    fed = {net.layers_of(block.target)[0].name for block in net.blocks if block.target.size}
+    rows = [
+        {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "shape": layer.shape,
+            "activation": layer.activation,
+            "n_nodes": layer.n_nodes,
+            "n_edges": n_edges[layer.name],
+            **_strength_columns(incoming[layer.slice], outgoing[layer.slice]),
+            "n_weights": statistics[layer.name].size,
+            **weight_columns(statistics[layer.name], "link_weight_"),
+            "status": _status(layer, statistics[layer.name], layer.name in fed),
+        }
+        for layer in net.layers
+    ]
+    return pd.DataFrame(rows).set_index("layer")
+
+
+def _strength_columns(incoming: Values, outgoing: Values) -> dict[str, float]:
+    total = incoming + outgoing
+    columns = {}
+    for name, values in (
+        ("in_strength", incoming),
+        ("out_strength", outgoing),
+        ("strength", total),
+    ):
+        for what, function in _SUMMARIES:
+            columns[f"{name}_{what}"] = float(function(values)) if values.size else np.nan
+    return columns | {"fluctuation": columns["strength_std"]}
+
+
+_SUMMARIES = (("mean", np.mean), ("std", np.std), ("min", np.min), ("max", np.max))
+
+
+def _status(layer: Layer, found: WeightStatistics, is_fed: bool) -> str:
+    if not layer.n_nodes:
+        return "empty"
+    if found.n_nan or found.n_inf:
+        return "non-finite weights"
+    return "ok" if is_fed or layer.is_input else "no edges"

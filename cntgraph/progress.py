@@ -1,0 +1,39 @@
+"""Progress bars on long work: asked for, and silent off a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def progress(items: Sequence[Item], what: str, *, show: bool) -> Iterator[Item]:
+    """Iterate over `items`, showing a bar if asked for and if a person can see it.
+
+    Parameters
+    ----------
+    items : sequence
+        What to iterate over.
+    what : str
+        Shown before the bar.
+    show : bool
+        Whether a bar is wanted.
+
+    Yields
+    ------
+    object
+        The items.
+
+    Examples
+    --------
+    >>> list(progress([1, 2], "counting", show=False))
+    [1, 2]
+    """
+    if not show:
+        yield from items
+        return
+    from tqdm.auto import tqdm
+
+    # disable=None: tqdm itself stays silent where standard error is no terminal.
+    yield from tqdm(items, desc=what, disable=None, leave=False)
