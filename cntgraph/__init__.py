@@ -1,4 +1,4 @@
-"""cntgraph: trained neural networks as directed weighted graphs, measured by complex network theory.
+"""Trained neural networks as directed weighted graphs, measured by complex network theory.
 
     >>> import cntgraph as cg
     >>> net = cg.toy("cnn")
@@ -9,8 +9,11 @@ Importing it loads no framework, no plotting and no graph library.
 """
 
 from cntgraph.adapters.registry import load
+from cntgraph.data.demo import demo_file
 from cntgraph.data.toys import toy
-from cntgraph.errors import CntGraphError
+from cntgraph.dynamics.separation import separation_auc
+from cntgraph.dynamics.trajectory import Trajectory, open
+from cntgraph.errors import CntGraphError, CoverageWarning
 from cntgraph.graph import Graph, build_graph
 from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.link_weights import link_weights
@@ -18,21 +21,30 @@ from cntgraph.measures.strength import node_strength
 from cntgraph.measures.summary import analyze, describe
 from cntgraph.network import Layer, Network
 from cntgraph.parameter import Parameter
+from cntgraph.store.recorder import Recorder
+from cntgraph.store.writer import save
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CntGraphError",
+    "CoverageWarning",
     "Graph",
     "Layer",
     "Network",
     "Parameter",
+    "Recorder",
+    "Trajectory",
     "analyze",
     "build_graph",
+    "demo_file",
     "describe",
     "layer_fluctuation",
     "link_weights",
     "load",
     "node_strength",
+    "open",
+    "save",
+    "separation_auc",
     "toy",
 ]

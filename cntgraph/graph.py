@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block, Values, index_dtype
+from cntgraph.blocks.base import Block, Values, csr_of, index_dtype
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.network import Edges, Layer, Network
 from cntgraph.view import View
@@ -217,8 +217,6 @@ def build_graph(
 
 
 def _assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[Any]]:
-    from scipy.sparse import csr_array
-
     from cntgraph.kernels.csr import mark_rows, sort_rows
 
     degrees = [block.out_degrees() for block in blocks]
@@ -226,7 +224,7 @@ def _assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray
     for block, degree in zip(blocks, degrees, strict=True):
         block.source.scatter_add(total, degree)
     indptr = np.concatenate([[0], np.cumsum(total.astype(np.int64))])
-    indices = np.empty(indptr[-1], index_dtype(n_nodes))
+    indices = np.empty(indptr[-1], index_dtype(max(n_nodes, int(indptr[-1]))))
     data = np.empty(indptr[-1], np.result_type(np.float32, *(b.dtype for b in blocks)))
     marks = np.empty(indptr[-1], np.min_scalar_type(max(len(blocks) - 1, 0)))
     cursor = indptr[:-1].copy()
@@ -236,7 +234,7 @@ def _assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray
         block.fill(starts, target.start if target.ids is None else target.ids, indices, data)
         mark_rows(starts, degree, k, marks)
     sort_rows(indptr, indices, data, marks)
-    return csr_array((data, indices, indptr), shape=(n_nodes, n_nodes)), marks
+    return csr_of(data, indices, indptr, (n_nodes, n_nodes)), marks
 
 
 def _claim(source: View, degree: Ints, cursor: Ints) -> Ints:
@@ -263,12 +261,10 @@ def _claim(source: View, degree: Ints, cursor: Ints) -> Ints:
 def _above(
     adjacency: csr_array, marks: NDArray[Any], threshold: float
 ) -> tuple[csr_array, NDArray[Any]]:
-    from scipy.sparse import csr_array
-
     kept = np.abs(adjacency.data) >= threshold
     before = np.concatenate([[0], np.cumsum(kept)])
     arrays = (adjacency.data[kept], adjacency.indices[kept], before[adjacency.indptr])
-    return csr_array(arrays, shape=adjacency.shape), marks[kept]
+    return csr_of(*arrays, adjacency.shape), marks[kept]
 
 
 def _induced(net: Network, names: Sequence[str]) -> Network:

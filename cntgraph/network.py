@@ -33,7 +33,7 @@ class Layer:
     name : str
         Unique in the network.
     shape : tuple of int
-        (channels, \\*spatial), or (units,).
+        (channels, *spatial), or (units,).
     kind : str
         The operation whose output it is: input, dense, conv, pool, norm, add, ….
     start : int
@@ -215,9 +215,10 @@ class Network:
         chosen = self.select_blocks(edges)
         n_edges = sum(block.n_edges for block in chosen)
         weight = np.result_type(np.float32, *(block.dtype for block in chosen)).itemsize
-        mark = 1 if len(self.blocks) <= 256 else 2
-        per_edge = weight + index_dtype(self.n_nodes).itemsize + mark
-        return Estimate(self.n_nodes, n_edges, n_edges * per_edge + 8 * (self.n_nodes + 1))
+        index = index_dtype(max(self.n_nodes, n_edges)).itemsize
+        mark = np.min_scalar_type(max(len(chosen) - 1, 0)).itemsize
+        nbytes = n_edges * (weight + index + mark) + index * (self.n_nodes + 1)
+        return Estimate(self.n_nodes, n_edges, nbytes)
 
     # -- parts ------------------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ class Parameter:
         """
         if not self.shape:
             return widen(np.asarray(self.data[()]), self.dtype).reshape(())
-        key = (slice(None),) * axis + (slice(start, stop),)
+        key = (slice(None),) * (axis % len(self.shape)) + (slice(start, stop),)
         return widen(np.asarray(self.data[key]), self.dtype)
 
     def rename(self, name: str) -> Parameter:

@@ -97,7 +97,12 @@ class Recipe:
 
     def _binary(self, op: str, other: Recipe | float) -> Recipe:
         right = other if isinstance(other, Recipe) else Recipe.constant(other)
-        shape = np.broadcast_shapes(self.shape, right.shape)
+        try:
+            shape = np.broadcast_shapes(self.shape, right.shape)
+        except ValueError:
+            raise ParameterError(
+                f"values of shapes {self.shape} and {right.shape} do not broadcast together"
+            ) from None
         return Recipe(op, shape, np.dtype(np.float64), (self, right))
 
     def __add__(self, other: Recipe | float) -> Recipe:
@@ -124,7 +129,9 @@ class Recipe:
 
     def transpose(self, axes: tuple[int, ...]) -> Recipe:
         """Return the value with its axes permuted, as `numpy.transpose`."""
-        axes = tuple(axis % len(self.shape) for axis in axes)
+        axes = _axes(axes, self.shape)
+        if sorted(axes) != list(range(len(self.shape))):
+            raise ParameterError(f"a value of shape {self.shape} has no permutation {axes} of axes")
         if axes == tuple(range(len(self.shape))):
             return self
         if self.op == "transpose":
@@ -149,27 +156,31 @@ class Recipe:
 
     def take(self, axis: int, start: int, stop: int, step: int = 1) -> Recipe:
         """Return the part ``start:stop:step`` along `axis`."""
-        axis %= len(self.shape)
+        (axis,) = _axes((axis,), self.shape)
+        if step < 1:
+            raise ParameterError(f"a recipe's take needs a positive step, got {step}")
         start, stop, step = slice(start, stop, step).indices(self.shape[axis])
         length = len(range(start, stop, step))
-        if step < 0:
-            raise ParameterError("a recipe's take needs a positive step")
-        shape = self.shape[:axis] + (length,) + self.shape[axis + 1 :]
+        shape = (*self.shape[:axis], length, *self.shape[axis + 1 :])
         options = {"axis": axis, "start": start, "stop": start + length * step, "step": step}
         return Recipe("take", shape, self.dtype, (self,), options)
 
     def sum(self, axes: tuple[int, ...]) -> Recipe:
         """Return the sum over `axes`, which stay as axes of length one."""
-        axes = tuple(axis % len(self.shape) for axis in axes)
+        axes = _axes(axes, self.shape)
         shape = tuple(1 if axis in axes else size for axis, size in enumerate(self.shape))
         return Recipe("sum", shape, np.dtype(np.float64), (self,), {"axes": list(axes)})
 
     @classmethod
     def concatenate(cls, parts: tuple[Recipe, ...], axis: int) -> Recipe:
         """Return the parts joined along `axis`."""
-        axis %= len(parts[0].shape)
+        (axis,) = _axes((axis,), parts[0].shape)
+        others = {(*part.shape[:axis], *part.shape[axis + 1 :]) for part in parts}
+        if len(others) != 1:
+            shapes = ", ".join(str(part.shape) for part in parts)
+            raise ParameterError(f"values of shapes {shapes} cannot be joined along axis {axis}")
         length = sum(part.shape[axis] for part in parts)
-        shape = parts[0].shape[:axis] + (length,) + parts[0].shape[axis + 1 :]
+        shape = (*parts[0].shape[:axis], length, *parts[0].shape[axis + 1 :])
         dtype = np.result_type(*(part.dtype for part in parts))
         return cls("concatenate", shape, dtype, tuple(parts), {"axis": axis})
 
@@ -197,6 +208,7 @@ class Recipe:
         -------
         ndarray of float32 or float64
         """
+        axis %= max(len(self.shape), 1)
         if self.op == "parameter":
             assert self.parameter is not None
             return self.parameter.read(axis, start, stop)
@@ -222,7 +234,8 @@ class Recipe:
         if self.op == "take":
             where = (slice(None),) * options["axis"]
             steps = slice(options["start"], options["stop"], options["step"])
-            return first.read()[(*where, steps)]
+            part: Array = first.read()[(*where, steps)]
+            return part
         if self.op == "sum":
             return first.read().sum(axis=tuple(options["axes"]), keepdims=True, dtype=np.float64)
         if self.op == "concatenate":
@@ -296,7 +309,9 @@ class Recipe:
         if self.parameter is not None:
             return {"parameter": self.parameter.name}
         if self.value is not None:
-            return {"constant": self.value.tolist()}
+            # Nested lists lose the shape of a value that is empty.
+            shape = {"shape": list(self.shape)} if 0 in self.shape else {}
+            return {"constant": self.value.tolist(), **shape}
         return {"op": self.op, "args": [a.to_json() for a in self.args], **self.options}
 
     @classmethod
@@ -313,9 +328,15 @@ class Recipe:
                 raise ParameterError(f"the recipe reads {data['parameter']!r}, which is missing")
             return cls.of(parameters[data["parameter"]])
         if "constant" in data:
-            return cls.constant(np.asarray(data["constant"], dtype=np.float64))
+            value = np.asarray(data["constant"], dtype=np.float64)
+            return cls.constant(value.reshape(data.get("shape", value.shape)))
         args = tuple(cls.from_json(arg, parameters) for arg in data.get("args", ()))
-        return _rebuild(data, args)
+        try:
+            return _rebuild(data, args)
+        except (KeyError, TypeError) as error:
+            raise ParameterError(
+                f"the recipe's operation {data.get('op')!r} is not complete ({error!r})"
+            ) from error
 
 
 def _rebuild(data: Mapping[str, Any], args: tuple[Recipe, ...]) -> Recipe:
@@ -340,6 +361,13 @@ def _rebuild(data: Mapping[str, Any], args: tuple[Recipe, ...]) -> Recipe:
     )
 
 
+def _axes(axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return axes counted from the front, after checking that the shape has them."""
+    if any(not -len(shape) <= axis < len(shape) for axis in axes):
+        raise ParameterError(f"a value of shape {shape} has no axes {tuple(axes)}")
+    return tuple(axis % len(shape) for axis in axes)
+
+
 def _part(value: Array, axis: int, start: int, stop: int | None) -> Array:
     if not value.ndim or (start == 0 and stop is None):
         return value
@@ -351,6 +379,6 @@ def _read_broadcast(
 ) -> NDArray[np.float64]:
     """Read the part of an operand that broadcasts against a part of the result."""
     own = axis - (len(whole.shape) - len(arg.shape))
-    if own < 0 or arg.shape[own] == 1:
+    if own < 0 or arg.shape[own] != whole.shape[axis]:
         return arg.read().astype(np.float64, copy=False)
     return arg.read(own, start, stop).astype(np.float64, copy=False)

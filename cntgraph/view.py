@@ -23,7 +23,7 @@ class View:
     Parameters
     ----------
     shape : tuple of int
-        Shape in which the operation sees the nodes: (channels, \\*spatial).
+        Shape in which the operation sees the nodes: (channels, *spatial).
     start : int
         First node id, if the ids are consecutive.
     ids : ndarray of int64, shape (size,), or None

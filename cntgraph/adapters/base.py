@@ -92,7 +92,7 @@ class Builder:
         ----------
         name : str
             Name of the operation.
-        ids : ndarray of int64, shape (\\*positions, n_in)
+        ids : ndarray of int64, shape (*positions, n_in)
             What it reads.
         weight : Recipe
             Shape (n_out, n_in).
@@ -101,7 +101,7 @@ class Builder:
 
         Returns
         -------
-        ndarray of int64, shape (\\*positions, n_out)
+        ndarray of int64, shape (*positions, n_out)
         """
         positions, n_out = ids.shape[:-1], weight.shape[0]
         name = self._unique(name)
@@ -140,11 +140,11 @@ class Builder:
         groups: int = 1,
         transposed: bool = False,
     ) -> Ids:
-        """Apply a convolution to ids of shape (channels, \\*spatial); see `blocks.Conv`.
+        """Apply a convolution to ids of shape (channels, *spatial); see `blocks.Conv`.
 
         Returns
         -------
-        ndarray of int64, shape (channels out, \\*spatial out)
+        ndarray of int64, shape (channels out, *spatial out)
         """
         name = self._unique(name)
         return self._conv(name, ids, weight, bias, windows, groups=groups, transposed=transposed)
@@ -174,7 +174,7 @@ class Builder:
         return made
 
     def pool(self, name: str, ids: Ids, stencils: tuple[Stencil, ...], mode: str) -> Ids:
-        """Apply a pooling to ids of shape (channels, \\*spatial); see `blocks.Pool`."""
+        """Apply a pooling to ids of shape (channels, *spatial); see `blocks.Pool`."""
         name = self._unique(name)
         shape = (ids.shape[0], *(stencil.n_out for stencil in stencils))
         made = self._layer(name, shape, "pool", unique=False)
@@ -340,7 +340,8 @@ class Builder:
             whole = flat.size and flat.min() >= 0
             if whole and (np.bincount(flat, minlength=flat.size) == 1).all():
                 made = self._layer(name, source.shape, kind, unique=False)
-                return (flat + made.reshape(-1)[0]).reshape(ids.shape)
+                copied: Ids = flat + made.reshape(-1)[0]
+                return copied.reshape(ids.shape)
         return self._layer(name, ids.shape, kind, unique=False)
 
     def _layers_of(self, view: View) -> tuple[Layer, ...]:
@@ -366,7 +367,7 @@ class Builder:
 
 
 def _features_first(recipe: Recipe | None, ndim: int) -> Recipe | None:
-    """Re-lay a recipe that broadcasts against (\\*positions, features) as features first."""
+    """Re-lay a recipe that broadcasts against (*positions, features) as features first."""
     if recipe is None:
         return None
     padded = recipe.reshape((1,) * (ndim - len(recipe.shape)) + recipe.shape)
@@ -390,7 +391,7 @@ def _entry(
     builder: Builder, parameter: Parameter, readers: dict[str, list[str]], folded: dict[str, str]
 ) -> CoverageEntry:
     name, kind = parameter.name, "parameter" if parameter.trainable else "buffer"
-    what = {"shape": parameter.shape, "dtype": parameter.dtype}
+    what: dict[str, Any] = {"shape": parameter.shape, "dtype": parameter.dtype}
     block = ", ".join(readers.get(name, []))
     if name in folded and block:
         return CoverageEntry(name, kind, "folded", block, f"by {folded[name]}", **what)

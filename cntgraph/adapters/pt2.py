@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from cntgraph.adapters.aten import IDENTITY, MOVEMENT, AtenTracer, Nodes, Place
+from cntgraph.adapters.aten.values import leaves, map_leaves
 from cntgraph.adapters.base import Builder
 from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError, UnsafeFileError
 from cntgraph.parameter import Parameter, storage_dtype
@@ -44,58 +45,14 @@ _ON_CONSTANTS = (
     MOVEMENT
     | IDENTITY
     | frozenset(
-        [
-            "add",
-            "sub",
-            "mul",
-            "div",
-            "neg",
-            "abs",
-            "sqrt",
-            "rsqrt",
-            "exp",
-            "pow",
-            "arange",
-            "full",
-            "zeros",
-            "ones",
-            "zeros_like",
-            "ones_like",
-            "full_like",
-            "new_zeros",
-            "new_ones",
-            "new_full",
-            "empty",
-            "scalar_tensor",
-            "tril",
-            "triu",
-            "where",
-            "eq",
-            "ne",
-            "lt",
-            "le",
-            "gt",
-            "ge",
-            "logical_and",
-            "logical_not",
-            "logical_or",
-            "bitwise_and",
-            "bitwise_not",
-            "bitwise_or",
-            "cumsum",
-            "floor_divide",
-            "remainder",
-            "eye",
-            "linspace",
-            "masked_fill",
-            "fill_",
-            "zero_",
-            "copy_",
-        ]
+        "add sub mul div neg abs sqrt rsqrt exp pow arange full zeros ones zeros_like ones_like "
+        "full_like new_zeros new_ones new_full empty scalar_tensor tril triu where eq ne lt le gt "
+        "ge logical_and logical_not logical_or bitwise_and bitwise_not bitwise_or cumsum "
+        "floor_divide remainder eye linspace masked_fill fill_ zero_ copy_".split()
     )
 )
 #: Checks that PyTorch writes into a program; they compute nothing.
-_CHECKS = frozenset(["_assert_scalar", "sym_constrain_range", "sym_constrain_range_for_size"])
+_CHECKS = frozenset("_assert_scalar sym_constrain_range sym_constrain_range_for_size".split())
 
 
 def trace_program(
@@ -356,10 +313,15 @@ class _Program:
             return args[0].shape[args[1]]
         if base in _CHECKS:
             return None
-        if any(isinstance(v, Nodes | Recipe) for v in _leaves([args, kwargs])):
-            return self.tracer.call(
+        found = list(leaves([args, list(kwargs.values())]))
+        if any(isinstance(value, Nodes | Recipe) for value in found):
+            result = self.tracer.call(
                 operation, args, kwargs, place, lambda: shapes[0] if len(shapes) == 1 else shapes
             )
+            if result is not None:
+                return result
+            # An operation on parameters for which there is no recipe: their values as they are.
+            args, kwargs = map_leaves([args, kwargs], _as_tensor, of=Recipe)
         if base not in _ON_CONSTANTS:
             raise TraceError(
                 f"{self.archive.path}: {target} is not one of the operations that are carried "
@@ -369,16 +331,10 @@ class _Program:
 
     def _foreign(self, target: str, args: Any, place: Place, shapes: Any) -> Any:
         """Cut the graph at an operation that is not PyTorch's own."""
-        reason = f"{target} is not an ATen operation; the graph is cut here"
-        for value in _leaves(args):
+        for value in leaves(args):
             if isinstance(value, Recipe):
                 self.builder.skip(value, f"read by {target}, which is not known")
-        made = []
-        for shape in shapes:
-            sample = shape[1:] if len(shape) > 1 and shape[0] == self.tracer.batch else shape
-            ids = self.builder.opaque(place.name(target), sample, target, reason)
-            lead = shape[: len(shape) - len(sample)]
-            made.append(Nodes(torch.from_numpy(np.broadcast_to(ids, (*lead, *ids.shape)).copy())))
+        made = [self.tracer.cut(place.name(target), shape, target) for shape in shapes]
         return made[0] if len(made) == 1 else made
 
     def _assign(self, outputs: Any, result: Any) -> None:
@@ -441,6 +397,10 @@ class _Program:
         return next(iter(value.values()))
 
 
+def _as_tensor(recipe: Recipe) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(recipe.read()))
+
+
 def _operation(name: str) -> Any:
     """Return an ATen operation by its serialised name, or None if there is none."""
     packet, _, overload = name.partition(".")
@@ -455,13 +415,3 @@ def _place(module_stack: str) -> Place:
     _, path, kind = module_stack.rpartition(";")[2].split(",", 2)
     leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
     return Place(path, leaf)
-
-
-def _leaves(values: Any) -> Any:
-    if isinstance(values, dict):
-        values = list(values.values())
-    if isinstance(values, list | tuple):
-        for value in values:
-            yield from _leaves(value)
-    else:
-        yield values

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from cntgraph.adapters.base import Norm
 from cntgraph.errors import FormatError, MissingExtraError, UnsafeFileError
@@ -137,9 +137,9 @@ def _load_file(path: Path, options: dict[str, Any]) -> Network:
         )
     suffix = path.suffix.lower()
     if suffix in (".h5", ".hdf5"):
-        from cntgraph.store import open as open_file
+        from cntgraph.store.reader import read_network
 
-        return open_file(path)[-1]
+        return read_network(path)
     for name, suffixes in BUILTIN.items():
         if suffix in suffixes:
             return _builtin(name).load(path, **options)
@@ -163,9 +163,9 @@ def _unknown_file(path: Path, suffix: str) -> FormatError:
     )
 
 
-def _builtin(name: str) -> Any:
+def _builtin(name: str) -> Adapter:
     try:
-        return importlib.import_module(f"cntgraph.adapters.{name}")
+        return cast(Adapter, importlib.import_module(f"cntgraph.adapters.{name}"))
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", "cntgraph"):

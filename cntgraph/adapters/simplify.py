@@ -159,7 +159,7 @@ class _Simplifier:
         """Put the blocks `new` in the place of `old` at layer k; layer u is no more."""
         kept = self.into[k]
         at = kept.index(old[0]) if old else len(kept)
-        self.into[k] = [b for b in kept[:at]] + new + [b for b in kept[at:] if b not in old]
+        self.into[k] = kept[:at] + new + [b for b in kept[at:] if b not in old]
         self.into[u] = []
         self.removed.add(u)
 

@@ -1,4 +1,4 @@
-"""PyTorch tensors as parameters: the stored bits, shared with the tensor, never copied on the CPU."""
+"""PyTorch tensors as parameters: the stored bits, in memory shared with the tensor."""
 
 from __future__ import annotations
 

@@ -229,16 +229,14 @@ class Block(ABC):
         -------
         scipy.sparse.csr_array of shape ``shape``
         """
-        from scipy.sparse import csr_array
-
         degrees = self.out_degrees()
         indptr = np.concatenate([[0], np.cumsum(degrees)])
-        indices = np.empty(indptr[-1], index_dtype(max(self.shape)))
+        indices = np.empty(indptr[-1], index_dtype(max(*self.shape, int(indptr[-1]))))
         data = np.empty(indptr[-1], self.dtype)
         mask = self.source.mask
         starts = indptr[:-1] if mask is None else np.where(mask, indptr[:-1], -1)
         self.fill(np.ascontiguousarray(starts), 0, indices, data)
-        return csr_array((data, indices, indptr), shape=self.shape)
+        return csr_of(data, indices, indptr, self.shape)
 
     def parameters(self) -> list[Parameter]:
         """Return the parameters its weight and bias are read from."""
@@ -263,6 +261,16 @@ class Block(ABC):
 def index_dtype(largest: int) -> np.dtype[Any]:
     """Return int32, or int64 where `largest` needs it."""
     return np.dtype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)
+
+
+def csr_of(data: Array, indices: Array, indptr: Array, shape: tuple[int, int]) -> csr_array:
+    """Return a CSR matrix around arrays, without copying the large ones.
+
+    SciPy wants one type for both kinds of index, and would widen `indices` to that of `indptr`.
+    """
+    from scipy.sparse import csr_array
+
+    return csr_array((data, indices, indptr.astype(indices.dtype)), shape=shape)
 
 
 def fill_from_csr(

@@ -45,7 +45,7 @@ class Conv(Block):
     transposed : bool, default False
         Whether the source is the coarse side.
     weight : Recipe
-        Shape (coarse channels, fine channels / groups, \\*kernel), as PyTorch stores both
+        Shape (coarse channels, fine channels / groups, *kernel), as PyTorch stores both
         ``Conv`` and ``ConvTranspose``.
 
     Examples
@@ -73,7 +73,7 @@ class Conv(Block):
     parametric: bool = True
 
     def __post_init__(self) -> None:
-        coarse, inner, *kernel = self.weight.shape
+        coarse, inner = self.weight.shape[:2]
         expected = (coarse, self._fine_channels // self.groups, *(w.kernel for w in self.windows))
         self._check(self.weight.shape == expected, f"a weight of shape {expected}")
         self._check(inner * self.groups == self._fine_channels, "channels divisible by groups")
@@ -137,7 +137,7 @@ class Conv(Block):
     def _to_coarse(self, values: Values, transform: Transform) -> Values:
         """Correlate: one matrix product a tap, over the positions at which it is a node."""
         kernel = self._grouped_kernel(transform)
-        fine = values.reshape(self.groups, -1, *self._fine_shape)
+        fine = values.reshape(self.groups, kernel.shape[2], *self._fine_shape)
         coarse = np.zeros((self.groups, kernel.shape[1], *self._coarse_shape))
         for t, (on_fine, on_coarse) in enumerate(self._taps()):
             part = fine[on_fine]
@@ -146,9 +146,9 @@ class Conv(Block):
         return coarse.reshape(-1)
 
     def _to_fine(self, values: Values, transform: Transform) -> Values:
-        """The transpose of `_to_coarse`."""
+        """Do the transpose of `_to_coarse`."""
         kernel = self._grouped_kernel(transform)
-        coarse = values.reshape(self.groups, -1, *self._coarse_shape)
+        coarse = values.reshape(self.groups, kernel.shape[1], *self._coarse_shape)
         fine = np.zeros((self.groups, kernel.shape[2], *self._fine_shape))
         for t, (on_fine, on_coarse) in enumerate(self._taps()):
             part = coarse[on_coarse]

@@ -41,8 +41,9 @@ class Diagonal(Block):
 
     def __post_init__(self) -> None:
         self._check(self.source.size == self.target.size, "as many targets as sources")
-        # Raises where shapes do not broadcast; a weight larger than the target does not fit.
-        fits = np.broadcast_shapes(self.weight.shape, self.target.shape) == self.target.shape
+        sizes = zip(reversed(self.weight.shape), reversed(self.target.shape), strict=False)
+        fits = len(self.weight.shape) <= len(self.target.shape)
+        fits = fits and all(ours in (1, theirs) for ours, theirs in sizes)
         self._check(fits, "a weight that broadcasts against the target")
 
     @property

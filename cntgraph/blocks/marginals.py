@@ -38,7 +38,7 @@ def weight_marginals(
     Parameters
     ----------
     weight : Recipe
-        Shape (rows, inner, \\*taps), rows ordered by group.
+        Shape (rows, inner, *taps), rows ordered by group.
     transforms : tuple of str
         Which f to sum.
     groups : int, default 1
@@ -81,7 +81,7 @@ def weight_marginals(
 
 
 def _chunk_bytes(weight: Recipe) -> int:
-    """A chunk of at least 64 rows, so that adding up column sums stays cheap beside it."""
+    """Return the bytes of 64 rows or so: adding up column sums stays cheap beside reading them."""
     row = int(np.prod(weight.shape[1:], dtype=np.int64)) * weight.dtype.itemsize
     return min(64 * row, 8 * CHUNK_BYTES)
 

@@ -92,10 +92,10 @@ class Pool(Block):
         result = sign * values.reshape(shape)
         for axis, stencil in enumerate(self.stencils, start=1):
             matrix = stencil.transformed("signed" if transform == "negative" else transform)
-            matrix = matrix.T if transposed else matrix
             moved = np.moveaxis(result, axis, 0)
-            product = matrix @ moved.reshape(moved.shape[0], -1)
-            result = np.moveaxis(product.reshape(-1, *moved.shape[1:]), 0, axis)
+            flat = moved.reshape(moved.shape[0], prod(moved.shape[1:]))
+            product = (matrix.T if transposed else matrix) @ flat
+            result = np.moveaxis(product.reshape(len(product), *moved.shape[1:]), 0, axis)
         return np.ascontiguousarray(result).reshape(-1)
 
     def _plane(self) -> csr_array:

@@ -101,5 +101,6 @@ class Sparse(Block):
     @classmethod
     def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Sparse:
         """Rebuild the block from `geometry` and the fields common to all blocks."""
-        arrays = {k: np.asarray(geometry[k], dtype=np.int64) for k in ("indptr", "indices")}
-        return cls(parametric=bool(geometry["parametric"]), **arrays, **common)
+        indptr, indices = (np.asarray(geometry[k], dtype=np.int64) for k in ("indptr", "indices"))
+        parametric = bool(geometry["parametric"])
+        return cls(indptr=indptr, indices=indices, parametric=parametric, **common)

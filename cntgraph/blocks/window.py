@@ -108,14 +108,14 @@ def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:
 
     Parameters
     ----------
-    table : ndarray, shape (channels, \\*kernel)
+    table : ndarray, shape (channels, *kernel)
         A value a channel and tap.
     covers : list of ndarray of bool, shapes (kernel, n)
         For each axis, which tap covers which position.
 
     Returns
     -------
-    ndarray of float64, shape (channels, \\*n)
+    ndarray of float64, shape (channels, *n)
 
     Examples
     --------
@@ -126,9 +126,18 @@ def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:
     classes = []
     for axis, cover in enumerate(covers, start=1):
         distinct, index = np.unique(cover, axis=1, return_inverse=True)
-        table = np.moveaxis(np.tensordot(table, distinct.astype(np.float64), (axis, 0)), -1, axis)
+        table = _summed(table, axis, distinct)
         classes.append(index.reshape(-1))
     # The last axis first: from then on, whole rows are copied.
     for axis in range(len(covers), 0, -1):
         table = np.take(table, classes[axis - 1], axis=axis)
     return np.ascontiguousarray(table)
+
+
+def _summed(table: Values, axis: int, distinct: NDArray[np.bool_]) -> Values:
+    """Sum `table` along `axis` over the taps of each column of `distinct`."""
+    if np.isfinite(table).all():
+        return np.moveaxis(np.tensordot(table, distinct.astype(np.float64), (axis, 0)), -1, axis)
+    # A product would let 0 × NaN reach positions that the tap does not cover.
+    parts = [np.compress(taps, table, axis=axis).sum(axis=axis) for taps in distinct.T]
+    return np.stack(parts, axis=axis) if parts else np.take(table, [], axis=axis)

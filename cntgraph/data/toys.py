@@ -20,8 +20,8 @@ def toy(name: str) -> Network:
     Parameters
     ----------
     name : {"mlp", "cnn", "residual"}
-        ``"mlp"``: fully connected, 6–8–4–2 nodes; ``"cnn"``: a padded convolution, a max pooling and a
-        dense layer; ``"residual"``: two dense layers with a skip around the second.
+        ``"mlp"``: fully connected, 6–8–4–2 nodes; ``"cnn"``: a padded convolution, a max
+        pooling and a dense layer; ``"residual"``: two dense layers, a skip around the second.
 
     Returns
     -------

@@ -47,7 +47,7 @@ def describe(net: Network) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for layer in net.layers:
         own = {
             "layer": layer.name,

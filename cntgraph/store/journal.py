@@ -25,7 +25,8 @@ The journal is, in little-endian order::
     32 bytes BLAKE2b digest of everything above
 
 Bytes past ``kept`` that no range covers are zero. A file with a journal beside it is only whole
-together with it: copy or move both, or call `recover` before.
+together with it: copy or move both, or call `recover` before. ``<path>.lock`` keeps a second
+writer out; one that a killed process has left holds no lock and does no harm.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ import hashlib
 import io
 import os
 import struct
+import time
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +67,8 @@ _DIGEST_SIZE = 32
 # A reader that opens between two commits succeeds at once; each further attempt is only needed
 # if yet another commit falls into the milliseconds of the previous one.
 _READ_ATTEMPTS = 10
+# Seconds that a commit waits for readers to close the file.
+_READER_PATIENCE = 0.1
 
 
 # --- The only functions that change anything on the disk --------------------------------------
@@ -304,14 +308,20 @@ def _write_journal(paths: _Paths, change: _Change) -> None:
         _sync(handle)
 
 
-def _apply(paths: _Paths, change: _Change) -> None:
-    """Carry out the published change, from whatever point an earlier attempt has reached."""
+def _apply(paths: _Paths, change: _Change, base: io.FileIO | None = None) -> None:
+    """Carry out the published change, from whatever point an earlier attempt has reached.
+
+    `base` is the file, if it is already open.
+    """
     directory = paths.main.parent
     try:
         # Also when recovering: the process that renamed the journal may have died before this,
         # and the file must not change while a power loss could still take the journal away.
         _sync_directory(directory)
-        if _apply_ranges(paths.main, change):
+        created = base is None and not paths.main.exists()
+        with _opened(paths.main, base, created) as handle, _readers_gone(handle):
+            _apply_ranges(paths.main, handle, change)
+        if created:
             # Likewise, the name of a new file must be durable before the journal goes.
             _sync_directory(directory)
         _remove(paths.journal)
@@ -327,20 +337,44 @@ def _apply(paths: _Paths, change: _Change) -> None:
         ) from error
 
 
-def _apply_ranges(main: Path, change: _Change) -> bool:
-    """Write the ranges into the file; return whether it had to be created."""
-    created = not main.exists()
+@contextlib.contextmanager
+def _opened(main: Path, base: io.FileIO | None, created: bool) -> Iterator[io.FileIO]:
+    if base is not None:
+        yield base
+        return
     with io.FileIO(main, "x" if created else "r+") as handle:
-        before = os.fstat(handle.fileno())
-        _check_base(main, before.st_size, change.kept)
-        if before.st_size > change.kept:
-            _resize(handle, change.kept)
-        for start, block in zip(change.ranges.starts, change.ranges.blocks, strict=True):
-            _write(handle, start, block)
-        _resize(handle, change.size)
-        _advance_time(main, before.st_mtime_ns)
-        _sync(handle)
-    return created
+        yield handle
+
+
+@contextlib.contextmanager
+def _readers_gone(handle: io.FileIO) -> Iterator[None]:
+    """Wait a moment for those who have the file open, and keep others out meanwhile.
+
+    HDF5 holds a shared lock while it reads. Whoever opens the file through `read` from now on sees
+    the journal. A program that just keeps the file open must not stop the writer, though.
+    """
+    deadline = time.monotonic() + _READER_PATIENCE
+    while not _flock(handle, exclusive=True) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    try:
+        yield
+    finally:
+        _flock(handle, exclusive=False)
+
+
+def _apply_ranges(main: Path, handle: io.FileIO, change: _Change) -> None:
+    before = os.fstat(handle.fileno())
+    _check_base(main, before.st_size, change.kept)
+    if before.st_size > change.kept:
+        _resize(handle, change.kept)
+    # From the end, where the new data is, to the beginning, where the old metadata is that leads
+    # to it: a reader that stayed may meet an error, but not zeros in the place of data.
+    ranges = zip(change.ranges.starts, change.ranges.blocks, strict=True)
+    for start, block in reversed(list(ranges)):
+        _write(handle, start, block)
+    _resize(handle, change.size)
+    _advance_time(main, before.st_mtime_ns)
+    _sync(handle)
 
 
 def _advance_time(main: Path, before: int) -> None:
@@ -350,7 +384,9 @@ def _advance_time(main: Path, before: int) -> None:
     """
     status = main.stat()
     if status.st_mtime_ns <= before:
-        os.utime(main, ns=(status.st_atime_ns, before + 1_000_000))
+        # Only the owner may set it, and others who may write do without.
+        with contextlib.suppress(PermissionError):
+            os.utime(main, ns=(status.st_atime_ns, before + 1_000_000))
 
 
 def _check_base(main: Path, size: int, kept: int) -> None:
@@ -505,7 +541,9 @@ class JournaledFile(io.RawIOBase):
             return 0
         # HDF5 locks a file exclusively while it writes, and shared while it reads. A shared lock
         # detects a program that writes without a journal, keeps it out, and lets readers in.
-        if self._writable and not _flock(self._base, exclusive=False):
+        # Taken by a reader, it makes the next commit wait; without it, one is being applied.
+        locked = _flock(self._base, exclusive=False)
+        if self._writable and not locked:
             raise StoreError(
                 f"{self._paths.main}: expected to be its only writer, but another program has it "
                 "open for writing through HDF5. Close it there, and try again."
@@ -613,7 +651,7 @@ class JournaledFile(io.RawIOBase):
                 "rest would leave a damaged file. Nothing was changed; append again."
             )
         _publish(self._paths, self._change)
-        _apply(self._paths, self._change)
+        _apply(self._paths, self._change, self._base)
         if self._base is None:
             self._open_base()
         self._change = _Change(self.size, self.size)
@@ -678,8 +716,9 @@ def append(path: StrPath) -> Iterator[h5py.File]:
     Exceptions that h5py raises must leave the block: after one, what HDF5 would write is not
     defined.
 
-    Readers are not kept out. Only a file handle that stays open across the end of the block can
-    see old and new metadata mixed: open the file again to see the change.
+    Readers are not kept out. At the end of the block they have a tenth of a second to close the
+    file. One that keeps it open longer may then see old and new metadata mixed, and meet errors
+    of HDF5: open the file again to see the change.
 
     Parameters
     ----------

@@ -1,0 +1,218 @@
+"""Strengths: cntgraph beside what a user would pick instead, as ratios in one run.
+
+    python benchmarks/strengths.py [--output benchmarks/results/strengths.md]
+
+Three tables: the dense kernel against the machine's read bandwidth; strengths of one explicit
+graph against scipy, networkx, igraph and plain loops; VGG-16's unrolled strengths in closed form
+against PyTorch convolving ones. Needs pip install -e '.[test]'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import igraph
+import networkx as nx
+import numpy as np
+import torch
+from numba import njit, prange
+from timing import compare, machine, markdown
+from torch import nn
+
+import cntgraph as cg
+from cntgraph.blocks import Dense
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+
+def main() -> None:
+    """Run all, print, and write the tables to a file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path)
+    output = parser.parse_args().output
+    parts = [f"# Strengths\n\n`python benchmarks/strengths.py` on {machine()}.\n"]
+    for table in (dense_table, graph_table, vgg_table):
+        parts.append(table())
+        print(parts[-1], flush=True)
+    if output is not None:
+        output.write_text("\n".join(parts))
+
+
+# -- a dense block against memory ---------------------------------------------------------------
+
+
+@njit(parallel=True, fastmath=True)
+def _read(values: np.ndarray) -> float:
+    """Read every value once: what the memory gives."""
+    total = 0.0
+    for i in prange(values.size):
+        total += values[i]
+    return total
+
+
+def dense_table() -> str:
+    """Row and column sums of a 16384 × 8192 float32 matrix, in bytes of weights a second."""
+    w = np.random.default_rng(0).standard_normal((16384, 8192), dtype=np.float32)
+    weight = Recipe.of(cg.Parameter.from_array("w", w))
+    source, target = View((8192,), 0), View((16384,), 8192)
+    block = Dense(name="fc", source=source, target=target, weight=weight)
+    times = compare(
+        {
+            "reading it once (numba, parallel)": lambda: _read(w.reshape(-1)),
+            "cntgraph, signed sums both ways": lambda: block.sums("signed"),
+            "cntgraph, signed sums and moments": lambda: block.survey(("signed",), statistics=True),
+            "numpy, two sums in float64": lambda: (w.sum(0, np.float64), w.sum(1, np.float64)),
+        }
+    )
+    base = times["reading it once (numba, parallel)"]
+    rows = [
+        [name, f"{1e3 * t:.1f} ms", f"{w.nbytes / t / 1e9:.1f} GB/s", f"{base / t:.0%}"]
+        for name, t in times.items()
+    ]
+    title = "Dense block, 16384 × 8192 float32: one pass over memory"
+    return markdown(title, ["", "time", "weights read", "of the bandwidth"], rows)
+
+
+# -- an explicit graph against the tools people use -------------------------------------------------
+
+
+def graph_table() -> str:
+    """In- and out-strength of the same explicit graph."""
+    graph = _middle_sized_graph()
+    adjacency = graph.adjacency
+    in_nx, in_igraph = _timed(_to_networkx, graph), _timed(_to_igraph, graph)
+    times = compare(
+        {
+            "cntgraph": lambda: cg.node_strength(graph, edges="all", bias=False),
+            "scipy, two sums": lambda: adjacency.sum(axis=0) + adjacency.sum(axis=1),
+            "igraph": lambda: in_igraph[0].strength(mode="all", weights="weight"),
+            "networkx": lambda: dict(in_nx[0].degree(weight="weight")),
+            "plain Python loops": lambda: _loops(adjacency),
+        },
+        rounds=5,
+    )
+    check = cg.node_strength(graph, edges="all", bias=False)
+    assert np.allclose(check, adjacency.sum(axis=0) + adjacency.sum(axis=1))
+    assert np.allclose(check, in_igraph[0].strength(mode="all", weights="weight"))
+    built = {"igraph": in_igraph[1], "networkx": in_nx[1]}
+    rows = [
+        [
+            name,
+            f"{1e3 * t:.2f} ms",
+            f"{graph.n_edges / t / 1e6:,.0f} M edges/s",
+            f"{t / times['cntgraph']:,.1f}×",
+            f"{built[name]:.2f} s" if name in built else "",
+        ]
+        for name, t in times.items()
+    ]
+    title = f"Explicit graph, {graph.n_edges:,} edges: in- and out-strength"
+    return markdown(title, ["", "time", "", "of cntgraph's time", "building its graph"], rows)
+
+
+def _middle_sized_graph() -> cg.Graph:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    return cg.build_graph(cg.load(model, input_shape=(1, 28, 28)))
+
+
+def _timed(function: Callable[[cg.Graph], object], graph: cg.Graph) -> tuple:
+    start = time.perf_counter()
+    return function(graph), time.perf_counter() - start
+
+
+def _to_networkx(graph: cg.Graph) -> nx.DiGraph:
+    return nx.from_scipy_sparse_array(graph.adjacency, create_using=nx.DiGraph)
+
+
+def _to_igraph(graph: cg.Graph) -> igraph.Graph:
+    coo = graph.adjacency.tocoo()
+    edges = np.column_stack([coo.row, coo.col])
+    return igraph.Graph(graph.n_nodes, edges, directed=True, edge_attrs={"weight": coo.data})
+
+
+def _loops(adjacency) -> list[float]:
+    strength = [0.0] * adjacency.shape[0]
+    indptr, indices, data = (x.tolist() for x in (adjacency.indptr, adjacency.indices, adjacency.data))
+    for i in range(len(strength)):
+        for k in range(indptr[i], indptr[i + 1]):
+            strength[i] += data[k]
+            strength[indices[k]] += data[k]
+    return strength
+
+
+# -- VGG-16 -------------------------------------------------------------------------------------------
+
+
+def vgg16() -> nn.Sequential:
+    """VGG-16 (Simonyan and Zisserman 2015) with random weights."""
+    channels = 3
+    layers: list[nn.Module] = []
+    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    head = [nn.Flatten(), nn.Linear(25088, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096),
+            nn.ReLU(), nn.Dropout(), nn.Linear(4096, 1000)]  # fmt: skip
+    return nn.Sequential(*layers, *head).eval()
+
+
+def vgg_table() -> str:
+    """VGG-16 at 224 × 224: from the live module to the table of its layers."""
+    model = vgg16()
+    start = time.perf_counter()
+    cg.analyze(cg.load(model, input_shape=(3, 224, 224)))
+    first = time.perf_counter() - start
+    net = cg.load(model, input_shape=(3, 224, 224))
+    times = compare(
+        {
+            "load and analyze": lambda: cg.analyze(cg.load(model, input_shape=(3, 224, 224))),
+            "analyze": lambda: cg.analyze(net),
+            "node_strength": lambda: cg.node_strength(net),
+            "PyTorch, convolving ones both ways": lambda: _convolve_ones(model),
+        },
+        rounds=5,
+    )
+    rows = [["load and analyze, first in the process", f"{1e3 * first:.0f} ms", ""]]
+    rows += [
+        [name, f"{1e3 * t:.0f} ms", f"{net.n_edges / t / 1e9:,.0f} billion edges/s"]
+        for name, t in times.items()
+    ]
+    tracemalloc.start()
+    cg.analyze(cg.load(model, input_shape=(3, 224, 224)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    rows.append(["peak of NumPy's memory in load and analyze", f"{peak / 2**20:,.0f} MiB", ""])
+    return markdown(f"VGG-16 at 224 × 224, {net.n_edges:,} unrolled edges", ["", "", ""], rows)
+
+
+@torch.no_grad()
+def _convolve_ones(model: nn.Sequential) -> list[torch.Tensor]:
+    """Signed in- and out-strengths of every layer, the way one would get them from PyTorch."""
+    sums, shape = [], (1, 3, 224, 224)
+    for layer in model:
+        ones = torch.ones(shape)
+        if isinstance(layer, nn.Conv2d):
+            out = nn.functional.conv2d(ones, layer.weight, padding=1)
+            back = nn.functional.conv_transpose2d(torch.ones_like(out), layer.weight, padding=1)
+            sums += [out, back]
+            shape = out.shape
+        elif isinstance(layer, nn.Linear):
+            sums += [layer.weight.sum(1), layer.weight.sum(0)]
+        elif isinstance(layer, nn.MaxPool2d):
+            shape = (*shape[:2], shape[2] // 2, shape[3] // 2)
+    return sums
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", category=UserWarning)
+    main()

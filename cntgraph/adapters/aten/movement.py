@@ -1,0 +1,59 @@
+"""Movement of data that takes neurons away or brings in positions without one."""
+
+from __future__ import annotations
+
+import torch
+
+from cntgraph.adapters.aten.tracer import AtenTracer, handles
+from cntgraph.adapters.aten.values import Arguments, Nodes
+
+
+@handles("constant_pad_nd")
+def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Pad with positions that are no nodes, whatever the constant."""
+    return Nodes(torch.nn.functional.pad(a["self"].ids, a["pad"], value=-1))
+
+
+@handles("pad")
+def pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Pad by a constant, by reflection or by replication."""
+    if a.get("mode", "constant") == "constant":
+        return constant_pad(t, a, name)
+    return _pad_by_copying(a["self"], a["pad"], a["mode"])
+
+
+@handles("reflection_pad1d", "reflection_pad2d", "reflection_pad3d")
+def reflection_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Pad by showing the nodes near the border again, reflected."""
+    return _pad_by_copying(a["self"], a["padding"], "reflect")
+
+
+@handles("replication_pad1d", "replication_pad2d", "replication_pad3d")
+def replication_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Pad by showing the nodes at the border again."""
+    return _pad_by_copying(a["self"], a["padding"], "replicate")
+
+
+def _pad_by_copying(nodes: Nodes, padding: list[int], mode: str) -> Nodes:
+    # Only defined for floating point; float64 holds every id below 2**53 exactly.
+    return Nodes(torch.nn.functional.pad(nodes.ids.double(), padding, mode=mode).long())
+
+
+@handles("copy")
+def copy(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Write nodes, or a constant, over nodes."""
+    return Nodes(t.as_ids(a["src"]).expand(a["self"].shape).clone())
+
+
+@handles("fill", "zero")
+def fill(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Take neurons away by writing a constant over them."""
+    return Nodes(torch.full_like(a["self"].ids, -1))
+
+
+@handles("masked_fill")
+def masked_fill(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
+    """Take away the neurons that a constant mask names."""
+    if not isinstance(a["mask"], torch.Tensor) or not isinstance(a["self"], Nodes):
+        return None
+    return Nodes(a["self"].ids.masked_fill(a["mask"].cpu(), -1))

@@ -1,0 +1,95 @@
+"""Operations on parameters alone, as recipes: a weight may be reshaped or scaled before use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+
+from cntgraph.adapters.aten.values import Arguments, leaves, map_leaves
+from cntgraph.recipe import Recipe
+
+_SAME_ORDER = frozenset(
+    "view reshape _unsafe_view unsqueeze squeeze flatten unflatten view_copy unsqueeze_copy "
+    "squeeze_copy _reshape_alias view_as reshape_as".split()
+)
+_PERMUTATIONS = frozenset(
+    "permute transpose swapaxes swapdims movedim permute_copy transpose_copy t numpy_T".split()
+)
+_PARTS = frozenset(
+    "slice narrow split split_with_sizes chunk tensor_split unsafe_split unsafe_chunk "
+    "unsafe_split_with_sizes slice_copy split_copy narrow_copy".split()
+)
+_UNCHANGED = frozenset(
+    "to _to_copy type_as clone detach alias contiguous lift_fresh expand expand_as "
+    "broadcast_to dropout".split()
+)
+
+
+def move_recipe(name: str, recipe: Recipe, operation: Any, args: Any, kwargs: Arguments) -> Any:
+    """Return the recipe of a movement of a parameter, or None if it is not a known one.
+
+    What the movement does is found out by carrying it out on tensors without data.
+    """
+    parts = [value for value in leaves(args) if isinstance(value, Recipe)]
+    if name in ("cat", "concat", "concatenate") and len(parts) == len(args[0]):
+        return Recipe.concatenate(tuple(parts), args[1] if len(args) > 1 else kwargs.get("dim", 0))
+    if len(parts) != 1:
+        return None
+    if name in _UNCHANGED:
+        return recipe  # recipes broadcast by themselves, and keep their stored precision
+
+    def run(shape: Sequence[int]) -> Any:
+        meta = torch.empty(tuple(shape), device="meta")
+        return operation(*map_leaves(args, lambda _: meta, of=Recipe), **kwargs)
+
+    if name in _SAME_ORDER:
+        return recipe.reshape(tuple(run(recipe.shape).shape))
+    if name in _PERMUTATIONS:
+        # Sizes that name the axes: the result's shape is the permutation.
+        return recipe.transpose(tuple(n - 2 for n in run(range(2, len(recipe.shape) + 2)).shape))
+    if name in _PARTS:
+        return map_leaves(run(recipe.shape), lambda part: _cut(recipe, part), of=torch.Tensor)
+    return None
+
+
+def _cut(recipe: Recipe, part: torch.Tensor) -> Recipe:
+    """Return the part of a recipe that a view of a contiguous tensor of its shape shows."""
+    sizes = zip(recipe.shape, part.shape, strict=True)
+    axis = next((k for k, (n, m) in enumerate(sizes) if n != m), None)
+    if axis is None:
+        return recipe
+    stride = prod(recipe.shape[axis + 1 :])
+    step = part.stride(axis) // stride if part.shape[axis] > 1 else 1
+    start = part.storage_offset() // stride
+    return recipe.take(axis, start, start + step * (part.shape[axis] - 1) + 1, step)
+
+
+def compute_recipe(name: str, a: Arguments) -> Recipe | None:
+    """Return the recipe of arithmetic on parameters, or None if it is not a known one."""
+    if a.get("alpha", 1) != 1 or a.get("rounding_mode") is not None:
+        return None
+    operands = [_operand(v) for v in (a.get("self"), a.get("other")) if v is not None]
+    if len(operands) == 1 and name in ("neg", "sqrt", "abs"):
+        (x,) = operands
+        return {"neg": x.__neg__, "sqrt": x.sqrt, "abs": x.__abs__}[name]()
+    if len(operands) == 2 and name in ("add", "sub", "mul", "div"):
+        left, right = operands
+        binary = {
+            "add": left.__add__,
+            "sub": left.__sub__,
+            "mul": left.__mul__,
+            "div": left.__truediv__,
+        }
+        return binary[name](right)
+    return None
+
+
+def _operand(value: Any) -> Recipe:
+    if isinstance(value, Recipe):
+        return value
+    if isinstance(value, torch.Tensor):
+        return Recipe.constant(value.detach().cpu().double().numpy())
+    return Recipe.constant(value)

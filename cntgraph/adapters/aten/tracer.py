@@ -1,0 +1,288 @@
+"""AtenTracer: from one ATen operation after another to calls of a `Builder`.
+
+Three things flow through a model: `Nodes` (ids of neurons, in a tensor of the same shape as the
+values they stand for), `Recipe` (a function of parameters) and plain tensors (constants).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cntgraph.adapters.aten.recipes import compute_recipe, move_recipe
+from cntgraph.adapters.aten.values import (
+    Arguments,
+    Nodes,
+    Place,
+    leaves,
+    map_leaves,
+    named_arguments,
+)
+from cntgraph.adapters.base import Builder
+from cntgraph.adapters.tensors import stored_array
+from cntgraph.recipe import Recipe
+
+Ids = NDArray[np.int64]
+Handler = Callable[["AtenTracer", Arguments, str], Any]
+
+#: What each operation does to node ids, by its name without trailing underscores. A handler takes
+#: the tracer, the arguments and a name for the operation; None says that it does not apply.
+HANDLERS: dict[str, Handler] = {}
+
+#: Operations that move or copy values, computing nothing: carried out on the ids themselves.
+MOVEMENT = frozenset(
+    "alias as_strided broadcast_to cat chunk channel_shuffle clone concat concatenate contiguous "
+    "detach detach_ expand expand_as flatten flip gather index index_select lift lift_fresh "
+    "lift_fresh_copy movedim narrow narrow_copy numpy_T permute permute_copy pixel_shuffle "
+    "pixel_unshuffle repeat repeat_interleave reshape reshape_as roll rot90 select select_copy "
+    "slice slice_copy split split_copy split_with_sizes squeeze squeeze_ squeeze_copy stack "
+    "swapaxes swapdims t t_ take_along_dim tensor_split tile transpose transpose_ transpose_copy "
+    "unbind unflatten unfold unsqueeze unsqueeze_ unsqueeze_copy unsafe_chunk unsafe_split "
+    "unsafe_split_with_sizes _unsafe_view view view_as view_copy _reshape_alias".split()
+)
+
+#: Operations whose result is their first argument, value by value.
+IDENTITY = frozenset(
+    "to _to_copy type_as dropout dropout_ native_dropout feature_dropout alpha_dropout "
+    "feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata".split()
+)
+
+
+def handles(*names: str) -> Callable[[Handler], Handler]:
+    """Register a function as the handler of ATen operations.
+
+    Parameters
+    ----------
+    *names : str
+        Names without namespace, overload and trailing underscore.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def register(handler: Handler) -> Handler:
+        for name in names:
+            HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+class AtenTracer:
+    """Turns ATen operations into calls of a `Builder`.
+
+    Parameters
+    ----------
+    builder : Builder
+        What the network is built with.
+    batch : int, default 1
+        Size of the batch dimension; the samples of a batch are the same nodes.
+    """
+
+    def __init__(self, builder: Builder, batch: int = 1) -> None:
+        self.builder, self.batch = builder, batch
+
+    def input(self, name: str, shape: Sequence[int]) -> Nodes:
+        """Return the nodes of an input of `shape`, the batch dimension included."""
+        if len(shape) < 2:
+            return Nodes(torch.from_numpy(self.builder.input(name, shape)))
+        ids = torch.from_numpy(self.builder.input(name, shape[1:]))
+        return Nodes(ids.expand(shape[0], *ids.shape).clone())
+
+    def output(self, value: Any) -> None:
+        """Say that the model returns `value`: nodes, or any nesting of them."""
+        if isinstance(value, Nodes):
+            self.builder.output(self.sample(value))
+        elif isinstance(value, dict):
+            self.output(list(value.values()))
+        elif isinstance(value, list | tuple):
+            for item in value:
+                self.output(item)
+
+    def call(
+        self,
+        operation: Any,
+        args: Sequence[Any],
+        kwargs: Arguments,
+        place: Place,
+        shapes: Callable[[], Any],
+    ) -> Any:
+        """Return what an operation yields, following ids.
+
+        Parameters
+        ----------
+        operation : torch._ops.OpOverload
+            The operation.
+        args, kwargs
+            Its arguments: `Nodes`, `Recipe`, tensors, numbers, and lists of them.
+        place : Place
+            Where it stands in the model.
+        shapes : callable
+            Returns the shape of its result, or a list of shapes; called only for an operation
+            that is not known.
+
+        Returns
+        -------
+        Nodes, Recipe, or a list of them
+        """
+        name = operation._schema.name.rpartition("::")[2]
+        a = named_arguments(operation, args, kwargs)
+        if not any(isinstance(value, Nodes) for value in leaves(a.values())):
+            found = _on_recipes(name, a, operation, args, kwargs)
+            if found is None:
+                self.freeze(leaves(a.values()), f"aten.{name}")
+            return found
+        result = self._on_nodes(name, a, operation, args, kwargs, place, shapes)
+        return _in_place(name, a, result)
+
+    def _on_nodes(
+        self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Any,
+        place: Place, shapes: Callable[[], Any],
+    ) -> Any:  # fmt: skip
+        n_results = len(operation._schema.returns)
+        if name in MOVEMENT and not _data_dependent(a):
+            moved = operation(*map_leaves(args, self.as_ids), **map_leaves(kwargs, self.as_ids))
+            return map_leaves(moved, Nodes, of=torch.Tensor)
+        first = next(iter(a.values()))
+        if name in IDENTITY and isinstance(first, Nodes):
+            return [first] + [None] * (n_results - 1) if n_results > 1 else first
+        base = name.strip("_")
+        handler = HANDLERS.get(base)
+        result = handler(self, a, place.name(base)) if handler else None
+        if result is None:
+            return self._unknown(name, a, place, shapes())
+        # Statistics and indices come along in a tuple; nothing reads them as neurons.
+        return [result] + [None] * (n_results - 1) if n_results > 1 else result
+
+    def _unknown(self, name: str, a: Arguments, place: Place, shapes: Any) -> Any:
+        """Cut the graph at an operation that is not known, and say so."""
+        for value in leaves(a.values()):
+            if isinstance(value, Recipe):
+                self.builder.skip(value, f"read by aten.{name}, which is not known")
+        label = place.name(name.strip("_"))
+        if isinstance(shapes, list):
+            return [None if s is None else self.cut(label, s, f"aten.{name}") for s in shapes]
+        return self.cut(label, shapes, f"aten.{name}")
+
+    def cut(self, label: str, shape: Sequence[int], operation: str) -> Nodes:
+        """Return fresh nodes of a shape, which nothing is known to lead to."""
+        reason = f"{operation} is not a known linear or elementwise operation; the graph is cut"
+        batched = len(shape) > 1 and shape[0] == self.batch
+        ids = self.builder.opaque(label, shape[1:] if batched else shape, operation, reason)
+        return self.batched(ids, shape)
+
+    def freeze(self, values: Iterable[Any], operation: str) -> None:
+        """Say that parameters are used with their present values, as constants.
+
+        Their operation has no recipe, so that another snapshot would not change the result.
+        """
+        for value in values:
+            if isinstance(value, Recipe):
+                self.builder.skip(value, f"used as a constant, by way of {operation}")
+
+    # -- samples and batches --------------------------------------------------------------------
+
+    def sample(self, nodes: Nodes) -> Ids:
+        """Return the ids of one sample, without the batch dimension."""
+        ids = nodes.ids
+        if ids.ndim and ids.shape[0] % self.batch == 0:
+            ids = ids[: ids.shape[0] // self.batch]
+        if ids.ndim > 1 and ids.shape[0] == 1:
+            ids = ids[0]
+        array: Ids = ids.numpy()
+        return array
+
+    def batched(self, ids: Ids, shape: Sequence[int]) -> Nodes:
+        """Return the ids of one sample repeated over the batch, in the shape of a tensor."""
+        sample = torch.from_numpy(np.ascontiguousarray(ids)).reshape(-1)
+        copies = prod(shape) // max(sample.numel(), 1)
+        repeated = sample.repeat(copies) if copies > 1 else sample
+        return Nodes(repeated.reshape(tuple(shape)))
+
+    # -- values as something else -----------------------------------------------------------------
+
+    def as_ids(self, value: Any) -> Any:
+        """Return what moves along with node ids: ids, indices, or "no node" for a constant."""
+        if isinstance(value, Nodes):
+            return value.ids
+        if isinstance(value, Recipe):
+            self.builder.skip(value, "a learned constant joined to nodes is not a node")
+            return torch.full(value.shape, -1, dtype=torch.int64)
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            return torch.full(value.shape, -1, dtype=torch.int64)
+        return value.cpu() if isinstance(value, torch.Tensor) else value
+
+    def recipe(self, value: Any) -> Recipe:
+        """Return a parameter, a constant tensor or a number as a recipe."""
+        if isinstance(value, Recipe):
+            return value
+        if isinstance(value, torch.Tensor) and value.numel() > 64:
+            return self.builder.constant("constant", *stored_array(value))
+        if isinstance(value, torch.Tensor):
+            return Recipe.constant(value.detach().cpu().double().numpy())
+        return Recipe.constant(float(value))
+
+    def optional_recipe(self, value: Any) -> Recipe | None:
+        """Return `recipe(value)`, or None for None."""
+        return None if value is None else self.recipe(value)
+
+    def scale(
+        self, x: Nodes, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
+    ) -> Nodes | None:
+        """Apply y = w ⊙ x + b to every sample; None where w or b does not broadcast to one."""
+        sample = self.sample(x)
+        weight, bias = (_without_leading_ones(recipe, sample.ndim) for recipe in (weight, bias))
+        if not all(r is None or _broadcasts(r.shape, sample.shape) for r in (weight, bias)):
+            return None
+        return self.batched(self.builder.scale(name, sample, weight, bias, **kind), x.shape)
+
+
+def _on_recipes(name: str, a: Arguments, operation: Any, args: Any, kwargs: Any) -> Any:
+    """Return the recipe of an operation on parameters alone, or None where there is none."""
+    first = next((value for value in leaves(a.values()) if isinstance(value, Recipe)), None)
+    if first is None:
+        return None
+    if name in MOVEMENT or name in IDENTITY:
+        return move_recipe(name, first, operation, args, kwargs)
+    return compute_recipe(name, a)
+
+
+def _in_place(name: str, a: Arguments, result: Any) -> Any:
+    """Let an in-place operation change what every alias of its first argument sees."""
+    first = next(iter(a.values()))
+    changes = name.endswith("_") and not name.endswith("__") and name not in MOVEMENT
+    if changes and isinstance(first, Nodes) and isinstance(result, Nodes):
+        if result is not first:
+            first.ids.copy_(result.ids)
+        return first
+    return result
+
+
+def _data_dependent(a: Arguments) -> bool:
+    """Whether neurons themselves say what is moved where."""
+    indices = [a.get(key) for key in ("index", "indices")]
+    return any(isinstance(value, Nodes) for value in leaves(indices))
+
+
+def _without_leading_ones(recipe: Recipe | None, ndim: int) -> Recipe | None:
+    """Drop the leading axes of length one that a sample does not have."""
+    if recipe is None:
+        return None
+    shape = recipe.shape
+    while len(shape) > ndim and shape[0] == 1:
+        shape = shape[1:]
+    return recipe.reshape(shape)
+
+
+def _broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, onto) == onto
+    except ValueError:
+        return False

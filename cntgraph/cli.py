@@ -1,0 +1,224 @@
+"""The command line: a thin skin over the Python API."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cntgraph.errors import CntGraphError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cntgraph.network import Network
+
+app = typer.Typer(
+    help="Trained neural networks as directed weighted graphs, measured by complex network theory.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class Norm(StrEnum):
+    """What becomes of batch norms."""
+
+    fold = "fold"
+    keep = "keep"
+
+
+class Edges(StrEnum):
+    """Which edges count."""
+
+    parametric = "parametric"
+    all = "all"
+
+
+Model = Annotated[Path, typer.Argument(help="A saved model: .pt2, .onnx, or .h5 by cntgraph.")]
+InputShape = Annotated[
+    str | None, typer.Option(help="Shape of one sample, such as 3,224,224, if the file lacks it.")
+]
+NormOption = Annotated[Norm, typer.Option(help="Fold batch norms, or keep them as layers.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail if anything is left out.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Write the table: .csv, .json, .parquet or .h5."),
+]
+FormatOption = Annotated[Format, typer.Option("-f", "--format", help="How to print the table.")]
+
+
+def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Print what cntgraph has to say about an error, without a traceback, and exit with 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except CntGraphError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+@app.command()
+@_reports_errors
+def describe(
+    model: Model,
+    input_shape: InputShape = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    output: Output = None,
+    format: FormatOption = Format.table,  # noqa: A002 (the option's name)
+) -> None:
+    """Show the layers and blocks of a network and what became of its parameters."""
+    import cntgraph as cg
+
+    net = _load(model, input_shape, norm, strict)
+    _emit(cg.describe(net), output, format, title=_title(model, net))
+    if format is Format.table and not output:
+        _emit(_shortened_coverage(net), None, format, title="\nCoverage")
+
+
+@app.command()
+@_reports_errors
+def analyze(
+    model: Model,
+    input_shape: InputShape = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    edges: Annotated[Edges, typer.Option(help="Which edges count.")] = Edges.parametric,
+    bias: Annotated[bool, typer.Option(help="Add biases to in-strengths.")] = True,
+    boundary: Annotated[
+        float, typer.Option(help="Virtual edge of input and output nodes; 1 as in the papers' code.")
+    ] = 0.0,
+    snapshots: Annotated[
+        bool, typer.Option("--snapshots", help="All snapshots of a .h5 file, not only the last.")
+    ] = False,
+    output: Output = None,
+    format: FormatOption = Format.table,  # noqa: A002
+) -> None:
+    """Measure strengths, fluctuation and link weights of every layer."""
+    import cntgraph as cg
+
+    options: dict[str, Any] = {"edges": edges.value, "bias": bias, "boundary": boundary}
+    if snapshots:
+        with cg.open(model) as trajectory:
+            table, title = trajectory.analyze(show_progress=True, **options), str(model)
+    else:
+        net = _load(model, input_shape, norm, strict)
+        table, title = cg.analyze(net, show_progress=True, **options).reset_index(), ""
+        title = _title(model, net)
+    if not len(table) or not table["n_edges"].any():
+        raise CntGraphError(
+            f"{model}: nothing was analysed: no layer has {edges.value} edges; "
+            "`cntgraph describe` shows why"
+        )
+    people = format is Format.table and not output
+    _emit(_shortened_analysis(table) if people else table, output, format, title=title)
+
+
+@app.command()
+@_reports_errors
+def convert(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .h5 file to write.")],
+    input_shape: InputShape = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    compression: Annotated[
+        int | None, typer.Option(min=1, max=9, help="Level of gzip; by default none.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Write a network and its parameters to a cntgraph file (HDF5)."""
+    import cntgraph as cg
+
+    if output.suffix.lower() not in (".h5", ".hdf5"):
+        raise CntGraphError(f"{output}: expected a file that ends in .h5, got {output.suffix!r}")
+    net = _load(model, input_shape, norm, strict)
+    cg.save(net, output, compression=compression, overwrite=overwrite)
+    typer.echo(f"{output}: {net!r}")
+
+
+@app.command()
+@_reports_errors
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where to save the figure.")
+    ] = Path("cntgraph-demo.png"),
+) -> None:
+    """Analyse the trained networks that come with cntgraph, and save a figure."""
+    from cntgraph.demo import run_demo
+
+    run_demo(output)
+
+
+def _load(model: Path, input_shape: str | None, norm: Norm, strict: bool) -> Network:
+    import warnings
+
+    import cntgraph as cg
+
+    shape = None if input_shape is None else _parse_shape(input_shape)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", cg.CoverageWarning)
+        net = cg.load(model, input_shape=shape, norm=norm.value, strict=strict)
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
+    return net
+
+
+def _parse_shape(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise CntGraphError(
+            f"expected --input-shape as numbers with commas, such as 3,224,224; got {text!r}"
+        ) from None
+
+
+def _title(model: Path, net: Network) -> str:
+    return f"{model}: {repr(net).strip('<>').removeprefix('Network: ')}"
+
+
+def _shortened_analysis(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that fit on a terminal."""
+    columns = ["snapshot", "step", "layer", "kind", "shape", "activation", "n_nodes", "n_edges",
+               "in_strength_mean", "out_strength_mean", "strength_mean", "fluctuation",
+               "link_weight_mean", "link_weight_std", "status"]  # fmt: skip
+    return table[[name for name in columns if name in table.columns]]
+
+
+def _shortened_coverage(net: Network) -> pd.DataFrame:
+    table = net.coverage.reset_index()
+    return table[["name", "kind", "shape", "dtype", "status", "block", "reason"]]
+
+
+def _emit(table: pd.DataFrame, output: Path | None, kind: Format, *, title: str) -> None:
+    from cntgraph import tables
+
+    if output is not None:
+        tables.write(table, output)
+        typer.echo(f"{output}: {len(table)} rows", err=True)
+    elif kind is Format.table:
+        tables.show(table, title)
+    else:
+        sys.stdout.write(tables.as_text(table, kind.value))
+
+
+if __name__ == "__main__":
+    app()

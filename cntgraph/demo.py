@@ -1,0 +1,98 @@
+"""The demo: a training and a population of real networks, measured without a framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cntgraph import tables
+from cntgraph.data.demo import demo_file
+from cntgraph.dynamics.separation import separation_auc
+from cntgraph.dynamics.trajectory import open as open_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What the demo compares: strengths and fluctuation on one side, link weights on the other.
+MEASURES = ("fluctuation", "strength_mean", "link_weight_std", "link_weight_mean")
+ABOVE, BELOW = 0.8, 0.4
+
+
+def run_demo(figure: Path) -> None:
+    """Print what the bundled networks show, and save a figure.
+
+    Parameters
+    ----------
+    figure : Path
+        Where the figure is saved; the suffix says in which format.
+
+    Raises
+    ------
+    CntGraphError
+        If the figure cannot be written.
+    """
+    with open_file(demo_file("training")) as trajectory:
+        training = trajectory.analyze()
+    title = "A small CNN learns scikit-learn's digits: fluctuation of each layer over training"
+    tables.show(_over_training(training), title)
+    with open_file(demo_file("population")) as population:
+        networks = population.analyze()
+    auc = separation_auc(networks, MEASURES, above=ABOVE, below=BELOW)
+    tables.show(auc.reset_index(), "\n" + _population_title(networks))
+    print(_verdict(auc))
+    save_figure(training, auc, figure)
+    print(f"\nfigure: {figure.resolve()}")
+
+
+def _over_training(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a snapshot, with the fluctuation of each layer side by side."""
+    about = table.drop_duplicates("snapshot")[["step", "epoch", "accuracy"]]
+    layers = list(dict.fromkeys(table["layer"]))
+    wide = table.pivot(index="snapshot", columns="layer", values="fluctuation")[layers]
+    return about.reset_index(drop=True).join(wide.reset_index(drop=True))
+
+
+def _population_title(table: pd.DataFrame) -> str:
+    accuracy = table.drop_duplicates("snapshot")["accuracy"]
+    good, poor = int((accuracy > ABOVE).sum()), int((accuracy < BELOW).sum())
+    return (
+        f"{len(accuracy)} small CNNs: how well each measure tells the {good} accurate ones "
+        f"(> {ABOVE:.0%}) from the {poor} poor ones (< {BELOW:.0%}); AUC, 0.5 is chance"
+    )
+
+
+def _verdict(auc: pd.DataFrame) -> str:
+    best = auc.drop(index="input", errors="ignore").max()
+    return (
+        f"\nBest hidden or output layer: fluctuation {best['fluctuation']:.2f}, mean strength "
+        f"{best['strength_mean']:.2f}; link weights' std {best['link_weight_std']:.2f}, mean "
+        f"{best['link_weight_mean']:.2f}."
+    )
+
+
+def save_figure(training: pd.DataFrame, auc: pd.DataFrame, path: Path) -> None:
+    """Draw fluctuation over training beside the separation chart, and save it.
+
+    Parameters
+    ----------
+    training : pandas.DataFrame
+        As `Trajectory.analyze` returns it.
+    auc : pandas.DataFrame
+        As `separation_auc` returns it.
+    path : Path
+        Where it is saved.
+
+    Raises
+    ------
+    CntGraphError
+        If it cannot be written.
+    """
+    from cntgraph.plots.figure import new_figure, save
+    from cntgraph.plots.separation import plot_separation
+    from cntgraph.plots.training import plot_training
+
+    figure, (left, right) = new_figure(ncols=2, size=(11, 4.2))
+    plot_training(training, ax=left)
+    left.set_title("One network over training")
+    plot_separation(auc, ax=right)
+    save(figure, path)

@@ -1,0 +1,10 @@
+"""The HDF5 file: one topology, many snapshots (FORMAT.md is the contract).
+
+The only place where h5py is imported.
+"""
+
+from cntgraph.store.reader import StoreFile, read_network
+from cntgraph.store.recorder import Recorder
+from cntgraph.store.writer import save
+
+__all__ = ["Recorder", "StoreFile", "read_network", "save"]

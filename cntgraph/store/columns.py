@@ -1,0 +1,29 @@
+"""Tables in HDF5: a dataset a column, to be read by anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_columns(table: pd.DataFrame, path: Path) -> None:
+    """Write a table to a new HDF5 file as ``/table/<column>``.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Numbers and booleans are stored as they are, everything else as text.
+    path : Path
+        Replaced if it exists.
+    """
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        group = file.create_group("table", track_order=True)
+        for name, column in table.items():
+            plain = column.dtype.kind in "iufb"
+            values = column.to_numpy() if plain else [str(value) for value in column]
+            group.create_dataset(str(name), data=values)

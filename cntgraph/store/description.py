@@ -1,0 +1,205 @@
+"""A network's topology as JSON values, and back (FORMAT.md is the contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity, Pool, Sparse
+from cntgraph.errors import StoreError
+from cntgraph.network import CoverageEntry, Layer, Network
+from cntgraph.parameter import Parameter
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+#: Arrays up to this size are written as lists.
+_INLINE = 256
+_BUILTIN: tuple[type[Block], ...] = (Conv, Dense, Diagonal, Identity, Pool, Sparse)
+
+GetArray = Callable[[int], NDArray[Any]]
+
+
+def block_kinds() -> dict[str, type[Block]]:
+    """Return the class of every kind of block, those of third parties included.
+
+    Returns
+    -------
+    dict of str to type
+
+    Examples
+    --------
+    >>> sorted(block_kinds())[:3]
+    ['conv', 'dense', 'diagonal']
+    """
+    kinds = {kind.kind: kind for kind in _BUILTIN}
+    for point in entry_points(group="cntgraph.blocks"):
+        kinds.setdefault(point.name, point.load())
+    return kinds
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def describe_network(net: Network) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    """Return a network's topology as JSON values, and the arrays that they refer to.
+
+    Parameters
+    ----------
+    net : Network
+
+    Returns
+    -------
+    description : dict
+    arrays : list of ndarray
+    """
+    arrays: list[NDArray[Any]] = []
+    description = {
+        "layers": [_layer(layer) for layer in net.layers],
+        "blocks": [_block(block, arrays) for block in net.blocks],
+        "parameters": [_parameter(parameter) for parameter in net.parameters.values()],
+    }
+    return description, arrays
+
+
+def describe_coverage(net: Network) -> list[dict[str, Any]]:
+    """Return a network's coverage entries as JSON values."""
+    return [{**vars(entry), "shape": list(entry.shape)} for entry in net.entries]
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    values = {key: value for key, value in vars(layer).items() if key != "start"}
+    return {**values, "shape": list(layer.shape)}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "shape": list(parameter.shape),
+        "dtype": parameter.dtype,
+        "trainable": parameter.trainable,
+    }
+
+
+def _block(block: Block, arrays: list[NDArray[Any]]) -> dict[str, Any]:
+    return {
+        "name": block.name,
+        "kind": block.kind,
+        "source": _view(block.source, arrays),
+        "target": _view(block.target, arrays),
+        "weight": None if block.weight is None else block.weight.to_json(),
+        "bias": None if block.bias is None else block.bias.to_json(),
+        "parametric": block.parametric,
+        "modulatory": block.modulatory,
+        "geometry": _plain(block.geometry(), arrays),
+    }
+
+
+def _view(view: View, arrays: list[NDArray[Any]]) -> dict[str, Any]:
+    if view.ids is None:
+        return {"shape": list(view.shape), "start": view.start}
+    return {"shape": list(view.shape), "ids": _plain(view.ids, arrays)}
+
+
+def _plain(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    """Replace arrays in nested values by lists, or by references where they are large."""
+    if isinstance(value, dict):
+        return {key: _plain(item, arrays) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, arrays) for item in value]
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.size <= _INLINE:
+        return value.tolist()
+    arrays.append(value)
+    return {"array": len(arrays) - 1}
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def rebuild_network(
+    description: Mapping[str, Any],
+    coverage: list[Mapping[str, Any]],
+    parameters: Mapping[str, Parameter],
+    labels: Mapping[str, Any],
+    get_array: GetArray,
+) -> Network:
+    """Return the network that a description speaks of, reading from `parameters`.
+
+    Parameters
+    ----------
+    description : mapping
+        What `describe_network` returned.
+    coverage : list of mapping
+        What `describe_coverage` returned.
+    parameters : mapping of str to Parameter
+        The tensors of one snapshot.
+    labels : mapping
+        What is known of that snapshot.
+    get_array : callable
+        Returns the array of a number.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    StoreError
+        If a block is of an unknown kind.
+    """
+    layers, start = [], 0
+    for values in description["layers"]:
+        layer = Layer(**{**values, "shape": tuple(values["shape"]), "start": start})
+        layers.append(layer)
+        start += layer.n_nodes
+    kinds = block_kinds()
+    blocks = [_rebuilt(b, kinds, parameters, get_array) for b in description["blocks"]]
+    entries = [CoverageEntry(**{**e, "shape": tuple(e["shape"])}) for e in coverage]
+    return Network(tuple(layers), tuple(blocks), parameters, tuple(entries), dict(labels))
+
+
+def _rebuilt(
+    values: Mapping[str, Any],
+    kinds: Mapping[str, type[Block]],
+    parameters: Mapping[str, Parameter],
+    get_array: GetArray,
+) -> Block:
+    if values["kind"] not in kinds:
+        raise StoreError(
+            f"block {values['name']!r} is of the unknown kind {values['kind']!r}; known are "
+            f"{', '.join(sorted(kinds))}: install the package that defines it, or a newer cntgraph"
+        )
+    common: dict[str, Any] = {
+        "name": values["name"],
+        "source": _rebuilt_view(values["source"], get_array),
+        "target": _rebuilt_view(values["target"], get_array),
+    }
+    for key in ("weight", "bias"):
+        if values[key] is not None:
+            common[key] = Recipe.from_json(values[key], parameters)
+    geometry = _with_arrays(values["geometry"], get_array)
+    return kinds[values["kind"]].from_geometry(geometry, **common)
+
+
+def _rebuilt_view(values: Mapping[str, Any], get_array: GetArray) -> View:
+    shape = tuple(values["shape"])
+    if "start" in values:
+        return View(shape, values["start"])
+    ids = np.asarray(_with_arrays(values["ids"], get_array), dtype=np.int64)
+    return View(shape, 0, ids)
+
+
+def _with_arrays(value: Any, get_array: GetArray) -> Any:
+    """Put arrays back where references to them stand."""
+    if isinstance(value, dict):
+        if value.keys() == {"array"}:
+            return get_array(value["array"])
+        return {key: _with_arrays(item, get_array) for key, item in value.items()}
+    if isinstance(value, list) and value and not isinstance(value[0], int | float):
+        return [_with_arrays(item, get_array) for item in value]
+    return value

@@ -1,0 +1,285 @@
+"""Reading cntgraph files: read-only, checked, tensors only when they are needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from math import prod
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.errors import CntGraphError, FormatError, StoreError
+from cntgraph.network import Network
+from cntgraph.parameter import Parameter, storage_dtype
+from cntgraph.store.description import rebuild_network
+from cntgraph.store.journal import read
+from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key
+
+if TYPE_CHECKING:
+    import h5py
+
+#: gzip cannot shrink anything further; a dataset that claims more is not what it says.
+_MAX_COMPRESSION = 1100
+
+
+def read_network(path: str | PathLike[str], snapshot: int = -1) -> Network:
+    """Return the network of one snapshot of a cntgraph file, the last by default.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    snapshot : int, default -1
+        Which snapshot; negative numbers count from the end.
+
+    Returns
+    -------
+    Network
+        Its parameters are read from the file when needed.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged, newer, or has no such snapshot.
+    """
+    return StoreFile(path).network(snapshot)
+
+
+class StoreFile:
+    """A cntgraph file, open for reading.
+
+    It can be pickled: it is then opened again where it is unpickled.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Raises
+    ------
+    FormatError
+        If it is not a cntgraph file.
+    StoreError
+        If it is damaged or was written by a newer version.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_file() and not self.path.with_name(self.path.name + ".journal").exists():
+            raise FormatError(f"{self.path}: expected a cntgraph file (.h5), found nothing")
+        with self._errors("header"):
+            self._check_header()
+
+    @cached_property
+    def file(self) -> h5py.File:
+        """The open file."""
+        return read(self.path)
+
+    def close(self) -> None:
+        """Close the file; networks read from it can no longer read their parameters."""
+        if "file" in self.__dict__:
+            self.__dict__.pop("file").close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __len__(self) -> int:
+        """Return the number of snapshots."""
+        with self._errors("snapshots"):
+            return len(self.file["snapshots"])
+
+    def labels(self, snapshot: int) -> dict[str, Any]:
+        """Return what is known of a snapshot: step, epoch, accuracy, ….
+
+        Parameters
+        ----------
+        snapshot : int
+
+        Returns
+        -------
+        dict
+        """
+        number = self._number(snapshot)
+        with self._errors(f"snapshots/{number}"):
+            attributes = self._group(f"snapshots/{number}").attrs
+            return {name: _plain(value) for name, value in attributes.items()}
+
+    def network(self, snapshot: int = -1) -> Network:
+        """Return the network of one snapshot.
+
+        Parameters
+        ----------
+        snapshot : int, default -1
+            Negative numbers count from the end.
+
+        Returns
+        -------
+        Network
+        """
+        number = self._number(snapshot)
+        labels = self.labels(number)
+        if "_template" in self.__dict__:
+            with self._errors(f"snapshots/{number}"):
+                return self._template.bind(self._parameters(number), labels)
+        with self._errors("network/description"):
+            self._template = rebuild_network(
+                self.description, self._coverage, self._parameters(number), labels, self._array
+            )
+        return self._template
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """The topology as JSON values (FORMAT.md)."""
+        found = json.loads(self._text("network/description"))
+        if not isinstance(found, dict):
+            raise StoreError(f"{self.path}: network/description is damaged (not a JSON object)")
+        return found
+
+    @property
+    def _coverage(self) -> list[Any]:
+        return list(json.loads(self._text("coverage")))
+
+    def _number(self, snapshot: int) -> int:
+        n = len(self)
+        if not -n <= snapshot < n:
+            raise StoreError(f"{self.path}: expected a snapshot below {n}, got {snapshot}")
+        return snapshot % n
+
+    def _check_header(self) -> None:
+        attributes = self.file.attrs
+        if attributes.get("format") != FORMAT:
+            hint = "a Keras file" if "keras_version" in attributes else "an HDF5 file of another kind"
+            raise FormatError(
+                f"{self.path}: expected a cntgraph file, found {hint}; cntgraph.save or "
+                "`cntgraph convert` writes one"
+            )
+        version = int(attributes["format_version"])
+        if version > FORMAT_VERSION:
+            raise StoreError(
+                f"{self.path}: written in format {version}, this cntgraph reads up to "
+                f"{FORMAT_VERSION}: pip install --upgrade cntgraph"
+            )
+
+    def _parameters(self, number: int) -> dict[str, Parameter]:
+        found = {}
+        for entry in self.description["parameters"]:
+            name, shape, dtype = entry["name"], tuple(entry["shape"]), entry["dtype"]
+            path = f"snapshots/{number}/parameters/{parameter_key(name)}"
+            self._check_tensor(path, shape, dtype)
+            handle = StoredTensor(self, path, shape)
+            found[name] = Parameter(name, shape, dtype, handle, bool(entry["trainable"]))
+        return found
+
+    def _check_tensor(self, path: str, shape: tuple[int, ...], dtype: str) -> None:
+        dataset = self.dataset(path)
+        stored, size = storage_dtype(dtype), dataset.id.get_storage_size()
+        if dataset.shape != shape or dataset.dtype != stored:
+            raise StoreError(
+                f"{self.path}: {path} is damaged: expected {stored} of shape {shape}, found "
+                f"{dataset.dtype} of shape {dataset.shape}"
+            )
+        limit = size * (_MAX_COMPRESSION if dataset.chunks else 1)
+        if prod(shape) * stored.itemsize > limit:
+            raise StoreError(f"{self.path}: {path} is damaged: its values are missing")
+
+    def dataset(self, path: str) -> h5py.Dataset:
+        """Return a dataset of the file, refusing whatever lies outside it.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        h5py.Dataset
+        """
+        import h5py
+
+        found = self._resolve(path)
+        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+            raise StoreError(
+                f"{self.path}: {path} is not a dataset stored in this file; files that refer to "
+                "other files are refused"
+            )
+        return found
+
+    def _group(self, path: str) -> h5py.Group:
+        import h5py
+
+        found = self._resolve(path)
+        if not isinstance(found, h5py.Group):
+            raise StoreError(f"{self.path}: {path} is damaged (not a group)")
+        return found
+
+    def _resolve(self, path: str) -> Any:
+        """Follow a path step by step, along hard links only."""
+        import h5py
+
+        found: Any = self.file
+        for step in path.split("/"):
+            link = found.get(step, getlink=True)
+            if link is None:
+                raise StoreError(f"{self.path}: {path} is missing; the file is damaged")
+            if not isinstance(link, h5py.HardLink):
+                raise StoreError(f"{self.path}: {path} is a link; files with links are refused")
+            found = found[step]
+        return found
+
+    def _text(self, path: str) -> str:
+        value = self.dataset(path)[()]
+        return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+    def _array(self, number: int) -> NDArray[Any]:
+        return np.asarray(self.dataset(f"network/arrays/{int(number)}")[()])
+
+    @contextmanager
+    def _errors(self, part: str) -> Iterator[None]:
+        """Turn what h5py and damaged contents raise into an error that names the part."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except FormatError:
+            raise
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError, CntGraphError) as error:
+            raise StoreError(
+                f"{self.path}: {part} is damaged or not what was expected "
+                f"({type(error).__name__}: {error}); copy the file again, or record it again"
+            ) from error
+
+
+class StoredTensor:
+    """A tensor in a file, read by slices when asked for.
+
+    Parameters
+    ----------
+    store : StoreFile
+    path : str
+        The dataset.
+    shape : tuple of int
+    """
+
+    def __init__(self, store: StoreFile, path: str, shape: tuple[int, ...]) -> None:
+        self.store, self.path, self.shape = store, path, shape
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Return the stored values of a selection."""
+        try:
+            return np.asarray(self.store.dataset(self.path)[key])
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"{self.store.path}: {self.path} cannot be read ({error}); the file is damaged or "
+                "was closed"
+            ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,200 @@
+"""Writing cntgraph files: the topology once, and one snapshot after another."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+
+from cntgraph.errors import StoreError
+from cntgraph.network import Network
+from cntgraph.parameter import Parameter
+from cntgraph.store.description import describe_coverage, describe_network
+
+if TYPE_CHECKING:
+    import h5py
+
+FORMAT = "cntgraph"
+FORMAT_VERSION = 1
+#: Compact object headers; readable by HDF5 1.10 (2016) and newer.
+LIBVER = ("v110", "v110")
+
+
+def save(
+    net: Network | Iterable[Network],
+    path: str | PathLike[str],
+    *,
+    compression: int | None = None,
+    overwrite: bool = False,
+    **labels: Any,
+) -> None:
+    """Write a network, or the snapshots of one, to a new cntgraph file (HDF5).
+
+    Parameters
+    ----------
+    net : Network or iterable of Network
+        What is written; parameters keep the type they are stored in. Several networks, such as
+        a part of a `Trajectory`, become snapshots and must share their topology.
+    path : path-like
+        The file.
+    compression : int, optional
+        Level of gzip, 1 to 9; by default tensors are not compressed.
+    overwrite : bool, default False
+        Whether an existing file is replaced.
+    **labels : int, float, str or bool
+        What is known of it: ``step``, ``epoch``, ``accuracy``, …; added to ``net.labels``.
+
+    Raises
+    ------
+    StoreError
+        If the file exists and `overwrite` is false, a label is of another type, or the
+        snapshots are not of one network.
+
+    Examples
+    --------
+    >>> import tempfile, cntgraph as cg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cg.save(cg.toy("mlp"), f"{folder}/net.h5", accuracy=0.97)
+    ...     cg.open(f"{folder}/net.h5").labels["accuracy"].tolist()
+    [0.97]
+    """
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise StoreError(f"{target} exists; pass overwrite=True to replace it, or another path")
+    with _new_file(target) as file:
+        topology = None
+        for snapshot in [net] if isinstance(net, Network) else net:
+            if topology is None:
+                topology = describe_network(snapshot)[0]
+                write_topology(file, snapshot)
+            elif describe_network(snapshot)[0] != topology:
+                raise StoreError(f"{target}: the snapshots are not of one network; save each alone")
+            checked = check_labels({**snapshot.labels, **labels})
+            write_snapshot(file, snapshot.parameters, checked, compression=compression)
+        if topology is None:
+            raise StoreError(f"{target}: expected at least one network to save, got none")
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """Write a file under another name, and give it its own when it is complete."""
+    import h5py
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(temporary, "w", libver=LIBVER) as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_topology(file: h5py.File, net: Network) -> None:
+    """Write a network's description and coverage into an empty file.
+
+    Parameters
+    ----------
+    file : h5py.File
+    net : Network
+    """
+    from cntgraph import __version__
+
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["writer"] = f"cntgraph {__version__}"
+    description, arrays = describe_network(net)
+    file["network/description"] = json.dumps(description)
+    for k, array in enumerate(arrays):
+        file.create_dataset(f"network/arrays/{k}", data=array, compression=4)
+    file["coverage"] = json.dumps(describe_coverage(net))
+    file.create_group("snapshots")
+
+
+def write_snapshot(
+    file: h5py.File,
+    parameters: Mapping[str, Parameter],
+    labels: Mapping[str, Any],
+    *,
+    compression: int | None = None,
+) -> int:
+    """Write the tensors of one moment, and return its number.
+
+    Parameters
+    ----------
+    file : h5py.File
+        A file with a topology.
+    parameters : mapping of str to Parameter
+        The tensors.
+    labels : mapping
+        As `check_labels` returned them.
+    compression : int, optional
+        Level of gzip.
+
+    Returns
+    -------
+    int
+    """
+    number = len(file["snapshots"])
+    group = file.create_group(f"snapshots/{number}")
+    group.attrs.update(labels)
+    tensors = group.create_group("parameters")
+    for name, parameter in parameters.items():
+        # Scalars cannot be compressed, and nothing is gained on the smallest tensors.
+        level = compression if parameter.nbytes > 512 else None
+        tensors.create_dataset(parameter_key(name), data=parameter.raw(), compression=level)
+    return number
+
+
+def parameter_key(name: str) -> str:
+    """Return the name of a parameter's dataset.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> parameter_key("conv1.weight"), parameter_key("/conv1/W")
+    ('conv1.weight', '%2Fconv1%2FW')
+    """
+    key = quote(name, safe="")
+    # "." and ".." mean something else in a path.
+    return key.replace(".", "%2E") if set(key) <= {"."} else key
+
+
+def check_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return labels as plain numbers, strings and booleans; None is left out.
+
+    Raises
+    ------
+    StoreError
+        If one is of another type.
+
+    Examples
+    --------
+    >>> check_labels({"step": np.int64(3), "note": None})
+    {'step': 3}
+    """
+    checked = {}
+    for name, value in labels.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        if plain is None:
+            continue
+        if not isinstance(plain, int | float | str | bool):
+            raise StoreError(
+                f"label {name!r}: expected a number, a string or a boolean, got "
+                f"{type(value).__name__}; convert it, for example with float() or .item()"
+            )
+        checked[name] = plain
+    return checked

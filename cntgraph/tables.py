@@ -1,0 +1,118 @@
+"""Tables for people and for machines: on a terminal, as text, and as files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cntgraph.errors import CntGraphError, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def show(table: pd.DataFrame, title: str = "") -> None:
+    """Print a table for a person: ruled on a terminal, in plain columns elsewhere.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    title : str, default ""
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    # Off a terminal nothing is cut to its width.
+    console = Console(width=None if sys.stdout.isatty() else 250)
+    ruled = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for name in table.columns:
+        numeric = table[name].dtype.kind in "iuf"
+        ruled.add_column(str(name).replace("_", " "), justify="right" if numeric else "left")
+    for row in table.itertuples(index=False):
+        ruled.add_row(*(cell(value) for value in row))
+    console.print(ruled)
+
+
+def cell(value: Any) -> str:
+    """Return a value as people write it: sizes as 8×8, counts with commas, four digits.
+
+    Examples
+    --------
+    >>> cell((8, 5, 5)), cell(1234567), cell(0.123456), cell(float("nan"))
+    ('8×5×5', '1,234,567', '0.1235', '')
+    """
+    if isinstance(value, tuple):
+        return "×".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) or hasattr(value, "is_integer") and not isinstance(value, float):
+        return f"{int(value):,}"
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    return str(value)
+
+
+def as_text(table: pd.DataFrame, kind: str) -> str:
+    """Return a table as CSV or JSON text.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    kind : {"csv", "json"}
+
+    Returns
+    -------
+    str
+    """
+    if kind == "csv":
+        return str(table.to_csv(index=False))
+    return str(table.to_json(orient="records", indent=1)) + "\n"
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table to a file whose suffix says how: .csv, .json, .parquet or .h5.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    path : Path
+
+    Raises
+    ------
+    CntGraphError
+        If the suffix is another one, or the file cannot be written.
+    MissingExtraError
+        If the suffix is .parquet and pyarrow is not installed.
+    """
+    writers: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+        ".csv": lambda t, p: t.to_csv(p, index=False),
+        ".json": lambda t, p: t.to_json(p, orient="records", indent=1),
+        ".parquet": _write_parquet,
+        ".h5": _write_hdf5,
+    }
+    if path.suffix.lower() not in writers:
+        raise CntGraphError(
+            f"{path}: expected a file that ends in {', '.join(writers)}; got {path.suffix!r}"
+        )
+    try:
+        writers[path.suffix.lower()](table, path)
+    except OSError as error:
+        raise CntGraphError(f"{path} cannot be written: {error}") from error
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    require("pyarrow", "parquet", needed_for="Writing .parquet files")
+    table.assign(**{c: table[c].map(list) for c in _tuples(table)}).to_parquet(path, index=False)
+
+
+def _write_hdf5(table: pd.DataFrame, path: Path) -> None:
+    from cntgraph.store.columns import write_columns
+
+    write_columns(table.assign(**{c: table[c].map(cell) for c in _tuples(table)}), path)
+
+
+def _tuples(table: pd.DataFrame) -> list[str]:
+    """Return the columns that hold tuples (shapes)."""
+    return [str(c) for c in table.columns if len(table) and isinstance(table[c].iloc[0], tuple)]
