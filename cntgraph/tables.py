@@ -26,12 +26,14 @@ def show(table: pd.DataFrame, title: str = "") -> None:
 
     # Off a terminal nothing is cut to its width.
     console = Console(width=None if sys.stdout.isatty() else 250)
-    ruled = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    ruled = Table(box=None, pad_edge=False)
     for name in table.columns:
         numeric = table[name].dtype.kind in "iuf"
         ruled.add_column(str(name).replace("_", " "), justify="right" if numeric else "left")
     for row in table.itertuples(index=False):
         ruled.add_row(*(cell(value) for value in row))
+    if title:
+        console.print(title, style="bold", highlight=False, soft_wrap=True)
     console.print(ruled)
 
 
