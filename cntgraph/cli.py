@@ -69,7 +69,7 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except CntGraphError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo("error: " + " ".join(str(error).split()), err=True)
             raise typer.Exit(1) from error
 
     return wrapped
@@ -83,7 +83,7 @@ def describe(
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     output: Output = None,
-    format: FormatOption = Format.table,  # noqa: A002 (the option's name)
+    format: FormatOption = Format.table,
 ) -> None:
     """Show the layers and blocks of a network and what became of its parameters."""
     import cntgraph as cg
@@ -104,13 +104,14 @@ def analyze(
     edges: Annotated[Edges, typer.Option(help="Which edges count.")] = Edges.parametric,
     bias: Annotated[bool, typer.Option(help="Add biases to in-strengths.")] = True,
     boundary: Annotated[
-        float, typer.Option(help="Virtual edge of input and output nodes; 1 as in the papers' code.")
+        float,
+        typer.Option(help="Virtual edge of input and output nodes; 1 as in the papers' code."),
     ] = 0.0,
     snapshots: Annotated[
         bool, typer.Option("--snapshots", help="All snapshots of a .h5 file, not only the last.")
     ] = False,
     output: Output = None,
-    format: FormatOption = Format.table,  # noqa: A002
+    format: FormatOption = Format.table,
 ) -> None:
     """Measure strengths, fluctuation and link weights of every layer."""
     import cntgraph as cg
@@ -121,7 +122,7 @@ def analyze(
             table, title = trajectory.analyze(show_progress=True, **options), str(model)
     else:
         net = _load(model, input_shape, norm, strict)
-        table, title = cg.analyze(net, show_progress=True, **options).reset_index(), ""
+        table = cg.analyze(net, show_progress=True, **options).reset_index()
         title = _title(model, net)
     if not len(table) or not table["n_edges"].any():
         raise CntGraphError(
@@ -178,7 +179,7 @@ def _load(model: Path, input_shape: str | None, norm: Norm, strict: bool) -> Net
         warnings.simplefilter("always", cg.CoverageWarning)
         net = cg.load(model, input_shape=shape, norm=norm.value, strict=strict)
     for warning in caught:
-        typer.echo(f"warning: {warning.message}", err=True)
+        typer.echo("warning: " + " ".join(str(warning.message).split()), err=True)
     return net
 
 

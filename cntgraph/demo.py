@@ -48,8 +48,8 @@ def _over_training(table: pd.DataFrame) -> pd.DataFrame:
     """Return a row a snapshot, with the fluctuation of each layer side by side."""
     about = table.drop_duplicates("snapshot")[["step", "epoch", "accuracy"]]
     layers = list(dict.fromkeys(table["layer"]))
-    wide = table.pivot(index="snapshot", columns="layer", values="fluctuation")[layers]
-    return about.reset_index(drop=True).join(wide.reset_index(drop=True))
+    wide = table.pivot(index="snapshot", columns="layer", values="fluctuation")  # noqa: PD010
+    return about.reset_index(drop=True).join(wide[layers].reset_index(drop=True))
 
 
 def _population_title(table: pd.DataFrame) -> str:

@@ -224,22 +224,39 @@ class Recipe:
         if self.op in _UNARY:
             part = self.args[0].read(axis, start, stop)
             return np.asarray(_UNARY[self.op](part.astype(np.float64)))
-        return _part(self._read_whole(axis, start, stop), axis, start, stop)
-
-    def _read_whole(self, axis: int, start: int, stop: int | None) -> Array:
-        """Evaluate the operations that are read whole before a part is cut from them."""
-        (first, *_), options = self.args, self.options
-        if self.op == "reshape":
-            return first.read().reshape(self.shape)
+        if self.op == "reshape" and self._keeps_axis(axis):
+            part = self.args[0].read(axis, start, stop)
+            return part.reshape(*self.shape[:axis], part.shape[axis], *self.shape[axis + 1 :])
         if self.op == "take":
-            where = (slice(None),) * options["axis"]
-            steps = slice(options["start"], options["stop"], options["step"])
-            part: Array = first.read()[(*where, steps)]
-            return part
+            return self._read_taken(axis, start, stop)
+        return _part(self._read_whole(), axis, start, stop)
+
+    def _keeps_axis(self, axis: int) -> bool:
+        """Whether a reshape leaves all axes up to this one as they are."""
+        return self.shape[: axis + 1] == self.args[0].shape[: axis + 1]
+
+    def _read_taken(self, axis: int, start: int, stop: int | None) -> Array:
+        """Read a part of a part: only what is wanted of it."""
+        own, first, step = (self.options[key] for key in ("axis", "start", "step"))
+        everywhere = (slice(None),) * own
+        if own != axis:
+            taken: Array = self.args[0].read(axis, start, stop)
+            return taken[(*everywhere, slice(first, self.options["stop"], step))]
+        start, stop, _ = slice(start, stop).indices(self.shape[axis])
+        if stop <= start:
+            start = stop = 0
+        part = self.args[0].read(axis, first + start * step, first + stop * step)
+        return part[(*everywhere, slice(None, None, step))]
+
+    def _read_whole(self) -> Array:
+        """Evaluate the operations that are read whole before a part is cut from them."""
+        if self.op == "reshape":
+            return self.args[0].read().reshape(self.shape)
         if self.op == "sum":
-            return first.read().sum(axis=tuple(options["axes"]), keepdims=True, dtype=np.float64)
+            axes = tuple(self.options["axes"])
+            return self.args[0].read().sum(axis=axes, keepdims=True, dtype=np.float64)
         if self.op == "concatenate":
-            return np.concatenate([part.read() for part in self.args], axis=options["axis"])
+            return np.concatenate([a.read() for a in self.args], axis=self.options["axis"])
         raise ParameterError(f"unknown operation {self.op!r} in a recipe; the file is newer?")
 
     def chunks(self, nbytes: int = CHUNK_BYTES) -> Iterator[tuple[int, int]]:
@@ -255,8 +272,10 @@ class Recipe:
         """Whether reading a part along the first axis reads only a part of the parameters."""
         if self.op == "parameter" or self.op == "constant":
             return True
-        if self.op in _BINARY or self.op in _UNARY or self.op == "transpose":
+        if self.op in _BINARY or self.op in _UNARY or self.op in ("transpose", "take"):
             return all(arg._reads_by_rows() for arg in self.args)
+        if self.op == "reshape" and self._keeps_axis(0):
+            return self.args[0]._reads_by_rows()
         return all(prod(arg.shape) * 8 <= CHUNK_BYTES for arg in self.args)
 
     # -- the parameters it reads ----------------------------------------------------------
@@ -379,6 +398,6 @@ def _read_broadcast(
 ) -> NDArray[np.float64]:
     """Read the part of an operand that broadcasts against a part of the result."""
     own = axis - (len(whole.shape) - len(arg.shape))
-    if own < 0 or arg.shape[own] != whole.shape[axis]:
+    if not arg.shape or own < 0 or arg.shape[own] != whole.shape[axis]:
         return arg.read().astype(np.float64, copy=False)
     return arg.read(own, start, stop).astype(np.float64, copy=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +26,9 @@ def show(table: pd.DataFrame, title: str = "") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    # Off a terminal nothing is cut to its width.
-    console = Console(width=None if sys.stdout.isatty() else 250)
+    # Off a terminal nothing is cut to its width. Names are not markup: "fc[bias]" is a name.
+    width = None if sys.stdout.isatty() else 100_000
+    console = Console(width=width, markup=False, emoji=False)
     ruled = Table(box=None, pad_edge=False)
     for name in table.columns:
         numeric = table[name].dtype.kind in "iuf"
@@ -45,15 +48,21 @@ def cell(value: Any) -> str:
     >>> cell((8, 5, 5)), cell(1234567), cell(0.123456), cell(float("nan"))
     ('8×5×5', '1,234,567', '0.1235', '')
     """
+    value = _plain(value)
     if isinstance(value, tuple):
         return "×".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) or hasattr(value, "is_integer") and not isinstance(value, float):
-        return f"{int(value):,}"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float):
         return "" if value != value else f"{value:.4g}"
-    return str(value)
+    return "" if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def as_text(table: pd.DataFrame, kind: str) -> str:
@@ -70,7 +79,17 @@ def as_text(table: pd.DataFrame, kind: str) -> str:
     """
     if kind == "csv":
         return str(table.to_csv(index=False))
-    return str(table.to_json(orient="records", indent=1)) + "\n"
+    # pandas' own writer keeps ten decimals.
+    columns = [[_json_value(value) for value in table[name]] for name in table.columns]
+    names = [str(name) for name in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return json.dumps(rows, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _json_value(value: Any) -> Any:
+    """Return a cell as JSON has it: tuples as lists, null for what is no number."""
+    value = _plain(value)
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -88,9 +107,9 @@ def write(table: pd.DataFrame, path: Path) -> None:
     MissingExtraError
         If the suffix is .parquet and pyarrow is not installed.
     """
-    writers: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    writers: dict[str, Callable[[pd.DataFrame, Path], object]] = {
         ".csv": lambda t, p: t.to_csv(p, index=False),
-        ".json": lambda t, p: t.to_json(p, orient="records", indent=1),
+        ".json": lambda t, p: p.write_text(as_text(t, "json"), encoding="utf-8"),
         ".parquet": _write_parquet,
         ".h5": _write_hdf5,
     }
@@ -100,7 +119,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
         )
     try:
         writers[path.suffix.lower()](table, path)
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:
         raise CntGraphError(f"{path} cannot be written: {error}") from error
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ import onnx.inliner
 from onnx import TensorProto
 
 from cntgraph.adapters.base import Builder, Norm
+from cntgraph.adapters.onnx_elementwise import snake
 from cntgraph.adapters.onnx_file import Tensors, check_model, read_model
 from cntgraph.adapters.onnx_ops import OnnxTracer
-from cntgraph.adapters.onnx_roles import Roles
-from cntgraph.adapters.onnx_values import Call, Nodes, attributes_of
+from cntgraph.adapters.onnx_roles import Roles, captured
+from cntgraph.adapters.onnx_values import LARGEST, Call, Nodes, attributes_of
 from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter
@@ -74,11 +77,10 @@ def load(
     TraceError
         If the model cannot be followed.
     """
-    model, tensors = _open(source)
     builder = Builder()
-    walk = _Walk(model, tensors, builder)
-    walk.run(input_shape, example_input)
-    return builder.finish(norm=norm, strict=strict)
+    with _explained():
+        _Walk(*_open(source), builder).run(input_shape, example_input)
+        return builder.finish(norm=norm, strict=strict)
 
 
 def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
@@ -92,10 +94,24 @@ def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
     -------
     dict of str to Parameter
     """
-    model, tensors = _open(source)
-    walk = _Walk(model, tensors, Builder())
-    walk.read_initializers()
-    return walk.builder.parameters
+    builder = Builder()
+    with _explained():
+        _Walk(*_open(source), builder).read_initializers()
+    return builder.parameters
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn whatever else a damaged model leads to into an error that says so."""
+    try:
+        yield
+    except (CntGraphError, Warning):
+        raise
+    except Exception as error:
+        raise TraceError(
+            f"the model cannot be followed: {type(error).__name__}: {error}; "
+            "does it pass onnx.checker.check_model?"
+        ) from error
 
 
 def _open(source: Any) -> tuple[onnx.ModelProto, Tensors]:
@@ -172,11 +188,10 @@ class _Walk:
             raise TraceError("sparse initializers are not supported; store the weights dense")
         shapes = self._input_shapes(input_shape, example_input)
         self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
-        try:
-            for name, shape in shapes.items():
-                self.values[name] = self.tracer.input(name, shape)
-        except MemoryError as error:
-            raise InputShapeError(f"an input of shape {shapes} does not fit in memory") from error
+        for name, shape in shapes.items():
+            if prod(shape) > LARGEST:
+                raise InputShapeError(f"the input {name!r} of shape {shape} is too large to follow")
+            self.values[name] = self.tracer.input(name, shape)
         self.read_initializers()
         last = {name: k for k, node in enumerate(self.graph.node) for name in node.input}
         last |= {out.name: len(self.graph.node) for out in self.graph.output}
@@ -214,8 +229,8 @@ class _Walk:
                 )
             return tuple(1 if size is None else size for size in given)
         dims = kind.tensor_type.shape.dim
-        if given is not None and len(given) == len(dims) + 1 and given[0] is None:
-            given = given[1:]  # an input without a batch dimension
+        if given is not None and len(dims) == 1 and len(given) == 2:
+            given = given[1:]  # a vector has no batch dimension
         if given is not None and len(given) != len(dims):
             raise InputShapeError(
                 f"the input {value.name!r} has {len(dims)} axes, the batch included; "
@@ -297,6 +312,7 @@ class _Walk:
                 node, [self._value(name, node) for name in node.input],
                 operation_name(node), self.opset, attributes_of(node),
             )  # fmt: skip
+            self._skip_captured(node)
             made = self.tracer.call(call, lambda: self._shapes(call))
         except CntGraphError:
             raise
@@ -306,6 +322,13 @@ class _Walk:
                 f"{type(error).__name__}: {error}; does the model run in onnxruntime?"
             ) from error
         self.values.update(zip(node.output, made, strict=False))
+
+    def _skip_captured(self, node: onnx.NodeProto) -> None:
+        """Say of the weights that branches and loops read that they are not followed."""
+        for name in captured(node):
+            value = self.values.get(name)
+            if isinstance(value, Recipe):
+                self.builder.skip(value, f"read inside of {node.op_type}, which is not followed")
 
     def _value(self, name: str, node: onnx.NodeProto) -> Any:
         if name and name not in self.values:
@@ -385,7 +408,7 @@ def _given_shapes(
     return {} if input_shape is None else {names[0]: (None, *input_shape)}
 
 
-# -- names ------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------
 
 _FUNCTIONAL = frozenset(["Add", "Sub", "Mul", "Div", "Sum", "Neg"])
 
@@ -412,17 +435,13 @@ def operation_name(node: onnx.NodeProto) -> str:
     if noted:
         return noted
     parts = [part for part in re.split(r"/|::", node.name) if part]
-    operation = _snake(node.op_type)
+    operation = snake(node.op_type)
     if parts and re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):
         path = ".".join(parts[:-1])
         if node.op_type in _FUNCTIONAL or not path:
             return f"{path}.{operation}".removeprefix(".")
         return path
     return ".".join(parts).removeprefix("node_") or operation
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _scope(node: onnx.NodeProto) -> str:

@@ -77,7 +77,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         if path.stat().st_size == 0:
             raise FormatError(f"{path}: expected an ONNX model, found an empty file")
-        data = np.memmap(path, dtype=np.uint8, mode="r")
+        data: Any = np.memmap(path, dtype=np.uint8, mode="r")
         # A view without the map's own bookkeeping: thousands of small parts are cut from it.
         model = onnx.ModelProto.FromString(_without_weights(memoryview(data), path.name))
     except FormatError:
@@ -118,6 +118,26 @@ def check_model(model: onnx.ModelProto, where: str) -> None:
             f"{where}: the model does not say which operator set it uses; "
             "the file is cut off, export or copy it again"
         )
+    # Protobuf hands out bytes where a text is not one.
+    if not all(isinstance(text, str) for text in _texts(model.graph)):
+        raise FormatError(f"{where}: a name in the model is no text; the file is damaged")
+
+
+def _texts(graph: onnx.GraphProto) -> Iterator[Any]:
+    for node in graph.node:
+        yield from (*node.input, *node.output, node.name, node.op_type, node.domain)
+        for attribute in node.attribute:
+            yield attribute.name
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _texts(attribute.g)
+    for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        yield value.name
+    for entry in graph.metadata_props:
+        yield from (entry.key, entry.value)
+
+
+class _DamagedError(Exception):
+    """The bytes are no protobuf message; `read_model` says of which file."""
 
 
 class _Field(NamedTuple):
@@ -131,7 +151,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value, shift = 0, 0
     while True:
         if at >= len(data) or shift > 63:
-            raise FormatError("the message is cut off")
+            raise _DamagedError("the message is cut off")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
@@ -153,9 +173,9 @@ def _fields(data: memoryview, start: int, stop: int) -> Iterator[_Field]:
         elif wire in (1, 5):
             end = body + (8 if wire == 1 else 4)
         else:
-            raise FormatError(f"a field of kind {wire}, which ONNX does not have")
+            raise _DamagedError(f"a field of kind {wire}, which ONNX does not have")
         if end > stop:
-            raise FormatError("the message is cut off")
+            raise _DamagedError("the message is cut off")
         yield _Field(tag >> 3, at, body, end)
         at = end
 

@@ -9,8 +9,24 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.onnx_values import Call
 from cntgraph.blocks import Stencil, Window
+from cntgraph.errors import TraceError
 
 Sizes = Sequence[int]
+
+
+#: No axis of a network is longer; a few bytes of a damaged file can say so.
+_LONGEST = 1 << 24
+
+
+def _window(call: Call, fine: int, coarse: int, kernel: int, *others: int) -> Window:
+    """Return a window, after checking that it is none that only a damaged file has."""
+    longest = max(fine, coarse, kernel, *map(abs, others))
+    if longest > _LONGEST or kernel > _LONGEST // 16:
+        raise TraceError(
+            f"{call.name}: {call.operation} would slide over an axis of {longest}; "
+            "the file is damaged"
+        )
+    return Window(fine, coarse, kernel, *others)
 
 
 def _sizes(call: Call, name: str, rank: int) -> list[int]:
@@ -57,7 +73,7 @@ def conv_windows(call: Call, spatial: Sizes, kernel: Sizes) -> tuple[Window, ...
     strides, dilations = (_sizes(call, key, len(kernel)) for key in ("strides", "dilations"))
     reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
     return tuple(
-        Window(n, (n + p + q - r) // s + 1, k, s, d, p)
+        _window(call, n, (n + p + q - r) // s + 1, k, s, d, p)
         for n, k, s, d, r, (p, q) in zip(
             spatial, kernel, strides, dilations, reach,
             _pads(call, spatial, reach, strides), strict=True,
@@ -95,7 +111,7 @@ def transposed_windows(call: Call, spatial: Sizes, kernel: Sizes) -> tuple[Windo
     else:
         pads = _pads(call, spatial, reach, strides)
     return tuple(
-        Window(f - p - q, n, k, s, d, p)
+        _window(call, f - p - q, n, k, s, d, p)
         for f, n, k, s, d, (p, q) in zip(
             full, spatial, kernel, strides, dilations, pads, strict=True
         )
@@ -129,7 +145,7 @@ def pool_windows(call: Call, spatial: Sizes) -> list[tuple[Window, int]]:
             out = -(-(n + p + q - r) // s) + 1
             # A last window that would start in the padding behind is dropped.
             out -= (out - 1) * s >= n + p
-        windows.append((Window(n, out, k, s, d, p), q))
+        windows.append((_window(call, n, out, k, s, d, p), q))
     return windows
 
 
@@ -159,7 +175,7 @@ def _divisor(window: Window, behind: int, include: bool) -> NDArray[np.float64]:
     if include:
         first = np.arange(window.coarse) * window.stride - window.before
         taps = first + np.arange(window.kernel)[:, None] * window.dilation
-        counts = (taps < window.fine + behind).sum(axis=0)
+        counts = np.asarray((taps < window.fine + behind).sum(axis=0))
     else:
         counts = window.coarse_cover.sum(axis=0)
-    return np.maximum(counts, 1).astype(np.float64)
+    return np.asarray(np.maximum(counts, 1), dtype=np.float64)

@@ -13,8 +13,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.onnx_elementwise import ACTIVATIONS, Elementwise, name_of
 from cntgraph.adapters.onnx_geometry import (
     average_stencils,
     conv_windows,
@@ -29,9 +30,10 @@ from cntgraph.adapters.onnx_values import (
     compute_weights,
     concrete,
     on_recipes,
+    refuse_above,
     run,
 )
-from cntgraph.blocks import Stencil
+from cntgraph.blocks import Stencil, Window
 from cntgraph.recipe import Recipe
 
 #: Operations that move or copy values, and which of their inputs are the values.
@@ -43,29 +45,16 @@ MOVEMENT: dict[str, tuple[int, ...]] = {
     "Trilu": (0,), "Unsqueeze": (0,), "Where": (1, 2),
 }  # fmt: skip
 
+_FILLS = ("CenterCropPad", "Resize", "Trilu")
+
 #: Operations whose result is their first input, value by value. The two of quantisation are so
 #: up to rounding.
 IDENTITY = frozenset(
     ["Cast", "CastLike", "DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"]
 )
 
-#: Elementwise functions of one neuron, and normalisations that learn nothing.
-ACTIVATIONS = {
-    "Abs": "abs", "Acos": "acos", "Acosh": "acosh", "Asin": "asin", "Asinh": "asinh",
-    "Atan": "atan", "Atanh": "atanh", "Ceil": "ceil", "Celu": "celu", "Clip": "clamp",
-    "Cos": "cos", "Cosh": "cosh", "Elu": "elu", "Erf": "erf", "Exp": "exp", "Floor": "floor",
-    "Gelu": "gelu", "HardSigmoid": "hardsigmoid", "HardSwish": "hardswish", "Hardmax": "hardmax",
-    "LRN": "local_response_norm", "LeakyRelu": "leaky_relu", "Log": "log",
-    "LogSoftmax": "log_softmax", "LpNormalization": "normalize",
-    "MeanVarianceNormalization": "mean_variance_norm", "Mish": "mish", "PRelu": "prelu",
-    "Pow": "pow", "Reciprocal": "reciprocal", "Relu": "relu", "Round": "round", "Selu": "selu",
-    "Shrink": "shrink", "Sigmoid": "sigmoid", "Sign": "sign", "Sin": "sin", "Sinh": "sinh",
-    "Softmax": "softmax", "Softplus": "softplus", "Softsign": "softsign", "Sqrt": "sqrt",
-    "Swish": "silu", "Tan": "tan", "Tanh": "tanh", "ThresholdedRelu": "threshold",
-}  # fmt: skip
 
-
-class OnnxTracer:
+class OnnxTracer(Elementwise):
     """Turns ONNX operations into calls of a `Builder`.
 
     Parameters
@@ -73,11 +62,6 @@ class OnnxTracer:
     builder : Builder
         What the network is built with.
     """
-
-    def __init__(self, builder: Builder) -> None:
-        self.builder, self.batch = builder, 1
-        self._constants: dict[int, Recipe] = {}
-        self._names: dict[int, tuple[Any, str]] = {}
 
     def input(self, name: str, shape: Sequence[int]) -> Nodes:
         """Return the nodes of an input of `shape`, the batch dimension included."""
@@ -130,8 +114,8 @@ class OnnxTracer:
             return self._move(call, MOVEMENT[operation])
         if operation in IDENTITY and isinstance(first, Nodes):
             return first
-        if operation == "CastLike":
-            return first
+        if operation == "CastLike":  # a constant in the type of neurons, which is a float's
+            return first if isinstance(first, Recipe) else np.asarray(first).astype(np.float32)
         if operation in ACTIVATIONS:
             return self._activate(call, ACTIVATIONS[operation])
         handler = getattr(self, f"_op_{operation}", None)
@@ -149,68 +133,24 @@ class OnnxTracer:
                 self.builder.skip(recipe, reason)
         return found
 
-    # -- samples and batches ----------------------------------------------------------------
-
-    def _sample(self, nodes: Nodes) -> Ids:
-        """Return the ids of one sample, without the batch dimension."""
-        ids = nodes.ids
-        if ids.ndim and ids.shape[0] % self.batch == 0:
-            ids = ids[: ids.shape[0] // self.batch]
-        if ids.ndim > 1 and ids.shape[0] == 1:
-            ids = ids[0]
-        return ids
-
-    @staticmethod
-    def _batched(ids: Ids, shape: Sequence[int]) -> Nodes:
-        """Return the ids of one sample repeated over the batch, in the shape of a tensor."""
-        sample = np.ascontiguousarray(ids).reshape(-1)
-        copies = prod(shape) // max(sample.size, 1)
-        repeated = np.tile(sample, copies) if copies > 1 else sample
-        return Nodes(repeated.reshape(tuple(shape)))
-
-    # -- constants as recipes ---------------------------------------------------------------
-
-    def remember(self, name: str, value: Any) -> None:
-        """Note the name of a constant, in case it turns out to be a weight."""
-        if isinstance(value, np.ndarray):
-            self._names[id(value)] = (value, name)
-
-    def _recipe(self, value: Any) -> Recipe:
-        """Return a parameter or a constant as a recipe; a large constant is registered."""
-        if isinstance(value, Recipe):
-            return value
-        array = np.asarray(value)
-        if array.size <= 64:
-            return Recipe.constant(array)
-        if id(value) not in self._constants:
-            _, name = self._names.setdefault(id(value), (value, "constant"))
-            self._constants[id(value)] = self.builder.constant(name, array)
-        return self._constants[id(value)]
-
-    def _vector(self, value: Any) -> Recipe | None:
-        """Return a bias as a recipe, None where there is none or where it is a constant zero."""
-        if value is None or (isinstance(value, np.ndarray) and not value.any()):
-            return None
-        return self._recipe(value)
-
     # -- data movement ------------------------------------------------------------------------
 
     def _move(self, call: Call, data: Sequence[int]) -> Any:
-        inputs = []
-        for k, value in enumerate(call.inputs):
-            if k in data:
-                inputs.append(self._as_ids(value))
-            elif isinstance(value, Nodes):
-                return None  # neurons themselves say what is moved where
-            else:
-                inputs.append(None if value is None else concrete(value))
-        if not any(isinstance(call.inputs[k], Nodes) for k in data if k < len(call.inputs)):
-            return None
+        moved_by = [v for k, v in enumerate(call.inputs) if k not in data]
+        moves = any(isinstance(v, Nodes) for k, v in enumerate(call.inputs) if k in data)
+        if not moves or any(isinstance(value, Nodes) for value in moved_by):
+            return None  # neurons themselves say what is moved where
         if call.get("reduction", "none") != "none":
             return None
-        # What an operation fills up with is zero: one more for every node leaves zero free.
-        moved = run(call, [v + 1 if k in data else v for k, v in enumerate(inputs)])
-        return [Nodes(ids - 1) for ids in moved]
+        inputs = [
+            self._as_ids(v) if k in data else None if v is None else concrete(v)
+            for k, v in enumerate(call.inputs)
+        ]
+        if call.operation not in _FILLS:
+            return [Nodes(ids) for ids in run(call, inputs)]
+        # What it fills up with is zero: one more for every node leaves zero free.
+        inputs = [v + 1 if k in data and v is not None else v for k, v in enumerate(inputs)]
+        return [Nodes(ids - 1) for ids in run(call, inputs)]
 
     def _as_ids(self, value: Any) -> Ids:
         if isinstance(value, Nodes):
@@ -232,16 +172,29 @@ class OnnxTracer:
         widths = [[0, 0] for _ in range(rank)]
         for k, axis in enumerate(axes):
             widths[int(axis) % rank] = [int(pads[k]), int(pads[k + len(axes)])]
-        crop = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, x.shape))
+        crop = tuple(
+            slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, x.shape, strict=True)
+        )
         widths = [[max(a, 0), max(b, 0)] for a, b in widths]
+        grown = (n + a + b for n, (a, b) in zip(x.ids[crop].shape, widths, strict=True))
+        refuse_above(prod(grown), call)
         mode = call.get("mode", "constant")
         fill = {"constant_values": -1} if mode == "constant" else {}
         return Nodes(np.pad(x.ids[crop], widths, mode=mode, **fill))
 
     def _op_Resize(self, call: Call) -> Any:
         """Repeat the nearest node; between nodes, a resizing is not a movement."""
-        exact = call.get("mode", "nearest") == "nearest" and isinstance(call.inputs[0], Nodes)
-        return self._move(call, (0,)) if exact else None
+        if call.get("mode", "nearest") != "nearest":
+            return None
+        if call.operation == "Resize" and call.opset > 10:
+            return self._move(call, (0,))
+        x, scales = call.inputs[0], call.constant(1, "scales")
+        node = helper.make_node(
+            "Resize", ["x", "", "scales"], ["y"], mode="nearest", nearest_mode="floor",
+            coordinate_transformation_mode="asymmetric",
+        )  # fmt: skip
+        factors = np.asarray(scales, dtype=np.float32)
+        return self._move(Call(node, [x, None, factors], call.name, 13), (0,))
 
     _op_Upsample = _op_Resize
 
@@ -343,7 +296,7 @@ class OnnxTracer:
         if many == 1:
             ids = ids[0]
         else:
-            ids, windows = np.moveaxis(ids, 1, 0), (_single(many), *windows)
+            ids, windows = np.moveaxis(ids, 1, 0), (Window(many, many, 1), *windows)
             weight = weight.reshape((*weight.shape[:2], 1, *sizes))
         made = self.builder.conv(
             name_of(weight, call.name), ids, weight, bias, windows,
@@ -422,139 +375,7 @@ class OnnxTracer:
     def _op_ReduceMax(self, call: Call) -> Any:
         return self._reduce(call, "max")
 
-    # -- elementwise ------------------------------------------------------------------------------
-
-    def _activate(self, call: Call, activation: str) -> Any:
-        nodes = [value for value in call.inputs if isinstance(value, Nodes)]
-        if len(nodes) != 1:
-            return None
-        (x,) = nodes
-        if np.broadcast_shapes(x.shape, *(_shape_of(v) for v in call.inputs)) != x.shape:
-            return None
-        for value in call.inputs:
-            if isinstance(value, Recipe):
-                reason = f"a coefficient of the activation {activation}, not a weight"
-                self.builder.skip(value, reason)
-        self.builder.activate(self._sample(x), activation)
-        return x
-
-    def _op_Max(self, call: Call) -> Any:
-        """The larger of a neuron and a constant is an activation."""
-        return self._activate(call, "clamp")
-
-    _op_Min = _op_Max
-
-    def _scale(
-        self, x: Nodes, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
-    ) -> Any:
-        """Apply y = w ⊙ x + b to every sample; w and b broadcast against a sample."""
-        sample = self._sample(x)
-        weight, bias = (_for_sample(recipe, sample.ndim) for recipe in (weight, bias))
-        for recipe in (weight, bias):
-            if recipe is not None and not _fits(recipe.shape, sample.shape):
-                return None
-        return self._batched(self.builder.scale(name, sample, weight, bias, **kind), x.shape)
-
-    def _op_BatchNormalization(self, call: Call) -> Any:
-        """Normalise as in evaluation, by the running statistics that the model stores."""
-        x, gain, shift, mean, variance = call.inputs[:5]
-        if not isinstance(x, Nodes) or any(isinstance(v, Nodes) for v in call.inputs[1:5]):
-            return None
-        gain, shift, mean, variance = (self._recipe(v) for v in (gain, shift, mean, variance))
-        scale = gain / (variance + float(call.get("epsilon", 1e-5))).sqrt()
-        offset = shift - mean * scale
-        shape = (-1,) + (1,) * (len(x.shape) - 2)
-        name = name_of(gain, name_of(mean, call.name))
-        return self._scale(x, scale.reshape(shape), offset.reshape(shape), name, kind="norm")
-
-    def _keep_norm(self, x: Nodes, gain: Recipe | None, shift: Recipe | None, name: str) -> Any:
-        """Keep the gain of a norm as a block: its statistics depend on the data."""
-        named = shift if gain is None else gain
-        if named is None:
-            return x
-        name = name_of(named, name)
-        return self._scale(x, gain, shift, name, kind="norm", foldable=False)
-
-    def _op_LayerNormalization(self, call: Call) -> Any:
-        x, *others = call.inputs
-        if not isinstance(x, Nodes) or any(isinstance(v, Nodes) for v in others):
-            return None
-        gain, shift = (None if call.input(k) is None else self._recipe(call.input(k))
-                       for k in (1, 2))  # fmt: skip
-        return self._keep_norm(x, gain, shift, call.name)
-
-    _op_RMSNormalization = _op_LayerNormalization
-
-    def _op_InstanceNormalization(self, call: Call) -> Any:
-        """Keep the gain of an instance norm or group norm, one a channel or a group."""
-        x, *others = call.inputs
-        if not isinstance(x, Nodes) or any(isinstance(v, Nodes) for v in others):
-            return None
-        channels, rest = x.shape[1], (1,) * (len(x.shape) - 2)
-        gain, shift = (_by_channel(self._recipe(v), channels).reshape((channels, *rest))
-                       for v in others)  # fmt: skip
-        return self._keep_norm(x, gain, shift, call.name)
-
-    _op_GroupNormalization = _op_InstanceNormalization
-
-    def _op_Add(self, call: Call) -> Any:
-        return self._plus(*call.inputs, 1.0, call.name)
-
-    def _op_Sub(self, call: Call) -> Any:
-        return self._plus(*call.inputs, -1.0, call.name)
-
-    def _plus(self, left: Any, right: Any, sign: float, name: str) -> Any:
-        """Return left + sign · right."""
-        if isinstance(left, Nodes) and isinstance(right, Nodes):
-            return self._add([left, right], None if sign == 1.0 else (1.0, sign), name)
-        if isinstance(left, Nodes):
-            constant = self._recipe(right)
-            return self._scale(left, None, constant if sign == 1.0 else -constant, name)
-        if sign == 1.0:
-            return self._scale(right, None, self._recipe(left), name)
-        weight = Recipe.constant(sign)
-        return self._scale(right, weight, self._recipe(left), name, parametric=False)
-
-    def _add(self, nodes: Sequence[Nodes], signs: Sequence[float] | None, name: str) -> Nodes:
-        wide = np.broadcast_arrays(*(n.ids for n in nodes))
-        samples = [self._sample(Nodes(ids)) for ids in wide]
-        return self._batched(self.builder.add(name, samples, signs), wide[0].shape)
-
-    def _op_Sum(self, call: Call) -> Any:
-        nodes = [value for value in call.inputs if isinstance(value, Nodes)]
-        total: Any = nodes[0] if len(nodes) == 1 else self._add(nodes, None, call.name)
-        for value in call.inputs:
-            if not isinstance(value, Nodes) and total is not None:
-                total = self._plus(total, value, 1.0, call.name)
-        return total
-
-    def _op_Neg(self, call: Call) -> Any:
-        weight = Recipe.constant(-1.0)
-        return self._scale(call.inputs[0], weight, None, call.name, parametric=False)
-
-    def _op_Mul(self, call: Call) -> Any:
-        left, right = call.inputs
-        if isinstance(left, Nodes) and isinstance(right, Nodes):
-            a, b = np.broadcast_arrays(left.ids, right.ids)
-            if np.array_equal(a, b):
-                # A product of two functions of the same neurons is an activation (x · σ(x)).
-                self.builder.activate(self._sample(Nodes(a)), "mul")
-                return Nodes(a)
-            samples = [self._sample(Nodes(ids)) for ids in (a, b)]
-            return self._batched(self.builder.multiply(call.name, samples), a.shape)
-        nodes, factor = (left, right) if isinstance(left, Nodes) else (right, left)
-        weight = self._recipe(factor)
-        return self._scale(nodes, weight, None, call.name, parametric=_learned(weight))
-
-    def _op_Div(self, call: Call) -> Any:
-        left, right = call.inputs
-        if isinstance(right, Nodes):
-            return None
-        divisor = self._recipe(right)
-        weight = Recipe.constant(1.0) / divisor
-        return self._scale(left, weight, None, call.name, parametric=_learned(divisor))
-
-    # -- everything else ----------------------------------------------------------------------------
+    # -- everything else ------------------------------------------------------------------------
 
     def _unknown(self, call: Call, shapes: list[tuple[int, ...]]) -> list[Any]:
         """Cut the graph at an operation that is not known, and say so."""
@@ -572,52 +393,3 @@ class OnnxTracer:
             ids = self.builder.opaque(call.name, sample, operation, reason) if name else None
             made.append(None if ids is None else self._batched(ids, shape))
         return made
-
-
-def name_of(recipe: Recipe, default: str) -> str:
-    """Name an operation after the module its weight belongs to: ``conv1.weight`` is conv1's."""
-    for parameter in recipe.parameters():
-        prefix, dot, _ = parameter.name.rpartition(".")
-        if (dot and parameter.trainable) or (dot and "running" in parameter.name):
-            return prefix
-    return default
-
-
-def _single(n: int) -> Any:
-    from cntgraph.blocks import Window
-
-    return Window(n, n, 1)
-
-
-def _learned(recipe: Recipe) -> bool:
-    return any(parameter.trainable for parameter in recipe.parameters())
-
-
-def _shape_of(value: Any) -> tuple[int, ...]:
-    return () if value is None else tuple(np.shape(value))
-
-
-def _fits(shape: tuple[int, ...], sample: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, sample) == sample
-    except ValueError:
-        return False
-
-
-def _for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
-    """Drop the leading axes of length one that a sample does not have."""
-    if recipe is None:
-        return None
-    shape = recipe.shape
-    while len(shape) > ndim and shape[0] == 1:
-        shape = shape[1:]
-    return recipe.reshape(shape)
-
-
-def _by_channel(recipe: Recipe, channels: int) -> Recipe:
-    """Return one value a channel where there is one a group."""
-    groups = recipe.shape[0]
-    if groups == channels:
-        return recipe
-    ones = Recipe.constant(np.ones((1, channels // groups)))
-    return (recipe.reshape((groups, 1)) * ones).reshape((channels,))

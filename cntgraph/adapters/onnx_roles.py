@@ -7,7 +7,7 @@ tensor says what it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -36,8 +36,17 @@ _HANDS_ON = frozenset(
      "Unsqueeze"]
 )  # fmt: skip
 _AFFINE = frozenset(["Conv", "ConvTranspose", "Gemm", "MatMul"])
-_ARITHMETIC = frozenset(["Add", "Div", "Mul", "Sub", "Sum"])
+_ELEMENTWISE = frozenset(["Add", "Div", "Mul", "Sub", "Sum", "Where"])
 _SIGNATURE = re.compile(r"^\w+: (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^']+)'", re.MULTILINE)
+
+
+def captured(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the names that an operation's inner graphs read, their own included."""
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            for inner in attribute.g.node:
+                yield from inner.input
+                yield from captured(inner)
 
 
 @dataclass
@@ -123,7 +132,7 @@ class Roles:
             return False
         if any(kind in _AFFINE for kind, _ in readers):
             return True
-        if constant or self.declared:
+        if constant or self.declared or "Constant" in name:
             return False
         scalar = prod(tensor.dims) == 1 and "." not in name
-        return not (scalar and all(kind in _ARITHMETIC for kind, _ in readers))
+        return not (scalar and all(kind in _ELEMENTWISE for kind, _ in readers))

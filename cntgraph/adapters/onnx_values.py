@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -23,7 +24,7 @@ from cntgraph.recipe import Recipe
 
 Ids = NDArray[np.int64]
 #: Constants and movements of more values than these are refused: a few bytes can ask for them.
-LARGEST = 1 << 31
+LARGEST = 1 << 28
 #: Functions of weights that are no recipe are computed once, up to this many values.
 _LARGEST_COMPUTED = 1 << 24
 
@@ -108,6 +109,11 @@ def run(call: Call, inputs: Sequence[Any]) -> list[Any]:
     list of ndarray
     """
     _check_size(call, inputs)
+    if call.operation == "GatherElements":  # the reference takes wrong indices, and forever
+        data, indices = inputs
+        return [np.take_along_axis(data, indices, axis=int(call.get("axis", 0)))]
+    if call.operation == "Expand":  # without the copy
+        return [np.broadcast_to(inputs[0], _expanded_shape(inputs[0].shape, inputs[1]))]
     names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
     outputs = [name and f"o{k}" for k, name in enumerate(call.node.output)]
     node = onnx.NodeProto(op_type=call.operation, input=names, output=outputs)
@@ -124,6 +130,10 @@ def run(call: Call, inputs: Sequence[Any]) -> list[Any]:
     return [np.asarray(next(made)) if name else None for name in outputs]
 
 
+def _expanded_shape(shape: tuple[int, ...], wanted: Any) -> tuple[int, ...]:
+    return np.broadcast_shapes(shape, tuple(int(n) for n in np.ravel(wanted)))
+
+
 def _check_size(call: Call, inputs: Sequence[Any]) -> None:
     """Refuse an operation whose result would be far larger than what goes into it."""
     sizes = [prod(np.shape(value)) for value in inputs if value is not None]
@@ -132,14 +142,19 @@ def _check_size(call: Call, inputs: Sequence[Any]) -> None:
         np.asarray(v).reshape(-1).tolist() if v is not None and np.size(v) <= 64 else []
         for v in inputs
     ]
-    if call.operation in ("Expand", "ConstantOfShape") and numbers:
-        size += prod(abs(int(n)) for n in numbers[-1])
+    if call.operation == "ConstantOfShape":
+        size += prod(abs(int(n)) for n in numbers[0])
+    elif call.operation == "Expand":
+        size += prod(_expanded_shape(np.shape(inputs[0]), inputs[1]))
     elif call.operation == "Tile":
         size *= prod(abs(int(n)) for n in numbers[1])
     elif call.operation == "Range" and all(numbers) and numbers[2][0]:
         size += abs(int((numbers[1][0] - numbers[0][0]) / numbers[2][0]))
-    elif call.operation == "Pad" and len(numbers) > 1:
-        size = prod(n + sum(map(abs, numbers[1])) for n in np.shape(inputs[0]))
+    refuse_above(size, call)
+
+
+def refuse_above(size: int, call: Call) -> None:
+    """Raise where an operation would make more values than any network has."""
     if size > LARGEST:
         raise TraceError(
             f"{call.name}: {call.operation} would make about {size} values, more than {LARGEST}; "
@@ -147,7 +162,7 @@ def _check_size(call: Call, inputs: Sequence[Any]) -> None:
         )
 
 
-# -- constants ------------------------------------------------------------------------------------
+# -- constants -------------------------------------------------------------------------------
 
 #: Operations that are carried out where only constants go in; none of them is random.
 _COMPUTABLE = frozenset(
@@ -183,7 +198,7 @@ def _constant_of_shape(call: Call) -> NDArray[Any]:
     return np.broadcast_to(value.reshape(-1)[0], shape)
 
 
-# -- functions of parameters ------------------------------------------------------------------------
+# -- functions of parameters -----------------------------------------------------------------
 
 AsRecipe = Callable[[Any], Recipe]
 _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe]] = {
@@ -263,7 +278,7 @@ def _split(call: Call, recipe: Recipe) -> list[Any]:
     axis = int(call.get("axis", 0))
     parts = run(call, [np.empty(recipe.shape, np.int8), *call.inputs[1:]])
     ends = np.cumsum([0, *(part.shape[axis] for part in parts)]).tolist()
-    return [recipe.take(axis, a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    return [recipe.take(axis, a, b) for a, b in pairwise(ends)]
 
 
 def _gathered(call: Call, recipe: Recipe) -> list[Any] | None:
@@ -279,7 +294,7 @@ def _gathered(call: Call, recipe: Recipe) -> list[Any] | None:
 
 
 def _expanded(call: Call, recipe: Recipe) -> list[Any] | None:
-    shape = np.broadcast_shapes(recipe.shape, tuple(int(n) for n in concrete(call.inputs[1])))
+    shape = _expanded_shape(recipe.shape, concrete(call.inputs[1]))
     return [recipe.reshape(shape)] if prod(shape) == prod(recipe.shape) else None
 
 

@@ -48,7 +48,7 @@ _ON_CONSTANTS = (
         "add sub mul div neg abs sqrt rsqrt exp pow arange full zeros ones zeros_like ones_like "
         "full_like new_zeros new_ones new_full empty scalar_tensor tril triu where eq ne lt le gt "
         "ge logical_and logical_not logical_or bitwise_and bitwise_not bitwise_or cumsum "
-        "floor_divide remainder eye linspace masked_fill fill_ zero_ copy_".split()
+        "clamp maximum minimum floor_divide remainder eye linspace masked_fill fill_ zero_ copy_".split()
     )
 )
 #: Checks that PyTorch writes into a program; they compute nothing.
@@ -81,7 +81,7 @@ def trace_program(
         _Program(archive, builder, input_shape).run()
     except CntGraphError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, struct.error) as error:
+    except Exception as error:  # whatever damaged parts, or operations on them, raise
         raise FormatError(
             f"{path}: expected a program saved by torch.export.save, found one whose parts do not "
             f"fit together ({type(error).__name__}: {error}); save it again"
@@ -404,8 +404,9 @@ def _as_tensor(recipe: Recipe) -> torch.Tensor:
 def _operation(name: str) -> Any:
     """Return an ATen operation by its serialised name, or None if there is none."""
     packet, _, overload = name.partition(".")
-    found = getattr(torch.ops.aten, packet, None)
-    return getattr(found, overload or "default", None) if found is not None else None
+    found = getattr(getattr(torch.ops.aten, packet, None), overload or "default", None)
+    # Names like `add.__class__` are attributes, but no operations.
+    return found if isinstance(found, torch._ops.OpOverload) else None
 
 
 def _place(module_stack: str) -> Place:

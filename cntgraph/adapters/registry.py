@@ -17,6 +17,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from operator import index
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -202,8 +203,11 @@ def _names() -> list[str]:
 def _checked_shape(shape: Any) -> tuple[int, ...] | None:
     if shape is None:
         return None
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not all(isinstance(n, int) and n > 0 for n in sizes):
+    try:
+        sizes = tuple(map(index, (shape,) if hasattr(shape, "__index__") else shape))
+    except TypeError:
+        sizes = (0,)
+    if not sizes or min(sizes) < 1:
         raise FormatError(
             f"expected input_shape as positive integers without the batch, such as (1, 28, 28); "
             f"got {shape!r}"

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +72,10 @@ class _Simplifier:
         self.removed: set[int] = set()
         self.layers = list(draft.layers)
         self.folded: dict[str, str] = {}
+        self.aimless: list[Block] = []
         for block in draft.blocks:
-            self.into[draft.layers_of(block.target)[0]].append(block)
+            ends = draft.layers_of(block.target)
+            (self.into[ends[0]] if ends else self.aimless).append(block)
             self.readers.update(draft.layers_of(block.source))
         self.outputs = {k for view in draft.outputs for k in draft.layers_of(view)}
 
@@ -207,8 +210,7 @@ def simplify(
             source=_renumbered(block.source, draft, shift),
             target=_renumbered(block.target, draft, shift),
         )
-        for k in kept
-        for block in work.into[k]
+        for block in (*(b for k in kept for b in work.into[k]), *work.aimless)
     ]
     return layers, blocks, work.folded
 
@@ -254,12 +256,17 @@ def _scaled(block: Block, by: Diagonal | Identity, *, first: bool) -> Block | No
 def _fitted(recipe: Recipe, by: Block, block: Block) -> Recipe | None:
     """Return a recipe that broadcasts against `by`'s target, re-laid for `block`'s target."""
     ours, theirs = block.target.shape, by.target.shape
-    if ours == theirs:
+    if ours == theirs and block.target.ids is None:
         return recipe
     padded = (1,) * (len(theirs) - len(recipe.shape)) + recipe.shape
-    by_channel = all(size == 1 for size in padded[1:])
-    if not by_channel or (padded[0] != 1 and ours[:1] != theirs[:1]):
+    if any(size != 1 for size in padded[1:]):
         return None
+    if padded[0] != 1:
+        # One value a channel: each of the block's targets must lie in its own channel.
+        places = block.target.as_ids() - by.source.start
+        channels = np.arange(places.size) // prod(ours[1:])
+        if ours[:1] != theirs[:1] or (places // prod(theirs[1:]) != channels).any():
+            return None
     return recipe.reshape(padded[:1] + (1,) * (len(ours) - 1))
 
 

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cntgraph.adapters.aten import AtenTracer, Nodes, Place
+from cntgraph.adapters.aten.values import map_leaves
 from cntgraph.adapters.base import Builder, Norm
 from cntgraph.adapters.tensors import parameter_of
 from cntgraph.errors import CntGraphError, InputShapeError, TraceError
@@ -74,7 +75,8 @@ def load(
         trace_program(Path(source), builder, input_shape=input_shape)
     else:
         model = getattr(source, "_orig_mod", source)  # what torch.compile wraps
-        trace_module(model, builder, _example(model, input_shape, example_input))
+        example = _example(model, input_shape, example_input)
+        trace_module(model, builder, example, shapes_only=example_input is None)
     return builder.finish(norm=norm, strict=strict)
 
 
@@ -127,7 +129,13 @@ def _first_sample(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
     return tensor[:1] if tensor.ndim > 1 else tensor
 
 
-def trace_module(model: torch.nn.Module, builder: Builder, example: tuple[Any, ...]) -> None:
+def trace_module(
+    model: torch.nn.Module,
+    builder: Builder,
+    example: tuple[Any, ...],
+    *,
+    shapes_only: bool = False,
+) -> None:
     """Run a module once, and build its network from the operations it carries out.
 
     Parameters
@@ -138,6 +146,8 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: tuple[Any, .
         What the network is built with.
     example : tuple of torch.Tensor
         What the model is called with.
+    shapes_only : bool, default False
+        Whether the values do not matter: convolutions and matrix products then yield zeros.
 
     Raises
     ------
@@ -145,7 +155,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: tuple[Any, .
         If the model fails on this input.
     """
     tracer = AtenTracer(builder)
-    mode = _Watch(tracer, model)
+    mode = _Watch(tracer, model, shapes_only=shapes_only)
     for name, value in zip(_argument_names(model, len(example)), example, strict=True):
         mode.known[value] = tracer.input(name, value.shape)
     for name, parameter in parameters(model).items():
@@ -193,9 +203,9 @@ def _evaluating(model: torch.nn.Module) -> Iterator[None]:
 class _Watch(TorchDispatchMode):
     """Sees every ATen operation while a module runs, and what each tensor stands for."""
 
-    def __init__(self, tracer: AtenTracer, model: torch.nn.Module) -> None:
+    def __init__(self, tracer: AtenTracer, model: torch.nn.Module, *, shapes_only: bool) -> None:
         super().__init__()
-        self.tracer = tracer
+        self.tracer, self.shapes_only = tracer, shapes_only
         self.known: Any = WeakTensorKeyDictionary()
         self.paths = {module: name for name, module in model.named_modules()}
         self.stack: list[torch.nn.Module] = []
@@ -226,7 +236,10 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+        if self.shapes_only and func._schema.name in _HEAVY:
+            result = _zeros_for(func, args, kwargs)
+        else:
+            result = func(*args, **kwargs)
         traced, named = self.lookup(args), self.lookup(kwargs)
         if _has_traced(traced) or _has_traced(named):
             if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
@@ -264,6 +277,22 @@ class _Watch(TorchDispatchMode):
         elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
             for part, value in zip(result, yielded, strict=False):
                 self._remember(part, value)
+
+
+#: The operations whose values take time to compute.
+_HEAVY = frozenset(f"aten::{name}" for name in ("convolution", "addmm", "mm", "bmm", "baddbmm"))
+
+
+def _zeros_for(func: Any, args: Any, kwargs: Any) -> torch.Tensor:
+    """Return zeros in the place of an operation's result, after PyTorch's own check of shapes."""
+
+    def meta(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if tensor.device.type == "meta" else tensor.to("meta")
+
+    shaped_args, shaped_kwargs = map_leaves([list(args), dict(kwargs)], meta, of=torch.Tensor)
+    device = next(value.device for value in args if isinstance(value, torch.Tensor))
+    shaped = func(*shaped_args, **shaped_kwargs)
+    return torch.zeros(shaped.shape, dtype=shaped.dtype, device=device)
 
 
 def _has_traced(values: Any) -> bool:

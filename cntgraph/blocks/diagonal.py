@@ -54,19 +54,24 @@ class Diagonal(Block):
     def _values(self) -> Array:
         return np.broadcast_to(self.weight.read(), self.target.shape).reshape(-1)
 
+    def _transformed(self, transform: Transform) -> Values:
+        if transform == "count":
+            return np.ones(self.target.size)
+        return apply_transform(self._values(), transform)
+
     def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
         sums = {}
         for transform in transforms:
-            values = apply_transform(self._values(), transform)
+            values = self._transformed(transform)
             sums[transform] = Sums(values, values)
         found = WeightStatistics.of(self.weight.read()) if statistics else WeightStatistics()
         return Survey(sums, found)
 
     def _apply(self, x: Values, transform: Transform) -> Values:
-        return apply_transform(self._values(), transform) * x
+        return self._transformed(transform) * x
 
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
-        return apply_transform(self._values(), transform) * z
+        return self._transformed(transform) * z
 
     def fill(
         self,

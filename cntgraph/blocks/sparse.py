@@ -64,7 +64,9 @@ class Sparse(Block):
     def _matrix(self, transform: Transform) -> csr_array:
         from scipy.sparse import csr_array
 
-        values = apply_transform(self.weight.read(), transform)
+        counting = transform == "count"
+        stored = np.ones(len(self.indices)) if counting else self.weight.read()
+        values = apply_transform(stored, transform)
         return csr_array((values, self.indices, self.indptr), shape=self.shape)
 
     def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:

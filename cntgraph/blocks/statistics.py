@@ -9,6 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.parallel import ordered_map
+
+
+#: Values of one chunk; they fit in the cache of a core.
+_CHUNK = 1 << 18
+
 
 @dataclass(frozen=True)
 class WeightStatistics:
@@ -53,13 +59,11 @@ class WeightStatistics:
     @classmethod
     def of(cls, values: NDArray[Any]) -> WeightStatistics:
         """Return the statistics of an array of float32 or float64."""
-        from cntgraph.kernels import moments as kernel
-
-        state = np.empty(kernel.STATE_SIZE)
-        kernel.chunk_moments(np.ascontiguousarray(values).reshape(-1), state)
-        n, *floats = state[: kernel.N_ZERO].tolist()
-        counts = (int(count) for count in state[kernel.N_ZERO :])
-        return cls(int(n), *floats, *counts)
+        flat = np.ascontiguousarray(values).reshape(-1)
+        if flat.size <= _CHUNK:
+            return _of_chunk(flat)
+        chunks = (flat[k : k + _CHUNK] for k in range(0, flat.size, _CHUNK))
+        return sum(ordered_map(_of_chunk, chunks), start=cls())
 
     def __add__(self, other: WeightStatistics) -> WeightStatistics:
         """Return the statistics of both sets together."""
@@ -109,6 +113,39 @@ class WeightStatistics:
     def _varies(self) -> bool:
         # A spread below the rounding of the mean is noise: scipy calls it constant, too.
         return self.n > 0 and self.std > abs(self.mean) * 1e-15 and self.variance**2 > 0.0
+
+
+def _of_chunk(values: NDArray[Any]) -> WeightStatistics:
+    """Return the statistics of values that fit in cache."""
+    from cntgraph.kernels import moments as kernel
+
+    total = kernel.total(values)
+    if not np.isfinite(total):
+        return _of_odd_chunk(values)
+    if not values.size:
+        return WeightStatistics()
+    return _of_finite(values, total / values.size)
+
+
+def _of_odd_chunk(values: NDArray[Any]) -> WeightStatistics:
+    """Set NaN and infinity apart; a sum that overflows comes here, too, and finds none."""
+    finite = values[np.isfinite(values)]
+    n_nan = int(np.isnan(values).sum())
+    apart = WeightStatistics(n_nan=n_nan, n_inf=values.size - finite.size - n_nan)
+    if not finite.size:
+        return apart
+    # Divided before they are added, so that nothing overflows.
+    return apart + _of_finite(finite, float((finite / np.float64(finite.size)).sum()))
+
+
+def _of_finite(values: NDArray[Any], mean: float) -> WeightStatistics:
+    from cntgraph.kernels import moments as kernel
+
+    state = np.empty(kernel.STATE_SIZE)
+    kernel.finite_moments(values, mean, state)
+    n, *moments, n_zero = state.tolist()
+    extremes = float(values.min()), float(values.max())
+    return WeightStatistics(int(n), *moments, *extremes, int(n_zero))
 
 
 def _merge(a: WeightStatistics, b: WeightStatistics) -> tuple[float, float, float, float]:

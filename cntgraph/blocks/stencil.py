@@ -51,6 +51,11 @@ class Stencil:
     weights: Values
 
     def __post_init__(self) -> None:
+        if not len(self.rows) == len(self.columns) == len(self.weights):
+            raise ParameterError("expected a row and a column for each weight of a pooling")
+        for places, size in ((self.rows, self.n_in), (self.columns, self.n_out)):
+            if places.size and not 0 <= places.min() <= places.max() < size:
+                raise ParameterError(f"expected positions of a pooling below {size}")
         if self.weights.size and self.weights.min() < 0:
             raise ParameterError("a pooling's weights are not negative; use a Sparse block")
 

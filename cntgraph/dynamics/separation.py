@@ -91,7 +91,7 @@ def separation_auc(
     ...                       "fluctuation": [1.0, 2.0, 3.0, 4.0]})
     >>> separation_auc(table, ["fluctuation"])
            fluctuation
-    layer             
+    layer
     fc             1.0
     """
     import pandas as pd

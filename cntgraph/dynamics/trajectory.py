@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def open(path: str | PathLike[str]) -> Trajectory:  # noqa: A001 (the name users expect)
+def open(path: str | PathLike[str]) -> Trajectory:
     """Open a cntgraph file as the list of its snapshots.
 
     Parameters
@@ -116,7 +116,7 @@ class Trajectory(Sequence[Network]):
         -------
         pandas.DataFrame
             A row a snapshot and layer: ``snapshot``, the labels, ``layer``, and the columns of
-            `analyze`.
+            `analyze`. A label that is called like one of them is called ``label_<name>``.
         """
         import pandas as pd
 
@@ -125,7 +125,8 @@ class Trajectory(Sequence[Network]):
         for k in progress(range(len(self)), "analyze", show=show_progress):
             table = analyze(self[k], **options).reset_index()
             for position, name in enumerate(labels.columns):
-                table.insert(position, name, labels[name].iloc[k])
+                taken = name == "snapshot" or name in table.columns
+                table.insert(position, f"label_{name}" if taken else name, labels[name].iloc[k])
             table.insert(0, "snapshot", k)
             tables.append(table)
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -144,7 +145,9 @@ class Trajectory(Sequence[Network]):
             ``snapshot``, the labels, ``layer``, ``measure``, ``value``.
         """
         wide = self.analyze(show_progress=show_progress, **options)
-        about = ["snapshot", *self.labels.columns, "layer"]
+        if wide.empty:
+            return wide
+        about = [*wide.columns[: list(wide.columns).index("layer") + 1]]
         measures = [c for c in wide.select_dtypes("number").columns if c not in about]
         long = wide.melt(about, measures, var_name="measure", value_name="value")
         return long.sort_values(["snapshot", "measure"], kind="stable", ignore_index=True)

@@ -89,28 +89,12 @@ def sort_rows(indptr, indices, data, marks):
 
 
 @njit(cache=True, nogil=True)
-def row_column_sums(indptr, indices, data, marks, wanted, transform, first, last, rows, columns):
-    """Add f(weight) of the edges of rows ``first:last`` whose mark is wanted.
-
-    `transform` is a code of `cntgraph.kernels.marginals`, or 5 for counting edges.
-    """
-    everything = wanted.all()
-    for r in range(first, last):
+def row_column_sums(indptr, indices, values, rows, columns):
+    """Add the values of edges to their rows and columns."""
+    for r in range(indptr.size - 1):
         total = 0.0
         for k in range(indptr[r], indptr[r + 1]):
-            if not everything and not wanted[marks[k]]:
-                continue
-            x = np.float64(data[k])
-            if transform == 1:
-                x = abs(x)
-            elif transform == 2:
-                x = 0.0 if x < 0.0 else x
-            elif transform == 3:
-                x = 0.0 if x > 0.0 else x
-            elif transform == 4:
-                x = x * x
-            elif transform == 5:
-                x = 1.0
+            x = np.float64(values[k])
             total += x
             columns[indices[k]] += x
         rows[r] += total

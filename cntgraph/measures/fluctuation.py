@@ -71,6 +71,7 @@ def layer_fluctuation(
         boundary=boundary,
     )
     layers = net_or_graph.layers
-    values = [float(np.std(strength[x.slice])) if x.n_nodes else np.nan for x in layers]
+    with np.errstate(invalid="ignore"):  # strengths that are infinite have no deviation
+        values = [float(np.std(strength[x.slice])) if x.n_nodes else np.nan for x in layers]
     index = pd.Index([layer.name for layer in layers], name="layer")
     return pd.Series(values, index=index, name="fluctuation", dtype=np.float64)

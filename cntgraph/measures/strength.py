@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.transform import Transform, apply_transform, check_transform, transform_code
+from cntgraph.blocks.transform import Transform, apply_transform, check_transform
 from cntgraph.errors import CntGraphError
 from cntgraph.graph import Graph
 from cntgraph.network import Edges, Network
@@ -93,6 +93,7 @@ def node_strength(
     return select_direction(found, direction)
 
 
+@np.errstate(invalid="ignore")  # infinities that cancel are NaN
 def node_strengths(
     net_or_graph: Network | Graph,
     *,
@@ -182,7 +183,8 @@ def select_direction(strengths: Strengths, direction: Direction) -> Values:
         return strengths.incoming
     if direction == "out":
         return strengths.outgoing
-    return strengths.incoming + strengths.outgoing
+    with np.errstate(invalid="ignore"):  # infinities that cancel are NaN
+        return strengths.incoming + strengths.outgoing
 
 
 def _network_sums(net: Network, transform: Transform, edges: Edges) -> tuple[Values, Values]:
@@ -195,27 +197,41 @@ def _network_sums(net: Network, transform: Transform, edges: Edges) -> tuple[Val
 
 
 def _graph_sums(graph: Graph, transform: Transform, edges: Edges) -> tuple[Values, Values]:
-    """Sum the rows and columns of the CSR in one pass, in as many parts as there are threads."""
+    """Sum the rows and columns of the CSR in one pass, in parts of rows on all cores."""
     from cntgraph.kernels.csr import row_column_sums
 
     if edges not in ("all", "parametric"):
         raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
     matrix, n = graph.adjacency, graph.n_nodes
-    wanted = graph.parametric if edges == "parametric" else np.ones_like(graph.parametric)
     incoming, outgoing = np.zeros(n), np.zeros(n)
-    # A fixed number of parts of equal size: the same bits whatever the number of threads.
-    bounds = np.searchsorted(matrix.indptr, np.linspace(0, graph.n_edges, 9)[1:-1])
-    edges_of = np.unique(np.concatenate([[0], bounds, [n]]))
+    # As many parts as the edges need, not as there are cores: the same bits on every machine.
+    n_parts = min(max(graph.n_edges // _PART, 1), 16)
+    cuts = np.searchsorted(matrix.indptr, np.linspace(0, graph.n_edges, n_parts + 1)[1:-1])
+    rows = np.unique(np.concatenate([[0], cuts, [n]]))
 
-    def work(k: int) -> Values:
+    def work(part: tuple[int, int]) -> Values:
         columns = np.zeros(n)
-        row_column_sums(
-            matrix.indptr, matrix.indices, matrix.data, graph.edge_block, wanted,
-            transform_code(transform), edges_of[k], edges_of[k + 1], outgoing, columns,
-        )  # fmt: skip
+        here = slice(*matrix.indptr[list(part)])
+        indptr = matrix.indptr[part[0] : part[1] + 1] - here.start
+        values = _edge_values(graph, here, transform, edges)
+        row_column_sums(indptr, matrix.indices[here], values, outgoing[slice(*part)], columns)
         return columns
 
-    small = graph.n_edges < 100_000
-    for columns in ordered_map(work, range(len(edges_of) - 1), threads=1 if small else None):
+    parts = list(zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True))
+    for columns in ordered_map(work, parts, threads=1 if len(parts) == 1 else None):
         incoming += columns
     return incoming, outgoing
+
+
+#: Edges of one part: enough to be worth a thread and an array of column sums.
+_PART = 1_000_000
+
+
+def _edge_values(graph: Graph, here: slice, transform: Transform, edges: Edges) -> NDArray[Any]:
+    """Return f(weight) of a run of edges, 0 for those that do not count."""
+    values = graph.adjacency.data[here]
+    if transform != "signed":
+        values = apply_transform(values, transform)
+    if edges == "parametric" and not graph.parametric.all():
+        values = np.where(graph.parametric[graph.edge_block[here]], values, 0)
+    return values

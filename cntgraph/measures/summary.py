@@ -88,6 +88,7 @@ def _block_columns(net: Network, block: Any) -> dict[str, Any]:
     }
 
 
+@np.errstate(invalid="ignore")  # infinities that cancel are NaN
 def analyze(
     net: Network,
     *,
@@ -119,7 +120,7 @@ def analyze(
         mean, std, min, max), ``fluctuation`` (the std of total strength), ``n_weights`` and
         ``link_weight_*`` (mean, std, skew, kurtosis, min, max, zero_fraction, n_nan, n_inf) of
         the learned weights that lead to it, and ``status``: ``ok``, ``no edges`` (input
-        layers excepted), ``non-finite weights`` or ``empty``.
+        layers excepted), ``non-finite weights`` (or biases) or ``empty``.
 
     Examples
     --------
@@ -136,7 +137,8 @@ def analyze(
     import pandas as pd
 
     incoming, outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
-    statistics = dict.fromkeys((layer.name for layer in net.layers), WeightStatistics())
+    names = [layer.name for layer in net.layers or (_NO_LAYER,)]
+    statistics = dict.fromkeys(names, WeightStatistics())
     n_edges = dict.fromkeys(statistics, 0)
     blocks = net.select_blocks(edges)
     for block in progress(blocks, "analyze", show=show_progress):
@@ -147,8 +149,8 @@ def analyze(
         if end is not None:
             statistics[end.name] += found.statistics
             n_edges[end.name] += block.n_edges
-    if bias:
-        incoming += net.bias(edges)
+    shifts = net.bias(edges) if bias else np.zeros(net.n_nodes)
+    incoming += shifts
     add_boundary(net, incoming, outgoing, boundary)
     fed = {net.layers_of(block.target)[0].name for block in net.blocks if block.target.size}
     rows = [
@@ -162,11 +164,15 @@ def analyze(
             **_strength_columns(incoming[layer.slice], outgoing[layer.slice]),
             "n_weights": statistics[layer.name].size,
             **weight_columns(statistics[layer.name], "link_weight_"),
-            "status": _status(layer, statistics[layer.name], layer.name in fed),
+            "status": _status(layer, statistics[layer.name], shifts, layer.name in fed),
         }
-        for layer in net.layers
+        for layer in net.layers or (_NO_LAYER,)
     ]
-    return pd.DataFrame(rows).set_index("layer")
+    return pd.DataFrame(rows).set_index("layer").iloc[: net.n_layers]
+
+
+#: A network without layers has the columns of this one.
+_NO_LAYER = Layer("", (0,), "")
 
 
 def _strength_columns(incoming: Values, outgoing: Values) -> dict[str, float]:
@@ -177,17 +183,23 @@ def _strength_columns(incoming: Values, outgoing: Values) -> dict[str, float]:
         ("out_strength", outgoing),
         ("strength", total),
     ):
-        for what, function in _SUMMARIES:
-            columns[f"{name}_{what}"] = float(function(values)) if values.size else np.nan
+        summary = _summary(values) if values.size else (np.nan,) * 4
+        for what, value in zip(("mean", "std", "min", "max"), summary, strict=True):
+            columns[f"{name}_{what}"] = value
     return columns | {"fluctuation": columns["strength_std"]}
 
 
-_SUMMARIES = (("mean", np.mean), ("std", np.std), ("min", np.min), ("max", np.max))
+def _summary(values: Values) -> tuple[float, ...]:
+    """Return mean, std, min and max from one pass; of values that are not finite, as NumPy does."""
+    found = WeightStatistics.of(values)
+    if found.n == values.size:
+        return found.mean, found.std, found.minimum, found.maximum
+    return tuple(float(function(values)) for function in (np.mean, np.std, np.min, np.max))
 
 
-def _status(layer: Layer, found: WeightStatistics, is_fed: bool) -> str:
+def _status(layer: Layer, found: WeightStatistics, shifts: Values, is_fed: bool) -> str:
     if not layer.n_nodes:
         return "empty"
-    if found.n_nan or found.n_inf:
+    if found.n_nan or found.n_inf or not np.isfinite(shifts[layer.slice]).all():
         return "non-finite weights"
     return "ok" if is_fed or layer.is_input else "no edges"

@@ -48,5 +48,7 @@ def plot_separation(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(0.5, 1.0)
     ax.set_xlabel("AUC, accurate against poor networks (0.5 is chance)")
     ax.set_ylabel("layer")
-    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
+    if len(table.columns):
+        where = {"loc": "upper center", "bbox_to_anchor": (0.5, 1.2), "ncols": 2}
+        ax.legend(frameon=False, fontsize="small", **where)
     return ax

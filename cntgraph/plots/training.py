@@ -61,5 +61,6 @@ def plot_training(
             shown += 1
     ax.set_xlabel(x.replace("_", " "))
     ax.set_ylabel(measure.replace("_", " "))
-    ax.legend(title="layer", frameon=False, fontsize="small")
+    if shown:
+        ax.legend(title="layer", frameon=False, fontsize="small")
     return ax

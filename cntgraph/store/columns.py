@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cntgraph.store.writer import parameter_key
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -15,7 +17,8 @@ def write_columns(table: pd.DataFrame, path: Path) -> None:
     Parameters
     ----------
     table : pandas.DataFrame
-        Numbers and booleans are stored as they are, everything else as text.
+        Numbers and booleans are stored as they are, everything else as text. Columns are named
+        like parameters in a cntgraph file: a ``/`` is written ``%2F``.
     path : Path
         Replaced if it exists.
     """
@@ -26,4 +29,4 @@ def write_columns(table: pd.DataFrame, path: Path) -> None:
         for name, column in table.items():
             plain = column.dtype.kind in "iufb"
             values = column.to_numpy() if plain else [str(value) for value in column]
-            group.create_dataset(str(name), data=values)
+            group.create_dataset(parameter_key(str(name)), data=values)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -110,12 +113,40 @@ def _plain(value: Any, arrays: list[NDArray[Any]]) -> Any:
         return {key: _plain(item, arrays) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, arrays) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
     if not isinstance(value, np.ndarray):
         return value
     if value.size <= _INLINE:
         return value.tolist()
     arrays.append(value)
     return {"array": len(arrays) - 1}
+
+
+def differences(left: Network, right: Network) -> list[str]:
+    """Return in what the topologies of two networks differ; no tensor is read.
+
+    Parameters
+    ----------
+    left, right : Network
+
+    Returns
+    -------
+    list of str
+        Some of "layers", "blocks" and "parameters"; empty if they are of one network.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> differences(cg.toy("mlp"), cg.toy("mlp")), differences(cg.toy("mlp"), cg.toy("cnn"))
+    ([], ['layers', 'blocks', 'parameters'])
+    """
+    (ours, our_arrays), (theirs, their_arrays) = describe_network(left), describe_network(right)
+    # As text, in which a NaN among the constants equals itself.
+    found = [key for key in ours if json.dumps(ours[key]) != json.dumps(theirs[key])]
+    if not found and not all(map(np.array_equal, our_arrays, their_arrays)):
+        found = ["blocks"]
+    return found
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -150,8 +181,9 @@ def rebuild_network(
     Raises
     ------
     StoreError
-        If a block is of an unknown kind.
+        If a block is of an unknown kind, or the description is damaged.
     """
+    _check_whole_numbers(description)
     layers, start = [], 0
     for values in description["layers"]:
         layer = Layer(**{**values, "shape": tuple(values["shape"]), "start": start})
@@ -161,6 +193,23 @@ def rebuild_network(
     blocks = [_rebuilt(b, kinds, parameters, get_array) for b in description["blocks"]]
     entries = [CoverageEntry(**{**e, "shape": tuple(e["shape"])}) for e in coverage]
     return Network(tuple(layers), tuple(blocks), parameters, tuple(entries), dict(labels))
+
+
+def _check_whole_numbers(value: Any, key: str = "") -> None:
+    """Refuse fractions where sizes and positions stand: everywhere but among weights.
+
+    What a third party writes into the geometry of its blocks is its own affair.
+    """
+    if isinstance(value, float):
+        raise StoreError(f"expected a whole number for {key!r}, got {value}")
+    if isinstance(value, dict):
+        known = value.get("kind") in {kind.kind for kind in _BUILTIN} or "geometry" not in value
+        for name, item in value.items():
+            if name not in ("constant", "weights") and (known or name != "geometry"):
+                _check_whole_numbers(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            _check_whole_numbers(item, key)
 
 
 def _rebuilt(
@@ -183,7 +232,14 @@ def _rebuilt(
         if values[key] is not None:
             common[key] = Recipe.from_json(values[key], parameters)
     geometry = _with_arrays(values["geometry"], get_array)
-    return kinds[values["kind"]].from_geometry(geometry, **common)
+    block = kinds[values["kind"]].from_geometry(geometry, **common)
+    if block.bias is not None:
+        # Raises where the bias does not fit its targets.
+        np.broadcast_to(np.broadcast_to(0.0, block.bias.shape), block.target.shape)
+    parametric, modulatory = bool(values["parametric"]), bool(values["modulatory"])
+    if (block.parametric, block.modulatory) == (parametric, modulatory):
+        return block
+    return replace(block, parametric=parametric, modulatory=modulatory)
 
 
 def _rebuilt_view(values: Mapping[str, Any], get_array: GetArray) -> View:
@@ -191,6 +247,8 @@ def _rebuilt_view(values: Mapping[str, Any], get_array: GetArray) -> View:
     if "start" in values:
         return View(shape, values["start"])
     ids = np.asarray(_with_arrays(values["ids"], get_array), dtype=np.int64)
+    if ids.shape != (prod(shape),):
+        raise StoreError(f"a view of shape {shape} has {ids.size} node ids")
     return View(shape, 0, ids)
 
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, FormatError, StoreError
+from cntgraph.errors import FormatError, StoreError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter, storage_dtype
 from cntgraph.store.description import rebuild_network
-from cntgraph.store.journal import read
+from cntgraph.store.disk import Paths
+from cntgraph.store.hdf5 import read
 from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key
 
 if TYPE_CHECKING:
@@ -69,30 +70,53 @@ class StoreFile:
         If it is damaged or was written by a newer version.
     """
 
+    _closed = False
+
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
-        if not self.path.is_file() and not self.path.with_name(self.path.name + ".journal").exists():
-            raise FormatError(f"{self.path}: expected a cntgraph file (.h5), found nothing")
-        with self._errors("header"):
-            self._check_header()
+        paths = Paths.of(self.path)
+        if not (paths.main.is_file() or paths.journal.exists()):
+            raise FormatError(f"{self.path}: expected a cntgraph file (.h5), found no file")
+        try:
+            with self._errors("header"):
+                self._check_header()
+        except BaseException:
+            self.close()
+            raise
 
     @cached_property
     def file(self) -> h5py.File:
         """The open file."""
-        return read(self.path)
+        import h5py
+
+        if self._closed:
+            # Not opened again: another file may have its name by now.
+            raise StoreError(f"{self.path} was closed; open it again to read from it")
+        try:
+            return read(self.path)
+        except StoreError:
+            raise
+        except OSError:
+            if h5py.is_hdf5(self.path):
+                raise
+            raise FormatError(
+                f"{self.path}: expected a cntgraph file (.h5), which is HDF5; found another kind "
+                "of file, or a damaged one"
+            ) from None
 
     def close(self) -> None:
         """Close the file; networks read from it can no longer read their parameters."""
+        self._closed = True
         if "file" in self.__dict__:
             self.__dict__.pop("file").close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
+        return {"path": self.path.absolute()}
 
     def __len__(self) -> int:
         """Return the number of snapshots."""
         with self._errors("snapshots"):
-            return len(self.file["snapshots"])
+            return len(self._group("snapshots"))
 
     def labels(self, snapshot: int) -> dict[str, Any]:
         """Return what is known of a snapshot: step, epoch, accuracy, ….
@@ -108,7 +132,7 @@ class StoreFile:
         number = self._number(snapshot)
         with self._errors(f"snapshots/{number}"):
             attributes = self._group(f"snapshots/{number}").attrs
-            return {name: _plain(value) for name, value in attributes.items()}
+            return {name: _plain(name, value) for name, value in attributes.items()}
 
     def network(self, snapshot: int = -1) -> Network:
         """Return the network of one snapshot.
@@ -124,14 +148,19 @@ class StoreFile:
         """
         number = self._number(snapshot)
         labels = self.labels(number)
-        if "_template" in self.__dict__:
+        if self._template is not None:
             with self._errors(f"snapshots/{number}"):
                 return self._template.bind(self._parameters(number), labels)
         with self._errors("network/description"):
             self._template = rebuild_network(
                 self.description, self._coverage, self._parameters(number), labels, self._array
             )
-        return self._template
+            return self._template
+
+    @cached_property
+    def _template(self) -> Network | None:
+        """The network of the snapshot that was read first, which the others are bound to."""
+        return None
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -154,7 +183,8 @@ class StoreFile:
     def _check_header(self) -> None:
         attributes = self.file.attrs
         if attributes.get("format") != FORMAT:
-            hint = "a Keras file" if "keras_version" in attributes else "an HDF5 file of another kind"
+            keras = "keras_version" in attributes
+            hint = "a file of Keras" if keras else "an HDF5 file of another kind"
             raise FormatError(
                 f"{self.path}: expected a cntgraph file, found {hint}; cntgraph.save or "
                 "`cntgraph convert` writes one"
@@ -177,16 +207,19 @@ class StoreFile:
         return found
 
     def _check_tensor(self, path: str, shape: tuple[int, ...], dtype: str) -> None:
-        dataset = self.dataset(path)
-        stored, size = storage_dtype(dtype), dataset.id.get_storage_size()
+        dataset, stored = self.dataset(path), storage_dtype(dtype)
         if dataset.shape != shape or dataset.dtype != stored:
             raise StoreError(
                 f"{self.path}: {path} is damaged: expected {stored} of shape {shape}, found "
                 f"{dataset.dtype} of shape {dataset.shape}"
             )
-        limit = size * (_MAX_COMPRESSION if dataset.chunks else 1)
-        if prod(shape) * stored.itemsize > limit:
-            raise StoreError(f"{self.path}: {path} is damaged: its values are missing")
+        self._check_stored(dataset)
+
+    def _check_stored(self, dataset: h5py.Dataset) -> None:
+        """Refuse a dataset that claims more values than the file can hold, before it is read."""
+        limit = dataset.id.get_storage_size() * (_MAX_COMPRESSION if dataset.chunks else 1)
+        if prod(dataset.shape or ()) * dataset.dtype.itemsize > limit:
+            raise StoreError(f"{self.path}: {dataset.name} is damaged: its values are missing")
 
     def dataset(self, path: str) -> h5py.Dataset:
         """Return a dataset of the file, refusing whatever lies outside it.
@@ -232,22 +265,26 @@ class StoreFile:
         return found
 
     def _text(self, path: str) -> str:
-        value = self.dataset(path)[()]
-        return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+        import h5py
+
+        dataset = self.dataset(path)
+        if dataset.shape != () or h5py.check_string_dtype(dataset.dtype) is None:
+            raise StoreError(f"{self.path}: {path} is damaged (not a text)")
+        return str(dataset.asstr()[()])
 
     def _array(self, number: int) -> NDArray[Any]:
-        return np.asarray(self.dataset(f"network/arrays/{int(number)}")[()])
+        dataset = self.dataset(f"network/arrays/{int(number)}")
+        self._check_stored(dataset)
+        return np.asarray(dataset[()])
 
     @contextmanager
     def _errors(self, part: str) -> Iterator[None]:
         """Turn what h5py and damaged contents raise into an error that names the part."""
         try:
             yield
-        except StoreError:
+        except (StoreError, FormatError):
             raise
-        except FormatError:
-            raise
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError, CntGraphError) as error:
+        except Exception as error:  # what h5py and rebuilding raise on damaged contents is endless
             raise StoreError(
                 f"{self.path}: {part} is damaged or not what was expected "
                 f"({type(error).__name__}: {error}); copy the file again, or record it again"
@@ -272,14 +309,19 @@ class StoredTensor:
         """Return the stored values of a selection."""
         try:
             return np.asarray(self.store.dataset(self.path)[key])
-        except (OSError, ValueError) as error:
+        except StoreError:
+            raise
+        except Exception as error:  # h5py raises all kinds, RuntimeError and KeyError among them
             raise StoreError(
-                f"{self.store.path}: {self.path} cannot be read ({error}); the file is damaged or "
-                "was closed"
+                f"{self.store.path}: {self.path} cannot be read ({error}); the file is damaged"
             ) from error
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value.item() if isinstance(value, np.generic) else value
+def _plain(name: str, value: Any) -> Any:
+    """Return a label as `check_labels` let it in."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bytes):
+        return plain.decode("utf-8", "replace")
+    if not isinstance(plain, int | float | str | bool):
+        raise StoreError(f"label {name!r} is damaged (neither a number nor a text)")
+    return plain

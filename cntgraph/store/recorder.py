@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +11,10 @@ from cntgraph.adapters.base import Norm
 from cntgraph.adapters.registry import adapter_of, load
 from cntgraph.errors import StoreError
 from cntgraph.network import Network
-from cntgraph.store.description import describe_network
-from cntgraph.store.journal import append
+from cntgraph.parameter import Parameter
+from cntgraph.store.description import differences
+from cntgraph.store.hdf5 import append
+from cntgraph.store.journal import recover
 from cntgraph.store.reader import StoreFile
 from cntgraph.store.writer import check_labels, write_snapshot, write_topology
 
@@ -43,7 +44,7 @@ class Recorder:
     Raises
     ------
     StoreError
-        If the file exists and holds another network.
+        If the file exists and holds another network, or another writer is at work on it.
 
     Examples
     --------
@@ -68,6 +69,9 @@ class Recorder:
         self.net: Network = load(
             model, input_shape=input_shape, example_input=example_input, norm=norm
         )
+        # Whatever the tracer made besides (constants of the program) does not change.
+        self._live = self._adapter.parameters(model).keys() & self.net.parameters.keys()
+        recover(self.path)
         if self.path.exists():
             self._check_same_network()
 
@@ -88,22 +92,40 @@ class Recorder:
         Returns
         -------
         int
+
+        Raises
+        ------
+        StoreError
+            If the model's parameters are no longer those it was traced with, a label is of
+            another type, or the disk refuses. The file is then as it was.
         """
         checked = check_labels({"step": step, "epoch": epoch, **labels})
-        present = self._adapter.parameters(self.model)
-        # Constants of the traced program do not change; they are recorded along.
-        parameters = {name: present.get(name, p) for name, p in self.net.parameters.items()}
+        parameters = self._present_parameters()
         with append(self.path) as file:
             if "network" not in file:
                 write_topology(file, self.net)
             return write_snapshot(file, parameters, checked, compression=self.compression)
 
+    def _present_parameters(self) -> dict[str, Parameter]:
+        present = self._adapter.parameters(self.model)
+        for name in self._live:
+            traced, now = self.net.parameters[name], present.get(name)
+            if now is None or (now.shape, now.dtype) != (traced.shape, traced.dtype):
+                found = "is gone" if now is None else f"is {now.dtype} of shape {now.shape}"
+                raise StoreError(
+                    f"{self.path}: the model was changed: its parameter {name!r}, {traced.dtype} "
+                    f"of shape {traced.shape} when the Recorder was made, {found}; record it into "
+                    "another file with a new Recorder"
+                )
+        return {
+            name: present[name] if name in self._live else p
+            for name, p in self.net.parameters.items()
+        }
+
     def _check_same_network(self) -> None:
         store = StoreFile(self.path)
         try:
-            found = store.description
-            expected: Mapping[str, Any] = describe_network(self.net)[0]
-            different = [key for key in expected if expected[key] != found.get(key)]
+            different = differences(self.net, store.network())
         finally:
             store.close()
         if different:

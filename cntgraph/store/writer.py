@@ -13,18 +13,20 @@ from urllib.parse import quote
 
 import numpy as np
 
-from cntgraph.errors import StoreError
+from cntgraph.errors import CntGraphError, StoreError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter
-from cntgraph.store.description import describe_coverage, describe_network
+from cntgraph.store.description import describe_coverage, describe_network, differences
+from cntgraph.store.disk import Paths
+from cntgraph.store.hdf5 import LIBVER
+from cntgraph.store.journal import recover_locked
+from cntgraph.store.locks import WriterLock
 
 if TYPE_CHECKING:
     import h5py
 
 FORMAT = "cntgraph"
 FORMAT_VERSION = 1
-#: Compact object headers; readable by HDF5 1.10 (2016) and newer.
-LIBVER = ("v110", "v110")
 
 
 def save(
@@ -54,8 +56,8 @@ def save(
     Raises
     ------
     StoreError
-        If the file exists and `overwrite` is false, a label is of another type, or the
-        snapshots are not of one network.
+        If the file exists and `overwrite` is false, a label is of another type, the snapshots
+        are not of one network, or the file cannot be written.
 
     Examples
     --------
@@ -66,34 +68,49 @@ def save(
     [0.97]
     """
     target = Path(path)
-    if target.exists() and not overwrite:
+    paths = Paths.of(target)
+    if (target.exists() or paths.journal.exists()) and not overwrite:
         raise StoreError(f"{target} exists; pass overwrite=True to replace it, or another path")
-    with _new_file(target) as file:
-        topology = None
+    with _new_file(paths) as file:
+        first = None
         for snapshot in [net] if isinstance(net, Network) else net:
-            if topology is None:
-                topology = describe_network(snapshot)[0]
+            if first is None:
+                first = snapshot
                 write_topology(file, snapshot)
-            elif describe_network(snapshot)[0] != topology:
+            elif differences(first, snapshot):
                 raise StoreError(f"{target}: the snapshots are not of one network; save each alone")
             checked = check_labels({**snapshot.labels, **labels})
             write_snapshot(file, snapshot.parameters, checked, compression=compression)
-        if topology is None:
+        if first is None:
             raise StoreError(f"{target}: expected at least one network to save, got none")
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[h5py.File]:
+def _new_file(paths: Paths) -> Iterator[h5py.File]:
     """Write a file under another name, and give it its own when it is complete."""
     import h5py
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = paths.main.with_name(f".{paths.main.name}.{os.getpid()}.tmp")
     try:
         with h5py.File(temporary, "w", libver=LIBVER) as file:
             yield file
-        os.replace(temporary, path)
+        _put_in_place(temporary, paths)
+    except CntGraphError:
+        raise
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{paths.main} cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _put_in_place(temporary: Path, paths: Paths) -> None:
+    """Replace a file between two appends; a journal that stood beside it must not outlive it."""
+    lock = WriterLock(paths)
+    try:
+        recover_locked(paths)
+        os.replace(temporary, paths.main)
+    finally:
+        lock.release()
 
 
 def write_topology(file: h5py.File, net: Network) -> None:
@@ -191,6 +208,8 @@ def check_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
         plain = value.item() if isinstance(value, np.generic) else value
         if plain is None:
             continue
+        if isinstance(plain, int) and not -(2**63) <= plain < 2**64:
+            raise StoreError(f"label {name!r}: {plain} takes more than 64 bits; pass a str")
         if not isinstance(plain, int | float | str | bool):
             raise StoreError(
                 f"label {name!r}: expected a number, a string or a boolean, got "

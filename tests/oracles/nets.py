@@ -20,16 +20,16 @@ def random_net(seed, *, dtype=np.float32):
         values = rng.normal(size=shape).astype(dtype)
         return Recipe.of(builder.parameter(cg.Parameter.from_array(name, values)))
 
-    def conv(name, ids, n_out, groups=1):
+    def conv(name, ids, n_out, groups=1, activation="relu"):
         axes = [Window(n, n, 3, before=1) for n in ids.shape[1:]]
         weight = tensor(f"{name}.weight", n_out, ids.shape[0] // groups, 3, 3)
         made = builder.conv(name, ids, weight, tensor(f"{name}.bias", n_out), tuple(axes),
                             groups=groups)  # fmt: skip
-        return builder.activate(made, "relu")
+        return builder.activate(made, activation) if activation else made
 
     ids = builder.input("input", (2, int(rng.integers(4, 6)), 4))
     first = conv("conv1", ids, 4)
-    skip = builder.add("sum", [conv("conv2", first, 4, groups=2), first])
+    skip = builder.add("sum", [conv("conv2", first, 4, groups=2, activation=""), first])
     ids = np.concatenate([skip, first[:2], np.full_like(first[:1], -1)])
     ids = conv("conv3", ids, 3)
     axes = [Stencil.of_window(Window(n, n // 2, 2, 2), np.full(n // 2, 2.0)) for n in ids.shape[1:]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 
 from cntgraph.adapters.aten.geometry import convolution_windows
@@ -28,13 +30,14 @@ def addmm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     return _linear(t, a["mat1"], t.recipe(weight).transpose((1, 0)), bias, name)
 
 
-@handles("mm", "matmul")
+@handles("mm", "matmul", "bmm")
 def matmul(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Return x W for a parameter W; a product of neurons with neurons is not linear."""
     left, right = a["self"], a.get("mat2", a.get("other"))
     if isinstance(left, Nodes) and isinstance(right, Recipe | torch.Tensor):
-        if len(right.shape) == 2:
-            return _linear(t, left, t.recipe(right).transpose((1, 0)), None, name)
+        if len(right.shape) >= 2 and all(n == 1 for n in right.shape[:-2]):
+            weight = t.recipe(right).reshape(tuple(right.shape[-2:]))
+            return _linear(t, left, weight.transpose((1, 0)), None, name)
     return None
 
 
@@ -44,9 +47,8 @@ def _linear(t: AtenTracer, x: Any, weight: Any, bias: Any, name: str) -> Nodes |
         return None
     weight = t.recipe(weight)
     n_out, n_in = weight.shape
-    rows = x.ids.reshape(-1, n_in)
-    rows = rows[: max(len(rows) // t.batch, 1)]
     *lead, _ = x.shape
+    rows = t.first(x.ids.reshape(prod(lead), n_in))
     positions = lead[1:] if lead and lead[0] == t.batch else [len(rows)]
     vector = None if bias is None else t.recipe(bias).reshape((-1,))
     ids = rows.numpy().reshape(*positions, n_in)
@@ -56,20 +58,28 @@ def _linear(t: AtenTracer, x: Any, weight: Any, bias: Any, name: str) -> Nodes |
 
 @handles("convolution", "conv1d", "conv2d", "conv3d")
 def convolution(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Return a convolution in any number of dimensions, transposed or not."""
+    """Return a convolution in any number of dimensions, transposed or not.
+
+    Several images of one sample that are folded into the batch (frames, views) are convolved by
+    the same kernel one after another, each into a layer of its own.
+    """
     x, weight = a["input"], a["weight"]
     if not isinstance(x, Nodes) or isinstance(weight, Nodes):
         return None
     weight = t.recipe(weight)
     batched = len(x.shape) == len(weight.shape)
-    ids = x.ids[0] if batched else x.ids
+    images = t.first(x.ids) if batched else x.ids.unsqueeze(0)
     transposed = bool(a.get("transposed", False))
-    windows = convolution_windows(a, tuple(ids.shape[1:]), weight.shape[2:], transposed)
-    made = t.builder.conv(
-        name_of(weight, name), ids.numpy(), weight, t.optional_recipe(a.get("bias")), windows,
-        groups=a.get("groups", 1), transposed=transposed,
-    )  # fmt: skip
-    return t.batched(made, (*x.shape[:1], *made.shape) if batched else made.shape)
+    windows = convolution_windows(a, tuple(images.shape[2:]), weight.shape[2:], transposed)
+    bias, options = t.optional_recipe(a.get("bias")), {"transposed": transposed}
+    options["groups"] = a.get("groups", 1)
+    made = np.stack(
+        [
+            t.builder.conv(name_of(weight, name), ids.numpy(), weight, bias, windows, **options)
+            for ids in images
+        ]
+    )
+    return t.batched(made, (*x.shape[:1], *made.shape[1:]) if batched else made.shape[1:])
 
 
 @handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

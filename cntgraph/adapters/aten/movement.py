@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 
 from cntgraph.adapters.aten.tracer import AtenTracer, handles
@@ -37,6 +39,32 @@ def replication_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 def _pad_by_copying(nodes: Nodes, padding: list[int], mode: str) -> Nodes:
     # Only defined for floating point; float64 holds every id below 2**53 exactly.
     return Nodes(torch.nn.functional.pad(nodes.ids.double(), padding, mode=mode).long())
+
+
+@handles("as_strided")
+def restride(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
+    """Pass over a change of strides in place that leaves every value where it was."""
+    nodes, sizes = a["self"], list(a["size"])
+    strides = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
+    wanted = zip(sizes, strides, a["stride"], strict=True)
+    same = sizes == list(nodes.shape) and all(n == 1 or s == w for n, s, w in wanted)
+    return nodes if same and not a.get("storage_offset") else None
+
+
+@handles("new_empty", "new_zeros", "empty_like", "zeros_like")
+def zeros(t: AtenTracer, a: Arguments, name: str) -> Nodes | torch.Tensor:
+    """Make positions without a node, into which nodes may be written; a mask is a constant."""
+    sizes, dtype = a.get("size", a["self"].shape), a.get("dtype")
+    if dtype is not None and not dtype.is_floating_point:
+        return torch.zeros(tuple(sizes), dtype=dtype)
+    return Nodes(torch.full(tuple(sizes), -1, dtype=torch.int64))
+
+
+@handles("new_ones", "ones_like", "new_full", "full_like")
+def constant(t: AtenTracer, a: Arguments, name: str) -> torch.Tensor:
+    """Make a constant of the shape of nodes."""
+    sizes, value = a.get("size", a["self"].shape), a.get("fill_value", 1)
+    return torch.full(tuple(sizes), value, dtype=a.get("dtype") or torch.float32)
 
 
 @handles("copy")

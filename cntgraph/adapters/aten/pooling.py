@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -16,8 +17,7 @@ def _pool(t: AtenTracer, x: Nodes, stencils: Sequence[Stencil], mode: str, name:
     """Pool the last axes; all other axes but the batch are channels."""
     rank = len(stencils)
     lead, spatial = x.shape[:-rank], x.shape[-rank:]
-    rows = x.ids.reshape(-1, *spatial)
-    sample = rows[: max(len(rows) // t.batch, 1)].numpy()
+    sample = t.first(x.ids.reshape(prod(lead), *spatial)).numpy()
     made = t.builder.pool(name, sample, tuple(stencils), mode)
     return t.batched(made, (*lead, *made.shape[1:]))
 

@@ -46,13 +46,23 @@ def move_recipe(name: str, recipe: Recipe, operation: Any, args: Any, kwargs: Ar
         return operation(*map_leaves(args, lambda _: meta, of=Recipe), **kwargs)
 
     if name in _SAME_ORDER:
-        return recipe.reshape(tuple(run(recipe.shape).shape))
+        try:
+            return recipe.reshape(tuple(run(recipe.shape).shape))
+        except RuntimeError:
+            return _still_expanded(recipe, args)
     if name in _PERMUTATIONS:
         # Sizes that name the axes: the result's shape is the permutation.
         return recipe.transpose(tuple(n - 2 for n in run(range(2, len(recipe.shape) + 2)).shape))
     if name in _PARTS:
         return map_leaves(run(recipe.shape), lambda part: _cut(recipe, part), of=torch.Tensor)
     return None
+
+
+def _still_expanded(recipe: Recipe, args: Any) -> Recipe | None:
+    """Return a recipe that was expanded over a batch, and is viewed in that shape."""
+    matrix, sizes = recipe.shape[-2:], tuple(args[1]) if len(args) > 1 else ()
+    leading = prod(recipe.shape[:-2]) == 1
+    return recipe if leading and sizes[-2:] == matrix and len(sizes) > 2 else None
 
 
 def _cut(recipe: Recipe, part: torch.Tensor) -> Recipe:

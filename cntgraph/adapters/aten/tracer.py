@@ -25,6 +25,7 @@ from cntgraph.adapters.aten.values import (
 )
 from cntgraph.adapters.base import Builder
 from cntgraph.adapters.tensors import stored_array
+from cntgraph.errors import TraceError
 from cntgraph.recipe import Recipe
 
 Ids = NDArray[np.int64]
@@ -43,7 +44,7 @@ MOVEMENT = frozenset(
     "slice slice_copy split split_copy split_with_sizes squeeze squeeze_ squeeze_copy stack "
     "swapaxes swapdims t t_ take_along_dim tensor_split tile transpose transpose_ transpose_copy "
     "unbind unflatten unfold unsqueeze unsqueeze_ unsqueeze_copy unsafe_chunk unsafe_split "
-    "unsafe_split_with_sizes _unsafe_view view view_as view_copy _reshape_alias".split()
+    "unsafe_split_with_sizes _unsafe_index _unsafe_view view view_as view_copy _reshape_alias".split()
 )
 
 #: Operations whose result is their first argument, value by value.
@@ -148,16 +149,20 @@ class AtenTracer:
     ) -> Any:  # fmt: skip
         n_results = len(operation._schema.returns)
         if name in MOVEMENT and not _data_dependent(a):
-            moved = operation(*map_leaves(args, self.as_ids), **map_leaves(kwargs, self.as_ids))
+            moving = map_leaves([args, kwargs], self.as_ids)
+            moved = _moved(operation, *moving)
             return map_leaves(moved, Nodes, of=torch.Tensor)
         first = next(iter(a.values()))
         if name in IDENTITY and isinstance(first, Nodes):
+            first = Nodes(first.ids.clone()) if name == "_to_copy" else first
             return [first] + [None] * (n_results - 1) if n_results > 1 else first
         base = name.strip("_")
         handler = HANDLERS.get(base)
         result = handler(self, a, place.name(base)) if handler else None
         if result is None:
             return self._unknown(name, a, place, shapes())
+        if isinstance(result, Nodes) and not name.endswith("_"):
+            result = _unshared(result, a)
         # Statistics and indices come along in a tuple; nothing reads them as neurons.
         return [result] + [None] * (n_results - 1) if n_results > 1 else result
 
@@ -191,13 +196,29 @@ class AtenTracer:
 
     def sample(self, nodes: Nodes) -> Ids:
         """Return the ids of one sample, without the batch dimension."""
-        ids = nodes.ids
-        if ids.ndim and ids.shape[0] % self.batch == 0:
-            ids = ids[: ids.shape[0] // self.batch]
+        ids = self.first(nodes.ids) if nodes.ids.ndim else nodes.ids
         if ids.ndim > 1 and ids.shape[0] == 1:
             ids = ids[0]
         array: Ids = ids.numpy()
         return array
+
+    def first(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return the ids of the first sample, where samples follow each other on the first axis.
+
+        Raises
+        ------
+        TraceError
+            If they do not: the samples of a batch are the same nodes, but are found elsewhere.
+        """
+        n, rest = divmod(len(ids), self.batch)
+        if rest == 0 and n and torch.equal(ids[n:], ids[:-n]):
+            return ids[:n]
+        if self.batch == 1 or ids.unique().numel() == ids.numel():
+            return ids  # one sample that was taken out of the batch
+        raise TraceError(
+            f"the batch dimension of size {self.batch} is not the first one everywhere, so that "
+            "samples cannot be told apart; export the model with a batch of one"
+        )
 
     def batched(self, ids: Ids, shape: Sequence[int]) -> Nodes:
         """Return the ids of one sample repeated over the batch, in the shape of a tensor."""
@@ -252,6 +273,24 @@ def _on_recipes(name: str, a: Arguments, operation: Any, args: Any, kwargs: Any)
     if name in MOVEMENT or name in IDENTITY:
         return move_recipe(name, first, operation, args, kwargs)
     return compute_recipe(name, a)
+
+
+def _moved(operation: Any, args: list[Any], kwargs: Arguments) -> Any:
+    """Carry out a movement on ids, whose strides may not be those of the values."""
+    try:
+        return operation(*args, **kwargs)
+    except RuntimeError:
+        if operation._schema.name not in ("aten::view", "aten::_unsafe_view"):
+            raise
+        return args[0].reshape(args[1])
+
+
+def _unshared(result: Nodes, a: Arguments) -> Nodes:
+    """Give what an operation computes memory of its own: writing to it leaves the operands alone."""
+    memory = result.ids.untyped_storage().data_ptr()
+    operands = (value.ids for value in leaves(a.values()) if isinstance(value, Nodes))
+    shared = any(ids.untyped_storage().data_ptr() == memory for ids in operands)
+    return Nodes(result.ids.clone()) if shared else result
 
 
 def _in_place(name: str, a: Arguments, result: Any) -> Any:

@@ -1,0 +1,58 @@
+"""A forward pass through the graph itself: what a framework's activations should be."""
+
+import math
+
+import numpy as np
+
+ACTIVATIONS = {
+    "": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0.0),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
+    "silu": lambda x: x / (1.0 + np.exp(-x)),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "softplus": lambda x: np.logaddexp(0.0, x),
+    "gelu": lambda x: 0.5 * x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))),
+    "hardtanh": lambda x: np.clip(x, -1.0, 1.0),
+    "abs": np.abs,
+}
+
+
+def propagate(net, *inputs):
+    """Return the values of all nodes before and after their activation, by layer name.
+
+    Every layer receives Σ Aᵀz + b over the blocks that lead to it, with z the values of the
+    layers before it; a max pooling takes the largest of its candidates.
+    """
+    z, total = np.zeros(net.n_nodes), net.bias()
+    waiting = list(inputs)
+    before, after = {}, {}
+    for layer in net.layers:
+        if layer.is_input:
+            z[layer.slice] = np.asarray(waiting.pop(0), dtype=np.float64).reshape(-1)
+        blocks = net.blocks_into(layer)
+        for block in blocks:
+            assert not block.modulatory
+            values = block.source.gather(z)
+            if getattr(block, "mode", "") == "max":
+                assert len(blocks) == 1
+                total[block.target.as_ids()] += largest(block, values)
+            else:
+                block.target.scatter_add(total, block.rmatvec(values))
+        if not layer.is_input:
+            z[layer.slice] = total[layer.slice]
+        before[layer.name] = z[layer.slice].reshape(layer.shape)
+        for name in layer.activation.split("+"):
+            z[layer.slice] = ACTIVATIONS[name](z[layer.slice])
+        after[layer.name] = z[layer.slice].reshape(layer.shape).copy()
+        before[layer.name] = before[layer.name].copy() if not blocks else (
+            total[layer.slice].reshape(layer.shape).copy())  # fmt: skip
+    assert not waiting
+    return before, after
+
+
+def largest(block, values):
+    """The largest of the values that lead to each target position."""
+    into = block.to_csr().tocsc()
+    ends = zip(into.indptr[:-1], into.indptr[1:], strict=True)
+    return np.array([values[into.indices[a:b]].max() for a, b in ends])

@@ -1,0 +1,22 @@
+"""What every test of the store begins with."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect the kinds of what is synced, without waiting for the disk."""
+    kinds: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda number: kinds.append(stat.S_IFMT(os.fstat(number)[0])))
+    return kinds
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.h5"

@@ -1,0 +1,59 @@
+"""What importing the package loads, in a fresh interpreter."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "onnx", "onnxruntime", "jax", "keras", "tensorflow", "matplotlib", "networkx",
+         "igraph", "numba", "pandas", "h5py", "scipy.sparse", "tqdm", "typer")  # fmt: skip
+
+
+def loaded_after(code):
+    report = f"import sys\n{code}\nprint(*[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", report], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_loads_nothing_heavy():
+    assert loaded_after("import cntgraph") == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("cg.toy('cnn').n_edges", {"scipy.sparse"}),
+        ("repr(cg.toy('mlp'))", set()),
+        ("cg.node_strength(cg.toy('mlp'))", {"numba"}),
+        ("cg.describe(cg.toy('mlp'))", {"pandas"}),
+    ],
+)
+def test_work_loads_what_it_needs(code, expected):
+    assert loaded_after(f"import cntgraph as cg\n{code}") == expected
+
+
+def test_what_loads_stays_away_from_frameworks():
+    frameworks = set(HEAVY[:6])
+    code = "import cntgraph as cg\ncg.analyze(cg.toy('cnn'))\ncg.build_graph(cg.toy('cnn')).nodes"
+    assert not loaded_after(code) & frameworks
+
+
+def test_an_unknown_object_imports_no_framework():
+    code = (
+        "import cntgraph as cg\n"
+        "try:\n    cg.load(object())\nexcept cg.CntGraphError:\n    pass\nelse:\n    raise SystemExit(1)"
+    )
+    assert loaded_after(code) == set()
+
+
+def test_public_names_are_there():
+    import cntgraph as cg
+
+    assert all(hasattr(cg, name) for name in cg.__all__)
+    assert sorted(cg.__all__) == cg.__all__ or len(set(cg.__all__)) == len(cg.__all__)
+    wanted = {"load", "toy", "describe", "analyze", "link_weights", "node_strength",
+              "layer_fluctuation", "build_graph", "Network", "Layer", "Parameter", "Graph",
+              "CntGraphError"}  # fmt: skip
+    assert wanted <= set(cg.__all__)
