@@ -8,13 +8,13 @@
 Importing it loads no framework, no plotting and no graph library.
 """
 
-from cntgraph.adapters.registry import load
 from cntgraph.data.demo import demo_file
 from cntgraph.data.toys import toy
 from cntgraph.dynamics.separation import separation_auc
 from cntgraph.dynamics.trajectory import Trajectory, open
 from cntgraph.errors import CntGraphError, CoverageWarning
 from cntgraph.graph import Graph, build_graph
+from cntgraph.loading import load
 from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.link_weights import link_weights
 from cntgraph.measures.strength import node_strength
@@ -23,8 +23,7 @@ from cntgraph.network import Layer, Network
 from cntgraph.parameter import Parameter
 from cntgraph.store.recorder import Recorder
 from cntgraph.store.writer import save
-
-__version__ = "0.1.0"
+from cntgraph.version import __version__ as __version__
 
 __all__ = [
     "CntGraphError",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block, Values, index_dtype
+from cntgraph.blocks.base import Block, Values, broadcasts, index_dtype
 from cntgraph.errors import CntGraphError
 from cntgraph.parameter import Parameter
 from cntgraph.view import View
@@ -171,6 +171,11 @@ class Network:
                 low, high = view.span()
                 if low < 0 or high > self.n_nodes:
                     raise CntGraphError(f"block {block.name!r}: node ids beyond the layers")
+            if block.bias is not None and not broadcasts(block.bias.shape, block.target.shape):
+                raise CntGraphError(
+                    f"block {block.name!r}: expected a bias that broadcasts against its target, "
+                    f"{block.target.shape}; got {block.bias.shape}"
+                )
 
     def __repr__(self) -> str:
         return (

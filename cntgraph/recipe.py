@@ -254,7 +254,7 @@ class Recipe:
             return self.args[0].read().reshape(self.shape)
         if self.op == "sum":
             axes = tuple(self.options["axes"])
-            return self.args[0].read().sum(axis=axes, keepdims=True, dtype=np.float64)
+            return np.asarray(np.sum(self.args[0].read(), axis=axes, keepdims=True, dtype=float))
         if self.op == "concatenate":
             return np.concatenate([a.read() for a in self.args], axis=self.options["axis"])
         raise ParameterError(f"unknown operation {self.op!r} in a recipe; the file is newer?")

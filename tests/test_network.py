@@ -139,6 +139,14 @@ def test_networks_that_are_not_whole_are_refused(layers, blocks, match):
         cg.Network(layers, blocks)
 
 
+def test_a_bias_that_does_not_fit_is_refused():
+    layers = (layer("a", 3, 0), layer("b", 2, 3))
+    weight, bias = Recipe.constant(np.ones((2, 3))), Recipe.constant(np.ones(3))
+    block = Dense(name="b", source=View((3,), 0), target=View((2,), 3), weight=weight, bias=bias)
+    with pytest.raises(CntGraphError, match=r"'b': expected a bias.*\(2,\); got \(3,\)"):
+        cg.Network(layers, (block,))
+
+
 def test_a_network_without_anything():
     net = cg.Network((), ())
     assert (net.n_nodes, net.n_edges, net.n_parameters) == (0, 0, 0)

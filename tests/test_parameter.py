@@ -17,9 +17,7 @@ def test_read_is_exact_in_every_stored_type(values, dtype):
     bits, name, exact = stored(values, dtype)
     parameter = Parameter.from_array("w", bits, dtype=name)
     read = parameter.read()
-    assert read.dtype == (
-        np.float32 if dtype in ("float32", "float16", "bfloat16") else np.float64
-    )
+    assert read.dtype == (np.float32 if dtype in ("float32", "float16", "bfloat16") else np.float64)
     assert np.array_equal(read.astype(np.float64), exact)
     assert parameter.dtype == dtype
     assert parameter.nbytes == 60 * storage_dtype(dtype).itemsize

@@ -4,7 +4,9 @@ from hypothesis import strategies as st
 
 from cntgraph.view import View
 
-ids_arrays = st.lists(st.integers(-1, 9), max_size=12).map(lambda ids: np.array(ids, dtype=np.int64))
+ids_arrays = st.lists(st.integers(-1, 9), max_size=12).map(
+    lambda ids: np.array(ids, dtype=np.int64)
+)
 
 
 @given(ids_arrays)

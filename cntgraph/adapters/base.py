@@ -10,7 +10,6 @@ operation they follow, and a branch that only ends in an addition hands its edge
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,9 +17,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.coverage import coverage_entries, report_left_out
 from cntgraph.adapters.simplify import Draft, simplify
 from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity, Pool, Stencil, Window
-from cntgraph.errors import CoverageError, CoverageWarning, TraceError
+from cntgraph.errors import TraceError
 from cntgraph.network import CoverageEntry, Layer, Network
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
@@ -305,9 +305,10 @@ class Builder:
         draft = Draft(self.layers, self.blocks, self.activations, self.outputs)
         unfoldable = self.unfoldable | (self.norms if norm == "keep" else set())
         layers, blocks, folded = simplify(draft, unfoldable)
-        entries = _coverage(self, blocks, folded)
-        net = Network(tuple(layers), tuple(blocks), dict(self.parameters), entries)
-        _tell(entries, strict)
+        stored = self.parameters.values()
+        entries = coverage_entries(stored, blocks, folded, self.reasons) + self.operations
+        net = Network(tuple(layers), tuple(blocks), dict(self.parameters), tuple(entries))
+        report_left_out(entries, strict=strict)
         return net
 
     # -- helpers --------------------------------------------------------------------------------
@@ -372,43 +373,3 @@ def _features_first(recipe: Recipe | None, ndim: int) -> Recipe | None:
         return None
     padded = recipe.reshape((1,) * (ndim - len(recipe.shape)) + recipe.shape)
     return padded.transpose((ndim - 1, *range(ndim - 1)))
-
-
-def _coverage(
-    builder: Builder, blocks: Sequence[Block], folded: dict[str, str]
-) -> tuple[CoverageEntry, ...]:
-    readers: dict[str, list[str]] = {}
-    for block in blocks:
-        for parameter in block.parameters():
-            names = readers.setdefault(parameter.name, [])
-            if block.name not in names:
-                names.append(block.name)
-    entries = [_entry(builder, p, readers, folded) for p in builder.parameters.values()]
-    return (*entries, *builder.operations)
-
-
-def _entry(
-    builder: Builder, parameter: Parameter, readers: dict[str, list[str]], folded: dict[str, str]
-) -> CoverageEntry:
-    name, kind = parameter.name, "parameter" if parameter.trainable else "buffer"
-    what: dict[str, Any] = {"shape": parameter.shape, "dtype": parameter.dtype}
-    block = ", ".join(readers.get(name, []))
-    if name in folded and block:
-        return CoverageEntry(name, kind, "folded", block, f"by {folded[name]}", **what)
-    if block:
-        return CoverageEntry(name, kind, "included", block, **what)
-    reason = builder.reasons.get(name, "not used on the way from the input to the output")
-    return CoverageEntry(name, kind, "skipped", "", reason, **what)
-
-
-def _tell(entries: Sequence[CoverageEntry], strict: bool) -> None:
-    """Warn, or raise, where a trainable parameter or an operation was left out."""
-    left_out = [e for e in entries if e.status == "skipped" and e.kind != "buffer"]
-    if not left_out:
-        return
-    shown = "; ".join(f"{e.name}: {e.reason}" for e in left_out[:3])
-    more = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-    message = f"left out of the graph: {shown}{more}. net.coverage lists everything"
-    if strict:
-        raise CoverageError(message)
-    warnings.warn(message, CoverageWarning, stacklevel=4)

@@ -48,7 +48,8 @@ _ON_CONSTANTS = (
         "add sub mul div neg abs sqrt rsqrt exp pow arange full zeros ones zeros_like ones_like "
         "full_like new_zeros new_ones new_full empty scalar_tensor tril triu where eq ne lt le gt "
         "ge logical_and logical_not logical_or bitwise_and bitwise_not bitwise_or cumsum "
-        "clamp maximum minimum floor_divide remainder eye linspace masked_fill fill_ zero_ copy_".split()
+        "clamp maximum minimum floor_divide remainder eye linspace masked_fill fill_ zero_ "
+        "copy_".split()
     )
 )
 #: Checks that PyTorch writes into a program; they compute nothing.

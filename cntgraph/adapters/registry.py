@@ -22,7 +22,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-from cntgraph.adapters.base import Norm
 from cntgraph.errors import FormatError, MissingExtraError, UnsafeFileError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter
@@ -43,63 +42,43 @@ BUILTIN = {"torch": (".pt2",), "onnx": (".onnx",)}
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 
 
-def load(
-    source: Any,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    strict: bool = False,
-) -> Network:
-    """Turn a trained network, live or saved, into a `Network`.
+def load(source: Any, **options: Any) -> Network:
+    """Turn a live model, or a file of a framework, into a `Network`.
 
     Parameters
     ----------
-    source : str, Path or model object
-        A file (``.pt2``, ``.onnx``, or ``.h5`` written by cntgraph) or a live model.
-    input_shape : tuple of int, optional
-        Shape of one sample, channels first, without the batch dimension. Needed for a live
-        model unless `example_input` is given.
-    example_input : array or tuple of arrays, optional
-        What the model is called with, batch dimension included.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded into the operation they follow, or kept as layers.
-    strict : bool, default False
-        Raise, rather than warn, where a parameter or an operation is left out.
+    source : Path or model object
+        A file that an adapter reads, or a live model.
+    **options
+        ``input_shape``, ``example_input``, ``norm``, ``strict``: see `cntgraph.load`.
 
     Returns
     -------
     Network
-        Its `coverage` says what became of every parameter.
 
     Raises
     ------
     FormatError
-        If the file is damaged, or of no known kind.
-    UnsafeFileError
-        If it could only be read by running code that it contains.
-    InputShapeError
-        If the size of the input is needed and missing.
-    TraceError
-        If the model cannot be followed.
-    CoverageError
-        If `strict` and something is left out.
-    MissingExtraError
-        If the framework that reads it is not installed.
-
-    Examples
-    --------
-    >>> import cntgraph as cg
-    >>> net = cg.load("model.onnx")  # doctest: +SKIP
-    >>> net = cg.load(model, input_shape=(1, 28, 28))  # doctest: +SKIP
+        If no adapter knows it.
     """
-    if norm not in ("fold", "keep"):
-        raise FormatError(f"expected norm to be 'fold' or 'keep', got {norm!r}")
-    options: dict[str, Any] = {"norm": norm, "strict": strict}
-    options |= {"input_shape": _checked_shape(input_shape), "example_input": example_input}
+    options = checked_options(**options)
     if isinstance(source, str | Path):
         return _load_file(Path(source), options)
     return adapter_of(source).load(source, **options)
+
+
+def checked_options(**options: Any) -> dict[str, Any]:
+    """Return the options of `cntgraph.load`, checked before anything is read.
+
+    Raises
+    ------
+    FormatError
+        If `norm` or `input_shape` is not one.
+    """
+    norm = options.get("norm", "fold")
+    if norm not in ("fold", "keep"):
+        raise FormatError(f"expected norm to be 'fold' or 'keep', got {norm!r}")
+    return {**options, "norm": norm, "input_shape": _checked_shape(options.get("input_shape"))}
 
 
 def adapter_of(source: Any) -> Adapter:
@@ -132,15 +111,7 @@ def adapter_of(source: Any) -> Adapter:
 
 
 def _load_file(path: Path, options: dict[str, Any]) -> Network:
-    if not path.is_file():
-        raise FormatError(
-            f"{path}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}"
-        )
     suffix = path.suffix.lower()
-    if suffix in (".h5", ".hdf5"):
-        from cntgraph.store.reader import read_network
-
-        return read_network(path)
     for name, suffixes in BUILTIN.items():
         if suffix in suffixes:
             return _builtin(name).load(path, **options)

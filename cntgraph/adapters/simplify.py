@@ -117,7 +117,11 @@ class _Simplifier:
         whole = block.source.ids is None and block.source.size == layer.n_nodes
         if not whole or block.target.ids is not None or not self._ends_here(u):
             return
-        scaled = [_scaled(b, block, first=b is self.into[u][0]) for b in self.into[u]]
+        # The constant is added once to every node: by one block that leads to all of them.
+        carrier = next((b for b in self.into[u] if b.target.size == layer.n_nodes), None)
+        if carrier is None and block.bias is not None:
+            return
+        scaled = [_scaled(b, block, shifted=b is carrier) for b in self.into[u]]
         if any(b is None for b in scaled):
             return
         offset = self.layers[k].start - layer.start
@@ -233,14 +237,11 @@ def _retargeted(block: Block, moved_to: NDArray[np.int64], start: int) -> Block:
     return replace(block, target=View.of(ids, block.target.shape))
 
 
-def _scaled(block: Block, by: Diagonal | Identity, *, first: bool) -> Block | None:
-    """Return `block` followed by w ⊙ x + b, or None where that is no block of its kind.
-
-    The constant b is added once, to the first of several blocks.
-    """
-    shift = None if by.bias is None or not first else _fitted(by.bias, by, block)
+def _scaled(block: Block, by: Diagonal | Identity, *, shifted: bool) -> Block | None:
+    """Return `block` followed by w ⊙ x (+ b if `shifted`), or None where it is not of its kind."""
+    shift = None if by.bias is None or not shifted else _fitted(by.bias, by, block)
     scale = None if by.weight is None else _fitted(by.weight, by, block)
-    if (first and by.bias is not None and shift is None) or (
+    if (shifted and by.bias is not None and shift is None) or (
         by.weight is not None and scale is None
     ):
         return None

@@ -258,6 +258,18 @@ class Block(ABC):
             )
 
 
+def broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+    """Return whether a value of `shape` can be broadcast to the shape `onto`.
+
+    Examples
+    --------
+    >>> broadcasts((3, 1), (2, 3, 4)), broadcasts((2,), (3,)), broadcasts((1, 3), (3,))
+    (True, False, False)
+    """
+    pairs = zip(reversed(shape), reversed(onto), strict=False)
+    return len(shape) <= len(onto) and all(ours in (1, theirs) for ours, theirs in pairs)
+
+
 def index_dtype(largest: int) -> np.dtype[Any]:
     """Return int32, or int64 where `largest` needs it."""
     return np.dtype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)

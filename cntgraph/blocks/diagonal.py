@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns
+from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns, broadcasts
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.recipe import Recipe
@@ -41,9 +41,7 @@ class Diagonal(Block):
 
     def __post_init__(self) -> None:
         self._check(self.source.size == self.target.size, "as many targets as sources")
-        sizes = zip(reversed(self.weight.shape), reversed(self.target.shape), strict=False)
-        fits = len(self.weight.shape) <= len(self.target.shape)
-        fits = fits and all(ours in (1, theirs) for ours, theirs in sizes)
+        fits = broadcasts(self.weight.shape, self.target.shape)
         self._check(fits, "a weight that broadcasts against the target")
 
     @property

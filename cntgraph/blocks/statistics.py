@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from cntgraph.parallel import ordered_map
 
-
 #: Values of one chunk; they fit in the cache of a core.
 _CHUNK = 1 << 18
 
@@ -143,9 +142,9 @@ def _of_finite(values: NDArray[Any], mean: float) -> WeightStatistics:
 
     state = np.empty(kernel.STATE_SIZE)
     kernel.finite_moments(values, mean, state)
-    n, *moments, n_zero = state.tolist()
-    extremes = float(values.min()), float(values.max())
-    return WeightStatistics(int(n), *moments, *extremes, int(n_zero))
+    _, mean, m2, m3, m4, n_zero = state.tolist()
+    low, high = float(values.min()), float(values.max())
+    return WeightStatistics(values.size, mean, m2, m3, m4, low, high, int(n_zero))
 
 
 def _merge(a: WeightStatistics, b: WeightStatistics) -> tuple[float, float, float, float]:

@@ -17,6 +17,7 @@ from cntgraph.errors import StoreError
 from cntgraph.network import CoverageEntry, Layer, Network
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
+from cntgraph.store.schema import check_description
 from cntgraph.view import View
 
 #: Arrays up to this size are written as lists.
@@ -183,7 +184,7 @@ def rebuild_network(
     StoreError
         If a block is of an unknown kind, or the description is damaged.
     """
-    _check_whole_numbers(description)
+    check_description(description, coverage)
     layers, start = [], 0
     for values in description["layers"]:
         layer = Layer(**{**values, "shape": tuple(values["shape"]), "start": start})
@@ -192,24 +193,11 @@ def rebuild_network(
     kinds = block_kinds()
     blocks = [_rebuilt(b, kinds, parameters, get_array) for b in description["blocks"]]
     entries = [CoverageEntry(**{**e, "shape": tuple(e["shape"])}) for e in coverage]
-    return Network(tuple(layers), tuple(blocks), parameters, tuple(entries), dict(labels))
-
-
-def _check_whole_numbers(value: Any, key: str = "") -> None:
-    """Refuse fractions where sizes and positions stand: everywhere but among weights.
-
-    What a third party writes into the geometry of its blocks is its own affair.
-    """
-    if isinstance(value, float):
-        raise StoreError(f"expected a whole number for {key!r}, got {value}")
-    if isinstance(value, dict):
-        known = value.get("kind") in {kind.kind for kind in _BUILTIN} or "geometry" not in value
-        for name, item in value.items():
-            if name not in ("constant", "weights") and (known or name != "geometry"):
-                _check_whole_numbers(item, name)
-    elif isinstance(value, list):
-        for item in value:
-            _check_whole_numbers(item, key)
+    net = Network(tuple(layers), tuple(blocks), parameters, tuple(entries), dict(labels))
+    for block in blocks:
+        if len(net.layers_of(block.target)) > 1 or block.target.mask is not None:
+            raise StoreError(f"block {block.name!r} does not end in one layer")
+    return net
 
 
 def _rebuilt(

@@ -132,7 +132,7 @@ class StoreFile:
         number = self._number(snapshot)
         with self._errors(f"snapshots/{number}"):
             attributes = self._group(f"snapshots/{number}").attrs
-            return {name: _plain(name, value) for name, value in attributes.items()}
+            return {name: _attribute(attributes, name) for name in attributes}
 
     def network(self, snapshot: int = -1) -> Network:
         """Return the network of one snapshot.
@@ -182,14 +182,14 @@ class StoreFile:
 
     def _check_header(self) -> None:
         attributes = self.file.attrs
-        if attributes.get("format") != FORMAT:
+        if "format" not in attributes or _attribute(attributes, "format") != FORMAT:
             keras = "keras_version" in attributes
             hint = "a file of Keras" if keras else "an HDF5 file of another kind"
             raise FormatError(
                 f"{self.path}: expected a cntgraph file, found {hint}; cntgraph.save or "
                 "`cntgraph convert` writes one"
             )
-        version = int(attributes["format_version"])
+        version = int(_attribute(attributes, "format_version"))
         if version > FORMAT_VERSION:
             raise StoreError(
                 f"{self.path}: written in format {version}, this cntgraph reads up to "
@@ -268,8 +268,10 @@ class StoreFile:
         import h5py
 
         dataset = self.dataset(path)
-        if dataset.shape != () or h5py.check_string_dtype(dataset.dtype) is None:
-            raise StoreError(f"{self.path}: {path} is damaged (not a text)")
+        kind = h5py.check_string_dtype(dataset.dtype)
+        if dataset.shape != () or kind is None or kind.length is None:
+            raise StoreError(f"{self.path}: {path} is damaged (not a text of fixed length)")
+        self._check_stored(dataset)
         return str(dataset.asstr()[()])
 
     def _array(self, number: int) -> NDArray[Any]:
@@ -282,8 +284,10 @@ class StoreFile:
         """Turn what h5py and damaged contents raise into an error that names the part."""
         try:
             yield
-        except (StoreError, FormatError):
-            raise
+        except (StoreError, FormatError) as error:
+            if str(error).startswith(str(self.path)):
+                raise
+            raise StoreError(f"{self.path}: {part}: {error}") from error
         except Exception as error:  # what h5py and rebuilding raise on damaged contents is endless
             raise StoreError(
                 f"{self.path}: {part} is damaged or not what was expected "
@@ -317,11 +321,15 @@ class StoredTensor:
             ) from error
 
 
-def _plain(name: str, value: Any) -> Any:
-    """Return a label as `check_labels` let it in."""
+def _attribute(attributes: h5py.AttributeManager, name: str) -> Any:
+    """Return a number, a text or a boolean; nothing else is let in, nor read."""
+    import h5py
+
+    stored = attributes.get_id(name)
+    text = h5py.check_string_dtype(stored.dtype)
+    known = stored.dtype.kind in "iufb" if text is None else text.length is not None
+    if not known or stored.get_space().get_simple_extent_type() != h5py.h5s.SCALAR:
+        raise StoreError(f"attribute {name!r} is damaged (not a number or a text of fixed length)")
+    value = attributes[name]
     plain = value.item() if isinstance(value, np.generic) else value
-    if isinstance(plain, bytes):
-        return plain.decode("utf-8", "replace")
-    if not isinstance(plain, int | float | str | bool):
-        raise StoreError(f"label {name!r} is damaged (neither a number nor a text)")
-    return plain
+    return plain.decode() if isinstance(plain, bytes) else plain

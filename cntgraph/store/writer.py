@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.errors import CntGraphError, StoreError
 from cntgraph.network import Network
@@ -21,6 +22,7 @@ from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.journal import recover_locked
 from cntgraph.store.locks import WriterLock
+from cntgraph.version import __version__
 
 if TYPE_CHECKING:
     import h5py
@@ -121,16 +123,14 @@ def write_topology(file: h5py.File, net: Network) -> None:
     file : h5py.File
     net : Network
     """
-    from cntgraph import __version__
-
-    file.attrs["format"] = FORMAT
+    file.attrs["format"] = fixed_text(FORMAT)
     file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["writer"] = f"cntgraph {__version__}"
+    file.attrs["writer"] = fixed_text(f"cntgraph {__version__}")
     description, arrays = describe_network(net)
-    file["network/description"] = json.dumps(description)
+    file["network/description"] = fixed_text(json.dumps(description))
     for k, array in enumerate(arrays):
         file.create_dataset(f"network/arrays/{k}", data=array, compression=4)
-    file["coverage"] = json.dumps(describe_coverage(net))
+    file["coverage"] = fixed_text(json.dumps(describe_coverage(net)))
     file.create_group("snapshots")
 
 
@@ -160,13 +160,34 @@ def write_snapshot(
     """
     number = len(file["snapshots"])
     group = file.create_group(f"snapshots/{number}")
-    group.attrs.update(labels)
+    for name, value in labels.items():
+        group.attrs[name] = fixed_text(value) if isinstance(value, str) else value
     tensors = group.create_group("parameters")
     for name, parameter in parameters.items():
         # Scalars cannot be compressed, and nothing is gained on the smallest tensors.
         level = compression if parameter.nbytes > 512 else None
         tensors.create_dataset(parameter_key(name), data=parameter.raw(), compression=level)
     return number
+
+
+def fixed_text(text: str) -> NDArray[Any]:
+    """Return a text as HDF5 stores it in place, in UTF-8.
+
+    Texts of variable length lie in a heap without a checksum, in which HDF5 can loop for ever
+    where a bit is wrong; readers refuse them.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    ndarray of bytes, shape ()
+    """
+    import h5py
+
+    data = text.encode()
+    return np.array(data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
 
 
 def parameter_key(name: str) -> str:
@@ -210,6 +231,8 @@ def check_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if isinstance(plain, int) and not -(2**63) <= plain < 2**64:
             raise StoreError(f"label {name!r}: {plain} takes more than 64 bits; pass a str")
+        if isinstance(plain, str) and "\0" in plain:
+            raise StoreError(f"label {name!r}: a text in HDF5 cannot hold the character NUL")
         if not isinstance(plain, int | float | str | bool):
             raise StoreError(
                 f"label {name!r}: expected a number, a string or a boolean, got "

@@ -19,7 +19,8 @@ from torch import nn
 
 import cntgraph as cg
 from cntgraph.adapters import onnx as adapter
-from cntgraph.adapters.onnx_file import MappedTensor
+from cntgraph.adapters.onnx.file import MappedTensor
+from cntgraph.adapters.onnx.names import operation_name
 from cntgraph.blocks import Pool
 from cntgraph.errors import (
     CntGraphError,
@@ -831,7 +832,7 @@ def test_old_models_list_weights_among_the_inputs():
     ],
 )  # fmt: skip
 def test_operation_names(name, op, expected):
-    assert adapter.operation_name(onnx.NodeProto(op_type=op, name=name)) == expected
+    assert operation_name(onnx.NodeProto(op_type=op, name=name)) == expected
 
 
 # -- what is left out -------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_a_third_party_reads_its_files_and_its_models(tmp_path, install):
         "input_shape": (3, 4), "norm": "keep", "strict": True, "example_input": None
     }  # fmt: skip
     with pytest.raises(FormatError, match="torch, onnx, mine"):
-        cg.load("x".encode())
+        cg.load(b"x")
 
 
 def test_a_broken_third_party_warns_and_the_others_work(tmp_path, install):
@@ -129,7 +129,9 @@ def test_a_missing_framework_names_the_extra(tmp_path, monkeypatch):
             monkeypatch.delitem(sys.modules, name)
     path = tmp_path / "model.pt2"
     path.write_bytes(b"x")
-    with pytest.raises(MissingExtraError, match=r"\.pt2 files needs torch: pip install 'cntgraph\[torch\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"\.pt2 files needs torch: pip install 'cntgraph\[torch\]'"
+    ):
         cg.load(path)
 
 

@@ -27,7 +27,9 @@ def sample(shape, seed=0, dtype=torch.double):
 
 
 def outputs_of(net, values):
-    return np.concatenate([values[layer.name].reshape(-1) for layer in net.layers if layer.is_output])
+    return np.concatenate(
+        [values[layer.name].reshape(-1) for layer in net.layers if layer.is_output]
+    )
 
 
 def check(model, *shapes, atol=1e-9, norms=None, **options):
@@ -514,7 +516,7 @@ def test_a_missing_input_shape():
 
 
 def test_a_wrong_input_shape_has_the_message_of_torch():
-    with pytest.raises(TraceError, match=r"\(1, 5\).*shapes cannot be multiplied.*input_shape"):
+    with pytest.raises(TraceError, match=r"\(1, 5\).*RuntimeError: .*input_shape"):
         cg.load(nn.Linear(3, 2), input_shape=(5,))
     with pytest.raises(TraceError, match=r"\(1, 3, 8, 8\).*1 channels"):
         cg.load(nn.Conv2d(1, 2, 3), input_shape=(3, 8, 8))
@@ -610,7 +612,9 @@ def check_without_hooks(model, shape):
 
 @pytest.mark.parametrize("gain", [True, False])
 def test_data_dependent_norms_are_gains(gain):
-    model = nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4, elementwise_affine=gain), nn.Linear(4, 2))
+    model = nn.Sequential(
+        nn.Linear(6, 4), nn.LayerNorm(4, elementwise_affine=gain), nn.Linear(4, 2)
+    )
     net = cg.load(model, input_shape=(6,), strict=True)
     assert [layer.kind for layer in net.layers] == [
         "input", "dense", *(["norm"] if gain else []), "dense"

@@ -114,7 +114,9 @@ def test_a_huge_offset_does_not_drown_the_spread(n):
     centred = values - 1e8
     expected = (centred.std(), stats.skew(centred), stats.kurtosis(centred))
     for found in (WeightStatistics.of(values), halves):
-        assert (found.std, found.skew, found.kurtosis) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+        assert (found.std, found.skew, found.kurtosis) == pytest.approx(
+            expected, rel=1e-6, abs=1e-6
+        )
 
 
 def test_no_weights():

@@ -98,7 +98,10 @@ def test_boundary_one_is_the_papers_formula_for_unpadded_convolutions(stride, ke
     rng, builder = np.random.default_rng(0), Builder()
     ids, shapes, stored = builder.input("input", (2, 11, 11)), [(2, 11, 11)], []
     for name, n_out in (("conv1", 3), ("conv2", 2)):
-        weight, bias = rng.normal(size=(n_out, ids.shape[0], kernel, kernel)), rng.normal(size=n_out)
+        weight, bias = (
+            rng.normal(size=(n_out, ids.shape[0], kernel, kernel)),
+            rng.normal(size=n_out),
+        )
         n = (ids.shape[1] - kernel) // stride + 1
         window = Window(ids.shape[1], n, kernel, stride)
         recipes = [

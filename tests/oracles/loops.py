@@ -79,7 +79,9 @@ def pool_edges(channels, axes):
             windows = [windows[at] for at, (_, windows) in zip(o, axes, strict=True)]
             for q in product(*windows):
                 weight = math.prod(w[at] for w, at in zip(windows, q, strict=True))
-                edges.append((flat_index((c, *q), in_shape), flat_index((c, *o), out_shape), weight))
+                edges.append(
+                    (flat_index((c, *q), in_shape), flat_index((c, *o), out_shape), weight)
+                )
     return edges
 
 
@@ -90,7 +92,7 @@ def sliding_windows(fine, coarse, kernel, stride, dilation, before, divisor):
         reached = [o * stride - before + t * dilation for t in range(kernel)]
         seen = [q for q in reached if 0 <= q < fine]
         by = {"one": 1, "kernel": kernel, "seen": len(seen)}[divisor]
-        windows.append({q: 1.0 / by for q in seen})
+        windows.append(dict.fromkeys(seen, 1.0 / by))
     return windows
 
 
@@ -99,7 +101,7 @@ def adaptive_windows(n_in, n_out, average):
     for o in range(n_out):
         first, last = math.floor(o * n_in / n_out), math.ceil((o + 1) * n_in / n_out)
         by = last - first if average else 1
-        windows.append({q: 1.0 / by for q in range(first, last)})
+        windows.append(dict.fromkeys(range(first, last), 1.0 / by))
     return windows
 
 

@@ -251,11 +251,13 @@ def record(model, *inputs):
     kinds = (*CONV.values(), *CONV_TRANSPOSE.values(), nn.Linear, *BATCH_NORM.values())
     for name, module in model.named_modules():
         if isinstance(module, kinds):
+
             def keep(module, _, result, name=name):
                 # Channels first; a copy, since an in-place activation may follow.
                 first = isinstance(module, nn.Linear) and result.ndim > 2
                 value = result.movedim(-1, 1) if first else result
                 calls.setdefault(name, []).append(value.detach().double().clone().numpy())
+
             handles.append(module.register_forward_hook(keep))
     try:
         with torch.no_grad():

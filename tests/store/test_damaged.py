@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import random
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from oracles.nets import random_net
 import cntgraph as cg
 from cntgraph.errors import CntGraphError, FormatError, StoreError
 from cntgraph.store.hdf5 import LIBVER
+from cntgraph.store.writer import fixed_text
 
 FORMAT_1 = Path(__file__).parent / "data" / "format1.h5"
 WEIGHT = "snapshots/0/parameters/fc1.weight"
@@ -36,8 +36,7 @@ def is_refused(path: Path) -> bool:
     """Use a file; whatever it raises that is no CntGraphError comes through."""
     try:
         use(path)
-    except CntGraphError as error:
-        assert str(error)
+    except CntGraphError:
         return True
     return False
 
@@ -47,12 +46,6 @@ def toy(path: Path) -> Path:
     cg.save(cg.toy("residual"), path, epoch=1)
     use(path)
     return path
-
-
-@functools.cache
-def contents(kind: str) -> bytes:
-    """The bytes of a small file with one snapshot, or two and arrays beside the description."""
-    return FORMAT_1.read_bytes()
 
 
 # --- Bytes ------------------------------------------------------------------------------------
@@ -114,14 +107,13 @@ def test_flipped_bits(path: Path, seed: int) -> None:
 def places(value: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where something stands in nested values."""
     found = [where] if where else []
-    items = value.items() if isinstance(value, dict) else enumerate(value)
     if isinstance(value, dict | list):
-        for key, item in items:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             found += places(item, (*where, key))
     return found
 
 
-STRANGE = (None, -1, 0, 1, 7, 2**40, 0.5, "", "x", [], {}, [1], [[0]], {"a": 1}, True, float("nan"))
+STRANGE = (None, -1, 0, 1, 7, 2**20, 0.5, "", "x", [], {}, [1], [[0]], {"a": 1}, True, float("nan"))
 
 
 def tampered(description: Any, rng: random.Random) -> Any:
@@ -146,7 +138,7 @@ def tampered(description: Any, rng: random.Random) -> Any:
 def replace_text(path: Path, name: str, text: str) -> None:
     with h5py.File(path, "r+", libver=LIBVER) as file:
         del file[name]
-        file[name] = text
+        file[name] = fixed_text(text)
 
 
 @pytest.mark.parametrize("net", ["mlp", "cnn", "residual", 0])
@@ -232,6 +224,8 @@ CHANGES: dict[str, Callable[[h5py.File], None]] = {
         "network/description", lambda f: huge(f, "network/description", "S1", (2**42,))
     ),
     "description is no UTF-8": swap("network/description", lambda file: np.bytes_(b"\xff\xfe{}")),
+    "description of variable length": swap("network/description", lambda file: "{}"),
+    "label of variable length": lambda f: f["snapshots/0"].attrs.__setitem__("note", "text"),
     "no network": swap("network", lambda file: None),
     "no coverage": swap("coverage", lambda file: None),
     "no version": lambda file: file.attrs.__delitem__("format_version"),
@@ -344,5 +338,5 @@ def test_references_are_refused(
     with h5py.File(toy, "r+", libver=LIBVER) as file:
         swap(where, make)(file)
     monkeypatch.chdir(toy.parent)
-    with pytest.raises(StoreError, match="refused|link"):
+    with pytest.raises(StoreError, match="refused"):
         use(toy)

@@ -341,12 +341,14 @@ def test_a_file_needs_no_framework() -> None:
 def test_the_file_is_what_format_md_says(path: Path) -> None:
     cg.save(cg.toy("cnn"), path, epoch=7)
     with h5py.File(path) as file:
-        assert file.attrs["format"] == "cntgraph"
+        assert file.attrs["format"] == b"cntgraph"
         assert file.attrs["format_version"] == 1
-        assert file.attrs["writer"].startswith("cntgraph ")
+        assert file.attrs["writer"].startswith(b"cntgraph ")
         assert set(file) == {"network", "coverage", "snapshots"}
         assert list(file["snapshots"]) == ["0"]
         assert file["snapshots/0"].attrs["epoch"] == 7
+        for name in ("network/description", "coverage"):
+            assert h5py.check_string_dtype(file[name].dtype) == ("utf-8", file[name].dtype.itemsize)
         tensor = file["snapshots/0/parameters/conv1.weight"]
         np.testing.assert_array_equal(tensor[()], cg.toy("cnn").parameters["conv1.weight"].raw())
 

@@ -83,9 +83,13 @@ def group_norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
 def _data_norm(
     t: AtenTracer, x: Any, gain: Recipe | None, shift: Recipe | None, name: str
 ) -> Nodes | None:
+    if not isinstance(x, Nodes):
+        return None
     recipe = shift if gain is None else gain
-    if not isinstance(x, Nodes) or recipe is None:
-        return x if isinstance(x, Nodes) else None
+    if recipe is None:
+        # What depends on the data stands between what comes before and what follows.
+        t.builder.activate(t.sample(x), name.rpartition(".")[2])
+        return x
     return t.scale(x, gain, shift, name_of(recipe, name), kind="norm", foldable=False)
 
 
@@ -136,7 +140,7 @@ def _plus(t: AtenTracer, left: Any, right: Any, sign: float, name: str) -> Nodes
     return t.scale(right, weight, t.recipe(left), name, parametric=False)
 
 
-# -- products ---------------------------------------------------------------------------------------
+# -- products -----------------------------------------------------------------------------------
 
 
 @handles("mul")

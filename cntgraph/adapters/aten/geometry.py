@@ -87,7 +87,7 @@ def pool_windows(a: Arguments, spatial: Sequence[int]) -> list[Window]:
 def average_divisor(window: Window, padding: int, include_padding: bool) -> NDArray[np.float64]:
     """Return what an average divides by: the window, less what lies beyond the padding."""
     if not include_padding:
-        return np.sum(window.coarse_cover, axis=0, dtype=np.float64)
+        return np.asarray(window.coarse_cover.sum(axis=0), dtype=np.float64)
     first = np.arange(window.coarse) * window.stride - window.before
     last = np.minimum(first + window.kernel, window.fine + padding)
     return np.subtract(last, first, dtype=np.float64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from cntgraph.recipe import Recipe
 
 Ids = NDArray[np.int64]
 Handler = Callable[["AtenTracer", Arguments, str], Any]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
 #: What each operation does to node ids, by its name without trailing underscores. A handler takes
 #: the tracer, the arguments and a name for the operation; None says that it does not apply.
@@ -44,7 +45,8 @@ MOVEMENT = frozenset(
     "slice slice_copy split split_copy split_with_sizes squeeze squeeze_ squeeze_copy stack "
     "swapaxes swapdims t t_ take_along_dim tensor_split tile transpose transpose_ transpose_copy "
     "unbind unflatten unfold unsqueeze unsqueeze_ unsqueeze_copy unsafe_chunk unsafe_split "
-    "unsafe_split_with_sizes _unsafe_index _unsafe_view view view_as view_copy _reshape_alias".split()
+    "unsafe_split_with_sizes _unsafe_index _unsafe_view view view_as view_copy "
+    "_reshape_alias".split()
 )
 
 #: Operations whose result is their first argument, value by value.
@@ -54,7 +56,7 @@ IDENTITY = frozenset(
 )
 
 
-def handles(*names: str) -> Callable[[Handler], Handler]:
+def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
     """Register a function as the handler of ATen operations.
 
     Parameters
@@ -68,7 +70,7 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
         The decorator.
     """
 
-    def register(handler: Handler) -> Handler:
+    def register(handler: AnyHandler) -> AnyHandler:
         for name in names:
             HANDLERS[name] = handler
         return handler
@@ -286,7 +288,7 @@ def _moved(operation: Any, args: list[Any], kwargs: Arguments) -> Any:
 
 
 def _unshared(result: Nodes, a: Arguments) -> Nodes:
-    """Give what an operation computes memory of its own: writing to it leaves the operands alone."""
+    """Give what an operation computes memory of its own, apart from its operands."""
     memory = result.ids.untyped_storage().data_ptr()
     operands = (value.ids for value in leaves(a.values()) if isinstance(value, Nodes))
     shared = any(ids.untyped_storage().data_ptr() == memory for ids in operands)

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from cntgraph.adapters.onnx_elementwise import ACTIVATIONS, Elementwise, name_of
-from cntgraph.adapters.onnx_geometry import (
+from cntgraph.adapters.onnx.elementwise import ACTIVATIONS, Elementwise
+from cntgraph.adapters.onnx.geometry import (
     average_stencils,
     conv_windows,
     pool_windows,
     transposed_windows,
 )
-from cntgraph.adapters.onnx_values import (
+from cntgraph.adapters.onnx.names import name_of
+from cntgraph.adapters.onnx.values import (
     Call,
     Ids,
     Nodes,

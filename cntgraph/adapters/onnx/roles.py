@@ -14,7 +14,7 @@ from math import prod
 import onnx
 from onnx import AttributeProto, TensorProto
 
-from cntgraph.adapters.onnx_file import FLOATS, SMALL_INTEGERS
+from cntgraph.adapters.onnx.file import FLOATS, SMALL_INTEGERS
 
 #: For each operation, the inputs that say how it works rather than what it works on.
 _SETTINGS: dict[str, tuple[int, ...]] = {

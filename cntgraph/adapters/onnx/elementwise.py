@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.base import Builder
-from cntgraph.adapters.onnx_values import Call, Ids, Nodes, concrete
+from cntgraph.adapters.onnx.names import name_of, snake
+from cntgraph.adapters.onnx.values import Call, Ids, Nodes, concrete
 from cntgraph.recipe import Recipe
 
 #: Elementwise functions of one neuron, and normalisations that learn nothing.
@@ -228,15 +228,6 @@ class Elementwise:
         return self._scale(left, weight, None, call.name, parametric=_learned(divisor))
 
 
-def name_of(recipe: Recipe, default: str) -> str:
-    """Name an operation after the module its weight belongs to: ``conv1.weight`` is conv1's."""
-    for parameter in recipe.parameters():
-        prefix, dot, _ = parameter.name.rpartition(".")
-        if (dot and parameter.trainable) or (dot and "running" in parameter.name):
-            return prefix.partition(".parametrizations.")[0]
-    return default
-
-
 def _learned(recipe: Recipe) -> bool:
     return any(parameter.trainable for parameter in recipe.parameters())
 
@@ -269,8 +260,3 @@ def _by_channel(recipe: Recipe, channels: int) -> Recipe:
         return recipe
     ones = Recipe.constant(np.ones((1, channels // groups)))
     return (recipe.reshape((groups, 1)) * ones).reshape((channels,))
-
-
-def snake(name: str) -> str:
-    """Return a name in snake case: ``GlobalMaxPool`` is ``global_max_pool``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

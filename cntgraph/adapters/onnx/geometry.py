@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.onnx_values import Call
+from cntgraph.adapters.onnx.values import Call
 from cntgraph.blocks import Stencil, Window
 from cntgraph.errors import TraceError
 

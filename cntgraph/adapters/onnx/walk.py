@@ -1,175 +1,26 @@
-"""ONNX: models saved as ``.onnx``, and live ``onnx.ModelProto`` messages.
-
-The graph's operations are walked through in order. A tensor is an array of node ids, a function
-of stored weights, or a constant; see `onnx_ops`. Weights stay in the file until they are read.
-"""
+"""Walking through the operations of an ONNX graph."""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnx.inliner
 from onnx import TensorProto
 
-from cntgraph.adapters.base import Builder, Norm
-from cntgraph.adapters.onnx_elementwise import snake
-from cntgraph.adapters.onnx_file import Tensors, check_model, read_model
-from cntgraph.adapters.onnx_ops import OnnxTracer
-from cntgraph.adapters.onnx_roles import Roles, captured
-from cntgraph.adapters.onnx_values import LARGEST, Call, Nodes, attributes_of
+from cntgraph.adapters.base import Builder
+from cntgraph.adapters.onnx.file import Tensors
+from cntgraph.adapters.onnx.names import operation_name
+from cntgraph.adapters.onnx.operations import OnnxTracer
+from cntgraph.adapters.onnx.roles import Roles, captured
+from cntgraph.adapters.onnx.values import LARGEST, Call, Nodes, attributes_of
 from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
 
-suffixes = (".onnx",)
 
-#: A model's functions may not stand for more operations than this, once they are written out.
-_MOST_OPERATIONS = 1_000_000
-
-
-def recognises(source: object) -> bool:
-    """Return whether `source` is a live ONNX model."""
-    return isinstance(source, onnx.ModelProto)
-
-
-def load(
-    source: Any,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    strict: bool = False,
-) -> Network:
-    """Return the network of an ``.onnx`` file or of a live model.
-
-    Parameters
-    ----------
-    source : str, Path or onnx.ModelProto
-        The file, or the model.
-    input_shape : tuple of int, optional
-        Shape of one sample, without the batch dimension; needed where the model leaves it open.
-    example_input : ndarray, tuple of them or dict of them by name, optional
-        What the model is called with, the batch dimension included; only its shape is looked at.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    strict : bool, default False
-        Whether to raise where something is left out.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    FormatError
-        If the file is no ONNX model, or its data are missing or damaged.
-    InputShapeError
-        If the size of an input is not known, or does not fit.
-    TraceError
-        If the model cannot be followed.
-    """
-    builder = Builder()
-    with _explained():
-        _Walk(*_open(source), builder).run(input_shape, example_input)
-        return builder.finish(norm=norm, strict=strict)
-
-
-def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
-    """Return the stored weights and buffers of a model by name; they are read when needed.
-
-    Parameters
-    ----------
-    source : onnx.ModelProto, str or Path
-
-    Returns
-    -------
-    dict of str to Parameter
-    """
-    builder = Builder()
-    with _explained():
-        _Walk(*_open(source), builder).read_initializers()
-    return builder.parameters
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn whatever else a damaged model leads to into an error that says so."""
-    try:
-        yield
-    except (CntGraphError, Warning):
-        raise
-    except Exception as error:
-        raise TraceError(
-            f"the model cannot be followed: {type(error).__name__}: {error}; "
-            "does it pass onnx.checker.check_model?"
-        ) from error
-
-
-def _open(source: Any) -> tuple[onnx.ModelProto, Tensors]:
-    """Return a model, functions inlined, and what its tensors are read with."""
-    if isinstance(source, str | Path):
-        path = Path(source)
-        return _inlined(read_model(path)), Tensors(path)
-    check_model(source, "the model")
-    return _inlined(source), Tensors()
-
-
-def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model in which its own functions are written out; its weights are not copied."""
-    if not model.functions:
-        return model
-    _check_functions(model)
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
-    light.functions.extend(model.functions)
-    for name in ("node", "input", "output", "value_info", "metadata_props"):
-        getattr(light.graph, name).extend(getattr(model.graph, name))
-    light.graph.name = model.graph.name
-    # An initializer's name must be known, so that no new name is the same.
-    known = {i.name for i in model.graph.input}
-    names = [t.name for t in model.graph.initializer if t.name not in known]
-    light.graph.input.extend(onnx.ValueInfoProto(name=name) for name in names)
-    try:
-        inlined = onnx.inliner.inline_local_functions(light)
-    except Exception as error:  # whatever a damaged function leads to
-        raise FormatError(f"the model's functions cannot be written out: {error}") from error
-    del inlined.graph.input[:]
-    inlined.graph.input.extend(model.graph.input)
-    inlined.graph.initializer.extend(model.graph.initializer)
-    return inlined
-
-
-def _check_functions(model: onnx.ModelProto) -> None:
-    """Refuse functions that call themselves, or that stand for an absurd number of operations."""
-    bodies = {(f.domain, f.name): f.node for f in model.functions}
-    sizes: dict[tuple[str, str], int] = {}
-
-    def size(nodes: Any, open_calls: tuple[tuple[str, str], ...]) -> int:
-        total = 0
-        for node in nodes:
-            key = (node.domain, node.op_type)
-            if key in open_calls or len(open_calls) > 100:
-                raise FormatError(f"the model's function {key[1]!r} calls itself")
-            if key in bodies and key not in sizes:
-                sizes[key] = size(bodies[key], (*open_calls, key))
-            total += sizes.get(key, 1)
-            inner = [a.g.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
-            total += sum(size(body, open_calls) for body in inner)
-        return total
-
-    if size(model.graph.node, ()) > _MOST_OPERATIONS:
-        raise FormatError(f"the model's functions stand for over {_MOST_OPERATIONS} operations")
-
-
-class _Walk:
+class Walk:
     """Walks through a graph's operations."""
 
     def __init__(self, model: onnx.ModelProto, tensors: Tensors, builder: Builder) -> None:
@@ -406,58 +257,3 @@ def _given_shapes(
             for name, value in zip(names, values, strict=False)
         }
     return {} if input_shape is None else {names[0]: (None, *input_shape)}
-
-
-# -- names -------------------------------------------------------------------------------------
-
-_FUNCTIONAL = frozenset(["Add", "Sub", "Mul", "Div", "Sum", "Neg"])
-
-
-def operation_name(node: onnx.NodeProto) -> str:
-    """Return a name for an operation: its module's, or the operation's own.
-
-    Parameters
-    ----------
-    node : onnx.NodeProto
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> operation_name(onnx.NodeProto(op_type="Conv", name="/layer1/conv/Conv"))
-    'layer1.conv'
-    >>> operation_name(onnx.NodeProto(op_type="MaxPool"))
-    'max_pool'
-    """
-    noted = _scope(node)
-    if noted:
-        return noted
-    parts = [part for part in re.split(r"/|::", node.name) if part]
-    operation = snake(node.op_type)
-    if parts and re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):
-        path = ".".join(parts[:-1])
-        if node.op_type in _FUNCTIONAL or not path:
-            return f"{path}.{operation}".removeprefix(".")
-        return path
-    return ".".join(parts).removeprefix("node_") or operation
-
-
-def _scope(node: onnx.NodeProto) -> str:
-    """Return the module and operation that PyTorch's exporter notes, as its adapter names them."""
-    notes = {entry.key: entry.value for entry in node.metadata_props}
-    try:
-        scopes, kinds = (
-            ast.literal_eval(notes[f"pkg.torch.onnx.{key}"])
-            for key in ("name_scopes", "class_hierarchy")
-        )
-        path, module, operation = str(scopes[-2]), str(kinds[-2]), str(kinds[-1])
-    except Exception:  # no such notes, or notes of another kind
-        return ""
-    if not operation.startswith("aten."):
-        return ""
-    if path and module.startswith("torch.nn.modules.") and ".container." not in module:
-        return path
-    name = operation.split(".")[1].strip("_")
-    return f"{path}.{name}" if path else name

@@ -1,0 +1,82 @@
+"""Coverage: what became of every parameter and operation of a model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+
+from cntgraph.blocks import Block
+from cntgraph.errors import CoverageError, CoverageWarning
+from cntgraph.network import CoverageEntry
+from cntgraph.parameter import Parameter
+
+
+def coverage_entries(
+    parameters: Iterable[Parameter],
+    blocks: Iterable[Block],
+    folded: Mapping[str, str],
+    reasons: Mapping[str, str],
+) -> list[CoverageEntry]:
+    """Return, for every parameter, the blocks that read it, or why none does.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        All that the model stores.
+    blocks : iterable of Block
+        The network's.
+    folded : mapping of str to str
+        By parameter, the operation that was folded into its blocks.
+    reasons : mapping of str to str
+        By parameter, why it is left out, where that is known.
+
+    Returns
+    -------
+    list of CoverageEntry
+    """
+    readers: dict[str, dict[str, None]] = {}
+    for block in blocks:
+        for parameter in block.parameters():
+            readers.setdefault(parameter.name, {})[block.name] = None
+    return [
+        _entry(parameter, ", ".join(readers.get(parameter.name, ())), folded, reasons)
+        for parameter in parameters
+    ]
+
+
+def _entry(
+    parameter: Parameter, block: str, folded: Mapping[str, str], reasons: Mapping[str, str]
+) -> CoverageEntry:
+    name, kind = parameter.name, "parameter" if parameter.trainable else "buffer"
+    shape, dtype = parameter.shape, parameter.dtype
+    if not block:
+        reason = reasons.get(name, "not used on the way from the input to the output")
+        return CoverageEntry(name, kind, "skipped", "", reason, shape, dtype)
+    if name in folded:
+        return CoverageEntry(name, kind, "folded", block, f"by {folded[name]}", shape, dtype)
+    return CoverageEntry(name, kind, "included", block, "", shape, dtype)
+
+
+def report_left_out(entries: Sequence[CoverageEntry], *, strict: bool) -> None:
+    """Warn, or raise, where a trainable parameter or an operation was left out.
+
+    Parameters
+    ----------
+    entries : sequence of CoverageEntry
+    strict : bool
+        Whether to raise.
+
+    Raises
+    ------
+    CoverageError
+        If `strict` and something was left out.
+    """
+    left_out = [e for e in entries if e.status == "skipped" and e.kind != "buffer"]
+    if not left_out:
+        return
+    shown = "; ".join(f"{e.name}: {e.reason}" for e in left_out[:3])
+    more = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+    message = f"left out of the graph: {shown}{more}. net.coverage lists everything"
+    if strict:
+        raise CoverageError(message)
+    warnings.warn(message, CoverageWarning, stacklevel=5)

@@ -1,0 +1,112 @@
+"""ONNX: models saved as ``.onnx``, and live ``onnx.ModelProto`` messages.
+
+The graph's operations are walked through in order (`walk`). A tensor is an array of node ids, a
+function of stored weights, or a constant; ``operations`` and ``elementwise`` say what an operation
+does to each. Weights stay in the file until they are read (`file`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from cntgraph.adapters.base import Builder, Norm
+from cntgraph.adapters.onnx.file import Tensors, check_model, read_model
+from cntgraph.adapters.onnx.functions import inline_functions
+from cntgraph.adapters.onnx.walk import Walk
+from cntgraph.errors import CntGraphError, TraceError
+from cntgraph.network import Network
+from cntgraph.parameter import Parameter
+
+suffixes = (".onnx",)
+
+
+def recognises(source: object) -> bool:
+    """Return whether `source` is a live ONNX model."""
+    return isinstance(source, onnx.ModelProto)
+
+
+def load(
+    source: Any,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    example_input: Any = None,
+    norm: Norm = "fold",
+    strict: bool = False,
+) -> Network:
+    """Return the network of an ``.onnx`` file or of a live model.
+
+    Parameters
+    ----------
+    source : str, Path or onnx.ModelProto
+        The file, or the model.
+    input_shape : tuple of int, optional
+        Shape of one sample, without the batch dimension; needed where the model leaves it open.
+    example_input : ndarray, tuple of them or dict of them by name, optional
+        What the model is called with, the batch dimension included; only its shape is looked at.
+    norm : {"fold", "keep"}, default "fold"
+        Whether batch norms are folded.
+    strict : bool, default False
+        Whether to raise where something is left out.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If the file is no ONNX model, or its data are missing or damaged.
+    InputShapeError
+        If the size of an input is not known, or does not fit.
+    TraceError
+        If the model cannot be followed.
+    """
+    builder = Builder()
+    with _explained():
+        Walk(*_open(source), builder).run(input_shape, example_input)
+        return builder.finish(norm=norm, strict=strict)
+
+
+def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
+    """Return the stored weights and buffers of a model by name; they are read when needed.
+
+    Parameters
+    ----------
+    source : onnx.ModelProto, str or Path
+
+    Returns
+    -------
+    dict of str to Parameter
+    """
+    builder = Builder()
+    with _explained():
+        Walk(*_open(source), builder).read_initializers()
+    return builder.parameters
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn whatever else a damaged model leads to into an error that says so."""
+    try:
+        yield
+    except (CntGraphError, Warning):
+        raise
+    except Exception as error:
+        raise TraceError(
+            f"the model cannot be followed: {type(error).__name__}: {error}; "
+            "does it pass onnx.checker.check_model?"
+        ) from error
+
+
+def _open(source: Any) -> tuple[onnx.ModelProto, Tensors]:
+    """Return a model, functions inlined, and what its tensors are read with."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return inline_functions(read_model(path)), Tensors(path)
+    check_model(source, "the model")
+    return inline_functions(source), Tensors()

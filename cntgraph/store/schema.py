@@ -1,0 +1,176 @@
+"""Schema: what stands where in a description, checked before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cntgraph.errors import StoreError
+
+Check = Callable[[Any, str], None]
+
+
+def check_description(description: Any, coverage: Any) -> None:
+    """Refuse a description or a coverage that is not as FORMAT.md says.
+
+    Whether its parts fit together is for layers, views, recipes and blocks to check; what a block
+    of a third party has in its geometry is its own affair.
+
+    Parameters
+    ----------
+    description, coverage : JSON values
+        As they stand in the file.
+
+    Raises
+    ------
+    StoreError
+        The message names the place.
+
+    Examples
+    --------
+    >>> check_description({"layers": [], "blocks": [], "parameters": []}, {"name": 3})
+    Traceback (most recent call last):
+    ...
+    cntgraph.errors.StoreError: coverage: expected a list, got {'name': 3}
+    """
+    _DESCRIPTION(description, "description")
+    _COVERAGE(coverage, "coverage")
+
+
+def _refuse(where: str, expected: str, value: Any) -> None:
+    found = repr(value)
+    raise StoreError(f"{where}: expected {expected}, got {found[:40]}{'…' * (len(found) > 40)}")
+
+
+def _text(value: Any, where: str) -> None:
+    if not isinstance(value, str):
+        _refuse(where, "a text", value)
+
+
+def _flag(value: Any, where: str) -> None:
+    if not isinstance(value, bool):
+        _refuse(where, "true or false", value)
+
+
+def _whole(value: Any, where: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        _refuse(where, "a whole number", value)
+
+
+def _size(value: Any, where: str) -> None:
+    _whole(value, where)
+    if value < 0:
+        _refuse(where, "a number that is not negative", value)
+
+
+def _number(value: Any, where: str) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        _refuse(where, "a number", value)
+
+
+def _list(item: Check) -> Check:
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, list):
+            _refuse(where, "a list", value)
+        for k, found in enumerate(value):
+            item(found, f"{where}[{k}]")
+
+    return check
+
+
+def _object(**required: Check) -> Check:
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, dict) or not required.keys() <= value.keys():
+            _refuse(where, f"an object with {', '.join(required)}", value)
+        for name, found in required.items():
+            found(value[name], f"{where}.{name}")
+
+    return check
+
+
+def _array(item: Check) -> Check:
+    """Return the check of an ARRAY: a list of numbers, or a reference to a dataset."""
+    listed, reference = _list(item), _object(array=_size)
+
+    def check(value: Any, where: str) -> None:
+        (reference if isinstance(value, dict) else listed)(value, where)
+
+    return check
+
+
+def _view(value: Any, where: str) -> None:
+    kind = "start" if isinstance(value, dict) and "start" in value else "ids"
+    _VIEWS[kind](value, where)
+
+
+def _recipe(value: Any, where: str) -> None:
+    if not isinstance(value, dict):
+        _refuse(where, "a recipe", value)
+    if "parameter" in value:
+        _text(value["parameter"], where)
+    elif "constant" in value:
+        _nested(_number)(value["constant"], where)
+        _list(_size)(value.get("shape", []), where)
+    else:
+        _OPERATION(value, where)
+        for name in value.keys() - {"op", "args"}:
+            _nested(_whole)(value[name], f"{where}.{name}")
+
+
+def _nested(item: Check) -> Check:
+    def check(value: Any, where: str) -> None:
+        _list(check)(value, where) if isinstance(value, list) else item(value, where)
+
+    return check
+
+
+def _optional_recipe(value: Any, where: str) -> None:
+    if value is not None:
+        _recipe(value, where)
+
+
+def _block(value: Any, where: str) -> None:
+    _BLOCK(value, where)
+    _GEOMETRIES.get(value["kind"], _object())(value["geometry"], f"{where}.geometry")
+
+
+_SHAPE = _list(_size)
+_VIEWS: Mapping[str, Check] = {
+    "start": _object(shape=_SHAPE, start=_size),
+    "ids": _object(shape=_SHAPE, ids=_array(_whole)),
+}
+_OPERATION = _object(op=_text, args=_list(_recipe))
+_WINDOW = _object(
+    fine=_size, coarse=_size, kernel=_size, stride=_size, dilation=_size, before=_whole
+)
+_STENCIL = _object(
+    n_in=_size, n_out=_size, rows=_array(_size), columns=_array(_size), weights=_array(_number)
+)
+_GEOMETRIES: Mapping[str, Check] = {
+    "conv": _object(windows=_list(_WINDOW), groups=_size, transposed=_flag),
+    "pool": _object(mode=_text, stencils=_list(_STENCIL)),
+    "diagonal": _object(parametric=_flag),
+    "identity": _object(modulatory=_flag),
+    "sparse": _object(indptr=_array(_size), indices=_array(_size), parametric=_flag),
+}
+_LAYER = _object(
+    name=_text, shape=_SHAPE, kind=_text, activation=_text, is_input=_flag, is_output=_flag
+)
+_BLOCK = _object(
+    name=_text,
+    kind=_text,
+    source=_view,
+    target=_view,
+    weight=_optional_recipe,
+    bias=_optional_recipe,
+    parametric=_flag,
+    modulatory=_flag,
+    geometry=_object(),
+)
+_PARAMETER = _object(name=_text, shape=_SHAPE, dtype=_text, trainable=_flag)
+_DESCRIPTION = _object(layers=_list(_LAYER), blocks=_list(_block), parameters=_list(_PARAMETER))
+_COVERAGE = _list(
+    _object(
+        name=_text, kind=_text, status=_text, block=_text, reason=_text, shape=_SHAPE, dtype=_text
+    )
+)
