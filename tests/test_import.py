@@ -43,7 +43,8 @@ def test_what_loads_stays_away_from_frameworks():
 def test_an_unknown_object_imports_no_framework():
     code = (
         "import cntgraph as cg\n"
-        "try:\n    cg.load(object())\nexcept cg.CntGraphError:\n    pass\nelse:\n    raise SystemExit(1)"
+        "try:\n    cg.load(object())\nexcept cg.CntGraphError:\n    pass\n"
+        "else:\n    raise SystemExit(1)"
     )
     assert loaded_after(code) == set()
 

@@ -63,7 +63,7 @@ def weight_marginals(
     def work(bounds: tuple[int, int]) -> tuple[int, list[Marginals], WeightStatistics]:
         chunk = np.ascontiguousarray(weight.read(0, *bounds)).reshape(-1, inner * taps)
         parts = [_chunk(chunk, t, taps, bounds[0], n_rows // groups, groups) for t in from_weights]
-        found = WeightStatistics.of(chunk) if statistics else WeightStatistics()
+        found = WeightStatistics.of(chunk, threads=1) if statistics else WeightStatistics()
         return bounds[0], parts, found
 
     if from_weights or statistics:

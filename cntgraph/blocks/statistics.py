@@ -56,13 +56,13 @@ class WeightStatistics:
     n_inf: int = 0
 
     @classmethod
-    def of(cls, values: NDArray[Any]) -> WeightStatistics:
-        """Return the statistics of an array of float32 or float64."""
+    def of(cls, values: NDArray[Any], *, threads: int | None = None) -> WeightStatistics:
+        """Return the statistics of an array of float32 or float64, on several threads if large."""
         flat = np.ascontiguousarray(values).reshape(-1)
         if flat.size <= _CHUNK:
             return _of_chunk(flat)
         chunks = (flat[k : k + _CHUNK] for k in range(0, flat.size, _CHUNK))
-        return sum(ordered_map(_of_chunk, chunks), start=cls())
+        return sum(ordered_map(_of_chunk, chunks, threads=threads), start=cls())
 
     def __add__(self, other: WeightStatistics) -> WeightStatistics:
         """Return the statistics of both sets together."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cntgraph.plots.style import COLOURS, make_axes
+from cntgraph.plots.style import COLOURS, legend_label, make_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +40,15 @@ def plot_separation(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for k, name in enumerate(table.columns):
         values = table[name].to_numpy(dtype=float)
         offset = (k - (len(table.columns) - 1) / 2) * height
-        label = str(name).replace("_", " ")
         colour = COLOURS[k % len(COLOURS)]
-        ax.barh(places + offset, values - 0.5, height, left=0.5, color=colour, label=label)
+        ax.barh(
+            places + offset,
+            values - 0.5,
+            height,
+            left=0.5,
+            color=colour,
+            label=legend_label(name).replace("_", " "),
+        )
     ax.set_yticks(places, [str(layer) for layer in table.index])
     ax.invert_yaxis()
     ax.set_xlim(0.5, 1.0)

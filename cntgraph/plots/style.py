@@ -29,3 +29,15 @@ def make_axes(ax: Axes | None) -> Axes:
         ax = Figure(figsize=(5, 3.5), layout="constrained").subplots()
     ax.spines[["right", "top"]].set_visible(False)
     return ax
+
+
+def legend_label(name: object) -> str:
+    """Return a name as a legend shows it: matplotlib leaves out what begins with ``_``.
+
+    Examples
+    --------
+    >>> legend_label("fc_1"), legend_label("_fc")
+    ('fc_1', ' _fc')
+    """
+    text = str(name)
+    return f" {text}" if text.startswith("_") else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cntgraph.errors import CntGraphError
-from cntgraph.plots.style import COLOURS, make_axes
+from cntgraph.plots.style import COLOURS, legend_label, make_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def plot_training(
     for layer, part in table.groupby("layer", sort=False, observed=True):
         if part[measure].notna().any():
             colour = COLOURS[shown % len(COLOURS)]
-            ax.plot(part[x], part[measure], marker=".", color=colour, label=str(layer))
+            ax.plot(part[x], part[measure], marker=".", color=colour, label=legend_label(layer))
             shown += 1
     ax.set_xlabel(x.replace("_", " "))
     ax.set_ylabel(measure.replace("_", " "))

@@ -20,6 +20,7 @@ from cntgraph.parameter import Parameter, storage_dtype
 from cntgraph.store.description import rebuild_network
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import read
+from cntgraph.store.tensor import StoredTensor
 from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key
 
 if TYPE_CHECKING:
@@ -165,9 +166,7 @@ class StoreFile:
     @cached_property
     def description(self) -> dict[str, Any]:
         """The topology as JSON values (FORMAT.md)."""
-        found = json.loads(self._text("network/description"))
-        if not isinstance(found, dict):
-            raise StoreError(f"{self.path}: network/description is damaged (not a JSON object)")
+        found: dict[str, Any] = json.loads(self._text("network/description"))
         return found
 
     @property
@@ -292,32 +291,6 @@ class StoreFile:
             raise StoreError(
                 f"{self.path}: {part} is damaged or not what was expected "
                 f"({type(error).__name__}: {error}); copy the file again, or record it again"
-            ) from error
-
-
-class StoredTensor:
-    """A tensor in a file, read by slices when asked for.
-
-    Parameters
-    ----------
-    store : StoreFile
-    path : str
-        The dataset.
-    shape : tuple of int
-    """
-
-    def __init__(self, store: StoreFile, path: str, shape: tuple[int, ...]) -> None:
-        self.store, self.path, self.shape = store, path, shape
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return the stored values of a selection."""
-        try:
-            return np.asarray(self.store.dataset(self.path)[key])
-        except StoreError:
-            raise
-        except Exception as error:  # h5py raises all kinds, RuntimeError and KeyError among them
-            raise StoreError(
-                f"{self.store.path}: {self.path} cannot be read ({error}); the file is damaged"
             ) from error
 
 

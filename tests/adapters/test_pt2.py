@@ -122,7 +122,7 @@ def test_flipped_bits_in_the_description(archive, tmp_path, seed):
     assert refused
 
 
-WRONG = (None, True, -1, 10**4, 1.5, "", "x", [], {}, [1], {"a": 1})
+WRONG = (None, True, -1, 77, 1.5, "", "x", [], {}, [1], {"a": 1})
 
 
 def places(value, path=()):
@@ -160,7 +160,7 @@ def test_missing_members(archive, tmp_path):
         rest = {k: v for k, v in found.items() if k != name}
         needed += isinstance(load_or_refuse(packed(rest, tmp_path / "m.pt2")), FormatError)
     assert needed >= 4
-    with pytest.raises(FormatError, match="models/model.json"):
+    with pytest.raises(FormatError, match=r"models/model\.json"):
         cg.load(packed({"a": b""}, tmp_path / "m.pt2"))
     with pytest.raises(FormatError):
         cg.load(packed({}, tmp_path / "m.pt2"))
@@ -214,7 +214,7 @@ def test_an_archive_of_another_version(archive, tmp_path):
         cg.load(edited(archive, tmp_path / "m.pt2", change))
 
 
-# -- nothing is executed ----------------------------------------------------------------------------
+# -- nothing is executed -------------------------------------------------------------------------
 
 
 class Payload:
@@ -237,7 +237,7 @@ def test_pickled_tensors_are_refused_and_not_run(archive, tmp_path):
     found[config] = json.dumps(data).encode()
     member = config.rpartition("/")[0] + "/" + entry["path_name"]
     found[member] = pickle.dumps(Payload(marker))
-    with pytest.raises(UnsafeFileError, match="'0.weight' is pickled"):
+    with pytest.raises(UnsafeFileError, match=r"'0\.weight' is pickled"):
         cg.load(packed(found, tmp_path / "m.pt2"))
     entry.update(use_pickle=True)
     assert not marker.exists()
@@ -307,7 +307,7 @@ def test_operations_on_constants_are_a_closed_list(archive, tmp_path, target):
         cg.load(edited(archive, tmp_path / "m.pt2", change))
 
 
-# -- what is asked of the input -------------------------------------------------------------------------
+# -- what is asked of the input ------------------------------------------------------------------
 
 
 def export(path, model, *example, **options):

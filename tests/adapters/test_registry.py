@@ -73,14 +73,14 @@ def test_pickles_are_refused_and_not_run(tmp_path, suffix):
             return (open, (str(marker), "w"))
 
     path.write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(UnsafeFileError, match="pickle.*torch.export.save"):
+    with pytest.raises(UnsafeFileError, match=r"pickle.*torch\.export\.save"):
         cg.load(path)
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("source", [object(), None, 3.0, {}, [1], b"model.pt2", np.zeros(3), cg])
 def test_unknown_live_objects(install, source):
-    with pytest.raises(FormatError, match="expected a path or a live model.*torch, onnx"):
+    with pytest.raises(FormatError, match=r"expected a path or a live model.*torch, onnx"):
         cg.load(source)
 
 

@@ -30,7 +30,7 @@ FLOATS = ("float32", "float64", "float16", "bfloat16")
 seeds = st.integers(0, 2**32 - 1)
 
 
-# -- random blocks ----------------------------------------------------------------------------------
+# -- random blocks -------------------------------------------------------------------------------
 
 
 @st.composite
@@ -189,7 +189,7 @@ any_block = st.one_of(
 )  # fmt: skip
 
 
-# -- the checks -------------------------------------------------------------------------------------
+# -- the checks ----------------------------------------------------------------------------------
 
 
 def close(found, expected):
@@ -267,7 +267,7 @@ def test_sparse(drawn):
 
 @given(any_block)
 def test_statistics_count_each_stored_weight_once(drawn):
-    block, edges, exact = drawn
+    block, _, exact = drawn
     found = block.statistics()
     if exact is not None:
         expected = WeightStatistics.of(exact.reshape(-1))
@@ -314,7 +314,7 @@ def test_many_channels_are_filled_in_parts():
     assert np.allclose(matrix.T @ z, expected, atol=1e-10)
 
 
-# -- against PyTorch --------------------------------------------------------------------------------
+# -- against PyTorch -----------------------------------------------------------------------------
 
 CONV = (functional.conv1d, functional.conv2d, functional.conv3d)
 CONV_TRANSPOSE = (
@@ -427,7 +427,7 @@ def test_the_product_is_the_forward_pass_of_adaptive_pooling(sizes):
     assert close(block.to_csr().T @ x.numpy().reshape(-1), out.numpy().reshape(-1))
 
 
-# -- bias, binding, what does not fit ----------------------------------------------------------------
+# -- bias, binding, what does not fit ------------------------------------------------------------
 
 
 def leaf(array, name="w"):
@@ -470,11 +470,14 @@ WINDOW = Window(fine=4, coarse=4, kernel=3, before=1)
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Dense(name="b", source=View((3,)), target=View((2,), 3), weight=leaf(np.ones((3, 2)))),
+        lambda: Dense(name="b", source=View((3,)), target=View((2,), 3),
+                      weight=leaf(np.ones((3, 2)))),
         lambda: Identity(name="b", source=View((3,)), target=View((2,), 3)),
         lambda: Diagonal(name="b", source=View((3,)), target=View((2,), 3), weight=leaf([1.0])),
-        lambda: Diagonal(name="b", source=View((3,)), target=View((3,), 3), weight=leaf(np.ones((2, 3)))),
-        lambda: Diagonal(name="b", source=View((3,)), target=View((3,), 3), weight=leaf([1.0, 2.0])),
+        lambda: Diagonal(name="b", source=View((3,)), target=View((3,), 3),
+                         weight=leaf(np.ones((2, 3)))),
+        lambda: Diagonal(name="b", source=View((3,)), target=View((3,), 3),
+                         weight=leaf([1.0, 2.0])),
         lambda: Conv(name="b", source=View((1, 4)), target=View((1, 4), 4), windows=(WINDOW,),
                      weight=leaf(np.ones((1, 1, 2)))),
         lambda: Conv(name="b", source=View((3, 4)), target=View((2, 4), 12), windows=(WINDOW,),

@@ -38,8 +38,9 @@ def trajectory(path):
 def test_a_list_of_networks(trajectory):
     expected = [cg.node_strength(net) for net in moments()]
     assert len(trajectory) == 5
-    for nets in (list(trajectory), [trajectory[k] for k in range(5)],
-                 [trajectory[k - 5] for k in range(5)], list(reversed(trajectory))[::-1]):  # fmt: skip
+    by_number = [trajectory[k] for k in range(5)]
+    from_the_end = [trajectory[k] for k in range(-5, 0)]
+    for nets in (list(trajectory), by_number, from_the_end, list(reversed(trajectory))[::-1]):
         for net, values in zip(nets, expected, strict=True):
             np.testing.assert_array_equal(cg.node_strength(net), values)
     for outside in (5, -6):
@@ -110,7 +111,7 @@ def test_table_is_analyze_in_long_form(trajectory):
     assert long["snapshot"].is_monotonic_increasing
     for row in long.iloc[:: len(long) // 50].itertuples():
         (value,) = wide.query("snapshot == @row.snapshot and layer == @row.layer")[row.measure]
-        assert value == row.value or np.isnan(value) and np.isnan(row.value)
+        assert value == row.value or np.isnan([value, row.value]).all()
         assert row.step == 10 * row.snapshot
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from oracles import loops
@@ -68,7 +70,7 @@ def test_a_graph_of_parametric_edges_knows_no_others(net):
 def dense_net(sizes, seed):
     """A fully connected network, with its weights and biases."""
     rng, builder = np.random.default_rng(seed), Builder()
-    weights = [rng.normal(size=(b, a)) for a, b in zip(sizes, sizes[1:], strict=False)]
+    weights = [rng.normal(size=(b, a)) for a, b in pairwise(sizes)]
     biases = [rng.normal(size=b) for b in sizes[1:]]
     ids = builder.input("input", (sizes[0],))
     for k, (w, b) in enumerate(zip(weights, biases, strict=True)):

@@ -42,7 +42,7 @@ def unreadable(net):
     return net.bind(parameters, {})
 
 
-# -- describe -----------------------------------------------------------------------------------------
+# -- describe ------------------------------------------------------------------------------------
 
 
 def test_describe_reads_no_weight(net):
@@ -82,7 +82,7 @@ def test_describe_of_nothing():
     assert cg.describe(cg.Network((), ())).columns.tolist() == DESCRIBE
 
 
-# -- analyze ------------------------------------------------------------------------------------------
+# -- analyze -------------------------------------------------------------------------------------
 
 
 def test_columns_and_types(net):

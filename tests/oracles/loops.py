@@ -31,7 +31,7 @@ def places(shape):
     return product(*(range(n) for n in shape))
 
 
-# -- edges ----------------------------------------------------------------------------------------
+# -- edges ---------------------------------------------------------------------------------------
 
 
 def dense_edges(weight):
@@ -92,7 +92,7 @@ def sliding_windows(fine, coarse, kernel, stride, dilation, before, divisor):
         reached = [o * stride - before + t * dilation for t in range(kernel)]
         seen = [q for q in reached if 0 <= q < fine]
         by = {"one": 1, "kernel": kernel, "seen": len(seen)}[divisor]
-        windows.append(dict.fromkeys(seen, 1.0 / by))
+        windows.append(dict.fromkeys(seen, 1.0 / max(by, 1)))
     return windows
 
 
@@ -115,7 +115,7 @@ def at_nodes(edges, source_ids, target_ids):
     return [(int(source_ids[i]), int(target_ids[j]), w) for i, j, w in edges]
 
 
-# -- measures -------------------------------------------------------------------------------------
+# -- measures ------------------------------------------------------------------------------------
 
 
 def strengths(edges, n_rows, n_columns, transform="signed"):
@@ -150,10 +150,8 @@ def papers_fc_strength(weights, biases):
                 s_in = 1.0
             else:
                 s_in = sum(float(w) for w in weights[depth - 1][k]) + float(biases[depth - 1][k])
-            if depth == len(weights):
-                s_out = 1.0
-            else:
-                s_out = sum(float(row[k]) for row in weights[depth])
+            last = depth == len(weights)
+            s_out = 1.0 if last else sum(float(row[k]) for row in weights[depth])
             layer.append(s_in + s_out)
         layers.append(np.array(layer))
     return layers

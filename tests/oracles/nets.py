@@ -12,7 +12,7 @@ TOYS = ("mlp", "cnn", "residual")
 
 
 def random_net(seed, *, dtype=np.float32):
-    """Convolutions, a skip, a concatenation, poolings, a kept norm, a repeated and a masked view."""
+    """Convolutions, a skip, a concatenation, poolings, a kept norm, repeated and masked views."""
     rng = np.random.default_rng(seed)
     builder = Builder()
 

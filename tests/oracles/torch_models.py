@@ -58,7 +58,7 @@ class RandomNet(nn.Module):
         assert self.training == training
         return x
 
-    # -- what a network is made of ------------------------------------------------------------------
+    # -- what a network is made of ----------------------------------------------------------------
 
     def pick(self, *options):
         return options[int(self.rng.integers(len(options)))]

@@ -80,6 +80,7 @@ def test_more_layers_than_colours(ax):
     names = [f"_layer{k}" for k in range(len(COLOURS) + 2)]
     plot_training(training(names), ax=ax)
     assert len(ax.get_lines()) == len(names)
+    assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == names
 
 
 @pytest.mark.parametrize(

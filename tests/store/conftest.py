@@ -7,6 +7,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from store.samples import use
+
+import cntgraph as cg
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +23,10 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "run.h5"
+
+
+@pytest.fixture
+def toy(path: Path) -> Path:
+    cg.save(cg.toy("residual"), path, epoch=1)
+    use(path)
+    return path

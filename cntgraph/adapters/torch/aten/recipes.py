@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.aten.values import Arguments, leaves, map_leaves
+from cntgraph.adapters.torch.aten.values import Arguments, leaves, map_leaves
 from cntgraph.recipe import Recipe
 
 _SAME_ORDER = frozenset(

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cntgraph.adapters.aten.recipes import compute_recipe, move_recipe
-from cntgraph.adapters.aten.values import (
+from cntgraph.adapters.base import Builder
+from cntgraph.adapters.torch.aten.recipes import compute_recipe, move_recipe
+from cntgraph.adapters.torch.aten.values import (
     Arguments,
     Nodes,
     Place,
@@ -23,8 +24,7 @@ from cntgraph.adapters.aten.values import (
     map_leaves,
     named_arguments,
 )
-from cntgraph.adapters.base import Builder
-from cntgraph.adapters.tensors import stored_array
+from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.errors import TraceError
 from cntgraph.recipe import Recipe
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.aten.tracer import AtenTracer, handles
-from cntgraph.adapters.aten.values import Arguments, Nodes, is_learned, name_of
+from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, is_learned, name_of
 from cntgraph.recipe import Recipe
 
 #: Elementwise functions of one neuron, and normalisations over the outputs.

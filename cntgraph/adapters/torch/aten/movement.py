@@ -6,8 +6,8 @@ from math import prod
 
 import torch
 
-from cntgraph.adapters.aten.tracer import AtenTracer, handles
-from cntgraph.adapters.aten.values import Arguments, Nodes
+from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 
 
 @handles("constant_pad_nd")

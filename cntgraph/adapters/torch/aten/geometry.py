@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.aten.values import Arguments
+from cntgraph.adapters.torch.aten.values import Arguments
 from cntgraph.blocks import Window
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from cntgraph.adapters.aten.geometry import convolution_windows
-from cntgraph.adapters.aten.tracer import AtenTracer, handles
-from cntgraph.adapters.aten.values import Arguments, Nodes, name_of
+from cntgraph.adapters.torch.aten.geometry import convolution_windows
+from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, name_of
 from cntgraph.recipe import Recipe
 
 

@@ -1,99 +1,38 @@
-"""PyTorch: live modules, and programs saved by ``torch.export.save`` (.pt2).
-
-A live module is run once on a sample, in evaluation mode and without gradients, while every
-ATen operation that PyTorch dispatches is watched; a saved program's list of ATen operations
-is read from the file. Both go through the same `AtenTracer`.
-"""
+"""Live modules: run once, while every ATen operation that PyTorch dispatches is watched."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cntgraph.adapters.aten import AtenTracer, Nodes, Place
-from cntgraph.adapters.aten.values import map_leaves
-from cntgraph.adapters.base import Builder, Norm
-from cntgraph.adapters.tensors import parameter_of
+from cntgraph.adapters.base import Builder
+from cntgraph.adapters.torch.aten import AtenTracer, Nodes, Place
+from cntgraph.adapters.torch.aten.values import map_leaves
+from cntgraph.adapters.torch.tensors import parameter_of
 from cntgraph.errors import CntGraphError, InputShapeError, TraceError
-from cntgraph.network import Network
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
 
-suffixes = (".pt2",)
 
-
-def recognises(source: object) -> bool:
-    """Return whether `source` is a live PyTorch module."""
-    return isinstance(source, torch.nn.Module)
-
-
-def load(
-    source: Any,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    strict: bool = False,
-) -> Network:
-    """Return the network of a live module or of a ``.pt2`` file.
-
-    Parameters
-    ----------
-    source : torch.nn.Module, str or Path
-        The model, or the file.
-    input_shape : tuple of int, optional
-        Shape of one sample, without the batch dimension.
-    example_input : torch.Tensor, ndarray or tuple of them, optional
-        What the model is called with, the batch dimension included.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    strict : bool, default False
-        Whether to raise where something is left out.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    InputShapeError
-        If the size of the input is not known.
-    TraceError
-        If the model cannot be run on such an input.
-    """
-    builder = Builder()
-    if isinstance(source, str | Path):
-        from cntgraph.adapters.pt2 import trace_program
-
-        trace_program(Path(source), builder, input_shape=input_shape)
-    else:
-        model = getattr(source, "_orig_mod", source)  # what torch.compile wraps
-        example = _example(model, input_shape, example_input)
-        trace_module(model, builder, example, shapes_only=example_input is None)
-    return builder.finish(norm=norm, strict=strict)
-
-
-def parameters(source: torch.nn.Module) -> dict[str, Parameter]:
-    """Return every parameter and buffer of a live module, by name, without copying.
+def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:
+    """Return every parameter and buffer of a module, by name, without copying.
 
     A tensor that a module has under several names is listed under the first.
 
     Parameters
     ----------
-    source : torch.nn.Module
+    model : torch.nn.Module
 
     Returns
     -------
     dict of str to Parameter
     """
-    model = getattr(source, "_orig_mod", source)
     return {
         name: parameter_of(name, tensor, trainable=isinstance(tensor, torch.nn.Parameter))
         for name, tensor in _named_tensors(model)
@@ -105,7 +44,7 @@ def _named_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
     yield from model.named_buffers()
 
 
-def _example(
+def make_example(
     model: torch.nn.Module, input_shape: tuple[int, ...] | None, example_input: Any
 ) -> tuple[Any, ...]:
     """Return the arguments to call the model with, on its device and in its type."""
@@ -158,7 +97,7 @@ def trace_module(
     mode = _Watch(tracer, model, shapes_only=shapes_only)
     for name, value in zip(_argument_names(model, len(example)), example, strict=True):
         mode.known[value] = tracer.input(name, value.shape)
-    for name, parameter in parameters(model).items():
+    for name, parameter in module_parameters(model).items():
         builder.parameter(parameter)
         if name.endswith("num_batches_tracked"):
             builder.skip(Recipe.of(parameter), "a counter that evaluation does not use")

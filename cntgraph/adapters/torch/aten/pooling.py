@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from cntgraph.adapters.aten.geometry import average_divisor, paddings, pool_windows
-from cntgraph.adapters.aten.tracer import AtenTracer, handles
-from cntgraph.adapters.aten.values import Arguments, Nodes
+from cntgraph.adapters.torch.aten.geometry import average_divisor, paddings, pool_windows
+from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.blocks import Stencil
 
 

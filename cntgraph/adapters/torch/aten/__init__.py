@@ -5,9 +5,9 @@
 operation is a function with the decorator `handles`.
 """
 
-from cntgraph.adapters.aten import affine, elementwise, movement, pooling
-from cntgraph.adapters.aten.tracer import IDENTITY, MOVEMENT, AtenTracer
-from cntgraph.adapters.aten.values import Nodes, Place
+from cntgraph.adapters.torch.aten import affine, elementwise, movement, pooling
+from cntgraph.adapters.torch.aten.tracer import IDENTITY, MOVEMENT, AtenTracer
+from cntgraph.adapters.torch.aten.values import Nodes, Place
 
 __all__ = [
     "IDENTITY",

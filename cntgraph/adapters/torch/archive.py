@@ -1,0 +1,138 @@
+"""The members of a .pt2 file: a program as JSON, and the tensors it reads as raw bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.errors import FormatError, UnsafeFileError
+from cntgraph.parameter import Parameter, storage_dtype
+
+#: The archive's numbers for the types of tensors that can be weights.
+DTYPES = {
+    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
+    8: "float64", 12: "bool", 13: "bfloat16",
+}  # fmt: skip
+_SCHEMA_MAJOR = 8
+
+
+class Archive:
+    """The members of a .pt2 file: one program, and the tensors it reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.members = {info.filename: info for info in archive.infolist()}
+                self.root = self._find_root()
+                self.program = self._json(archive, "models/model.json")
+                self.tensors = self._tensors(archive)
+                version = self.program["schema_version"]["major"]
+        except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise FormatError(
+                f"{path}: expected a .pt2 archive (a zip file), found a damaged or truncated one "
+                f"({error}); copy it again, or save it again with torch.export.save"
+            ) from error
+        if version != _SCHEMA_MAJOR:
+            raise FormatError(
+                f"{path}: expected a program of schema version {_SCHEMA_MAJOR}, found {version}; "
+                "save it with PyTorch 2.8 or newer, or pass the live model"
+            )
+
+    def _find_root(self) -> str:
+        for name in self.members:
+            if name.endswith("models/model.json"):
+                return name.removesuffix("models/model.json")
+        hint = "it looks like a pickled checkpoint" if self._has_pickle() else "it has none"
+        kind = UnsafeFileError if self._has_pickle() else FormatError
+        raise kind(
+            f"{self.path}: expected a program saved by torch.export.save (with models/model.json), "
+            f"{hint}; use torch.export.save(torch.export.export(model, (example,)), 'model.pt2')"
+        )
+
+    def _has_pickle(self) -> bool:
+        return any(name.endswith("data.pkl") for name in self.members)
+
+    def _json(self, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+        with archive.open(self.members[self.root + name]) as file:
+            found = json.loads(file.read())
+        if not isinstance(found, dict):
+            raise FormatError(f"{self.path}: {name} is not a JSON object; the file is damaged")
+        return found
+
+    def _tensors(self, archive: zipfile.ZipFile) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return, by name, the folder and the description of every tensor."""
+        found = {}
+        for folder in ("weights", "constants"):
+            config = f"data/{folder}/model_{folder}_config.json"
+            if self.root + config in self.members:
+                for name, entry in self._json(archive, config)["config"].items():
+                    found[name] = (f"data/{folder}/", entry)
+        return found
+
+    def parameter(self, name: str, *, trainable: bool) -> Parameter:
+        """Return a tensor of the file as a parameter that is read when needed."""
+        if name not in self.tensors:
+            raise FormatError(f"{self.path}: the tensor {name!r} is missing; save the file again")
+        folder, entry = self.tensors[name]
+        if entry.get("use_pickle") or entry.get("tensor_meta") is None:
+            raise UnsafeFileError(
+                f"{self.path}: the tensor {name!r} is pickled, and reading a pickle can run code; "
+                "save a program whose parameters are plain tensors, or pass the live model"
+            )
+        meta = entry["tensor_meta"]
+        if meta["dtype"] not in DTYPES:
+            raise FormatError(f"{self.path}: {name!r} has an unknown type, number {meta['dtype']}")
+        dtype = DTYPES[meta["dtype"]]
+        data = self._map(folder + entry["path_name"], storage_dtype(dtype))
+        return Parameter.from_array(
+            name, _strided(self.path, name, data, meta), dtype=dtype, trainable=trainable
+        )
+
+    def _map(self, member: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Map a member's bytes into memory; a compressed one is read."""
+        if self.root + member not in self.members:
+            raise FormatError(f"{self.path}: the member {member!r} is missing; save the file again")
+        info = self.members[self.root + member]
+        if info.compress_type != zipfile.ZIP_STORED:
+            with zipfile.ZipFile(self.path) as archive:
+                return np.frombuffer(archive.read(info), dtype=dtype)
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
+            name_length, extra_length = struct.unpack("<26xHH", header)
+        offset = info.header_offset + 30 + name_length + extra_length
+        count = info.file_size // dtype.itemsize
+        if offset + info.file_size > self.path.stat().st_size:
+            raise FormatError(f"{self.path}: the member {member!r} is cut off; copy the file again")
+        if count == 0:
+            return np.zeros(0, dtype=dtype)
+        return np.memmap(self.path, dtype=dtype, mode="r", offset=offset, shape=(count,))
+
+
+def _strided(path: Path, name: str, data: NDArray[Any], meta: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the tensor that a description cuts from a storage, after checking that it fits."""
+    sizes, strides = ([int(n["as_int"]) for n in meta[key]] for key in ("sizes", "strides"))
+    offset = int(meta["storage_offset"]["as_int"])
+    if len(sizes) != len(strides) or min([offset, *sizes, *strides], default=0) < 0:
+        raise FormatError(f"{path}: the tensor {name!r} is described wrongly; save the file again")
+    last = offset + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
+    if prod(sizes) and last >= data.size:
+        raise FormatError(
+            f"{path}: the tensor {name!r} of shape {tuple(sizes)} needs {last + 1} values, "
+            f"the file holds {data.size}; it is damaged, save it again"
+        )
+    if prod(sizes) == 0:
+        return np.zeros(sizes, dtype=data.dtype)
+    step = data.itemsize
+    return np.lib.stride_tricks.as_strided(
+        data[offset:], sizes, [s * step for s in strides], writeable=False
+    )

@@ -1,0 +1,315 @@
+"""The command line: each command on each kind of file, and what it says when it cannot."""
+
+import io
+import json
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from oracles.nets import random_net
+from torch import nn
+from typer.testing import CliRunner
+
+import cntgraph as cg
+from cntgraph.cli import app
+
+SHAPE = (1, 6, 6)
+
+
+def run(*args, code=0):
+    """Run a command in this process; its exit status must be `code`."""
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def fails(*args):
+    """Run a command that fails as people should see it: one line, status 1."""
+    result = run(*args, code=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def module(last=nn.Identity):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3), last()
+    ).eval()
+
+
+class Skipping(nn.Module):
+    """Has an operation that the graph cannot hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.second(torch.cumsum(self.first(x), 1))
+
+
+def export(model, shape, path):
+    example = (torch.zeros(1, *shape),)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if path.suffix == ".onnx":
+            torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False)
+        else:
+            torch.export.save(torch.export.export(model, example), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A network as every kind of file, and some that are not."""
+    path = tmp_path_factory.mktemp("models")
+    export(module(), SHAPE, path / "model.pt2")
+    export(module(), SHAPE, path / "model.onnx")
+    export(Skipping(), (4,), path / "skipping.pt2")
+    cg.save(cg.load(module(), input_shape=SHAPE), path / "model.h5")
+    rng = np.random.default_rng(0)
+    net = random_net(0)
+    moments = []
+    for k in range(3):
+        tensors = {
+            name: cg.Parameter.from_array(name, rng.normal(size=p.shape).astype(p.dtype))
+            for name, p in net.parameters.items()
+        }
+        moments.append(net.bind(tensors, {"step": k, "note": "ü,[b]"}))
+    cg.save(moments, path / "run.h5")
+    (path / "notes.txt").write_text("none")
+    (path / "weights.pth").write_bytes(b"\x80\x04")
+    for suffix in ("h5", "onnx", "pt2"):
+        (path / f"broken.{suffix}").write_bytes((path / f"model.{suffix}").read_bytes()[:700])
+    return path
+
+
+KINDS = ["model.h5", "model.pt2", "model.onnx"]
+
+
+def expected(**options):
+    return cg.analyze(cg.load(module(), input_shape=SHAPE), **options).reset_index()
+
+
+# --- describe ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_describe(folder, name):
+    result = run("describe", folder / name)
+    title, rest = result.stdout.split("\n", 1)
+    assert title.startswith(f"{folder / name}: 3 layers, 2 blocks, 71 nodes, ")
+    blocks, coverage = rest.split("\n\nCoverage\n")
+    assert len(blocks.splitlines()) == 4
+    assert "2×4×4" in blocks
+    assert "float32" in coverage
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_describe_for_machines(folder, name):
+    rows = json.loads(run("describe", folder / name, "-f", "json").stdout)
+    assert [row["shape"] for row in rows] == [[1, 6, 6], [2, 4, 4], [3]]
+    assert [row["n_edges"] for row in rows] == [0, 288, 96]
+    table = pd.read_csv(io.StringIO(run("describe", folder / name, "--format", "csv").stdout))
+    assert table["n_edges"].tolist() == [0, 288, 96]
+
+
+def test_describe_norms_that_are_kept(folder):
+    rows = json.loads(run("describe", folder / "model.pt2", "--norm", "keep", "-f", "json").stdout)
+    assert [row["kind"] for row in rows] == ["input", "conv", "norm", "dense"]
+
+
+# --- analyze ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_analyze(folder, name):
+    lines = run("analyze", folder / name).stdout.splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith(f"{folder / name}: 3 layers")
+    assert all(line.split()[-1] == "ok" for line in lines[2:])
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet", "h5", "csv printed", "json printed"])
+def test_formats(folder, name, kind, tmp_path):
+    suffix, *printed = kind.split()
+    path = tmp_path / f"table.{suffix}"
+    if printed:
+        path.write_text(run("analyze", folder / name, "-f", suffix).stdout, encoding="utf-8")
+    else:
+        result = run("analyze", folder / name, "-o", path)
+        assert (result.stdout, result.stderr) == ("", f"{path}: 3 rows\n")
+    found = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet, "h5": columns}[
+        suffix
+    ](path)
+    wanted = expected()
+    assert found.columns.tolist() == wanted.columns.tolist()
+    assert found["n_nodes"].tolist() == [36, 32, 3]
+    # The exporter of ONNX folds the norm in float32.
+    tolerance = 1e-5 if name == "model.onnx" else 1e-12
+    for column in wanted.select_dtypes("number"):
+        values = found[column].to_numpy(dtype=float)
+        np.testing.assert_allclose(values, wanted[column], rtol=tolerance, atol=tolerance)
+
+
+def columns(path):
+    import h5py
+
+    with h5py.File(path) as file:
+        return pd.DataFrame({name: list(values[()]) for name, values in file["table"].items()})
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        (["--edges", "all"], {"edges": "all"}),
+        (["--no-bias"], {"bias": False}),
+        (["--boundary", "1"], {"boundary": 1.0}),
+    ],
+)
+def test_options(folder, args, options):
+    rows = json.loads(run("analyze", folder / "model.h5", "-f", "json", *args).stdout)
+    found = [row["strength_mean"] for row in rows]
+    assert found == pytest.approx(expected(**options)["strength_mean"].tolist())
+    if "edges" not in options:
+        assert found != pytest.approx(expected()["strength_mean"].tolist())
+
+
+def test_snapshots(folder):
+    rows = json.loads(run("analyze", folder / "run.h5", "--snapshots", "-f", "json").stdout)
+    with cg.open(folder / "run.h5") as trajectory:
+        wanted = trajectory.analyze()
+    assert [row["snapshot"] for row in rows] == wanted["snapshot"].tolist()
+    assert [row["note"] for row in rows] == ["ü,[b]"] * len(wanted)
+    for row, fluctuation in zip(rows, wanted["fluctuation"], strict=True):
+        assert row["fluctuation"] == fluctuation or row["fluctuation"] is None
+    last = json.loads(run("analyze", folder / "run.h5", "-f", "json").stdout)
+    n = len(wanted) // 3
+    assert [row["fluctuation"] for row in last] == [row["fluctuation"] for row in rows[-n:]]
+
+
+def test_snapshots_for_people(folder):
+    lines = run("analyze", folder / "run.h5", "--snapshots").stdout.splitlines()
+    assert lines[0] == str(folder / "run.h5")
+    assert lines[1].split()[:3] == ["snapshot", "step", "layer"]
+    assert [line.split()[0] for line in lines[2:]] == sorted(line.split()[0] for line in lines[2:])
+
+
+# --- convert ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_convert(folder, name, tmp_path):
+    path = tmp_path / "out.h5"
+    result = run("convert", folder / name, "-o", path, "--compression", "9")
+    assert result.stdout.startswith(f"{path}: <Network: 3 layers, 2 blocks, 71 nodes, 384 edges")
+    found = cg.analyze(cg.open(path)[0])
+    np.testing.assert_allclose(found["strength_mean"], expected()["strength_mean"], rtol=1e-4)
+    assert "exists" in fails("convert", folder / name, "-o", path)
+    run("convert", folder / name, "-o", path, "--overwrite")
+
+
+def test_convert_in_place(folder, tmp_path):
+    path = tmp_path / "model.h5"
+    path.write_bytes((folder / "model.h5").read_bytes())
+    before = cg.node_strength(cg.open(path)[0])
+    run("convert", path, "-o", path, "--overwrite", "--compression", "1")
+    np.testing.assert_array_equal(cg.node_strength(cg.open(path)[0]), before)
+
+
+# --- Warnings and errors ----------------------------------------------------------------------
+
+
+def test_warnings_go_to_standard_error(folder):
+    for command in ("describe", "analyze"):
+        result = run(command, folder / "skipping.pt2", "-f", "json")
+        assert len(json.loads(result.stdout)) >= 2
+        assert result.stderr.startswith("warning: ")
+        assert "cumsum" in result.stderr
+    assert "cumsum" in fails("analyze", folder / "skipping.pt2", "--strict")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["describe", "absent.onnx"], "found nothing"),
+        (["describe", "."], "expected a file, found a folder"),
+        (["describe", "notes.txt"], "expected a file that ends in"),
+        (["describe", "weights.pth"], "is a pickle"),
+        (["analyze", "broken.h5"], "broken.h5"),
+        (["analyze", "broken.onnx"], "broken.onnx"),
+        (["analyze", "broken.pt2"], "broken.pt2"),
+        (["analyze", "model.onnx", "--snapshots"], "expected a cntgraph file"),
+        (["analyze", "absent.h5", "--snapshots"], "found no file"),
+        (["analyze", "model.h5", "-o", "table.xlsx"], "ends in .csv, .json"),
+        (["analyze", "model.h5", "-o", "absent/table.csv"], "cannot be written"),
+        (["analyze", "model.pt2", "--input-shape", "1,a"], "numbers with commas"),
+        (["convert", "model.h5", "-o", "out.onnx"], "ends in .h5"),
+        (["convert", "model.h5", "-o", "absent/out.h5"], "cannot be written"),
+        (["convert", "absent.pt2", "-o", "out.h5"], "found nothing"),
+    ],
+)
+def test_errors_are_a_line(folder, args, said, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert said in fails(*args)
+    assert not list(folder.glob("out*"))
+
+
+@pytest.mark.parametrize("args", [["analyze", "m.h5", "-f", "xml"], ["convert", "m.h5"], ["report"],
+                                  ["analyze", "m.h5", "--edges", "some"]])  # fmt: skip
+def test_what_the_command_line_does_not_know(args):
+    assert run(*args, code=2).stdout == ""
+
+
+def test_nothing_analysed(tmp_path):
+    net = cg.toy("residual")
+    skip = tuple(block for block in net.blocks if not block.parametric)
+    assert len(skip) == 1
+    cg.save(replace(net, blocks=skip), tmp_path / "skip.h5")
+    said = fails("analyze", tmp_path / "skip.h5")
+    assert "nothing was analysed: no layer has parametric edges" in said
+    assert fails("analyze", tmp_path / "skip.h5", "--snapshots")
+    run("analyze", tmp_path / "skip.h5", "--edges", "all")
+    run("describe", tmp_path / "skip.h5")
+
+
+def test_input_shape(folder):
+    for text in ("1,6,6", "1x6x6"):
+        rows = json.loads(
+            run("describe", folder / "model.onnx", "--input-shape", text, "-f", "json").stdout
+        )
+        assert rows[0]["shape"] == [1, 6, 6]
+
+
+def test_help_names_every_command():
+    text = run("--help").stdout
+    assert all(name in text for name in ("describe", "analyze", "convert", "demo"))
+
+
+# --- As a program -----------------------------------------------------------------------------
+
+
+def test_as_a_program(folder):
+    def program(*args):
+        command = [sys.executable, "-m", "cntgraph.cli", *args]
+        return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+    good = program("analyze", "model.h5", "-f", "csv")
+    assert good.returncode == 0
+    assert good.stderr == ""
+    table = pd.read_csv(io.StringIO(good.stdout))
+    np.testing.assert_allclose(table["fluctuation"], expected()["fluctuation"])
+    bad = program("analyze", "broken.h5")
+    assert bad.returncode == 1
+    assert bad.stdout == ""
+    assert bad.stderr.startswith("error: broken.h5: ")
+    assert bad.stderr.count("\n") == 1
