@@ -2,10 +2,10 @@
 
     python benchmarks/mnist_lenet.py --data FOLDER [--output FILE.md]
 
-FOLDER (or the variable CNTGRAPH_DATA) holds ``mnist.npz`` with ``x_train``, ``y_train``, ``x_test``,
-``y_test``, images as uint8 of 28 × 28. A LeNet-like network with batch norms, both kinds of pooling and
-two residual branches is trained for a minute at most; its strengths are then compared layer by layer.
-Needs pip install -e '.[test]'.
+FOLDER (or the variable CNTGRAPH_DATA) holds ``mnist.npz`` with ``x_train``, ``y_train``, ``x_test``
+and ``y_test``, images as uint8 of 28 × 28. A LeNet-like network with batch norms, both kinds of
+pooling and two residual branches is trained for a minute at most; its strengths are then compared
+layer by layer. Needs pip install -e '.[test]'.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def compare(nets: dict[str, cg.Network]) -> tuple[str, float]:
         rows.append(row)
     header = ["layer", "fluctuation", *(f"{name} differs by" for name in list(strengths)[1:])]
     assert all(len(net.layers) == len(layers) for net in nets.values())
-    return markdown("Strengths, largest relative difference from the live module", header, rows), worst
+    return markdown(
+        "Strengths, largest relative difference from the live module", header, rows
+    ), worst
 
 
 if __name__ == "__main__":

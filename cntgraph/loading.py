@@ -59,8 +59,14 @@ def load(
     Examples
     --------
     >>> import cntgraph as cg
-    >>> net = cg.load("model.onnx")  # doctest: +SKIP
-    >>> net = cg.load(model, input_shape=(1, 28, 28))  # doctest: +SKIP
+    >>> cg.load(cg.demo_file("training"))
+    <Network: 7 layers, 6 blocks, 1,066 nodes, 19,808 edges, 3,706 parameters>
+
+    A live model, and files of frameworks::
+
+        cg.load(model, input_shape=(1, 28, 28))
+        cg.load("model.pt2")
+        cg.load("model.onnx")
     """
     options = registry.checked_options(
         input_shape=input_shape, example_input=example_input, norm=norm, strict=strict

@@ -303,7 +303,7 @@ class Network:
         total = np.zeros(self.n_nodes)
         for block in self.select_blocks(edges):
             if block.bias is not None:
-                block.target.scatter_add(total, block.bias_values())
+                block.target.scatter_add(total, block.bias.read())
         return total
 
     def split(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -88,11 +88,20 @@ class View:
         return np.where(self.ids < 0, 0.0, values[self.ids])
 
     def scatter_add(self, total: Values, values: NDArray[Any]) -> None:
-        """Add `values`, shape (size,), to `total`, shape (n_nodes,), at the nodes seen."""
-        flat = values.reshape(-1)
+        """Add values to `total`, shape (n_nodes,), at the nodes seen.
+
+        Parameters
+        ----------
+        total : ndarray of float64, shape (n_nodes,)
+            What is added to, in place.
+        values : ndarray, shape (size,) or one that broadcasts against the view's
+        """
+        shaped = values.reshape(self.shape) if values.size == self.size else values
         if self.ids is None:
-            total[self.start : self.start + self.size] += flat
+            seen = total[self.start : self.start + self.size].reshape(self.shape)
+            seen += shaped
             return
+        flat = np.broadcast_to(shaped, self.shape).reshape(-1)
         mask = self.mask
         if mask is None:
             np.add.at(total, self.ids, flat)

@@ -81,9 +81,9 @@ def weight_marginals(
 
 
 def _chunk_bytes(weight: Recipe) -> int:
-    """Return the bytes of 64 rows or so: adding up column sums stays cheap beside reading them."""
+    """Return the bytes of 128 rows or so: adding up column sums stays cheap beside reading them."""
     row = int(np.prod(weight.shape[1:], dtype=np.int64)) * weight.dtype.itemsize
-    return min(64 * row, 8 * CHUNK_BYTES)
+    return min(128 * row, 8 * CHUNK_BYTES)
 
 
 def _chunk(

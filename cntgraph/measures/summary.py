@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.blocks.base import Block
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.strength import add_boundary
@@ -136,39 +138,64 @@ def analyze(
     """
     import pandas as pd
 
-    incoming, outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
-    names = [layer.name for layer in net.layers or (_NO_LAYER,)]
-    statistics = dict.fromkeys(names, WeightStatistics())
-    n_edges = dict.fromkeys(statistics, 0)
-    blocks = net.select_blocks(edges)
-    for block in progress(blocks, "analyze", show=show_progress):
+    totals = _Totals(net)
+    for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
+        totals.add(block, bias=bias)
+    add_boundary(net, totals.incoming, totals.outgoing, boundary)
+    rows = [totals.row(layer) for layer in net.layers or (_NO_LAYER,)]
+    return pd.DataFrame(rows).set_index("layer").iloc[: net.n_layers]
+
+
+class _Totals:
+    """What `analyze` adds up, block by block."""
+
+    def __init__(self, net: Network) -> None:
+        self.net = net
+        self.incoming, self.outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
+        self.statistics: defaultdict[str, WeightStatistics] = defaultdict(WeightStatistics)
+        self.n_edges: Counter[str] = Counter()
+        self.bad_biases: set[str] = set()
+        self.fed = {
+            net.layers_of(block.target)[0].name for block in net.blocks if block.target.size
+        }
+
+    def add(self, block: Block, *, bias: bool) -> None:
+        """Add the edges of a block, reading its weights once."""
         found = block.survey(("signed",), statistics=block.parametric)
-        block.source.scatter_add(outgoing, found.sums["signed"].row)
-        block.target.scatter_add(incoming, found.sums["signed"].column)
-        (end,) = net.layers_of(block.target) or (None,)
-        if end is not None:
-            statistics[end.name] += found.statistics
-            n_edges[end.name] += block.n_edges
-    shifts = net.bias(edges) if bias else np.zeros(net.n_nodes)
-    incoming += shifts
-    add_boundary(net, incoming, outgoing, boundary)
-    fed = {net.layers_of(block.target)[0].name for block in net.blocks if block.target.size}
-    rows = [
-        {
+        block.source.scatter_add(self.outgoing, found.sums["signed"].row)
+        block.target.scatter_add(self.incoming, found.sums["signed"].column)
+        for layer in self.net.layers_of(block.target):
+            self.statistics[layer.name] += found.statistics
+            self.n_edges[layer.name] += block.n_edges
+            if bias and block.bias is not None:
+                shift = block.bias.read()
+                block.target.scatter_add(self.incoming, shift)
+                if not np.isfinite(shift).all():
+                    self.bad_biases.add(layer.name)
+
+    def row(self, layer: Layer) -> dict[str, Any]:
+        """Return the row of one layer."""
+        found = self.statistics[layer.name]
+        return {
             "layer": layer.name,
             "kind": layer.kind,
             "shape": layer.shape,
             "activation": layer.activation,
             "n_nodes": layer.n_nodes,
-            "n_edges": n_edges[layer.name],
-            **_strength_columns(incoming[layer.slice], outgoing[layer.slice]),
-            "n_weights": statistics[layer.name].size,
-            **weight_columns(statistics[layer.name], "link_weight_"),
-            "status": _status(layer, statistics[layer.name], shifts, layer.name in fed),
+            "n_edges": self.n_edges[layer.name],
+            **_strength_columns(self.incoming[layer.slice], self.outgoing[layer.slice]),
+            "n_weights": found.size,
+            **weight_columns(found, "link_weight_"),
+            "status": self._status(layer),
         }
-        for layer in net.layers or (_NO_LAYER,)
-    ]
-    return pd.DataFrame(rows).set_index("layer").iloc[: net.n_layers]
+
+    def _status(self, layer: Layer) -> str:
+        found = self.statistics[layer.name]
+        if not layer.n_nodes:
+            return "empty"
+        if found.n_nan or found.n_inf or layer.name in self.bad_biases:
+            return "non-finite weights"
+        return "ok" if layer.name in self.fed or layer.is_input else "no edges"
 
 
 #: A network without layers has the columns of this one.
@@ -195,11 +222,3 @@ def _summary(values: Values) -> tuple[float, ...]:
     if found.n == values.size:
         return found.mean, found.std, found.minimum, found.maximum
     return tuple(float(function(values)) for function in (np.mean, np.std, np.min, np.max))
-
-
-def _status(layer: Layer, found: WeightStatistics, shifts: Values, is_fed: bool) -> str:
-    if not layer.n_nodes:
-        return "empty"
-    if found.n_nan or found.n_inf or not np.isfinite(shifts[layer.slice]).all():
-        return "non-finite weights"
-    return "ok" if is_fed or layer.is_input else "no edges"

@@ -48,10 +48,15 @@ class Recorder:
 
     Examples
     --------
-    >>> with Recorder("run.h5", model, example_input) as record:  # doctest: +SKIP
-    ...     for epoch in range(10):
-    ...         train(model)
-    ...         record(epoch=epoch, accuracy=evaluate(model))
+    >>> import tempfile, torch, cntgraph as cg
+    >>> model = torch.nn.Linear(3, 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with cg.Recorder(f"{folder}/run.h5", model, input_shape=(3,)) as record:
+    ...         for epoch in range(3):
+    ...             _ = record(epoch=epoch, accuracy=0.5)
+    ...     with cg.open(f"{folder}/run.h5") as trajectory:
+    ...         len(trajectory)
+    3
     """
 
     def __init__(

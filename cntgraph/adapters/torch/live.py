@@ -13,7 +13,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cntgraph.adapters.base import Builder
 from cntgraph.adapters.torch.aten import AtenTracer, Nodes, Place
-from cntgraph.adapters.torch.aten.values import map_leaves
+from cntgraph.adapters.torch.aten.geometry import convolution_windows
+from cntgraph.adapters.torch.aten.values import named_arguments
 from cntgraph.adapters.torch.tensors import parameter_of
 from cntgraph.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.parameter import Parameter
@@ -149,6 +150,11 @@ class _Watch(TorchDispatchMode):
         self.paths = {module: name for name, module in model.named_modules()}
         self.stack: list[torch.nn.Module] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # PyTorch would import its compiler (two seconds) to keep it from compiling this class.
+        return False
+
     @contextmanager
     def watching_modules(self) -> Iterator[None]:
         """Keep track of which module is running, to name its operations after it."""
@@ -218,20 +224,26 @@ class _Watch(TorchDispatchMode):
                 self._remember(part, value)
 
 
-#: The operations whose values take time to compute.
-_HEAVY = frozenset(f"aten::{name}" for name in ("convolution", "addmm", "mm", "bmm", "baddbmm"))
+#: The operations whose values take time to compute, and where their factors stand.
+_HEAVY = {"aten::convolution": (0, 1), "aten::addmm": (1, 2), "aten::mm": (0, 1)}
 
 
 def _zeros_for(func: Any, args: Any, kwargs: Any) -> torch.Tensor:
-    """Return zeros in the place of an operation's result, after PyTorch's own check of shapes."""
-
-    def meta(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if tensor.device.type == "meta" else tensor.to("meta")
-
-    shaped_args, shaped_kwargs = map_leaves([list(args), dict(kwargs)], meta, of=torch.Tensor)
-    device = next(value.device for value in args if isinstance(value, torch.Tensor))
-    shaped = func(*shaped_args, **shaped_kwargs)
-    return torch.zeros(shaped.shape, dtype=shaped.dtype, device=device)
+    """Return zeros in the place of an operation's result."""
+    left, right = (args[k] for k in _HEAVY[func._schema.name])
+    if func._schema.name == "aten::convolution":
+        a = named_arguments(func, args, kwargs)
+        windows = convolution_windows(a, left.shape[2:], right.shape[2:], a["transposed"])
+        per_group = right.shape[0 if a["transposed"] else 1]
+        fits = left.shape[1] == per_group * (1 if a["transposed"] else a["groups"])
+        fine, coarse = ([getattr(w, side) for w in windows] for side in ("fine", "coarse"))
+        channels = right.shape[1] * a["groups"] if a["transposed"] else right.shape[0]
+        shape = (left.shape[0], channels, *(fine if a["transposed"] else coarse))
+    else:
+        fits, shape = left.shape[1] == right.shape[0], (left.shape[0], right.shape[1])
+    if not fits or left.dtype != right.dtype:
+        return func(*args, **kwargs)  # which says what is wrong
+    return torch.zeros(shape, dtype=left.dtype, device=left.device)
 
 
 def _has_traced(values: Any) -> bool:
