@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cntgraph import tables
 from cntgraph.data.demo import demo_file
-from cntgraph.dynamics.separation import separation_auc
+from cntgraph.dynamics.separation import auc, separation_auc
 from cntgraph.dynamics.trajectory import open as open_file
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def run_demo(figure: Path) -> None:
     tables.show(_over_training(training), title)
     with open_file(demo_file("population")) as population:
         networks = population.analyze()
-    auc = separation_auc(networks, MEASURES, above=ABOVE, below=BELOW)
-    tables.show(auc.reset_index(), "\n" + _population_title(networks))
-    print(_verdict(auc))
-    save_figure(training, auc, figure)
+    areas = separation_auc(networks, MEASURES, above=ABOVE, below=BELOW)
+    tables.show(areas.reset_index(), "\n" + _population_title(networks))
+    print(_verdict(areas, _updates_auc(networks)))
+    save_figure(training, areas, figure)
     print(f"\nfigure: {figure.resolve()}")
 
 
@@ -61,23 +61,31 @@ def _population_title(table: pd.DataFrame) -> str:
     )
 
 
-def _verdict(auc: pd.DataFrame) -> str:
-    best = auc.drop(index="input", errors="ignore").max()
+def _updates_auc(table: pd.DataFrame) -> float:
+    """Return how well the mere length of its training tells an accurate network."""
+    networks = table.drop_duplicates("snapshot")
+    judged = networks[(networks["accuracy"] > ABOVE) | (networks["accuracy"] < BELOW)]
+    return auc(judged["updates"], judged["accuracy"] > ABOVE)
+
+
+def _verdict(areas: pd.DataFrame, updates: float) -> str:
+    best = areas.drop(index="input", errors="ignore").max()
     return (
         f"\nBest hidden or output layer: fluctuation {best['fluctuation']:.2f}, mean strength "
         f"{best['strength_mean']:.2f}; link weights' std {best['link_weight_std']:.2f}, mean "
-        f"{best['link_weight_mean']:.2f}."
+        f"{best['link_weight_mean']:.2f}. For comparison, the number of training steps alone: "
+        f"{updates:.2f}."
     )
 
 
-def save_figure(training: pd.DataFrame, auc: pd.DataFrame, path: Path) -> None:
+def save_figure(training: pd.DataFrame, areas: pd.DataFrame, path: Path) -> None:
     """Draw fluctuation over training beside the separation chart, and save it.
 
     Parameters
     ----------
     training : pandas.DataFrame
         As `Trajectory.analyze` returns it.
-    auc : pandas.DataFrame
+    areas : pandas.DataFrame
         As `separation_auc` returns it.
     path : Path
         Where it is saved.
@@ -94,5 +102,5 @@ def save_figure(training: pd.DataFrame, auc: pd.DataFrame, path: Path) -> None:
     figure, (left, right) = new_figure(ncols=2, size=(11, 4.2))
     plot_training(training, ax=left)
     left.set_title("One network over training")
-    plot_separation(auc, ax=right)
+    plot_separation(areas, ax=right)
     save(figure, path)
