@@ -59,6 +59,12 @@ class View:
         return prod(self.shape)
 
     @property
+    def n_nodes(self) -> int:
+        """Number of positions that are nodes."""
+        mask = self.mask
+        return self.size if mask is None else int(mask.sum())
+
+    @property
     def mask(self) -> NDArray[np.bool_] | None:
         """True where a position is a node, shape (size,); None where all are."""
         if self.ids is None or self.ids.min(initial=0) >= 0:

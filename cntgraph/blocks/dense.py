@@ -46,8 +46,7 @@ class Dense(Block):
     @property
     def n_edges(self) -> int:
         """Number of edges."""
-        mask = self.source.mask
-        return self.target.size * (self.source.size if mask is None else int(mask.sum()))
+        return self.target.size * self.source.n_nodes
 
     def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
         swapped = self.weight.stored_transposed

@@ -47,7 +47,7 @@ class Diagonal(Block):
     @property
     def n_edges(self) -> int:
         """Number of edges."""
-        return _n_nodes(self)
+        return self.source.n_nodes
 
     def _values(self) -> Array:
         return np.broadcast_to(self.weight.read(), self.target.shape).reshape(-1)
@@ -91,8 +91,3 @@ class Diagonal(Block):
     def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Diagonal:
         """Rebuild the block from `geometry` and the fields common to all blocks."""
         return cls(parametric=bool(geometry["parametric"]), **common)
-
-
-def _n_nodes(block: Block) -> int:
-    mask = block.source.mask
-    return block.source.size if mask is None else int(mask.sum())

@@ -38,8 +38,7 @@ class Identity(Block):
     @property
     def n_edges(self) -> int:
         """Number of edges."""
-        mask = self.source.mask
-        return self.source.size if mask is None else int(mask.sum())
+        return self.source.n_nodes
 
     @property
     def dtype(self) -> np.dtype[Any]:

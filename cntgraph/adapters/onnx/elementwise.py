@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.base import Builder
+from cntgraph.adapters.broadcasting import broadcasts, for_sample
 from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.values import Call, Ids, Nodes, concrete
 from cntgraph.recipe import Recipe
@@ -114,9 +115,9 @@ class Elementwise:
     ) -> Any:
         """Apply y = w ⊙ x + b to every sample; w and b broadcast against a sample."""
         sample = self._sample(x)
-        weight, bias = (_for_sample(recipe, sample.ndim) for recipe in (weight, bias))
+        weight, bias = (for_sample(recipe, sample.ndim) for recipe in (weight, bias))
         for recipe in (weight, bias):
-            if recipe is not None and not _fits(recipe.shape, sample.shape):
+            if recipe is not None and not broadcasts(recipe.shape, sample.shape):
                 return None
         return self._batched(self.builder.scale(name, sample, weight, bias, **kind), x.shape)
 
@@ -234,23 +235,6 @@ def _learned(recipe: Recipe) -> bool:
 
 def _shape_of(value: Any) -> tuple[int, ...]:
     return () if value is None else tuple(np.shape(value))
-
-
-def _fits(shape: tuple[int, ...], sample: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, sample) == sample
-    except ValueError:
-        return False
-
-
-def _for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
-    """Drop the leading axes of length one that a sample does not have."""
-    if recipe is None:
-        return None
-    shape = recipe.shape
-    while len(shape) > ndim and shape[0] == 1:
-        shape = shape[1:]
-    return recipe.reshape(shape)
 
 
 def _by_channel(recipe: Recipe, channels: int) -> Recipe:

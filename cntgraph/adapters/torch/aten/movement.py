@@ -41,9 +41,18 @@ def _pad_by_copying(nodes: Nodes, padding: list[int], mode: str) -> Nodes:
     return Nodes(torch.nn.functional.pad(nodes.ids.double(), padding, mode=mode).long())
 
 
+@handles("reshape_alias")
+def reshape(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Reshape; the strides asked for are those of the values, not of the ids."""
+    return Nodes(a["self"].ids.reshape(tuple(a["size"])))
+
+
 @handles("as_strided")
 def restride(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Pass over a change of strides in place that leaves every value where it was."""
+    """Pass over a change of strides that leaves every value where it was; cut at any other.
+
+    What it picks depends on how the values lie in memory, which need not be how the ids lie.
+    """
     nodes, sizes = a["self"], list(a["size"])
     strides = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
     wanted = zip(sizes, strides, a["stride"], strict=True)

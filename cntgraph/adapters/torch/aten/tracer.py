@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from cntgraph.adapters.base import Builder
+from cntgraph.adapters.broadcasting import broadcasts, for_sample
 from cntgraph.adapters.torch.aten.recipes import compute_recipe, move_recipe
 from cntgraph.adapters.torch.aten.values import (
     Arguments,
@@ -38,15 +39,14 @@ HANDLERS: dict[str, Handler] = {}
 
 #: Operations that move or copy values, computing nothing: carried out on the ids themselves.
 MOVEMENT = frozenset(
-    "alias as_strided broadcast_to cat chunk channel_shuffle clone concat concatenate contiguous "
+    "alias broadcast_to cat chunk channel_shuffle clone concat concatenate contiguous "
     "detach detach_ expand expand_as flatten flip gather index index_select lift lift_fresh "
     "lift_fresh_copy movedim narrow narrow_copy numpy_T permute permute_copy pixel_shuffle "
     "pixel_unshuffle repeat repeat_interleave reshape reshape_as roll rot90 select select_copy "
     "slice slice_copy split split_copy split_with_sizes squeeze squeeze_ squeeze_copy stack "
     "swapaxes swapdims t t_ take_along_dim tensor_split tile transpose transpose_ transpose_copy "
     "unbind unflatten unfold unsqueeze unsqueeze_ unsqueeze_copy unsafe_chunk unsafe_split "
-    "unsafe_split_with_sizes _unsafe_index _unsafe_view view view_as view_copy "
-    "_reshape_alias".split()
+    "unsafe_split_with_sizes _unsafe_index _unsafe_view view view_as view_copy".split()
 )
 
 #: Operations whose result is their first argument, value by value.
@@ -261,8 +261,8 @@ class AtenTracer:
     ) -> Nodes | None:
         """Apply y = w ⊙ x + b to every sample; None where w or b does not broadcast to one."""
         sample = self.sample(x)
-        weight, bias = (_without_leading_ones(recipe, sample.ndim) for recipe in (weight, bias))
-        if not all(r is None or _broadcasts(r.shape, sample.shape) for r in (weight, bias)):
+        weight, bias = (for_sample(recipe, sample.ndim) for recipe in (weight, bias))
+        if not all(r is None or broadcasts(r.shape, sample.shape) for r in (weight, bias)):
             return None
         return self.batched(self.builder.scale(name, sample, weight, bias, **kind), x.shape)
 
@@ -272,7 +272,7 @@ def _on_recipes(name: str, a: Arguments, operation: Any, args: Any, kwargs: Any)
     first = next((value for value in leaves(a.values()) if isinstance(value, Recipe)), None)
     if first is None:
         return None
-    if name in MOVEMENT or name in IDENTITY:
+    if name in MOVEMENT or name in IDENTITY or name == "_reshape_alias":
         return move_recipe(name, first, operation, args, kwargs)
     return compute_recipe(name, a)
 
@@ -310,20 +310,3 @@ def _data_dependent(a: Arguments) -> bool:
     """Whether neurons themselves say what is moved where."""
     indices = [a.get(key) for key in ("index", "indices")]
     return any(isinstance(value, Nodes) for value in leaves(indices))
-
-
-def _without_leading_ones(recipe: Recipe | None, ndim: int) -> Recipe | None:
-    """Drop the leading axes of length one that a sample does not have."""
-    if recipe is None:
-        return None
-    shape = recipe.shape
-    while len(shape) > ndim and shape[0] == 1:
-        shape = shape[1:]
-    return recipe.reshape(shape)
-
-
-def _broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, onto) == onto
-    except ValueError:
-        return False

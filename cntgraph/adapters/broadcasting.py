@@ -1,0 +1,43 @@
+"""How a parameter meets the nodes of one sample in an elementwise operation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cntgraph.recipe import Recipe
+
+
+def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
+    """Drop the leading axes of length one that a sample of `ndim` axes does not have.
+
+    Parameters
+    ----------
+    recipe : Recipe or None
+        Shaped for a batch of samples.
+    ndim : int
+        Number of axes of a sample, without the batch.
+
+    Returns
+    -------
+    Recipe or None
+    """
+    if recipe is None:
+        return None
+    shape = recipe.shape
+    while len(shape) > ndim and shape[0] == 1:
+        shape = shape[1:]
+    return recipe.reshape(shape)
+
+
+def broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+    """Return whether an array of one shape broadcasts against another, which keeps its own.
+
+    Examples
+    --------
+    >>> broadcasts((3, 1), (2, 3, 4)), broadcasts((2, 3, 4), (3, 4))
+    (True, False)
+    """
+    try:
+        return np.broadcast_shapes(shape, onto) == onto
+    except ValueError:
+        return False
