@@ -64,7 +64,7 @@ class Pool(Block):
         """Number of edges: one a candidate of each window."""
         if self.source.mask is not None:
             return super().n_edges
-        return self.source.shape[0] * prod(s.matrix.nnz for s in self.stencils)
+        return self.source.shape[0] * prod(int(s.matrix.nnz) for s in self.stencils)
 
     def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
         found = WeightStatistics.of(self._plane().data) if statistics else WeightStatistics()

@@ -229,7 +229,7 @@ _PART = 1_000_000
 
 def _edge_values(graph: Graph, here: slice, transform: Transform, edges: Edges) -> NDArray[Any]:
     """Return f(weight) of a run of edges, 0 for those that do not count."""
-    values = graph.adjacency.data[here]
+    values: NDArray[Any] = graph.adjacency.data[here]
     if transform != "signed":
         values = apply_transform(values, transform)
     if edges == "parametric" and not graph.parametric.all():
