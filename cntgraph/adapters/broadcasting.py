@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from cntgraph.recipe import Recipe
 
 
@@ -27,17 +25,3 @@ def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
     while len(shape) > ndim and shape[0] == 1:
         shape = shape[1:]
     return recipe.reshape(shape)
-
-
-def broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
-    """Return whether an array of one shape broadcasts against another, which keeps its own.
-
-    Examples
-    --------
-    >>> broadcasts((3, 1), (2, 3, 4)), broadcasts((2, 3, 4), (3, 4))
-    (True, False)
-    """
-    try:
-        return np.broadcast_shapes(shape, onto) == onto
-    except ValueError:
-        return False

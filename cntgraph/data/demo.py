@@ -18,7 +18,7 @@ def demo_file(name: str) -> Path:
     name : {"training", "population"}
         ``"training"``: a small CNN at 16 moments of its training on scikit-learn's handwritten
         digits. ``"population"``: 64 small CNNs of one architecture, each at the end of a
-        training of its own; its snapshots are networks, their ``accuracy`` between 8 and 99 %.
+        training of its own; its snapshots are networks, their ``accuracy`` between 10 and 96 %.
 
     Returns
     -------

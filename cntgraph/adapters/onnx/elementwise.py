@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.base import Builder
-from cntgraph.adapters.broadcasting import broadcasts, for_sample
+from cntgraph.adapters.broadcasting import for_sample
 from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.values import Call, Ids, Nodes, concrete
+from cntgraph.blocks.base import broadcasts
 from cntgraph.recipe import Recipe
 
 #: Elementwise functions of one neuron, and normalisations that learn nothing.

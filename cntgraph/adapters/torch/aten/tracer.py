@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from cntgraph.adapters.base import Builder
-from cntgraph.adapters.broadcasting import broadcasts, for_sample
+from cntgraph.adapters.broadcasting import for_sample
 from cntgraph.adapters.torch.aten.recipes import compute_recipe, move_recipe
 from cntgraph.adapters.torch.aten.values import (
     Arguments,
@@ -26,6 +26,7 @@ from cntgraph.adapters.torch.aten.values import (
     named_arguments,
 )
 from cntgraph.adapters.torch.tensors import stored_array
+from cntgraph.blocks.base import broadcasts
 from cntgraph.errors import TraceError
 from cntgraph.recipe import Recipe
 
