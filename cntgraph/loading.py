@@ -18,14 +18,18 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     example_input: Any = None,
     norm: Norm = "fold",
+    unroll: int | None = None,
     strict: bool = False,
+    **options: Any,
 ) -> Network:
     """Turn a trained network, live or saved, into a `Network`.
 
     Parameters
     ----------
     source : str, Path or model object
-        A file (``.pt2``, ``.onnx``, or ``.h5`` written by cntgraph) or a live model.
+        A live model, or a file: cntgraph's own ``.h5``, ``.pt2``, ``.onnx``, ``.keras``, Keras's
+        ``.h5``; or weights alone: ``.pt``, ``.pth``, ``.ckpt``, ``.safetensors`` (also a folder
+        of shards), ``.npz``, a list of arrays.
     input_shape : tuple of int, optional
         Shape of one sample, channels first, without the batch dimension. Needed for a live
         model unless `example_input` is given.
@@ -33,8 +37,13 @@ def load(
         What the model is called with, batch dimension included.
     norm : {"fold", "keep"}, default "fold"
         Whether batch norms are folded into the operation they follow, or kept as layers.
+    unroll : int, optional
+        Unroll recurrent layers over that many time steps, which the input must have. By default
+        they are loops: the nodes of all time steps are one.
     strict : bool, default False
         Raise, rather than warn, where a parameter or an operation is left out.
+    **options
+        What only one kind of source takes, such as ``params`` for a function of JAX.
 
     Returns
     -------
@@ -68,17 +77,25 @@ def load(
         cg.load("model.pt2")
         cg.load("model.onnx")
     """
-    options = registry.checked_options(
-        input_shape=input_shape, example_input=example_input, norm=norm, strict=strict
-    )
+    checked = registry.checked_options(
+        input_shape=input_shape, example_input=example_input, norm=norm, unroll=unroll,
+        strict=strict, **options
+    )  # fmt: skip
     if isinstance(source, str | PathLike):
-        path = Path(source)
-        if not path.is_file():
-            found = "a folder" if path.is_dir() else "nothing"
-            raise FormatError(f"{path}: expected a file, found {found}")
-        if path.suffix.lower() in (".h5", ".hdf5"):
+        source = Path(source)
+        if not source.exists():
+            raise FormatError(f"{source}: expected a file, found nothing")
+        if source.suffix.lower() in (".h5", ".hdf5") and not _is_of_keras(source):
             from cntgraph.store.reader import read_network
 
-            return read_network(path)
-        source = path
-    return registry.load(source, **options)
+            return read_network(source)
+    return registry.load(source, **checked)
+
+
+def _is_of_keras(path: Path) -> bool:
+    """Whether an HDF5 file was written by Keras; any other is expected to be cntgraph's own."""
+    if path.name.lower().endswith(".weights.h5"):
+        return True
+    from cntgraph.store.hdf5 import attribute_names
+
+    return "keras_version" in attribute_names(path)

@@ -46,6 +46,7 @@ class Builder:
     <Network: 2 layers, 1 blocks, 5 nodes, 6 edges, 6 parameters>
     """
 
+    unroll: int | None = None
     layers: list[Layer] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)

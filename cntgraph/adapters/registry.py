@@ -6,7 +6,8 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 
 * ``suffixes``: tuple of str, the files it reads,
 * ``recognises(source) -> bool``: whether a live object is its own,
-* ``load(source, *, input_shape, example_input, norm, strict) -> Network``,
+* ``load(source, *, input_shape, example_input, norm, unroll, strict) -> Network``,
+* ``options``: tuple of str, further options of its ``load`` (may be missing),
 * ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
 """
 
@@ -37,9 +38,19 @@ class Adapter(Protocol):
     def parameters(self, source: Any, /) -> dict[str, Parameter]: ...
 
 
-#: The adapters of the package: the framework they need, and the suffixes they read.
-BUILTIN = {"torch": (".pt2",), "onnx": (".onnx",)}
-_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
+#: The adapters of the package and the suffixes they read, in the order in which a live model is
+#: offered to them: a Keras model may be a PyTorch module too, and any function may be one of JAX.
+BUILTIN: dict[str, tuple[str, ...]] = {
+    "keras": (".keras", ".h5", ".hdf5"),
+    "torch": (".pt2", ".pt", ".pth", ".ckpt", ".bin"),
+    "onnx": (".onnx",),
+    "safetensors": (".safetensors", ".safetensors.index.json"),
+    "numpy": (".npz", ".npy"),
+    "jax": (),
+}
+#: Adapters that need no framework.
+_CORE = frozenset({"safetensors", "numpy"})
+_PICKLES = (".pkl", ".pickle", ".joblib")
 
 
 def load(source: Any, **options: Any) -> Network:
@@ -50,7 +61,8 @@ def load(source: Any, **options: Any) -> Network:
     source : Path or model object
         A file that an adapter reads, or a live model.
     **options
-        ``input_shape``, ``example_input``, ``norm``, ``strict``: see `cntgraph.load`.
+        ``input_shape``, ``example_input``, ``norm``, ``unroll``, ``strict``, and those of the
+        adapter alone: see `cntgraph.load`.
 
     Returns
     -------
@@ -64,7 +76,21 @@ def load(source: Any, **options: Any) -> Network:
     options = checked_options(**options)
     if isinstance(source, str | Path):
         return _load_file(Path(source), options)
-    return adapter_of(source).load(source, **options)
+    return _load_by(adapter_of(source), source, options)
+
+
+def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
+    """Call an adapter with the options it knows; any other is an error, not ignored."""
+    own = getattr(adapter, "options", ())
+    unknown = sorted(options.keys() - COMMON_OPTIONS - set(own))
+    if unknown:
+        known = ", ".join([*sorted(COMMON_OPTIONS), *own])
+        raise FormatError(f"unknown option {unknown[0]!r}; reading this takes {known}")
+    return adapter.load(source, **options)
+
+
+#: The options that every adapter takes.
+COMMON_OPTIONS = frozenset({"input_shape", "example_input", "norm", "unroll", "strict"})
 
 
 def checked_options(**options: Any) -> dict[str, Any]:
@@ -73,12 +99,14 @@ def checked_options(**options: Any) -> dict[str, Any]:
     Raises
     ------
     FormatError
-        If `norm` or `input_shape` is not one.
+        If `norm`, `unroll` or `input_shape` is not one.
     """
-    norm = options.get("norm", "fold")
+    norm, unroll = options.get("norm", "fold"), options.get("unroll")
     if norm not in ("fold", "keep"):
         raise FormatError(f"expected norm to be 'fold' or 'keep', got {norm!r}")
-    return {**options, "norm": norm, "input_shape": _checked_shape(options.get("input_shape"))}
+    if unroll is not None and (isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1):
+        raise FormatError(f"expected unroll to be a number of time steps or None, got {unroll!r}")
+    return {**options, "unroll": unroll, "norm": norm, "input_shape": _checked_shape(options.get("input_shape"))}
 
 
 def adapter_of(source: Any) -> Adapter:
@@ -99,7 +127,8 @@ def adapter_of(source: Any) -> Adapter:
         If no adapter knows it; the message lists those at hand.
     """
     for name in BUILTIN:
-        if name in sys.modules and (found := _builtin(name)).recognises(source):
+        at_hand = name in _CORE or name in sys.modules
+        if at_hand and (found := _builtin(name)).recognises(source):
             return found
     for plugin in _plugins():
         if plugin.recognises(source):
@@ -111,24 +140,28 @@ def adapter_of(source: Any) -> Adapter:
 
 
 def _load_file(path: Path, options: dict[str, Any]) -> Network:
-    suffix = path.suffix.lower()
     for name, suffixes in BUILTIN.items():
-        if suffix in suffixes:
-            return _builtin(name).load(path, **options)
+        if _ends_in(path, suffixes):
+            return _load_by(_builtin(name), path, options)
     for plugin in _plugins():
-        if suffix in plugin.suffixes:
-            return plugin.load(path, **options)
-    raise _unknown_file(path, suffix)
+        if _ends_in(path, plugin.suffixes):
+            return _load_by(plugin, path, options)
+    raise _unknown_file(path, path.suffix.lower())
+
+
+def _ends_in(path: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file is called anything before one of the suffixes."""
+    name = path.name.lower()
+    return any(name.endswith(suffix) and name != suffix for suffix in suffixes)
 
 
 def _unknown_file(path: Path, suffix: str) -> FormatError:
     if suffix in _PICKLES:
         return UnsafeFileError(
-            f"{path}: a {suffix} file is a pickle, which can run code when it is read, and holds "
-            "no graph; load it into its model, then pass the model, or save the model with "
-            "torch.export.save (.pt2) or torch.onnx.export (.onnx)"
+            f"{path}: a {suffix} file is a pickle, which can run code when it is read; pass the "
+            "live model, or save it as .pt2, .onnx, .keras, .safetensors or .npz"
         )
-    known = sorted({s for suffixes in BUILTIN.values() for s in suffixes} | {".h5", ".hdf5"})
+    known = sorted({s for suffixes in BUILTIN.values() for s in suffixes})
     return FormatError(
         f"{path}: expected a file that ends in {', '.join(known)}, got {suffix or 'no suffix'!r}; "
         f"adapters at hand: {', '.join(_names())}"

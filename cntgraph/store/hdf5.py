@@ -116,6 +116,17 @@ def read(path: StrPath) -> h5py.File:
     )
 
 
+def attribute_names(path: StrPath) -> set[str]:
+    """Return the names of the root's attributes: who wrote a file; none where it is no HDF5."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return set(file.attrs)
+    except (OSError, RuntimeError, ValueError, KeyError, UnicodeDecodeError):
+        return set()
+
+
 def _open_reader(paths: Paths) -> h5py.File:
     """Open the file through an overlay, never by its path.
 

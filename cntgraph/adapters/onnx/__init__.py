@@ -36,6 +36,7 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     example_input: Any = None,
     norm: Norm = "fold",
+    unroll: int | None = None,
     strict: bool = False,
 ) -> Network:
     """Return the network of an ``.onnx`` file or of a live model.
@@ -50,6 +51,8 @@ def load(
         What the model is called with, the batch dimension included; only its shape is looked at.
     norm : {"fold", "keep"}, default "fold"
         Whether batch norms are folded.
+    unroll : int, optional
+        Unroll recurrent layers over that many time steps; by default they are loops.
     strict : bool, default False
         Whether to raise where something is left out.
 
@@ -66,7 +69,7 @@ def load(
     TraceError
         If the model cannot be followed.
     """
-    builder = Builder()
+    builder = Builder(unroll=unroll)
     with _explained():
         Walk(*_open(source), builder).run(input_shape, example_input)
         return builder.finish(norm=norm, strict=strict)
@@ -83,7 +86,7 @@ def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
     -------
     dict of str to Parameter
     """
-    builder = Builder()
+    builder = Builder(unroll=unroll)
     with _explained():
         Walk(*_open(source), builder).read_initializers()
     return builder.parameters

@@ -32,6 +32,7 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     example_input: Any = None,
     norm: Norm = "fold",
+    unroll: int | None = None,
     strict: bool = False,
 ) -> Network:
     """Return the network of a live module or of a ``.pt2`` file.
@@ -46,6 +47,8 @@ def load(
         What the model is called with, the batch dimension included.
     norm : {"fold", "keep"}, default "fold"
         Whether batch norms are folded.
+    unroll : int, optional
+        Unroll recurrent layers over that many time steps; by default they are loops.
     strict : bool, default False
         Whether to raise where something is left out.
 
@@ -60,7 +63,7 @@ def load(
     TraceError
         If the model cannot be run on such an input.
     """
-    builder = Builder()
+    builder = Builder(unroll=unroll)
     if isinstance(source, str | Path):
         trace_program(Path(source), builder, input_shape=input_shape)
     else:
