@@ -62,9 +62,12 @@ class Pool(Block):
     @property
     def n_edges(self) -> int:
         """Number of edges: one a candidate of each window."""
-        if self.source.mask is not None:
-            return super().n_edges
-        return self.source.shape[0] * prod(int(s.matrix.nnz) for s in self.stencils)
+        if self.source.mask is None:
+            return self.source.shape[0] * prod(int(s.matrix.nnz) for s in self.stencils)
+        degrees = [np.diff(s.matrix.indptr).astype(np.int64) for s in self.stencils]
+        from_each = reduce(np.multiply.outer, degrees, np.ones((), dtype=np.int64)).reshape(-1)
+        nodes = self.source.mask.reshape(self.source.shape[0], from_each.size).sum(axis=0)
+        return int(nodes @ from_each)
 
     def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
         found = WeightStatistics.of(self._plane().data) if statistics else WeightStatistics()

@@ -77,6 +77,43 @@ class Stencil:
         weights = np.repeat(1.0 / counts if average else np.ones(n_out), counts)
         return cls(n_in, n_out, rows, np.repeat(np.arange(n_out), counts), weights)
 
+    @classmethod
+    def identity(cls, n: int) -> Stencil:
+        """Return the stencil that hands every position on to itself."""
+        places = np.arange(n, dtype=np.int64)
+        return cls(n, n, places, places, np.ones(n))
+
+    @classmethod
+    def ones(cls, n_in: int, n_out: int) -> Stencil:
+        """Return the stencil of weight one from every position to every other."""
+        rows, columns = (places.reshape(-1) for places in np.indices((n_in, n_out)))
+        return cls(n_in, n_out, rows, columns, np.ones(n_in * n_out))
+
+    @classmethod
+    def uniform(cls, keep: NDArray[np.bool_]) -> Stencil:
+        """Return the stencil of an attention whose weights are data: uniform over what is kept.
+
+        Parameters
+        ----------
+        keep : ndarray of bool, shape (n_out, n_in)
+            Which positions each output may attend to.
+
+        Returns
+        -------
+        Stencil
+            Weight 1 / (number kept for the output) from every position that is kept.
+
+        Examples
+        --------
+        >>> Stencil.uniform(np.tri(3, dtype=bool)).matrix.toarray().round(3)
+        array([[1.   , 0.5  , 0.333],
+               [0.   , 0.5  , 0.333],
+               [0.   , 0.   , 0.333]])
+        """
+        columns, rows = np.nonzero(keep)
+        weights = 1.0 / keep.sum(axis=1)[columns]
+        return cls(keep.shape[1], keep.shape[0], rows, columns, weights)
+
     @cached_property
     def matrix(self) -> csr_array:
         """The weights as a matrix of shape (n_in, n_out)."""
