@@ -114,6 +114,50 @@ class Stencil:
         weights = 1.0 / keep.sum(axis=1)[columns]
         return cls(keep.shape[1], keep.shape[0], rows, columns, weights)
 
+    @classmethod
+    def linear(
+        cls, n_in: int, n_out: int, *, align_corners: bool = False, scale: float | None = None
+    ) -> Stencil:
+        """Return the stencil of a linear interpolation: each output lies between two inputs.
+
+        Output o lies at x = (o + ½) n/m − ½, kept within the axis, or, with the corners aligned,
+        at x = o (n − 1)/(m − 1); it reads ⌊x⌋ and ⌊x⌋ + 1 with weights that add up to one.
+
+        Parameters
+        ----------
+        n_in, n_out : int
+            Number of positions before and after.
+        align_corners : bool, default False
+            Whether the first and the last positions lie on each other.
+        scale : float, optional
+            m/n as it was asked for, where it is not n_out / n_in exactly.
+
+        Returns
+        -------
+        Stencil
+
+        Examples
+        --------
+        >>> Stencil.linear(2, 4).matrix.toarray()
+        array([[1.  , 0.75, 0.25, 0.  ],
+               [0.  , 0.25, 0.75, 1.  ]])
+        """
+        if n_in == n_out:
+            return cls.identity(n_in)
+        o = np.arange(n_out)
+        if align_corners:
+            x = o * (n_in - 1) / max(n_out - 1, 1)
+        elif scale is None:
+            x = ((2 * o + 1) * n_in - n_out) / (2 * n_out)
+        else:
+            x = (o + 0.5) / scale - 0.5
+        x = np.clip(x, 0.0, max(n_in - 1, 0))
+        first = np.floor(x).astype(np.int64)
+        rows, columns = np.concatenate([first, first + 1]), np.concatenate([o, o])
+        weights = np.concatenate([1.0 - (x - first), x - first])
+        edges = weights > 0  # a position that lies on an input reads no other
+        return cls(n_in, n_out, rows[edges], columns[edges], weights[edges])
+
     @cached_property
     def matrix(self) -> csr_array:
         """The weights as a matrix of shape (n_in, n_out)."""
