@@ -1,4 +1,5 @@
 import json
+from itertools import count
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from cntgraph.parameter import Parameter
 from cntgraph.recipe import CHUNK_BYTES, Recipe
 
 BINARY = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}
+NUMBERS = count()
 
 
 @st.composite
@@ -20,8 +22,7 @@ def leaves(draw, shape=None):
         shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     bits, dtype, exact = stored(rng.normal(size=shape) + 3.0, draw(st.sampled_from(DTYPES)))
-    name = f"p{draw(st.integers(0, 2**40))}"
-    return Recipe.of(Parameter.from_array(name, bits, dtype=dtype)), exact
+    return Recipe.of(Parameter.from_array(f"p{next(NUMBERS)}", bits, dtype=dtype)), exact
 
 
 @st.composite
@@ -38,8 +39,8 @@ def grown(draw, recipe, value):
     ndim = value.ndim
     op = draw(
         st.sampled_from(
-            [*BINARY, "constant", "sqrt", "negative", "absolute", "transpose", "reshape", "take",
-             "sum", "concatenate"]
+            [*BINARY, "constant", "sqrt", "square", "negative", "absolute", "transpose", "reshape",
+             "take", "gather", "sum", "sum_by", "concatenate"]
         )
     )  # fmt: skip
     if op in BINARY:
@@ -62,6 +63,8 @@ def grown(draw, recipe, value):
         return recipe * 2.5 + 1, value * 2.5 + 1
     if op == "sqrt":
         return abs(recipe).sqrt(), np.sqrt(np.abs(value))
+    if op == "square":
+        return recipe.square(), np.square(value)
     if op == "negative":
         return -recipe, -value
     if op == "absolute":
@@ -80,13 +83,26 @@ def grown(draw, recipe, value):
         where = [slice(None)] * ndim
         where[axis] = slice(start, stop, step)
         return recipe.take(axis, start, stop, step), value[tuple(where)]
+    if op == "gather":
+        indices = draw(st.lists(st.integers(0, value.shape[axis] - 1), min_size=1, max_size=6))
+        return recipe.gather(axis, indices), np.take(value, indices, axis)
     if op == "sum":
         return recipe.sum((axis,)), value.sum(axis=axis, keepdims=True)
+    if op == "sum_by":
+        n, size = draw(st.integers(1, 4)), value.shape[axis]
+        labels = np.array(draw(st.lists(st.integers(-1, n - 1), min_size=size, max_size=size)))
+        return recipe.sum_by(axis, labels, n), summed_by(value, axis, labels, n)
     other, other_value = draw(leaves(value.shape))
     return (
         Recipe.concatenate((recipe, other), axis),
         np.concatenate([value, other_value], axis=axis),
     )
+
+
+def summed_by(value, axis, labels, n):
+    moved = np.moveaxis(value, axis, 0)
+    sums = [sum(moved[labels == k], np.zeros(moved.shape[1:])) for k in range(n)]
+    return np.moveaxis(np.stack(sums), 0, axis)
 
 
 def same(found, expected):
@@ -185,21 +201,85 @@ def test_arithmetic_is_in_float64():
     assert tiny.read()[0] - 1.0 == pytest.approx(1e-12, rel=1e-3)
 
 
+class Spy:
+    """An array that notes what is read of it."""
+
+    def __init__(self, *shape):
+        self.shape, self.keys = shape, []
+
+    def __getitem__(self, key):
+        self.keys.append(key)
+        return np.ones(self.shape)[key]
+
+    def as_recipe(self):
+        return Recipe.of(Parameter("w", self.shape, "float64", self))
+
+
 def test_only_the_rows_that_are_wanted_are_read():
-    keys = []
-
-    class Spy:
-        shape = (8, 4)
-
-        def __getitem__(self, key):
-            keys.append(key)
-            return np.ones(self.shape)[key]
-
-    w = Recipe.of(Parameter("w", (8, 4), "float64", Spy()))
-    gain = leaf(np.arange(8.0).reshape(8, 1), "g")
+    spy = Spy(8, 4)
+    w, gain = spy.as_recipe(), leaf(np.arange(8.0).reshape(8, 1), "g")
     (w * gain).read(0, 2, 4)
     w.transpose((1, 0)).read(1, 5, 6)
-    assert keys == [(slice(2, 4),), (slice(5, 6),)]
+    assert spy.keys == [(slice(2, 4),), (slice(5, 6),)]
+
+
+@pytest.mark.parametrize(
+    ("make", "axis", "rows"),
+    [
+        (lambda w: w.gather(0, [2, 7, 5, 7]), 0, [slice(5, 8)]),
+        (lambda w: w.gather(1, [2, 0]), 0, [slice(1, 3)]),
+        (lambda w: w.sum_by(1, [0, 1, 1, 0], 2), 0, [slice(1, 3)]),
+        (lambda w: w.sum((1,)), 0, [slice(1, 3)]),
+        (lambda w: w.reshape((400,)), 0, [slice(0, 1)]),
+        (lambda w: w.reshape((200, 2)), 0, [slice(0, 2)]),
+        (lambda w: Recipe.concatenate((w, w), 0), 0, [slice(1, 3)]),
+        (lambda w: Recipe.concatenate((w, w), 1), 0, [slice(1, 3), slice(1, 3)]),
+    ],
+)
+def test_a_part_reads_only_what_it_needs(make, axis, rows):
+    spy = Spy(100, 4)
+    make(spy.as_recipe()).read(axis, 1, 3)
+    assert spy.keys == [(key,) for key in rows]
+
+
+def test_gathering_reads_entries_that_lie_apart_in_turn():
+    spy = Spy(100, 4)
+    assert spy.as_recipe().gather(0, [99, 0, 2, 1, 99]).read().shape == (5, 4)
+    assert spy.keys == [(slice(0, 3),), (slice(99, 100),)]
+    assert spy.as_recipe().gather(0, []).read().shape == (0, 4)
+    assert spy.as_recipe().gather(1, [3, 2]).read().shape == (100, 2)
+    assert spy.keys[-1] == (slice(None), slice(2, 4))
+
+
+def test_gathering_in_equal_steps_is_a_part():
+    w = leaf(np.arange(12.0).reshape(6, 2))
+    for indices in ([1, 2, 3], [0, 2, 4], [5], []):
+        assert w.gather(0, indices).op == "take"
+        assert w.gather(0, indices).read().tolist() == w.read()[indices].tolist()
+    assert w.gather(0, [3, 2, 1]).op == w.gather(0, [1, 1]).op == "gather"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w: w.sum((0, 1)),
+        lambda w: w.sum((1,)),
+        lambda w: w.sum_by(0, np.arange(1000) % 7, 7),
+        lambda w: w.sum_by(1, np.arange(1000) % 7, 7),
+        lambda w: abs(w).sum_by(1, np.arange(1000) // 10, 100).sum_by(0, [0] * 1000, 1),
+        lambda w: w.reshape((1000, 10, 100)).square().sum((2,)).sqrt(),
+    ],
+)
+def test_sums_are_taken_in_chunks(make):
+    spy = Spy(1000, 1000)
+    recipe = make(spy.as_recipe())
+    values = recipe.read()
+    assert len(spy.keys) >= 8
+    assert max(key[0].stop - key[0].start for key in spy.keys) * 8000 <= CHUNK_BYTES
+    spy.keys.clear()
+    parts = [recipe.read(0, start, stop) for start, stop in recipe.chunks()]
+    assert np.array_equal(np.concatenate(parts), values)
+    assert len(spy.keys) <= 9
 
 
 def test_large_weights_are_read_in_chunks():
@@ -233,6 +313,14 @@ def test_empty_values_survive_json():
     [
         (lambda w: w.reshape((4,)), "reshaped"),
         (lambda w: w.take(0, 0, 2, -1), "positive step"),
+        (lambda w: w.gather(0, [0, 2]), "from 0 to 1"),
+        (lambda w: w.gather(1, [-1, 2]), "from 0 to 2"),
+        (lambda w: w.gather(1, [0.5]), "whole numbers"),
+        (lambda w: w.gather(2, [0]), "no axes"),
+        (lambda w: w.sum_by(1, [0, 1], 2), "each of the 3 entries"),
+        (lambda w: w.sum_by(1, [0, 1, 2], 2), "from -1 to 1"),
+        (lambda w: w.sum_by(1, [0, -2, 1], 2), "from -1 to 1"),
+        (lambda w: w.sum_by(0, [[0, 1]], 2), "list of whole numbers"),
         (lambda w: w + leaf(np.zeros(5), "b"), "broadcast"),
         (lambda w: Recipe.concatenate((w, leaf(np.zeros((2, 2)), "b")), 0), "joined"),
     ],
@@ -257,6 +345,10 @@ def test_what_does_not_fit_is_refused(make, match):
         {"op": "take", "args": [{"parameter": "w"}], "axis": 7, "start": 0, "stop": 1, "step": 1},
         {"op": "take", "args": [{"parameter": "w"}], "axis": 0, "start": 0, "stop": 1, "step": 0},
         {"op": "sum", "args": [{"parameter": "w"}], "axes": [5]},
+        {"op": "gather", "args": [{"parameter": "w"}], "axis": 0, "indices": [2]},
+        {"op": "gather", "args": [{"parameter": "w"}], "axis": 0},
+        {"op": "sum_by", "args": [{"parameter": "w"}], "axis": 0, "labels": [0, 1], "n": 1},
+        {"op": "sum_by", "args": [{"parameter": "w"}], "axis": 0, "labels": [0, 1], "n": "2"},
         {},
     ],
 )
