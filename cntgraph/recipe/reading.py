@@ -100,7 +100,7 @@ def _reshaped(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
     if recipe.shape and _keeps_axis(recipe, axis):
         part = source.read(axis, start, stop)
         return part.reshape(*recipe.shape[:axis], part.shape[axis], *recipe.shape[axis + 1 :])
-    if recipe.shape and axis == 0 and source.shape and prod(source.shape):
+    if recipe.shape and axis == 0 and source.shape and 0 not in source.shape:
         return _reshaped_rows(recipe, start, stop)
     return _part(source.read().reshape(recipe.shape), axis, start, stop)
 
@@ -113,8 +113,8 @@ def _keeps_axis(recipe: Recipe, axis: int) -> bool:
 def _reshaped_rows(recipe: Recipe, start: int, stop: int) -> Array:
     """Read the rows of the source in which rows of the result lie."""
     source, tail = recipe.args[0], recipe.shape[1:]
-    row = prod(source.shape[1:])
-    first, last = start * prod(tail), stop * prod(tail)
+    row, size = prod(source.shape[1:]), prod(tail)
+    first, last = start * size, stop * size
     low, high = first // row, -(-last // row)
     flat = source.read(0, low, high).reshape(-1)
     return flat[first - low * row : last - low * row].reshape(stop - start, *tail)
@@ -124,7 +124,7 @@ def _taken(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
     """Read a part of a part: only what is wanted of it."""
     own, first, step = (recipe.options[key] for key in ("axis", "start", "step"))
     if own != axis and not _all(recipe, axis, start, stop):
-        taken = recipe.args[0].read(axis, start, stop)
+        taken: Array = recipe.args[0].read(axis, start, stop)
         return taken[(*(slice(None),) * own, slice(first, recipe.options["stop"], step))]
     if own != axis:
         start, stop = 0, recipe.shape[own]
@@ -137,7 +137,7 @@ def _taken(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
 def _gathered(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
     own, indices = recipe.options["axis"], recipe.options["indices"]
     if own != axis and not _all(recipe, axis, start, stop):
-        return np.take(recipe.args[0].read(axis, start, stop), indices, own)
+        return np.asarray(np.take(recipe.args[0].read(axis, start, stop), indices, own))
     wanted = indices[start:stop] if own == axis else indices
     return _read_entries(recipe.args[0], own, wanted)
 
@@ -153,7 +153,7 @@ def _read_entries(source: Recipe, axis: int, wanted: NDArray[np.int64]) -> Array
         part = source.read(axis, int(run[0]), int(run[-1]) + 1)
         parts.append(np.take(part, run - run[0], axis))
     together = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
-    return np.take(together, back, axis)
+    return np.asarray(np.take(together, back, axis))
 
 
 def _concatenated(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
