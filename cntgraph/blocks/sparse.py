@@ -14,6 +14,7 @@ from cntgraph.blocks.marginals import weight_marginals
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.recipe import Recipe
+from cntgraph.view import View
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -60,6 +61,28 @@ class Sparse(Block):
         steps = np.diff(self.indptr)
         whole = self.indptr[0] == 0 and self.indptr[-1] == n and bool((steps >= 0).all())
         self._check(whole, "an ascending indptr from 0 to the number of edges")
+
+    @classmethod
+    def without_edges(cls, name: str, target: View, bias: Recipe) -> Sparse:
+        """Return a block that only gives its target nodes a bias: learned constants.
+
+        Parameters
+        ----------
+        name : str
+            Name of the block.
+        target : View
+            The nodes.
+        bias : Recipe
+            Their values; broadcasts against ``target.shape``.
+
+        Returns
+        -------
+        Sparse
+        """
+        none = np.zeros(0, dtype=np.int64)
+        weight = Recipe.constant(np.zeros(0))
+        return cls(name=name, source=View((0,)), target=target, weight=weight, bias=bias,
+                   indptr=np.zeros(1, dtype=np.int64), indices=none)  # fmt: skip
 
     def _matrix(self, transform: Transform) -> csr_array:
         from scipy.sparse import csr_array

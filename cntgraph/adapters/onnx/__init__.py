@@ -86,7 +86,7 @@ def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
     -------
     dict of str to Parameter
     """
-    builder = Builder(unroll=unroll)
+    builder = Builder()
     with _explained():
         Walk(*_open(source), builder).read_initializers()
     return builder.parameters

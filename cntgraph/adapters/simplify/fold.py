@@ -1,4 +1,4 @@
-"""Tidying up a traced network: fold what follows an operation into it, merge branches.
+"""Folding what follows an operation into it, and merging branches that are added up.
 
 Three rewrites, each exact, applied layer by layer in order. Layer u *ends in* layer v when v
 reads every node of u once, nothing else reads u, u is not an output of the network, and no
@@ -13,71 +13,51 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.simplify.draft import Draft
 from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity
-from cntgraph.network import Layer
 from cntgraph.recipe import Recipe
 from cntgraph.view import View
 
 
-@dataclass
-class Draft:
-    """A traced network before it is tidied up.
+def fold_backward(draft: Draft, unfoldable: Collection[str]) -> dict[str, str]:
+    """Fold scalings into what they follow, and merge branches into additions.
 
     Parameters
     ----------
-    layers : list of Layer
-        In the order in which they were made.
-    blocks : list of Block
-        In the order of the operations.
-    activations : dict of str to list of str
-        Activation functions applied to the nodes of a layer, by its name.
-    outputs : list of View
-        The nodes the network's output is read from.
+    draft : Draft
+        What is tidied up, in place.
+    unfoldable : collection of str
+        Names of scalings that stay blocks of their own.
+
+    Returns
+    -------
+    dict of str to str
+        For each parameter that was folded, the operation it belonged to.
     """
-
-    layers: list[Layer]
-    blocks: list[Block]
-    activations: dict[str, list[str]]
-    outputs: list[View]
-
-    def __post_init__(self) -> None:
-        self.starts = np.array([layer.start for layer in self.layers], dtype=np.int64)
-
-    def layers_of(self, view: View) -> list[int]:
-        """Return the positions of the layers whose nodes a view shows."""
-        if not view.size:
-            return []
-        if view.ids is None:
-            ends = np.array([view.start, view.start + view.size - 1])
-            low, high = np.searchsorted(self.starts, ends, side="right")
-            return list(range(int(low) - 1, int(high)))
-        nodes = view.ids[view.ids >= 0]
-        found = np.unique(np.searchsorted(self.starts, nodes, side="right") - 1)
-        return [int(k) for k in found]
+    work = _Folding(draft, unfoldable)
+    work.run()
+    draft.layers, draft.removed = work.layers, draft.removed | work.removed
+    draft.blocks = [block for k in (*range(len(work.layers)), -1) for block in work.into[k]]
+    return work.folded
 
 
-class _Simplifier:
-    """The state of one tidying up: blocks by the layer they end in, and who reads a layer."""
+class _Folding:
+    """The state of one folding: blocks by the layer they end in, and who reads a layer."""
 
     def __init__(self, draft: Draft, unfoldable: Collection[str]) -> None:
         self.draft, self.unfoldable = draft, unfoldable
-        self.into: dict[int, list[Block]] = {k: [] for k in range(len(draft.layers))}
-        self.readers: Counter[int] = Counter()
+        self.into = draft.by_end()
+        self.readers = Counter({k: len(blocks) for k, blocks in draft.by_source().items()})
         self.removed: set[int] = set()
         self.layers = list(draft.layers)
         self.folded: dict[str, str] = {}
-        self.aimless: list[Block] = []
-        for block in draft.blocks:
-            ends = draft.layers_of(block.target)
-            (self.into[ends[0]] if ends else self.aimless).append(block)
-            self.readers.update(draft.layers_of(block.source))
-        self.outputs = {k for view in draft.outputs for k in draft.layers_of(view)}
+        self.outputs = draft.output_layers()
 
     def run(self) -> None:
         for k in range(len(self.layers)):
@@ -171,63 +151,6 @@ class _Simplifier:
         self.removed.add(u)
 
 
-def simplify(
-    draft: Draft, unfoldable: Collection[str] = ()
-) -> tuple[list[Layer], list[Block], dict[str, str]]:
-    """Tidy up a traced network.
-
-    Parameters
-    ----------
-    draft : Draft
-        The network as it was traced.
-    unfoldable : collection of str
-        Names of scalings (normalisations) that stay blocks of their own.
-
-    Returns
-    -------
-    layers : list of Layer
-        With the node ids that they now have, activations and outputs noted.
-    blocks : list of Block
-        In the order of the layers they end in.
-    folded : dict of str to str
-        For each parameter that was folded, the operation it belonged to.
-    """
-    work = _Simplifier(draft, unfoldable)
-    work.run()
-    kept = [k for k in range(len(work.layers)) if k not in work.removed]
-    sizes = [work.layers[k].n_nodes for k in kept]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    shift = np.zeros(len(work.layers), dtype=np.int64)
-    shift[kept] = starts[:-1] - draft.starts[kept]
-    layers = [
-        replace(
-            work.layers[k],
-            start=int(start),
-            activation="+".join(draft.activations.get(work.layers[k].name, [])),
-            is_output=k in work.outputs,
-        )
-        for k, start in zip(kept, starts, strict=False)
-    ]
-    blocks = [
-        replace(
-            block,
-            source=_renumbered(block.source, draft, shift),
-            target=_renumbered(block.target, draft, shift),
-        )
-        for block in (*(b for k in kept for b in work.into[k]), *work.aimless)
-    ]
-    return layers, blocks, work.folded
-
-
-def _renumbered(view: View, draft: Draft, shift: NDArray[np.int64]) -> View:
-    layers = draft.layers_of(view)
-    if len({int(shift[k]) for k in layers}) <= 1:
-        return view.shifted(int(shift[layers[0]])) if layers else view
-    ids = view.as_ids()
-    index = np.searchsorted(draft.starts, ids, side="right") - 1
-    return View.of(np.where(ids < 0, -1, ids + shift[index]), view.shape)
-
-
 def _is_plain(block: Block) -> bool:
     return isinstance(block, Identity) and block.bias is None
 
@@ -248,8 +171,8 @@ def _scaled(block: Block, by: Diagonal | Identity, *, shifted: bool) -> Block | 
     bias = block.bias if block.bias is None or scale is None else block.bias * scale
     if shift is not None:
         bias = shift if bias is None else bias + shift
-    if scale is None:
-        return replace(block, bias=bias)
+    if scale is None or (block.modulatory and not any(True for _ in scale.parameters())):
+        return replace(block, bias=bias)  # an edge that only modulates carries no size
     weight = _scaled_weight(block, scale)
     return None if weight is None else replace(block, weight=weight, bias=bias)
 

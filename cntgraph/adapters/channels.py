@@ -1,0 +1,55 @@
+"""Which axes of an array of node ids are channels, and which are positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.network import Layer
+
+Ids = NDArray[np.int64]
+
+
+def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Return the axes along which the channel of the nodes changes.
+
+    A framework may have its features last, split into heads, or joined from several layers; a
+    new layer is laid out channels first all the same, so every adapter gives the same order.
+
+    Parameters
+    ----------
+    ids : ndarray of int64
+        Node ids as a framework holds them, -1 where there is no node.
+    layers : sequence of Layer
+        All layers so far, in node order.
+
+    Returns
+    -------
+    tuple of int
+        Ascending. Where nothing tells channels from positions, the first axis.
+
+    Examples
+    --------
+    >>> tokens = np.arange(6).reshape(3, 2).T  # three features at two positions, features last
+    >>> channel_axes(tokens, [Layer("fc", (3, 2), "conv")])
+    (1,)
+    """
+    if ids.ndim < 2:
+        return tuple(range(ids.ndim))
+    of_layer = np.searchsorted([layer.start for layer in layers], ids, side="right") - 1
+    starts = np.array([layer.start for layer in layers])
+    sizes = np.array([max(layer.n_nodes // max(layer.shape[0], 1), 1) if layer.shape else 1
+                      for layer in layers])  # fmt: skip
+    channel = (ids - starts[of_layer]) // sizes[of_layer]
+    nodes = ids >= 0
+    return _changing(channel, nodes) or _changing(of_layer, nodes) or (0,)
+
+
+def _changing(labels: Ids, nodes: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the axes along which labels change, positions without a node left aside."""
+    high = np.where(nodes, labels, np.iinfo(np.int64).min)
+    low = np.where(nodes, labels, np.iinfo(np.int64).max)
+    axes = range(labels.ndim)
+    return tuple(axis for axis in axes if (high.max(axis) > low.min(axis)).any())

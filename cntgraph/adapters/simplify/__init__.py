@@ -1,0 +1,53 @@
+"""Tidying up a traced network, by exact rewrites that every adapter gets alike.
+
+In order: a normalisation that was traced operation by operation becomes one (`norms`); constant
+scalings of what only modulates are dropped (`modulators`); what only scales, shifts or joins the
+output of an operation is folded into it (`fold`); the gain of a normalisation is folded into the
+operations that read it (`gains`). Layers that are left without edges are dropped (`draft`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cntgraph.adapters.simplify.draft import Draft, finished
+from cntgraph.adapters.simplify.fold import fold_backward
+from cntgraph.adapters.simplify.gains import fold_gains
+from cntgraph.adapters.simplify.modulators import drop_scalings
+from cntgraph.adapters.simplify.norms import collapse_norms
+from cntgraph.blocks import Block
+from cntgraph.network import Layer
+
+__all__ = ["Draft", "simplify"]
+
+
+def simplify(
+    draft: Draft, unfoldable: Collection[str] = (), gains: Collection[str] | None = ()
+) -> tuple[list[Layer], list[Block], dict[str, str]]:
+    """Tidy up a traced network.
+
+    Parameters
+    ----------
+    draft : Draft
+        The network as it was traced.
+    unfoldable : collection of str
+        Names of scalings (normalisations) that are not folded into what they follow.
+    gains : collection of str, or None
+        Names of those that are gains of normalisations, folded into what reads them; None
+        keeps all gains as they are.
+
+    Returns
+    -------
+    layers : list of Layer
+        With the node ids that they now have, activations and outputs noted.
+    blocks : list of Block
+        In the order of the layers they end in.
+    folded : dict of str to str
+        For each parameter that was folded, the operation it belonged to.
+    """
+    found = collapse_norms(draft)
+    drop_scalings(draft)
+    folded = fold_backward(draft, {*unfoldable, *found})
+    if gains is not None:
+        folded |= fold_gains(draft, {*gains, *found})
+    return *finished(draft), folded

@@ -1,0 +1,126 @@
+"""Folding the gain of a normalisation into the operations that read it.
+
+With x̂ normalised by statistics of the data, W (g ⊙ x̂ + b) + c = (W g) x̂ + (W b + c): where every
+reader is affine, gain and shift go into its weight and bias, and the layer of their own is no
+more. A shift cannot pass a convolution that reads padding, whose border would differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity
+from cntgraph.network import Layer
+from cntgraph.recipe import Recipe
+
+
+def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
+    """Fold gains and shifts of normalisations into the affine operations that read them.
+
+    Parameters
+    ----------
+    draft : Draft
+        What is tidied up, in place.
+    gains : collection of str
+        Names of the diagonal blocks that apply them.
+
+    Returns
+    -------
+    dict of str to str
+        For each parameter that was folded, the operation it belonged to.
+    """
+    into, outputs = draft.by_end(), draft.output_layers()
+    folded: dict[str, str] = {}
+    for k, blocks in into.items():
+        if len(blocks) != 1 or k in outputs or draft.applied(k) or blocks[0].name not in gains:
+            continue
+        (gain,) = blocks
+        if not isinstance(gain, Diagonal | Identity):
+            continue
+        readers = draft.by_source()[k]
+        changed = [_folded(reader, gain, draft.layers[k]) for reader in readers]
+        if not changed or any(block is None for block in changed):
+            continue
+        nodes = np.empty(draft.layers[k].n_nodes, dtype=np.int64)
+        nodes[gain.target.as_ids() - draft.layers[k].start] = gain.source.as_ids()
+        moved = [replace(b, source=draft.moved(b.source, k, nodes)) for b in changed if b]
+        draft.substitute([gain, *readers], moved)
+        draft.removed.add(k)
+        folded |= {parameter.name: gain.name for parameter in gain.parameters()}
+    return folded
+
+
+def _folded(reader: Block, gain: Diagonal | Identity, layer: Layer) -> Block | None:
+    """Return a reader of g ⊙ x + b as a reader of x, or None where it cannot be one."""
+    if not isinstance(reader, Dense | Conv) or reader.modulatory:
+        return None
+    if isinstance(reader, Conv) and reader.groups != 1:
+        return None
+    channels = _channels(reader, layer)
+    by_channel = [_by_channel(r, layer) for r in (gain.weight, gain.bias)]
+    if channels is None or any(r is not None and wide is None for r, wide in
+                               zip((gain.weight, gain.bias), by_channel, strict=True)):  # fmt: skip
+        return None
+    axis = 0 if isinstance(reader, Conv) and reader.transposed else 1
+    shape = tuple(len(channels) if k == axis else 1 for k in range(len(reader.weight.shape)))
+    scale, shift = (
+        None if r is None else (r.gather(0, channels) if r.shape[0] > 1 else r).reshape(
+            shape if r.shape[0] > 1 else (1,) * len(shape))
+        for r in by_channel
+    )  # fmt: skip
+    bias = reader.bias
+    if shift is not None:
+        if not _reads_everything(reader):
+            return None
+        axes = tuple(range(1, len(shape)))
+        constant = (reader.weight * shift).sum(axes).reshape((-1, *_ones(reader)))
+        bias = constant if bias is None else bias + constant
+    weight = reader.weight if scale is None else reader.weight * scale
+    return replace(reader, weight=weight, bias=bias)
+
+
+def _ones(reader: Block) -> tuple[int, ...]:
+    return (1,) * (len(reader.target.shape) - 1)
+
+
+def _by_channel(recipe: Recipe | None, layer: Layer) -> Recipe | None:
+    """Return a recipe that broadcasts against a layer as one value a channel, if it is that."""
+    if recipe is None:
+        return None
+    padded = (1,) * (len(layer.shape) - len(recipe.shape)) + recipe.shape
+    return recipe.reshape(padded[:1]) if all(n == 1 for n in padded[1:]) else None
+
+
+def _channels(reader: Dense | Conv, layer: Layer) -> NDArray[np.int64] | None:
+    """Return the channel of the layer that each input channel of a reader shows."""
+    size = prod(layer.shape[1:])
+    ids = reader.source.as_ids()
+    channel = np.where(ids < 0, -1, (ids - layer.start) // size)
+    if (
+        ids.max(initial=-1) >= layer.slice.stop
+        or ids[ids >= 0].min(initial=layer.start) < layer.start
+    ):
+        return None
+    if isinstance(reader, Dense):
+        return channel if channel.min(initial=0) >= 0 else None
+    by_channel = channel.reshape(reader.source.shape[0], -1)
+    first = by_channel.max(axis=1)
+    alike = ((by_channel == first[:, None]) | (by_channel < 0)).all() and first.min(initial=0) >= 0
+    return first if alike else None
+
+
+def _reads_everything(reader: Dense | Conv) -> bool:
+    """Whether every output reads all taps of its window, none of them padding."""
+    if reader.source.mask is not None:
+        return False
+    if isinstance(reader, Dense):
+        return True
+    if reader.transposed:
+        return False
+    return all(bool((w.coarse_cover.sum(axis=0) == w.kernel).all()) for w in reader.windows)

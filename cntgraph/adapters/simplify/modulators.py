@@ -1,0 +1,45 @@
+"""Dropping constant scalings of what only modulates (queries divided by √d)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.blocks import Block, Diagonal
+
+
+def drop_scalings(draft: Draft) -> None:
+    """Let what only modulates be read before a constant scaling, which then is no more.
+
+    An edge that only modulates carries no size, so the scaling says nothing; frameworks put it
+    on the query, on query and key, or on the scores.
+
+    Parameters
+    ----------
+    draft : Draft
+        What is tidied up, in place.
+    """
+    for k in range(len(draft.layers)):
+        if draft.layers[k].kind == "scale" and not draft.applied(k):
+            _drop(draft, k)
+
+
+def _drop(draft: Draft, k: int) -> None:
+    """Drop layer k if it is a constant scaling that only modulators read."""
+    into = [block for block in draft.blocks if k in draft.layers_of(block.target)]
+    readers = [block for block in draft.blocks if k in draft.layers_of(block.source)]
+    if len(into) != 1 or not readers or not all(reader.modulatory for reader in readers):
+        return
+    (block,) = into
+    if k in draft.output_layers() or not _is_constant_scaling(block):
+        return
+    nodes = block.source.as_ids()[block.target.as_ids().argsort()]
+    changed = [replace(r, source=draft.moved(r.source, k, nodes)) for r in readers]
+    draft.substitute([block, *readers], changed)
+    draft.removed.add(k)
+
+
+def _is_constant_scaling(block: Block) -> bool:
+    if not isinstance(block, Diagonal) or block.bias is not None:
+        return False
+    return not any(True for _ in block.weight.parameters())

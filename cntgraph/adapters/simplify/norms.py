@@ -1,0 +1,175 @@
+"""Recognising normalisations that were traced operation by operation.
+
+Two steps of a layer norm leave traces. Centring, d = x - mean(x), is an addition of x and, with
+sign -1, of an average over parts of x. Scaling, y = d · r, is a product in which d is handed on
+and r modulates, where r comes from d (or x) without any weight, by way of an inverse square
+root. Neither changes which neuron a value belongs to: the readers of d or y read x instead, and
+the normalisation is noted as an activation of x, as where a framework has it in one operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.blocks import Block, Diagonal, Identity, Pool
+
+#: What a scaling by statistics passes through, under the names of any framework.
+_INVERSES = {"rsqrt", "sqrt", "reciprocal", "pow", "integer_pow", "div"}
+#: What statistics note on the neurons themselves: squares of them are taken.
+_SQUARES = ("pow", "square", "mul", "integer_pow", "abs")
+_STATISTICS = {"pool", "scale", "add", "multiply", "norm"}
+
+
+def collapse_norms(draft: Draft) -> set[str]:
+    """Collapse every normalisation by statistics of the data into what it normalises.
+
+    Parameters
+    ----------
+    draft : Draft
+        What is tidied up, in place.
+
+    Returns
+    -------
+    set of str
+        Names of the scalings that apply a gain or a shift to what was normalised.
+    """
+    gains: set[str] = set()
+    for k in range(len(draft.layers)):
+        if draft.layers[k].kind == "multiply":
+            gains |= _collapse(draft, k)
+    return gains
+
+
+def _collapse(draft: Draft, k: int) -> set[str]:
+    """Collapse y = d · r(d), and d = x - mean(x); return the names of what reads y as a gain."""
+    into = _ending_in(draft, k)
+    handed = [block for block in into if _hands_on(block)]
+    others = [block for block in into if block.modulatory]
+    if len(handed) != 1 or len(into) != 1 + len(others) or not others:
+        return set()
+    origin = set(draft.layers_of(handed[0].source))
+    centring = _centring(draft, *origin) if len(origin) == 1 else None
+    if centring is not None:
+        origin |= set(draft.layers_of(centring.source))
+    if not all(_is_statistic(draft, block, origin) for block in others):
+        return set()
+    branch = {layer for block in others for layer in _ancestors(draft, block, origin)}
+    gains = {b.name for b in _reading(draft, k) if isinstance(b, Diagonal | Identity)}
+    _read_through(draft, k, handed[0])
+    _remove_branch(draft, branch)
+    if centring is not None:
+        _uncentre(draft, centring)
+    for layer in draft.layers_of(handed[0].source if centring is None else centring.source):
+        _note(draft, layer, "rms_norm" if centring is None else "layer_norm")
+    return {b.name for b in draft.blocks if b.name in gains and _is_learned(b)}
+
+
+def _centring(draft: Draft, k: int) -> Block | None:
+    """Return what hands x on to d = x - mean(x), if that is what layer k is."""
+    into = _ending_in(draft, k)
+    if len(into) != 2 or draft.layers[k].kind != "add":
+        return None
+    handed, mean = sorted(into, key=lambda block: isinstance(block, Diagonal))
+    pools = draft.layers_of(mean.source)
+    if not _hands_on(handed) or not _is_minus_one(mean) or len(pools) != 1:
+        return None
+    return handed if _averages(draft, pools[0], draft.layers_of(handed.source)) else None
+
+
+def _uncentre(draft: Draft, centring: Block) -> None:
+    """Let the readers of d = x - mean(x) read x, and drop the mean if nothing else reads it."""
+    (k,) = draft.layers_of(centring.target)
+    means = {layer for b in _ending_in(draft, k) if b is not centring
+             for layer in draft.layers_of(b.source)}  # fmt: skip
+    _read_through(draft, k, centring)
+    _remove_branch(draft, means)
+
+
+def _averages(draft: Draft, pool: int, of: list[int]) -> bool:
+    into = _ending_in(draft, pool)
+    return bool(into) and all(
+        isinstance(b, Pool) and b.mode == "average" and set(draft.layers_of(b.source)) <= set(of)
+        for b in into
+    )
+
+
+def _note(draft: Draft, layer: int, norm: str) -> None:
+    """Note a normalisation on neurons instead of the square that its statistics took."""
+    applied = draft.activations.setdefault(draft.layers[layer].name, [])
+    squares = [at for at, name in enumerate(applied) if name in _SQUARES]
+    if squares:
+        del applied[squares[-1]]
+    if norm not in applied:
+        applied.append(norm)
+
+
+def _is_statistic(draft: Draft, block: Block, origin: set[int]) -> bool:
+    """Whether a block modulates by nothing but statistics of the layers in `origin`."""
+    branch = _ancestors(draft, block, origin)
+    inverse = any(name in _INVERSES for layer in branch for name in draft.applied(layer))
+    return inverse and all(draft.layers[layer].kind in _STATISTICS for layer in branch) and all(
+        not b.parametric or not _is_learned(b) for layer in branch for b in _ending_in(draft, layer)
+    )  # fmt: skip
+
+
+def _ancestors(draft: Draft, block: Block, origin: set[int]) -> set[int]:
+    """Return the layers from which a block's source is computed, back to those in `origin`."""
+    found: set[int] = set()
+    waiting = [layer for layer in draft.layers_of(block.source) if layer not in origin]
+    while waiting:
+        layer = waiting.pop()
+        if layer not in found:
+            found.add(layer)
+            for b in _ending_in(draft, layer):
+                waiting += [k for k in draft.layers_of(b.source) if k not in origin]
+    return found
+
+
+def _remove_branch(draft: Draft, branch: set[int]) -> None:
+    """Drop the layers of a branch that nothing reads any more, the last first."""
+    for layer in sorted(branch, reverse=True):
+        if not _reading(draft, layer) and layer not in draft.output_layers():
+            draft.substitute(_ending_in(draft, layer), [])
+            draft.removed.add(layer)
+
+
+def _read_through(draft: Draft, k: int, handed: Block) -> None:
+    """Let everything read what layer k hands on instead of layer k, which is then no more."""
+    source = handed.source.as_ids()
+    nodes: NDArray[np.int64] = np.empty(draft.layers[k].n_nodes, dtype=np.int64)
+    nodes[handed.target.as_ids() - draft.layers[k].start] = source
+    readers = _reading(draft, k)
+    changed = [replace(b, source=draft.moved(b.source, k, nodes)) for b in readers]
+    draft.substitute([*readers, *_ending_in(draft, k)], changed)
+    draft.outputs = [draft.moved(view, k, nodes) for view in draft.outputs]
+    for name in draft.applied(k):
+        for layer in draft.layers_of(handed.source):
+            applied = draft.activations.setdefault(draft.layers[layer].name, [])
+            applied += [] if name in applied else [name]
+    draft.removed.add(k)
+
+
+def _ending_in(draft: Draft, k: int) -> list[Block]:
+    return [block for block in draft.blocks if k in draft.layers_of(block.target)]
+
+
+def _reading(draft: Draft, k: int) -> list[Block]:
+    return [block for block in draft.blocks if k in draft.layers_of(block.source)]
+
+
+def _hands_on(block: Block) -> bool:
+    return isinstance(block, Identity) and not block.modulatory and block.bias is None
+
+
+def _is_minus_one(block: Block) -> bool:
+    if not isinstance(block, Diagonal) or block.bias is not None or _is_learned(block):
+        return False
+    return bool((block.weight.read() == -1.0).all())
+
+
+def _is_learned(block: Block) -> bool:
+    return any(parameter.trainable for parameter in block.parameters())
