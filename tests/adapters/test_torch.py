@@ -616,7 +616,10 @@ def test_data_dependent_norms_are_gains(gain):
     model = nn.Sequential(
         nn.Linear(6, 4), nn.LayerNorm(4, elementwise_affine=gain), nn.Linear(4, 2)
     )
-    net = cg.load(model, input_shape=(6,), strict=True)
+    folded = cg.load(model, input_shape=(6,), strict=True)
+    assert [layer.kind for layer in folded.layers] == ["input", "dense", "dense"]
+    assert folded.layers[1].activation == "layer_norm"
+    net = cg.load(model, input_shape=(6,), norm="keep", strict=True)
     assert [layer.kind for layer in net.layers] == [
         "input", "dense", *(["norm"] if gain else []), "dense"
     ]  # fmt: skip

@@ -140,7 +140,7 @@ def _idle(draft: Draft) -> set[int]:
     return {
         k
         for k, layer in enumerate(draft.layers)
-        if not into[k] and not readers[k] and k not in outputs
+        if layer.n_nodes and not into[k] and not readers[k] and k not in outputs
         if not layer.is_input or layer.name in draft.unused
     }
 
