@@ -1,27 +1,5 @@
-"""How a parameter meets the nodes of one sample in an elementwise operation."""
+"""Moved."""
 
-from __future__ import annotations
+from cntgraph.adapters.builder.broadcasting import for_sample
 
-from cntgraph.recipe import Recipe
-
-
-def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
-    """Drop the leading axes of length one that a sample of `ndim` axes does not have.
-
-    Parameters
-    ----------
-    recipe : Recipe or None
-        Shaped for a batch of samples.
-    ndim : int
-        Number of axes of a sample, without the batch.
-
-    Returns
-    -------
-    Recipe or None
-    """
-    if recipe is None:
-        return None
-    shape = recipe.shape
-    while len(shape) > ndim and shape[0] == 1:
-        shape = shape[1:]
-    return recipe.reshape(shape)
+__all__ = ["for_sample"]

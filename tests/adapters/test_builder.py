@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cntgraph as cg
-from cntgraph.adapters import base
 from cntgraph.adapters.base import Builder
-from cntgraph.adapters.channels import channel_axes
+from cntgraph.adapters.builder import layout
+from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.blocks import Window
 from cntgraph.errors import CoverageWarning, GraphSizeError
 from cntgraph.network import Layer
@@ -157,7 +157,7 @@ def test_the_gate_modulates_whatever_side_it_stands_on():
 def test_a_network_has_a_largest_size(monkeypatch):
     b = Builder()
     b.input("x", (4, 4))
-    monkeypatch.setattr(base, "MAX_NODES", 20)
+    monkeypatch.setattr(layout, "MAX_NODES", 20)
     with pytest.raises(GraphSizeError, match=r"wide: a layer of shape \(5,\).*at most 20"):
         b.linear("wide", b.layers and np.arange(16), recipe(b, "w", 5, 16), None)
     with pytest.raises(GraphSizeError):

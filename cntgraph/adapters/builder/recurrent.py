@@ -1,0 +1,314 @@
+"""Recurrent layers: a loop, or unrolled over time steps.
+
+The nodes are the gates' and the candidate's pre-activations, the cell and the hidden state; the
+edges into gates and candidate are learned, all others are structural. With σ a gate:
+
+* RNN: h ← W x + b, U h⁻
+* LSTM: i, f, g, o ← W x + b, U h⁻; c ← g (modulated by i), c⁻ (modulated by f); h ← c (by o)
+* GRU: r, z ← W x + b, U h⁻; m ← U h⁻ + b'; n ← W x + b, m (by r); h ← n (by z), h⁻
+
+where h⁻ and c⁻ belong to the step before. As a loop, the nodes of all steps are one, so h⁻ is h:
+A has edges from the layer to itself. Unrolled over T steps, a layer has shape (units, T), and its
+edges run from step t - 1 to step t: a convolution of kernel one between shifted views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks import Conv, Dense, Identity, Sparse, Window
+from cntgraph.errors import InputShapeError
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+if TYPE_CHECKING:
+    from cntgraph.adapters.builder.builder import Builder
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What leads to one gate, or to the candidate, of a recurrent layer.
+
+    Parameters
+    ----------
+    input : Recipe
+        Weights from the input, shape (n_units, n_in).
+    hidden : Recipe
+        Weights from the hidden state, shape (n_units, n_hidden).
+    bias : Recipe or None
+        Sum of the framework's biases, shape (n_units,).
+    hidden_bias : Recipe or None
+        The bias that a GRU adds to the hidden part before the reset gate applies.
+    """
+
+    input: Recipe
+    hidden: Recipe
+    bias: Recipe | None = None
+    hidden_bias: Recipe | None = None
+
+
+def rnn(
+    builder: Builder,
+    name: str,
+    ids: Ids,
+    gate: Gate,
+    *,
+    activation: str = "tanh",
+    reverse: bool = False,
+    initial: Ids | None = None,
+) -> tuple[Ids, Ids]:
+    """Add a simple recurrent layer h = f(W x + U h⁻ + b).
+
+    Parameters
+    ----------
+    builder : Builder
+        What the network is built with; its `unroll` says whether this is a loop.
+    name : str
+        Name of the layer.
+    ids : ndarray of int64, shape (T, n_in)
+        What it reads.
+    gate : Gate
+        Its weights.
+    activation : str, default "tanh"
+        The function f.
+    reverse : bool, default False
+        Whether time runs backwards.
+    initial : ndarray of int64, shape (n_hidden,), optional
+        Nodes of the initial hidden state; without them it is zero.
+
+    Returns
+    -------
+    sequence : ndarray of int64, shape (T, n_hidden)
+    last : ndarray of int64, shape (n_hidden,)
+    """
+    time = _Time(builder, ids, reverse)
+    hidden = time.layer(name, gate.hidden.shape[0], activation)
+    time.affine(name, hidden, gate, hidden, initial)
+    return time.sequence(hidden), time.last(hidden)
+
+
+def lstm(
+    builder: Builder,
+    name: str,
+    ids: Ids,
+    gates: Sequence[Gate],
+    *,
+    reverse: bool = False,
+    projection: Recipe | None = None,
+    initial: Ids | None = None,
+    initial_cell: Ids | None = None,
+    activations: Sequence[str] = ("sigmoid", "tanh", "tanh"),
+) -> tuple[Ids, Ids, Ids]:
+    """Add a long short-term memory.
+
+    Parameters
+    ----------
+    builder, name, ids, reverse, initial
+        As in `rnn`.
+    gates : sequence of Gate
+        Input gate, forget gate, candidate, output gate.
+    projection : Recipe, optional
+        Shape (n_projected, n_units): the hidden state is projected.
+    initial_cell : ndarray of int64, shape (n_units,), optional
+        Nodes of the initial cell.
+    activations : sequence of str
+        Of the gates, of the candidate, and of the cell on its way out.
+
+    Returns
+    -------
+    sequence : ndarray of int64, shape (T, n_hidden)
+    last, last_cell : ndarray of int64
+    """
+    time, n = _Time(builder, ids, reverse), gates[0].input.shape[0]
+    of_gate, of_candidate, of_cell = activations
+    kinds = {"input_gate": of_gate, "forget_gate": of_gate, "candidate": of_candidate,
+             "output_gate": of_gate}  # fmt: skip
+    made = {part: time.layer(f"{name}.{part}", n, f) for part, f in kinds.items()}
+    cell = time.layer(f"{name}.cell", n, of_cell, kind="cell")
+    inner = name if projection is None else f"{name}.hidden"
+    hidden = time.layer(inner, n, kind="hidden")
+    output = hidden if projection is None else time.layer(name, projection.shape[0])
+    for part, gate in zip(made, gates, strict=True):
+        time.affine(f"{name}.{part}", made[part], gate, output, initial)
+    time.gated(f"{name}.cell", made["candidate"], cell, made["input_gate"])
+    time.gated_before(f"{name}.cell", cell, cell, made["forget_gate"], initial_cell)
+    time.gated(inner, cell, hidden, made["output_gate"])
+    if projection is not None:
+        time.dense(name, hidden, output, projection, None)
+    return time.sequence(output), time.last(output), time.last(cell)
+
+
+def gru(
+    builder: Builder,
+    name: str,
+    ids: Ids,
+    gates: Sequence[Gate],
+    *,
+    reset_after: bool = True,
+    reverse: bool = False,
+    initial: Ids | None = None,
+    activations: Sequence[str] = ("sigmoid", "tanh"),
+) -> tuple[Ids, Ids]:
+    """Add a gated recurrent unit.
+
+    Parameters
+    ----------
+    builder, name, ids, reverse, initial
+        As in `rnn`.
+    gates : sequence of Gate
+        Reset gate, update gate, candidate.
+    reset_after : bool, default True
+        Whether the reset gate applies to the hidden part of the candidate after its weights
+        (PyTorch, cuDNN), or to the hidden state before them.
+    activations : sequence of str
+        Of the gates, and of the candidate.
+
+    Returns
+    -------
+    sequence : ndarray of int64, shape (T, n_hidden)
+    last : ndarray of int64, shape (n_hidden,)
+    """
+    time, n = _Time(builder, ids, reverse), gates[0].input.shape[0]
+    reset, update = (time.layer(f"{name}.{part}_gate", n, activations[0])
+                     for part in ("reset", "update"))  # fmt: skip
+    inner = f"{name}.hidden_candidate" if reset_after else f"{name}.reset_hidden"
+    middle = time.layer(inner, n, kind="recurrent" if reset_after else "hidden")
+    candidate = time.layer(f"{name}.candidate", n, activations[1])
+    hidden = time.layer(name, n, kind="hidden")
+    time.affine(f"{name}.reset_gate", reset, gates[0], hidden, initial)
+    time.affine(f"{name}.update_gate", update, gates[1], hidden, initial)
+    time.dense(f"{name}.candidate.input", time.ids, candidate, gates[2].input, gates[2].bias)
+    if reset_after:
+        time.dense_before(inner, hidden, middle, gates[2].hidden, initial)
+        time.bias(f"{inner}.bias", middle, gates[2].hidden_bias)
+        time.gated(f"{name}.candidate", middle, candidate, reset)
+    else:
+        time.gated_before(inner, hidden, middle, reset, initial)
+        time.dense(f"{name}.candidate.hidden", middle, candidate, gates[2].hidden, None)
+    time.gated(name, candidate, hidden, update)
+    time.gated_before(name, hidden, hidden, None, initial)
+    return time.sequence(hidden), time.last(hidden)
+
+
+class _Time:
+    """Layers and edges over time steps: ids have shape (units, T), or (units, 1) in a loop."""
+
+    def __init__(self, builder: Builder, ids: Ids, reverse: bool) -> None:
+        self.builder, self.reverse = builder, reverse
+        self.n_steps, self.loop = len(ids), builder.unroll is None
+        if not self.loop and builder.unroll != self.n_steps:
+            raise InputShapeError(
+                f"expected a sequence of unroll={builder.unroll} time steps, got "
+                f"{self.n_steps}; pass an input of that length"
+            )
+        if self.loop:
+            # The steps of a loop before this one are one step.
+            ids = ids[:1] if (ids == ids[:1]).all() else ids
+            builder.has_loops |= self.n_steps > 1
+        self.ids = ids.T
+
+    def layer(self, name: str, n: int, activation: str = "", kind: str = "recurrent") -> Ids:
+        """Add a layer of `n` units at each step."""
+        steps = 1 if self.loop else self.n_steps
+        shape = (n,) if steps == 1 else (n, steps)
+        made = self.builder.add_layer(name, shape, kind)
+        if activation and activation != "linear":
+            self.builder.activate(made, activation)
+        return made.reshape(n, steps)
+
+    def sequence(self, ids: Ids) -> Ids:
+        """Return the ids of a layer at every step, shape (T, units)."""
+        return np.broadcast_to(ids.T, (self.n_steps, len(ids)))
+
+    def last(self, ids: Ids) -> Ids:
+        """Return the ids of a layer at the step that is computed last."""
+        return ids[:, 0 if self.reverse else -1]
+
+    # -- edges ------------------------------------------------------------------------------
+
+    def affine(self, name: str, target: Ids, gate: Gate, hidden: Ids, initial: Ids | None) -> None:
+        """Lead from the input, and from the hidden state of the step before, to a gate."""
+        self.dense(f"{name}.input", self.ids, target, gate.input, gate.bias)
+        self.dense_before(f"{name}.hidden", hidden, target, gate.hidden, initial)
+
+    def dense(
+        self, name: str, source: Ids, target: Ids, weight: Recipe, bias: Recipe | None
+    ) -> None:
+        """Lead from every unit to every unit of the same step."""
+        steps = source.shape[1]
+        name = self.builder.unique(name)
+        if steps > 1 and target.shape[1] == 1:
+            # Every step of the input feeds the same nodes, whose bias is theirs once.
+            self.bias(f"{name}.bias", target, bias)
+            target, bias = np.broadcast_to(target, (len(target), steps)), None
+        if steps == 1:
+            ends = (View.of(ids.reshape(-1)) for ids in (source, target))
+            self.builder.add_block(
+                Dense(name=name, source=next(ends), target=next(ends), weight=weight, bias=bias)
+            )
+            return
+        kernel = weight.reshape((*weight.shape, 1))
+        bias = None if bias is None else bias.reshape((-1, 1))
+        self.builder.add_block(
+            Conv(name=name, source=View.of(source), target=View.of(target), weight=kernel,
+                 bias=bias, windows=(Window(steps, steps, 1),))
+        )  # fmt: skip
+
+    def dense_before(
+        self, name: str, source: Ids, target: Ids, weight: Recipe, initial: Ids | None
+    ) -> None:
+        """Lead from every unit of the step before to every unit."""
+        before, after, first = self._shifted(source, target)
+        if before.size:
+            self.dense(name, before, after, weight, None)
+        elif initial is None:
+            self.builder.skip(weight, "leads from the step before; there is one time step only")
+        if initial is not None:
+            self.dense(f"{name}.initial", initial.reshape(-1, 1), first, weight, None)
+
+    def gated(self, name: str, source: Ids, target: Ids, gate: Ids | None) -> None:
+        """Hand every unit on to the same unit; a gate modulates it."""
+        self._hand_on(name, source, target)
+        if gate is not None:
+            self._hand_on(f"{name}.gate", gate, target, modulatory=True)
+
+    def gated_before(
+        self, name: str, source: Ids, target: Ids, gate: Ids | None, initial: Ids | None
+    ) -> None:
+        """Hand every unit of the step before on; the gate is that of the step itself."""
+        before, after, first = self._shifted(source, target)
+        steps = self._shifted(source, target if gate is None else gate)
+        if before.size:
+            self.gated(f"{name}.before", before, after, None if gate is None else steps[1])
+        if initial is not None:
+            gate = None if gate is None else steps[2]
+            self.gated(f"{name}.initial", initial.reshape(-1, 1), first, gate)
+
+    def bias(self, name: str, target: Ids, bias: Recipe | None) -> None:
+        """Give nodes a bias of their own, the same at every step."""
+        if bias is None:
+            return
+        name = self.builder.unique(name)
+        self.builder.add_block(Sparse.without_edges(name, View.of(target), bias.reshape((-1, 1))))
+
+    def _shifted(self, source: Ids, target: Ids) -> tuple[Ids, Ids, Ids]:
+        """Return the steps before, those that follow them, and the first, which none precedes."""
+        if self.loop:
+            return source, target, target
+        if self.reverse:
+            return source[:, 1:], target[:, :-1], target[:, -1:]
+        return source[:, :-1], target[:, 1:], target[:, :1]
+
+    def _hand_on(self, name: str, source: Ids, target: Ids, *, modulatory: bool = False) -> None:
+        name = self.builder.unique(name)
+        ends = (View.of(source), View.of(target))
+        self.builder.add_block(
+            Identity(name=name, source=ends[0], target=ends[1], modulatory=modulatory)
+        )
