@@ -1,0 +1,183 @@
+"""Affine operations and poolings: matrices, tables, convolutions, windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.builder.broadcasting import features_first
+from cntgraph.adapters.builder.layout import Ids, Layout, spread
+from cntgraph.blocks import Conv, Dense, Pool, Sparse, Stencil, Window
+from cntgraph.network import Layer
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+
+class Affine(Layout):
+    """The operations that make new features of the old ones."""
+
+    def linear(self, name: str, ids: Ids, weight: Recipe, bias: Recipe | None) -> Ids:
+        """Apply y = W x + b to the last axis; position by position where there are others.
+
+        Parameters
+        ----------
+        name : str
+            Name of the operation.
+        ids : ndarray of int64, shape (*positions, n_in)
+            What it reads.
+        weight : Recipe
+            Shape (n_out, n_in).
+        bias : Recipe or None
+            Shape (n_out,).
+
+        Returns
+        -------
+        ndarray of int64, shape (*positions, n_out)
+        """
+        shown = self.once(ids, keep=(ids.ndim - 1,))
+        positions, n_out = shown.shape[:-1], weight.shape[0]
+        name = self.unique(name)
+        if prod(positions) == 1:
+            made = self.add_layer(name, (n_out,), "dense", unique=False)
+            source, target = View.of(shown.reshape(-1)), View.of(made)
+            self.add_block(Dense(name=name, source=source, target=target, weight=weight, bias=bias))
+            made = made.reshape(*positions, n_out)
+        else:
+            made = self._position_wise(name, np.moveaxis(shown, -1, 0), weight, bias)
+        return spread(made, (*ids.shape[:-1], n_out))
+
+    def _position_wise(
+        self, name: str, by_channel: Ids, weight: Recipe, bias: Recipe | None
+    ) -> Ids:
+        """Apply a matrix to features × positions; return positions × features."""
+        positions = by_channel.shape[1:]
+        spatial = self._positions(by_channel)
+        windows = tuple(Window(n, n, 1) for n in spatial)
+        kernel = weight.reshape((*weight.shape, *(1,) * len(spatial)))
+        made = self._conv(name, by_channel.reshape(-1, *spatial), kernel, bias, windows)
+        return np.moveaxis(made.reshape(-1, *positions), 0, -1)
+
+    def _positions(self, ids: Ids) -> tuple[int, ...]:
+        """Return the positions of features × positions; those of the layer where it is whole.
+
+        A framework may have flattened the positions before a matrix product.
+        """
+        view = View.of(ids)
+        (layer, *others) = self.layers_of(view) or (None,)
+        if layer is not None and not others and view.ids is None:
+            if layer.n_nodes == view.size and layer.shape[:1] == ids.shape[:1]:
+                return layer.shape[1:]
+        return ids.shape[1:]
+
+    def embed(self, name: str, tokens: Ids, weight: Recipe) -> Ids:
+        """Look up rows of a table: a linear map of one-hot inputs, which become the input nodes.
+
+        Parameters
+        ----------
+        name : str
+            Name of the operation.
+        tokens : ndarray of int64
+            Ids of an integer input.
+        weight : Recipe
+            Shape (n_entries, n_features).
+
+        Returns
+        -------
+        ndarray of int64, shape (*tokens.shape, n_features)
+        """
+        raw = self.layers_of(View.of(tokens))
+        if len(raw) != 1 or not raw[0].is_input:
+            reason = "an embedding of indices that are computed; the graph is cut here"
+            self.skip(weight, reason)
+            shape = (weight.shape[1], *tokens.shape)
+            return np.moveaxis(self.opaque(name, shape, "embedding", reason), 0, -1)
+        whole = self._one_hot_input(raw[0], weight.shape[0])
+        one_hot = whole.reshape(len(whole), -1)[:, tokens - raw[0].start]
+        one_hot = np.where(tokens < 0, -1, one_hot) if (tokens < 0).any() else one_hot
+        matrix = weight.transpose((1, 0))
+        if tokens.size == 1:
+            return self.linear(name, np.moveaxis(one_hot, 0, -1), matrix, None)
+        return self._position_wise(self.unique(name), one_hot, matrix, None)
+
+    def _one_hot_input(self, raw: Layer, n_entries: int) -> Ids:
+        """Return the nodes that stand for an integer input: one an entry and position."""
+        key = (raw.name.removesuffix(".index"), n_entries)
+        if key not in self._one_hot:
+            if raw.name not in self.tokens:
+                at = self.layers.index(raw)
+                self.layers[at] = replace(raw, name=self.unique(f"{raw.name}.index"))
+                self._names.discard(raw.name)
+                self.tokens.add(self.layers[at].name)
+            shape = (n_entries, *raw.shape)
+            self._one_hot[key] = self.add_layer(key[0], shape, "input", is_input=True)
+        return self._one_hot[key]
+
+    def learned(self, name: str, recipe: Recipe, shape: Sequence[int]) -> Ids:
+        """Add nodes whose value is learned (a class token, an initial state), features last.
+
+        They have no incoming edges; their bias is the parameter, which broadcasts to `shape`.
+        """
+        name = self.unique(name)
+        *positions, n_features = shape
+        made = self.add_layer(name, (n_features, *positions), "learned", unique=False)
+        bias = features_first(recipe, len(positions) + 1)
+        assert bias is not None
+        self.add_block(Sparse.without_edges(name, View.of(made), bias))
+        return np.moveaxis(made, 0, -1)
+
+    def conv(
+        self,
+        name: str,
+        ids: Ids,
+        weight: Recipe,
+        bias: Recipe | None,
+        windows: tuple[Window, ...],
+        *,
+        groups: int = 1,
+        transposed: bool = False,
+    ) -> Ids:
+        """Apply a convolution to ids of shape (channels, *spatial); see `blocks.Conv`.
+
+        Returns
+        -------
+        ndarray of int64, shape (channels out, *spatial out)
+        """
+        name = self.unique(name)
+        return self._conv(name, ids, weight, bias, windows, groups=groups, transposed=transposed)
+
+    def _conv(
+        self,
+        name: str,
+        ids: Ids,
+        weight: Recipe,
+        bias: Recipe | None,
+        windows: tuple[Window, ...],
+        *,
+        groups: int = 1,
+        transposed: bool = False,
+    ) -> Ids:
+        if transposed:
+            shape = (weight.shape[1] * groups, *(w.fine for w in windows))
+        else:
+            shape = (weight.shape[0], *(w.coarse for w in windows))
+        made = self.add_layer(name, shape, "conv", unique=False)
+        bias = None if bias is None else bias.reshape((shape[0],) + (1,) * len(windows))
+        common: dict[str, Any] = {"name": name, "source": View.of(ids), "target": View.of(made)}
+        self.add_block(
+            Conv(**common, weight=weight, bias=bias, windows=windows, groups=groups,
+                 transposed=transposed)
+        )  # fmt: skip
+        return made
+
+    def pool(self, name: str, ids: Ids, stencils: tuple[Stencil, ...], mode: str) -> Ids:
+        """Apply a pooling to ids of shape (channels, *spatial); see `blocks.Pool`."""
+        name = self.unique(name)
+        shape = (ids.shape[0], *(stencil.n_out for stencil in stencils))
+        made = self.add_layer(name, shape, "pool", unique=False)
+        source, target = View.of(ids), View.of(made)
+        self.add_block(Pool(name=name, source=source, target=target, stencils=stencils, mode=mode))
+        return made

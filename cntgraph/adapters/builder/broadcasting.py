@@ -1,0 +1,35 @@
+"""How a parameter meets the nodes of one sample in an elementwise operation."""
+
+from __future__ import annotations
+
+from cntgraph.recipe import Recipe
+
+
+def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
+    """Drop the leading axes of length one that a sample of `ndim` axes does not have.
+
+    Parameters
+    ----------
+    recipe : Recipe or None
+        Shaped for a batch of samples.
+    ndim : int
+        Number of axes of a sample, without the batch.
+
+    Returns
+    -------
+    Recipe or None
+    """
+    if recipe is None:
+        return None
+    shape = recipe.shape
+    while len(shape) > ndim and shape[0] == 1:
+        shape = shape[1:]
+    return recipe.reshape(shape)
+
+
+def features_first(recipe: Recipe | None, ndim: int) -> Recipe | None:
+    """Re-lay a recipe that broadcasts against (*positions, features) as features first."""
+    if recipe is None:
+        return None
+    padded = recipe.reshape((1,) * (ndim - len(recipe.shape)) + recipe.shape)
+    return padded.transpose((ndim - 1, *range(ndim - 1)))

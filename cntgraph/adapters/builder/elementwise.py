@@ -1,0 +1,164 @@
+"""Elementwise operations: scalings, normalisations, sums and products of branches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.builder.broadcasting import features_first
+from cntgraph.adapters.builder.layout import Ids, Layout, spread
+from cntgraph.blocks import Diagonal, Identity
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+#: Activations by how much they make what they are applied to a gate; any other one is 1.
+_GATES = {"silu": 2, "gelu": 2, "sigmoid": 3, "hardsigmoid": 3, "softmax": 3}
+
+
+class Elementwise(Layout):
+    """The operations that leave every feature where it is."""
+
+    def scale(
+        self,
+        name: str,
+        ids: Ids,
+        weight: Recipe | None,
+        bias: Recipe | None,
+        *,
+        kind: str = "scale",
+        parametric: bool = True,
+        foldable: bool = True,
+    ) -> Ids:
+        """Apply y = w ⊙ x + b, w and b broadcasting against the ids.
+
+        Parameters
+        ----------
+        name : str
+            Name of the operation.
+        ids : ndarray of int64
+            What it reads.
+        weight, bias : Recipe or None
+            Without a weight, edges have weight one.
+        kind : str, default "scale"
+            ``"norm"`` for a normalisation, which ``norm="keep"`` does not fold.
+        parametric : bool, default True
+            Whether the weight is learned.
+        foldable : bool, default True
+            False where what is scaled is not the operation's own output (a layer norm).
+
+        Returns
+        -------
+        ndarray of int64, the shape of `ids`
+        """
+        varying = [ids.ndim - len(r.shape) + axis for r in (weight, bias) if r is not None
+                   for axis, size in enumerate(r.shape) if size > 1]  # fmt: skip
+        shown = self.once(ids, keep=varying)
+        if shown.shape != ids.shape:
+            options: dict[str, Any] = {"kind": kind, "parametric": parametric, "foldable": foldable}
+            return spread(self.scale(name, shown, weight, bias, **options), ids.shape)
+        by_channel = np.moveaxis(ids, -1, 0) if ids.ndim > 1 else ids
+        if View.of(ids).ids is not None and View.of(by_channel).ids is None:
+            # A layer seen features last: scale it in its own order, so that it can be folded.
+            weight, bias = (features_first(recipe, ids.ndim) for recipe in (weight, bias))
+            kinds: dict[str, Any] = {"kind": kind, "parametric": parametric, "foldable": foldable}
+            made = self.scale(name, by_channel, weight, bias, **kinds)
+            return np.moveaxis(made, 0, -1)
+        name = self.unique(name)
+        made = self.like(name, ids, kind)
+        common: dict[str, Any] = {"name": name, "source": View.of(ids), "bias": bias}
+        common["target"] = View.of(made)
+        if weight is None:
+            self.add_block(Identity(**common))
+        else:
+            self.add_block(Diagonal(**common, weight=weight, parametric=parametric))
+        if kind == "norm":
+            self.norms.add(name)
+        if not foldable:
+            self.unfoldable.add(name)
+            self.gains.add(name)
+        return made
+
+    def normalise(
+        self, name: str, ids: Ids, gain: Recipe | None, shift: Recipe | None, kind: str
+    ) -> Ids:
+        """Normalise by statistics of the data itself, then apply y = gain ⊙ x + shift.
+
+        Parameters
+        ----------
+        name : str
+            Name of the operation.
+        ids : ndarray of int64
+            What it reads.
+        gain, shift : Recipe or None
+            Broadcast against the ids.
+        kind : str
+            ``"layer_norm"``, ``"rms_norm"``, ``"group_norm"``, …: noted as an activation.
+
+        Returns
+        -------
+        ndarray of int64, the shape of `ids`
+
+        Notes
+        -----
+        Gain and shift are folded into the affine operations that read them, where all readers
+        are affine; otherwise they are a diagonal block.
+        """
+        self.activate(ids, kind)
+        if gain is None and shift is None:
+            return ids
+        return self.scale(name, ids, gain, shift, kind="norm", foldable=False)
+
+    def add(self, name: str, operands: Sequence[Ids], signs: Sequence[float] | None = None) -> Ids:
+        """Add branches: one layer that receives the edges of all; ids broadcast together."""
+        name = self.unique(name)
+        wide = np.broadcast_shapes(*(ids.shape for ids in operands))
+        operands = self._together(operands)
+        made = self.like(name, operands[0], "add")
+        for k, ids in enumerate(operands):
+            common: dict[str, Any] = {"source": View.of(ids), "target": View.of(made)}
+            common["name"] = self.unique(f"{name}.{k}")
+            if signs is None or signs[k] == 1.0:
+                self.add_block(Identity(**common))
+            else:
+                weight = Recipe.constant(signs[k])
+                self.add_block(Diagonal(**common, weight=weight, parametric=False))
+        return spread(made, wide)
+
+    def multiply(self, name: str, operands: Sequence[Ids]) -> Ids:
+        """Multiply branches: the least of a gate is handed on, the others only modulate it.
+
+        A gate is what has passed a sigmoid or a softmax; less so a SiLU or GELU, then any other
+        activation. Of equals, the first is handed on.
+        """
+        name = self.unique(name)
+        wide = np.broadcast_shapes(*(ids.shape for ids in operands))
+        operands = self._together(operands)
+        operands = sorted(operands, key=self._gating)
+        made = self.like(name, operands[0], "multiply")
+        for k, ids in enumerate(operands):
+            source, target = View.of(ids), View.of(made)
+            branch = self.unique(f"{name}.{k}")
+            self.add_block(Identity(name=branch, source=source, target=target, modulatory=k > 0))
+        return spread(made, wide)
+
+    def _gating(self, ids: Ids) -> int:
+        """Return how much of a gate nodes are."""
+        (first, *_) = self.layers_of(View.of(ids)) or (None,)
+        applied = self.activations.get(first.name, []) if first is not None else []
+        return max((_GATES.get(activation, 1) for activation in applied), default=0)
+
+    def _together(self, operands: Sequence[Ids]) -> list[Ids]:
+        """Broadcast operands together; the steps of a loop are one."""
+        wide = np.broadcast_arrays(*operands)
+        if not self.has_loops:
+            return list(wide)
+        once = np.broadcast_shapes(*(self.once(ids).shape for ids in wide))
+        first = tuple(slice(None) if n > 1 else slice(0, 1) for n in once)
+        return [ids[first] for ids in wide]
+
+    def mask(self, ids: Ids, keep: NDArray[np.bool_]) -> Ids:
+        """Take away the nodes where `keep` is false, as an additive mask of -∞ does to scores."""
+        return np.where(keep, ids, -1)

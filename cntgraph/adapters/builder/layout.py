@@ -1,0 +1,216 @@
+"""Layout: the layers, blocks and parameters of a network that is being built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.blocks import Block
+from cntgraph.errors import GraphSizeError
+from cntgraph.network import CoverageEntry, Layer
+from cntgraph.parameter import Parameter
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+Ids = NDArray[np.int64]
+
+#: Nodes that a network may have; their ids alone take 8 GiB. A damaged file may ask for more.
+MAX_NODES = 1 << 30
+
+
+@dataclass
+class Layout:
+    """What has been built so far, and the registering of more.
+
+    Parameters
+    ----------
+    unroll : int, optional
+        Number of time steps over which recurrent layers are unrolled; by default they are loops.
+    """
+
+    unroll: int | None = None
+    layers: list[Layer] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    operations: list[CoverageEntry] = field(default_factory=list)
+    outputs: list[View] = field(default_factory=list)
+    activations: dict[str, list[str]] = field(default_factory=dict)
+    norms: set[str] = field(default_factory=set)
+    unfoldable: set[str] = field(default_factory=set)
+    gains: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
+    has_loops: bool = False
+    _one_hot: dict[tuple[str, int], Ids] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)
+
+    # -- registering ------------------------------------------------------------------------
+
+    def parameter(self, parameter: Parameter) -> Parameter:
+        """Register a stored tensor of the model, whether or not it will be read."""
+        self.parameters[parameter.name] = parameter
+        return parameter
+
+    def constant(self, name: str, value: NDArray[Any], dtype: str | None = None) -> Recipe:
+        """Register a constant tensor of the model under a new name, and return its recipe."""
+        name = self.unique(name)
+        parameter = Parameter.from_array(name, value, dtype=dtype, trainable=False)
+        return Recipe.of(self.parameter(parameter))
+
+    def skip(self, recipe: Recipe, reason: str) -> None:
+        """Say why the parameters that a recipe reads will not be found in a block."""
+        for parameter in recipe.parameters():
+            self.reasons.setdefault(parameter.name, reason)
+
+    def input(self, name: str, shape: Sequence[int]) -> Ids:
+        """Add an input layer, and return its ids."""
+        return self.add_layer(name, tuple(shape), "input", is_input=True)
+
+    def output(self, ids: Ids) -> None:
+        """Say that the network's output is read from these nodes."""
+        self.outputs.append(View.of(ids))
+
+    def activate(self, ids: Ids, activation: str) -> Ids:
+        """Note that an activation function is applied to these nodes; the nodes stay the same."""
+        for layer in self.layers_of(View.of(ids)):
+            applied = self.activations.setdefault(layer.name, [])
+            if activation not in applied:
+                applied.append(activation)
+        return ids
+
+    def opaque(self, name: str, shape: Sequence[int], operation: str, reason: str) -> Ids:
+        """Add a layer whose edges are unknown, and say so in the coverage table."""
+        name = self.unique(name)
+        self.operations.append(CoverageEntry(name, "operation", "skipped", "", reason))
+        return self.add_layer(name, tuple(shape), f"unknown ({operation})", unique=False)
+
+    def add_block(self, block: Block) -> None:
+        """Add the edges of one operation."""
+        self.blocks.append(block)
+
+    def unique(self, name: str) -> str:
+        """Return a name that nothing has yet, and take it."""
+        candidate, k = name, 1
+        while candidate in self._names:
+            k += 1
+            candidate = f"{name}_{k}"
+        self._names.add(candidate)
+        return candidate
+
+    # -- layers -----------------------------------------------------------------------------
+
+    def add_layer(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        kind: str,
+        *,
+        unique: bool = True,
+        is_input: bool = False,
+    ) -> Ids:
+        """Add a layer of nodes, to which nothing leads yet.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        shape : tuple of int
+            (channels, *positions).
+        kind : str
+            Its kind.
+        unique : bool, default True
+            Whether the name may be taken, and is then made unique.
+        is_input : bool, default False
+            Whether the network reads its input into it.
+
+        Returns
+        -------
+        ndarray of int64, of that shape
+        """
+        start = self.layers[-1].slice.stop if self.layers else 0
+        if start + prod(shape) > MAX_NODES:
+            raise GraphSizeError(
+                f"{name}: a layer of shape {tuple(shape)} would bring the network to "
+                f"{start + prod(shape):,} nodes; expected at most {MAX_NODES:,}"
+            )
+        name = self.unique(name) if unique else name
+        self.layers.append(Layer(name, shape, kind, start, is_input=is_input))
+        return np.arange(start, self.layers[-1].slice.stop, dtype=np.int64).reshape(shape)
+
+    def like(self, name: str, ids: Ids, kind: str) -> Ids:
+        """Add a layer for an elementwise result, in the order of the layer it is read from.
+
+        Where `ids` shows every node of one layer once, in whatever order, the new layer has
+        that layer's shape and order: positions × features stay features × positions. Otherwise
+        it is laid out channels first.
+        """
+        view = View.of(ids)
+        layers = self.layers_of(view)
+        if len(layers) == 1 and view.size == layers[0].n_nodes:
+            (source,) = layers
+            flat = view.as_ids() - source.start
+            whole = flat.size and flat.min() >= 0
+            if whole and (np.bincount(flat, minlength=flat.size) == 1).all():
+                made = self.add_layer(name, source.shape, kind, unique=False)
+                copied: Ids = flat + made.reshape(-1)[0]
+                return copied.reshape(ids.shape)
+        return self.fresh(name, ids, kind)
+
+    def fresh(self, name: str, like: Ids, kind: str, shape: Sequence[int] | None = None) -> Ids:
+        """Add a layer for an array of ids, channels first whatever the order of its axes.
+
+        Parameters
+        ----------
+        name : str
+            A name that is not taken.
+        like : ndarray of int64
+            Nodes whose axes say which axes are channels.
+        kind : str
+            The layer's kind.
+        shape : sequence of int, optional
+            Shape of the ids wanted, if it is not that of `like`.
+
+        Returns
+        -------
+        ndarray of int64, of shape `shape`
+        """
+        shape = like.shape if shape is None else tuple(shape)
+        channels = channel_axes(like, self.layers)
+        positions = [axis for axis in range(like.ndim) if axis not in channels]
+        n_channels = prod(shape[axis] for axis in channels)
+        wanted = (n_channels, *(shape[axis] for axis in positions))
+        made = self.add_layer(name, wanted if like.ndim else (), kind, unique=False)
+        order = (*channels, *positions)
+        made = made.reshape([shape[axis] for axis in order])
+        return made.transpose(np.argsort(order)) if order else made
+
+    def layers_of(self, view: View) -> tuple[Layer, ...]:
+        """Return the layers whose nodes a view shows, in order."""
+        if not view.size:
+            return ()
+        starts = np.array([layer.start for layer in self.layers])
+        if view.ids is None:
+            low, high = np.searchsorted(starts, [view.start, view.start + view.size - 1], "right")
+            return tuple(self.layers[low - 1 : high])
+        nodes = view.ids[view.ids >= 0]
+        return tuple(self.layers[k - 1] for k in np.unique(np.searchsorted(starts, nodes, "right")))
+
+    def once(self, ids: Ids, keep: Sequence[int] = ()) -> Ids:
+        """Drop all but one of the positions that show the same nodes: the steps of a loop."""
+        if not self.has_loops:
+            return ids
+        for axis in range(ids.ndim):
+            first = ids.take([0], axis) if ids.shape[axis] > 1 and axis not in keep else ids
+            ids = first if (ids == first).all() else ids
+        return ids
+
+
+def spread(ids: Ids, shape: tuple[int, ...]) -> Ids:
+    """Show the nodes of a loop at every position."""
+    return ids if ids.shape == shape else np.broadcast_to(ids, shape).copy()
