@@ -18,8 +18,10 @@ import torch
 
 from cntgraph.adapters.base import Builder
 from cntgraph.adapters.torch.archive import DTYPES, Archive
-from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT, AtenTracer, Nodes, Place
+from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT, AtenTracer, Derived, Nodes, Place
 from cntgraph.adapters.torch.aten.values import leaves, map_leaves
+from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
+from cntgraph.adapters.torch.watch import taken_apart
 from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError
 from cntgraph.recipe import Recipe
 
@@ -99,7 +101,7 @@ class _Program:
             raise TraceError(f"{self.archive.path}: the program has no input tensor")
         self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
         for name, shape in shapes.items():
-            self.values[name] = self.tracer.input(name, shape)
+            self.values[name] = self.tracer.input(name, shape, self._dtype(name))
         self._read_tensors()
         for node in self.graph["nodes"]:
             self._step(node)
@@ -153,16 +155,16 @@ class _Program:
 
     def _read_tensor(self, value: str, name: str, kind: str) -> None:
         parameter = self.archive.parameter(name, trainable=kind == "parameter")
-        if kind == "tensor_constant":
-            array = np.ascontiguousarray(parameter.raw())
-            tensor = torch.from_numpy(array.copy())
-            self.values[value] = (
-                tensor.view(torch.bfloat16) if parameter.dtype == "bfloat16" else tensor
-            )
-            return
-        self.values[value] = Recipe.of(self.builder.parameter(parameter))
-        if name.endswith("num_batches_tracked"):
-            self.builder.skip(self.values[value], "a counter that evaluation does not use")
+        if kind != "tensor_constant":
+            recipe = Recipe.of(self.builder.parameter(parameter))
+            if is_weight(parameter):
+                self.values[value] = recipe
+                return
+            self.builder.skip(recipe, NO_WEIGHT)
+        tensor = torch.from_numpy(np.ascontiguousarray(parameter.raw()).copy())
+        self.values[value] = (
+            tensor.view(torch.bfloat16) if parameter.dtype == "bfloat16" else tensor
+        )
 
     # -- operations -----------------------------------------------------------------------------
 
@@ -179,7 +181,7 @@ class _Program:
 
     def _call(self, target: str, args: list[Any], kwargs: dict[str, Any], node: Any) -> Any:
         place = _place(node.get("metadata", {}).get("nn_module_stack", ""))
-        shapes = [self._shape(out) for out in node["outputs"]]
+        shapes = self._shapes(node["outputs"])
         namespace, _, name = target.removeprefix("torch.ops.").partition(".")
         operation = _operation(name) if namespace == "aten" else None
         if operation is None:
@@ -190,10 +192,8 @@ class _Program:
         if base in _CHECKS:
             return None
         found = list(leaves([args, list(kwargs.values())]))
-        if any(isinstance(value, Nodes | Recipe) for value in found):
-            result = self.tracer.call(
-                operation, args, kwargs, place, lambda: shapes[0] if len(shapes) == 1 else shapes
-            )
+        if any(isinstance(value, Nodes | Recipe | Derived) for value in found):
+            result = self._follow(operation, args, kwargs, place, shapes)
             if result is not None:
                 return result
             # An operation on parameters for which there is no recipe: their values as they are.
@@ -205,33 +205,50 @@ class _Program:
             )
         return operation(*args, **{**kwargs, **({"device": "cpu"} if "device" in kwargs else {})})
 
+    def _follow(self, operation: Any, args: Any, kwargs: Any, place: Place, shapes: Any) -> Any:
+        """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
+        call = (operation, args, kwargs, place)
+        result = self.tracer.attempt(*call, lambda: shapes)
+        if result is None:
+            result = taken_apart(self.tracer, *call)
+        return self.tracer.give_up(*call, lambda: shapes) if result is None else result
+
     def _foreign(self, target: str, args: Any, place: Place, shapes: Any) -> Any:
         """Cut the graph at an operation that is not PyTorch's own."""
         for value in leaves(args):
             if isinstance(value, Recipe):
                 self.builder.skip(value, f"read by {target}, which is not known")
-        made = [self.tracer.cut(place.name(target), shape, target) for shape in shapes]
-        return made[0] if len(made) == 1 else made
+        reason, many = f"{target} is not an operation of PyTorch", isinstance(shapes, list)
+        made = [
+            self.tracer.cut(place.name(target), shape, target, reason)
+            for shape in (shapes if many else [shapes])
+        ]
+        return made if many else made[0]
 
     def _assign(self, outputs: Any, result: Any) -> None:
-        names: list[str] = []
-        for out in outputs:
-            (kind, value), *_ = out.items()
-            if kind == "as_tensor":
-                names.append(value["name"])
-            elif kind == "as_tensors":
-                names.extend(item["name"] for item in value)
-            elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
-                names.append(value["as_name"])
         results = list(result) if isinstance(result, list | tuple) else [result]
-        for name, value in zip(names, results, strict=False):
-            self.values[name] = value
+        for name, value in zip(_names(outputs), results, strict=False):
+            self.values[name] = self._typed(name, value)
 
-    def _shape(self, output: Mapping[str, Any]) -> Any:
-        if "as_tensor" not in output:
-            return ()
-        sizes = self.graph["tensor_values"][output["as_tensor"]["name"]]["sizes"]
-        return tuple(self._size(size) for size in sizes)
+    def _typed(self, name: str, value: Any) -> Any:
+        """Note the type of the tensor that nodes stand for."""
+        if isinstance(value, Nodes) and name in self.graph["tensor_values"]:
+            dtype = self._dtype(name)
+            value = value if value.dtype in (None, dtype) else Nodes(value.ids.clone())
+            value.dtype = dtype
+        return value
+
+    def _dtype(self, name: str) -> torch.dtype:
+        return _torch_dtype(self.graph["tensor_values"][name]["dtype"])
+
+    def _shapes(self, outputs: Any) -> Any:
+        """Return the shape of what an operation yields, or those of several tensors."""
+        found = [self._shape(name) for name in _names(outputs)]
+        return found if len(found) != 1 or "as_tensors" in outputs[0] else found[0]
+
+    def _shape(self, name: str) -> Any:
+        meta = self.graph["tensor_values"].get(name)
+        return () if meta is None else tuple(self._size(size) for size in meta["sizes"])
 
     def _size(self, size: Mapping[str, Any]) -> int:
         if "as_int" in size:
@@ -258,7 +275,7 @@ class _Program:
         if kind == "as_device":
             return torch.device("cpu")
         if kind == "as_scalar_type":
-            return getattr(torch, DTYPES.get(value, "float32"))
+            return _torch_dtype(value)
         if kind in ("as_layout", "as_memory_format"):
             return None
         if kind in ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools"):
@@ -271,6 +288,25 @@ class _Program:
         if "as_name" in value:
             return self.values[value["as_name"]]
         return next(iter(value.values()))
+
+
+def _names(outputs: Any) -> list[str]:
+    """Return the names of what an operation yields."""
+    names: list[str] = []
+    for out in outputs:
+        (kind, value), *_ = out.items()
+        if kind == "as_tensor":
+            names.append(value["name"])
+        elif kind == "as_tensors":
+            names.extend(item["name"] for item in value)
+        elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+            names.append(value["as_name"])
+    return names
+
+
+def _torch_dtype(number: int) -> torch.dtype:
+    found: torch.dtype = getattr(torch, DTYPES.get(number, "float32"))
+    return found
 
 
 def _as_tensor(recipe: Recipe) -> torch.Tensor:

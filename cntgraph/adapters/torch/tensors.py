@@ -39,6 +39,8 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
         )
     if plain.dtype == torch.bfloat16:
         return plain.view(torch.int16).numpy().view(np.uint16), name
+    if name.startswith("float8_"):
+        return plain.view(torch.uint8).numpy(), name
     return plain.numpy(), name
 
 
@@ -60,3 +62,12 @@ def parameter_of(name: str, tensor: torch.Tensor, *, trainable: bool) -> Paramet
     """
     array, dtype = stored_array(tensor)
     return Parameter.from_array(name, array, dtype=dtype, trainable=trainable)
+
+
+#: Why a tensor that is no weight is in no block.
+NO_WEIGHT = "no weight: indices, a mask or a counter"
+
+
+def is_weight(parameter: Parameter) -> bool:
+    """Return whether a tensor of a model can be a weight; indices, masks and counters are none."""
+    return parameter.trainable or parameter.dtype not in ("bool", "int16", "int32", "int64")

@@ -1,22 +1,37 @@
 """PyTorch's own vocabulary, ATen: following node ids through its operations.
 
-``tracer`` decides what kind of operation a call is; ``affine``, ``pooling``, ``elementwise`` and
-``movement`` say what each does to node ids; ``recipes`` what it does to parameters alone. A new
-operation is a function with the decorator `handles`.
+``tracer`` decides what kind of operation a call is; ``affine``, ``norms``, ``pooling``,
+``upsampling``, ``elementwise``, ``choices`` and ``movement`` say what each does to node ids;
+``recipes`` and ``arithmetic`` what it does to parameters alone. A new operation is a function with
+the decorator `handles`.
 """
 
-from cntgraph.adapters.torch.aten import affine, elementwise, movement, pooling
-from cntgraph.adapters.torch.aten.tracer import IDENTITY, MOVEMENT, AtenTracer
-from cntgraph.adapters.torch.aten.values import Nodes, Place
+from cntgraph.adapters.torch.aten import (
+    affine,
+    choices,
+    elementwise,
+    movement,
+    norms,
+    pooling,
+    upsampling,
+)
+from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, handler_of
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import Derived, Nodes, Place
 
 __all__ = [
     "IDENTITY",
     "MOVEMENT",
     "AtenTracer",
+    "Derived",
     "Nodes",
     "Place",
     "affine",
+    "choices",
     "elementwise",
+    "handler_of",
     "movement",
+    "norms",
     "pooling",
+    "upsampling",
 ]

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.torch.aten.geometry import convolution_windows
-from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, name_of
+from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused, name_of
+from cntgraph.blocks import Window
 from cntgraph.recipe import Recipe
 
 
@@ -20,30 +22,95 @@ def linear(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     return _linear(t, a["input"], a["weight"], a.get("bias"), name)
 
 
-@handles("addmm")
+@handles("addmm", "baddbmm")
 def addmm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Return b + x W, as a linear layer is decomposed."""
-    bias, weight = a["self"], a["mat2"]
-    plain = a.get("beta", 1) == 1 and a.get("alpha", 1) == 1
-    if not plain or isinstance(bias, Nodes) or not isinstance(weight, Recipe | torch.Tensor):
+    constant, x = a["self"], a.get("mat1", a.get("batch1"))
+    weight = a.get("mat2", a.get("batch2"))
+    if a.get("beta", 1) != 1 or a.get("alpha", 1) != 1 or isinstance(constant, Nodes):
         return None
-    return _linear(t, a["mat1"], t.recipe(weight).transpose((1, 0)), bias, name)
+    if not isinstance(x, Nodes) or not isinstance(weight, Recipe | torch.Tensor):
+        return None
+    matrix = t.recipe(weight)
+    if prod(matrix.shape[:-2]) == 1 and prod(constant.shape) == matrix.shape[-1]:
+        matrix = matrix.reshape(matrix.shape[-2:])
+        return _linear(t, x, matrix.transpose((1, 0)), constant, name)
+    made = matmul(t, {"self": x, "other": weight}, name)
+    return t.scale(made, None, t.recipe(constant), name) if isinstance(made, Nodes) else made
 
 
-@handles("mm", "matmul", "bmm")
+@handles("mm", "matmul", "bmm", "mv", "dot")
 def matmul(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Return x W for a parameter W; a product of neurons with neurons is not linear."""
-    left, right = a["self"], a.get("mat2", a.get("other"))
+    """Return x W for a parameter W, or the product of neurons with neurons."""
+    left = a["self"]
+    right = next(a[key] for key in ("mat2", "other", "vec", "tensor") if key in a)
+    if isinstance(left, Nodes) and isinstance(right, Nodes):
+        return _product(t, left, right, name)
     if isinstance(left, Nodes) and isinstance(right, Recipe | torch.Tensor):
-        if len(right.shape) >= 2 and all(n == 1 for n in right.shape[:-2]):
-            weight = t.recipe(right).reshape(tuple(right.shape[-2:]))
-            return _linear(t, left, weight.transpose((1, 0)), None, name)
+        return _by_right(t, left, t.recipe(right), name)
+    if isinstance(right, Nodes) and isinstance(left, Recipe | torch.Tensor):
+        return _by_left(t, t.recipe(left), right, name)
     return None
+
+
+def _by_right(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None:
+    if len(weight.shape) == 1:
+        made = _linear(t, x, weight.reshape((1, -1)), None, name)
+        return None if made is None else Nodes(made.ids[..., 0])
+    if prod(weight.shape[:-2]) != 1:
+        return _by_head(t, x, weight, name)
+    matrix = weight.reshape(weight.shape[-2:]).transpose((1, 0))
+    made = _linear(t, x, matrix, None, name)
+    return None if made is None else Nodes(made.ids[(None,) * (len(weight.shape) - len(x.shape))])
+
+
+def _by_left(t: AtenTracer, weight: Recipe, x: Nodes, name: str) -> Nodes | None:
+    """Return W x: W mixes the positions of the last axis but one."""
+    if len(x.shape) < 2:
+        return _linear(t, x, weight, None, name) if len(weight.shape) == 2 else None
+    turned = weight.transpose((*range(len(weight.shape) - 2), -1, -2))
+    made = _by_right(t, Nodes(x.ids.transpose(-1, -2)), turned, name)
+    return None if made is None else Nodes(made.ids.transpose(-1, -2))
+
+
+def _by_head(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None:
+    """Multiply by a matrix a head: the axes before the last two select it."""
+    lead = torch.broadcast_shapes(x.shape[:-2], weight.shape[:-2])
+    heads = (1,) * (len(lead) + 2 - len(weight.shape)) + weight.shape[:-2]
+    n_in, n_out = weight.shape[-2:]
+    ids = x.ids.expand(*lead, *x.shape[-2:])
+    made = ids.new_empty((*lead, x.shape[-2], n_out))
+    weight, name = weight.reshape((*heads, n_in, n_out)), name_of(weight, name)
+    for index in np.ndindex(*heads):
+        part, where = weight, []
+        for axis, (i, n) in enumerate(zip(index, heads, strict=True)):
+            part = part.take(axis, i, i + 1) if n > 1 else part
+            where.append(slice(i, i + 1) if n > 1 else slice(None))
+        matrix = part.reshape((n_in, n_out)).transpose((1, 0))
+        head = _linear(t, Nodes(ids[tuple(where)]), matrix, None, name)
+        assert head is not None
+        made[tuple(where)] = head.ids
+    return Nodes(made)
+
+
+def _product(t: AtenTracer, left: Nodes, right: Nodes, name: str) -> Nodes | None:
+    """Return the product of neurons with neurons, sample by sample."""
+    if min(len(left.shape), len(right.shape)) < 2:
+        return None
+    lead = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    ends = [
+        t.sample(Nodes(side.ids.expand(*lead, *side.shape[-2:]))) if lead else side.ids.numpy()
+        for side in (left, right)
+    ]
+    made = t.builder.matmul(name, *ends)
+    return t.batched(made, (*lead, left.shape[-2], right.shape[-1]))
 
 
 def _linear(t: AtenTracer, x: Any, weight: Any, bias: Any, name: str) -> Nodes | None:
     """Apply a linear layer to the last axis, position by position along the others."""
-    if not isinstance(x, Nodes) or isinstance(weight, Nodes) or isinstance(bias, Nodes):
+    if not isinstance(x, Nodes) or not isinstance(weight, Recipe | torch.Tensor):
+        return None
+    if not isinstance(bias, Recipe | torch.Tensor | None):
         return None
     weight = t.recipe(weight)
     n_out, n_in = weight.shape
@@ -56,30 +123,38 @@ def _linear(t: AtenTracer, x: Any, weight: Any, bias: Any, name: str) -> Nodes |
     return t.batched(made, (*lead, n_out))
 
 
+@handles("bilinear", "trilinear")
+def bilinear(t: AtenTracer, a: Arguments, name: str) -> Refused:
+    """Refuse x₁ᵀ W x₂: its weights belong to pairs of nodes."""
+    return Refused("a product of two inputs is not an edge")
+
+
 @handles("convolution", "conv1d", "conv2d", "conv3d")
 def convolution(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Return a convolution in any number of dimensions, transposed or not.
 
-    Several images of one sample that are folded into the batch (frames, views) are convolved by
-    the same kernel one after another, each into a layer of its own.
+    Several images of one sample that are folded into the batch (frames, views) are positions
+    along one more axis, which the kernel does not mix.
     """
     x, weight = a["input"], a["weight"]
-    if not isinstance(x, Nodes) or isinstance(weight, Nodes):
+    if not isinstance(x, Nodes) or not isinstance(weight, Recipe | torch.Tensor):
         return None
     weight = t.recipe(weight)
-    batched = len(x.shape) == len(weight.shape)
+    sizes, batched = weight.shape[2:], len(x.shape) == len(weight.shape)
     images = t.first(x.ids) if batched else x.ids.unsqueeze(0)
     transposed = bool(a.get("transposed", False))
-    windows = convolution_windows(a, tuple(images.shape[2:]), weight.shape[2:], transposed)
-    bias, options = t.optional_recipe(a.get("bias")), {"transposed": transposed}
-    options["groups"] = a.get("groups", 1)
-    made = np.stack(
-        [
-            t.builder.conv(name_of(weight, name), ids.numpy(), weight, bias, windows, **options)
-            for ids in images
-        ]
-    )
-    return t.batched(made, (*x.shape[:1], *made.shape[1:]) if batched else made.shape[1:])
+    windows = convolution_windows(a, tuple(images.shape[2:]), sizes, transposed)
+    ids, many = images[0], len(images)
+    if many > 1:
+        ids, windows = images.transpose(0, 1), (Window(many, many, 1), *windows)
+        weight = weight.reshape((*weight.shape[:2], 1, *sizes))
+    made = t.builder.conv(
+        name_of(weight, name), ids.numpy(), weight, t.optional_recipe(a.get("bias")), windows,
+        groups=int(a.get("groups", 1)), transposed=transposed,
+    )  # fmt: skip
+    channels, spatial = len(made), made.shape[-len(sizes) :]
+    made = made if many == 1 else np.moveaxis(made, 1, 0)
+    return t.batched(made, (*x.shape[:1], channels, *spatial) if batched else (channels, *spatial))
 
 
 @handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

@@ -1,13 +1,16 @@
-"""Elementwise operations: activations, normalisations, sums and products of branches."""
+"""Elementwise operations: activations, sums and products of branches."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 
-from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, is_learned, name_of
+from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes, is_learned
 from cntgraph.recipe import Recipe
 
 #: Elementwise functions of one neuron, and normalisations over the outputs.
@@ -18,6 +21,10 @@ ACTIVATIONS = tuple(
     "rrelu_with_noise rsqrt safe_softmax selu sigmoid silu sin sinh softmax softplus softshrink "
     "softsign sqrt square tan tanh tanhshrink threshold".split()
 )
+
+#: What is added to scores hides them from there on, as frameworks write -∞.
+_HIDDEN = -1e4
+_LARGEST_MASK = 1 << 26
 
 
 def _activation(label: str) -> Any:
@@ -36,66 +43,6 @@ def _activation(label: str) -> Any:
 
 for _name in ACTIVATIONS:
     handles(_name)(_activation(_name.removeprefix("safe_").removesuffix("_kernel")))
-
-
-# -- normalisations -----------------------------------------------------------------------------
-
-
-@handles(
-    "batch_norm",
-    "native_batch_norm",
-    "cudnn_batch_norm",
-    "miopen_batch_norm",
-    "native_batch_norm_legit_no_training",
-)
-def batch_norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Return (x - mean) / √(variance + eps) · gain + shift, with the running statistics."""
-    x, mean, variance = a["input"], a.get("running_mean"), a.get("running_var")
-    if a.get("training") or mean is None or variance is None:
-        return None
-    eps = a["eps"] if "eps" in a else a["epsilon"]
-    deviation = (t.recipe(variance) + float(eps)).sqrt()
-    gain, shift = t.optional_recipe(a.get("weight")), t.optional_recipe(a.get("bias"))
-    scale = (Recipe.constant(1.0) if gain is None else gain) / deviation
-    offset = -(t.recipe(mean) * scale)
-    offset = offset if shift is None else offset + shift
-    shape = _by_channel(x)
-    name = name_of(t.recipe(mean), name)
-    return t.scale(x, scale.reshape(shape), offset.reshape(shape), name, kind="norm")
-
-
-@handles("layer_norm", "native_layer_norm", "rms_norm")
-def layer_norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Keep the gain of a layer norm as a block: its statistics depend on the data."""
-    gain, shift = t.optional_recipe(a.get("weight")), t.optional_recipe(a.get("bias"))
-    return _data_norm(t, a["input"], gain, shift, name)
-
-
-@handles("group_norm", "native_group_norm", "instance_norm")
-def group_norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Keep the gain of a group or instance norm, one a channel, as a block."""
-    shape = _by_channel(a["input"])
-    found = (t.optional_recipe(a.get(key)) for key in ("weight", "bias"))
-    gain, shift = (None if recipe is None else recipe.reshape(shape) for recipe in found)
-    return _data_norm(t, a["input"], gain, shift, name)
-
-
-def _data_norm(
-    t: AtenTracer, x: Any, gain: Recipe | None, shift: Recipe | None, name: str
-) -> Nodes | None:
-    if not isinstance(x, Nodes):
-        return None
-    recipe = shift if gain is None else gain
-    if recipe is None:
-        # What depends on the data stands between what comes before and what follows.
-        t.builder.activate(t.sample(x), name.rpartition(".")[2])
-        return x
-    return t.scale(x, gain, shift, name_of(recipe, name), kind="norm", foldable=False)
-
-
-def _by_channel(x: Nodes) -> tuple[int, ...]:
-    """Return the shape in which one value a channel broadcasts against a sample."""
-    return (-1,) + (1,) * (len(x.shape) - 2)
 
 
 # -- sums and differences -------------------------------------------------------------------------
@@ -133,11 +80,66 @@ def _plus(t: AtenTracer, left: Any, right: Any, sign: float, name: str) -> Nodes
         samples = [t.sample(left), t.sample(right)]
         signs = None if sign == 1.0 else (1.0, sign)
         return t.batched(t.builder.add(name, samples, signs), left.shape)
+    if isinstance(left, Derived) or isinstance(right, Derived):
+        return _beside(t, left, right, name, "added to it")
     if isinstance(left, Nodes):
-        constant = t.recipe(right)
-        return t.scale(left, None, constant if sign == 1.0 else constant * sign, name)
-    weight = None if sign == 1.0 else Recipe.constant(sign)
-    return t.scale(right, weight, t.recipe(left), name, parametric=False)
+        return _shift(t, left, right, sign, name)
+    if sign == 1.0:
+        return _shift(t, right, left, 1.0, name)
+    return t.scale(right, Recipe.constant(sign), t.recipe(left), name, parametric=False)
+
+
+def _shift(t: AtenTracer, x: Nodes, constant: Any, sign: float, name: str) -> Nodes | None:
+    """Return x + sign · c: a bias, or a mask that takes nodes away."""
+    keep = additive_mask(t, constant) if sign == 1.0 else None
+    if keep is not None:
+        shape = torch.broadcast_shapes(x.shape, tuple(keep.shape))
+        return Nodes(x.ids.expand(shape).masked_fill(~keep, -1))
+    recipe = t.recipe(constant)
+    x = _wide(x, recipe.shape)
+    return t.scale(x, None, recipe if sign == 1.0 else recipe * sign, name)
+
+
+def additive_mask(t: AtenTracer, value: Any) -> torch.Tensor | None:
+    """Return where a constant that is added to scores is zero, if it is -∞ everywhere else.
+
+    Parameters
+    ----------
+    t : AtenTracer
+        Where it is noted that a parameter is a mask.
+    value : Tensor, Recipe or number
+        What is added.
+
+    Returns
+    -------
+    Tensor of bool, or None
+    """
+    if isinstance(value, Recipe):
+        if is_learned(value) or prod(value.shape) > _LARGEST_MASK or len(value.shape) < 2:
+            return None
+        numbers = torch.from_numpy(np.ascontiguousarray(value.read()))
+    elif isinstance(value, torch.Tensor):
+        numbers = value.detach().cpu()
+    else:
+        return None
+    keep = numbers > _HIDDEN
+    if keep.all() or (numbers[keep] != 0).any():
+        return None
+    if isinstance(value, Recipe):
+        t.builder.skip(value, "a mask: which positions may be attended to")
+    return keep
+
+
+def _beside(t: AtenTracer, left: Any, right: Any, name: str, how: str) -> Nodes:
+    """Pass on neurons beside which something stands that depends on the input."""
+    x, other = (left, right) if isinstance(left, Nodes) else (right, left)
+    t.note(name, f"what depends on the input, but is no neuron, is {how}: nothing is masked")
+    return _wide(x, other.shape)
+
+
+def _wide(x: Nodes, shape: tuple[int, ...]) -> Nodes:
+    wide = torch.broadcast_shapes(x.shape, shape)
+    return x if wide == x.shape else Nodes(x.ids.expand(wide))
 
 
 # -- products -----------------------------------------------------------------------------------
@@ -154,18 +156,42 @@ def multiply(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
             return left
         samples = [t.sample(left), t.sample(right)]
         return t.batched(t.builder.multiply(name, samples), left.shape)
+    if isinstance(left, Derived) or isinstance(right, Derived):
+        return _beside(t, left, right, name, "multiplied with it")
     nodes, factor = (left, right) if isinstance(left, Nodes) else (right, left)
-    return t.scale(nodes, t.recipe(factor), None, name, parametric=is_learned(factor))
+    recipe = t.recipe(factor)
+    wide = _wide(nodes, recipe.shape)
+    return t.scale(wide, recipe, None, name, parametric=is_learned(factor))
 
 
 @handles("div")
 def divide(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Return x / c for a constant or a parameter c."""
+    """Return x / y: a scaling by 1/c, or a gate by 1/y."""
     left, right = a["self"], a["other"]
-    if a.get("rounding_mode") is not None or isinstance(right, Nodes):
+    if a.get("rounding_mode") is not None:
         return None
+    if isinstance(left, Derived) or isinstance(right, Derived):
+        return _beside(t, left, right, name, "a divisor of it")
+    if isinstance(right, Nodes):
+        inverse = Nodes(right.ids)
+        t.builder.activate(t.sample(inverse), "reciprocal")
+        if isinstance(left, Nodes):
+            return multiply(t, {"self": left, "other": inverse}, name)
+        recipe = t.recipe(left)
+        wide = _wide(inverse, recipe.shape)
+        return t.scale(wide, recipe, None, name, parametric=is_learned(left))
     weight = Recipe.constant(1.0) / t.recipe(right)
-    return t.scale(left, weight, None, name, parametric=is_learned(right))
+    return t.scale(_wide(left, weight.shape), weight, None, name, parametric=is_learned(right))
+
+
+@handles("glu")
+def gated_linear_unit(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Return the first half of an axis, gated by a sigmoid of the second half."""
+    x, dim = a["self"], int(a.get("dim", -1))
+    first, second = (Nodes(part) for part in x.ids.chunk(2, dim))
+    t.builder.activate(t.sample(second), "sigmoid")
+    made = t.builder.multiply(name, [t.sample(first), t.sample(second)])
+    return t.batched(made, first.shape)
 
 
 def _broadcast(left: Nodes, right: Nodes) -> tuple[Nodes, Nodes]:

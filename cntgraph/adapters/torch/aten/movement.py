@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
+from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.recipe import Recipe
 
 
 @handles("constant_pad_nd")
@@ -18,27 +21,31 @@ def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 
 @handles("pad")
 def pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Pad by a constant, by reflection or by replication."""
+    """Pad by a constant, or by showing nodes again."""
     if a.get("mode", "constant") == "constant":
         return constant_pad(t, a, name)
-    return _pad_by_copying(a["self"], a["pad"], a["mode"])
-
-
-@handles("reflection_pad1d", "reflection_pad2d", "reflection_pad3d")
-def reflection_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Pad by showing the nodes near the border again, reflected."""
-    return _pad_by_copying(a["self"], a["padding"], "reflect")
-
-
-@handles("replication_pad1d", "replication_pad2d", "replication_pad3d")
-def replication_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Pad by showing the nodes at the border again."""
-    return _pad_by_copying(a["self"], a["padding"], "replicate")
-
-
-def _pad_by_copying(nodes: Nodes, padding: list[int], mode: str) -> Nodes:
     # Only defined for floating point; float64 holds every id below 2**53 exactly.
-    return Nodes(torch.nn.functional.pad(nodes.ids.double(), padding, mode=mode).long())
+    padded = torch.nn.functional.pad(a["self"].ids.double(), a["pad"], mode=a["mode"])
+    return Nodes(padded.long())
+
+
+@handles("cat", "concat", "concatenate", "stack")
+def join(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Join nodes; a parameter among them (a class token) is nodes, too."""
+    parts, dim = a["tensors"], int(a.get("dim") or 0)
+    shape = next(part.shape for part in parts if isinstance(part, Nodes))
+    function = torch.stack if name.endswith("stack") else torch.cat
+    return Nodes(function([_part(t, part, shape, dim, function) for part in parts], dim))
+
+
+def _part(t: AtenTracer, part: Any, like: tuple[int, ...], dim: int, function: Any) -> torch.Tensor:
+    """Return what is joined as ids; a parameter may have been expanded over a batch."""
+    if not isinstance(part, Recipe):
+        return t.as_ids(part)
+    wanted = list(like)
+    if function is torch.cat:
+        wanted[dim] = part.shape[dim]
+    return t.learned(part, wanted)
 
 
 @handles("reshape_alias")
@@ -86,11 +93,3 @@ def copy(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 def fill(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Take neurons away by writing a constant over them."""
     return Nodes(torch.full_like(a["self"].ids, -1))
-
-
-@handles("masked_fill")
-def masked_fill(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Take away the neurons that a constant mask names."""
-    if not isinstance(a["mask"], torch.Tensor) or not isinstance(a["self"], Nodes):
-        return None
-    return Nodes(a["self"].ids.masked_fill(a["mask"].cpu(), -1))

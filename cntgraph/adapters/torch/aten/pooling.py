@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.torch.aten.choices import choose
 from cntgraph.adapters.torch.aten.geometry import average_divisor, paddings, pool_windows
-from cntgraph.adapters.torch.aten.tracer import AtenTracer, handles
+from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.blocks import Stencil
 
 
-def _pool(t: AtenTracer, x: Nodes, stencils: Sequence[Stencil], mode: str, name: str) -> Nodes:
-    """Pool the last axes; all other axes but the batch are channels."""
+def pool_axes(t: AtenTracer, x: Nodes, stencils: Sequence[Stencil], mode: str, name: str) -> Nodes:
+    """Pool the last axes; all other axes but the batch are channels, or frames of channels."""
     rank = len(stencils)
     lead, spatial = x.shape[:-rank], x.shape[-rank:]
-    sample = t.first(x.ids.reshape(prod(lead), *spatial)).numpy()
-    made = t.builder.pool(name, sample, tuple(stencils), mode)
-    return t.batched(made, (*lead, *made.shape[1:]))
+    images = t.first(x.ids) if len(lead) == 2 else x.ids
+    if len(lead) == 2 and len(images) > 1:
+        # Frames that were folded into the batch are positions that are not mixed.
+        frames = Stencil.identity(len(images))
+        by_channel = images.transpose(0, 1).numpy()
+        made = np.moveaxis(t.builder.pool(name, by_channel, (frames, *stencils), mode), 1, 0)
+    else:
+        sample = t.first(x.ids.reshape(prod(lead), *spatial)).numpy()
+        made = t.builder.pool(name, sample, tuple(stencils), mode)
+    return t.batched(made, (*lead, *made.shape[-rank:]))
 
 
 def _max_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
     windows = pool_windows(a, a["self"].shape[-rank:])
-    return _pool(t, a["self"], [Stencil.of_window(w) for w in windows], "max", name)
+    return pool_axes(t, a["self"], [Stencil.of_window(w) for w in windows], "max", name)
 
 
 def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
@@ -38,7 +48,7 @@ def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
         include, pads = bool(a.get("count_include_pad", True)), paddings(a, rank)
         divisors = [average_divisor(w, p, include) for w, p in zip(windows, pads, strict=True)]
     stencils = [Stencil.of_window(w, d) for w, d in zip(windows, divisors, strict=True)]
-    return _pool(t, a["self"], stencils, "average", name)
+    return pool_axes(t, a["self"], stencils, "average", name)
 
 
 def _adaptive_pool(t: AtenTracer, a: Arguments, name: str, rank: int, mode: str) -> Nodes:
@@ -46,7 +56,7 @@ def _adaptive_pool(t: AtenTracer, a: Arguments, name: str, rank: int, mode: str)
     sizes = [size] * rank if isinstance(size, int) else list(size) * (rank // len(size))
     pairs = zip(a["self"].shape[-rank:], sizes, strict=True)
     stencils = [Stencil.adaptive(n, m or n, average=mode == "average") for n, m in pairs]
-    return _pool(t, a["self"], stencils, mode, name)
+    return pool_axes(t, a["self"], stencils, mode, name)
 
 
 def _register(rank: int) -> None:
@@ -65,9 +75,9 @@ for _rank in (1, 2, 3):
     _register(_rank)
 
 
-def _reduce(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | None:
+def reduce_axes(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | None:
     """Pool whole axes away; None where the batch is among them."""
-    x: Nodes = a["self"]
+    x = a["self"]
     ndim, dims = len(x.shape), a.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
     axes = sorted({d % ndim for d in dims}) if dims else list(range(ndim))
@@ -76,7 +86,7 @@ def _reduce(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | None:
     kept = [d for d in range(ndim) if d not in axes]
     moved = Nodes(x.ids.permute(*kept, *axes))
     stencils = [Stencil.adaptive(x.shape[d], 1, average=mode == "average") for d in axes]
-    ids = _pool(t, moved, stencils, mode, name).ids
+    ids = pool_axes(t, moved, stencils, mode, name).ids
     keep = bool(a.get("keepdim", False))
     shape = [1 if d in axes else x.shape[d] for d in range(ndim) if keep or d in kept]
     return Nodes(ids.reshape(shape))
@@ -85,16 +95,38 @@ def _reduce(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | None:
 @handles("mean")
 def mean(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Average over whole axes."""
-    return _reduce(t, a, name, "average")
+    return reduce_axes(t, a, name, "average")
 
 
 @handles("sum")
 def total(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Sum over whole axes: edges of weight one."""
-    return _reduce(t, a, name, "sum")
+    return reduce_axes(t, a, name, "sum")
 
 
-@handles("amax")
+@handles("amax", "amin", "max", "min")
 def maximum(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Take the maximum over whole axes: an edge from each candidate."""
-    return _reduce(t, a, name, "max")
+    return choose(t, a, name) if "other" in a else reduce_axes(t, a, name, "max")
+
+
+@handles("linalg_vector_norm", "norm")
+def norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
+    """Take the norm over whole axes: a sum of squares, and its root."""
+    t.builder.activate(t.sample(a["self"]), "square")
+    return _finished(t, reduce_axes(t, a, name, "sum"), "sqrt")
+
+
+@handles("var", "std", "var_mean", "std_mean")
+def variance(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Take the variance over whole axes: an average of squares."""
+    t.builder.activate(t.sample(a["self"]), "square")
+    made = reduce_axes(t, a, name, "average")
+    made = _finished(t, made, "sqrt") if "std" in name else made
+    return [made, mean(t, a, f"{name}.mean")] if name.endswith("_mean") else made
+
+
+def _finished(t: AtenTracer, made: Nodes | None, activation: str) -> Nodes | None:
+    if made is not None:
+        t.builder.activate(t.sample(made), activation)
+    return made

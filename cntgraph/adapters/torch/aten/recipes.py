@@ -1,4 +1,4 @@
-"""Operations on parameters alone, as recipes: a weight may be reshaped or scaled before use."""
+"""Movements of parameters, as recipes: a weight may be reshaped or cut up before use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _SAME_ORDER = frozenset(
     "squeeze_copy _reshape_alias view_as reshape_as".split()
 )
 _PERMUTATIONS = frozenset(
-    "permute transpose swapaxes swapdims movedim permute_copy transpose_copy t numpy_T".split()
+    "permute transpose swapaxes swapdims movedim permute_copy transpose_copy t numpy_T matrix_H mT "
+    "mH".split()
 )
 _PARTS = frozenset(
     "slice narrow split split_with_sizes chunk tensor_split unsafe_split unsafe_chunk "
@@ -40,6 +41,14 @@ def move_recipe(name: str, recipe: Recipe, operation: Any, args: Any, kwargs: Ar
         return None
     if name in _UNCHANGED:
         return recipe  # recipes broadcast by themselves, and keep their stored precision
+    if name in ("index_select", "index", "embedding", "_unsafe_index"):
+        return _gathered(name, recipe, args)
+    if name in ("select", "select_copy", "unbind"):
+        return _picked(name, recipe, args)
+    if name == "repeat":
+        return (
+            recipe if all(n == 1 for n in args[1]) and len(args[1]) == len(recipe.shape) else None
+        )
 
     def run(shape: Sequence[int]) -> Any:
         meta = torch.empty(tuple(shape), device="meta")
@@ -56,6 +65,35 @@ def move_recipe(name: str, recipe: Recipe, operation: Any, args: Any, kwargs: Ar
     if name in _PARTS:
         return map_leaves(run(recipe.shape), lambda part: _cut(recipe, part), of=torch.Tensor)
     return None
+
+
+def _gathered(name: str, recipe: Recipe, args: Any) -> Recipe | None:
+    """Return entries of a parameter along one axis, picked by constant indices."""
+    if name == "embedding":
+        axis, index = 0, args[1]
+    elif name == "index_select":
+        axis, index = args[1], args[2]
+    else:
+        given = [(axis, index) for axis, index in enumerate(args[1]) if index is not None]
+        if len(given) != 1:
+            return None
+        ((axis, index),) = given
+    if not isinstance(index, torch.Tensor) or index.dtype == torch.bool:
+        return None
+    axis %= len(recipe.shape)
+    flat = index.detach().cpu().reshape(-1).numpy()
+    flat = flat + (flat < 0) * recipe.shape[axis]
+    shape = (*recipe.shape[:axis], *index.shape, *recipe.shape[axis + 1 :])
+    return recipe.gather(axis, flat).reshape(shape)
+
+
+def _picked(name: str, recipe: Recipe, args: Any) -> Any:
+    """Return one entry along an axis, or each of them; the axis is dropped."""
+    axis = (args[1] if len(args) > 1 else 0) % len(recipe.shape)
+    length, shape = recipe.shape[axis], (*recipe.shape[:axis], *recipe.shape[axis + 1 :])
+    chosen = range(length) if name == "unbind" else [args[2] % length]
+    made = [recipe.take(axis, k, k + 1).reshape(shape) for k in chosen]
+    return made if name == "unbind" else made[0]
 
 
 def _still_expanded(recipe: Recipe, args: Any) -> Recipe | None:
@@ -75,31 +113,3 @@ def _cut(recipe: Recipe, part: torch.Tensor) -> Recipe:
     step = part.stride(axis) // stride if part.shape[axis] > 1 else 1
     start = part.storage_offset() // stride
     return recipe.take(axis, start, start + step * (part.shape[axis] - 1) + 1, step)
-
-
-def compute_recipe(name: str, a: Arguments) -> Recipe | None:
-    """Return the recipe of arithmetic on parameters, or None if it is not a known one."""
-    if a.get("alpha", 1) != 1 or a.get("rounding_mode") is not None:
-        return None
-    operands = [_operand(v) for v in (a.get("self"), a.get("other")) if v is not None]
-    if len(operands) == 1 and name in ("neg", "sqrt", "abs"):
-        (x,) = operands
-        return {"neg": x.__neg__, "sqrt": x.sqrt, "abs": x.__abs__}[name]()
-    if len(operands) == 2 and name in ("add", "sub", "mul", "div"):
-        left, right = operands
-        binary = {
-            "add": left.__add__,
-            "sub": left.__sub__,
-            "mul": left.__mul__,
-            "div": left.__truediv__,
-        }
-        return binary[name](right)
-    return None
-
-
-def _operand(value: Any) -> Recipe:
-    if isinstance(value, Recipe):
-        return value
-    if isinstance(value, torch.Tensor):
-        return Recipe.constant(value.detach().cpu().double().numpy())
-    return Recipe.constant(value)

@@ -1,14 +1,15 @@
 """AtenTracer: from one ATen operation after another to calls of a `Builder`.
 
-Three things flow through a model: `Nodes` (ids of neurons, in a tensor of the same shape as the
-values they stand for), `Recipe` (a function of parameters) and plain tensors (constants).
+Four things flow through a model: `Nodes` (ids of neurons, in a tensor of the same shape as the
+values they stand for), `Recipe` (a function of parameters), `Derived` (masks and positions that
+depend on the input) and plain tensors (constants).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +17,17 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.base import Builder
 from cntgraph.adapters.broadcasting import for_sample
-from cntgraph.adapters.torch.aten.recipes import compute_recipe, move_recipe
+from cntgraph.adapters.torch.aten.arithmetic import compute_recipe
+from cntgraph.adapters.torch.aten.derived import derive, is_derived
+from cntgraph.adapters.torch.aten.operations import COPYING, IDENTITY, MOVEMENT, handler_of
+from cntgraph.adapters.torch.aten.recipes import move_recipe
 from cntgraph.adapters.torch.aten.values import (
     Arguments,
+    Derived,
     Nodes,
     Place,
+    Refused,
+    is_learned,
     leaves,
     map_leaves,
     named_arguments,
@@ -28,55 +35,10 @@ from cntgraph.adapters.torch.aten.values import (
 from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.blocks.base import broadcasts
 from cntgraph.errors import TraceError
+from cntgraph.network import CoverageEntry
 from cntgraph.recipe import Recipe
 
 Ids = NDArray[np.int64]
-Handler = Callable[["AtenTracer", Arguments, str], Any]
-AnyHandler = TypeVar("AnyHandler", bound=Handler)
-
-#: What each operation does to node ids, by its name without trailing underscores. A handler takes
-#: the tracer, the arguments and a name for the operation; None says that it does not apply.
-HANDLERS: dict[str, Handler] = {}
-
-#: Operations that move or copy values, computing nothing: carried out on the ids themselves.
-MOVEMENT = frozenset(
-    "alias broadcast_to cat chunk channel_shuffle clone concat concatenate contiguous "
-    "detach detach_ expand expand_as flatten flip gather index index_select lift lift_fresh "
-    "lift_fresh_copy movedim narrow narrow_copy numpy_T permute permute_copy pixel_shuffle "
-    "pixel_unshuffle repeat repeat_interleave reshape reshape_as roll rot90 select select_copy "
-    "slice slice_copy split split_copy split_with_sizes squeeze squeeze_ squeeze_copy stack "
-    "swapaxes swapdims t t_ take_along_dim tensor_split tile transpose transpose_ transpose_copy "
-    "unbind unflatten unfold unsqueeze unsqueeze_ unsqueeze_copy unsafe_chunk unsafe_split "
-    "unsafe_split_with_sizes _unsafe_index _unsafe_view view view_as view_copy".split()
-)
-
-#: Operations whose result is their first argument, value by value.
-IDENTITY = frozenset(
-    "to _to_copy type_as dropout dropout_ native_dropout feature_dropout alpha_dropout "
-    "feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata".split()
-)
-
-
-def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
-    """Register a function as the handler of ATen operations.
-
-    Parameters
-    ----------
-    *names : str
-        Names without namespace, overload and trailing underscore.
-
-    Returns
-    -------
-    callable
-        The decorator.
-    """
-
-    def register(handler: AnyHandler) -> AnyHandler:
-        for name in names:
-            HANDLERS[name] = handler
-        return handler
-
-    return register
 
 
 class AtenTracer:
@@ -93,12 +55,13 @@ class AtenTracer:
     def __init__(self, builder: Builder, batch: int = 1) -> None:
         self.builder, self.batch = builder, batch
 
-    def input(self, name: str, shape: Sequence[int]) -> Nodes:
-        """Return the nodes of an input of `shape`, the batch dimension included."""
+    def input(self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int = 0) -> Nodes:
+        """Return the nodes of an input of `shape`, the batch dimension at `axis` included."""
         if len(shape) < 2:
-            return Nodes(torch.from_numpy(self.builder.input(name, shape)))
-        ids = torch.from_numpy(self.builder.input(name, shape[1:]))
-        return Nodes(ids.expand(shape[0], *ids.shape).clone())
+            return Nodes(torch.from_numpy(self.builder.input(name, shape)), dtype)
+        sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))
+        ids = torch.from_numpy(sample).unsqueeze(axis)
+        return Nodes(ids.expand(tuple(shape)).clone(), dtype)
 
     def output(self, value: Any) -> None:
         """Say that the model returns `value`: nodes, or any nesting of them."""
@@ -110,81 +73,126 @@ class AtenTracer:
             for item in value:
                 self.output(item)
 
-    def call(
+    # -- operations -----------------------------------------------------------------------------
+
+    def attempt(
         self,
         operation: Any,
         args: Sequence[Any],
         kwargs: Arguments,
         place: Place,
         shapes: Callable[[], Any],
+        result: Any = None,
     ) -> Any:
-        """Return what an operation yields, following ids.
+        """Return what an operation yields, following ids; None if it is not known.
 
         Parameters
         ----------
         operation : torch._ops.OpOverload
             The operation.
         args, kwargs
-            Its arguments: `Nodes`, `Recipe`, tensors, numbers, and lists of them.
+            Its arguments: `Nodes`, `Recipe`, `Derived`, tensors, numbers, and lists of them.
         place : Place
             Where it stands in the model.
         shapes : callable
-            Returns the shape of its result, or a list of shapes; called only for an operation
-            that is not known.
+            Returns the shape of its result, or a list of shapes.
+        result : optional
+            What it yields for the example at hand, where that is known.
 
         Returns
         -------
-        Nodes, Recipe, or a list of them
+        Nodes, Recipe, Derived, or a list of them; or None
         """
-        name = operation._schema.name.rpartition("::")[2]
-        a = named_arguments(operation, args, kwargs)
-        if not any(isinstance(value, Nodes) for value in leaves(a.values())):
-            found = _on_recipes(name, a, operation, args, kwargs)
-            if found is None:
-                self.freeze(leaves(a.values()), f"aten.{name}")
-            return found
-        result = self._on_nodes(name, a, operation, args, kwargs, place, shapes)
-        return _in_place(name, a, result)
+        name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
+        found = list(leaves(a.values()))
+        if not any(isinstance(value, Nodes | Recipe) for value in found) or is_derived(name, a):
+            return derive(name, a, shapes(), result)
+        if any(isinstance(value, Nodes) for value in found):
+            yielded = self._on_nodes(name, a, operation, args, kwargs, place, shapes)
+            return _in_place(name, a, yielded)
+        return self._on_recipes(name, a, operation, args, kwargs)
+
+    def give_up(
+        self, operation: Any, args: Sequence[Any], kwargs: Arguments, place: Place, shapes: Any
+    ) -> Any:
+        """Cut the graph at an operation on nodes; take one on parameters as a constant.
+
+        Returns
+        -------
+        Nodes, or a list of them; None for a constant
+        """
+        name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
+        if any(isinstance(value, Nodes) for value in leaves(a.values())):
+            reason = f"aten.{name} is not a known linear or elementwise operation"
+            return _in_place(name, a, self._cut(name, a, place, shapes(), reason))
+        self.freeze(leaves(a.values()), f"aten.{name}")
+        return None
 
     def _on_nodes(
         self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Any,
         place: Place, shapes: Callable[[], Any],
     ) -> Any:  # fmt: skip
         n_results = len(operation._schema.returns)
-        if name in MOVEMENT and not _data_dependent(a):
-            moving = map_leaves([args, kwargs], self.as_ids)
-            moved = _moved(operation, *moving)
-            return map_leaves(moved, Nodes, of=torch.Tensor)
-        first = next(iter(a.values()))
+        base, first = name.strip("_"), next(iter(a.values()))
+        handler = handler_of(name)
+        if name in MOVEMENT and handler is None:
+            return self._move(name, a, operation, args, kwargs, place)
+        if name in COPYING and isinstance(first, Nodes):
+            moved = operation(*map_leaves([args], _as_values, of=Nodes)[0], **kwargs)
+            return Nodes(moved.long() - 1)
         if name in IDENTITY and isinstance(first, Nodes):
-            first = Nodes(first.ids.clone()) if name == "_to_copy" else first
+            first = Nodes(first.ids.clone(), first.dtype) if name == "_to_copy" else first
             return [first] + [None] * (n_results - 1) if n_results > 1 else first
-        base = name.strip("_")
-        handler = HANDLERS.get(base)
         result = handler(self, a, place.name(base)) if handler else None
-        if result is None:
-            return self._unknown(name, a, place, shapes())
+        if isinstance(result, Refused):
+            return self._cut(name, a, place, shapes(), f"aten.{name}: {result.reason}")
         if isinstance(result, Nodes) and not name.endswith("_"):
             result = _unshared(result, a)
-        # Statistics and indices come along in a tuple; nothing reads them as neurons.
-        return [result] + [None] * (n_results - 1) if n_results > 1 else result
+        if n_results > 1 and isinstance(result, Nodes):
+            # Statistics and indices come along in a tuple; nothing reads them as neurons.
+            return [result] + [None] * (n_results - 1)
+        return result
 
-    def _unknown(self, name: str, a: Arguments, place: Place, shapes: Any) -> Any:
-        """Cut the graph at an operation that is not known, and say so."""
+    def _move(
+        self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Arguments, place: Place
+    ) -> Any:
+        """Carry out a movement on ids; indices that depend on the input are as in the example."""
+        indices = [value for key in ("index", "indices") for value in leaves([a.get(key)])]
+        if any(isinstance(value, Nodes) for value in indices):
+            return None  # neurons themselves say what is moved where
+        if any(isinstance(value, Derived) and value.value is None for value in indices):
+            return None
+        if any(isinstance(value, Derived) for value in indices):
+            self.note(place.name(name), "what the input selects is taken as for the example")
+        moved = _moved(operation, *map_leaves([args, kwargs], self.as_ids))
+        return map_leaves(moved, Nodes, of=torch.Tensor)
+
+    def _on_recipes(self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Any) -> Any:
+        """Return the recipe of an operation on parameters alone, or None where there is none."""
+        if any(isinstance(value, Derived) for value in leaves(a.values())):
+            return None
+        first = next(value for value in leaves(a.values()) if isinstance(value, Recipe))
+        if name in MOVEMENT or name in IDENTITY or name == "_reshape_alias":
+            return move_recipe(name, first, operation, args, kwargs)
+        return compute_recipe(name, a)
+
+    def _cut(self, name: str, a: Arguments, place: Place, shapes: Any, reason: str) -> Any:
+        """Cut the graph at an operation, and say why."""
         for value in leaves(a.values()):
             if isinstance(value, Recipe):
-                self.builder.skip(value, f"read by aten.{name}, which is not known")
-        label = place.name(name.strip("_"))
-        if isinstance(shapes, list):
-            return [None if s is None else self.cut(label, s, f"aten.{name}") for s in shapes]
-        return self.cut(label, shapes, f"aten.{name}")
+                self.builder.skip(value, f"read by aten.{name}, which is not followed")
+        label, operation = place.name(name.strip("_")), f"aten.{name}"
+        many = shapes if isinstance(shapes, list) else [shapes]
+        made = [None if s is None else self.cut(label, s, operation, reason) for s in many]
+        return made if isinstance(shapes, list) else made[0]
 
-    def cut(self, label: str, shape: Sequence[int], operation: str) -> Nodes:
+    def cut(self, label: str, shape: Sequence[int], operation: str, reason: str) -> Nodes:
         """Return fresh nodes of a shape, which nothing is known to lead to."""
-        reason = f"{operation} is not a known linear or elementwise operation; the graph is cut"
         batched = len(shape) > 1 and shape[0] == self.batch
-        ids = self.builder.opaque(label, shape[1:] if batched else shape, operation, reason)
-        return self.batched(ids, shape)
+        sample, reason = shape[1:] if batched else shape, f"{reason}; the graph is cut here"
+        return self.batched(self.builder.opaque(label, sample, operation, reason), shape)
+
+    # -- coverage -------------------------------------------------------------------------------
 
     def freeze(self, values: Iterable[Any], operation: str) -> None:
         """Say that parameters are used with their present values, as constants.
@@ -194,6 +202,12 @@ class AtenTracer:
         for value in values:
             if isinstance(value, Recipe):
                 self.builder.skip(value, f"used as a constant, by way of {operation}")
+
+    def note(self, label: str, reason: str) -> None:
+        """Say in the coverage table how an operation was read that depends on the input."""
+        entry = CoverageEntry(label, "operation", "included", "", reason)
+        if entry not in self.builder.operations:
+            self.builder.operations.append(entry)
 
     # -- samples and batches --------------------------------------------------------------------
 
@@ -237,11 +251,24 @@ class AtenTracer:
         if isinstance(value, Nodes):
             return value.ids
         if isinstance(value, Recipe):
-            self.builder.skip(value, "a learned constant joined to nodes is not a node")
-            return torch.full(value.shape, -1, dtype=torch.int64)
+            return self.learned(value, value.shape)
+        if isinstance(value, Derived):
+            return value.value
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             return torch.full(value.shape, -1, dtype=torch.int64)
         return value.cpu() if isinstance(value, torch.Tensor) else value
+
+    def learned(self, recipe: Recipe, shape: Sequence[int]) -> torch.Tensor:
+        """Return the ids of nodes whose value is a parameter, repeated to `shape`."""
+        if not is_learned(recipe):
+            self.builder.skip(recipe, "a constant joined to nodes is not a node")
+            return torch.full(tuple(shape), -1, dtype=torch.int64)
+        name = next(p.name for p in recipe.parameters() if p.trainable)
+        sizes = recipe.shape
+        while len(sizes) > 1 and sizes[0] == 1:
+            sizes = sizes[1:]
+        ids = self.builder.learned(name, recipe.reshape(sizes or (1,)), sizes or (1,))
+        return torch.from_numpy(ids).reshape(recipe.shape).expand(tuple(shape))
 
     def recipe(self, value: Any) -> Recipe:
         """Return a parameter, a constant tensor or a number as a recipe."""
@@ -268,14 +295,15 @@ class AtenTracer:
         return self.batched(self.builder.scale(name, sample, weight, bias, **kind), x.shape)
 
 
-def _on_recipes(name: str, a: Arguments, operation: Any, args: Any, kwargs: Any) -> Any:
-    """Return the recipe of an operation on parameters alone, or None where there is none."""
-    first = next((value for value in leaves(a.values()) if isinstance(value, Recipe)), None)
-    if first is None:
-        return None
-    if name in MOVEMENT or name in IDENTITY or name == "_reshape_alias":
-        return move_recipe(name, first, operation, args, kwargs)
-    return compute_recipe(name, a)
+def name_of_operation(operation: Any) -> str:
+    """Return the name of an ATen operation, without namespace and overload."""
+    name: str = operation._schema.name.rpartition("::")[2]
+    return name
+
+
+def _as_values(nodes: Nodes) -> torch.Tensor:
+    """Return ids as floating point that is exact below 2**53, with zero for "no node"."""
+    return (nodes.ids + 1).double()
 
 
 def _moved(operation: Any, args: list[Any], kwargs: Arguments) -> Any:
@@ -305,9 +333,3 @@ def _in_place(name: str, a: Arguments, result: Any) -> Any:
             first.ids.copy_(result.ids)
         return first
     return result
-
-
-def _data_dependent(a: Arguments) -> bool:
-    """Whether neurons themselves say what is moved where."""
-    indices = [a.get(key) for key in ("index", "indices")]
-    return any(isinstance(value, Nodes) for value in leaves(indices))

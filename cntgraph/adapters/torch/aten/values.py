@@ -16,14 +16,44 @@ Arguments = dict[str, Any]
 
 @dataclass
 class Nodes:
-    """Node ids in a tensor, -1 where there is no node; in-place operations change it."""
+    """Node ids in a tensor, -1 where there is no node; in-place operations change it.
+
+    `dtype` is that of the tensor the nodes stand for; integers are indices (tokens).
+    """
 
     ids: torch.Tensor
+    dtype: torch.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the tensor the nodes stand for, the batch dimension included."""
         return tuple(self.ids.shape)
+
+    @property
+    def is_index(self) -> bool:
+        """Whether the tensor holds indices or truth values rather than activations."""
+        kind = self.dtype
+        return kind is not None and not (kind.is_floating_point or kind.is_complex)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What depends on the input but is no neuron: masks, positions, choices.
+
+    `value` is what it is for the example at hand, or None where that is not known; `source` says
+    what it is computed from: ``"neurons"``, the ``"indices"`` of an embedding, or a ``"mask"``.
+    """
+
+    shape: tuple[int, ...]
+    value: torch.Tensor | None = None
+    source: str = "mask"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a handler returns for an operation that has no edges, and why."""
+
+    reason: str
 
 
 @dataclass(frozen=True)

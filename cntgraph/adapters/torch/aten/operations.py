@@ -1,0 +1,72 @@
+"""Which ATen operations there are for node ids: those that move, those that hand on, handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cntgraph.adapters.torch.aten.values import Arguments
+
+if TYPE_CHECKING:
+    from cntgraph.adapters.torch.aten.tracer import AtenTracer
+
+Handler = Callable[["AtenTracer", Arguments, str], Any]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
+
+#: What each operation does to node ids, by its name without underscores around it. A handler takes
+#: the tracer, the arguments and a name for the operation; None says that it does not apply, and
+#: `Refused` that it never will, and why.
+HANDLERS: dict[str, Handler] = {}
+
+#: Operations that move or copy values, computing nothing: carried out on the ids themselves.
+MOVEMENT = frozenset(
+    "alias broadcast_to cat chunk channel_shuffle clone concat concatenate contiguous "
+    "detach detach_ diagonal expand expand_as flatten flip gather index index_select lift "
+    "lift_fresh lift_fresh_copy movedim narrow narrow_copy numpy_T matrix_H mT mH permute "
+    "permute_copy pixel_shuffle pixel_unshuffle repeat repeat_interleave reshape reshape_as roll "
+    "rot90 select select_copy slice slice_copy split split_copy split_with_sizes squeeze squeeze_ "
+    "squeeze_copy stack swapaxes swapdims t t_ take_along_dim tensor_split tile transpose "
+    "transpose_ transpose_copy unbind unflatten unfold unsqueeze unsqueeze_ unsqueeze_copy "
+    "unsafe_chunk unsafe_split unsafe_split_with_sizes _unsafe_index _unsafe_view view view_as "
+    "view_copy".split()
+)
+
+#: Movements that are only defined for floating point, and that fill up with zeros.
+COPYING = frozenset(
+    "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
+    "_upsample_nearest_exact2d _upsample_nearest_exact3d reflection_pad1d reflection_pad2d "
+    "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col".split()
+)
+
+#: Operations whose result is their first argument, value by value.
+IDENTITY = frozenset(
+    "to _to_copy type_as dropout dropout_ native_dropout feature_dropout alpha_dropout "
+    "feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata".split()
+)
+
+
+def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
+    """Register a function as the handler of ATen operations.
+
+    Parameters
+    ----------
+    *names : str
+        Names without namespace, overload and underscores around them.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def register(handler: AnyHandler) -> AnyHandler:
+        for name in names:
+            HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+def handler_of(name: str) -> Handler | None:
+    """Return the handler of an operation by its ATen name, such as ``_softmax`` or ``relu_``."""
+    return HANDLERS.get(name.strip("_"))

@@ -1,0 +1,52 @@
+"""Up-sampling between nodes; the nearest node is shown again, which is data movement."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cntgraph.adapters.torch.aten.geometry import per_axis
+from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.pooling import pool_axes
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
+from cntgraph.blocks import Stencil
+
+
+@handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
+def upsample(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
+    """Interpolate linearly along every spatial axis."""
+    x = a.get("input", a.get("self"))
+    if not isinstance(x, Nodes):
+        return None
+    rank = len(x.shape) - 2
+    factors = _factors(a, rank)
+    if a["output_size"] is not None:
+        sizes = per_axis(a["output_size"], rank)
+    else:
+        assert factors is not None
+        # As PyTorch rounds: the product in the precision of the factor.
+        sizes = tuple(int(np.float64(n) * f) for n, f in zip(x.shape[2:], factors, strict=True))
+    aligned = bool(a["align_corners"])
+    stencils = [
+        Stencil.linear(n, m, align_corners=aligned, scale=None if factors is None else factors[k])
+        for k, (n, m) in enumerate(zip(x.shape[2:], sizes, strict=True))
+    ]
+    return pool_axes(t, x, stencils, "linear", name)
+
+
+def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:
+    """Return the factors that were asked for, in whatever way they are handed over."""
+    given = a.get("scale_factors")
+    if given is None:
+        names = ("scales",) if rank == 1 else ("scales_d", "scales_h", "scales_w")[-rank:]
+        given = [a.get(key) for key in names]
+    if any(factor is None for factor in given):
+        return None
+    return tuple(float(factor) for factor in given)
+
+
+@handles("upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa")
+def refuse(t: AtenTracer, a: Arguments, name: str) -> Refused:
+    """Refuse what has weights of both signs, or windows of its own."""
+    kind = "an antialiased" if name.endswith("aa") else "a bicubic"
+    return Refused(f"{kind} interpolation is not followed; use the mode 'bilinear' or 'nearest'")

@@ -1,0 +1,180 @@
+"""Watching ATen operations as they are carried out, as they were called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from cntgraph.adapters.torch.aten import AtenTracer, Derived, Nodes, Place, handler_of
+from cntgraph.adapters.torch.aten.tracer import name_of_operation
+from cntgraph.adapters.torch.aten.values import map_leaves
+from cntgraph.adapters.torch.stand_ins import zeros_for
+from cntgraph.recipe import Recipe
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[Watch]:
+    """Let operations be seen as they are called, not as automatic differentiation needs them.
+
+    PyTorch would otherwise take a recurrent layer or an attention apart before it is seen.
+    """
+    with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), watch:
+        yield watch
+
+
+def taken_apart(tracer: AtenTracer, operation: Any, args: Any, kwargs: Any, place: Place) -> Any:
+    """Follow an operation as the smaller ones that PyTorch makes it of, on tensors of zeros.
+
+    Parameters
+    ----------
+    tracer : AtenTracer
+        What follows the operations.
+    operation : torch._ops.OpOverload
+        The operation.
+    args, kwargs
+        Its arguments: `Nodes`, `Recipe`, `Derived`, tensors, numbers, and lists of them.
+    place : Place
+        Where it stands in the model.
+
+    Returns
+    -------
+    What it yields, or None where it is not made of smaller ones
+    """
+    watch = Watch(tracer, lambda: place, shapes_only=True)
+
+    def stand_in(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.float() if value.is_floating_point() else value
+        if not isinstance(value, Nodes | Recipe | Derived):
+            return value
+        whole = isinstance(value, Nodes) and value.is_index
+        zero = torch.zeros((), dtype=torch.int64 if whole else torch.float32)
+        tensor = zero.expand(value.shape)  # which takes no memory
+        watch.known[tensor] = value
+        return tensor
+
+    args, kwargs = map_leaves([list(args), kwargs], stand_in)
+    try:
+        with watching(watch):
+            result = operation.decompose(*args, **kwargs)
+    except RuntimeError:  # stand-ins of types or sizes that it does not take
+        return None
+    return None if result is NotImplemented else watch.lookup(result)
+
+
+class Watch(TorchDispatchMode):
+    """Sees every ATen operation that is carried out, and what each tensor stands for.
+
+    Parameters
+    ----------
+    tracer : AtenTracer
+        What follows the operations.
+    place : callable
+        Returns where in the model the present operation stands.
+    shapes_only : bool
+        Whether values do not matter, so that zeros stand in for what takes time to compute.
+
+    Attributes
+    ----------
+    known : WeakTensorKeyDictionary
+        What tensors stand for: `Nodes`, `Recipe` or `Derived`; any other is a constant.
+    """
+
+    def __init__(
+        self, tracer: AtenTracer, place: Callable[[], Place], *, shapes_only: bool
+    ) -> None:
+        super().__init__()
+        self.tracer, self.place, self.shapes_only = tracer, place, shapes_only
+        self.known: Any = WeakTensorKeyDictionary()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # PyTorch would import its compiler (two seconds) to keep it from compiling this class.
+        return False
+
+    def lookup(self, value: Any) -> Any:
+        """Return what a tensor stands for (itself, for a constant), in any nesting."""
+        if isinstance(value, torch.Tensor):
+            return self.known.get(value, value)
+        if isinstance(value, list | tuple):
+            return [self.lookup(item) for item in value]
+        if isinstance(value, Mapping):
+            return {key: self.lookup(item) for key, item in value.items()}
+        return value
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        traced, named = self.lookup(args), self.lookup(kwargs)
+        if not _has_traced(traced) and not _has_traced(named):
+            return func(*args, **kwargs)
+        if handler_of(name_of_operation(func)) is None:
+            parts = self._taken_apart(func, args, kwargs)
+            if parts is not NotImplemented:
+                return parts
+        result = zeros_for(func, args, kwargs) if self.shapes_only else None
+        result = func(*args, **kwargs) if result is None else result
+        if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
+            traced[0] = self._lift(args[0], traced)
+        call = (func, traced, named, self.place(), lambda: _shapes(result))
+        yielded = self.tracer.attempt(*call, result)
+        if yielded is None:
+            parts = self._taken_apart(func, args, kwargs)
+            if parts is not NotImplemented:
+                return parts
+            yielded = self.tracer.give_up(*call)
+        self._remember(result, yielded)
+        return result
+
+    def _taken_apart(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Carry out an operation that PyTorch makes of smaller ones, and see those."""
+        with self:
+            return func.decompose(*args, **kwargs)
+
+    def _lift(self, tensor: torch.Tensor, traced: list[Any]) -> Any:
+        """Let a constant into which neurons are written stand for nodes, and its base with it."""
+        writes_nodes = any(isinstance(value, Nodes) for value in traced[1:])
+        if not isinstance(traced[0], torch.Tensor) or not writes_nodes:
+            return traced[0]
+        base = tensor if tensor._base is None else tensor._base
+        if base not in self.known:
+            self.known[base] = Nodes(torch.full(base.shape, -1, dtype=torch.int64))
+        if base is tensor:
+            return self.known[base]
+        ids = self.known[base].ids
+        seen = ids.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+        self.known[tensor] = Nodes(seen)
+        return self.known[tensor]
+
+    def _remember(self, result: Any, yielded: Any) -> None:
+        if isinstance(result, torch.Tensor):
+            if isinstance(yielded, Nodes):
+                if yielded.dtype not in (None, result.dtype):
+                    yielded = Nodes(yielded.ids.clone())
+                yielded.dtype = result.dtype
+            if isinstance(yielded, Nodes | Recipe | Derived):
+                self.known[result] = yielded
+        elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
+            for part, value in zip(result, yielded, strict=False):
+                self._remember(part, value)
+
+
+def _has_traced(values: Any) -> bool:
+    if isinstance(values, dict):
+        return _has_traced(list(values.values()))
+    if isinstance(values, list | tuple):
+        return any(_has_traced(value) for value in values)
+    return isinstance(values, Nodes | Recipe | Derived)
+
+
+def _shapes(result: Any) -> Any:
+    """Return the shape of a result, or the shapes of several; None for what is no tensor."""
+    if isinstance(result, torch.Tensor):
+        return tuple(result.shape)
+    if isinstance(result, list | tuple):
+        return [_shapes(part) if isinstance(part, torch.Tensor) else None for part in result]
+    return None
