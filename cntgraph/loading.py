@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cntgraph.adapters import registry
-from cntgraph.adapters.base import Norm
+from cntgraph.adapters.builder import Norm
 from cntgraph.errors import FormatError
 from cntgraph.network import Network
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from typing import Any, Protocol
 
@@ -11,8 +12,22 @@ from numpy.typing import NDArray
 
 from cntgraph.errors import ParameterError
 
-#: How many bytes one value takes, for the stored types that NumPy does not know.
-_EXTENDED = {"bfloat16": np.dtype(np.uint16)}
+#: What holds the bits of the stored types that NumPy does not know; named as ``ml_dtypes`` does.
+EXTENDED: dict[str, np.dtype[Any]] = {
+    "bfloat16": np.dtype(np.uint16),
+    "float8_e4m3fn": np.dtype(np.uint8),
+    "float8_e4m3fnuz": np.dtype(np.uint8),
+    "float8_e5m2": np.dtype(np.uint8),
+    "float8_e5m2fnuz": np.dtype(np.uint8),
+    "float8_e8m0fnu": np.dtype(np.uint8),
+}
+#: The 8-bit floats: bits of the mantissa, and the bias of the exponent.
+_FLOAT8 = {
+    "float8_e4m3fn": (3, 7),
+    "float8_e4m3fnuz": (3, 8),
+    "float8_e5m2": (2, 15),
+    "float8_e5m2fnuz": (2, 16),
+}
 
 
 class ArrayHandle(Protocol):
@@ -46,8 +61,8 @@ def storage_dtype(dtype: str) -> np.dtype[Any]:
     >>> storage_dtype("bfloat16")
     dtype('uint16')
     """
-    if dtype in _EXTENDED:
-        return _EXTENDED[dtype]
+    if dtype in EXTENDED:
+        return EXTENDED[dtype]
     try:
         found = np.dtype(dtype)
     except TypeError:
@@ -83,8 +98,35 @@ def widen(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     array([1.5], dtype=float32)
     """
     if dtype == "bfloat16":
-        return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        wide = values.astype(np.uint32)
+        wide <<= np.uint32(16)
+        return wide.view(np.float32)
+    if dtype in EXTENDED:
+        return np.asarray(_float8_values(dtype)[values])
     return values.astype(widened_dtype(dtype), copy=False)
+
+
+@lru_cache
+def _float8_values(dtype: str) -> NDArray[np.float32]:
+    """Return the value of each of the 256 patterns of an 8-bit float."""
+    bits = np.arange(256)
+    if dtype == "float8_e8m0fnu":  # a power of two without a sign: the scale of a block
+        return np.where(bits == 255, np.nan, np.exp2(bits - 127.0)).astype(np.float32)
+    mantissa_bits, bias = _FLOAT8[dtype]
+    magnitude = bits & 0x7F
+    exponent, mantissa = magnitude >> mantissa_bits, magnitude & ((1 << mantissa_bits) - 1)
+    # Below the smallest normal number, the exponent stays and there is no leading one.
+    leading = np.where(exponent == 0, 0.0, 1.0)
+    power = np.maximum(exponent, 1) - bias - mantissa_bits
+    values = (leading * (1 << mantissa_bits) + mantissa) * np.exp2(power)
+    if dtype.endswith("fnuz"):
+        values[0x80] = np.nan  # in the place of a negative zero, and no infinity
+    elif dtype == "float8_e4m3fn":
+        values[magnitude == 0x7F] = np.nan
+    else:
+        values[magnitude == 0x7C] = np.inf
+        values[magnitude > 0x7C] = np.nan
+    return np.asarray(np.where(bits >= 0x80, -values, values), dtype=np.float32)
 
 
 def widened_dtype(dtype: str) -> np.dtype[Any]:
@@ -105,7 +147,8 @@ def widened_dtype(dtype: str) -> np.dtype[Any]:
     >>> widened_dtype("float16"), widened_dtype("int8")
     (dtype('float32'), dtype('float64'))
     """
-    return np.dtype(np.float32 if dtype in ("bfloat16", "float16", "float32") else np.float64)
+    narrow = dtype in EXTENDED or dtype in ("float16", "float32")
+    return np.dtype(np.float32 if narrow else np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +162,7 @@ class Parameter:
     shape : tuple of int
         Its stored shape.
     dtype : str
-        The type it is stored in (``"float32"``, ``"bfloat16"``, ``"int8"``, …).
+        The type it is stored in (``"float32"``, ``"bfloat16"``, ``"float8_e4m3fn"``, …).
     data : ArrayHandle
         Where the stored bits are read from, by slices: an array, an HDF5 dataset, a memory map.
     trainable : bool, default True
@@ -153,8 +196,14 @@ class Parameter:
     def from_array(
         cls, name: str, array: NDArray[Any], *, dtype: str | None = None, trainable: bool = True
     ) -> Parameter:
-        """Wrap an array in memory; `dtype` names the stored type where NumPy has none."""
-        return cls(name, tuple(array.shape), dtype or array.dtype.name, array, trainable)
+        """Wrap an array in memory; `dtype` names the stored type where NumPy has none.
+
+        An array of an extension type (bfloat16 of ``ml_dtypes``) is seen as its bits.
+        """
+        dtype = dtype or array.dtype.name
+        if dtype in EXTENDED and array.dtype.name == dtype:
+            array = array.view(EXTENDED[dtype])
+        return cls(name, tuple(array.shape), dtype, array, trainable)
 
     @property
     def size(self) -> int:

@@ -14,6 +14,7 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-from cntgraph.errors import FormatError, MissingExtraError, UnsafeFileError
+from cntgraph.errors import CntGraphError, FormatError, MissingExtraError, UnsafeFileError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter
 
@@ -50,7 +51,26 @@ BUILTIN: dict[str, tuple[str, ...]] = {
 }
 #: Adapters that need no framework.
 _CORE = frozenset({"safetensors", "numpy"})
-_PICKLES = (".pkl", ".pickle", ".joblib")
+#: What to do with files that no adapter reads.
+_INSTEAD = {
+    ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite)",
+    ".pb": "load it in TensorFlow and save it as .keras, or convert it to ONNX with tf2onnx",
+    ".gguf": "load it with transformers (from_pretrained(folder, gguf_file=...)) and save it as "
+    "safetensors with save_pretrained",
+    ".ggml": "save the model it was made from as safetensors",
+    ".mlmodel": "export the model it was made from to ONNX",
+    ".mlpackage": "export the model it was made from to ONNX",
+    ".engine": "pass the ONNX file that the engine was built from",
+    ".plan": "pass the ONNX file that the engine was built from",
+    ".msgpack": "read it with flax.serialization and pass the dict of arrays, or save it as .npz",
+    ".orbax": "restore it and pass the dict of arrays, or save it as .npz",
+    ".pdparams": "convert the model to ONNX with paddle2onnx",
+    ".mat": "read it with scipy.io.loadmat and pass the dict of arrays",
+    ".gz": "unpack it",
+    ".tar": "unpack it",
+    ".zip": "unpack it",
+}
+_PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 
 
 def load(source: Any, **options: Any) -> Network:
@@ -104,9 +124,16 @@ def checked_options(**options: Any) -> dict[str, Any]:
     norm, unroll = options.get("norm", "fold"), options.get("unroll")
     if norm not in ("fold", "keep"):
         raise FormatError(f"expected norm to be 'fold' or 'keep', got {norm!r}")
-    if unroll is not None and (isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1):
+    if unroll is not None and (
+        isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1
+    ):
         raise FormatError(f"expected unroll to be a number of time steps or None, got {unroll!r}")
-    return {**options, "unroll": unroll, "norm": norm, "input_shape": _checked_shape(options.get("input_shape"))}
+    return {
+        **options,
+        "unroll": unroll,
+        "norm": norm,
+        "input_shape": _checked_shape(options.get("input_shape")),
+    }
 
 
 def adapter_of(source: Any) -> Adapter:
@@ -128,34 +155,68 @@ def adapter_of(source: Any) -> Adapter:
     """
     for name in BUILTIN:
         at_hand = name in _CORE or name in sys.modules
-        if at_hand and (found := _builtin(name)).recognises(source):
+        if at_hand and (found := builtin(name, "this model")).recognises(source):
             return found
     for plugin in _plugins():
         if plugin.recognises(source):
             return plugin
     raise FormatError(
-        f"expected a path or a live model of a known framework ({', '.join(_names())}), got "
+        f"expected a path, a live model of a known framework, or its weights ({_at_hand()}), got "
         f"{type(source).__module__}.{type(source).__qualname__}"
     )
 
 
 def _load_file(path: Path, options: dict[str, Any]) -> Network:
+    adapter = _file_adapter(path)
+    try:
+        return _load_by(adapter, path, options)
+    except OSError as error:
+        if isinstance(error, CntGraphError):
+            raise
+        raise FormatError(f"{path}: the file cannot be read ({error})") from error
+
+
+def _file_adapter(path: Path) -> Adapter:
+    if path.is_dir():
+        return _folder_adapter(path)
+    if not path.is_file():
+        raise FormatError(f"{path}: expected a file, found something else (a device, a pipe)")
     for name, suffixes in BUILTIN.items():
-        if _ends_in(path, suffixes):
-            return _load_by(_builtin(name), path, options)
+        suffix = _suffix(path, suffixes)
+        if suffix:
+            return builtin(name, f"reading a {suffix} file")
     for plugin in _plugins():
-        if _ends_in(path, plugin.suffixes):
-            return _load_by(plugin, path, options)
-    raise _unknown_file(path, path.suffix.lower())
+        if _suffix(path, plugin.suffixes):
+            return plugin
+    raise _unknown_file(path)
 
 
-def _ends_in(path: Path, suffixes: tuple[str, ...]) -> bool:
-    """Whether a file is called anything before one of the suffixes."""
+def _folder_adapter(path: Path) -> Adapter:
+    """Return the adapter of a folder: of safetensors, or whatever a third party reads."""
+    if any(name.endswith(BUILTIN["safetensors"]) for name in (p.name for p in path.iterdir())):
+        return builtin("safetensors", "reading a folder of safetensors")
+    for plugin in _plugins():
+        if _suffix(path, plugin.suffixes):
+            return plugin
+    raise FormatError(
+        f"{path}: expected a file, or a folder of .safetensors, found a folder without any; pass "
+        f"the path of the model's file.{_instead(path)}"
+    )
+
+
+def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
+    """Return the suffix, of those given, with which a file is called anything before it."""
     name = path.name.lower()
-    return any(name.endswith(suffix) and name != suffix for suffix in suffixes)
+    return next((s for s in suffixes if name.endswith(s) and name != s), "")
 
 
-def _unknown_file(path: Path, suffix: str) -> FormatError:
+def _instead(path: Path) -> str:
+    suffix = ".pb" if (path / "saved_model.pb").exists() else path.suffix.lower()
+    return f" Instead, {_INSTEAD[suffix]}." if suffix in _INSTEAD else ""
+
+
+def _unknown_file(path: Path) -> FormatError:
+    suffix = path.suffix.lower()
     if suffix in _PICKLES:
         return UnsafeFileError(
             f"{path}: a {suffix} file is a pickle, which can run code when it is read; pass the "
@@ -163,21 +224,57 @@ def _unknown_file(path: Path, suffix: str) -> FormatError:
         )
     known = sorted({s for suffixes in BUILTIN.values() for s in suffixes})
     return FormatError(
-        f"{path}: expected a file that ends in {', '.join(known)}, got {suffix or 'no suffix'!r}; "
-        f"adapters at hand: {', '.join(_names())}"
+        f"{path}: expected a file that ends in {', '.join(known)}, got {suffix or 'no suffix'!r}."
+        f"{_instead(path)} Adapters at hand: {_at_hand()}"
     )
 
 
-def _builtin(name: str) -> Adapter:
+def _at_hand() -> str:
+    """Return the names of the adapters, and what to install for those that lack something."""
+    names = [
+        name if _is_installed(name) else f"{name} (needs pip install 'cntgraph[{name}]')"
+        for name in BUILTIN
+    ]
+    return ", ".join([*names, *(point.name for point in _entry_points())])
+
+
+def _is_installed(name: str) -> bool:
+    """Whether an adapter's framework is there; it is not imported."""
+    if name in _CORE or sys.modules.get(name) is not None:
+        return True
+    try:
+        return name not in sys.modules and importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def builtin(name: str, doing: str) -> Adapter:
+    """Return an adapter of the package.
+
+    Parameters
+    ----------
+    name : str
+        Its name, which is that of the framework and of the extra.
+    doing : str
+        What it is needed for, for the message.
+
+    Returns
+    -------
+    Adapter
+
+    Raises
+    ------
+    MissingExtraError
+        If its framework is not installed.
+    """
     try:
         return cast(Adapter, importlib.import_module(f"cntgraph.adapters.{name}"))
     except ImportError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in ("", "cntgraph"):
+        missing = (error.name or name).partition(".")[0]
+        if missing == "cntgraph":
             raise
         raise MissingExtraError(
-            f"reading {' or '.join(BUILTIN[name])} files needs {missing}: "
-            f"pip install 'cntgraph[{name}]'"
+            f"{doing} needs {missing}: pip install 'cntgraph[{name}]' ({error})"
         ) from error
 
 
@@ -198,10 +295,6 @@ def _plugins() -> Iterator[Adapter]:
 
 def _entry_points() -> list[EntryPoint]:
     return list(entry_points(group="cntgraph.adapters"))
-
-
-def _names() -> list[str]:
-    return [*BUILTIN, *(point.name for point in _entry_points())]
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...] | None:

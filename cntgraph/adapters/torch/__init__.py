@@ -1,8 +1,10 @@
-"""PyTorch: live modules, and programs saved by ``torch.export.save`` (.pt2).
+"""PyTorch: live modules, programs saved by ``torch.export.save`` (.pt2), and weights alone.
 
 A live module is run once on a sample, in evaluation mode and without gradients, while every ATen
 operation that PyTorch dispatches is watched (`live`); a saved program's list of ATen operations is
-read from the file (`program`, `archive`). Both go through the same `aten.AtenTracer`.
+read from the file (`program`, `archive`). Both go through the same `aten.AtenTracer`. Checkpoints
+and state dicts have no graph (`checkpoint`): each weight is a block of its own, or they are put
+into the graph of a live module (`binding`).
 """
 
 from __future__ import annotations
@@ -13,17 +15,22 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.base import Builder, Norm
+from cntgraph.adapters.tensors import Tensors, network_of
+from cntgraph.adapters.torch import checkpoint
+from cntgraph.adapters.torch.binding import bind_weights
 from cntgraph.adapters.torch.live import make_example, module_parameters, trace_module
 from cntgraph.adapters.torch.program import trace_program
+from cntgraph.errors import FormatError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter
 
-suffixes = (".pt2",)
+suffixes = (".pt2", *checkpoint.suffixes)
+options = ("model",)
 
 
 def recognises(source: object) -> bool:
-    """Return whether `source` is a live PyTorch module."""
-    return isinstance(source, torch.nn.Module)
+    """Return whether `source` is a live PyTorch module, or the state dict of one."""
+    return isinstance(source, torch.nn.Module) or checkpoint.is_state(source)
 
 
 def load(
@@ -34,13 +41,14 @@ def load(
     norm: Norm = "fold",
     unroll: int | None = None,
     strict: bool = False,
+    model: torch.nn.Module | None = None,
 ) -> Network:
-    """Return the network of a live module or of a ``.pt2`` file.
+    """Return the network of a live module, a ``.pt2`` file, a checkpoint or a state dict.
 
     Parameters
     ----------
-    source : torch.nn.Module, str or Path
-        The model, or the file.
+    source : torch.nn.Module, mapping of str to torch.Tensor, str or Path
+        The model, its weights, or the file.
     input_shape : tuple of int, optional
         Shape of one sample, without the batch dimension.
     example_input : torch.Tensor, ndarray or tuple of them, optional
@@ -51,6 +59,9 @@ def load(
         Unroll recurrent layers over that many time steps; by default they are loops.
     strict : bool, default False
         Whether to raise where something is left out.
+    model : torch.nn.Module, optional
+        The module that a checkpoint or a state dict belongs to: its graph, with these weights. It
+        is not changed.
 
     Returns
     -------
@@ -62,28 +73,86 @@ def load(
         If the size of the input is not known.
     TraceError
         If the model cannot be run on such an input.
+    UnsafeFileError
+        If a checkpoint holds more than weights.
+    FormatError
+        If a file is damaged, or its weights are not those of `model`.
     """
+    tensors = _weights(source)
+    if tensors is not None and model is None:
+        return network_of(tensors, strict=strict)
+    if tensors is not None:
+        return load_weighted(
+            tensors, model, input_shape=input_shape, example_input=example_input, norm=norm,
+            unroll=unroll, strict=strict
+        )  # fmt: skip
+    if model is not None:
+        raise FormatError(
+            "model= is the module that weights are put into; a live module or a .pt2 file has "
+            "a graph of its own, leave it out"
+        )
     builder = Builder(unroll=unroll)
     if isinstance(source, str | Path):
         trace_program(Path(source), builder, input_shape=input_shape)
     else:
-        model = getattr(source, "_orig_mod", source)  # what torch.compile wraps
-        example = make_example(model, input_shape, example_input)
-        trace_module(model, builder, example, shapes_only=example_input is None)
+        live = getattr(source, "_orig_mod", source)  # what torch.compile wraps
+        example = make_example(live, input_shape, example_input)
+        trace_module(live, builder, example, shapes_only=example_input is None)
     return builder.finish(norm=norm, strict=strict)
 
 
-def parameters(source: torch.nn.Module) -> dict[str, Parameter]:
-    """Return every parameter and buffer of a live module, by name, without copying.
-
-    A tensor that a module has under several names is listed under the first.
+def load_weighted(tensors: Tensors, model: Any, **traced: Any) -> Network:
+    """Return the network of a live module with other weights; see `binding`.
 
     Parameters
     ----------
-    source : torch.nn.Module
+    tensors : Tensors
+        The weights.
+    model : torch.nn.Module
+        The module.
+    **traced
+        The options of `load`.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If `model` is no module, or the weights are not its own.
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise FormatError(
+            f"expected model= as a torch.nn.Module, got {type(model).__module__}."
+            f"{type(model).__qualname__}"
+        )
+    model = getattr(model, "_orig_mod", model)
+    return bind_weights(load(model, **traced), model, tensors)
+
+
+def _weights(source: Any) -> Tensors | None:
+    """Return the weights of what has no graph; None for what has one."""
+    if isinstance(source, str | Path):
+        is_program = Path(source).name.lower().endswith(".pt2")
+        return None if is_program else checkpoint.read_checkpoint(Path(source))
+    return checkpoint.tensors_of(source) if checkpoint.is_state(source) else None
+
+
+def parameters(source: Any) -> dict[str, Parameter]:
+    """Return every parameter and buffer of a live module or a state dict, without copying.
+
+    A tensor that has several names is listed under the first.
+
+    Parameters
+    ----------
+    source : torch.nn.Module, or mapping of str to torch.Tensor
 
     Returns
     -------
     dict of str to Parameter
     """
+    weights = _weights(source)
+    if weights is not None:
+        return {p.name: p for p in weights.parameters}
     return module_parameters(getattr(source, "_orig_mod", source))

@@ -1,0 +1,137 @@
+"""Weights from a file in the graph of a live module, which is traced and not changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from cntgraph.adapters.tensors import Tensors
+from cntgraph.errors import FormatError
+from cntgraph.network import CoverageEntry, Network
+from cntgraph.parameter import Parameter
+from cntgraph.recipe import Recipe
+
+#: What wrappers put before the names of a model's parameters.
+_PREFIXES = ("module.", "model.", "_orig_mod.")
+
+
+def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Network:
+    """Return the network of a module with other values of its parameters.
+
+    Parameters
+    ----------
+    net : Network
+        As it was traced.
+    model : torch.nn.Module
+        The module; it says which names are one tensor.
+    tensors : Tensors
+        The values. Where all names begin with ``module.``, ``model.`` or ``_orig_mod.``, as
+        wrappers write them, that is dropped if the names then fit.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If a tensor of the model is missing, one is not the model's, or a shape is another.
+    """
+    groups = _groups(model)
+    given = {p.name: p for p in tensors.parameters}
+    given |= {name: given[first] for name, first in tensors.same.items() if first in given}
+    given = _renamed(given, {name for group in groups for name in group})
+    known = {name for group in groups for name in group}
+    missing = [group[0] for group in groups if not given.keys() & set(group)]
+    unexpected = [name for name in given if name not in known]
+    needed = [name for name in missing if not name.endswith("num_batches_tracked")]
+    strange = [name for name in unexpected if "float" in given[name].dtype]
+    if needed or strange:
+        raise FormatError(
+            f"the tensors are not those of the model ({type(model).__name__}): "
+            f"missing {_listed(needed)}; not in the model {_listed(strange)}. Pass the model that "
+            "they belong to, or leave model= out"
+        )
+    bound = dict(net.parameters)
+    for group in groups:
+        found = [(name, given[name]) for name in group if name in given]
+        first = next((name for name in group if name in bound), None)
+        if found and first is not None:
+            bound[first] = _checked(bound[first], found)
+    net = net.bind(bound, {**net.labels, **tensors.labels})
+    return replace(net, entries=_entries(net, given, unexpected))
+
+
+def _groups(model: torch.nn.Module) -> list[list[str]]:
+    """Return the names of a module's tensors, those of one tensor together."""
+    groups: dict[int, list[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, torch.Tensor):
+            groups.setdefault(id(tensor), []).append(name)
+    return list(groups.values())
+
+
+def _renamed(given: Mapping[str, Parameter], known: set[str]) -> dict[str, Parameter]:
+    """Drop what wrappers put before all names, if the names then are the model's."""
+    plain = {name.replace("_orig_mod.", ""): p for name, p in given.items()}
+    if len(plain) == len(given) and not given.keys() & known and plain.keys() & known:
+        given = plain
+    stripped = dict(given)
+    while stripped and not stripped.keys() & known:
+        prefix = next((p for p in _PREFIXES if all(n.startswith(p) for n in stripped)), "")
+        if not prefix:
+            return dict(given)
+        stripped = {name.removeprefix(prefix): p for name, p in stripped.items()}
+    return stripped
+
+
+def _checked(traced: Parameter, found: list[tuple[str, Parameter]]) -> Parameter:
+    """Return the values of a parameter of the model, under its name."""
+    (name, value), *others = found
+    if value.shape != traced.shape:
+        raise FormatError(
+            f"the tensor {name!r}: the model has shape {traced.shape}, the file {value.shape}; "
+            "pass the model that the weights belong to"
+        )
+    for other, same in others:
+        if same is not value and not _equal(value, same):
+            raise FormatError(
+                f"{name!r} and {other!r} are one tensor in the model, and differ in the file; "
+                "pass a model in which they are two"
+            )
+    return replace(value, name=traced.name, trainable=traced.trainable)
+
+
+def _equal(left: Parameter, right: Parameter) -> bool:
+    """Whether two tensors hold the same values; part by part, they may be large."""
+    if left.shape != right.shape:
+        return False
+    return all(
+        np.array_equal(left.read(0, a, b), right.read(0, a, b), equal_nan=True)
+        for a, b in Recipe.of(left).chunks()
+    )
+
+
+def _entries(
+    net: Network, given: Mapping[str, Parameter], unexpected: Iterable[str]
+) -> tuple[CoverageEntry, ...]:
+    """Return the coverage table with the stored types, and what the model has no place for."""
+    own = tuple(
+        replace(entry, dtype=net.parameters[entry.name].dtype)
+        if entry.name in net.parameters
+        else entry
+        for entry in net.entries
+    )
+    reason = "the model has no such tensor"
+    return own + tuple(
+        CoverageEntry(n, "buffer", "skipped", "", reason, given[n].shape, given[n].dtype)
+        for n in unexpected
+    )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more if names else "none"
