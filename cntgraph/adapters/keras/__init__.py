@@ -1,0 +1,99 @@
+"""Keras 3: live models, ``.keras`` archives, and HDF5 files with a model or with weights alone.
+
+A model is run once on symbolic tensors, on whichever backend Keras has; no value is computed
+(`tracer`). A file is never handed to Keras: its configuration is checked, the model is built
+from it without memory for weights, and the tensors stay in the file until they are read (`file`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.keras.live import trace_model
+from cntgraph.adapters.keras.variables import named_variables, parameters_of
+from cntgraph.network import Network
+from cntgraph.parameter import Parameter
+
+suffixes = (".keras", ".h5", ".hdf5")
+options = ("config",)
+
+
+def recognises(source: object) -> bool:
+    """Return whether `source` is a live Keras model or layer."""
+    return isinstance(source, keras.Layer)
+
+
+def load(
+    source: Any,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    example_input: Any = None,
+    norm: Norm = "fold",
+    unroll: int | None = None,
+    strict: bool = False,
+    config: Any = None,
+) -> Network:
+    """Return the network of a live Keras model or of a file.
+
+    Parameters
+    ----------
+    source : keras.Model, str or Path
+        The model, or the file.
+    input_shape : tuple of int, optional
+        Shape of one sample, where the model leaves a size open: channels first, or in the
+        order of Keras.
+    example_input : array or nested arrays, optional
+        Instead: what the model is called with, the batch dimension included.
+    norm : {"fold", "keep"}, default "fold"
+        Whether batch norms are folded.
+    unroll : int, optional
+        Unroll recurrent layers over that many time steps; by default they are loops.
+    strict : bool, default False
+        Whether to raise where something is left out.
+    config : path, dict or keras.Model, optional
+        For a file that has weights alone: what the model is.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If a file is damaged.
+    UnsafeFileError
+        If it could only be read by running code that it contains.
+    InputShapeError
+        If the size of the input is not known.
+    TraceError
+        If the model cannot be followed.
+    """
+    shapes: dict[str, Any] = {"input_shape": input_shape, "example_input": example_input}
+    builder = Builder(unroll=unroll)
+    if isinstance(source, str | Path):
+        from cntgraph.adapters.keras.file import trace_file
+
+        trace_file(Path(source), builder, config, **shapes)
+    else:
+        trace_model(source, builder, parameters_of(source), **shapes)
+    return builder.finish(norm=norm, strict=strict)
+
+
+def parameters(source: Any) -> dict[str, Parameter]:
+    """Return every variable of a live model, by name, without copying.
+
+    Parameters
+    ----------
+    source : keras.Model
+
+    Returns
+    -------
+    dict of str to Parameter
+        Names are the path of the layer and the variable's own; metrics and optimizers left out.
+    """
+    found = parameters_of(source)
+    return {name: found[id(variable)] for name, variable in named_variables(source).items()}

@@ -1,0 +1,96 @@
+"""Which axis of a model's inputs holds the channels: what reads an input first says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from cntgraph.adapters.keras.tracer import watching
+from cntgraph.adapters.keras.values import Arguments, leaves, map_leaves
+
+
+def channels_last(model: Any, inputs: Any) -> list[bool]:
+    """Return, for each input, whether its last axis holds channels that go first in the graph.
+
+    Parameters
+    ----------
+    model : keras.Layer
+        The model.
+    inputs : tuple
+        What it is called with: symbolic tensors, nested as it wants them.
+
+    Returns
+    -------
+    list of bool
+        As the first convolution, pooling or the like that reads an input has it. An input that
+        something else reads is an image, as Keras is configured, if it has three axes or more
+        besides the batch, and otherwise is left as it is.
+    """
+    flat = list(leaves(inputs))
+    scout = _Scout(len(flat))
+    marked = iter(range(len(flat)))
+    args = map_leaves(lambda leaf: _Marked(leaf.shape, leaf.dtype, next(marked)), inputs)
+    try:
+        with watching(scout):
+            model.call(*args) if isinstance(model, keras.Model) else scout.call_layer(
+                model, args, {}
+            )
+    except Exception:  # all is known, or the model fails, which the trace reports
+        pass
+    image = keras.config.image_data_format()
+    found = []
+    for k, leaf in enumerate(flat):
+        rank = len(leaf.shape) - 1
+        order = scout.orders[k] or (image if rank >= 3 else None)
+        found.append(order == "channels_last" and rank >= 2)
+    return found
+
+
+class _Marked(keras.KerasTensor):
+    """A symbolic tensor that is one of the inputs, up to elementwise functions."""
+
+    def __init__(self, shape: Sequence[int], dtype: str, origin: int) -> None:
+        super().__init__(shape, dtype=dtype, name="input")
+        self.origin = origin
+
+
+class _Known(Exception):
+    """The order of every input is known."""
+
+
+class _Scout:
+    """Sees the calls of layers and operations until every input was read."""
+
+    def __init__(self, n: int) -> None:
+        self.orders: list[str | None] = [None] * n
+        self.open = set(range(n))
+
+    def call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
+        """Look at what a layer reads; a layer that has others in it is entered."""
+        read = [leaf for leaf in leaves([args, kwargs]) if isinstance(leaf, _Marked)]
+        if read and not hasattr(layer, "data_format") and layer._layers:
+            kwargs.pop("training", None)
+            return layer.call(*args, **kwargs)
+        return self._call(layer, read, args, kwargs)
+
+    def call_operation(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
+        """Look at what an operation reads."""
+        read = [leaf for leaf in leaves([args, kwargs]) if isinstance(leaf, _Marked)]
+        return self._call(operation, read, args, kwargs)
+
+    def _call(self, called: Any, read: list[_Marked], args: Any, kwargs: Arguments) -> Any:
+        kwargs.pop("training", None)
+        spec = called.compute_output_spec(*args, **kwargs)
+        order = getattr(called, "data_format", None)
+        same = isinstance(spec, keras.KerasTensor) and len(read) == 1 and order is None
+        if same and spec.shape == read[0].shape and not getattr(called, "weights", ()):
+            return _Marked(spec.shape, spec.dtype, read[0].origin)
+        for leaf in read:
+            if leaf.origin in self.open:
+                self.open.discard(leaf.origin)
+                self.orders[leaf.origin] = order
+        if not self.open:
+            raise _Known
+        return spec

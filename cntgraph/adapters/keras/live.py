@@ -1,0 +1,86 @@
+"""Live models: their inputs, and one symbolic run."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.keras import (  # noqa: F401  (they register their handlers)
+    contraction,
+    convolution,
+    elementwise,
+    layers,
+    movement,
+    norms,
+    pooling,
+    recurrent,
+)
+from cntgraph.adapters.keras.inputs import make_inputs
+from cntgraph.adapters.keras.tracer import CannotFollow, Tracer, watching
+from cntgraph.adapters.keras.values import Nodes, leaves
+from cntgraph.adapters.keras.variables import all_layers, symbolic
+from cntgraph.errors import CntGraphError, TraceError
+from cntgraph.parameter import Parameter
+from cntgraph.recipe import Recipe
+
+
+def trace_model(
+    model: Any,
+    builder: Builder,
+    parameters: dict[int, Parameter],
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    example_input: Any = None,
+) -> None:
+    """Run a model once on symbolic tensors, and build its network.
+
+    Parameters
+    ----------
+    model : keras.Layer
+        A model or a layer; it is left as it was.
+    builder : Builder
+        What the network is built with.
+    parameters : dict of int to Parameter
+        By the id of the variable.
+    input_shape : tuple of int, optional
+        Shape of one sample, where the model leaves a size open.
+    example_input : array or nested arrays, optional
+        Instead: what the model is called with.
+
+    Raises
+    ------
+    InputShapeError
+        If the size of the input is not known, or does not fit.
+    TraceError
+        If the model cannot be run.
+    """
+    for parameter in parameters.values():
+        builder.parameter(parameter)
+        if parameter.name.endswith("seed_generator_state"):
+            builder.skip(Recipe.of(parameter), "the state of a random number generator")
+    tracer = Tracer(builder, parameters)
+    inputs = make_inputs(model, builder, input_shape, example_input)
+    with watching(tracer), symbolic(all_layers(model), parameters):
+        result = _run(tracer, model, inputs)
+    for leaf in leaves(result):
+        if isinstance(leaf, Nodes):
+            builder.output(tracer.sample(leaf))
+
+
+def _run(tracer: Tracer, model: Any, inputs: tuple[Any, ...]) -> Any:
+    if not isinstance(model, keras.Model):
+        return tracer.call_layer(model, inputs, {})
+    takes_training = "training" in inspect.signature(model.call).parameters
+    try:
+        return model.call(*inputs, **({"training": False} if takes_training else {}))
+    except (CntGraphError, MemoryError):
+        raise
+    except Exception as error:  # whatever the code of a model raises on symbolic tensors
+        what = str(error) if isinstance(error, CannotFollow) else f"{type(error).__name__}: {error}"
+        shapes = ", ".join(str(leaf.shape) for leaf in leaves(inputs))
+        raise TraceError(
+            f"the model could not be followed on an input of shape {shapes} (batch first): {what}"
+        ) from error

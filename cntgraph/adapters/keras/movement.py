@@ -1,0 +1,129 @@
+"""Operations that move data and compute nothing: carried out on node ids themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from cntgraph.adapters.keras.moves import MOVES, Array
+from cntgraph.adapters.keras.tracer import Tracer, handles
+from cntgraph.adapters.keras.values import (
+    Arguments,
+    CannotFollow,
+    Nodes,
+    as_array,
+    constant,
+    leaves,
+    map_leaves,
+    per_axis,
+)
+from cntgraph.adapters.keras.windows import same_or_valid
+from cntgraph.blocks import Window
+
+#: Operations whose result is their argument, value by value.
+_IDENTITIES = ("Array", "Cast", "ConvertToTensor", "Copy", "Real", "SaturateCast", "StopGradient")
+_INDICES = ("key", "indices", "start_indices")
+
+
+@handles(*(kind for kind in MOVES if kind != "Take"))
+def move(t: Tracer, operation: Any, a: Arguments) -> Any:
+    """Move node ids; a learned constant among them becomes nodes, any other is none."""
+    for name in _INDICES:
+        for leaf in leaves(a.get(name)):
+            if isinstance(leaf, keras.KerasTensor):
+                raise CannotFollow("the data decides what is moved where")
+
+    def ids(leaf: Any) -> Any:
+        is_value = isinstance(leaf, keras.KerasTensor) or keras.ops.is_tensor(leaf)
+        return t.as_ids(leaf, operation) if is_value else leaf
+
+    moving = {key: map_leaves(ids, value) if key not in _INDICES else _index(value)
+              for key, value in a.items()}  # fmt: skip
+    dtype = next(leaf.dtype for leaf in leaves(a) if isinstance(leaf, Nodes))
+    moved = MOVES[type(operation).__name__](operation, moving)
+    return map_leaves(lambda part: Nodes(np.ascontiguousarray(part), dtype), moved)
+
+
+def _index(value: Any) -> Any:
+    return as_array(value) if keras.ops.is_tensor(value) else value
+
+
+@handles(*_IDENTITIES)
+def identity(t: Tracer, operation: Any, a: Arguments) -> Any:
+    """Return what comes in."""
+    return next(leaf for leaf in leaves(a) if isinstance(leaf, Nodes))
+
+
+# -- movements that bring in positions without a node ----------------------------------------
+
+
+@handles("Pad")
+def pad(t: Tracer, operation: Any, a: Arguments) -> Any:
+    """Pad: by a constant that is no node, whatever its value, or by showing nodes again."""
+    x, widths = a["x"], [tuple(int(n) for n in pair) for pair in operation.pad_width]
+    widths = widths * x.ids.ndim if len(widths) == 1 else widths
+    if operation.mode == "constant":
+        return Nodes(np.pad(x.ids, widths, constant_values=-1), x.dtype)
+    return Nodes(np.pad(x.ids, widths, mode=operation.mode), x.dtype)
+
+
+@handles("Tril", "Triu")
+def triangle(t: Tracer, operation: Any, a: Arguments) -> Any:
+    """Take away the nodes above or below a diagonal."""
+    keep = np.tri(*a["x"].ids.shape[-2:], operation.k, dtype=bool)
+    if type(operation).__name__ == "Triu":
+        keep = ~np.tri(*a["x"].ids.shape[-2:], operation.k - 1, dtype=bool)
+    return Nodes(np.where(keep, a["x"].ids, -1))
+
+
+@handles("Where")
+def where(t: Tracer, operation: Any, a: Arguments) -> Any:
+    """Choose by a constant condition: nodes of either side, or none where a constant is chosen."""
+    condition = constant(a["condition"]).astype(bool)
+    sides = [t.as_ids(a[key], operation) for key in ("x1", "x2")]
+    return Nodes(np.where(condition, *sides))
+
+
+@handles("ZerosLike", "OnesLike", "FullLike")
+def constant_like(t: Tracer, operation: Any, a: Arguments) -> Any:
+    """Make a constant of the shape of nodes."""
+    fill = {"ZerosLike": 0.0, "OnesLike": 1.0}.get(type(operation).__name__, a.get("fill_value"))
+    dtype = operation.dtype or a["x"].dtype
+    return keras.ops.full(a["x"].shape, fill, dtype=dtype)
+
+
+@handles("ExtractPatches")
+def extract_patches(t: Tracer, operation: Any, a: Arguments) -> Any:
+    """Lay the pixels of each patch out as its features, row by row, the channels last."""
+    ids, last = a["images"].ids, operation.data_format == "channels_last"
+    rank = len(operation.size)
+    if ids.ndim != rank + 2:
+        return NotImplemented
+    by_channel = np.moveaxis(ids, -1, 1) if last else ids
+    sizes = [operation.size, operation.strides, operation.dilation_rate]
+    kernel, strides, dilation = (per_axis(value, rank) for value in sizes)
+    for axis in range(rank):
+        window = same_or_valid(
+            by_channel.shape[2 + axis], kernel[axis], strides[axis], dilation[axis],
+            operation.padding,
+        )  # fmt: skip
+        by_channel = _patches(by_channel, 2 + axis, window)
+    places = [2 + axis for axis in range(rank)]
+    # What was taken along the first axis was added first.
+    taps = [2 + rank + axis for axis in range(rank)]
+    moved = by_channel.transpose(0, *places, *taps, 1)
+    moved = moved.reshape(*moved.shape[: rank + 1], -1)
+    return Nodes(moved if last else np.moveaxis(moved, -1, 1))
+
+
+def _patches(ids: Array, axis: int, window: Window) -> Array:
+    """Return the positions of a window's taps: along `axis` the window, in a last axis the tap."""
+    places = np.arange(window.coarse)[:, None] * window.stride - window.before
+    places = places + np.arange(window.kernel) * window.dilation
+    inside = (places >= 0) & (places < window.fine)
+    taken = np.take(ids, np.where(inside, places, 0), axis=axis)
+    shape = [1] * taken.ndim
+    shape[axis : axis + 2] = inside.shape
+    return np.moveaxis(np.where(inside.reshape(shape), taken, -1), axis + 1, -1)

@@ -1,0 +1,357 @@
+"""Tracer: runs a model once on symbolic tensors, and builds its network on the way.
+
+While a model is traced, every call of a layer and of an operation of ``keras.ops`` comes by
+here. A layer that has a handler is turned into calls of the `Builder`; any other is entered: its
+own ``call`` runs, and what it calls comes by in turn. So a Functional model, a nested one and
+one written as a Python class are all followed alike, on any backend, and no value is computed.
+What cannot be followed is cut out of the graph, with the reason.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import keras
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.keras.recipes import recipe_of_operation
+from cntgraph.adapters.keras.values import (
+    Arguments,
+    CannotFollow,
+    Ids,
+    Nodes,
+    Weights,
+    as_array,
+    has_nodes,
+    leaves,
+    map_leaves,
+)
+from cntgraph.errors import CntGraphError, TraceError
+from cntgraph.parameter import Parameter
+from cntgraph.recipe import Recipe
+
+AnyHandler = Callable[..., Any]
+#: Handlers of layers and of operations, by the name of the class in Keras.
+LAYERS: dict[str, AnyHandler] = {}
+OPERATIONS: dict[str, AnyHandler] = {}
+#: Calls that a model may make; one that calls itself over and over in a small file is refused.
+MAX_CALLS = 200_000
+
+_lock = threading.RLock()
+
+
+def handles_layer(*names: str) -> Callable[[AnyHandler], AnyHandler]:
+    """Register a function as the handler of Keras' layers of these names."""
+    return _registering(LAYERS, names)
+
+
+def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
+    """Register a function as the handler of Keras' operations of these names."""
+    return _registering(OPERATIONS, names)
+
+
+def _registering(table: dict[str, AnyHandler], names: Sequence[str]) -> Any:
+    def register(handler: AnyHandler) -> AnyHandler:
+        for name in names:
+            table[name] = handler
+        return handler
+
+    return register
+
+
+class Tracer:
+    """Turns calls of Keras' layers and operations into calls of a `Builder`.
+
+    Parameters
+    ----------
+    builder : Builder
+        What the network is built with.
+    parameters : dict of int to Parameter
+        By the id of the variable; they are registered.
+    """
+
+    def __init__(self, builder: Builder, parameters: dict[int, Parameter]) -> None:
+        self.builder, self.parameters = builder, parameters
+        self.path: list[Any] = []
+        self.calls = 0
+
+    # -- calls ------------------------------------------------------------------------------
+
+    def call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
+        """Return what a layer yields, by its handler or by what it does in turn."""
+        self._count()
+        self.path.append(layer)
+        try:
+            return self._call_layer(layer, args, kwargs)
+        except (CntGraphError, MemoryError):
+            raise
+        except Exception as error:  # whatever the code of a layer raises on symbolic tensors
+            return self._cut_layer(layer, args, kwargs, error)
+        finally:
+            self.path.pop()
+
+    def _call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
+        args, kwargs = self._known([args, kwargs])
+        _evaluating(layer, kwargs)
+        handler = _handler_of(layer)
+        if handler is not None:
+            result = handler(self, layer, _bound(layer.call, args, kwargs))
+            if result is not NotImplemented:
+                return result
+        if layer.quantization_mode is not None:
+            raise CannotFollow(f"it is quantised ({layer.quantization_mode})")
+        return layer.call(*args, **kwargs)
+
+    def call_operation(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
+        """Return what an operation of ``keras.ops`` yields."""
+        self._count()
+        args, kwargs = self._known([args, kwargs])
+        a = _bound(operation.call, args, kwargs)
+        kind = type(operation).__name__
+        if not _is_of_keras(operation):
+            return operation.call(*args, **kwargs)
+        if not has_nodes([args, kwargs]):
+            found = recipe_of_operation(kind, operation, a)
+            return self._frozen(operation, args, kwargs) if found is None else found
+        reason = "it is not a known linear or elementwise operation"
+        try:
+            handler = OPERATIONS.get(kind)
+            result = NotImplemented if handler is None else handler(self, operation, a)
+        except CannotFollow as error:
+            result, reason = NotImplemented, str(error)
+        if result is NotImplemented:
+            return self._cut_operation(operation, args, kwargs, reason)
+        return result
+
+    def _count(self) -> None:
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise TraceError(
+                f"expected a model of at most {MAX_CALLS:,} calls of layers and operations; it "
+                "calls layers that call layers more often than can be followed"
+            )
+
+    def _known(self, values: Any) -> Any:
+        """Return values with symbols in the place of variables that come from elsewhere."""
+
+        def known(value: Any) -> Any:
+            if isinstance(value, keras.Variable) and id(value) in self.parameters:
+                return Weights(Recipe.of(self.parameters[id(value)]))
+            return value
+
+        if any(isinstance(leaf, keras.Variable) for leaf in leaves(values)):
+            return map_leaves(known, values)
+        return values
+
+    def _frozen(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
+        """Compute with the present values of parameters; another snapshot would not be followed."""
+        reason = f"used as a constant, by way of {type(operation).__name__}"
+
+        def value(leaf: Any) -> Any:
+            if not isinstance(leaf, Weights):
+                return leaf
+            self.builder.skip(leaf.recipe, reason)
+            return keras.ops.convert_to_tensor(leaf.recipe.read(), dtype=leaf.dtype)
+
+        args, kwargs = map_leaves(value, [args, kwargs])
+        return operation.call(*args, **kwargs)
+
+    # -- what cannot be followed ------------------------------------------------------------
+
+    def _cut_layer(self, layer: Any, args: Any, kwargs: Arguments, error: Exception) -> Any:
+        kind = type(layer).__name__
+        reason = str(error) if isinstance(error, CannotFollow) else _first_line(error)
+        reason = reason if layer.built else "it is not built; call the model once before"
+        for variable in layer.weights:
+            if id(variable) in self.parameters:
+                recipe = Recipe.of(self.parameters[id(variable)])
+                self.builder.skip(recipe, f"of {layer.name}, which cannot be followed: {reason}")
+        reason = f"the layer {kind} cannot be followed: {reason}; the graph is cut here"
+        return self._cut(layer, args, kwargs, self.name(), kind, reason, error)
+
+    def _cut_operation(self, operation: Any, args: Any, kwargs: Arguments, reason: str) -> Any:
+        kind = f"keras.ops.{type(operation).__name__}"
+        reason = f"{kind} cannot be followed: {reason}; the graph is cut here"
+        for leaf in leaves([args, kwargs]):
+            if isinstance(leaf, Weights):
+                self.builder.skip(leaf.recipe, reason)
+        return self._cut(operation, args, kwargs, self.name(operation), kind, reason, None)
+
+    def _cut(
+        self, operation: Any, args: Any, kwargs: Arguments, name: str, kind: str, reason: str,
+        cause: Exception | None,
+    ) -> Any:  # fmt: skip
+        """Return fresh nodes of the shapes that an operation yields."""
+        try:
+            spec = operation.compute_output_spec(*args, **kwargs)
+        except Exception as error:
+            raise TraceError(f"{name}: {reason} ({_first_line(cause or error)})") from error
+        if any(size is None for leaf in leaves(spec) for size in leaf.shape):
+            raise TraceError(f"{name}: {reason}; its shape depends on the data")
+        return map_leaves(
+            lambda leaf: self.nodes(
+                self.builder.opaque(name, _of_sample(leaf.shape), kind, reason), leaf.shape
+            ),
+            spec,
+        )
+
+    # -- names ------------------------------------------------------------------------------
+
+    def name(self, operation: Any = None) -> str:
+        """Return the name of what is being called: the path of layers, then the operation.
+
+        An operation within one of Keras' own layers is called after that layer.
+        """
+        path = [layer.name for layer in self.path]
+        within = bool(self.path) and _is_leaf(self.path[-1])
+        if operation is not None and not within:
+            path.append(_snake(type(operation).__name__))
+        return "/".join(path)
+
+    # -- values -----------------------------------------------------------------------------
+
+    def sample(self, nodes: Nodes) -> Ids:
+        """Return the ids of a sample, without the batch dimension."""
+        ids: Ids = nodes.ids
+        return ids[0] if ids.ndim > 1 and len(ids) == 1 else ids
+
+    def nodes(self, ids: Ids, shape: Sequence[int]) -> Nodes:
+        """Return the ids of a sample in the shape of a tensor, the batch dimension included."""
+        return Nodes(np.ascontiguousarray(ids).reshape(tuple(shape)))
+
+    def as_ids(self, value: Any, operation: Any = None) -> Ids:
+        """Return what moves along with nodes: a learned constant becomes nodes, another none."""
+        if isinstance(value, Nodes):
+            return value.ids
+        if isinstance(value, Weights):
+            batch = len(value.shape) > 1 and value.shape[0] == 1
+            shape = tuple(value.shape[1:] if batch else value.shape)
+            if prod(shape) == 0 or not shape:
+                return np.full(value.shape, -1, dtype=np.int64)
+            recipe = value.recipe.reshape(shape)
+            return self.builder.learned(self.name(operation), recipe, shape).reshape(value.shape)
+        return np.full(as_array(value).shape, -1, dtype=np.int64)
+
+    def recipe(self, value: Any) -> Recipe:
+        """Return a parameter, a constant tensor or a number as a recipe."""
+        if isinstance(value, Weights):
+            return value.recipe
+        array = as_array(value)
+        if array.size > 64:
+            return self.builder.constant(f"{self.name() or 'model'}/constant", array)
+        return Recipe.constant(array.astype(np.float64))
+
+    def optional_recipe(self, value: Any) -> Recipe | None:
+        """Return `recipe(value)`, or None for None."""
+        return None if value is None else self.recipe(value)
+
+    def apply(self, function: Any, x: Any) -> Any:
+        """Return f(x) for an activation function: by what it does, or just noted by its name."""
+        if function is None:
+            return x
+        try:
+            return function(x)
+        except (CntGraphError, MemoryError):
+            raise
+        except Exception:  # it computes with the backend's own functions
+            self.builder.activate(self.sample(x), getattr(function, "__name__", "custom"))
+            return x
+
+
+@contextmanager
+def watching(tracer: Tracer) -> Iterator[None]:
+    """Let every call of a layer or an operation in this thread come by a tracer."""
+    layer_call, symbolic_call = keras.Layer.__call__, keras.Operation.symbolic_call
+    draw = keras.random.SeedGenerator.next
+    owner = threading.get_ident()
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != owner:
+            return layer_call(layer, *args, **kwargs)
+        return tracer.call_layer(layer, args, kwargs)
+
+    def call_symbolically(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != owner or isinstance(operation, keras.Layer):
+            return symbolic_call(operation, *args, **kwargs)
+        return tracer.call_operation(operation, args, kwargs)
+
+    def next_seed(generator: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() == owner:
+            raise CannotFollow("it draws random numbers")
+        return draw(generator, *args, **kwargs)
+
+    with _lock, _plain_errors():
+        keras.Layer.__call__ = call
+        keras.Operation.symbolic_call = call_symbolically
+        keras.random.SeedGenerator.next = next_seed
+        try:
+            yield
+        finally:
+            keras.Layer.__call__ = layer_call
+            keras.Operation.symbolic_call = symbolic_call
+            keras.random.SeedGenerator.next = draw
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Let exceptions pass through Keras as they are, without a story added to their message."""
+    filtering = keras.config.is_traceback_filtering_enabled()
+    keras.config.disable_traceback_filtering()
+    try:
+        yield
+    finally:
+        if filtering:
+            keras.config.enable_traceback_filtering()
+
+
+def _handler_of(layer: Any) -> AnyHandler | None:
+    """Return the handler of the Keras layer that a layer is, unless its ``call`` is another."""
+    for kind in type(layer).__mro__:
+        if kind.__module__.startswith("keras.") and kind.__name__ in LAYERS:
+            same = type(layer).call is kind.call
+            return LAYERS[kind.__name__] if same else None
+    return None
+
+
+def _evaluating(layer: Any, kwargs: Arguments) -> None:
+    """Say to a layer that asks that this is not training, unless it was made to train always."""
+    if "training" not in inspect.signature(layer.call).parameters:
+        kwargs.pop("training", None)
+    elif kwargs.get("training") is None:
+        kwargs["training"] = False
+
+
+def _of_sample(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
+
+
+def _is_of_keras(operation: Any) -> bool:
+    return type(operation).__module__.startswith("keras.")
+
+
+def _is_leaf(layer: Any) -> bool:
+    """Whether a layer is one of Keras' own that is no model."""
+    return _is_of_keras(layer) and not isinstance(layer, keras.Model)
+
+
+def _bound(function: Any, args: Any, kwargs: Arguments) -> Arguments:
+    """Return arguments by name, with defaults; those of a variable number as a tuple."""
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text}"[:300]
+
+
+def _snake(name: str) -> str:
+    """Return a name in lower case with underscores: ``GetItem`` is ``get_item``."""
+    return "".join(f"_{c.lower()}" if c.isupper() and k else c.lower() for k, c in enumerate(name))

@@ -1,0 +1,116 @@
+"""What flows through a traced model: symbolic tensors that know which nodes they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.recipe import Recipe
+
+Ids = NDArray[np.int64]
+#: An operation's arguments by name.
+Arguments = dict[str, Any]
+
+
+class CannotFollow(Exception):
+    """A layer or operation does something that the graph does not have; the message says what."""
+
+
+class Nodes(keras.KerasTensor):
+    """A symbolic tensor of neurons: node ids, -1 where there is no node.
+
+    Parameters
+    ----------
+    ids : ndarray of int64
+        In Keras' own axis order, the batch dimension (of size one) included.
+    dtype : str, default "float32"
+        Type of the values.
+    """
+
+    def __init__(self, ids: Ids, dtype: str = "float32") -> None:
+        super().__init__(ids.shape, dtype=dtype, name="nodes")
+        self.ids = ids
+
+
+class Weights(keras.KerasTensor):
+    """A symbolic tensor that is computed from parameters alone.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        How.
+    dtype : str, default "float32"
+        Type of the values.
+    """
+
+    def __init__(self, recipe: Recipe, dtype: str = "float32") -> None:
+        super().__init__(recipe.shape, dtype=dtype, name="weights")
+        self.recipe = recipe
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield the leaves of nested lists, tuples and dicts."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def map_leaves(function: Any, value: Any) -> Any:
+    """Apply a function to the leaves of nested lists, tuples and dicts."""
+    if isinstance(value, dict):
+        return {key: map_leaves(function, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_leaves(function, item) for item in value]
+    return function(value)
+
+
+def has_nodes(value: Any) -> bool:
+    """Whether neurons are among the leaves of a value."""
+    return any(isinstance(leaf, Nodes) for leaf in leaves(value))
+
+
+def is_learned(value: Any) -> bool:
+    """Whether a value depends on a trainable parameter."""
+    return isinstance(value, Weights) and any(p.trainable for p in value.recipe.parameters())
+
+
+def is_constant(value: Any) -> bool:
+    """Whether a value is a number, an array or a tensor of the backend."""
+    return not isinstance(value, keras.KerasTensor | keras.Variable) and (
+        isinstance(value, bool | int | float | np.ndarray | np.generic)
+        or keras.ops.is_tensor(value)
+    )
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """Return a number, an array or a tensor of the backend as a NumPy array."""
+    if keras.ops.is_tensor(value):
+        return np.asarray(keras.ops.convert_to_numpy(value))
+    return np.asarray(value)
+
+
+def per_axis(value: Any, rank: int) -> tuple[int, ...]:
+    """Return one integer an axis; a single one stands for all."""
+    values = list(value) if isinstance(value, Sequence) else [value]
+    return tuple(int(v) for v in (values * rank if len(values) == 1 else values))
+
+
+def constant(value: Any) -> NDArray[Any]:
+    """Return a number, an array or a tensor as an array.
+
+    Raises
+    ------
+    CannotFollow
+        If neurons or parameters decide it.
+    """
+    if not is_constant(value):
+        raise CannotFollow("the data decides what is moved where")
+    return as_array(value)

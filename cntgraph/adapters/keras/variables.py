@@ -1,0 +1,181 @@
+"""Keras variables: their names, parameters that read them, and symbols that stand for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.keras.values import Weights
+from cntgraph.parameter import ArrayHandle, Parameter, storage_dtype
+from cntgraph.recipe import Recipe
+
+#: Where layers keep lists of their variables and layers; what they compute with is elsewhere.
+_TRACKED = frozenset(
+    "_trainable_variables _non_trainable_variables _layers _metrics _seed_generators _tracker "
+    "_torch_params _parameters _modules _buffers".split()
+)
+
+
+class VariableHandle:
+    """What a parameter of a live model reads from: the variable's present value.
+
+    Parameters
+    ----------
+    variable : keras.Variable
+    """
+
+    def __init__(self, variable: Any) -> None:
+        self._variable, self.shape = variable, tuple(variable.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Return a part of the stored bits; memory is shared where the backend allows it."""
+        value = np.asarray(self._variable)
+        stored = storage_dtype(keras.backend.standardize_dtype(self._variable.dtype))
+        return (value if value.dtype == stored else value.view(stored))[key]
+
+
+def named_variables(model: Any) -> dict[str, Any]:
+    """Return every variable of a model by name: the path of its layer, and its own name.
+
+    Parameters
+    ----------
+    model : keras.Layer
+        A layer or a model.
+
+    Returns
+    -------
+    dict of str to keras.Variable
+        Each once, under the first of its names; those of metrics and optimizers left out. The
+        names are Keras' ``variable.path`` of a model that is built as a whole. A name that two
+        variables have gets a number.
+    """
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    for path, variable in _walk(model, "", set()):
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            name, k = path, 1
+            while name in found:
+                k += 1
+                name = f"{path}_{k}"
+            found[name] = variable
+    return found
+
+
+def _walk(layer: Any, path: str, entered: set[int]) -> Iterator[tuple[str, Any]]:
+    """Yield the variables of a layer and of the layers in it, with their paths."""
+    if id(layer) in entered:
+        return
+    entered.add(id(layer))
+    generators = [generator.state for generator in getattr(layer, "_seed_generators", ())]
+    own = [*layer._trainable_variables, *layer._non_trainable_variables, *generators]
+    for variable in own:
+        yield path + variable.name, variable
+    for child in sublayers(layer):
+        yield from _walk(child, f"{path}{child.name}/", entered)
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """Return the layers that a layer has: of a model, those of its graph first."""
+    graph = layer.layers if isinstance(layer, keras.Model) else []
+    rest = [child for child in layer._layers if all(child is not known for known in graph)]
+    return [*graph, *(child for child in rest if child is not getattr(layer, "_functional", None))]
+
+
+def all_layers(model: Any) -> list[Any]:
+    """Return a model and all layers in it, each once."""
+    found: dict[int, Any] = {}
+    waiting = [model]
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) not in found:
+            found[id(layer)] = layer
+            waiting += sublayers(layer)
+    return list(found.values())
+
+
+def is_trainable(model: Any) -> set[int]:
+    """Return the ids of the variables that training changes, frozen at present or not."""
+    return {id(v) for layer in all_layers(model) for v in layer._trainable_variables}
+
+
+def parameters_of(
+    model: Any, handles: Mapping[int, tuple[ArrayHandle, str]] | None = None
+) -> dict[int, Parameter]:
+    """Return a parameter for every variable of a model, by the variable's id.
+
+    Parameters
+    ----------
+    model : keras.Layer
+        A layer or a model.
+    handles : mapping of int to (ArrayHandle, str), optional
+        What to read instead of a variable, and the stored type, by the variable's id.
+
+    Returns
+    -------
+    dict of int to Parameter
+    """
+    learned = is_trainable(model)
+    found = {}
+    for name, variable in named_variables(model).items():
+        if handles is None:
+            dtype = keras.backend.standardize_dtype(variable.dtype)
+            data: ArrayHandle = VariableHandle(variable)
+        else:
+            data, dtype = handles[id(variable)]
+        shape, trainable = tuple(variable.shape), id(variable) in learned
+        found[id(variable)] = Parameter(name, shape, dtype, data, trainable)
+    return found
+
+
+@contextmanager
+def symbolic(layers: Iterable[Any], parameters: Mapping[int, Parameter]) -> Iterator[None]:
+    """Let layers see symbols in the place of their variables, so that reading one is noticed.
+
+    Parameters
+    ----------
+    layers : iterable of keras.Layer
+    parameters : mapping of int to Parameter
+        By the id of the variable.
+    """
+    symbols = {
+        key: Weights(Recipe.of(p), _computed_dtype(p.dtype)) for key, p in parameters.items()
+    }
+    changed: list[tuple[dict[str, Any], str, Any]] = []
+    try:
+        for layer in layers:
+            attributes = vars(layer)
+            for name, value in list(attributes.items()):
+                if name not in _TRACKED and _holds_variable(value, symbols):
+                    changed.append((attributes, name, value))
+                    attributes[name] = _replaced(value, symbols)
+        yield
+    finally:
+        for attributes, name, value in changed:
+            attributes[name] = value
+
+
+def _computed_dtype(dtype: str) -> str:
+    return dtype if dtype in ("float16", "bfloat16", "float32", "float64") else "float32"
+
+
+def _holds_variable(value: Any, symbols: Mapping[int, Weights], depth: int = 4) -> bool:
+    """Whether a value is a variable, or a container that has one; depth may not end in circles."""
+    items = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list | tuple) and depth:
+        return any(_holds_variable(item, symbols, depth - 1) for item in items)
+    return id(value) in symbols
+
+
+def _replaced(value: Any, symbols: Mapping[int, Weights], depth: int = 4) -> Any:
+    if isinstance(value, dict) and depth:
+        return {key: _replaced(item, symbols, depth - 1) for key, item in value.items()}
+    if isinstance(value, list | tuple) and depth:
+        made = [_replaced(item, symbols, depth - 1) for item in value]
+        return tuple(made) if isinstance(value, tuple) else made
+    return symbols.get(id(value), value)
