@@ -1,7 +1,8 @@
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
-from oracles.stored import DTYPES, stored
+from oracles.stored import DTYPES, FLOAT8, stored
 
 from cntgraph.errors import ParameterError
 from cntgraph.parameter import Parameter, storage_dtype, widened_dtype
@@ -17,7 +18,8 @@ def test_read_is_exact_in_every_stored_type(values, dtype):
     bits, name, exact = stored(values, dtype)
     parameter = Parameter.from_array("w", bits, dtype=name)
     read = parameter.read()
-    assert read.dtype == (np.float32 if dtype in ("float32", "float16", "bfloat16") else np.float64)
+    narrow = dtype in ("float32", "float16", "bfloat16", *FLOAT8)
+    assert read.dtype == (np.float32 if narrow else np.float64)
     assert np.array_equal(read.astype(np.float64), exact)
     assert parameter.dtype == dtype
     assert parameter.nbytes == 60 * storage_dtype(dtype).itemsize
@@ -30,6 +32,29 @@ def test_bfloat16_special_values_are_those_of_torch():
     expected = special.float().numpy()
     assert np.array_equal(parameter.read(), expected, equal_nan=True)
     assert np.array_equal(np.signbit(parameter.read())[:2], [False, True])
+
+
+@pytest.mark.parametrize("dtype", [*FLOAT8, "float8_e8m0fnu"])
+def test_every_pattern_of_an_8_bit_float_has_the_value_of_two_other_libraries(dtype):
+    bits = np.arange(256, dtype=np.uint8)
+    read = Parameter.from_array("w", bits, dtype=dtype).read()
+    others = (
+        bits.view(getattr(ml_dtypes, dtype)).astype(np.float32),
+        torch.from_numpy(bits).view(getattr(torch, dtype)).float().numpy(),
+    )
+    for expected in others:
+        assert np.array_equal(read, expected, equal_nan=True)
+        numbers = ~np.isnan(expected)
+        assert np.array_equal(np.signbit(read)[numbers], np.signbit(expected)[numbers])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", *FLOAT8])
+def test_arrays_of_extension_types_are_seen_as_their_bits(values, dtype):
+    array = values.astype(getattr(ml_dtypes, dtype))
+    parameter = Parameter.from_array("w", array)
+    assert parameter.dtype == dtype
+    assert parameter.raw().dtype == storage_dtype(dtype)
+    assert np.array_equal(parameter.read(), array.astype(np.float32))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -109,4 +134,5 @@ def test_a_shape_that_is_not_the_announced_one_is_refused():
 
 def test_widened_types():
     assert widened_dtype("bfloat16") == np.float32
+    assert widened_dtype("float8_e5m2") == np.float32
     assert widened_dtype("int8") == np.float64

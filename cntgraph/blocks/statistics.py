@@ -102,16 +102,18 @@ class WeightStatistics:
     @property
     def skew(self) -> float:
         """Third standardised moment (biased, as `scipy.stats.skew`); NaN for a constant."""
-        return self.m3 / self.n / self.std**3 if self._varies() else nan
+        return self.m3 / self.n / (self.variance * self.std) if self._varies() else nan
 
     @property
     def kurtosis(self) -> float:
         """Fourth standardised moment less 3 (as `scipy.stats.kurtosis`); NaN for a constant."""
-        return self.m4 / self.n / self.variance**2 - 3.0 if self._varies() else nan
+        return self.m4 / self.n / (self.variance * self.variance) - 3.0 if self._varies() else nan
 
     def _varies(self) -> bool:
         # A spread below the rounding of the mean is noise: scipy calls it constant, too.
-        return self.n > 0 and self.std > abs(self.mean) * 1e-15 and self.variance**2 > 0.0
+        return (
+            self.n > 0 and self.std > abs(self.mean) * 1e-15 and self.variance * self.variance > 0.0
+        )
 
 
 def _of_chunk(values: NDArray[Any]) -> WeightStatistics:

@@ -30,6 +30,8 @@ TENSORS = {
     "float32": np.random.default_rng(0).integers(0, 2**32, 5000, dtype=np.uint32).view(np.float32),
     "float16": ALL_BITS.view(np.float16),
     "bfloat16": ALL_BITS,
+    "float8_e4m3fn": np.arange(256, dtype=np.uint8),
+    "float8_e8m0fnu": np.arange(256, dtype=np.uint8),
     "float64": np.array([[np.pi, -0.0, 5e-324], [np.nan, np.inf, -np.inf]]),
     "int8": np.arange(-128, 128, dtype=np.int8).reshape(4, 8, 8),
     "uint8": np.arange(256, dtype=np.uint8),

@@ -98,8 +98,8 @@ class Header:
 
 def _read_header(file: IO[bytes], path: Path, name: str) -> Header:
     """Read and check the header of an array, from its beginning."""
-    head = io.BytesIO(file.read(_MAX_HEADER + 64))
     try:
+        head = io.BytesIO(file.read(_MAX_HEADER + 64))
         version = npy.read_magic(head)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"its version is {version}")

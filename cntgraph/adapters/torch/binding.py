@@ -61,6 +61,7 @@ def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Netw
         first = next((name for name in group if name in bound), None)
         if found and first is not None:
             bound[first] = _checked(bound[first], found)
+    _check_constants(net, bound)
     net = net.bind(bound, {**net.labels, **tensors.labels})
     return replace(net, entries=_entries(net, given, unexpected))
 
@@ -103,6 +104,17 @@ def _checked(traced: Parameter, found: list[tuple[str, Parameter]]) -> Parameter
                 "pass a model in which they are two"
             )
     return replace(value, name=traced.name, trainable=traced.trainable)
+
+
+def _check_constants(net: Network, bound: Mapping[str, Parameter]) -> None:
+    """Raise where the tracer had to take a parameter's value for good, and the file has another."""
+    for entry in net.entries:
+        if entry.reason.startswith("used as a constant") and entry.name in bound:
+            if not _equal(net.parameters[entry.name], bound[entry.name]):
+                raise FormatError(
+                    f"the tensor {entry.name!r} is {entry.reason}, so that its value cannot be put "
+                    "in afterwards; load the weights into the model itself, and pass the model"
+                )
 
 
 def _equal(left: Parameter, right: Parameter) -> bool:

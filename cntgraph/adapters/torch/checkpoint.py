@@ -111,17 +111,16 @@ def tensors_of(state: Mapping[str, Any]) -> Tensors:
 
 def _check_archive(path: Path) -> None:
     """Raise unless a file is an archive as torch.save writes it, whose members it holds."""
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            head = file.read(16)
-        if head[:1] == b"\x80":
-            old = "\nl\xfc\x9cF\xf9 j\xa8P\x19".encode("latin-1") in head
-            what = "a checkpoint of PyTorch 1.5 or older" if old else "a plain pickle"
-            raise UnsafeFileError(
-                f"{path}: expected a checkpoint saved by torch.save, found {what}, which can run "
-                "code when it is read; if you trust it, load it with torch.load and "
-                f"{_SAVE}, or use torch.export.save"
-            )
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head[:1] == b"\x80":
+        old = "\nl\xfc\x9cF\xf9 j\xa8P\x19".encode("latin-1") in head
+        what = "a checkpoint of PyTorch 1.5 or older" if old else "a plain pickle"
+        raise UnsafeFileError(
+            f"{path}: expected a checkpoint saved by torch.save, found {what}, which can run code "
+            f"when it is read; if you trust it, load it with torch.load and {_SAVE}, or use "
+            "torch.export.save"
+        )
     members = zip_members(path, "a checkpoint saved by torch.save")
     roots = [name for name in members if name.rpartition("/")[2] == "data.pkl"]
     if any(name.endswith("models/model.json") for name in members):

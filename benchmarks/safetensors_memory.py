@@ -1,0 +1,206 @@
+"""A model larger than the memory it is measured in: 3 GB of bfloat16 in 4 shards.
+
+    python benchmarks/safetensors_memory.py [--gigabytes 3] [--output FILE.md]
+
+Writes a model with the names and shapes of a LLaMA into a temporary folder (random finite values),
+measures `load` and `analyze` in a process of its own, and removes the folder. The limit that the
+peak memory is held against is 600 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from timing import machine, markdown
+
+import cntgraph as cg
+from cntgraph.parallel import ordered_map
+
+HIDDEN, INNER, ENTRIES, N_SHARDS = 2048, 5632, 32000, 4
+LIMIT_MB = 600
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=3.0)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure is not None:
+        print(json.dumps(measure(options.measure)))
+        return
+    check_disk(1.1e9 * options.gigabytes + 1e9)
+    with tempfile.TemporaryDirectory() as folder:
+        size = write_model(Path(folder), options.gigabytes * 1e9)
+        bandwidth = size / read_everything(Path(folder))
+        found = run_apart(Path(folder))
+    text = report(size, bandwidth, found)
+    print(text)
+    if options.output is not None:
+        options.output.write_text(text)
+    if found["peak_mb"] > LIMIT_MB:
+        sys.exit(f"the peak is above {LIMIT_MB} MB")
+
+
+def check_disk(needed: float) -> None:
+    place = tempfile.gettempdir()
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        sys.exit(f"{needed / 1e9:.1f} GB are needed in {place}, {free / 1e9:.1f} GB are free")
+
+
+def report(size: int, bandwidth: float, found: dict[str, float]) -> str:
+    speed = size / found["analyze"]
+    rows = [
+        ["reading the files and nothing else", f"{size / bandwidth:.2f} s",
+         f"{bandwidth / 1e9:.2f} GB/s", "100%", ""],
+        ["load", f"{found['load']:.2f} s", "", "", ""],
+        ["analyze: strengths and moments", f"{found['analyze']:.2f} s", f"{speed / 1e9:.2f} GB/s",
+         f"{speed / bandwidth:.0%}", f"{found['peak_mb']:.0f} MB"],
+    ]  # fmt: skip
+    title = f"{size / 1e9:.2f} GB of bfloat16 in {N_SHARDS} shards, {found['n_edges']:,.0f} edges"
+    header = ["", "time", "weights read", "of the bandwidth", "peak memory of the process"]
+    first = f"# safetensors\n\n`python benchmarks/safetensors_memory.py` on {machine()}.\n"
+    return f"{first}\n{markdown(title, header, rows)}\nThe limit is {LIMIT_MB} MB.\n"
+
+
+# -- the model ------------------------------------------------------------------------------------
+
+
+def tensors(n_bytes: float) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield names and shapes until there are that many bytes."""
+    yield "model.embed_tokens.weight", (ENTRIES, HIDDEN)
+    left, k = n_bytes / 2 - 2 * ENTRIES * HIDDEN, 0
+    while left > 0:
+        layer = {
+            "input_layernorm": (HIDDEN,),
+            "mlp.down_proj": (HIDDEN, INNER),
+            "mlp.gate_proj": (INNER, HIDDEN),
+            "mlp.up_proj": (INNER, HIDDEN),
+            "post_attention_layernorm": (HIDDEN,),
+            **{f"self_attn.{name}_proj": (HIDDEN, HIDDEN) for name in "koqv"},
+        }
+        for name, shape in layer.items():
+            yield f"model.layers.{k}.{name}.weight", shape
+            left -= prod(shape)
+        k += 1
+    yield "model.norm.weight", (HIDDEN,)
+    yield "lm_head.weight", (ENTRIES, HIDDEN)
+
+
+def write_model(folder: Path, n_bytes: float) -> int:
+    """Write the shards and their index; return how many bytes the tensors take."""
+    listed = list(tensors(n_bytes))
+    total = sum(2 * prod(shape) for _, shape in listed)
+    shards: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in range(N_SHARDS)]
+    written = 0
+    for name, shape in listed:
+        shards[min(written * N_SHARDS // total, N_SHARDS - 1)].append((name, shape))
+        written += 2 * prod(shape)
+    index = {}
+    rng = np.random.default_rng(0)
+    for k, shard in enumerate(shards, start=1):
+        name = f"model-{k:05}-of-{N_SHARDS:05}.safetensors"
+        write_shard(folder / name, shard, rng)
+        index |= {tensor: name for tensor, _ in shard}
+    text = json.dumps({"metadata": {"total_size": total}, "weight_map": index})
+    (folder / "model.safetensors.index.json").write_text(text)
+    return total
+
+
+def write_shard(
+    path: Path, shard: list[tuple[str, tuple[int, ...]]], rng: np.random.Generator
+) -> None:
+    header, at = {}, 0
+    for name, shape in shard:
+        end = at + 2 * prod(shape)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, shape in shard:
+            left = prod(shape)
+            while left:
+                n = min(left, 1 << 22)
+                # Any sign and mantissa, exponents from 2**-16 to 2**-1.
+                bits = rng.integers(0, 1 << 16, n, dtype=np.uint16)
+                bits = (bits & 0x87FF) + np.uint16(0x3780)
+                file.write(bits.tobytes())
+                left -= n
+
+
+# -- measuring ------------------------------------------------------------------------------------
+
+
+def read_everything(folder: Path) -> float:
+    """Return the seconds it takes to read all shards with as many threads as cntgraph has."""
+    step = 1 << 21
+    parts = [
+        (path, start)
+        for path in sorted(folder.glob("*.safetensors"))
+        for start in range(0, path.stat().st_size, step)
+    ]
+
+    def read(part: tuple[Path, int]) -> None:
+        path, start = part
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            file.readinto(bytearray(step))
+
+    for _ in ordered_map(read, parts):
+        pass
+    return timed(lambda: [None for _ in ordered_map(read, parts)])
+
+
+def timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def run_apart(folder: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--measure", str(folder)]
+    start = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    print(f"the process took {time.perf_counter() - start:.1f} s", file=sys.stderr)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Return times and the peak memory of this process; nothing else is done in it."""
+    start = time.perf_counter()
+    net = cg.load(folder)
+    found = {"load": time.perf_counter() - start, "n_edges": float(net.n_edges)}
+    cg.analyze(cg.toy("mlp"))  # compiles, or reads what was compiled
+    start = time.perf_counter()
+    table = cg.analyze(net)
+    found["analyze"] = time.perf_counter() - start
+    assert set(table["status"]) == {"ok"}
+    return found | {"peak_mb": peak_memory() / 1e6}
+
+
+def peak_memory() -> float:
+    """Return the most bytes that this process has had in memory at once."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage says includes the process that started this one
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return 1024.0 * int(line.split()[1])
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+if __name__ == "__main__":
+    main()
