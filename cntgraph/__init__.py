@@ -19,7 +19,7 @@ from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.link_weights import link_weights
 from cntgraph.measures.strength import node_strength
 from cntgraph.measures.summary import analyze, describe
-from cntgraph.network import Layer, Network
+from cntgraph.network import Layer, Network, coarsen
 from cntgraph.parameter import Parameter
 from cntgraph.store.recorder import Recorder
 from cntgraph.store.writer import save
@@ -36,6 +36,7 @@ __all__ = [
     "Trajectory",
     "analyze",
     "build_graph",
+    "coarsen",
     "demo_file",
     "describe",
     "layer_fluctuation",

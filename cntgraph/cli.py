@@ -48,6 +48,22 @@ class Edges(StrEnum):
     all = "all"
 
 
+class Granularity(StrEnum):
+    """What a node is."""
+
+    neuron = "neuron"
+    channel = "channel"
+    layer = "layer"
+
+
+class Kernel(StrEnum):
+    """What the weight of an edge is of those between two channels or layers."""
+
+    sum = "sum"
+    l1 = "l1"
+    l2 = "l2"
+
+
 Model = Annotated[Path, typer.Argument(help="A saved model: .pt2, .onnx, or .h5 by cntgraph.")]
 InputShape = Annotated[
     str | None, typer.Option(help="Shape of one sample, such as 3,224,224, if the file lacks it.")
@@ -57,6 +73,12 @@ Strict = Annotated[bool, typer.Option("--strict", help="Fail if anything is left
 Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", help="Write the table: .csv, .json, .parquet or .h5."),
+]
+GranularityOption = Annotated[
+    Granularity, typer.Option(help="A node a neuron, a channel or a layer.")
+]
+KernelOption = Annotated[
+    Kernel, typer.Option(help="Of the weights between two channels: their sum, L1 or L2 norm.")
 ]
 FormatOption = Annotated[Format, typer.Option("-f", "--format", help="How to print the table.")]
 
@@ -82,14 +104,17 @@ def describe(
     input_shape: InputShape = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    granularity: GranularityOption = Granularity.neuron,
+    kernel: KernelOption = Kernel.sum,
     output: Output = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Show the layers and blocks of a network and what became of its parameters."""
     import cntgraph as cg
 
-    net = _load(model, input_shape, norm, strict)
-    _emit(cg.describe(net), output, format, title=_title(model, net))
+    coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
+    net = cg.coarsen(_load(model, input_shape, norm, strict), **coarse)
+    _emit(cg.describe(net), output, format, title=_title(model, net, granularity))
     if format is Format.table and not output:
         _emit(_shortened_coverage(net), None, format, title="\nCoverage")
 
@@ -101,6 +126,8 @@ def analyze(
     input_shape: InputShape = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    granularity: GranularityOption = Granularity.neuron,
+    kernel: KernelOption = Kernel.sum,
     edges: Annotated[Edges, typer.Option(help="Which edges count.")] = Edges.parametric,
     bias: Annotated[bool, typer.Option(help="Add biases to in-strengths.")] = True,
     boundary: Annotated[
@@ -117,13 +144,15 @@ def analyze(
     import cntgraph as cg
 
     options: dict[str, Any] = {"edges": edges.value, "bias": bias, "boundary": boundary}
+    coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
     if snapshots:
         with cg.open(model) as trajectory:
-            table, title = trajectory.analyze(show_progress=True, **options), str(model)
+            table = trajectory.analyze(show_progress=True, **options, **coarse)
+        title = _title(model, None, granularity)
     else:
-        net = _load(model, input_shape, norm, strict)
+        net = cg.coarsen(_load(model, input_shape, norm, strict), **coarse)
         table = cg.analyze(net, show_progress=True, **options).reset_index()
-        title = _title(model, net)
+        title = _title(model, net, granularity)
     if not len(table) or not table["n_edges"].any():
         raise CntGraphError(
             f"{model}: nothing was analysed: no layer has {edges.value} edges; "
@@ -192,8 +221,10 @@ def _parse_shape(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def _title(model: Path, net: Network) -> str:
-    return f"{model}: {repr(net).strip('<>').removeprefix('Network: ')}"
+def _title(model: Path, net: Network | None, granularity: Granularity) -> str:
+    what = "" if granularity is Granularity.neuron else f", a node a {granularity.value}"
+    size = "" if net is None else ": " + repr(net).strip("<>").removeprefix("Network: ")
+    return f"{model}{what}{size}"
 
 
 def _shortened_analysis(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Block, Values, csr_of, index_dtype
+from cntgraph.blocks.grouping import Kernel
 from cntgraph.errors import CntGraphError, GraphSizeError
-from cntgraph.network import Edges, Layer, Network
+from cntgraph.granularity import Granularity
+from cntgraph.network import Edges, Layer, Network, coarsen
 from cntgraph.view import View
 
 if TYPE_CHECKING:
@@ -156,6 +158,8 @@ def _layer_table(layer: Layer) -> pd.DataFrame:
 def build_graph(
     net: Network,
     *,
+    granularity: Granularity = "neuron",
+    kernel: Kernel = "sum",
     layers: Sequence[str] | None = None,
     edges: Edges = "all",
     threshold: float | None = None,
@@ -167,6 +171,11 @@ def build_graph(
     ----------
     net : Network
         The network.
+    granularity : {"neuron", "channel", "layer"}, default "neuron"
+        What a node is: a neuron, a channel (a feature map, a unit, a token's feature) or a
+        layer; see `coarsen`.
+    kernel : {"sum", "l1", "l2"}, default "sum"
+        What an edge's weight is of those between two channels or layers.
     layers : sequence of str, optional
         Keep these layers only, and the edges among them.
     edges : {"all", "parametric"}, default "all"
@@ -196,7 +205,13 @@ def build_graph(
     >>> graph = cg.build_graph(cg.toy("cnn"), edges="parametric")
     >>> graph.adjacency.shape == (graph.n_nodes, graph.n_nodes)
     True
+    >>> cg.build_graph(cg.toy("cnn"), granularity="layer", kernel="l1").adjacency.toarray().round(2)
+    array([[ 0.  ,  6.08,  0.  ,  0.  ],
+           [ 0.  ,  0.  ,  8.  ,  0.  ],
+           [ 0.  ,  0.  ,  0.  , 21.41],
+           [ 0.  ,  0.  ,  0.  ,  0.  ]])
     """
+    net = coarsen(net, granularity, kernel=kernel)
     if layers is not None:
         net = _induced(net, layers)
     estimate = net.estimate(edges=edges)

@@ -6,119 +6,26 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Block, Values, broadcasts, index_dtype
+from cntgraph.blocks.grouping import Kernel
 from cntgraph.errors import CntGraphError
+from cntgraph.granularity import Granularity, coarse_parts
 from cntgraph.parameter import Parameter
+from cntgraph.parts import CoverageEntry as CoverageEntry
+from cntgraph.parts import Estimate as Estimate
+from cntgraph.parts import Layer as Layer
+from cntgraph.parts import Status as Status
 from cntgraph.view import View
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Status = Literal["included", "folded", "skipped"]
 Edges = Literal["parametric", "all"]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A population of nodes with a shape, the batch dimension dropped.
-
-    Parameters
-    ----------
-    name : str
-        Unique in the network.
-    shape : tuple of int
-        (channels, *spatial), or (units,).
-    kind : str
-        The operation whose output it is: input, dense, conv, pool, norm, add, ….
-    start : int
-        Id of its first node.
-    activation : str, default ""
-        Activation functions applied to its nodes, joined by ``+``.
-    is_input, is_output : bool, default False
-        Whether the network reads its input into it, or its output from it.
-
-    Examples
-    --------
-    >>> layer = Layer("conv1", (6, 24, 24), "conv", start=784)
-    >>> layer.n_nodes, layer.slice
-    (3456, slice(784, 4240, None))
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    kind: str
-    start: int = 0
-    activation: str = ""
-    is_input: bool = False
-    is_output: bool = False
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes."""
-        return prod(self.shape)
-
-    @property
-    def slice(self) -> slice:
-        """Its node ids."""
-        return slice(self.start, self.start + self.n_nodes)
-
-
-@dataclass(frozen=True)
-class CoverageEntry:
-    """What became of one parameter or operation of the model.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter or operation.
-    kind : str
-        ``"parameter"``, ``"buffer"`` or ``"operation"``.
-    status : str
-        ``"included"``, ``"folded"`` or ``"skipped"``.
-    block : str, default ""
-        The blocks it is included in or folded into, joined by a comma.
-    reason : str, default ""
-        Why it is skipped, or how it is folded.
-    shape : tuple of int, default ()
-        Shape of the parameter.
-    dtype : str, default ""
-        Stored type of the parameter.
-    """
-
-    name: str
-    kind: str
-    status: Status
-    block: str = ""
-    reason: str = ""
-    shape: tuple[int, ...] = ()
-    dtype: str = ""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The size of an explicit graph before anything is allocated.
-
-    Parameters
-    ----------
-    n_nodes, n_edges : int
-        Its nodes and edges.
-    nbytes : int
-        Bytes of its CSR arrays.
-    """
-
-    n_nodes: int
-    n_edges: int
-    nbytes: int
-
-    def __str__(self) -> str:
-        size = f"{self.nbytes / 2**30:.3g} GiB"
-        return f"{self.n_nodes:,} nodes, {self.n_edges:,} edges, {size} of memory"
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,18 +112,35 @@ class Network:
         """Number of trainable values, each counted once however many blocks read it."""
         return sum(p.size for p in self.parameters.values() if p.trainable)
 
-    def estimate(self, *, edges: Edges = "all") -> Estimate:
-        """Return the size of the explicit graph, in closed form.
+    def estimate(
+        self,
+        *,
+        edges: Edges = "all",
+        granularity: Granularity = "neuron",
+        kernel: Kernel = "sum",
+    ) -> Estimate:
+        """Return the size of the explicit graph, in closed form; no weight is read.
 
         Parameters
         ----------
         edges : {"all", "parametric"}, default "all"
             Which edges the graph would have.
+        granularity, kernel
+            As in `coarsen`.
 
         Returns
         -------
         Estimate
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> net = cg.toy("cnn")
+        >>> net.estimate().n_edges, net.estimate(granularity="channel").n_edges
+        (638, 10)
         """
+        if granularity != "neuron":
+            return coarsen(self, granularity, kernel=kernel).estimate(edges=edges)
         chosen = self.select_blocks(edges)
         n_edges = sum(block.n_edges for block in chosen)
         weight = np.result_type(np.float32, *(block.dtype for block in chosen)).itemsize
@@ -363,3 +287,47 @@ class Network:
         """
         blocks = tuple(block.bind(parameters) for block in self.blocks)
         return replace(self, blocks=blocks, parameters=dict(parameters), labels=dict(labels))
+
+
+def coarsen(net: Network, granularity: Granularity, *, kernel: Kernel = "sum") -> Network:
+    """Return a network whose nodes are channels or layers, reading the same parameters.
+
+    Layers keep their names, in their order; blocks keep theirs, an edge a pair of nodes that
+    they connect. Its weights are recipes: nothing is read before a measure needs it, and every
+    measure works on it.
+
+    Parameters
+    ----------
+    net : Network
+        A node a neuron.
+    granularity : {"neuron", "channel", "layer"}
+        ``"channel"``: a node a channel, that is a feature map of a convolution, a unit of a
+        dense layer, a feature of a token. ``"layer"``: a node a layer. ``"neuron"``: as it is.
+    kernel : {"sum", "l1", "l2"}, default "sum"
+        What the weight of an edge is of the weights w between two channels: Σw, Σ|w| or √Σw².
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    CntGraphError
+        If `granularity` or `kernel` is none of these, or a block of a third party does not say
+        what its weight between two channels is.
+
+    Notes
+    -----
+    See the module `cntgraph.granularity` for the weight that each kind of block gets.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("cnn")
+    >>> cg.coarsen(net, "channel")
+    <Network: 4 layers, 3 blocks, 8 nodes, 10 edges, 77 parameters>
+    >>> cg.build_graph(cg.coarsen(net, "layer", kernel="l2")).adjacency.data.round(2)
+    array([1.86, 2.83, 3.53])
+    """
+    layers, blocks = coarse_parts(net.layers, net.blocks, granularity, kernel)
+    return replace(net, layers=layers, blocks=blocks)

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns
+from cntgraph.blocks.conv_kernel import coarse_conv
+from cntgraph.blocks.grouping import Grouping, Kernel
 from cntgraph.blocks.marginals import Marginals, weight_marginals
 from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.blocks.window import Window, spread
@@ -229,6 +231,12 @@ class Conv(Block):
         counts = np.bincount(row, minlength=n_rows)
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return indptr, tap[order], position[order]
+
+    # -- between coarse nodes -------------------------------------------------------------------
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Sum the kernel over its taps (see `Block.by_channel` and `conv_kernel`)."""
+        return coarse_conv(self, source, target, kernel)
 
     # -- as data --------------------------------------------------------------------------------
 

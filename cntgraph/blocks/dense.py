@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns
+from cntgraph.blocks.grouping import Grouping, Kernel
 from cntgraph.blocks.marginals import Marginals, weight_marginals
+from cntgraph.blocks.merging import merged_bias, merged_matrix, raised, rooted
 from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.recipe import Recipe
+from cntgraph.view import View
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,6 +87,18 @@ class Dense(Block):
         for start, stop in self.weight.chunks():
             part = np.ascontiguousarray(self.weight.read(0, start, stop))
             fill_dense(part, start, starts, targets, indices, data)
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Dense:
+        """Add up the weights between the nodes of two channels (see `Block.by_channel`)."""
+        found = merged_matrix(raised(self.weight, kernel), target.flat, source.flat)
+        weight, rows, columns = found
+        return replace(
+            self,
+            source=View.of(columns),
+            target=View.of(rows),
+            weight=rooted(weight, kernel),
+            bias=merged_bias(self.bias, target, rows),
+        )
 
     def geometry(self) -> dict[str, Any]:
         """Return nothing: the views say all."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns
+from cntgraph.blocks.grouping import Grouping, Ids, Kernel
+from cntgraph.blocks.merging import distinct, in_target_order, merged_bias, paired
+from cntgraph.blocks.sparse import Sparse
 from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.blocks.structural import added_up
 from cntgraph.blocks.transform import Transform
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,6 +73,24 @@ class Identity(Block):
         kept = starts >= 0
         indices[starts[kept]] = as_columns(columns, self.target.size)[kept]
         data[starts[kept]] = 1.0
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Hand every channel on to those it reaches (see `Block.by_channel`)."""
+        sources, targets, _ = paired(source, target, np.zeros((), dtype=np.int64))
+        kept = sources >= 0
+        (starts, ends), _ = distinct(sources[kept], targets[kept])
+        return self._between(starts, ends, np.ones(len(starts)), target)
+
+    def by_layer(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Add up the channels that are handed on (see `Block.by_layer`); 1 where they modulate."""
+        return self._between(*added_up(self, source, target, kernel), target)
+
+    def _between(self, starts: Ids, ends: Ids, weights: Values, target: Grouping) -> Block:
+        order = in_target_order(ends, target.nodes)
+        if order is None or (weights != 1.0).any():
+            return Sparse.between(starts, ends, Recipe.constant(weights), self, target)
+        bias = merged_bias(self.bias, target, ends[order])
+        return replace(self, source=View.of(starts[order]), target=View.of(ends[order]), bias=bias)
 
     def geometry(self) -> dict[str, Any]:
         """Return whether its edges only modulate: the views say the rest."""

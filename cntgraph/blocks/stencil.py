@@ -145,6 +145,7 @@ class Stencil:
         if n_in == n_out:
             return cls.identity(n_in)
         o = np.arange(n_out)
+        x: Values
         if align_corners:
             x = o * (n_in - 1) / max(n_out - 1, 1)
         elif scale is None:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Block
+from cntgraph.blocks.grouping import Kernel
 from cntgraph.blocks.statistics import WeightStatistics
+from cntgraph.granularity import Granularity
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.strength import add_boundary
-from cntgraph.network import Edges, Layer, Network
+from cntgraph.network import Edges, Layer, Network, coarsen
 from cntgraph.progress import progress
 
 if TYPE_CHECKING:
@@ -21,13 +23,17 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 
-def describe(net: Network) -> pd.DataFrame:
+def describe(
+    net: Network, *, granularity: Granularity = "neuron", kernel: Kernel = "sum"
+) -> pd.DataFrame:
     """Return what a network consists of, without reading a weight.
 
     Parameters
     ----------
     net : Network
         What is described.
+    granularity, kernel
+        What a node is, and an edge's weight (see `coarsen`).
 
     Returns
     -------
@@ -49,6 +55,7 @@ def describe(net: Network) -> pd.DataFrame:
     """
     import pandas as pd
 
+    net = coarsen(net, granularity, kernel=kernel)
     rows: list[dict[str, Any]] = []
     for layer in net.layers:
         own = {
@@ -94,6 +101,8 @@ def _block_columns(net: Network, block: Any) -> dict[str, Any]:
 def analyze(
     net: Network,
     *,
+    granularity: Granularity = "neuron",
+    kernel: Kernel = "sum",
     edges: Edges = "parametric",
     bias: bool = True,
     boundary: float = 0.0,
@@ -105,6 +114,10 @@ def analyze(
     ----------
     net : Network
         What is measured.
+    granularity : {"neuron", "channel", "layer"}, default "neuron"
+        What a node is (see `coarsen`).
+    kernel : {"sum", "l1", "l2"}, default "sum"
+        What an edge's weight is of those between two channels or layers.
     edges : {"parametric", "all"}, default "parametric"
         Whether structural edges (pooling, identity) count.
     bias : bool, default True
@@ -135,9 +148,12 @@ def analyze(
     conv1       72      512        1.770     ok
     pool        18        0        0.887     ok
     fc           3       54        1.873     ok
+    >>> cg.analyze(cg.toy("cnn"), granularity="channel", kernel="l1")["n_nodes"].tolist()
+    [1, 2, 2, 3]
     """
     import pandas as pd
 
+    net = coarsen(net, granularity, kernel=kernel)
     totals = _Totals(net)
     for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
         totals.add(block, bias=bias)

@@ -89,8 +89,8 @@ def axes(draw, small):
 
 
 @st.composite
-def conv_blocks(draw):
-    rank = draw(st.integers(1, 3))
+def conv_blocks(draw, min_rank=0):
+    rank = draw(st.integers(min_rank, 3))
     windows = tuple(draw(axes(rank > 1)) for _ in range(rank))
     groups, transposed = draw(st.integers(1, 3)), draw(st.booleans())
     per_group, inner = draw(st.integers(1, 3)), draw(st.integers(1, 3))
@@ -328,7 +328,7 @@ def padded(x, pairs):
     return functional.pad(functional.pad(x, [max(n, 0) for n in flat]), [min(n, 0) for n in flat])
 
 
-@given(conv_blocks())
+@given(conv_blocks(min_rank=1))
 def test_the_product_is_the_forward_pass_of_a_convolution(drawn):
     block, _, exact = drawn
     rank, weight = len(block.windows), torch.from_numpy(np.ascontiguousarray(exact))

@@ -147,6 +147,9 @@ def some_recipes() -> dict[str, Recipe]:
         "reshape": tensor("r", 2, 12).reshape((4, 6)),
         "take": tensor("k", 4, 13).take(1, 1, 13, 2),
         "sum": a - a.sum((1,)),
+        "square": a.square(),
+        "gather": a.gather(1, [3, 3, 0, 5, 1, 2]).gather(0, [1, 0, 3, 2]),
+        "sum by": a.gather(1, [0, 1, 2] * 4).sum_by(1, [0, 1, -1, 5, 4, 3] * 2, 6),
         "concatenate": Recipe.concatenate((a.take(1, 0, 2), tensor("c", 4, 4)), 1),
     }
 
