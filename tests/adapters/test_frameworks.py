@@ -47,7 +47,11 @@ CASES = [(name, None) for name in twins.NAMES if name != "lstm"]
 CASES += [("lstm", steps) for steps in STEPS.values()]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore:The tensor attributes self.lstm._flat_weights:UserWarning",
+)
 @pytest.mark.parametrize("framework", ["pt2", "onnx", "keras", "flax"])
 @pytest.mark.parametrize(("name", "steps"), CASES)
 def test_the_same_network_from_every_framework(framework, name, steps, tmp_path):
