@@ -1,0 +1,112 @@
+"""JAX: functions with their parameters, and modules of Flax and Equinox.
+
+A function is traced by `jax.make_jaxpr` on shapes alone: nothing is computed. `sources` says what
+can be loaded, `program` flattens the jaxpr into one list of operations, `Tracer` follows node ids
+through it. A model is followed as it is called: whether it trains or evaluates is the caller's
+matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.jax.sources import model_of
+from cntgraph.adapters.jax.tracing import build, trace
+from cntgraph.errors import FormatError
+from cntgraph.network import Network
+from cntgraph.parameter import Parameter
+
+suffixes: tuple[str, ...] = ()
+options = ("params",)
+
+
+def recognises(source: object) -> bool:
+    """Return whether `source` may be a function of JAX: it can be called and is no class."""
+    return callable(source) and not isinstance(source, type)
+
+
+def load(
+    source: Any,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    example_input: Any = None,
+    norm: Norm = "fold",
+    unroll: int | None = None,
+    strict: bool = False,
+    params: Any = None,
+) -> Network:
+    """Return the network of a function of JAX.
+
+    Parameters
+    ----------
+    source : callable
+        A function ``apply_fn(params, *inputs)``; a module of Flax (``linen``, bound or with
+        `params`; ``nnx``) or Equinox; or a function of inputs that has closed over its parameters.
+        Settings such as ``train=False`` are given by `functools.partial`.
+    input_shape : tuple of int, optional
+        Shape of one sample, without the batch dimension: in the model's own order of axes, or
+        channels first where only that fits.
+    example_input : array or tuple of arrays, optional
+        What the model is called with, the batch dimension included: also for a module of
+        Equinox, which takes the samples one by one. Only shapes and types matter.
+    norm : {"fold", "keep"}, default "fold"
+        Whether batch norms are folded.
+    unroll : int, optional
+        Unroll recurrent layers over that many time steps; by default they are loops.
+    strict : bool, default False
+        Whether to raise where something is left out.
+    params : pytree, optional
+        The parameters of a function: all that it takes first, such as Flax's variables.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If parameters are missing.
+    InputShapeError
+        If the size of the input is not known.
+    TraceError
+        If the function cannot be traced on such an input.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> import cntgraph as cg
+    >>> def mlp(params, x):
+    ...     return jax.nn.relu(x @ params["w"] + params["b"])
+    >>> cg.load(mlp, params={"w": jnp.ones((3, 2)), "b": jnp.zeros(2)}, input_shape=(3,))
+    <Network: 2 layers, 1 blocks, 5 nodes, 6 edges, 8 parameters>
+    """
+    model = model_of(source, params)
+    traced = trace(model, input_shape, example_input)
+    return build(traced, lambda: Builder(unroll=unroll)).finish(norm=norm, strict=strict)
+
+
+def parameters(source: Any) -> dict[str, Parameter]:
+    """Return the arrays of a live module, by name.
+
+    Parameters
+    ----------
+    source : module of Flax or Equinox
+
+    Returns
+    -------
+    dict of str to Parameter
+
+    Raises
+    ------
+    FormatError
+        If it is a function, which has none of its own.
+    """
+    leaves = [leaf for leaf in model_of(source).leaves if not leaf.is_key]
+    if not leaves:
+        raise FormatError(
+            "expected a module that has its parameters, got a function; arrays of JAX do not "
+            "change, so record cntgraph.load(apply_fn, params=...) after each step instead"
+        )
+    return {leaf.name: leaf.parameter() for leaf in leaves}

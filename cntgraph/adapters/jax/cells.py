@@ -1,0 +1,405 @@
+"""Recognising the cell of a recurrent layer in the body of a loop.
+
+The body is followed once with symbols for the input and the states. With f, i, o, r, z sigmoids
+of affine functions of input x and state h, ⊙ left out, a new state is that of
+
+* a simple cell: h' = φ(affine),
+* an LSTM: c' = f c + i g, h' = o φ(c'), g = φ(affine),
+* a GRU: h' = n − z n + z h, n = φ(W x + b + r (U h + b')) or φ(W x + b + U (r h)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cntgraph.adapters.builder.recurrent import Gate
+from cntgraph.adapters.jax.movement import REARRANGING
+from cntgraph.adapters.jax.polynomial import Applied, Bias, Function, Source, Sum, Term
+from cntgraph.adapters.jax.program import Op, Program, Var
+from cntgraph.adapters.jax.values import Unknown, Weight, has_nodes, name_of, scalar_of
+from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.recipe import Recipe
+
+if TYPE_CHECKING:
+    from cntgraph.adapters.jax.tracer import Tracer
+
+_FUNCTIONS = {"logistic": "sigmoid", "tanh": "tanh"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell.
+
+    Parameters
+    ----------
+    kind : str
+        ``"rnn"``, ``"lstm"`` or ``"gru"``.
+    input : int
+        Which of the sequences that the loop runs over is its input.
+    hidden, cell : int
+        Which of the loop's states these are.
+    gates : tuple of Gate
+        As the functions of `adapters.recurrent` take them.
+    activations : tuple of str
+        As these functions take them.
+    reset_after : bool
+    name : str
+        Of the module that its weights belong to.
+    """
+
+    kind: str
+    input: int
+    hidden: int
+    gates: tuple[Gate, ...]
+    activations: tuple[str, ...]
+    cell: int | None = None
+    reset_after: bool = True
+    name: str = ""
+
+
+def recognise_cell(
+    t: Tracer,
+    program: Program,
+    constants: Sequence[Any],
+    carry: Sequence[Any],
+    steps: Sequence[Any],
+) -> Cell | None:
+    """Return the cell that the body of a loop computes, or None if it is no standard one.
+
+    Parameters
+    ----------
+    t : Tracer
+        What carries out operations on weights and constants.
+    program : Program
+        The body: constants, states and one entry of each sequence to states and outputs.
+    constants, carry, steps : sequence of value
+        What goes into the loop.
+
+    Returns
+    -------
+    Cell or None
+    """
+    read = [k for k, value in enumerate(steps) if has_nodes(value)]
+    if len(read) != 1 or any(has_nodes(value) for value in constants):
+        return None
+    if any(isinstance(value, Unknown) for value in carry) or not carry:
+        return None
+    inputs = [*constants, *_sources(program, len(constants), len(carry), read[0])]
+    found = _Body(t).run(program, inputs)
+    if found is None:
+        return None
+    states, yielded = found[: len(carry)], found[len(carry) :]
+    cell = _lstm(states) if len(carry) == 2 else _gru(states) or _simple(states)
+    if cell is None or any(value.terms != states[cell.hidden].terms for value in yielded):
+        return None
+    return replace(cell, input=read[0], name=_name(cell))
+
+
+def _sources(program: Program, n_constants: int, n_states: int, read: int) -> list[Any]:
+    """Return symbols for the states and the input; what else the loop runs over is not known."""
+    made: list[Any] = []
+    for k, var in enumerate(program.inputs[n_constants:]):
+        if k < n_states:
+            made.append(Sum.of(prod(var.shape), Source(k, True)))
+        elif k - n_states == read:
+            made.append(Sum.of(prod(var.shape), Source(0, False)))
+        else:
+            made.append(Unknown("not read by the cell", var.shape))
+    return made
+
+
+class _Body:
+    """Follows the body of a loop with symbols."""
+
+    def __init__(self, t: Tracer) -> None:
+        self.t = t
+
+    def run(self, program: Program, inputs: Sequence[Any]) -> list[Sum] | None:
+        known: dict[Var, Any] = dict(zip(program.inputs, inputs, strict=True))
+        known |= {var: self.t.closed_over(value) for var, value in program.constants.items()}
+        for op in program.ops:
+            args = [known[v] if isinstance(v, Var) else v for v in op.inputs]
+            if any(isinstance(value, Unknown) for value in args):
+                results: Any = [Unknown("", out.shape) for out in op.outputs]
+            elif any(isinstance(value, Sum | tuple) for value in args):
+                results = self._step(op, args)
+            else:
+                results = self.t.on_constants(op, args)
+            if results is None or any(value is None for value in results):
+                return None
+            known.update(zip(op.outputs, results, strict=True))
+        ends = [known[v] if isinstance(v, Var) else v for v in program.outputs]
+        return ends if all(isinstance(value, Sum) for value in ends) else None
+
+    def _step(self, op: Op, args: list[Any]) -> list[Any] | None:
+        if op.name == "concatenate":
+            return [tuple(self._sum(value) for value in args)]
+        if op.name == "dot_general":
+            return [self._applied(op, *args)]
+        if any(isinstance(value, tuple) for value in args):
+            return None
+        if op.name in REARRANGING - {"rev", "tile"}:
+            return [args[0]] if prod(op.outputs[0].shape) == args[0].size else None
+        if op.name in ("split", "slice"):
+            return _cut(op, args[0])
+        if op.name in _FUNCTIONS:
+            return [self._function(_FUNCTIONS[op.name], args[0], op)]
+        return self._arithmetic(op, args)
+
+    def _function(self, name: str, of: Sum, op: Op) -> Sum:
+        return Sum.of(of.size, Function(name, of))
+
+    def _arithmetic(self, op: Op, args: list[Any]) -> list[Any] | None:
+        if op.name == "max":
+            bounded = next((a for a in args if isinstance(a, Sum)), None)
+            at_zero = any(scalar_of(a) == 0.0 for a in args)
+            return [self._function("relu", bounded, op)] if bounded and at_zero else None
+        sums = [self._sum(value) for value in args]
+        if any(value is None for value in sums):
+            return None
+        if op.name == "neg":
+            return [sums[0].scaled(-1.0)]
+        left, right = sums if len(sums) == 2 else (None, None)
+        if left is None or right is None:
+            return None
+        if op.name in ("add", "add_any", "sub"):
+            return [left.plus(right, -1.0 if op.name == "sub" else 1.0)]
+        return [left.times(right)] if op.name == "mul" else None
+
+    def _sum(self, value: Any) -> Any:
+        """Return a value as a sum: a weight is a bias."""
+        if isinstance(value, Sum):
+            return value
+        number = scalar_of(value)
+        if number is not None:
+            return Sum(1, {(): number} if number else {})
+        if isinstance(value, tuple | Unknown):
+            return None
+        w = as_weight(value, self.t.constant)
+        size = prod(w.shape)
+        return Sum.of(size, Bias(whole(w, range(len(w.shape))).recipe.reshape((size,))))
+
+    def _applied(self, op: Op, left: Any, right: Any) -> Sum | None:
+        """Return a matrix applied to a vector, or to several on end."""
+        first = not isinstance(left, Weight)
+        x, w = (left, right) if first else (right, left)
+        summed, shared = op.params["dimension_numbers"]
+        if not isinstance(w, Weight) or shared[0]:
+            return None
+        over = [int(axis) for axis in summed[1 if first else 0]]
+        own = [axis for axis in range(len(w.shape)) if axis not in over]
+        n_in, n_out = prod(w.shape[axis] for axis in over), prod(w.shape[axis] for axis in own)
+        recipe = whole(w, range(len(w.shape))).recipe.transpose((*own, *over))
+        matrix, start, total = recipe.reshape((n_out, n_in)), 0, Sum(n_out)
+        parts = x if isinstance(x, tuple) else (x,)
+        if any(not isinstance(part, Sum) for part in parts) or n_in != sum(p.size for p in parts):
+            return None
+        for part in parts:
+            stop = start + part.size
+            made = part.apply(matrix.take(1, start, stop) if len(parts) > 1 else matrix)
+            if made is None:
+                return None
+            total, start = total.plus(made), stop
+        return total
+
+
+def _cut(op: Op, x: Sum) -> list[Any] | None:
+    """Return parts of a vector."""
+    if op.name == "split":
+        ends = np.cumsum([0, *op.params["sizes"]]).tolist()
+        return [x.part(a, b) for a, b in pairwise(ends)]
+    p, n = op.params, prod(op.outputs[0].shape)
+    starts = [a for a, b in zip(p["start_indices"], p["limit_indices"], strict=True) if b - a == n]
+    if not starts or any(step != 1 for step in p["strides"] or ()):
+        return None
+    return [x.part(int(starts[0]), int(starts[0]) + n)]
+
+
+# -- what the sums are ---------------------------------------------------------------------------
+
+
+def _gate(of: Sum, state: int) -> Gate | None:
+    """Return an affine function of the input and a state as a gate."""
+    found: dict[bool, Recipe] = {}
+    bias: Recipe | None = None
+    for term, factor in of.terms.items():
+        if not term:
+            addend: Recipe | None = Recipe.constant(np.full(of.size, factor))
+        elif len(term) != 1:
+            return None
+        elif isinstance(term[0], Bias):
+            addend = _times(term[0].recipe, factor)
+        else:
+            addend = None
+            source = _source(term[0])
+            if source is None or (source.is_state and source.index != state):
+                return None
+            matrix = _times(term[0].matrix, factor)  # type: ignore[union-attr]
+            known = found.get(source.is_state)
+            found[source.is_state] = matrix if known is None else known + matrix
+        if addend is not None:
+            bias = addend if bias is None else bias + addend
+    if set(found) != {True, False}:
+        return None
+    return Gate(found[False], found[True], bias)
+
+
+def _source(atom: Any) -> Source | None:
+    """Return what a matrix is applied to, if that is the input or a state as it is."""
+    if isinstance(atom, Applied) and len(atom.term) == 1 and isinstance(atom.term[0], Source):
+        return atom.term[0]
+    return None
+
+
+def _times(recipe: Recipe, factor: float) -> Recipe:
+    return recipe if factor == 1.0 else recipe * factor
+
+
+def _simple(states: Sequence[Sum]) -> Cell | None:
+    ((term, factor), *others) = states[0].terms.items() or [((), 0.0)]
+    if others or factor != 1.0 or len(term) != 1 or not isinstance(term[0], Function):
+        return None
+    gate = _gate(term[0].of, 0)
+    return None if gate is None else Cell("rnn", 0, 0, (gate,), (term[0].name,))
+
+
+def _lstm(states: Sequence[Sum]) -> Cell | None:
+    for cell, hidden in ((0, 1), (1, 0)):
+        kept = _kept(states[cell], cell)
+        out = _output(states[hidden], states[cell])
+        if kept is None or out is None:
+            continue
+        forget, enter, candidate = kept
+        output, outer = out
+        parts = (enter, forget, candidate, output)
+        gates = [_gate(part.of, hidden) for part in parts]
+        if (
+            any(gate is None for gate in gates)
+            or len({p.name for p in (enter, forget, output)}) > 1
+        ):
+            return None
+        names = (enter.name, candidate.name, outer.name)
+        return Cell("lstm", 0, hidden, tuple(g for g in gates if g), names, cell)
+    return None
+
+
+def _kept(new: Sum, cell: int) -> tuple[Function, Function, Function] | None:
+    """Return forget gate, input gate and candidate of c' = f c + i g."""
+    if len(new.terms) != 2 or any(len(t) != 2 or c != 1.0 for t, c in new.terms.items()):
+        return None
+    old = [t for t in new.terms if any(isinstance(a, Source) for a in t)]
+    entering = [t for t in new.terms if all(isinstance(a, Function) for a in t)]
+    if len(old) != 1 or len(entering) != 1:
+        return None
+    forget = [a for a in old[0] if isinstance(a, Function)]
+    state = [a for a in old[0] if isinstance(a, Source) and a.is_state and a.index == cell]
+    if len(forget) != 1 or len(state) != 1:
+        return None
+    # The candidate is the one that is not of the gates' kind.
+    first, second = sorted(
+        (a for a in entering[0] if isinstance(a, Function)), key=lambda a: a.name != forget[0].name
+    )
+    return forget[0], first, second
+
+
+def _output(new: Sum, cell: Sum) -> tuple[Function, Function] | None:
+    """Return the output gate, and the function of the cell, of h' = o φ(c')."""
+    if len(new.terms) != 1:
+        return None
+    ((term, factor),) = new.terms.items()
+    functions = [a for a in term if isinstance(a, Function)]
+    if factor != 1.0 or len(term) != 2 or len(functions) != 2:
+        return None
+    outer = [a for a in functions if a.of.terms == cell.terms]
+    gates = [a for a in functions if a.of.terms != cell.terms]
+    return (gates[0], outer[0]) if len(outer) == 1 else None
+
+
+def _gru(states: Sequence[Sum]) -> Cell | None:
+    found = _update(states[0])
+    if found is None:
+        return None
+    update, candidate = found
+    reset, gate, after = _candidate(candidate.of) or (None, None, True)
+    if reset is None or gate is None or reset.name != update.name:
+        return None
+    gates = (_gate(reset.of, 0), _gate(update.of, 0))
+    if gates[0] is None or gates[1] is None:
+        return None
+    names = (update.name, candidate.name)
+    return Cell("gru", 0, 0, (gates[0], gates[1], gate), names, reset_after=after)
+
+
+def _update(new: Sum) -> tuple[Function, Function] | None:
+    """Return update gate and candidate of h' = n − z n + z h, or of z n + h − z h."""
+    state = next((a for t in new.terms for a in t if isinstance(a, Source) and a.is_state), None)
+    gated = [t for t in new.terms if len(t) == 2 and state in t]
+    if len(new.terms) != 3 or state is None or len(gated) != 1:
+        return None
+    (z,) = (a for a in gated[0] if a is not state)
+    if not isinstance(z, Function):
+        return None
+    turned = new.terms[gated[0]] == -1.0
+    mixed = [t for t in new.terms if len(t) == 2 and z in t and state not in t]
+    candidates = [a for t in mixed for a in t if a is not z and isinstance(a, Function)]
+    if len(candidates) != 1:
+        return None
+    (n,) = candidates
+    expected = {gated[0]: 1.0, (n,): 1.0, mixed[0]: -1.0}
+    if turned:
+        expected = {gated[0]: -1.0, (state,): 1.0, mixed[0]: 1.0}
+    if new.terms != expected:
+        return None
+    if turned and z.name != "sigmoid":
+        return None
+    # Where the gate lets the candidate in, the gate that keeps the state is 1 − σ(a) = σ(−a).
+    return (Function(z.name, z.of.scaled(-1.0)) if turned else z), n
+
+
+def _candidate(of: Sum) -> tuple[Function, Gate, bool] | None:
+    """Return reset gate, weights of the candidate, and whether it resets after the weights."""
+    plain: dict[Term, float] = {}
+    gated: dict[Term, float] = {}
+    reset: Function | None = None
+    after = True
+    for term, factor in of.terms.items():
+        inner = term[0].term if len(term) == 1 and isinstance(term[0], Applied) else ()
+        before = [a for a in inner if isinstance(a, Function)]
+        gates = before or [a for a in term if isinstance(a, Function)]
+        if not gates:
+            plain[term] = factor
+            continue
+        if len(gates) != 1 or (reset is not None and gates[0] is not reset):
+            return None
+        reset, after = gates[0], not before
+        if before:
+            rest = tuple(a for a in inner if a is not reset)
+            gated[(Applied(term[0].matrix, rest),)] = factor  # type: ignore[union-attr]
+        else:
+            gated[tuple(a for a in term if a is not reset)] = factor
+    gate = _gate(Sum(of.size, {**plain, **{t: c for t, c in gated.items() if not _is_bias(t)}}), 0)
+    biases = [_times(t[0].recipe, c) for t, c in gated.items() if _is_bias(t)]  # type: ignore[union-attr]
+    if reset is None or gate is None or len(biases) > 1 or any(not t for t in gated):
+        return None
+    return reset, replace(gate, hidden_bias=biases[0] if biases else None), after
+
+
+def _is_bias(term: Term) -> bool:
+    return len(term) == 1 and isinstance(term[0], Bias)
+
+
+def _name(cell: Cell) -> str:
+    """Return the name that the modules of a cell's weights have in common."""
+    names = [name_of(r).split(".") for gate in cell.gates for r in (gate.input, gate.hidden)]
+    shared = []
+    for parts in zip(*names, strict=False):
+        if len(set(parts)) != 1:
+            break
+        shared.append(parts[0])
+    return ".".join(shared)

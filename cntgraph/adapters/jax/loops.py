@@ -1,0 +1,181 @@
+"""Loops and branches: recurrent layers, steps that are known beforehand, constant choices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cntgraph.adapters.builder.recurrent import gru, lstm, rnn
+from cntgraph.adapters.jax.cells import Cell, recognise_cell
+from cntgraph.adapters.jax.operations import handles
+from cntgraph.adapters.jax.program import Op, Program, Var, flatten
+from cntgraph.adapters.jax.values import Ids, Nodes, Value, Weight, has_nodes, scalar_of
+from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.recipe import Recipe
+
+if TYPE_CHECKING:
+    from cntgraph.adapters.jax.tracer import Tracer
+
+#: Operations that carry programs to be carried out several times, or not at all.
+CONTROL = frozenset(["scan", "while", "cond"])
+#: A loop of more steps than this, whose end is known, is cut all the same.
+_MOST_STEPS = 4096
+
+
+def on_constants(t: Tracer, op: Op, args: list[Any]) -> list[Any] | None:
+    """Carry out a loop or a branch on weights and constants."""
+    handler = {"scan": scan, "while": repeat, "cond": branch}[op.name]
+    result = handler(t, op, args)
+    return result if isinstance(result, list) else None
+
+
+def _program(op: Op, key: str) -> Program:
+    twin = None if op.twin is None else op.twin.get(key)
+    return flatten(op.params[key], twin)
+
+
+@handles("cond")
+def branch(t: Tracer, op: Op, args: list[Any]) -> Any:
+    """Follow the branch that a constant chooses."""
+    chosen = scalar_of(args[0])
+    if chosen is None:
+        return "it chooses what is computed by what depends on the data"
+    branches = op.params["branches"]
+    k = min(max(int(chosen), 0), len(branches) - 1)
+    twin = None if op.twin is None else op.twin["branches"][k]
+    return t.run(flatten(branches[k], twin), args[1:])
+
+
+@handles("while")
+def repeat(t: Tracer, op: Op, args: list[Any]) -> Any:
+    """Follow a loop whose end depends on constants alone."""
+    n, m = op.params["cond_nconsts"], op.params["body_nconsts"]
+    of_test, of_body, carry = args[:n], args[n : n + m], list(args[n + m :])
+    test, body = _program(op, "cond_jaxpr"), _program(op, "body_jaxpr")
+    if _reads_nodes(test, [*of_test, *carry]):
+        return "it is a loop that ends by what depends on the data"
+    for _ in range(_MOST_STEPS):
+        (again,) = t.run(test, [*of_test, *carry])
+        if not scalar_of(again):
+            return carry
+        carry = t.run(body, [*of_body, *carry])
+    return f"it is a loop of more than {_MOST_STEPS} steps"
+
+
+def _reads_nodes(program: Program, inputs: list[Value]) -> bool:
+    """Whether what a program yields depends on nodes."""
+    depends = {var for var, value in zip(program.inputs, inputs, strict=True)
+               if not isinstance(value, np.ndarray | np.generic)}  # fmt: skip
+    for op in program.ops:
+        if depends.intersection(v for v in op.inputs if isinstance(v, Var)):
+            depends.update(op.outputs)
+    return any(v in depends for v in program.outputs if isinstance(v, Var))
+
+
+@handles("scan")
+def scan(t: Tracer, op: Op, args: list[Any]) -> Any:
+    """Follow a loop over the first axis of its inputs: a recurrent layer, or steps one by one."""
+    p = op.params
+    n, m, length = p["num_consts"], p["num_carry"], p["length"]
+    constants, carry, steps = args[:n], args[n : n + m], args[n + m :]
+    program = _program(op, "jaxpr")
+    cell = recognise_cell(t, program, constants, carry, steps)
+    if cell is not None:
+        return _recurrent(t, op, cell, carry, steps)
+    of_weights = any(isinstance(value, Weight) for value in steps)
+    nodes = any(has_nodes(value) for value in args)
+    if nodes and not of_weights and t.builder.unroll is None and length != 1:
+        return "only standard recurrent cells can be loops; pass unroll=the number of time steps"
+    return _step_by_step(t, op, program, args)
+
+
+def _step_by_step(t: Tracer, op: Op, program: Program, args: list[Any]) -> list[Any]:
+    """Carry out a loop by its steps, one after another."""
+    p = op.params
+    n, m, length = p["num_consts"], p["num_carry"], p["length"]
+    constants, carry, steps = args[:n], list(args[n : n + m]), args[n + m :]
+    yielded: list[list[Any]] = [[] for _ in op.outputs[m:]]
+    order = range(length)[::-1] if p["reverse"] else range(length)
+    for k in order:
+        results = t.run(program, [*constants, *carry, *(_entry(t, s, k) for s in steps)])
+        carry = results[:m]
+        for rows, value in zip(yielded, results[m:], strict=True):
+            rows.append(value)
+    ends = [rows[::-1] if p["reverse"] else rows for rows in yielded]
+    return carry + [_stacked(t, rows, out) for rows, out in zip(ends, op.outputs[m:], strict=True)]
+
+
+def _entry(t: Tracer, value: Any, k: int) -> Any:
+    """Return what one step reads."""
+    if has_nodes(value):
+        nodes = t.nodes(value)
+        batch = None if nodes.batch in (None, 0) else nodes.batch - 1
+        return Nodes(nodes.ids[k], batch, nodes.fill, nodes.is_index)
+    if isinstance(value, Weight):
+        recipe = value.recipe.take(0, k, k + 1) if value.recipe.shape[0] > 1 else value.recipe
+        return Weight(recipe.reshape(recipe.shape[1:]), value.shape[1:])
+    return np.asarray(value)[k]
+
+
+def _stacked(t: Tracer, rows: list[Any], out: Var) -> Any:
+    """Return what all steps yield, one after another on the first axis."""
+    if any(has_nodes(row) for row in rows):
+        ids = np.stack([t.nodes(row).ids if has_nodes(row) else np.full(out.shape[1:], -1)
+                        for row in rows])  # fmt: skip
+        return Nodes(ids, out.batch)
+    if any(isinstance(row, Weight) for row in rows):
+        wide = [whole(as_weight(row, t.constant), range(len(out.shape) - 1)) for row in rows]
+        parts = tuple(w.recipe.reshape((1, *w.shape)) for w in wide)
+        return Weight.of(Recipe.concatenate(parts, 0))
+    return np.stack(rows) if rows else np.zeros(out.shape)
+
+
+def _recurrent(t: Tracer, op: Op, cell: Cell, carry: list[Any], steps: list[Any]) -> list[Any]:
+    """Return what a recurrent layer yields: last states, and states of all steps."""
+    x = t.nodes(steps[cell.input])
+    ids = x.ids.reshape(len(x.ids), -1)
+    backwards = _runs_backwards(ids)
+    reverse = bool(op.params["reverse"]) != backwards
+    ids = ids[::-1] if backwards else ids
+    name = cell.name or t.label(op)
+    states = {
+        key: _initial(t, name, carry[key]) for key in (cell.hidden, cell.cell) if key is not None
+    }
+    if cell.kind == "rnn":
+        sequence, last = rnn(t.builder, name, ids, cell.gates[0], activation=cell.activations[0],
+                             reverse=reverse, initial=states[cell.hidden])  # fmt: skip
+        ends = {cell.hidden: last}
+    elif cell.kind == "gru":
+        sequence, last = gru(t.builder, name, ids, cell.gates, reset_after=cell.reset_after,
+                             reverse=reverse, initial=states[cell.hidden],
+                             activations=cell.activations)  # fmt: skip
+        ends = {cell.hidden: last}
+    else:
+        assert cell.cell is not None
+        sequence, last, last_cell = lstm(
+            t.builder, name, ids, cell.gates, reverse=reverse, initial=states[cell.hidden],
+            initial_cell=states[cell.cell], activations=cell.activations,
+        )  # fmt: skip
+        ends = {cell.hidden: last, cell.cell: last_cell}
+    sequence = sequence[::-1] if backwards else sequence
+    outputs = op.outputs
+    finals = [t.batched(ends[k], out) for k, out in enumerate(outputs[: len(carry)])]
+    rows = [t.batched(sequence, out) for out in outputs[len(carry) :]]
+    return [*finals, *rows]
+
+
+def _runs_backwards(ids: Ids) -> bool:
+    """Whether a sequence was turned round before it is read."""
+    return len(ids) > 1 and bool((ids[0] > ids[-1]).all()) and bool((ids >= 0).all())
+
+
+def _initial(t: Tracer, name: str, value: Any) -> Ids | None:
+    """Return the nodes of an initial state; a constant one is none."""
+    if has_nodes(value):
+        return t.nodes(value).ids.reshape(-1)
+    if isinstance(value, Weight):
+        size = value.shape[-1]
+        recipe = whole(value, range(len(value.shape))).recipe.reshape((size,))
+        return t.builder.learned(f"{name}.initial", recipe, (size,))
+    return None

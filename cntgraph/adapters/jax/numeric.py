@@ -1,0 +1,114 @@
+"""Elementwise operations and reductions, carried out by NumPy in float64.
+
+They tell what a lazy value is: a function of one neuron, or of the neurons along some axes, is
+known by what it yields on numbers, however a library writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Params = Mapping[str, Any]
+
+
+def _erf(x: Array) -> Array:
+    from scipy.special import erf
+
+    return np.asarray(erf(x))
+
+
+def _logistic(x: Array) -> Array:
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(x))))
+
+
+def _clamp(low: Array, x: Array, high: Array) -> Array:
+    return np.clip(x, low, high)
+
+
+_PLAIN: dict[str, Callable[..., Any]] = {
+    "abs": np.abs, "acos": np.arccos, "acosh": np.arccosh, "add": np.add, "add_any": np.add,
+    "and": np.bitwise_and, "asin": np.arcsin, "asinh": np.arcsinh, "atan": np.arctan,
+    "atan2": np.arctan2, "atanh": np.arctanh, "cbrt": np.cbrt, "ceil": np.ceil, "clamp": _clamp,
+    "cos": np.cos, "cosh": np.cosh, "div": np.divide, "eq": np.equal, "erf": _erf,
+    "erfc": lambda x: 1.0 - _erf(x), "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
+    "floor": np.floor, "ge": np.greater_equal, "gt": np.greater, "is_finite": np.isfinite,
+    "le": np.less_equal, "log": np.log, "log1p": np.log1p, "logistic": _logistic, "lt": np.less,
+    "max": np.maximum, "min": np.minimum, "mul": np.multiply, "ne": np.not_equal,
+    "neg": np.negative, "or": np.bitwise_or, "pow": np.power, "rem": np.fmod, "round": np.round,
+    "rsqrt": lambda x: 1.0 / np.sqrt(x), "sign": np.sign, "sin": np.sin, "sinh": np.sinh,
+    "sqrt": np.sqrt, "square": np.square, "sub": np.subtract, "tan": np.tan, "tanh": np.tanh,
+    "xor": np.bitwise_xor,
+}  # fmt: skip
+
+
+def _integer_pow(p: Params, x: Array) -> Array:
+    return np.asarray(np.asarray(x, dtype=np.float64) ** p["y"])
+
+
+def _convert(p: Params, x: Array) -> Array:
+    kind = np.dtype(p["new_dtype"]).kind
+    if kind == "b":
+        return np.asarray(x).astype(bool)
+    return np.asarray(x).astype(np.int64 if kind in "iu" else np.float64)
+
+
+def _not(p: Params, x: Array) -> Array:
+    return np.logical_not(x) if np.asarray(x).dtype == bool else np.invert(x)
+
+
+def _select_n(p: Params, which: Array, *cases: Array) -> Array:
+    result: Array = np.asarray(cases[0])
+    for k, case in enumerate(cases[1:], start=1):
+        result = np.where(np.asarray(which, dtype=np.int64) == k, case, result)
+    return result
+
+
+_SET: dict[str, Callable[..., Array]] = {
+    "integer_pow": _integer_pow, "convert_element_type": _convert, "not": _not,
+    "select_n": _select_n,
+}  # fmt: skip
+
+#: Functions of several numbers, entry by entry.
+ELEMENTWISE = frozenset([*_PLAIN, *_SET])
+
+_OVER_AXES: dict[str, Callable[..., Any]] = {
+    "reduce_sum": np.sum, "reduce_max": np.max, "reduce_min": np.min, "reduce_prod": np.prod,
+}  # fmt: skip
+
+#: Functions of the numbers along whole axes.
+REDUCTIONS = frozenset(_OVER_AXES)
+
+
+def axes_of(params: Params) -> tuple[int, ...]:
+    """Return the axes that a reduction takes away."""
+    return tuple(int(axis) for axis in params["axes"])
+
+
+def compute(name: str, params: Params, arguments: list[Array]) -> Array:
+    """Carry out an elementwise operation or a reduction.
+
+    Parameters
+    ----------
+    name : str
+        One of `ELEMENTWISE` or `REDUCTIONS`.
+    params : mapping
+        Its settings.
+    arguments : list of ndarray
+
+    Returns
+    -------
+    ndarray
+    """
+    with np.errstate(all="ignore"):
+        if name in _OVER_AXES:
+            return np.asarray(_OVER_AXES[name](arguments[0], axis=axes_of(params)))
+        if name in _SET:
+            return _SET[name](params, *arguments)
+        if name == "div" and all(np.asarray(a).dtype.kind in "iu" for a in arguments):
+            return np.asarray(np.trunc(np.divide(*arguments))).astype(np.int64)
+        return np.asarray(_PLAIN[name](*arguments))

@@ -1,0 +1,173 @@
+"""Matrix products in any number of dimensions: nodes with weights, nodes with nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cntgraph.adapters.jax.layout import layer_order
+from cntgraph.adapters.jax.lookup import one_hot_tokens
+from cntgraph.adapters.jax.operations import handles
+from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.jax.values import Ids, Nodes, has_nodes, name_of
+from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.blocks import Stencil
+from cntgraph.recipe import Recipe
+
+if TYPE_CHECKING:
+    from cntgraph.adapters.jax.tracer import Tracer
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The axes of one operand: those shared, those summed over, those of its own."""
+
+    shared: tuple[int, ...]
+    summed: tuple[int, ...]
+    own: tuple[int, ...]
+
+    @classmethod
+    def of(cls, ndim: int, shared: Sequence[int], summed: Sequence[int]) -> _Side:
+        taken = {*shared, *summed}
+        own = tuple(axis for axis in range(ndim) if axis not in taken)
+        return cls(tuple(map(int, shared)), tuple(map(int, summed)), own)
+
+
+def _sides(op: Op, left: Any, right: Any) -> tuple[_Side, _Side]:
+    summed, shared = op.params["dimension_numbers"]
+    return (
+        _Side.of(len(left.shape), shared[0], summed[0]),
+        _Side.of(len(right.shape), shared[1], summed[1]),
+    )
+
+
+@handles("dot_general")
+def product(t: Tracer, op: Op, args: list[Any]) -> Any:
+    """Return a product over any axes.
+
+    Its result has the shared axes first, then those of the left operand, then of the right.
+    """
+    left, right = args
+    sides = _sides(op, left, right)
+    if has_nodes(left) and has_nodes(right):
+        return _nodes_with_nodes(t, op, t.nodes(left), t.nodes(right), sides)
+    first = has_nodes(left)
+    x, w = (left, right) if first else (right, left)
+    of_x, of_w = sides if first else sides[::-1]
+    tokens = one_hot_tokens(x, of_x.summed)
+    if tokens is not None and not of_x.shared:
+        return _embedding(t, op, tokens, w, of_w, swapped=not first)
+    made = _with_weight(t, op, t.nodes(x), w, of_x, of_w)
+    if made is None:
+        return "it multiplies samples by weights of their own"
+    if not first:  # the axes of the weight come before those of the nodes
+        n, m, k = (len(axes) for axes in (of_x.shared, of_x.own, of_w.own))
+        order = (*range(n), *range(n + m, n + m + k), *range(n, n + m))
+        made = made.transpose(order)
+    out = op.outputs[0]
+    return Nodes(made.reshape(out.shape), out.batch, awaits_bias=True)
+
+
+def _with_weight(t: Tracer, op: Op, x: Nodes, w: Any, of_x: _Side, of_w: _Side) -> Ids | None:
+    """Return the product as ids of shape (*shared, *own of the nodes, *own of the weight)."""
+    ids = x.ids.transpose(*of_x.shared, *of_x.own, *of_x.summed)
+    lead = tuple(x.ids.shape[axis] for axis in of_x.shared)
+    own = tuple(x.ids.shape[axis] for axis in of_x.own)
+    out = tuple(w.shape[axis] for axis in of_w.own)
+    if isinstance(w, np.ndarray) and not lead and len(of_x.summed) == 1 and len(out) == 1:
+        spread = _interpolation(t, op, x, w, of_x, of_w)
+        if spread is not None:
+            return spread
+    weight = whole(as_weight(w, t.constant), [*of_w.summed, *of_w.own])
+    if x.batch in of_x.summed:
+        return None
+    at = None if x.batch not in of_x.own else len(lead) + of_x.own.index(x.batch)
+    if at is None and x.batch is not None:  # the samples share no weight, or have one alone
+        if weight.recipe.shape[of_w.shared[of_x.shared.index(x.batch)]] != 1:
+            return None
+    n_in, n_out = prod(ids.shape[len(lead) + len(own) :]), prod(out)
+    made = np.empty((*lead, *own, n_out), np.int64)
+    kinds = [weight.recipe.shape[axis] for axis in of_w.shared]
+    for index in np.ndindex(*kinds):
+        matrix = _matrix(weight.recipe, of_w, index).reshape((n_out, n_in))
+        where = tuple(slice(k, k + 1) if n > 1 else slice(None)
+                      for k, n in zip(index, kinds, strict=True))  # fmt: skip
+        part = ids[where].reshape(*ids[where].shape[: len(lead) + len(own)], n_in)
+        made[where] = _linear(t, op, part, at, len(lead), matrix)
+    return made.reshape(*lead, *own, *out)
+
+
+def _linear(t: Tracer, op: Op, ids: Ids, batch: int | None, n_shared: int, matrix: Recipe) -> Ids:
+    """Apply a matrix to the last axis; axes of length one that choose the weight are dropped."""
+    shape = ids.shape[:-1]
+    dropped = {axis for axis in range(n_shared) if ids.shape[axis] == 1} | {batch}
+    kept = tuple(n for axis, n in enumerate(ids.shape) if axis not in dropped)
+    name = name_of(matrix) or t.label(op)
+    made = t.builder.linear(name, ids.reshape(kept), matrix, None)
+    return made.reshape(*shape, matrix.shape[0])
+
+
+def _matrix(recipe: Recipe, side: _Side, index: tuple[int, ...]) -> Recipe:
+    """Return the weight for one entry of the shared axes, its own axes before those summed."""
+    for axis, k in zip(side.shared, index, strict=True):
+        recipe = recipe.take(axis, k, k + 1) if recipe.shape[axis] > 1 else recipe
+    return recipe.transpose((*side.shared, *side.own, *side.summed))
+
+
+def _interpolation(
+    t: Tracer, op: Op, x: Nodes, w: np.ndarray[Any, Any], of_x: _Side, of_w: _Side
+) -> Ids | None:
+    """Return a product with a computed matrix of non-negative numbers: it resizes an axis."""
+    matrix = w.transpose(*of_w.summed, *of_w.own).astype(np.float64)
+    if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0 or x.batch in of_x.summed:
+        return None
+    rows, columns = np.nonzero(matrix)
+    stencil = Stencil(matrix.shape[0], matrix.shape[1], rows, columns, matrix[rows, columns])
+    axis = of_x.summed[0] - (x.batch is not None and x.batch < of_x.summed[0])
+    sample = x.sample
+    kept = [a for a in layer_order(sample) if a != axis]
+    lines = sample.transpose(*kept, axis)
+    made = t.builder.pool(t.label(op), lines.reshape(-1, len(matrix)), (stencil,), "linear")
+    made = made.reshape(*lines.shape[:-1], -1).transpose(*np.argsort(kept), len(kept))
+    return made.reshape(*(x.ids.shape[a] for a in of_x.own), matrix.shape[1])
+
+
+def _nodes_with_nodes(
+    t: Tracer, op: Op, left: Nodes, right: Nodes, sides: tuple[_Side, _Side]
+) -> Any:
+    """Return a product of nodes with nodes: attention, or what goes into it."""
+    of_left, of_right = sides
+    if left.batch in of_left.summed or right.batch in of_right.summed:
+        return "it mixes the samples of a batch"
+    lead = [left.shape[axis] for axis in of_left.shared]
+    own = [[x.shape[axis] for axis in side.own] for x, side in ((left, of_left), (right, of_right))]
+    n_sum = prod(left.shape[axis] for axis in of_left.summed)
+    rows = left.ids.transpose(*of_left.shared, *of_left.own, *of_left.summed)
+    columns = right.ids.transpose(*of_right.shared, *of_right.summed, *of_right.own)
+    heads = [n for axis, n in zip(of_left.shared, lead, strict=True) if axis != left.batch]
+    made = t.builder.matmul(
+        t.label(op),
+        rows.reshape(*heads, prod(own[0]), n_sum),
+        columns.reshape(*heads, n_sum, prod(own[1])),
+    )
+    return Nodes(made.reshape(*lead, *own[0], *own[1]), op.outputs[0].batch)
+
+
+def _embedding(t: Tracer, op: Op, tokens: Nodes, w: Any, of_w: _Side, *, swapped: bool) -> Nodes:
+    """Return a product of one-hot vectors with a table: rows of the table."""
+    table = whole(as_weight(w, t.constant), range(len(w.shape))).recipe
+    table = table.transpose((*of_w.summed, *of_w.own))
+    features = table.shape[1:]
+    matrix = table.reshape((table.shape[0], prod(features)))
+    name = name_of(matrix) or t.label(op)
+    made = t.builder.embed(name, tokens.sample, matrix)
+    if tokens.batch is not None:
+        made = np.expand_dims(made, tokens.batch)
+    made = made.reshape(*tokens.shape, *features)
+    if swapped:
+        made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), range(len(features)))
+    return Nodes(made.reshape(op.outputs[0].shape), op.outputs[0].batch)

@@ -1,0 +1,238 @@
+"""A jaxpr as one list of operations: calls inlined, what nothing reads left out.
+
+JAX describes a function as a jaxpr, whose calls (`jit`, custom derivatives, checkpoints) have
+jaxprs of their own. Here they are flattened. A second jaxpr of the same function, for another
+number of samples, tells which axis of each value is the batch: the one whose size differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+#: Operations that stand for the jaxpr they carry.
+_CALLS = frozenset(
+    "jit pjit closed_call core_call core_closed_call custom_jvp_call custom_vjp_call "
+    "custom_vjp_call_jaxpr remat remat2 checkpoint xla_call named_call custom_transpose".split()
+)
+#: Operations whose results are their arguments, value by value.
+_HANDS_ON = frozenset(
+    "stop_gradient copy copy_p reduce_precision optimization_barrier sharding_constraint "
+    "pvary pbroadcast device_put mesh_cast layout_constraint name".split()
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Var:
+    """A value of a program, before it is known.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+        As JAX has it.
+    batch : int or None
+        The axis of the samples, if it has one of its own.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
+    batch: int | None = None
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it holds real numbers, rather than integers or truth values."""
+        return bool(jax.dtypes.issubdtype(self.dtype, np.floating))
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation.
+
+    Parameters
+    ----------
+    name : str
+        Name of the primitive.
+    params : mapping
+        Its settings.
+    inputs : tuple
+        `Var`, or an array that is written in place.
+    outputs : tuple of Var
+    primitive : jax primitive
+    place : str
+        Path of the module it belongs to, as far as it is known.
+    caller : tuple of str
+        Names of the functions that it was inlined from, the outermost first.
+    twin : mapping or None
+        Its settings for another number of samples.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    inputs: tuple[Any, ...]
+    outputs: tuple[Var, ...]
+    primitive: Any
+    place: str = ""
+    caller: tuple[str, ...] = ()
+    twin: Mapping[str, Any] | None = None
+
+
+@dataclass(eq=False)
+class Program:
+    """Operations in the order in which they are carried out.
+
+    Parameters
+    ----------
+    inputs : list of Var
+    outputs : list
+        `Var`, or an array.
+    ops : list of Op
+    constants : dict of Var to array
+        What the function has closed over.
+    """
+
+    inputs: list[Var] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+    ops: list[Op] = field(default_factory=list)
+    constants: dict[Var, Any] = field(default_factory=dict)
+
+
+def flatten(closed: Any, twin: Any = None) -> Program:
+    """Return the program of a closed jaxpr.
+
+    Parameters
+    ----------
+    closed : jax.extend.core.ClosedJaxpr
+        The function, for one sample.
+    twin : jax.extend.core.ClosedJaxpr, optional
+        The same function for several samples.
+
+    Returns
+    -------
+    Program
+    """
+    work = _Flattening()
+    mate = _mate(_open(closed)[0], _open(twin)[0]) if twin is not None else None
+    inputs = work.variables(_open(closed)[0].invars, mate and mate.invars)
+    outputs = work.inline(closed, mate, inputs, ())
+    program = Program(inputs, outputs, work.ops, work.constants)
+    program.ops = _read(program)
+    return program
+
+
+def _open(closed: Any) -> tuple[Any, Sequence[Any]]:
+    """Return a jaxpr and its constants, whether it is closed or not."""
+    return (closed.jaxpr, closed.consts) if hasattr(closed, "consts") else (closed, ())
+
+
+def _mate(jaxpr: Any, twin: Any) -> Any:
+    """Return the jaxpr for several samples, if it is the same but for sizes."""
+    if len(jaxpr.eqns) != len(twin.eqns) or len(jaxpr.invars) != len(twin.invars):
+        return None
+    pairs = zip(jaxpr.eqns, twin.eqns, strict=True)
+    alike = all(a.primitive is b.primitive and len(a.outvars) == len(b.outvars) for a, b in pairs)
+    return twin if alike else None
+
+
+class _Flattening:
+    """Collects the operations of a jaxpr and of those it calls."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.constants: dict[Var, Any] = {}
+        self._closed: dict[int, Var] = {}
+
+    def variables(self, variables: Iterable[Any], twins: Iterable[Any] | None) -> list[Var]:
+        """Return a new variable for each of a jaxpr's."""
+        variables = list(variables)
+        mates = [None] * len(variables) if twins is None else list(twins)
+        return [_variable(v.aval, mate and mate.aval)
+                for v, mate in zip(variables, mates, strict=True)]  # fmt: skip
+
+    def closed_over(self, value: Any) -> Var:
+        """Return the variable of a constant that a function has closed over."""
+        if id(value) not in self._closed:
+            self._closed[id(value)] = _variable(value, None)
+            self.constants[self._closed[id(value)]] = value
+        return self._closed[id(value)]
+
+    def inline(self, closed: Any, mate: Any, inputs: Sequence[Any], caller: tuple[str, ...]) -> Any:
+        """Append the operations of a jaxpr; return what it yields."""
+        jaxpr, constants = _open(closed)
+        known: dict[Any, Any] = dict(zip(jaxpr.invars, inputs, strict=True))
+        known |= {v: self.closed_over(c) for v, c in zip(jaxpr.constvars, constants, strict=True)}
+
+        def lookup(atom: Any) -> Any:
+            if not hasattr(atom, "val"):
+                return known[atom]
+            return self.closed_over(atom.val) if np.ndim(atom.val) else np.asarray(atom.val)
+
+        for k, eqn in enumerate(jaxpr.eqns):
+            twin = None if mate is None else mate.eqns[k]
+            arguments = [lookup(atom) for atom in eqn.invars]
+            made = self._equation(eqn, twin, arguments, caller)
+            known.update(zip(eqn.outvars, made, strict=True))
+        return [lookup(atom) for atom in jaxpr.outvars]
+
+    def _equation(
+        self, eqn: Any, twin: Any, arguments: list[Any], caller: tuple[str, ...]
+    ) -> Sequence[Any]:
+        name, inner = eqn.primitive.name, _inner(eqn.params)
+        if name in _HANDS_ON or _is_cast(eqn):
+            return arguments[: len(eqn.outvars)]
+        if name in _CALLS and inner is not None:
+            other = None if twin is None else _inner(twin.params)
+            mate = None if other is None else _mate(_open(inner)[0], _open(other)[0])
+            called = str(eqn.params.get("name", ""))
+            return list(self.inline(inner, mate, arguments, (*caller, called)))
+        outputs = self.variables(eqn.outvars, None if twin is None else twin.outvars)
+        _, *modules = str(eqn.source_info.name_stack).split("/")
+        place = ".".join(module for module in modules if module.isidentifier())
+        self.ops.append(
+            Op(name, eqn.params, tuple(arguments), tuple(outputs), eqn.primitive, place, caller,
+               None if twin is None else twin.params)
+        )  # fmt: skip
+        return outputs
+
+
+def _variable(aval: Any, twin: Any) -> Var:
+    shape = tuple(int(n) for n in getattr(aval, "shape", ()))
+    dtype = getattr(aval, "dtype", np.dtype(bool))
+    other = shape if twin is None else tuple(twin.shape)
+    if len(other) != len(shape):
+        return Var(shape, dtype)
+    differ = [k for k, (n, m) in enumerate(zip(shape, other, strict=True)) if n != m and n == 1]
+    return Var(shape, dtype, differ[0] if differ else None)
+
+
+def _inner(params: Mapping[str, Any]) -> Any:
+    """Return the jaxpr that an operation carries, if it is one."""
+    found = (params.get(key) for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"))
+    return next(
+        (jaxpr for jaxpr in found if hasattr(jaxpr, "eqns") or hasattr(jaxpr, "jaxpr")), None
+    )
+
+
+def _is_cast(eqn: Any) -> bool:
+    """Whether an operation only changes the precision of real numbers, or the size of integers."""
+    if eqn.primitive.name != "convert_element_type":
+        return False
+    kinds = [next(kind for kind in (np.floating, np.integer, np.generic)
+                  if jax.dtypes.issubdtype(v.aval.dtype, kind))
+             for v in (eqn.invars[0], eqn.outvars[0])]  # fmt: skip
+    return kinds[0] is kinds[1] and kinds[0] is not np.generic
+
+
+def _read(program: Program) -> list[Op]:
+    """Return the operations whose results are read, directly or not."""
+    needed = {v for v in program.outputs if isinstance(v, Var)}
+    kept = []
+    for op in reversed(program.ops):
+        if needed.intersection(op.outputs):
+            needed.update(v for v in op.inputs if isinstance(v, Var))
+            kept.append(op)
+    return kept[::-1]

@@ -1,0 +1,194 @@
+"""What can be loaded: a function with its parameters, or a module that has them.
+
+Libraries are looked up among what is imported: a module of one can only be there if it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+
+from cntgraph.adapters.jax.leaves import Leaf, is_array, leaves_of
+from cntgraph.errors import FormatError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A function of arrays and inputs.
+
+    Parameters
+    ----------
+    call : callable
+        Takes the values of `leaves` as a list, then the inputs.
+    leaves : list of Leaf
+        The arrays it has.
+    names : list of str
+        Of its inputs, as far as they are known.
+    batched : bool, default True
+        Whether it takes several samples; modules of Equinox take one.
+    closed_over : list of list of Leaf
+        Arrays that it may have closed over, by the object they belong to.
+    """
+
+    call: Callable[..., Any]
+    leaves: list[Leaf]
+    names: list[str]
+    batched: bool = True
+    closed_over: list[list[Leaf]] = field(default_factory=list)
+
+
+def model_of(source: Any, params: Any = None) -> Model:
+    """Return a function with its parameters, or a module, as a model.
+
+    Parameters
+    ----------
+    source : callable
+        ``apply_fn`` with `params`; a module of Flax (linen, bound or with `params`; nnx) or of
+        Equinox; a function that has closed over its parameters.
+    params : pytree, optional
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    FormatError
+        If parameters are missing, or given twice.
+    """
+    if _is(source, "flax.linen", "Module"):
+        return _linen(source, params)
+    if params is not None:
+        return Model(_rebuilding(params, source), leaves_of(params), _names(source, 1),
+                     closed_over=_closed_over(source))  # fmt: skip
+    if _is(source, "flax.nnx", "Module"):
+        return _nnx(source)
+    arrays = leaves_of(source) if not _is_leaf(source) else []
+    if arrays:
+        batched = not _is(source, "equinox", "Module")
+        call = _rebuilding(source, lambda module, *inputs: module(*inputs))
+        return Model(call, arrays, _names(source, 0), batched)
+    return Model(lambda _, *inputs: source(*inputs), [], _names(source, 0),
+                 closed_over=_closed_over(source))  # fmt: skip
+
+
+def _is(source: Any, library: str, kind: str) -> bool:
+    """Whether an object is of a class of a library, which is not imported to find out."""
+    found = getattr(sys.modules.get(library), kind, None)
+    return isinstance(found, type) and isinstance(source, found)
+
+
+def _is_leaf(source: Any) -> bool:
+    return bool(jax.tree_util.all_leaves([source]))
+
+
+def _rebuilding(tree: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `call(tree, *inputs)` as a function of the tree's arrays."""
+    values, structure = jax.tree_util.tree_flatten(tree)
+
+    def rebuilt(arrays: Sequence[Any], *inputs: Any) -> Any:
+        waiting = iter(arrays)
+        filled = [next(waiting) if is_array(value) else value for value in values]
+        return call(jax.tree_util.tree_unflatten(structure, filled), *inputs)
+
+    return rebuilt
+
+
+def _linen(source: Any, params: Any) -> Model:
+    module, variables = source, params
+    if source.scope is not None:
+        if params is not None:
+            raise FormatError("expected params or a bound module, got both; pass one of them")
+        module, variables = source.unbind()
+    if variables is None:
+        raise FormatError(
+            "expected the variables of a Flax module, got none; pass params=variables as "
+            "module.init returned them, or module.bind(variables)"
+        )
+    names = _names(type(module).__call__, 1)
+    return Model(_rebuilding(variables, module.apply), leaves_of(variables), names)
+
+
+def _nnx(source: Any) -> Model:
+    nnx = sys.modules["flax.nnx"]
+    graph, trained, rest = nnx.split(source, nnx.Param, ...)
+    leaves = [*leaves_of(trained), *(Leaf(x.name, x.value, False) for x in leaves_of(rest))]
+    leaves = [Leaf(x.name.removesuffix(".value"), x.value, x.trainable) for x in leaves]
+
+    def call(module_state: Any, *inputs: Any) -> Any:
+        return nnx.merge(graph, *module_state)(*inputs)
+
+    return Model(_rebuilding((trained, rest), call), leaves, _names(type(source).__call__, 1))
+
+
+def _names(function: Any, skipped: int) -> list[str]:
+    """Return the names of a function's positional arguments, the first ones left out."""
+    owner = getattr(function, "__self__", None)
+    if _is(owner, "flax.linen", "Module") and function.__name__ == "apply":
+        function, skipped = type(owner).__call__, 1
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.kind in kinds][skipped:]
+
+
+def _closed_over(function: Any) -> list[list[Leaf]]:
+    """Return the arrays of every object that a function refers to."""
+    found: list[list[Leaf]] = []
+    seen: set[int] = set()
+    for name, value in _references(function, seen, 0):
+        if isinstance(value, type(sys)) or (_is_leaf(value) and not is_array(value)):
+            continue
+        try:
+            leaves = leaves_of(value, name=name)
+        except Exception:  # whatever a stranger's pytree raises
+            continue
+        if leaves:
+            found.append(leaves)
+    return found
+
+
+def _references(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield what a function refers to, by name: bound arguments, closures, globals."""
+    if id(function) in seen or depth > 8:
+        return
+    seen.add(id(function))
+    if isinstance(function, partial):
+        inner: list[tuple[str, Any]] = [("", value) for value in function.args]
+        inner += list(function.keywords.items())
+        yield from inner
+        yield from _references(function.func, seen, depth + 1)
+        return
+    wrapped = getattr(function, "__wrapped__", None)
+    if wrapped is not None:
+        yield from _references(wrapped, seen, depth + 1)
+    owner = getattr(function, "__self__", None)
+    if owner is not None and not inspect.ismodule(owner):
+        yield "", owner
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=False)
+    for name, value in [(name, _content(cell)) for name, cell in cells]:
+        yield name, value
+        if callable(value):
+            yield from _references(value, seen, depth + 1)
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        if value is not None:
+            yield name, value
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return None

@@ -1,0 +1,211 @@
+"""From a model to its network: traced on shapes, then followed operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.jax.elementwise import ChannelsElsewhere
+from cntgraph.adapters.jax.leaves import Leaf, path_name
+from cntgraph.adapters.jax.program import Program, Var, flatten
+from cntgraph.adapters.jax.sources import Model
+from cntgraph.adapters.jax.tracer import Tracer
+from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
+from cntgraph.errors import CntGraphError, InputShapeError, TraceError
+from cntgraph.recipe import Recipe
+
+Shapes = Any
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A model and the program it is.
+
+    Parameters
+    ----------
+    model : Model
+    program : Program
+        Its inputs are the model's arrays, then the inputs of one sample.
+    names : list of str
+        Of the inputs.
+    """
+
+    model: Model
+    program: Program
+    names: list[str]
+
+
+def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any) -> Traced:
+    """Trace a model on shapes; nothing is computed.
+
+    Parameters
+    ----------
+    model : Model
+    input_shape : tuple of int, optional
+        Shape of one sample.
+    example_input : array, tuple or pytree of arrays, optional
+        With the batch dimension.
+
+    Returns
+    -------
+    Traced
+
+    Raises
+    ------
+    InputShapeError
+        If neither is given.
+    TraceError
+        If the model fails on such an input.
+    """
+    if example_input is not None:
+        examples = [tuple(example_input) if isinstance(example_input, tuple | list)
+                    else (example_input,)]  # fmt: skip
+    elif input_shape is not None:
+        last = (*input_shape[1:], input_shape[0])
+        shapes = [input_shape, last] if len(input_shape) > 1 else [input_shape]
+        examples = [(jax.ShapeDtypeStruct((1, *shape), np.float32),) for shape in shapes]
+    else:
+        raise InputShapeError(
+            "expected the size of the model's input, got none; pass example_input=an array with "
+            "the batch dimension, or input_shape=(...) of one sample"
+        )
+    failed: Exception | None = None
+    for example in examples:
+        try:
+            return _traced(model, example)
+        except CntGraphError:
+            raise
+        except Exception as error:  # whatever the model raises
+            failed = failed or error
+    shapes_given = ", ".join(str(np.shape(leaf)) for leaf in jax.tree_util.tree_leaves(examples[0]))
+    raise TraceError(
+        f"the model could not be traced on an input of shape {shapes_given} (batch first): "
+        f"{type(failed).__name__}: {str(failed)[:500]}. Pass the example_input it expects"
+    ) from failed
+
+
+def _traced(model: Model, example: tuple[Any, ...]) -> Traced:
+    arrays = [_shape(leaf.value) for leaf in model.leaves]
+    jaxpr = jax.make_jaxpr(model.call)(arrays, *_inputs(example, model, 1))
+    twin = None
+    if model.batched:
+        try:
+            twin = jax.make_jaxpr(model.call)(arrays, *_inputs(example, model, 2))
+        except Exception:  # a model may be made for one size of batch
+            twin = None
+    return Traced(model, flatten(jaxpr, twin), _input_names(model, example))
+
+
+def _inputs(example: tuple[Any, ...], model: Model, n_samples: int) -> tuple[Shapes, ...]:
+    """Return the shapes of the inputs for a number of samples."""
+
+    def resized(value: Any) -> Shapes:
+        found = _shape(value)
+        if not model.batched:
+            return jax.ShapeDtypeStruct(found.shape[1:], found.dtype)
+        if len(found.shape) < 2:
+            return found
+        return jax.ShapeDtypeStruct((n_samples, *found.shape[1:]), found.dtype)
+
+    return tuple(jax.tree_util.tree_map(resized, value) for value in example)
+
+
+def _shape(value: Any) -> Shapes:
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    key = jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
+    dtype = value.dtype if key else jax.dtypes.canonicalize_dtype(value.dtype)
+    return jax.ShapeDtypeStruct(tuple(value.shape), dtype)
+
+
+def _input_names(model: Model, example: tuple[Any, ...]) -> list[str]:
+    """Return a name for every array of the inputs."""
+    given = model.names[: len(example)]
+    names = given + [f"input_{k}" if k else "input" for k in range(len(given), len(example))]
+    return [".".join(part for part in (name, path_name(path)) if part)
+            for name, value in zip(names, example, strict=True)
+            for path, _ in jax.tree_util.tree_leaves_with_path(value)]  # fmt: skip
+
+
+def build(traced: Traced, new_builder: Callable[[], Builder]) -> Builder:
+    """Follow a traced model; return what its network is built with.
+
+    Parameters
+    ----------
+    traced : Traced
+    new_builder : callable
+        Returns a fresh builder: where a convolution turns out to read an input whose channels are
+        not first, the input is laid out anew, and the model followed from the beginning.
+
+    Returns
+    -------
+    Builder
+    """
+    channels: dict[int, int] = {}
+    while True:
+        builder = new_builder()
+        try:
+            _follow(traced, builder, channels)
+        except ChannelsElsewhere as found:
+            channels[found.index] = found.axis
+        else:
+            return builder
+
+
+def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
+    model, program = traced.model, traced.program
+    values: list[Value] = [_array(builder, leaf) for leaf in model.leaves]
+    tracer = Tracer(builder, _closed_over(builder, model, program))
+    for k, (name, var) in enumerate(
+        zip(traced.names, program.inputs[len(model.leaves) :], strict=True)
+    ):
+        values.append(_input(tracer, name, var, model.batched, k, channels.get(k, 0)))
+    for value in tracer.run(program, values):
+        if has_nodes(value):
+            builder.output(tracer.nodes(value).sample)
+
+
+def _array(builder: Builder, leaf: Leaf) -> Value:
+    """Return an array of a model as a weight; what is no weight has a value, or is not known."""
+    shape = tuple(leaf.value.shape)
+    if leaf.is_key:
+        return Unknown("it draws random numbers; load the model as it is evaluated", shape)
+    recipe = Recipe.of(builder.parameter(leaf.parameter()))
+    if leaf.is_weight:
+        return Weight.of(recipe)
+    builder.skip(recipe, "a counter or a setting, not a weight")
+    if isinstance(leaf.value, jax.ShapeDtypeStruct):
+        return Unknown(f"it depends on {leaf.name}, whose value is not given", shape)
+    return np.asarray(leaf.value)
+
+
+def _closed_over(builder: Builder, model: Model, program: Program) -> dict[int, Recipe]:
+    """Register the arrays that the function has closed over, with those that belong to them."""
+    used = {id(value) for value in program.constants.values()}
+    found: dict[int, Recipe] = {}
+    for leaves in model.closed_over:
+        if not any(id(leaf.value) in used for leaf in leaves):
+            continue
+        for leaf in leaves:
+            if leaf.is_weight and id(leaf.value) not in found:
+                name = builder.unique(leaf.name)
+                parameter = Leaf(name, leaf.value, leaf.trainable).parameter()
+                found[id(leaf.value)] = Recipe.of(builder.parameter(parameter))
+    return found
+
+
+def _input(tracer: Tracer, name: str, var: Var, batched: bool, index: int, channels: int) -> Nodes:
+    """Add an input; its layer has the channels first, wherever the model has them."""
+    batch = 0 if batched and len(var.shape) > 1 else None
+    shape = var.shape[1:] if batch == 0 else var.shape
+    first = (*shape[channels : channels + 1], *shape[:channels], *shape[channels + 1 :])
+    made = tracer.builder.input(name, first)
+    ids = np.moveaxis(made, 0, channels) if shape else made
+    if not channels:
+        tracer.inputs[shape] = index
+    return Nodes(ids if batch is None else ids[None], batch, is_index=not var.is_float)

@@ -1,0 +1,177 @@
+"""What flows through a traced function: nodes, functions of parameters, constants.
+
+A constant is a NumPy array. Elementwise operations and reductions on nodes stay `Lazy` until
+something else reads them: only then is it known what they amount to (a bias, a batch norm, a
+GELU, a softmax, an average).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.jax.leaves import module_of
+from cntgraph.adapters.jax.program import Op
+from cntgraph.recipe import Recipe
+
+Ids = NDArray[np.int64]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """Node ids, in the shape of the value they stand for, samples included.
+
+    Parameters
+    ----------
+    ids : ndarray of int64
+        -1 where there is no node.
+    batch : int or None
+        The axis of the samples, of length one, if there is one.
+    fill : float, default 0.0
+        The value where there is no node: zero for padding, -∞ for a mask.
+    is_index : bool, default False
+        Whether they are integers that choose something (tokens), rather than activations.
+    awaits_bias : bool, default False
+        Whether they are what an affine operation yields, and only one operation reads them.
+    """
+
+    ids: Ids
+    batch: int | None = None
+    fill: float = 0.0
+    is_index: bool = False
+    awaits_bias: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the value."""
+        return self.ids.shape
+
+    @property
+    def sample(self) -> Ids:
+        """The ids without the axis of the samples."""
+        return without(self.ids, self.batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A function of parameters, which may be repeated along axes.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        As many axes as `shape`; of length one where it is repeated.
+    shape : tuple of int
+    """
+
+    recipe: Recipe
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Weight:
+        """Return a recipe that is repeated along no axis."""
+        return cls(recipe, recipe.shape)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it depends on a trainable parameter."""
+        return any(parameter.trainable for parameter in self.recipe.parameters())
+
+
+@dataclass(frozen=True, eq=False)
+class Lazy:
+    """An operation on nodes that is not carried out yet.
+
+    Parameters
+    ----------
+    op : Op
+    args : tuple
+        Values; at least one depends on nodes.
+    shape : tuple of int
+    batch : int or None
+        The axis of the samples.
+    """
+
+    op: Op
+    args: tuple[Any, ...]
+    shape: tuple[int, ...]
+    batch: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Unknown:
+    """A value that cannot be told beforehand, such as random numbers, and why."""
+
+    reason: str
+    shape: tuple[int, ...] = ()
+
+
+def without(ids: Ids, axis: int | None) -> Ids:
+    """Return the first entry along an axis; everything, for None."""
+    return ids if axis is None else ids[(slice(None),) * axis + (0,)]
+
+
+Value = Nodes | Weight | Lazy | Unknown | Array
+
+
+def has_nodes(value: Any) -> bool:
+    """Return whether a value depends on nodes."""
+    return isinstance(value, Nodes | Lazy)
+
+
+def parts(value: Value, stop: Container[int] = ()) -> list[Lazy]:
+    """Return the lazy values that one is made of, itself included, each before what reads it.
+
+    Parameters
+    ----------
+    value : value
+    stop : container of int
+        The `id` of values that are not looked into, and not returned.
+
+    Returns
+    -------
+    list of Lazy
+    """
+    found: dict[int, Lazy] = {}
+    waiting: list[tuple[Value, bool]] = [(value, False)]
+    while waiting:
+        item, done = waiting.pop()
+        if not isinstance(item, Lazy) or id(item) in found or id(item) in stop:
+            continue
+        if done:
+            found[id(item)] = item
+        else:
+            waiting.append((item, True))
+            waiting.extend((arg, False) for arg in item.args)
+    return list(found.values())
+
+
+def scalar_of(value: Any) -> float | None:
+    """Return the one number that a constant is everywhere, or None."""
+    if not isinstance(value, np.ndarray) or not value.size:
+        return None
+    if value.dtype.kind not in "fiub":
+        return None
+    first = value.reshape(-1)[0] if value.size == 1 else value[(0,) * value.ndim]
+    spread = any(n > 1 and s for n, s in zip(value.shape, value.strides, strict=True))
+    if spread and not (value == first).all():
+        return None
+    return float(first)
+
+
+def name_of(recipe: Recipe) -> str:
+    """Return the name of the module whose parameters a recipe reads, or an empty string."""
+    for parameter in recipe.parameters():
+        if parameter.trainable or "." in parameter.name:
+            return module_of(parameter.name)
+    return ""
+
+
+def n_values(shape: tuple[int, ...]) -> int:
+    """Return the number of values of a shape."""
+    return prod(shape)
