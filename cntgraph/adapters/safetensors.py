@@ -201,10 +201,12 @@ def _of_index(path: Path) -> dict[Path, set[str] | None]:
 
 def _inside(index: Path, name: str) -> Path:
     """Return the shard of that name beside its index; refuse any other file."""
-    path = index.parent / name if name and "\0" not in name else index
-    if re.search(r"[/\\:\0]", name) or name in ("", ".", "..") or not _is_near(path, index):
+    plain = name.isprintable() and not re.search(r"[/\\:]", name) and name not in ("", ".", "..")
+    path = index.parent / name if plain else index
+    if not plain or not _is_near(path, index):
         raise FormatError(
-            f"{index}: names the shard {name!r}, which is outside of its folder; it was not opened"
+            f"{index}: names the shard {name!r:.80}, which is outside of its folder; "
+            "it was not opened"
         )
     if not path.is_file():
         raise FormatError(
