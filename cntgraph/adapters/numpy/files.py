@@ -96,7 +96,7 @@ class Header:
         self.nbytes = prod(shape) * dtype.itemsize
 
 
-def _read_header(file: IO[bytes], path: Path, name: str) -> Header:
+def _read_header(file: IO[bytes] | _Member, path: Path, name: str) -> Header:
     """Read and check the header of an array, from its beginning."""
     try:
         head = io.BytesIO(file.read(_MAX_HEADER + 64))
@@ -129,8 +129,7 @@ def _add_member(found: Tensors, path: Path, info: zipfile.ZipInfo) -> None:
             header = _read_header(file, path, info.filename)
         data: ArrayHandle = _stored(path, offset + header.length, header)
     else:
-        with _opened(path, info) as file:
-            header = _read_header(file, path, info.filename)
+        header = _read_header(_Member(path, info), path, info.filename)
         data = CompressedArray(path, info, header)
     if header.nbytes != info.file_size - header.length:
         raise _damaged(path, info.filename, header.nbytes, info.file_size - header.length)
@@ -184,7 +183,7 @@ class CompressedArray:
         self.path, self.info, self.header = path, info, header
         self.shape = header.shape
         self._number, self._state = next(self._numbers), file_state(path)
-        self._stream: IO[bytes] | None = None
+        self._stream: _Member | None = None
         self._next = 0
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -213,7 +212,7 @@ class CompressedArray:
         """Return run `k` of the decompressed bytes."""
         if (self._number, k) not in self._runs:
             if self._stream is None or self._next > k:
-                self._stream, self._next = _opened(self.path, self.info), 0
+                self._stream, self._next = _Member(self.path, self.info), 0
             while self._next <= k:
                 self._keep(self._next, self._decompressed(self._stream))
                 self._next += 1
@@ -226,29 +225,47 @@ class CompressedArray:
         while len(self._runs) > _KEPT:
             self._runs.popitem(last=False)
 
-    def _decompressed(self, stream: IO[bytes]) -> bytes:
+    def _decompressed(self, stream: _Member) -> bytes:
         wanted = min(_RUN, self.info.file_size - self._next * _RUN)
-        try:
-            found = stream.read(wanted)
-        except Exception as error:  # zipfile and zlib have several kinds for damaged data
-            self._stream = None
-            raise self._damaged(str(error)) from error
-        if len(found) < wanted or file_state(self.path) != self._state:
-            self._stream = None
-            raise self._damaged("cut off, or changed after it had been opened")
+        self._stream = None  # unless all goes well
+        if file_state(self.path) != self._state:
+            raise stream.damaged("it was changed after it had been opened")
+        found = stream.read(wanted)
+        if len(found) < wanted:
+            raise stream.damaged("it is cut off")
+        self._stream = stream
         return found
 
-    def _damaged(self, reason: str) -> FormatError:
+
+class _Member:
+    """A compressed member, open for reading; its file is closed with it."""
+
+    def __init__(self, path: Path, info: zipfile.ZipInfo) -> None:
+        self.path, self.name = path, info.filename
+        self._file = path.open("rb")
+        try:
+            archive = zipfile.ZipFile(self._file)
+            self._stream = archive.open(info)
+        except Exception as error:  # zipfile meets damage with a dozen kinds of exception
+            self.close()
+            raise self.damaged(str(error)) from error
+
+    def read(self, n: int) -> bytes:
+        """Return the next n bytes, or those that are left."""
+        try:
+            return self._stream.read(n)
+        except Exception as error:  # of zipfile, or of what decompresses
+            raise self.damaged(str(error)) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def damaged(self, reason: str) -> FormatError:
+        """Return what to raise."""
         return FormatError(
-            f"{self.path}: {self.info.filename} cannot be read ({reason}); copy the file again"
+            f"{self.path}: {self.name} cannot be read ({reason}); copy the file again"
         )
 
-
-def _opened(path: Path, info: zipfile.ZipInfo) -> IO[bytes]:
-    """Open a compressed member; the archive is closed with it."""
-    try:
-        return zipfile.ZipFile(path).open(info)
-    except Exception as error:  # zipfile meets damage with a dozen kinds of exception
-        raise FormatError(
-            f"{path}: {info.filename} cannot be read ({error}); copy the file again"
-        ) from error
+    def __del__(self) -> None:
+        self.close()
