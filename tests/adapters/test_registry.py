@@ -1,9 +1,11 @@
+import importlib.util
+import os
 import pickle
 import sys
-import types
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import cntgraph as cg
 from cntgraph.adapters import registry
@@ -48,23 +50,97 @@ def install(monkeypatch):
     return install
 
 
-@pytest.mark.parametrize("name", ["model.xyz", "model", "model.onnx.txt", ".onnx"])
-def test_unknown_suffixes_list_the_known_ones(tmp_path, name):
+ADAPTERS = "keras, torch, onnx, safetensors, numpy, jax"
+
+
+@pytest.mark.parametrize("name", ["model.xyz", "model", "model.onnx.txt", ".onnx", "model.json"])
+def test_unknown_suffixes_list_the_known_ones(tmp_path, install, name):
     path = tmp_path / name
     path.write_bytes(b"x")
-    with pytest.raises(FormatError, match=r"\.onnx, \.pt2.*adapters at hand: torch, onnx"):
+    with pytest.raises(FormatError, match=rf"\.onnx, \.pt, \.pt2.*Adapters at hand: {ADAPTERS}$"):
         cg.load(path)
 
 
-def test_a_missing_file_and_a_folder(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("m.tflite", "tf2onnx"), ("m.pb", r"\.keras"), ("m.gguf", "save_pretrained"),
+        ("m.mlmodel", "ONNX"), ("m.msgpack", r"flax\.serialization"), ("m.tar.gz", "unpack"),
+        ("m.PDPARAMS", "paddle2onnx"), ("m.mat", "loadmat"), ("m.engine", "ONNX"),
+    ],
+)  # fmt: skip
+def test_files_of_other_programs_say_what_to_do(tmp_path, name, advice):
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    with pytest.raises(FormatError, match=rf"Instead, .*{advice}.*Adapters at hand"):
+        cg.load(path)
+
+
+def test_frameworks_that_are_not_installed_are_named_with_their_extra(tmp_path, monkeypatch):
+    path = tmp_path / "model.xyz"
+    path.write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.delitem(sys.modules, "jax", raising=False)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "keras" else find(name)
+    )
+    with pytest.raises(FormatError) as caught:
+        cg.load(path)
+    shown = str(caught.value)
+    for name in ("torch", "keras"):
+        assert f"{name} (needs pip install 'cntgraph[{name}]')" in shown
+    assert "onnx, safetensors, numpy, jax" in shown
+    assert "jax" not in sys.modules
+
+
+def test_a_missing_file_a_folder_and_what_is_neither(tmp_path):
     with pytest.raises(FormatError, match="expected a file, found nothing"):
         cg.load(tmp_path / "model.pt2")
     (tmp_path / "folder.pt2").mkdir()
-    with pytest.raises(FormatError, match="found a folder"):
+    with pytest.raises(FormatError, match="a folder without any"):
         cg.load(str(tmp_path / "folder.pt2"))
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"x")
+    with pytest.raises(FormatError, match=r"a folder without any.*TensorFlow.*\.keras"):
+        cg.load(tmp_path / "saved")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(FormatError, match="found something else"):
+        cg.load(tmp_path / "pipe.onnx")
 
 
-@pytest.mark.parametrize("suffix", ["pt", "pth", "ckpt", "pkl", "pickle", "bin", "joblib", "PT"])
+def test_a_folder_of_safetensors(tmp_path):
+    save_file({"fc.weight": np.ones((2, 3))}, tmp_path / "model.safetensors")
+    assert cg.load(tmp_path).n_edges == 6
+    assert cg.load(str(tmp_path), strict=True).n_edges == 6
+
+
+def test_a_third_party_may_read_folders(tmp_path, install):
+    folder = tmp_path / "a.net"
+    folder.mkdir()
+    install(Point("mine", Plugin()))
+    assert cg.load(folder).n_nodes == 20
+
+
+@pytest.mark.parametrize("name", ["m.npz", "m.npy", "m.safetensors", "m.pt", "m.onnx", "m.pt2"])
+def test_files_that_cannot_be_read(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"x")
+
+    def refused(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pathlib.Path.open", refused)
+        patch.setattr("zipfile.ZipFile", refused)
+        with pytest.raises(FormatError):
+            cg.load(path)
+
+
+@pytest.mark.parametrize(
+    "suffix", ["pt", "pth", "ckpt", "pkl", "pickle", "bin", "joblib", "dill", "PT"]
+)
 def test_pickles_are_refused_and_not_run(tmp_path, suffix):
     marker, path = tmp_path / "ran", tmp_path / f"model.{suffix}"
 
@@ -73,14 +149,14 @@ def test_pickles_are_refused_and_not_run(tmp_path, suffix):
             return (open, (str(marker), "w"))
 
     path.write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(UnsafeFileError, match=r"pickle.*torch\.export\.save"):
+    with pytest.raises(UnsafeFileError, match=r"pickle.*(torch\.export\.save|\.safetensors)"):
         cg.load(path)
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("source", [object(), None, 3.0, {}, [1], b"model.pt2", np.zeros(3), cg])
+@pytest.mark.parametrize("source", [object(), None, 3.0, {}, [1], b"model.pt2", np.float64(3), cg])
 def test_unknown_live_objects(install, source):
-    with pytest.raises(FormatError, match=r"expected a path or a live model.*torch, onnx"):
+    with pytest.raises(FormatError, match=rf"expected a path, a live model.*{ADAPTERS}\), got"):
         cg.load(source)
 
 
@@ -93,9 +169,10 @@ def test_a_third_party_reads_its_files_and_its_models(tmp_path, install):
     (file, options), (live, _) = plugin.calls
     assert (file, live) == (path, 7)
     assert options == {
-        "input_shape": (3, 4), "norm": "keep", "strict": True, "example_input": None
+        "input_shape": (3, 4), "norm": "keep", "strict": True, "example_input": None,
+        "unroll": None,
     }  # fmt: skip
-    with pytest.raises(FormatError, match="torch, onnx, mine"):
+    with pytest.raises(FormatError, match=f"{ADAPTERS}, mine"):
         cg.load(b"x")
 
 
@@ -122,28 +199,67 @@ def test_the_package_comes_first(tmp_path, install):
     assert greedy.calls == []
 
 
-def test_a_missing_framework_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    for name in [m for m in sys.modules if m.startswith("cntgraph.adapters.")]:
-        if name.split(".")[2] in ("torch", "aten", "pt2", "tensors"):
-            monkeypatch.delitem(sys.modules, name)
-    path = tmp_path / "model.pt2"
+@pytest.mark.parametrize(
+    ("adapter", "file"),
+    [
+        ("torch", "model.pt2"), ("torch", "model.ckpt"), ("onnx", "model.onnx"),
+        ("keras", "model.keras"), ("keras", "model.weights.h5"),
+    ],
+)  # fmt: skip
+def test_a_missing_framework_names_the_extra(tmp_path, monkeypatch, adapter, file):
+    monkeypatch.setitem(sys.modules, adapter, None)
+    for name in [m for m in sys.modules if m.startswith(f"cntgraph.adapters.{adapter}")]:
+        monkeypatch.delitem(sys.modules, name)
+    path = tmp_path / file
     path.write_bytes(b"x")
+    suffix = ".h5" if file.endswith(".h5") else path.suffix
     with pytest.raises(
-        MissingExtraError, match=r"\.pt2 files needs torch: pip install 'cntgraph\[torch\]'"
+        MissingExtraError,
+        match=rf"reading a \{suffix} file needs {adapter}: pip install 'cntgraph\[{adapter}\]'",
     ):
         cg.load(path)
+
+
+def test_a_broken_framework_is_not_our_bug(tmp_path, monkeypatch):
+    def broken(name):
+        raise ImportError("libtorch_cpu.so: cannot open shared object file")
+
+    monkeypatch.setattr(registry.importlib, "import_module", broken)
+    path = tmp_path / "model.pt2"
+    path.write_bytes(b"x")
+    with pytest.raises(MissingExtraError, match=r"needs torch.*libtorch_cpu\.so"):
+        cg.load(path)
+
+
+def test_weights_into_a_model_without_its_framework(tmp_path, monkeypatch):
+    save_file({"fc.weight": np.ones((2, 3))}, tmp_path / "model.safetensors")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [m for m in sys.modules if m.startswith("cntgraph.adapters.torch")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingExtraError, match="putting weights into a model needs torch"):
+        cg.load(tmp_path, model=object())
+
+
+@pytest.mark.parametrize("file", ["m.npz", "m.safetensors", "m.onnx", "m.pt2", "m.pt"])
+def test_options_of_other_adapters_are_refused(tmp_path, file):
+    path = tmp_path / file
+    path.write_bytes(b"x")
+    with pytest.raises(FormatError, match="unknown option 'params'; reading this takes"):
+        cg.load(path, params={})
 
 
 def test_a_framework_is_only_looked_at_where_it_is_loaded(monkeypatch, install):
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     asked = []
-    monkeypatch.setattr(registry, "_builtin", lambda name: asked.append(name))
-    monkeypatch.setitem(sys.modules, "onnx", types.SimpleNamespace())
-    monkeypatch.delitem(sys.modules, "onnx")
+    for name in ("keras", "onnx", "jax"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    builtin = registry.builtin
+    monkeypatch.setattr(
+        registry, "builtin", lambda name, doing: asked.append(name) or builtin(name, doing)
+    )
     with pytest.raises(FormatError):
         registry.adapter_of(object())
-    assert asked == []
+    assert asked == ["safetensors", "numpy"]
 
 
 @pytest.mark.parametrize("norm", ["none", None, True, "FOLD"])
