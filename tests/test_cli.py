@@ -127,6 +127,15 @@ def test_describe_norms_that_are_kept(folder):
     assert [row["kind"] for row in rows] == ["input", "conv", "norm", "dense"]
 
 
+def test_describe_channels(folder):
+    args = (folder / "model.h5", "--granularity", "channel")
+    rows = json.loads(run("describe", *args, "-f", "json").stdout)
+    assert [row["shape"] for row in rows] == [[1], [2], [3]]
+    assert [row["n_edges"] for row in rows] == [0, 2, 6]
+    title = run("describe", *args).stdout.split("\n", 1)[0]
+    assert title.startswith(f"{folder / 'model.h5'}, a node a channel: 3 layers, 2 blocks, 6 nodes")
+
+
 # --- analyze ----------------------------------------------------------------------------------
 
 
@@ -171,6 +180,7 @@ def columns(path):
 @pytest.mark.parametrize(
     ("args", "options"),
     [
+        (["--granularity", "layer", "--kernel", "l2"], {"granularity": "layer", "kernel": "l2"}),
         (["--edges", "all"], {"edges": "all"}),
         (["--no-bias"], {"bias": False}),
         (["--boundary", "1"], {"boundary": 1.0}),
