@@ -1,8 +1,8 @@
 """ONNX: models saved as ``.onnx``, and live ``onnx.ModelProto`` messages.
 
 The graph's operations are walked through in order (`walk`). A tensor is an array of node ids, a
-function of stored weights, or a constant; ``operations`` and ``elementwise`` say what an operation
-does to each. Weights stay in the file until they are read (`file`).
+function of stored weights, or a constant (`values`); ``ops`` say what an operation does to each.
+Weights stay in the file until they are read (`message`, `tensors`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 import onnx
 
-from cntgraph.adapters.base import Builder, Norm
-from cntgraph.adapters.onnx.file import Tensors, check_model, read_model
+from cntgraph.adapters.builder import Builder, Norm
 from cntgraph.adapters.onnx.functions import inline_functions
+from cntgraph.adapters.onnx.message import check_model, read_model
+from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.walk import Walk
 from cntgraph.errors import CntGraphError, TraceError
 from cntgraph.network import Network
@@ -48,7 +49,8 @@ def load(
     input_shape : tuple of int, optional
         Shape of one sample, without the batch dimension; needed where the model leaves it open.
     example_input : ndarray, tuple of them or dict of them by name, optional
-        What the model is called with, the batch dimension included; only its shape is looked at.
+        What the model is called with, the batch dimension included. Its shape is looked at; of
+        whole numbers also the values, where they say how others are read (masks, lengths).
     norm : {"fold", "keep"}, default "fold"
         Whether batch norms are folded.
     unroll : int, optional

@@ -14,28 +14,52 @@ from math import prod
 import onnx
 from onnx import AttributeProto, TensorProto
 
-from cntgraph.adapters.onnx.file import FLOATS, SMALL_INTEGERS
+from cntgraph.adapters.onnx.tensors import FLOATS, SMALL_INTEGERS
 
 #: For each operation, the inputs that say how it works rather than what it works on.
 _SETTINGS: dict[str, tuple[int, ...]] = {
-    "CenterCropPad": (1,), "Clip": (1, 2), "Compress": (1,), "ConstantOfShape": (0,),
+    "CenterCropPad": (1,), "Clip": (1, 2), "Compress": (1,),
+    "ConstantOfShape": (0,), "ConvInteger": (2,),
     "CumSum": (1,), "Dropout": (1, 2), "Expand": (1,), "EyeLike": (0,), "GatherElements": (1,),
-    "GatherND": (1,), "Gather": (1,), "If": (0,), "Loop": (0, 1), "Max": tuple(range(64)),
-    "Min": tuple(range(64)), "OneHot": (0, 1, 2), "Pad": (1, 2, 3), "Pow": (1,),
-    "QuantizeLinear": (1, 2), "Range": (0, 1, 2), "Reshape": (1,), "Resize": (1, 2, 3),
-    "ReverseSequence": (1,), "ScatterElements": (1,), "ScatterND": (1,), "Shape": (0,),
+    "GRU": (4,), "GatherND": (1,), "Gather": (1,), "If": (0,), "LSTM": (4,), "Loop": (0, 1),
+    "Max": tuple(range(64)), "MatMulInteger": (2,), "Min": tuple(range(64)), "OneHot": (0, 1, 2),
+    "Pad": (1, 2, 3), "Pow": (1,), "QLinearConv": (1, 2, 6, 7), "QLinearMatMul": (1, 2, 6, 7),
+    "QuantizeLinear": (1, 2), "RNN": (4,), "Range": (0, 1, 2), "Reshape": (1,),
+    "Resize": (1, 2, 3), "ReverseSequence": (1,), "RotaryEmbedding": (1, 2, 3),
+    "ScatterElements": (1,), "ScatterND": (1,), "Shape": (0,),
     "Size": (0,), "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Tile": (1,),
     "TopK": (1,), "Trilu": (1,), "Unsqueeze": (1,), "Upsample": (1,), "Where": (0,),
     "CastLike": (1,),
     **{f"Reduce{kind}": (1,) for kind in (
         "L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")},
 }  # fmt: skip
+#: The same for onnxruntime's own operations.
+_SETTINGS_OF_MICROSOFT: dict[str, tuple[int, ...]] = {
+    "Attention": (3,), "GroupQueryAttention": (5, 6, 7, 8, 9),
+    "MatMulIntegerToFloat": (2, 4), "MultiHeadAttention": (4,), "QGemm": (1, 2, 7, 8),
+    "QLinearAdd": (6, 7), "QLinearAveragePool": (1, 2, 3, 4),
+    "QLinearGlobalAveragePool": (1, 2, 3, 4), "QLinearLeakyRelu": (1, 2, 3, 4),
+    "QLinearMul": (6, 7), "QLinearReduceMean": (1, 2, 3, 4), "QLinearSigmoid": (1, 2, 3, 4),
+    "QLinearSoftmax": (1, 2, 3, 4), "QuantizeLinear": (1, 2), "RotaryEmbedding": (1, 2, 3),
+}  # fmt: skip
+#: Where quantised operations have the steps and zero points of their weights.
+_STEPS: dict[str, tuple[int, ...]] = {
+    "ConvInteger": (3,), "DequantizeLinear": (1, 2), "DynamicQuantizeMatMul": (2, 3),
+    "MatMulInteger": (3,), "MatMulIntegerToFloat": (3, 5), "QGemm": (4, 5),
+    "QLinearAdd": (1, 2, 4, 5), "QLinearConv": (4, 5), "QLinearMatMul": (4, 5),
+    "QLinearMul": (1, 2, 4, 5),
+}  # fmt: skip
 #: Operations that hand a tensor on.
 _HANDS_ON = frozenset(
     ["Cast", "CastLike", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose",
      "Unsqueeze"]
 )  # fmt: skip
-_AFFINE = frozenset(["Conv", "ConvTranspose", "Gemm", "MatMul"])
+_AFFINE = frozenset(
+    ["Conv", "ConvInteger", "ConvTranspose", "FusedConv", "FusedMatMul", "GRU", "Gemm", "LSTM",
+     "MatMul", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul", "RNN"]
+)  # fmt: skip
+#: Inputs of recurrent operations that are initial states.
+_STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}
 _ELEMENTWISE = frozenset(["Add", "Div", "Mul", "Sub", "Sum", "Where"])
 _SIGNATURE = re.compile(r"^\w+: (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^']+)'", re.MULTILINE)
 
@@ -80,6 +104,10 @@ class Roles:
                 if attribute.type == AttributeProto.GRAPH:
                     self._collect(attribute.g.node, inner=True)
 
+    def weights(self) -> frozenset[str]:
+        """Return the tensors that PyTorch's exporter says are parameters."""
+        return frozenset(name for name, kind in self.declared.items() if kind == "PARAMETER")
+
     def is_parameter(self, tensor: TensorProto, name: str) -> bool:
         """Return whether a stored tensor is worked on, rather than a setting of an operation."""
         readers = self.readers.get(name, [])
@@ -87,8 +115,9 @@ class Roles:
             return not readers or not self._is_setting(name, 0)
         if tensor.data_type in SMALL_INTEGERS and readers:
             return not self._is_setting(name, 0)
+        biases = (("DequantizeLinear", 0), ("QLinearConv", 8), ("QGemm", 6))
         quantised = tensor.data_type == TensorProto.INT32
-        return quantised and any(n.op_type == "DequantizeLinear" and k == 0 for n, k in readers)
+        return quantised and any((node.op_type, k) in biases for node, k in readers)
 
     def _is_setting(self, name: str, depth: int) -> bool:
         """Whether everything that reads a tensor, or what it is handed on as, is set by it."""
@@ -96,10 +125,10 @@ class Roles:
         return bool(readers) and all(self._sets(node, k, depth) for node, k in readers)
 
     def _sets(self, node: onnx.NodeProto, k: int, depth: int) -> bool:
-        if node.domain not in ("", "ai.onnx"):
-            return False
         if node.op_type == "DequantizeLinear" and k in (1, 2):
             return node.input[0] not in self.stored
+        if node.domain not in ("", "ai.onnx"):
+            return node.domain == "com.microsoft" and _sets_microsoft(node.op_type, k)
         if k in _SETTINGS.get(node.op_type, ()):
             return True
         hands_on = node.op_type in _HANDS_ON and k == 0 and depth < 16
@@ -128,7 +157,7 @@ class Roles:
             return self.declared[name] == "PARAMETER"
         if all(kind == "BatchNormalization" and k in (3, 4) for kind, k in readers):
             return False
-        if all(kind == "DequantizeLinear" and k in (1, 2) for kind, k in readers):
+        if all(k in _STEPS.get(kind, ()) or k in _STATES.get(kind, ()) for kind, k in readers):
             return False
         if any(kind in _AFFINE for kind, _ in readers):
             return True
@@ -136,3 +165,64 @@ class Roles:
             return False
         scalar = prod(tensor.dims) == 1 and "." not in name
         return not (scalar and all(kind in _ELEMENTWISE for kind, _ in readers))
+
+    # -- inputs -----------------------------------------------------------------------------
+
+    def batch_axis(self, name: str) -> int:
+        """Return the axis of an input on which its samples lie; recurrent layers have time first.
+
+        Parameters
+        ----------
+        name : str
+            Name of the input.
+
+        Returns
+        -------
+        int
+        """
+        for node, k in self.readers.get(name, []):
+            if node.op_type in _STATES and k == 0:
+                layout = next((a.i for a in node.attribute if a.name == "layout"), 0)
+                return 0 if layout else 1
+            if node.op_type in ("Identity", "Cast") and k == 0 and node.output[0] != name:
+                return self.batch_axis(node.output[0])
+        return 0
+
+    def setting_inputs(self, names: Iterable[str]) -> set[str]:
+        """Return the inputs that no weight is applied to before they meet another input.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Names of all inputs.
+
+        Returns
+        -------
+        set of str
+        """
+        names = list(names)
+        follows: dict[str, frozenset[str]] = {name: frozenset([name]) for name in names}
+        weighed: set[str] = set()
+        for node in self.graph.node:
+            found = frozenset[str]().union(*(follows.get(i, frozenset()) for i in node.input))
+            follows.update(dict.fromkeys(node.output, found))
+            reads = {name for k, name in enumerate(node.input) if follows.get(name)}
+            if node.op_type == "EmbedLayerNormalization" or (
+                len(found) == 1 and self._weighs(node, reads)
+            ):
+                weighed |= found
+        weighed |= {name for out in self.graph.output for name in follows.get(out.name, ())
+                    if len(follows[out.name]) == 1}  # fmt: skip
+        return set(names) - weighed if weighed else set()
+
+    def _weighs(self, node: onnx.NodeProto, reads: set[str]) -> bool:
+        """Whether an operation applies weights to what follows from an input."""
+        if node.op_type in _AFFINE or node.op_type in ("BatchNormalization", "DequantizeLinear"):
+            return True
+        return node.op_type == "Gather" and node.input[0] not in reads
+
+
+def _sets_microsoft(operation: str, k: int) -> bool:
+    if operation == "QLinearConcat":
+        return k < 2 or k % 3 != 2
+    return k in _SETTINGS_OF_MICROSOFT.get(operation, ())

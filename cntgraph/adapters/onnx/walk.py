@@ -2,116 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import prod
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto
 
-from cntgraph.adapters.base import Builder
-from cntgraph.adapters.onnx.file import Tensors
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.onnx import ops
+from cntgraph.adapters.onnx.inputs import Inputs
 from cntgraph.adapters.onnx.names import operation_name
-from cntgraph.adapters.onnx.operations import OnnxTracer
 from cntgraph.adapters.onnx.roles import Roles, captured
-from cntgraph.adapters.onnx.values import LARGEST, Call, Nodes, attributes_of
-from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError
+from cntgraph.adapters.onnx.tensors import Tensors
+from cntgraph.adapters.onnx.tracer import HANDLERS, OnnxTracer
+from cntgraph.adapters.onnx.values import Call, Derived, Nodes, attributes_of, shape_of
+from cntgraph.errors import CntGraphError, FormatError, TraceError
 from cntgraph.recipe import Recipe
+
+assert ops  # every operation has registered its handler
+_OWN = ("", "ai.onnx")
 
 
 class Walk:
-    """Walks through a graph's operations."""
+    """Walks through a graph's operations.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model, its functions written out.
+    tensors : Tensors
+        What its stored tensors are read with.
+    builder : Builder
+        What the network is built with.
+    """
 
     def __init__(self, model: onnx.ModelProto, tensors: Tensors, builder: Builder) -> None:
         self.graph, self.tensors, self.builder = model.graph, tensors, builder
-        self.opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
-                         default=1)  # fmt: skip
+        self.opset = max((o.version for o in model.opset_import if o.domain in _OWN), default=1)
         self.roles = Roles(model.graph)
         self.tracer = OnnxTracer(builder)
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
-        self.stored = {tensor.name for tensor in model.graph.initializer}
+        self.opened: dict[str, tuple[int, ...]] = {}
 
     def run(self, input_shape: tuple[int, ...] | None, example_input: Any) -> None:
         """Build the network."""
-        if self.graph.sparse_initializer:
-            raise TraceError("sparse initializers are not supported; store the weights dense")
-        shapes = self._input_shapes(input_shape, example_input)
-        self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
-        for name, shape in shapes.items():
-            if prod(shape) > LARGEST:
-                raise InputShapeError(f"the input {name!r} of shape {shape} is too large to follow")
-            self.values[name] = self.tracer.input(name, shape)
+        inputs = Inputs(self.graph, self.roles)
+        found = inputs.find(input_shape, example_input)
+        self.symbols = inputs.symbols
+        n_samples = next((i.shape[i.axis] for i in found if i.axis is not None), 1)
+        self.tracer = OnnxTracer(self.builder, n_samples, self.roles.weights())
+        for one in found:
+            if one.sets:
+                reason = "an input that only sets how others are read, taken as "
+                self.tracer.note(one.name, reason + ("ones" if one.example is None else "given"))
+                self.values[one.name] = one.constant()
+            else:
+                self.values[one.name] = self.tracer.input(
+                    one.name, one.shape, axis=one.axis, is_index=one.is_index,
+                    example=one.example if one.is_index else None,
+                )  # fmt: skip
         self.read_initializers()
-        last = {name: k for k, node in enumerate(self.graph.node) for name in node.input}
-        last |= {out.name: len(self.graph.node) for out in self.graph.output}
-        for k, node in enumerate(self.graph.node):
-            self._step(node)
-            for name in {*node.input, *node.output}:
-                if last.get(name, -1) <= k:
-                    self.values.pop(name, None)
+        self._follow(self.graph.node, [out.name for out in self.graph.output])
         for out in self.graph.output:
             self.tracer.output(self.values.get(out.name))
 
-    # -- inputs -----------------------------------------------------------------------------
-
-    def _input_shapes(
-        self, input_shape: tuple[int, ...] | None, example_input: Any
-    ) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every input, the batch dimension included."""
-        inputs = [i for i in self.graph.input if i.name not in self.stored]
-        if not inputs:
-            raise TraceError("the model has no input that is not a stored weight")
-        given = _given_shapes([i.name for i in inputs], input_shape, example_input)
-        return {i.name: self._input_shape(i, given.get(i.name)) for i in inputs}
-
-    def _input_shape(
-        self, value: onnx.ValueInfoProto, given: tuple[int | None, ...] | None
-    ) -> tuple[int, ...]:
-        kind = value.type
-        if kind.WhichOneof("value") not in (None, "tensor_type"):
-            raise TraceError(f"the input {value.name!r} is no tensor; such models are not followed")
-        if not kind.tensor_type.HasField("shape"):
-            if given is None:
-                raise InputShapeError(
-                    f"the model does not say the shape of its input {value.name!r}; pass "
-                    "input_shape (one sample, without the batch) or example_input"
-                )
-            return tuple(1 if size is None else size for size in given)
-        dims = kind.tensor_type.shape.dim
-        if given is not None and len(dims) == 1 and len(given) == 2:
-            given = given[1:]  # a vector has no batch dimension
-        if given is not None and len(given) != len(dims):
-            raise InputShapeError(
-                f"the input {value.name!r} has {len(dims)} axes, the batch included; "
-                f"got a shape for {len(given)}: {given[1:]} after the batch"
-            )
-        wanted = [None] * len(dims) if given is None else given
-        return tuple(
-            self._size(value.name, k, dim, wanted[k]) for k, dim in enumerate(dims)
-        )  # fmt: skip
-
-    def _size(self, name: str, axis: int, dim: Any, wanted: int | None) -> int:
-        if dim.dim_value > 0:
-            if wanted not in (None, dim.dim_value) and axis > 0:
-                raise InputShapeError(
-                    f"axis {axis} of the input {name!r}: the model was saved for {dim.dim_value}, "
-                    f"got {wanted}"
-                )
-            return int(dim.dim_value)
-        symbol = dim.dim_param
-        if wanted is None:
-            wanted = 1 if axis == 0 else self.symbols.get(symbol)
-        if wanted is None:
-            called = f" ({symbol!r})" if symbol else ""
-            raise InputShapeError(
-                f"axis {axis}{called} of the input {name!r} has no fixed size; pass input_shape "
-                "(one sample, without the batch) or example_input"
-            )
-        if symbol:
-            self.symbols[symbol] = wanted
-        return wanted
+    def _follow(self, nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> None:
+        """Follow operations in order, and forget what nothing reads any more."""
+        nodes = list(nodes)
+        last = {name: k for k, node in enumerate(nodes) for name in _reads(node)}
+        last |= dict.fromkeys(outputs, len(nodes))
+        for k, node in enumerate(nodes):
+            self._step(node)
+            for name in {*_reads(node), *node.output}:
+                if last.get(name, -1) <= k:
+                    self.values.pop(name, None)
 
     # -- stored tensors -----------------------------------------------------------------------
 
@@ -119,6 +85,9 @@ class Walk:
         """Register every stored tensor that is a weight; take the others as constants."""
         for tensor in self.graph.initializer:
             self._store(tensor, tensor.name, constant=False)
+        for sparse in self.graph.sparse_initializer:
+            parameter = self.builder.parameter(self.tensors.dense(sparse))
+            self.values[parameter.name] = Recipe.of(parameter)
 
     def _store(self, tensor: TensorProto, name: str, *, constant: bool) -> None:
         single = constant and int(np.prod(tensor.dims, dtype=object)) == 1
@@ -145,6 +114,9 @@ class Walk:
         value = onnx.helper.get_attribute_value(attribute)
         if attribute.name == "value":
             self._store(value, name, constant=True)
+        elif attribute.name == "sparse_value":
+            dense = self.tensors.dense(value).rename(name)
+            self.values[name] = Recipe.of(self.builder.parameter(dense))
         elif attribute.name in ("value_float", "value_floats"):
             self._keep(name, np.asarray(value, dtype=np.float32))
         elif attribute.name in ("value_int", "value_ints"):
@@ -156,14 +128,17 @@ class Walk:
 
     def _step(self, node: onnx.NodeProto) -> None:
         try:
-            if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
+            if node.op_type == "Constant" and node.domain in _OWN:
                 self._constant(node)
                 return
-            call = Call(
-                node, [self._value(name, node) for name in node.input],
-                operation_name(node), self.opset, attributes_of(node),
-            )  # fmt: skip
-            self._skip_captured(node)
+            inputs = [self._value(name, node) for name in node.input]
+            if node.op_type == "If" and node.domain in _OWN and self._branch(node, inputs[0]):
+                return
+            call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node),
+                        self._idle(node))  # fmt: skip
+            self._note_opening(call)
+            if call.operation not in HANDLERS:
+                self._skip_captured(node)
             made = self.tracer.call(call, lambda: self._shapes(call))
         except CntGraphError:
             raise
@@ -173,6 +148,35 @@ class Walk:
                 f"{type(error).__name__}: {error}; does the model run in onnxruntime?"
             ) from error
         self.values.update(zip(node.output, made, strict=False))
+
+    def _branch(self, node: onnx.NodeProto, condition: Any) -> bool:
+        """Follow the branch that a constant condition chooses; say whether there was one."""
+        if not isinstance(condition, np.ndarray) or condition.size != 1:
+            return False
+        wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
+        graph = next(a.g for a in node.attribute if a.name == wanted)
+        for tensor in graph.initializer:
+            self._store(tensor, tensor.name, constant=True)
+        outputs = [out.name for out in graph.output]
+        before = self.values.copy()
+        self._follow(graph.node, outputs)
+        made = [self.values.get(name) for name in outputs]
+        self.values = before | dict(zip(node.output, made, strict=False))
+        return True
+
+    def _idle(self, node: onnx.NodeProto) -> tuple[int, ...]:
+        """Return the axes that are put in just for an operation, and taken out after it."""
+        source = node.input[0] if node.input else ""
+        readers = [reader.op_type for reader, _ in self.roles.readers.get(
+            node.output[0] if node.output else "", ())]  # fmt: skip
+        return self.opened.get(source, ()) if readers == ["Squeeze"] else ()
+
+    def _note_opening(self, call: Call) -> None:
+        if call.operation != "Unsqueeze" or not isinstance(call.inputs[0], Nodes):
+            return
+        axes = call.constant(1, "axes")
+        rank = call.inputs[0].ids.ndim + len(np.ravel(axes))
+        self.opened[call.node.output[0]] = tuple(int(a) % rank for a in np.ravel(axes))
 
     def _skip_captured(self, node: onnx.NodeProto) -> None:
         """Say of the weights that branches and loops read that they are not followed."""
@@ -189,11 +193,13 @@ class Walk:
             )
         return self.values[name] if name else None
 
+    # -- shapes ---------------------------------------------------------------------------------
+
     def _shapes(self, call: Call) -> list[tuple[int, ...]]:
         """Return the shapes of what an unknown operation makes, as far as they can be known."""
         known = self._inferred(call)
         noted = {v.name: v for v in (*self.graph.value_info, *self.graph.output)}
-        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes)]
+        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Derived)]
         shapes = []
         for name in call.node.output:
             shape = known.get(name)
@@ -225,9 +231,10 @@ class Walk:
         for name, value in zip(node.input, call.inputs, strict=True):
             if isinstance(value, np.ndarray) and value.size <= 1024:
                 constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
-            elif name and value is not None:
-                shape = tuple(np.shape(value))
-                inputs[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            elif name and value is not None and not isinstance(value, list):
+                inputs[name] = helper.make_tensor_value_info(
+                    name, TensorProto.FLOAT, shape_of(value)
+                )
         outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
         graph = helper.make_graph([node], "one", [*inputs.values()], outputs, constants)
         opsets = [helper.make_opsetid("", self.opset)]
@@ -241,19 +248,6 @@ class Walk:
         return {name: shape for name, shape in found.items() if shape is not None}
 
 
-def _given_shapes(
-    names: list[str], input_shape: tuple[int, ...] | None, example_input: Any
-) -> dict[str, tuple[int | None, ...]]:
-    """Return what the caller says of the inputs' shapes; None for the batch."""
-    if isinstance(example_input, Mapping):
-        return {name: (None, *np.shape(value)[1:]) for name, value in example_input.items()}
-    if example_input is not None:
-        several = isinstance(example_input, tuple | list) and all(
-            hasattr(value, "shape") for value in example_input
-        )
-        values = example_input if several else (example_input,)
-        return {
-            name: (None, *np.shape(value)[1:]) if np.ndim(value) > 1 else np.shape(value)
-            for name, value in zip(names, values, strict=False)
-        }
-    return {} if input_shape is None else {names[0]: (None, *input_shape)}
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """Return the names that an operation reads, those of its branches included."""
+    return {*node.input, *captured(node)}

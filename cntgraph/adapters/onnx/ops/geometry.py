@@ -14,24 +14,28 @@ from cntgraph.errors import TraceError
 Sizes = Sequence[int]
 
 
-#: No axis of a network is longer; a few bytes of a damaged file can say so.
-_LONGEST = 1 << 24
+#: No axis of a network is longer, and no window has more taps over all its positions; a few bytes
+#: of a damaged file can say so.
+_LONGEST, _MOST_TAPS = 1 << 24, 1 << 26
 
 
 def _window(call: Call, fine: int, coarse: int, kernel: int, *others: int) -> Window:
     """Return a window, after checking that it is none that only a damaged file has."""
     longest = max(fine, coarse, kernel, *map(abs, others))
-    if longest > _LONGEST or kernel > _LONGEST // 16:
+    if longest > _LONGEST or kernel * max(fine, coarse) > _MOST_TAPS:
         raise TraceError(
-            f"{call.name}: {call.operation} would slide over an axis of {longest}; "
-            "the file is damaged"
+            f"{call.name}: {call.operation} would slide a window of {kernel} over an axis of "
+            f"{longest}; the file is damaged"
         )
     return Window(fine, coarse, kernel, *others)
 
 
 def _sizes(call: Call, name: str, rank: int) -> list[int]:
     """Return an attribute with one value an axis; one is the default."""
-    return [int(n) for n in call.get(name) or [1] * rank]
+    sizes = [int(n) for n in call.get(name) or [1] * rank]
+    if len(sizes) != rank or min(sizes, default=1) < 1:
+        raise ValueError(f"{name} {sizes} for {rank} axes")
+    return sizes
 
 
 def _pads(call: Call, spatial: Sizes, reach: Sizes, strides: Sizes) -> list[tuple[int, int]]:

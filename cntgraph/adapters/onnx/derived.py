@@ -1,0 +1,84 @@
+"""What depends on the input without being a neuron: masks, positions, choices.
+
+Truth values and functions of tokens say which tokens count and where; they are no activations,
+and a graph that holds for every input cannot depend on them. They are followed only so far that
+what they touch is not lost: a mask hides nothing, a position is what it is for the example given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.onnx.reference import compute
+from cntgraph.adapters.onnx.values import Call, Derived, Nodes
+from cntgraph.recipe import Recipe
+
+#: Operations that say something about values: what they yield is no neuron.
+_JUDGING = frozenset(
+    "And ArgMax ArgMin Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual NonZero Not Or "
+    "Xor".split()
+)
+#: Functions of tokens that are no tokens: masks and positions.
+_COUNTING = frozenset(
+    "Abs Add CumSum Div Max Min Mod Mul Neg ReduceMax ReduceMin ReduceSum Sign Sub Where".split()
+)
+
+
+def is_derived(call: Call) -> bool:
+    """Whether what an operation yields depends on neurons, but is no neuron itself.
+
+    Parameters
+    ----------
+    call : Call
+        The operation and its inputs.
+
+    Returns
+    -------
+    bool
+    """
+    nodes = [value for value in call.inputs if isinstance(value, Nodes)]
+    derived = any(isinstance(value, Derived) for value in call.inputs)
+    if not nodes and not derived:
+        return False
+    if call.operation in _JUDGING:
+        return True
+    if any(isinstance(value, Recipe | list) for value in call.inputs):
+        return False
+    return not nodes or (call.operation in _COUNTING and all(n.is_index for n in nodes))
+
+
+def derive(
+    call: Call,
+    example_of: Callable[[Any], Any],
+    shapes: Callable[[], list[tuple[int, ...]]],
+) -> list[Any]:
+    """Return what stands for the result of an operation that `is_derived`.
+
+    Parameters
+    ----------
+    call : Call
+        The operation and its inputs.
+    example_of : callable
+        Returns what an input is for the example that was given, or None.
+    shapes : callable
+        Returns the shapes of what it yields.
+
+    Returns
+    -------
+    list of Derived
+    """
+    flowing = [value for value in call.inputs if isinstance(value, Nodes | Derived)]
+    of_indices = all(v.is_index if isinstance(v, Nodes) else v.of_indices for v in flowing)
+    if call.operation in ("IsNaN", "IsInf") and not of_indices:
+        # A neuron is a number. Exporters guard a softmax by such a question.
+        return [np.broadcast_to(np.bool_(False), flowing[0].shape)]
+    examples = [None if value is None else example_of(value) for value in call.inputs]
+    missing = any(e is None and v is not None for e, v in zip(examples, call.inputs, strict=True))
+    values = None if missing else compute(replace(call, inputs=examples))
+    if values is None:
+        return [Derived(shape, None, of_indices) for shape in shapes()]
+    return [None if v is None else Derived(np.shape(v), v, of_indices) for v in values]

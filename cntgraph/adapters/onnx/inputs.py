@@ -1,0 +1,197 @@
+"""The inputs of a graph: their shapes, their batch, and which of them are neurons.
+
+A model may leave sizes open, be saved for a batch of several samples, and take masks or lengths
+beside what it computes with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from cntgraph.adapters.onnx.reference import LARGEST
+from cntgraph.adapters.onnx.roles import Roles
+from cntgraph.errors import InputShapeError, TraceError
+
+_INDICES = frozenset(
+    [TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT16,
+     TensorProto.UINT32, TensorProto.UINT64, TensorProto.BOOL]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a graph.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    shape : tuple of int
+        Its shape, the batch dimension included.
+    axis : int or None
+        Where the batch dimension is.
+    is_index : bool
+        Whether it holds whole numbers.
+    example : ndarray or None
+        What the caller gave for it.
+    sets : bool
+        Whether it only says how the others are read: a mask, a length.
+    dtype : numpy.dtype
+        Type of its values.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    axis: int | None
+    is_index: bool
+    example: Any
+    sets: bool
+    dtype: np.dtype[Any]
+
+    def constant(self) -> Any:
+        """Return the values that a mask or a length is taken to have."""
+        if self.example is None:
+            return np.ones(self.shape, self.dtype)
+        example = np.asarray(self.example).astype(self.dtype)
+        return example if self.axis is None else np.broadcast_to(example.take([0], self.axis),
+                                                                 self.shape)  # fmt: skip
+
+
+class Inputs:
+    """Finds the inputs of a graph.
+
+    Parameters
+    ----------
+    graph : onnx.GraphProto
+        The graph.
+    roles : Roles
+        What its tensors are for.
+    """
+
+    def __init__(self, graph: onnx.GraphProto, roles: Roles) -> None:
+        self.values = [i for i in graph.input if i.name not in roles.stored]
+        self.roles, self.symbols = roles, dict[str, int]()
+        if not self.values:
+            raise TraceError("the model has no input that is not a stored weight")
+
+    def find(self, input_shape: tuple[int, ...] | None, example_input: Any) -> list[Input]:
+        """Return all inputs.
+
+        Parameters
+        ----------
+        input_shape : tuple of int or None
+            Shape of one sample of the first input.
+        example_input : object or None
+            What the model is called with.
+
+        Returns
+        -------
+        list of Input
+
+        Raises
+        ------
+        InputShapeError
+            If a size is not known, or does not fit.
+        """
+        names = [value.name for value in self.values]
+        axes = {name: self.roles.batch_axis(name) for name in names}
+        examples = _examples(names, example_input)
+        given: dict[str, tuple[int | None, ...]] = {}
+        for name, value in examples.items():
+            given[name] = _open_batch(np.shape(value), axes.get(name, 0))
+        if example_input is None and input_shape is not None:
+            axis = axes[names[0]]
+            given[names[0]] = (*input_shape[:axis], None, *input_shape[axis:])
+        shapes = {v.name: self._shape(v, given.get(v.name), axes[v.name]) for v in self.values}
+        batch = next((s[axes[n]] for n, s in shapes.items() if len(s) > 1), 1)
+        setting = self.roles.setting_inputs(names)
+        found = []
+        for value in self.values:
+            shape, axis = shapes[value.name], axes[value.name]
+            if prod(shape) > LARGEST:
+                raise InputShapeError(f"the input {value.name!r} of shape {shape} is too large")
+            kind = value.type.tensor_type.elem_type
+            is_index = kind in _INDICES
+            dtype = helper.tensor_dtype_to_np_dtype(kind) if is_index else np.dtype(np.float32)
+            found.append(
+                Input(value.name, shape,
+                      axis if len(shape) > 1 and shape[axis] == batch else None,
+                      is_index, examples.get(value.name), is_index and value.name in setting, dtype)
+            )  # fmt: skip
+        return found
+
+    def _shape(
+        self, value: onnx.ValueInfoProto, given: tuple[int | None, ...] | None, axis: int
+    ) -> tuple[int, ...]:
+        kind = value.type
+        if kind.WhichOneof("value") not in (None, "tensor_type"):
+            raise TraceError(f"the input {value.name!r} is no tensor; such models are not followed")
+        if not kind.tensor_type.HasField("shape"):
+            if given is None:
+                raise InputShapeError(
+                    f"the model does not say the shape of its input {value.name!r}; pass "
+                    "input_shape (one sample, without the batch) or example_input"
+                )
+            return tuple(1 if size is None else size for size in given)
+        dims = kind.tensor_type.shape.dim
+        if given is not None and len(dims) == 1 and len(given) == 2:
+            given = given[1:]  # a vector has no batch dimension
+        if given is not None and len(given) != len(dims):
+            one = tuple(size for size in given if size is not None)
+            raise InputShapeError(
+                f"the input {value.name!r} has {len(dims)} axes, the batch included; "
+                f"got a shape for {len(given)}: {one} without the batch"
+            )
+        wanted = [None] * len(dims) if given is None else given
+        return tuple(
+            self._size(value.name, k, dim, wanted[k], axis if len(dims) > 1 else 0)
+            for k, dim in enumerate(dims)
+        )
+
+    def _size(self, name: str, k: int, dim: Any, wanted: int | None, axis: int) -> int:
+        if dim.dim_value > 0:
+            if wanted not in (None, dim.dim_value) and k != axis:
+                raise InputShapeError(
+                    f"axis {k} of the input {name!r}: the model was saved for {dim.dim_value}, "
+                    f"got {wanted}"
+                )
+            return int(dim.dim_value)
+        symbol = dim.dim_param
+        if wanted is None:
+            wanted = 1 if k == axis else self.symbols.get(symbol)
+        if wanted is None:
+            called = f" ({symbol!r})" if symbol else ""
+            raise InputShapeError(
+                f"axis {k}{called} of the input {name!r} has no fixed size; pass input_shape "
+                "(one sample, without the batch) or example_input"
+            )
+        if symbol:
+            self.symbols[symbol] = wanted
+        return wanted
+
+
+def _examples(names: list[str], example_input: Any) -> dict[str, Any]:
+    """Return what the caller gave, by the name of the input."""
+    if example_input is None:
+        return {}
+    if isinstance(example_input, Mapping):
+        return {str(name): np.asarray(value) for name, value in example_input.items()}
+    several = isinstance(example_input, tuple | list) and all(
+        hasattr(value, "shape") for value in example_input
+    )
+    values = example_input if several else (example_input,)
+    return {name: np.asarray(value) for name, value in zip(names, values, strict=False)}
+
+
+def _open_batch(shape: tuple[int, ...], axis: int) -> tuple[int | None, ...]:
+    """Return the shape of an example, of which the size of the batch does not matter."""
+    if len(shape) < 2:
+        return shape
+    return tuple(None if k == axis else n for k, n in enumerate(shape))

@@ -1,0 +1,37 @@
+"""What each ONNX operation does to node ids; a new one is a function with `tracer.handles`."""
+
+from cntgraph.adapters.onnx.ops import (
+    affine,
+    arithmetic,
+    attention,
+    contrib,
+    convolution,
+    einsum,
+    elementwise,
+    movement,
+    norms,
+    pooling,
+    quantised,
+    recurrent,
+    resize,
+    rotary,
+    sequences,
+)
+
+__all__ = [
+    "affine",
+    "arithmetic",
+    "attention",
+    "contrib",
+    "convolution",
+    "einsum",
+    "elementwise",
+    "movement",
+    "norms",
+    "pooling",
+    "quantised",
+    "recurrent",
+    "resize",
+    "rotary",
+    "sequences",
+]

@@ -1,0 +1,210 @@
+"""Operations of onnxruntime's own domain: fused ones, and quantised ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.onnx.names import name_of, snake
+from cntgraph.adapters.onnx.ops.affine import gemm, product
+from cntgraph.adapters.onnx.ops.arithmetic import add_nodes, multiply_nodes, plus
+from cntgraph.adapters.onnx.ops.convolution import conv
+from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
+from cntgraph.adapters.onnx.ops.movement import move
+from cntgraph.adapters.onnx.ops.norms import data_norm
+from cntgraph.adapters.onnx.ops.pooling import average_pool, global_pool, mean
+from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
+from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
+from cntgraph.recipe import Recipe
+
+handles("com.microsoft.QuantizeLinear")(quantize)
+handles("com.microsoft.DequantizeLinear")(dequantize)
+
+#: What onnxruntime's fused activations are called in ONNX.
+_SAME = {"QLinearLeakyRelu": "leaky_relu", "QLinearSigmoid": "sigmoid", "QLinearSoftmax": "softmax"}
+
+
+# -- fused ----------------------------------------------------------------------------------------
+
+
+@handles("com.microsoft.FusedMatMul")
+def fused_mat_mul(t: OnnxTracer, call: Call) -> Any:
+    """Return alpha · A B, either transposed."""
+    if call.get("transBatchA", 0) or call.get("transBatchB", 0):
+        raise NotFollowedError("it moves the batch")
+    left, right = (
+        _turned(t, value) if call.get(key, 0) else value
+        for value, key in zip(call.inputs[:2], ("transA", "transB"), strict=True)
+    )
+    made = product(t, left, right, call.name)
+    alpha = float(call.get("alpha", 1.0))
+    if made is None or alpha == 1.0:
+        return made
+    return t.scale(made, Recipe.constant(alpha), None, f"{call.name}.scale", parametric=False)
+
+
+def _turned(t: OnnxTracer, value: Any) -> Any:
+    if isinstance(value, Nodes):
+        return Nodes(value.ids.swapaxes(-1, -2))
+    recipe = t.recipe(value)
+    rank = len(recipe.shape)
+    return recipe.transpose((*range(rank - 2), rank - 1, rank - 2))
+
+
+@handles("com.microsoft.FusedGemm")
+def fused_gemm(t: OnnxTracer, call: Call) -> Any:
+    """Return an activation of a product."""
+    return _activated(t, call, gemm(t, call))
+
+
+@handles("com.microsoft.FusedConv")
+def fused_conv(t: OnnxTracer, call: Call) -> Any:
+    """Return an activation of a convolution, to which something may be added."""
+    made = conv(t, replace(call, inputs=call.inputs[:3]))
+    if made is not None and call.input(3) is not None:
+        made = plus(t, made, call.inputs[3], 1.0, f"{call.name}.add")
+    return _activated(t, call, made)
+
+
+def _activated(t: OnnxTracer, call: Call, made: Any) -> Any:
+    activation = str(call.get("activation", ""))
+    if made is None or not activation:
+        return made
+    return t.activate(made, ACTIVATIONS.get(activation, snake(activation)))
+
+
+@handles("com.microsoft.EmbedLayerNormalization")
+def embed_norm(t: OnnxTracer, call: Call) -> Any:
+    """Add the embeddings of words, positions and segments, then normalise."""
+    tokens, segments, words, places, kinds, gain, shift, mask, given = (
+        call.input(k) for k in range(9)
+    )
+    if not isinstance(tokens, Nodes) or given is not None:
+        return None
+    table = t.recipe(words)
+    name = name_of(table, call.name)
+    ids, samples = t.sample(tokens)
+    made = Nodes(samples.spread(t.builder.embed(name, ids, table)))
+    if segments is not None and kinds is not None:
+        made = _with_segments(t, made, segments, t.recipe(kinds), call.name)
+    position = t.recipe(places).take(0, 0, tokens.shape[-1])
+    total = t.scale(made, None, position, f"{call.name}.positions")
+    normed = data_norm(t, total, gain, shift, call.name, "layer_norm")
+    return None if normed is None else [normed, mask, total]
+
+
+def _with_segments(t: OnnxTracer, x: Nodes, segments: Any, table: Recipe, name: str) -> Nodes:
+    if isinstance(segments, Nodes):
+        ids, samples = t.sample(segments)
+        label = name_of(table, f"{name}.segments")
+        embedded = Nodes(samples.spread(t.builder.embed(label, ids, table)))
+        return add_nodes(t, [x, embedded], None, f"{name}.add")
+    if isinstance(segments, Derived):
+        raise NotFollowedError("its segments are computed from the input")
+    chosen = concrete(segments)
+    rows = table.gather(0, np.ravel(chosen[:1])).reshape((*chosen.shape[1:], -1))
+    return t.scale(x, None, rows, f"{name}.segments")
+
+
+# -- quantised ------------------------------------------------------------------------------------
+
+
+def _value(t: OnnxTracer, call: Call, k: int) -> Any:
+    """Return nodes, or the weight that stored whole numbers stand for, from input k on."""
+    value, scale, zero = call.inputs[k : k + 3]
+    return value if isinstance(value, Nodes) else weight_of(t, value, scale, zero, -1)
+
+
+@handles("com.microsoft.QLinearAdd")
+def add(t: OnnxTracer, call: Call) -> Any:
+    """Return x + y."""
+    return plus(t, _value(t, call, 0), _value(t, call, 3), 1.0, call.name)
+
+
+@handles("com.microsoft.QLinearMul")
+def multiply(t: OnnxTracer, call: Call) -> Any:
+    """Return x · y."""
+    left, right = _value(t, call, 0), _value(t, call, 3)
+    if isinstance(left, Nodes) and isinstance(right, Nodes):
+        return multiply_nodes(t, left, right, call.name)
+    nodes, factor = (left, right) if isinstance(left, Nodes) else (right, left)
+    return t.scale(nodes, factor, None, call.name, parametric=is_learned(factor))
+
+
+@handles("com.microsoft.QLinearConcat")
+def concatenate(t: OnnxTracer, call: Call) -> Any:
+    """Join neurons."""
+    parts = [_value(t, call, k) for k in range(2, len(call.inputs), 3)]
+    node = type(call.node)(op_type="Concat", output=call.node.output,
+                           input=[f"p{k}" for k in range(len(parts))])  # fmt: skip
+    node.attribute.extend(a for a in call.node.attribute if a.name == "axis")
+    return move(t, replace(call, node=node, inputs=parts), range(len(parts)))
+
+
+@handles("com.microsoft.QLinearAveragePool", "com.microsoft.QLinearGlobalAveragePool",
+         "com.microsoft.QLinearReduceMean")  # fmt: skip
+def pool(t: OnnxTracer, call: Call) -> Any:
+    """Average over windows, or over whole axes."""
+    x = replace(call, inputs=call.inputs[:1])
+    if not isinstance(x.inputs[0], Nodes):
+        return None
+    if call.operation.endswith("ReduceMean"):
+        return mean(t, x)
+    last = bool(call.get("channels_last", 0))
+    if last:
+        x = replace(x, inputs=[Nodes(np.moveaxis(x.inputs[0].ids, -1, 1))])
+    made = global_pool(t, x) if "Global" in call.operation else average_pool(t, x)
+    return Nodes(np.moveaxis(made.ids, 1, -1)) if last and made is not None else made
+
+
+@handles(*(f"com.microsoft.{name}" for name in _SAME))
+def activate(t: OnnxTracer, call: Call) -> Any:
+    """Apply an activation."""
+    x = call.inputs[0]
+    return t.activate(x, _SAME[call.node.op_type]) if isinstance(x, Nodes) else None
+
+
+@handles("com.microsoft.QGemm")
+def quantised_gemm(t: OnnxTracer, call: Call) -> Any:
+    """Return alpha · A B + C with a quantised weight."""
+    a, a_scale = call.inputs[:2]
+    alpha = float(call.get("alpha", 1.0))
+    if not isinstance(a, Nodes) or isinstance(call.inputs[3], Nodes):
+        return None
+    axis = 0 if call.get("transB", 0) else 1
+    b, b_scale, b_zero = call.inputs[3:6]
+    weight = weight_of(t, b, b_scale, b_zero, axis)
+    bias = call.input(6)
+    if bias is not None:
+        steps = t.recipe(a_scale).reshape((-1,)) * t.recipe(call.inputs[4]).reshape((-1,))
+        bias = t.recipe(bias) * (steps * alpha)
+    inputs = [a, weight, *([] if bias is None else [bias])]
+    return gemm(t, replace(call, inputs=inputs))
+
+
+@handles("com.microsoft.DynamicQuantizeMatMul")
+def dynamic_mat_mul(t: OnnxTracer, call: Call) -> Any:
+    """Return a product of neurons, rounded on the way, with a quantised weight."""
+    x, w, scale, zero, bias = (call.input(k) for k in range(5))
+    return _product(t, call, x, weight_of(t, w, scale, zero, -1), bias)
+
+
+@handles("com.microsoft.MatMulIntegerToFloat")
+def integer_mat_mul(t: OnnxTracer, call: Call) -> Any:
+    """Return a product of quantised neurons with a quantised weight."""
+    x, w, _, scale, _, zero, bias = (call.input(k) for k in range(7))
+    if isinstance(w, Nodes):
+        return None
+    return _product(t, call, x, weight_of(t, w, scale, zero, -1), bias)
+
+
+def _product(t: OnnxTracer, call: Call, x: Any, weight: Recipe, bias: Any) -> Any:
+    if not isinstance(x, Nodes):
+        return None
+    made = product(t, x, weight, call.name)
+    if made is None or bias is None:
+        return made
+    return t.scale(made, None, t.recipe(bias), f"{call.name}.bias")

@@ -1,0 +1,227 @@
+"""Movement of data: carried out on the node ids themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from cntgraph.adapters.onnx.layout import new_shape
+from cntgraph.adapters.onnx.names import name_of
+from cntgraph.adapters.onnx.ops.arithmetic import chosen
+from cntgraph.adapters.onnx.reference import refuse_above, run
+from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, shape_of
+from cntgraph.recipe import Recipe
+
+#: Operations that move or copy values, and which of their inputs are the values.
+_MOVEMENT: dict[str, tuple[int, ...]] = {
+    "CenterCropPad": (0,), "Compress": (0,), "DepthToSpace": (0,), "Expand": (0,),
+    "GatherElements": (0,), "GatherND": (0,), "ReverseSequence": (0,),
+    "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,), "SpaceToDepth": (0,),
+    "Split": (0,), "Tile": (0,), "Transpose": (0,), "Trilu": (0,),
+}  # fmt: skip
+#: Those that fill up with zeros.
+_FILLS = ("CenterCropPad", "Trilu")
+_INTEGERS = frozenset(
+    [TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
+     TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
+     TensorProto.BOOL]
+)  # fmt: skip
+
+
+def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
+    """Carry out a movement on the ids of the inputs at `data`; the others say how.
+
+    Parameters
+    ----------
+    t : OnnxTracer
+        The tracer.
+    call : Call
+        The operation.
+    data : sequence of int
+        Which inputs are moved.
+
+    Returns
+    -------
+    list of Nodes, or None
+    """
+    moved = [v for k, v in enumerate(call.inputs) if k in data]
+    if call.get("reduction", "none") != "none" or not any(isinstance(v, Nodes) for v in moved):
+        return None
+    is_index = all(v.is_index for v in moved if isinstance(v, Nodes))
+    inputs = [
+        t.as_ids(v, call.name, is_index=is_index) if k in data else _how(t, v, call.name)
+        for k, v in enumerate(call.inputs)
+    ]
+    if call.operation not in _FILLS:
+        return [Nodes(ids, is_index) for ids in run(call, inputs)]
+    # What it fills up with is zero: one more for every node leaves zero free.
+    inputs = [v + 1 if k in data and v is not None else v for k, v in enumerate(inputs)]
+    return [Nodes(ids - 1, is_index) for ids in run(call, inputs)]
+
+
+def _how(t: OnnxTracer, value: Any, name: str) -> Any:
+    """Return what says how values are moved; what depends on the input is as in the example."""
+    if value is None:
+        return None
+    if not isinstance(value, Nodes | Derived):
+        return concrete(value)
+    found = t.example_of(value) if isinstance(value, Derived) or value.is_index else None
+    if found is None:
+        raise NotFollowedError(
+            "which values it moves depends on the input; pass example_input with its values"
+        )
+    t.note(name, "what the input selects is taken as for the example")
+    return found
+
+
+for _name, _data in _MOVEMENT.items():
+    handles(_name)(lambda t, call, data=_data: move(t, call, data))
+
+
+@handles("Identity", "Dropout")
+def unchanged(t: OnnxTracer, call: Call) -> Any:
+    """Return the first input as it is."""
+    return call.inputs[0] if isinstance(call.inputs[0], Nodes | list) else None
+
+
+@handles("Cast", "CastLike")
+def cast(t: OnnxTracer, call: Call) -> Any:
+    """Return the same neurons; as whole numbers they are tokens."""
+    x = call.inputs[0]
+    if call.operation == "Cast":
+        return replace(x, is_index=call.get("to") in _INTEGERS) if isinstance(x, Nodes) else None
+    like = call.inputs[1]
+    whole = like.is_index if isinstance(like, Nodes) else np.asarray(like).dtype.kind in "iub"
+    if isinstance(x, Nodes):
+        return replace(x, is_index=whole)
+    # A constant in the type of neurons, which is a float's.
+    return x if isinstance(x, Recipe) else np.asarray(x).astype(np.int64 if whole else np.float32)
+
+
+@handles("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+def reshape(t: OnnxTracer, call: Call) -> Any:
+    """Return the same neurons in another shape."""
+    x = call.inputs[0]
+    if not isinstance(x, Nodes):
+        return None
+    how = [_how(t, value, call.name) for value in call.inputs[1:]]
+    shape = new_shape(replace(call, inputs=[x, *how]), x.shape)
+    ids = x.ids.reshape(shape)
+    merged = len(shape) == 2 and len(x.shape) > 2 and shape[-1] == x.shape[-1]
+    return replace(x, ids=ids, lead=x.shape[:-1] if merged else None)
+
+
+@handles("Concat")
+def concatenate(t: OnnxTracer, call: Call) -> Any:
+    """Join neurons; a parameter among them (a class token) is neurons, too."""
+    if not any(isinstance(value, Nodes) for value in call.inputs):
+        return None
+    axis = int(call.get("axis", 0))
+    like = next(value.shape for value in call.inputs if isinstance(value, Nodes))
+    inputs = [_joined(value, like, axis, t.n_samples) for value in call.inputs]
+    return move(t, replace(call, inputs=inputs), range(len(inputs)))
+
+
+def _joined(value: Any, like: tuple[int, ...], axis: int, n_samples: int) -> Any:
+    """Return a learned constant that was repeated over the batch as one that all samples share."""
+    if not isinstance(value, Recipe) or value.op != "gather" or value.shape[0] != n_samples:
+        return value
+    inner = value.args[0]
+    if value.options["axis"] != 0 or inner.shape[0] != 1 or axis % len(like) == 0:
+        return value
+    return value.take(0, 0, 1)
+
+
+# -- looking up -----------------------------------------------------------------------------------
+
+
+@handles("Gather")
+def gather(t: OnnxTracer, call: Call) -> Any:
+    """Look up entries: of neurons by constants, or of a table by tokens (an embedding)."""
+    data, index = call.inputs[:2]
+    if isinstance(data, Nodes):
+        return move(t, call, (0,))
+    if isinstance(index, Derived):
+        places = _how(t, index, call.name)
+        shaped = replace(call, inputs=[data, places])
+        from cntgraph.adapters.onnx.weights import on_recipes
+
+        return (
+            on_recipes(shaped, t.recipe)
+            if isinstance(data, Recipe)
+            else run(shaped, [data, places])
+        )
+    if not isinstance(index, Nodes) or len(shape_of(data)) > 2 or int(call.get("axis", 0)) != 0:
+        return None
+    weight = t.recipe(data)
+    matrix = weight if len(weight.shape) == 2 else weight.reshape((-1, 1))
+    tokens, samples = t.sample(index)
+    made = samples.spread(t.builder.embed(name_of(weight, call.name), tokens, matrix))
+    return Nodes(made if len(weight.shape) == 2 else made[..., 0])
+
+
+@handles("Where")
+def where(t: OnnxTracer, call: Call) -> Any:
+    """Choose between neurons, or between neurons and a constant.
+
+    A constant choice moves neurons. Where the choice is data, all that may be chosen leads to the
+    result; a choice between functions of the same neurons is an activation.
+    """
+    choice, one, other = call.inputs
+    if not isinstance(choice, Nodes | Derived):
+        return move(t, call, (1, 2))
+    wide = np.broadcast_shapes(*(shape_of(value) for value in call.inputs))
+    nodes = [value for value in (one, other) if isinstance(value, Nodes)]
+    if not nodes or isinstance(one, Recipe | Derived) or isinstance(other, Recipe | Derived):
+        return None
+    if len(nodes) == 2:
+        return chosen(t, nodes, call.name, "where")
+    if isinstance(choice, Derived) and choice.value is not None and choice.of_indices:
+        return move(t, replace(call, inputs=[choice.value.astype(bool), one, other]), (1, 2))
+    if choice.is_index if isinstance(choice, Nodes) else choice.of_indices:
+        t.note(call.name, "a mask that depends on the input: everything is kept")
+    else:
+        t.activate(nodes[0], "where")
+    return replace(nodes[0], ids=np.broadcast_to(nodes[0].ids, wide))
+
+
+@handles("TopK")
+def top(t: OnnxTracer, call: Call) -> Any:
+    """Refuse to guess which neurons are the largest."""
+    raise NotFollowedError("neurons themselves say which of them are kept")
+
+
+# -- padding --------------------------------------------------------------------------------------
+
+
+@handles("Pad")
+def pad(t: OnnxTracer, call: Call) -> Any:
+    """Pad, or crop where a padding is negative; padding by a number is a node of that value."""
+    x = call.inputs[0]
+    if not isinstance(x, Nodes):
+        return None
+    rank = len(x.shape)
+    pads = call.constant(1, "pads" if "pads" in call.attributes else "paddings")
+    axes = range(rank) if call.input(3) is None else np.ravel(concrete(call.inputs[3]))
+    widths = [[0, 0] for _ in range(rank)]
+    for k, axis in enumerate(axes):
+        widths[int(axis) % rank] = [int(pads[k]), int(pads[k + len(axes)])]
+    crop = tuple(
+        slice(max(-a, 0), max(n - max(-b, 0), 0)) for (a, b), n in zip(widths, x.shape, strict=True)
+    )
+    widths = [[max(a, 0), max(b, 0)] for a, b in widths]
+    grown = (n + a + b for n, (a, b) in zip(x.ids[crop].shape, widths, strict=True))
+    refuse_above(prod(grown), call)
+    mode = call.get("mode", "constant")
+    if mode != "constant":
+        return replace(x, ids=np.pad(x.ids[crop], widths, mode=mode), lead=None)
+    value = call.get("value", 0.0) if call.input(2) is None else concrete(call.inputs[2])
+    needed = np.asarray(value).reshape(-1)[:1] if any(map(any, widths)) else np.zeros(1)
+    (fill,) = t.as_ids(needed, f"{call.name}.value") if needed.size else (-1,)
+    return replace(x, ids=np.pad(x.ids[crop], widths, constant_values=fill), lead=None)

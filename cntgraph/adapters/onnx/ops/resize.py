@@ -1,0 +1,178 @@
+"""Resizing: to the nearest position, or between positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.onnx.reference import refuse_above
+from cntgraph.adapters.onnx.samples import MixedSamplesError
+from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
+from cntgraph.blocks import Stencil
+
+Places = NDArray[Any]
+#: No axis is made so many times longer; a damaged file can say so.
+_LARGEST_SCALE = 1 << 20
+
+
+class _Axis(NamedTuple):
+    """One axis that is resized: its sizes, and by how much it was asked to grow."""
+
+    n_in: int
+    n_out: int
+    scale: float
+
+
+@handles("Resize", "Upsample")
+def resize(t: OnnxTracer, call: Call) -> Any:
+    """Repeat the nearest neurons, or interpolate linearly between them."""
+    x = call.inputs[0]
+    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Derived) for v in call.inputs[1:]):
+        return None
+    old, mode = _is_old(call), call.get("mode", "nearest")
+    axes = _axes(call, x.shape)
+    if min(axis.n_out for axis in axes) < 0:
+        raise ValueError(f"sizes of {[axis.n_out for axis in axes]}")
+    refuse_above(prod(axis.n_out for axis in axes), call)
+    how = "asymmetric" if old else call.get("coordinate_transformation_mode", "half_pixel")
+    if how not in _COORDINATES:
+        raise NotFollowedError(f"coordinates by {how} are not read")
+    if mode == "nearest":
+        rounded = _ROUNDED["floor" if old else call.get("nearest_mode", "round_prefer_floor")]
+        places = [np.clip(rounded(_COORDINATES[how](axis)), 0, axis.n_in - 1) for axis in axes]
+        return replace(x, ids=x.ids[np.ix_(*(p.astype(np.int64) for p in places))], lead=None)
+    if "linear" not in mode:
+        raise NotFollowedError(f"{mode} interpolation has negative weights, which no pooling has")
+    smooth = bool(call.get("antialias", 0))
+    return _linear(t, x, axes, lambda axis: _stencil(axis, how, smooth), call.name)
+
+
+def _is_old(call: Call) -> bool:
+    return call.operation == "Upsample" or call.opset < 11
+
+
+def _axes(call: Call, shape: Sequence[int]) -> list[_Axis]:
+    """Return how every axis of a tensor is resized."""
+    rank, old = len(shape), _is_old(call)
+    named = [int(a) % rank for a in call.get("axes") or range(rank)]
+    sizes = None if old or call.input(3) is None else np.ravel(concrete(call.inputs[3]))
+    if sizes is not None and sizes.size:
+        pairs = _of_sizes(call, [shape[a] for a in named], [int(n) for n in sizes])
+    else:
+        scales = call.constant(1 if old else 2, "scales")
+        pairs = [(_grown(shape[a], float(s)), float(s))
+                 for a, s in zip(named, np.ravel(scales), strict=True)]  # fmt: skip
+    axes = [_Axis(n, n, 1.0) for n in shape]
+    for a, (n_out, scale) in zip(named, pairs, strict=True):
+        axes[a] = _Axis(shape[a], n_out, scale)
+    return axes
+
+
+def _grown(n: int, scale: float) -> int:
+    if not 0 < scale < _LARGEST_SCALE:
+        raise ValueError(f"a scale of {scale}")
+    return int(np.floor(np.float32(n) * np.float32(scale)))
+
+
+def _of_sizes(call: Call, shape: Sequence[int], sizes: Sequence[int]) -> list[tuple[int, float]]:
+    """Return the size and the scale of each axis whose size was asked for."""
+    scales = [size / max(n, 1) for n, size in zip(shape, sizes, strict=True)]
+    policy = call.get("keep_aspect_ratio_policy", "stretch")
+    if policy == "stretch":
+        return list(zip(sizes, scales, strict=True))
+    scale = min(scales) if policy == "not_larger" else max(scales)
+    return [(int(np.floor(n * scale + 0.5)), scale) for n in shape]
+
+
+# -- where each output position lies, in float32 as onnxruntime has it -----------------------------
+
+
+def _half_pixel(axis: _Axis) -> Places:
+    return (_outputs(axis) + np.float32(0.5)) / np.float32(axis.scale) - np.float32(0.5)
+
+
+def _half_pixel_symmetric(axis: _Axis) -> Places:
+    adjustment = axis.n_out / (axis.n_in * axis.scale)
+    return _half_pixel(axis) + np.float32(axis.n_in / 2 * (1 - adjustment))
+
+
+def _pytorch_half_pixel(axis: _Axis) -> Places:
+    return _half_pixel(axis) if axis.n_out > 1 else np.zeros(axis.n_out, np.float32)
+
+
+def _align_corners(axis: _Axis) -> Places:
+    return _outputs(axis) * np.float32(axis.n_in - 1) / np.float32(max(axis.n_out - 1, 1))
+
+
+def _asymmetric(axis: _Axis) -> Places:
+    return _outputs(axis) / np.float32(axis.scale)
+
+
+def _outputs(axis: _Axis) -> Places:
+    return np.arange(axis.n_out, dtype=np.float32)
+
+
+_COORDINATES: dict[str, Callable[[_Axis], Places]] = {
+    "half_pixel": _half_pixel, "half_pixel_symmetric": _half_pixel_symmetric,
+    "pytorch_half_pixel": _pytorch_half_pixel, "align_corners": _align_corners,
+    "asymmetric": _asymmetric,
+}  # fmt: skip
+_ROUNDED: dict[str, Callable[[Places], Places]] = {
+    "round_prefer_floor": lambda x: np.ceil(x - np.float32(0.5)),
+    "round_prefer_ceil": lambda x: np.floor(x + np.float32(0.5)),
+    "floor": np.floor, "ceil": np.ceil,
+}  # fmt: skip
+
+
+# -- interpolation ------------------------------------------------------------------------------
+
+
+def _stencil(axis: _Axis, how: str, smooth: bool) -> Stencil:
+    """Return the weights of a linear interpolation along one axis."""
+    if axis.n_in == axis.n_out and axis.scale == 1.0:
+        return Stencil.identity(axis.n_in)
+    if smooth and axis.scale < 1.0:
+        return _smoothed(axis, how)
+    if axis.n_out == _grown(axis.n_in, axis.scale) and how in ("align_corners", "half_pixel"):
+        corners = how == "align_corners"
+        exact = axis.scale == axis.n_out / axis.n_in
+        scale = None if corners or exact else axis.scale
+        return Stencil.linear(axis.n_in, axis.n_out, align_corners=corners, scale=scale)
+    x = np.clip(_COORDINATES[how](axis).astype(np.float64), 0.0, axis.n_in - 1)
+    first, o = np.floor(x).astype(np.int64), np.arange(axis.n_out)
+    rows, columns = np.concatenate([first, first + 1]), np.concatenate([o, o])
+    weights = np.concatenate([1.0 - (x - first), x - first])
+    edges = weights > 0
+    return Stencil(axis.n_in, axis.n_out, rows[edges], columns[edges], weights[edges])
+
+
+def _smoothed(axis: _Axis, how: str) -> Stencil:
+    """Return the weights of an interpolation that averages over what it skips."""
+    x = _COORDINATES[how](axis).astype(np.float64)
+    distance = np.abs(np.arange(axis.n_in)[:, None] - x) * axis.scale
+    weights = np.maximum(1.0 - distance, 0.0)
+    rows, columns = np.nonzero(weights)
+    weights /= weights.sum(axis=0)
+    return Stencil(axis.n_in, axis.n_out, rows, columns, weights[rows, columns])
+
+
+def _linear(
+    t: OnnxTracer, x: Nodes, axes: Sequence[_Axis], stencil: Callable[[_Axis], Stencil], name: str
+) -> Nodes:
+    """Interpolate along all axes that are resized and all behind the first of them."""
+    first = next((k for k, a in enumerate(axes) if a.n_in != a.n_out or a.scale != 1.0), len(axes))
+    if first == len(axes):
+        return x
+    ids, samples = t.sample(x)
+    batch = samples.axis if samples.axis is not None else -1
+    if batch >= min(first, 2) or first == 0:
+        raise MixedSamplesError
+    start = min(first, 2)  # an image that grows along one axis has both
+    stencils = [stencil(axis) for axis in axes[start:]]
+    return Nodes(samples.spread(t.pool(ids, stencils, "linear", name)))

@@ -1,0 +1,103 @@
+"""Sequences of tensors: lists of what flows through the graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.onnx.ops.movement import concatenate
+from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
+
+#: A sequence has no more parts; a damaged file can ask for as many as an axis is long.
+_MOST_PARTS = 1 << 16
+
+
+@handles("SequenceEmpty")
+def empty(t: OnnxTracer, call: Call) -> Any:
+    """Return a sequence of nothing."""
+    return [[]]
+
+
+@handles("SequenceConstruct")
+def construct(t: OnnxTracer, call: Call) -> Any:
+    """Return a sequence of the inputs."""
+    return [list(call.inputs)]
+
+
+@handles("SequenceInsert")
+def insert(t: OnnxTracer, call: Call) -> Any:
+    """Return a sequence with one tensor more."""
+    parts = list(call.inputs[0])
+    at = len(parts) if call.input(2) is None else _position(call, 2)
+    parts.insert(at, call.inputs[1])
+    return [parts]
+
+
+@handles("SequenceErase")
+def erase(t: OnnxTracer, call: Call) -> Any:
+    """Return a sequence with one tensor less."""
+    parts = list(call.inputs[0])
+    del parts[-1 if call.input(1) is None else _position(call, 1)]
+    return [parts]
+
+
+@handles("SequenceAt")
+def at(t: OnnxTracer, call: Call) -> Any:
+    """Return one tensor of a sequence."""
+    return [call.inputs[0][_position(call, 1)]]
+
+
+@handles("SequenceLength")
+def length(t: OnnxTracer, call: Call) -> Any:
+    """Return the number of tensors of a sequence."""
+    return [np.array(len(call.inputs[0]))]
+
+
+@handles("SplitToSequence")
+def split(t: OnnxTracer, call: Call) -> Any:
+    """Return the parts of a tensor as a sequence."""
+    x, axis = call.inputs[0], int(call.get("axis", 0))
+    if not isinstance(x, Nodes):
+        return None
+    n = x.shape[axis]
+    given = None if call.input(1) is None else concrete(call.inputs[1])
+    if given is not None and given.ndim:
+        sizes = [int(size) for size in given]
+    else:
+        each = 1 if given is None else int(given)
+        if each < 1 or n // each > _MOST_PARTS:
+            raise ValueError(f"an axis of {n} in parts of {each}")
+        sizes = [min(each, n - k) for k in range(0, n, each)]
+    if min(sizes, default=0) < 0 or sum(sizes) != n:
+        raise ValueError(f"an axis of {n} in parts of {sizes}")
+    parts = np.split(x.ids, np.cumsum(sizes)[:-1], axis)
+    if given is None and not call.get("keepdims", 1):
+        parts = [part.squeeze(axis) for part in parts]
+    return [[replace(x, ids=part, lead=None) for part in parts]]
+
+
+@handles("ConcatFromSequence")
+def join(t: OnnxTracer, call: Call) -> Any:
+    """Join the tensors of a sequence, along an axis that they have or along a new one."""
+    parts, axis = call.inputs[0], int(call.get("axis", 0))
+    if not any(isinstance(part, Nodes) for part in parts):
+        raise NotFollowedError("it joins constants of a sequence")
+    if call.get("new_axis", 0):
+        rank = len(shape_of(parts[0])) + 1
+        ids = [t.as_ids(part, call.name) for part in parts]
+        return Nodes(np.stack(ids, axis % rank))
+    node = type(call.node)(op_type="Concat", input=[f"p{k}" for k in range(len(parts))],
+                           output=call.node.output)  # fmt: skip
+    node.attribute.extend(a for a in call.node.attribute if a.name == "axis")
+    joined = Call(node, parts, call.name, call.opset, {"axis": axis})
+    return concatenate(t, joined)
+
+
+def _position(call: Call, k: int) -> int:
+    value = call.inputs[k]
+    if isinstance(value, Nodes):
+        raise NotFollowedError("neurons themselves say which tensor of a sequence is meant")
+    return int(concrete(value).reshape(()))

@@ -1,0 +1,285 @@
+"""The stored tensors of a model: arrays and parameters, read where they lie.
+
+Weights lie in the model's own file or in one beside it, of which no other is opened. They are
+read through a memory map, after their place and size were checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import SparseTensorProto, TensorProto, numpy_helper
+
+from cntgraph.errors import FormatError
+from cntgraph.parameter import Parameter, storage_dtype, widen
+
+#: Stored types whose bits are read as they lie.
+_PLAIN = {
+    TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16",
+    TensorProto.BFLOAT16: "bfloat16", TensorProto.INT8: "int8", TensorProto.UINT8: "uint8",
+    TensorProto.INT16: "int16", TensorProto.UINT16: "uint16", TensorProto.INT32: "int32",
+    TensorProto.UINT32: "uint32", TensorProto.INT64: "int64", TensorProto.UINT64: "uint64",
+    TensorProto.BOOL: "bool",
+}  # fmt: skip
+#: Stored types of which several values share a byte: bits of one, and the value of each pattern.
+_PACKED: dict[str, tuple[int, Any, str]] = {
+    "INT4": (4, [*range(8), *range(-8, 0)], "int8"), "UINT4": (4, range(16), "uint8"),
+    "INT2": (2, [0, 1, -2, -1], "int8"), "UINT2": (2, range(4), "uint8"),
+    "FLOAT4E2M1": (4, [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6],
+                   "float32"),
+}  # fmt: skip
+_TABLES = {
+    getattr(TensorProto, name): (bits, np.array(list(values), dtype=dtype))
+    for name, (bits, values, dtype) in _PACKED.items()
+    if hasattr(TensorProto, name)
+}
+_FLOAT8 = {
+    getattr(TensorProto, name): stored
+    for name, stored in (("FLOAT8E4M3FN", "float8_e4m3fn"), ("FLOAT8E4M3FNUZ", "float8_e4m3fnuz"),
+                         ("FLOAT8E5M2", "float8_e5m2"), ("FLOAT8E5M2FNUZ", "float8_e5m2fnuz"),
+                         ("FLOAT8E8M0", "float8_e8m0fnu"))
+    if hasattr(TensorProto, name)
+}  # fmt: skip
+_PLAIN |= _FLOAT8
+FLOATS = frozenset(
+    {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16, *_FLOAT8}
+    | {kind for kind, (_, table) in _TABLES.items() if table.dtype.kind == "f"}
+)
+SMALL_INTEGERS = frozenset(
+    {TensorProto.INT8, TensorProto.UINT8}
+    | {kind for kind, (_, table) in _TABLES.items() if table.dtype.kind != "f"}
+)
+#: A sparse tensor is held as a dense one of at most as many values.
+_LARGEST_SPARSE = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class MappedTensor:
+    """A tensor in a file, read by slices; what is read is aligned in memory.
+
+    Parameters
+    ----------
+    array : ndarray
+        A view of the file's memory map, at any offset.
+    """
+
+    array: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return self.array.shape
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Return a part; numba and BLAS need one that is aligned."""
+        return np.require(np.asarray(self.array[key]), requirements="A")
+
+
+@dataclass(frozen=True, eq=False)
+class PackedTensor:
+    """A tensor of which several values share a byte; only the rows that are read are unpacked.
+
+    Parameters
+    ----------
+    raw : ndarray of uint8
+        The bytes, the first value in the lowest bits.
+    shape : tuple of int
+        Its shape.
+    bits : int
+        Bits of one value.
+    table : ndarray
+        The value of each pattern of bits.
+    """
+
+    raw: NDArray[np.uint8]
+    shape: tuple[int, ...]
+    bits: int
+    table: NDArray[Any]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Return a part; keys are slices, the first of them along the first axis."""
+        keys = key if isinstance(key, tuple) else (key,)
+        if not self.shape or not keys or not isinstance(keys[0], slice):
+            whole: NDArray[Any] = self._unpacked(0, prod(self.shape)).reshape(self.shape)[key]
+            return whole
+        start, stop, step = keys[0].indices(self.shape[0])
+        row, stop = prod(self.shape[1:]), max(start, stop)
+        part = self._unpacked(start * row, stop * row).reshape(stop - start, *self.shape[1:])
+        wanted: NDArray[Any] = part[(slice(None, None, step), *keys[1:])]
+        return wanted
+
+    def _unpacked(self, start: int, stop: int) -> NDArray[Any]:
+        each = 8 // self.bits
+        data = self.raw[start // each : -(-stop // each)]
+        shifts = np.arange(each, dtype=np.uint8) * np.uint8(self.bits)
+        codes = (data[:, None] >> shifts) & np.uint8((1 << self.bits) - 1)
+        first = start % each
+        values: NDArray[Any] = self.table[codes.reshape(-1)[first : first + stop - start]]
+        return values
+
+
+@dataclass
+class Tensors:
+    """Turns the tensors of one model into arrays and parameters.
+
+    Parameters
+    ----------
+    path : Path or None
+        The model's file; None for a live model, which has no folder for external data.
+    """
+
+    path: Path | None = None
+    _files: dict[Path, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def parameter(self, tensor: TensorProto, name: str, *, trainable: bool) -> Parameter:
+        """Return a tensor as a parameter that is read when needed.
+
+        Parameters
+        ----------
+        tensor : onnx.TensorProto
+            The tensor.
+        name : str
+            Its name in the graph.
+        trainable : bool
+            False for buffers and constants.
+
+        Returns
+        -------
+        Parameter
+
+        Raises
+        ------
+        FormatError
+            If its data are missing, or are not of the size that its shape says.
+        """
+        data, dtype = self._stored(tensor, name)
+        if _is_external(tensor) and isinstance(data, np.ndarray):
+            data = MappedTensor(data)
+        return Parameter(name, tuple(data.shape), dtype, data, trainable)
+
+    def array(self, tensor: TensorProto, name: str) -> NDArray[Any]:
+        """Return a tensor's values as an array, those of small floats as float32."""
+        data, dtype = self._stored(tensor, name)
+        array = np.require(np.asarray(data[()]), requirements="A")
+        return widen(array, dtype) if dtype == "bfloat16" or "float8" in dtype else array
+
+    def dense(self, sparse: SparseTensorProto) -> Parameter:
+        """Return a tensor of which only some values are stored, with zeros in between."""
+        name, shape = sparse.values.name, tuple(sparse.dims)
+        values = self.array(sparse.values, name)
+        places = self.array(sparse.indices, name).astype(np.int64)
+        if min(shape, default=0) < 0 or prod(shape) > _LARGEST_SPARSE:
+            raise FormatError(
+                f"the sparse tensor {name!r} has shape {shape}; expected at most "
+                f"{_LARGEST_SPARSE} values: store it dense"
+            )
+        flat = places if places.ndim < 2 else np.ravel_multi_index(tuple(places.T), shape)
+        if flat.size and not 0 <= flat.min() <= flat.max() < prod(shape):
+            raise FormatError(f"the sparse tensor {name!r} has values outside of {shape}")
+        made = np.zeros(prod(shape), values.dtype)
+        made[flat] = values.reshape(-1)
+        return Parameter.from_array(name, made.reshape(shape))
+
+    def _stored(self, tensor: TensorProto, name: str) -> tuple[Any, str]:
+        """Return what holds a tensor's values, and their type."""
+        shape = tuple(tensor.dims)
+        packed = _TABLES.get(tensor.data_type)
+        dtype = packed[1].dtype.name if packed else _PLAIN.get(tensor.data_type)
+        if min(shape, default=0) < 0 or tensor.HasField("segment") or dtype is None:
+            raise FormatError(
+                f"the tensor {name!r} is described wrongly (shape {shape}, type {tensor.data_type})"
+            )
+        if _is_external(tensor):
+            raw: Any = self._external(tensor, name)
+        elif tensor.HasField("raw_data"):
+            raw = np.frombuffer(tensor.raw_data, dtype=np.uint8)
+        else:
+            return self._typed(tensor, name, dtype)
+        held = storage_dtype(dtype)
+        nbytes = -(-prod(shape) * packed[0] // 8) if packed else prod(shape) * held.itemsize
+        if raw.size != nbytes:
+            raise FormatError(
+                f"the tensor {name!r} of shape {shape} and type {dtype} needs "
+                f"{nbytes} bytes, {raw.size} are stored; the file is damaged"
+            )
+        if packed:
+            return PackedTensor(raw, shape, *packed), dtype
+        return raw.view(held).reshape(shape), dtype
+
+    def _typed(self, tensor: TensorProto, name: str, dtype: str) -> tuple[NDArray[Any], str]:
+        """Return values that are stored as a list of numbers, and their type."""
+        try:
+            array = np.asarray(numpy_helper.to_array(tensor))
+        except Exception as error:  # whatever a damaged tensor leads to
+            raise FormatError(
+                f"the tensor {name!r} of shape {tuple(tensor.dims)} has no data of that size "
+                f"({error}); the file is damaged"
+            ) from error
+        if tensor.data_type in _TABLES:
+            return array.astype(dtype), dtype
+        if array.dtype.name == dtype:
+            return array.view(storage_dtype(dtype)), dtype
+        # Older versions of onnx have no arrays of small floats.
+        return array.astype(np.float32), "float32"
+
+    def _external(self, tensor: TensorProto, name: str) -> NDArray[np.uint8]:
+        """Return the bytes of a tensor whose data lie in a file, after checking the place."""
+        place = {entry.key: entry.value for entry in tensor.external_data}
+        data = self._file(place.get("location", ""), name)
+        try:
+            offset = int(place.get("offset", 0))
+            length = int(place.get("length", data.size - offset))
+        except ValueError as error:
+            raise FormatError(f"the tensor {name!r}: its place is no number ({error})") from error
+        if offset < 0 or length < 0 or offset + length > data.size:
+            raise FormatError(
+                f"the tensor {name!r} should lie at bytes {offset} to {offset + length} of "
+                f"{place.get('location')!r}, which has {data.size}; the file is cut off or is "
+                "not the one that belongs to the model"
+            )
+        return data[offset : offset + length]
+
+    def _file(self, location: str, name: str) -> NDArray[np.uint8]:
+        """Map a file of the model's folder; no other is opened."""
+        if self.path is None:
+            raise FormatError(
+                f"the data of the tensor {name!r} lie in the file {location!r}, and a live model "
+                "has no folder; pass the path of the model's file, or load its data with "
+                "onnx.load(path) first"
+            )
+        path = _inside(self.path, location, name)
+        if path not in self._files:
+            if not path.is_file():
+                raise FormatError(
+                    f"{self.path}: the data of the tensor {name!r} should lie in {location!r}, "
+                    "which is missing; copy it into the model's folder"
+                )
+            empty = path.stat().st_size == 0
+            mapped: Any = b"" if empty else np.memmap(path, dtype=np.uint8, mode="r")
+            self._files[path] = np.frombuffer(mapped, dtype=np.uint8)
+        return self._files[path]
+
+
+def _is_external(tensor: TensorProto) -> bool:
+    return bool(tensor.data_location == TensorProto.EXTERNAL)
+
+
+def _inside(model: Path, location: str, name: str) -> Path:
+    """Return the file that `location` names in the model's folder; refuse any other."""
+    parts = location.replace("\\", "/").split("/")
+    plain = bool(location) and ".." not in parts and "" not in parts and "\0" not in location
+    if plain and ":" not in parts[0]:
+        path = (model.parent / location).resolve()
+        # A cache may hold links only: the model's, and its data's beside what it points to.
+        folders = (model.parent.resolve(), model.resolve().parent)
+        if any(path.is_relative_to(folder) for folder in folders):
+            return path
+    raise FormatError(
+        f"{model}: the data of the tensor {name!r} should lie in {location!r}, which is outside "
+        "of the model's folder; it was not opened"
+    )

@@ -1,0 +1,399 @@
+"""OnnxTracer: from one ONNX operation after another to calls of a `Builder`.
+
+Whatever only moves data is carried out on the node ids themselves. What computes has a handler in
+``ops``: a function of the tracer and the call, with the decorator `handles`. It returns what the
+operation yields, None where it does not apply to these inputs, or raises `NotFollowedError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.onnx.derived import derive, is_derived
+from cntgraph.adapters.onnx.reference import compute, run
+from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find, numbered
+from cntgraph.adapters.onnx.values import (
+    Call,
+    Derived,
+    Ids,
+    Nodes,
+    concrete,
+    shape_of,
+)
+from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
+from cntgraph.network import CoverageEntry
+from cntgraph.recipe import Recipe
+
+Handler = Callable[["OnnxTracer", Call], Any]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
+Shapes = Callable[[], list[tuple[int, ...]]]
+
+#: What each operation does, by its name; those of other domains have theirs in front.
+HANDLERS: dict[str, Handler] = {}
+#: Additive masks: what is added to a score that may not count.
+MASKED = -1e4
+
+
+class NotFollowedError(Exception):
+    """An operation has no edges that could be said; the message says why."""
+
+
+def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
+    """Register a function as the handler of operations.
+
+    Parameters
+    ----------
+    *names : str
+        Their types, with the domain in front where it is not ONNX's own.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def register(handler: AnyHandler) -> AnyHandler:
+        for name in names:
+            HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+class OnnxTracer:
+    """Turns ONNX operations into calls of a `Builder`.
+
+    Parameters
+    ----------
+    builder : Builder
+        What the network is built with.
+    n_samples : int, default 1
+        Size of the batch that the model was saved for.
+    declared : frozenset of str, optional
+        Tensors that the model says are parameters, so that they are no masks.
+    """
+
+    def __init__(
+        self, builder: Builder, n_samples: int = 1, declared: frozenset[str] = frozenset()
+    ) -> None:
+        self.builder, self.n_samples, self.declared = builder, n_samples, declared
+        self._constants: dict[int, Recipe] = {}
+        self._names: dict[int, tuple[Any, str]] = {}
+        self._learned: dict[int, tuple[Any, Ids]] = {}
+        self._examples: list[tuple[range, Any]] = []
+
+    # -- inputs and outputs ---------------------------------------------------------------------
+
+    def input(
+        self,
+        name: str,
+        shape: Sequence[int],
+        *,
+        axis: int | None = 0,
+        is_index: bool = False,
+        example: Any = None,
+    ) -> Nodes:
+        """Return the nodes of an input.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        shape : sequence of int
+            Its shape, the batch dimension included.
+        axis : int or None, default 0
+            Where the batch dimension is; None where there is none.
+        is_index : bool, default False
+            Whether it holds whole numbers (tokens).
+        example : ndarray, optional
+            What it is for the example that was given.
+
+        Returns
+        -------
+        Nodes
+        """
+        if axis is None:
+            return Nodes(self.builder.input(name, shape), is_index)
+        ids = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))
+        if example is not None and np.shape(example)[axis:]:
+            first = np.asarray(example).take(0, axis)
+            if ids.size and first.shape == ids.shape:
+                place = range(int(ids.reshape(-1)[0]), int(ids.reshape(-1)[-1]) + 1)
+                self._examples.append((place, first.reshape(-1)))
+        return Nodes(numbered(ids, axis, self.n_samples), is_index)
+
+    def output(self, value: Any) -> None:
+        """Say that the model returns `value`."""
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Nodes):
+                self.builder.output(self.any_sample(item))
+
+    def any_sample(self, nodes: Nodes) -> Ids:
+        """Return the ids of one sample, or of all nodes where samples are mixed."""
+        try:
+            return self.sample(nodes)[0]
+        except MixedSamplesError:
+            return Samples().first(nodes.ids)
+
+    # -- operations -----------------------------------------------------------------------------
+
+    def call(self, call: Call, shapes: Shapes) -> list[Any]:
+        """Return what an operation yields, following ids.
+
+        Parameters
+        ----------
+        call : Call
+            The operation and its inputs.
+        shapes : callable
+            Returns the shapes of what it yields; called only where they are needed.
+
+        Returns
+        -------
+        list
+            As many values as the operation has outputs.
+        """
+        try:
+            result = self._attempt(call, shapes)
+        except NotFollowedError as error:
+            return self._cut(call, shapes(), str(error))
+        except MixedSamplesError:
+            return self._cut(call, shapes(), "it reads several samples of a batch")
+        if result is None:
+            return self._cut(call, shapes(), "it is not a known linear or elementwise operation "
+                             "of these inputs")  # fmt: skip
+        values = result if isinstance(result, list) else [result]
+        # Statistics and indices come along; nothing reads them as neurons.
+        values = values + [None] * (len(call.node.output) - len(values))
+        for name, value in zip(call.node.output, values, strict=False):
+            self.remember(name, value)
+        return values
+
+    def _attempt(self, call: Call, shapes: Shapes) -> Any:
+        if any(v is None and n for v, n in zip(call.inputs, call.node.input, strict=True)):
+            raise NotFollowedError("it reads what was not followed")
+        if call.operation in ("Shape", "Size"):
+            return run(call, [np.broadcast_to(np.int8(0), shape_of(call.inputs[0]))])
+        if is_derived(call):
+            return derive(call, self.example_of, shapes)
+        flows = any(isinstance(value, Nodes | Derived | list) for value in call.inputs)
+        if flows or call.operation.startswith("Sequence"):
+            handler = HANDLERS.get(call.operation)
+            return handler(self, call) if handler else None
+        return self._on_constants(call)
+
+    def _on_constants(self, call: Call) -> list[Any] | None:
+        recipes = [value for value in call.inputs if isinstance(value, Recipe)]
+        if call.node.domain not in ("", "ai.onnx"):
+            return None
+        if not recipes:
+            return compute(call)
+        found = on_recipes(call, self.recipe)
+        if found is None:
+            found = compute_weights(call)
+            if found is not None:
+                reason = f"used as a constant, by way of {call.operation}"
+                self.skip(recipes, reason)
+        return found
+
+    def _cut(self, call: Call, shapes: list[tuple[int, ...]], reason: str) -> list[Any]:
+        """Cut the graph at an operation, and say why."""
+        operation = call.operation
+        self.skip(call.inputs, f"read by {operation}, which is not followed: {reason}")
+        made: list[Any] = []
+        for name, shape in zip(call.node.output, shapes, strict=True):
+            sample = shape[1:] if len(shape) > 1 and shape[0] == self.n_samples else shape
+            why = f"{operation}: {reason}; the graph is cut here"
+            ids = self.builder.opaque(call.name, sample, operation, why) if name else None
+            if ids is None:
+                made.append(None)
+            elif sample == shape:
+                made.append(Nodes(ids))
+            else:
+                made.append(Nodes(numbered(ids, 0, self.n_samples)))
+        return made
+
+    def skip(self, values: Iterable[Any], reason: str) -> None:
+        """Say of all parameters among values why they are in no block."""
+        for value in values:
+            if isinstance(value, Recipe):
+                self.builder.skip(value, reason)
+
+    def note(self, label: str, reason: str) -> None:
+        """Say in the coverage table how an operation was read that depends on the input."""
+        entry = CoverageEntry(label, "operation", "included", "", reason)
+        if entry not in self.builder.operations:
+            self.builder.operations.append(entry)
+
+    # -- samples --------------------------------------------------------------------------------
+
+    def sample(self, nodes: Nodes) -> tuple[Ids, Samples]:
+        """Return the ids of one sample, and where the samples lie."""
+        samples = find(nodes.ids, self.n_samples)
+        return samples.first(nodes.ids), samples
+
+    def together(self, operands: Sequence[Nodes]) -> tuple[list[Ids], Samples]:
+        """Broadcast nodes together; return the ids of one sample of each."""
+        wide = np.broadcast_arrays(*(nodes.ids for nodes in operands))
+        found = [find(ids, self.n_samples) for ids in wide]
+        one = next((s for s in found if s.axis is not None), None) or max(
+            found, key=lambda s: s.number
+        )
+        if not all(one.agrees(other) for other in found):
+            raise MixedSamplesError
+        return [one.first(ids) for ids in wide], one
+
+    def without_batch(self, nodes: Nodes, axis: int) -> tuple[Ids, Samples]:
+        """Return the ids of one sample, where the batch dimension must be `axis`."""
+        samples = find(nodes.ids, self.n_samples)
+        if self.n_samples == 1:
+            samples = Samples(axis)
+        if samples.axis not in (axis, None) or nodes.shape[axis] != self.n_samples:
+            raise MixedSamplesError
+        if samples.axis is None:  # nodes that all samples share
+            samples = Samples(axis, tuple(np.array([k]) for k in range(self.n_samples)))
+        return samples.first(nodes.ids), samples
+
+    # -- values as something else ---------------------------------------------------------------
+
+    def remember(self, name: str, value: Any) -> None:
+        """Note the name of a constant, in case it turns out to be a weight."""
+        if isinstance(value, np.ndarray):
+            self._names[id(value)] = (value, name)
+
+    def recipe(self, value: Any) -> Recipe:
+        """Return a parameter or a constant as a recipe; a large constant is registered."""
+        if isinstance(value, Recipe):
+            return value
+        if isinstance(value, Nodes | Derived | list) or value is None:
+            raise NotFollowedError("neurons stand where it has its weights")
+        array = np.asarray(value)
+        if array.size <= 64:
+            return Recipe.constant(array)
+        if id(value) not in self._constants:
+            _, name = self._names.setdefault(id(value), (value, "constant"))
+            self._constants[id(value)] = self.builder.constant(name, array)
+        return self._constants[id(value)]
+
+    def vector(self, value: Any) -> Recipe | None:
+        """Return a bias as a recipe, None where there is none or where it is a constant zero."""
+        if value is None or (isinstance(value, np.ndarray) and not value.any()):
+            return None
+        return self.recipe(value)
+
+    def as_ids(self, value: Any, name: str, *, is_index: bool = False) -> Ids:
+        """Return what moves along with node ids: ids, those of a constant, or no node for zero.
+
+        Parameters
+        ----------
+        value : Nodes, Recipe or ndarray
+            What is joined to nodes.
+        name : str
+            What constants are called that become nodes.
+        is_index : bool, default False
+            Whether it is joined to indices.
+
+        Returns
+        -------
+        ndarray of int64
+        """
+        if isinstance(value, Nodes):
+            return value.ids
+        if isinstance(value, Derived | list) or (is_index and not isinstance(value, Nodes)):
+            raise NotFollowedError("it joins neurons to what is none")
+        if isinstance(value, Recipe):
+            return self.learned(value, name)
+        array = np.asarray(value)
+        nothing = (array == 0) | (array <= MASKED)
+        if nothing.all():
+            return np.broadcast_to(np.int64(-1), array.shape)
+        flat = array.reshape(-1)
+        if (flat == flat[0]).all():
+            one = self.builder.learned(name, self.recipe(flat[:1].astype(np.float64)), (1,))
+            return np.broadcast_to(one.reshape(()), array.shape)
+        return np.where(nothing, -1, self.learned(self.recipe(value), name))
+
+    def learned(self, recipe: Recipe, name: str) -> Ids:
+        """Return nodes whose value is a parameter; those of all samples are the same."""
+        if id(recipe) not in self._learned:
+            label = next((p.name for p in recipe.parameters() if p.trainable), name)
+            sizes = recipe.shape
+            while len(sizes) > 1 and sizes[0] == 1:
+                sizes = sizes[1:]
+            sizes = sizes or (1,)
+            ids = self.builder.learned(label, recipe.reshape(sizes), sizes)
+            self._learned[id(recipe)] = recipe, ids.reshape(recipe.shape)
+        return self._learned[id(recipe)][1]
+
+    def example_of(self, value: Any) -> Any:
+        """Return what a value is for the example that was given, None where that is not known."""
+        if isinstance(value, Derived):
+            return value.value
+        if not isinstance(value, Nodes):
+            return concrete(value)
+        ids = Samples().first(value.ids)
+        low, high = ids.min(initial=0), ids.max(initial=0)
+        for place, numbers in self._examples:
+            if place.start <= low and high < place.stop:
+                return numbers[ids - place.start]
+        return None
+
+    # -- what many operations do ------------------------------------------------------------------
+
+    def activate(self, x: Nodes, activation: str) -> Nodes:
+        """Note that a function is applied to neurons."""
+        self.builder.activate(self.any_sample(x), activation)
+        return x
+
+    def scale(
+        self, x: Nodes, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
+    ) -> Nodes:
+        """Apply y = w ⊙ x + b to every sample; w and b broadcast against it."""
+        shapes = [r.shape for r in (weight, bias) if r is not None]
+        wide = np.broadcast_shapes(x.shape, *shapes)
+        ids, samples = self.sample(Nodes(np.broadcast_to(x.ids, wide)))
+        weight, bias = (self._of_sample(r, len(wide), samples) for r in (weight, bias))
+        made = samples.spread(self.builder.scale(name, ids, weight, bias, **kind))
+        return Nodes(made, lead=x.lead if wide == x.shape else None)
+
+    def normalise(
+        self, x: Nodes, gain: Recipe | None, shift: Recipe | None, name: str, kind: str
+    ) -> Nodes:
+        """Normalise by statistics of the data; gain and shift broadcast against `x`."""
+        ids, samples = self.sample(x)
+        gain, shift = (self._of_sample(r, len(x.shape), samples) for r in (gain, shift))
+        return Nodes(samples.spread(self.builder.normalise(name, ids, gain, shift, kind)))
+
+    def _of_sample(self, recipe: Recipe | None, rank: int, samples: Samples) -> Recipe | None:
+        """Return a recipe that broadcasts against a batch as one that does so against a sample."""
+        if recipe is None or not samples.alone or samples.axis is None:
+            return recipe
+        shape = (1,) * (rank - len(recipe.shape)) + recipe.shape
+        if shape[samples.axis] != 1:
+            raise MixedSamplesError
+        rest = shape[: samples.axis] + shape[samples.axis + 1 :]
+        while len(rest) > 1 and rest[0] == 1:
+            rest = rest[1:]
+        return recipe.reshape(rest)
+
+    def linear(self, x: Nodes, weight: Recipe, bias: Recipe | None, name: str) -> Nodes:
+        """Apply y = W x + b to the last axis, W of shape (n_out, n_in)."""
+        n_out = weight.shape[0]
+        merged = x.lead is not None and x.ids.ndim == 2
+        ids = x.ids.reshape(*(x.lead or ()), x.shape[-1]) if merged else x.ids
+        one, samples = self.sample(Nodes(ids))
+        if samples.axis == ids.ndim - 1 and ids.ndim > 1:
+            raise MixedSamplesError
+        made = samples.spread(self.builder.linear(name, one, weight, bias))
+        return Nodes(made.reshape(*x.shape[:-1], n_out), lead=x.lead if merged else None)
+
+    def pool(self, x: Ids, stencils: Sequence[Any], mode: str, name: str) -> Ids:
+        """Pool the last axes of one sample; all others are channels."""
+        rank = len(stencils)
+        lead, spatial = x.shape[:-rank], x.shape[-rank:]
+        made = self.builder.pool(name, x.reshape(prod(lead), *spatial), tuple(stencils), mode)
+        return made.reshape(*lead, *made.shape[1:])
