@@ -1,6 +1,7 @@
 """Tidying up a traced network, by exact rewrites that every adapter gets alike.
 
-In order: a normalisation that was traced operation by operation becomes one (`norms`); constant
+In order: a function of single neurons that was traced operation by operation becomes one
+(`functions`), and so does a normalisation (`norms`); constant
 scalings of what only modulates are dropped (`modulators`); what only scales, shifts or joins the
 output of an operation is folded into it (`fold`); the gain of a normalisation is folded into the
 operations that read it (`gains`). Layers that are left without edges are dropped (`draft`).
@@ -12,6 +13,7 @@ from collections.abc import Collection
 
 from cntgraph.adapters.simplify.draft import Draft, finished
 from cntgraph.adapters.simplify.fold import fold_backward
+from cntgraph.adapters.simplify.functions import collapse_functions
 from cntgraph.adapters.simplify.gains import fold_gains
 from cntgraph.adapters.simplify.modulators import drop_scalings
 from cntgraph.adapters.simplify.norms import collapse_norms
@@ -45,6 +47,7 @@ def simplify(
     folded : dict of str to str
         For each parameter that was folded, the operation it belonged to.
     """
+    collapse_functions(draft)
     found = collapse_norms(draft)
     drop_scalings(draft)
     folded = fold_backward(draft, {*unfoldable, *found})

@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.base import Builder, Norm
+from cntgraph.adapters.builder import Builder, Norm
 from cntgraph.adapters.tensors import Tensors, network_of
 from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
-from cntgraph.adapters.torch.live import make_example, module_parameters, trace_module
+from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.program import trace_program
 from cntgraph.errors import FormatError
 from cntgraph.network import Network
@@ -51,8 +51,8 @@ def load(
         The model, its weights, or the file.
     input_shape : tuple of int, optional
         Shape of one sample, without the batch dimension.
-    example_input : torch.Tensor, ndarray or tuple of them, optional
-        What the model is called with, the batch dimension included.
+    example_input : torch.Tensor, ndarray, tuple of them or dict, optional
+        What the model is called with, the batch dimension included; a dict of named arguments.
     norm : {"fold", "keep"}, default "fold"
         Whether batch norms are folded.
     unroll : int, optional
@@ -96,8 +96,7 @@ def load(
         trace_program(Path(source), builder, input_shape=input_shape)
     else:
         live = getattr(source, "_orig_mod", source)  # what torch.compile wraps
-        example = make_example(live, input_shape, example_input)
-        trace_module(live, builder, example, shapes_only=example_input is None)
+        builder = trace_live(live, lambda: Builder(unroll=unroll), input_shape, example_input)
     return builder.finish(norm=norm, strict=strict)
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.aten import AtenTracer, Place
-from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight, parameter_of
+from cntgraph.adapters.torch.example import Example, make_examples
+from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
 from cntgraph.adapters.torch.watch import Watch, watching
-from cntgraph.errors import CntGraphError, InputShapeError, TraceError
+from cntgraph.errors import CntGraphError, TraceError
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
 
@@ -42,60 +43,72 @@ def _named_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
     yield from model.named_buffers()
 
 
-def make_example(
-    model: torch.nn.Module, input_shape: tuple[int, ...] | None, example_input: Any
-) -> tuple[Any, ...]:
-    """Return the arguments to call the model with, on its device and in its type."""
-    reference = next((t for _, t in _named_tensors(model) if t.is_floating_point()), None)
-    device = torch.device("cpu") if reference is None else reference.device
-    dtype = torch.float32 if reference is None else reference.dtype
-    if example_input is not None:
-        given = example_input if isinstance(example_input, tuple | list) else (example_input,)
-        return tuple(_first_sample(value, device, dtype) for value in given)
-    if input_shape is None:
-        raise InputShapeError(
-            "expected the size of the model's input, got none; pass input_shape=(channels, "
-            "height, width) (one sample, without the batch) or example_input=a tensor"
-        )
-    return (torch.zeros((1, *input_shape), device=device, dtype=dtype),)
-
-
-def _first_sample(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
-    tensor = torch.as_tensor(value)
-    tensor = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
-    return tensor[:1] if tensor.ndim > 1 else tensor
-
-
-def trace_module(
+def trace_live(
     model: torch.nn.Module,
-    builder: Builder,
-    example: tuple[Any, ...],
-    *,
-    shapes_only: bool = False,
-) -> None:
-    """Run a module once, and build its network from the operations it carries out.
+    start: Callable[[], Builder],
+    input_shape: tuple[int, ...] | None,
+    example_input: Any,
+) -> Builder:
+    """Run a module once, and return what its network is built with.
 
     Parameters
     ----------
     model : torch.nn.Module
         The model; its training mode is restored, its parameters are not touched.
+    start : callable
+        Returns a fresh `Builder`.
+    input_shape, example_input
+        What it is run on; where only a shape is given, numbers are tried and then indices.
+
+    Returns
+    -------
+    Builder
+
+    Raises
+    ------
+    InputShapeError
+        If the size of the input is not known.
+    TraceError
+        If the model fails on this input.
+    """
+    failed: TraceError | None = None
+    with _evaluating(model):
+        for example in make_examples(model, input_shape, example_input):
+            builder = start()
+            try:
+                trace_module(model, builder, example)
+            except TraceError as error:
+                failed = failed or error
+                continue
+            return builder
+    assert failed is not None
+    raise failed
+
+
+def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> None:
+    """Run a module in evaluation mode, and build its network from what it carries out.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model.
     builder : Builder
         What the network is built with.
-    example : tuple of torch.Tensor
+    example : Example
         What the model is called with.
-    shapes_only : bool, default False
-        Whether the values do not matter: convolutions and matrix products then yield zeros.
 
     Raises
     ------
     TraceError
         If the model fails on this input.
     """
-    tracer = AtenTracer(builder)
-    modules = _Modules(model)
-    watch = Watch(tracer, modules.place, shapes_only=shapes_only)
-    for name, value in zip(_argument_names(model, len(example)), example, strict=True):
-        watch.known[value] = tracer.input(name, value.shape, value.dtype)
+    tracer, modules = AtenTracer(builder), _Modules(model)
+    watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
+    for name, value in _named_arguments(model, example):
+        if is_constant_mask(value):
+            tracer.note(name, "a mask: taken as it is in the example")
+        else:
+            watch.known[value] = tracer.input(name, value.shape, value.dtype, example.axis)
     for parameter in module_parameters(model).values():
         builder.parameter(parameter)
     for name, tensor in _named_tensors(model):
@@ -105,12 +118,12 @@ def trace_module(
         else:
             builder.skip(recipe, NO_WEIGHT)
     try:
-        with _evaluating(model), modules.followed(), watching(watch):
-            result = model(*example)
+        with modules.followed(), watching(watch):
+            result = model(*example.args, **example.named)
     except CntGraphError:
         raise
     except Exception as error:
-        shapes = ", ".join(str(tuple(getattr(v, "shape", ()))) for v in example)
+        shapes = ", ".join(str(tuple(value.shape)) for value in example.tensors)
         raise TraceError(
             f"the model could not be run on an input of shape {shapes} (batch first): "
             f"{type(error).__name__}: {error}. Pass the input_shape or example_input it expects"
@@ -118,10 +131,15 @@ def trace_module(
     tracer.output(watch.lookup(result))
 
 
-def _argument_names(model: torch.nn.Module, n: int) -> list[str]:
-    """Return the names of the first arguments of a model's forward method."""
+def _named_arguments(
+    model: torch.nn.Module, example: Example
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the tensors a model is called with, under the names of its forward method."""
     names = [*inspect.signature(model.forward).parameters]
-    return names[:n] + [f"input_{k}" for k in range(len(names), n)]
+    names += [f"input_{k}" for k in range(len(names), len(example.args))]
+    for name, value in [*zip(names, example.args, strict=False), *example.named.items()]:
+        if isinstance(value, torch.Tensor):
+            yield name, value
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.archive import DTYPES, Archive
 from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT, AtenTracer, Derived, Nodes, Place
 from cntgraph.adapters.torch.aten.values import leaves, map_leaves

@@ -71,3 +71,10 @@ NO_WEIGHT = "no weight: indices, a mask or a counter"
 def is_weight(parameter: Parameter) -> bool:
     """Return whether a tensor of a model can be a weight; indices, masks and counters are none."""
     return parameter.trainable or parameter.dtype not in ("bool", "int16", "int32", "int64")
+
+
+def is_constant_mask(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor hides positions: truth values, or numbers of which some are -∞."""
+    return tensor.dtype == torch.bool or bool(
+        tensor.is_floating_point() and tensor.isneginf().any()
+    )

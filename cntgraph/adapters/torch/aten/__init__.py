@@ -1,18 +1,21 @@
 """PyTorch's own vocabulary, ATen: following node ids through its operations.
 
-``tracer`` decides what kind of operation a call is; ``affine``, ``norms``, ``pooling``,
-``upsampling``, ``elementwise``, ``choices`` and ``movement`` say what each does to node ids;
-``recipes`` and ``arithmetic`` what it does to parameters alone. A new operation is a function with
-the decorator `handles`.
+``tracer`` decides what kind of operation a call is; ``affine``, ``attention``, ``recurrent``,
+``tokens``, ``norms``, ``pooling``, ``upsampling``, ``elementwise``, ``choices`` and ``movement``
+say what each does to node ids; ``recipes`` and ``arithmetic`` what it does to parameters alone. A
+new operation is a function with the decorator `handles`.
 """
 
 from cntgraph.adapters.torch.aten import (
     affine,
+    attention,
     choices,
     elementwise,
     movement,
     norms,
     pooling,
+    recurrent,
+    tokens,
     upsampling,
 )
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, handler_of
@@ -27,11 +30,14 @@ __all__ = [
     "Nodes",
     "Place",
     "affine",
+    "attention",
     "choices",
     "elementwise",
     "handler_of",
     "movement",
     "norms",
     "pooling",
+    "recurrent",
+    "tokens",
     "upsampling",
 ]

@@ -120,5 +120,6 @@ _REDUCING: dict[str, Callable[[Arguments], Any]] = {
     "var_mean": lambda a: [_variance(a), _mean(a)],
     "std_mean": lambda a: [_variance(a).sqrt(), _mean(a)],
     "linalg_vector_norm": _norm, "norm": _norm, "mv": _inner, "dot": _inner, "vdot": _inner,
-    "norm_except_dim": _norm_except_dim, "weight_norm": _weight_norm, "weight_norm_interface": _weight_norm_interface,
+    "norm_except_dim": _norm_except_dim, "weight_norm": _weight_norm,
+    "weight_norm_interface": _weight_norm_interface,
 }  # fmt: skip

@@ -15,12 +15,18 @@ from cntgraph.recipe import Recipe
 
 #: Elementwise functions of one neuron, and normalisations over the outputs.
 ACTIVATIONS = tuple(
-    "abs acos asin atan celu clamp clamp_max clamp_min cos cosh elu erf exp exp2 expm1 gelu "
-    "hardshrink hardsigmoid hardswish hardtanh leaky_relu log log10 log1p log2 log_sigmoid "
-    "log_softmax logit mish pow prelu prelu_kernel reciprocal relu relu6 rrelu "
-    "rrelu_with_noise rsqrt safe_softmax selu sigmoid silu sin sinh softmax softplus softshrink "
-    "softsign sqrt square tan tanh tanhshrink threshold".split()
+    "abs acos acosh asin asinh atan atanh ceil celu clamp clamp_max clamp_min cos cosh elu erf "
+    "erfc exp exp2 expm1 floor frac gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log log10 "
+    "log1p log2 log_sigmoid log_softmax logit mish pow prelu reciprocal relu relu6 round rrelu "
+    "rsqrt selu sigmoid silu sin sinh softmax softplus softshrink softsign sqrt square tan tanh "
+    "tanhshrink threshold trunc".split()
 )
+#: The same under other names.
+_SYNONYMS = {
+    "prelu_kernel": "prelu", "safe_softmax": "softmax", "rrelu_with_noise": "rrelu",
+    "rrelu_with_noise_functional": "rrelu", "fake_quantize_per_tensor_affine": "fake_quantize",
+    "fake_quantize_per_channel_affine": "fake_quantize", "special_erf": "erf",
+}  # fmt: skip
 
 #: What is added to scores hides them from there on, as frameworks write -∞.
 _HIDDEN = -1e4
@@ -41,8 +47,8 @@ def _activation(label: str) -> Any:
     return activate
 
 
-for _name in ACTIVATIONS:
-    handles(_name)(_activation(_name.removeprefix("safe_").removesuffix("_kernel")))
+for _name, _label in {**{name: name for name in ACTIVATIONS}, **_SYNONYMS}.items():
+    handles(_name)(_activation(_label))
 
 
 # -- sums and differences -------------------------------------------------------------------------
@@ -51,20 +57,20 @@ for _name in ACTIVATIONS:
 @handles("add")
 def add(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Return x + alpha · y."""
-    return _plus(t, a["self"], a["other"], float(a.get("alpha", 1)), name)
+    return plus(t, a["self"], a["other"], float(a.get("alpha", 1)), name)
 
 
 @handles("sub")
 def subtract(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Return x - alpha · y."""
-    return _plus(t, a["self"], a["other"], -float(a.get("alpha", 1)), name)
+    return plus(t, a["self"], a["other"], -float(a.get("alpha", 1)), name)
 
 
 @handles("rsub")
 def reverse_subtract(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Return y - alpha · x."""
     sign = -float(a.get("alpha", 1))
-    return _plus(t, a["other"], a["self"], sign, name)
+    return plus(t, a["other"], a["self"], sign, name)
 
 
 @handles("neg")
@@ -73,7 +79,7 @@ def negative(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     return t.scale(a["self"], Recipe.constant(-1.0), None, name, parametric=False)
 
 
-def _plus(t: AtenTracer, left: Any, right: Any, sign: float, name: str) -> Nodes | None:
+def plus(t: AtenTracer, left: Any, right: Any, sign: float, name: str) -> Nodes | None:
     """Return left + sign · right, where at least one is nodes."""
     if isinstance(left, Nodes) and isinstance(right, Nodes):
         left, right = _broadcast(left, right)
@@ -152,7 +158,7 @@ def multiply(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     if isinstance(left, Nodes) and isinstance(right, Nodes):
         left, right = _broadcast(left, right)
         if torch.equal(left.ids, right.ids):
-            t.builder.activate(t.sample(left), name.rpartition(".")[2])
+            t.builder.activate(t.sample(left), "mul")
             return left
         samples = [t.sample(left), t.sample(right)]
         return t.batched(t.builder.multiply(name, samples), left.shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import torch
 
@@ -29,23 +28,19 @@ def pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     return Nodes(padded.long())
 
 
-@handles("cat", "concat", "concatenate", "stack")
-def join(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+@handles("cat", "concat", "concatenate")
+def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Join nodes; a parameter among them (a class token) is nodes, too."""
     parts, dim = a["tensors"], int(a.get("dim") or 0)
-    shape = next(part.shape for part in parts if isinstance(part, Nodes))
-    function = torch.stack if name.endswith("stack") else torch.cat
-    return Nodes(function([_part(t, part, shape, dim, function) for part in parts], dim))
-
-
-def _part(t: AtenTracer, part: Any, like: tuple[int, ...], dim: int, function: Any) -> torch.Tensor:
-    """Return what is joined as ids; a parameter may have been expanded over a batch."""
-    if not isinstance(part, Recipe):
-        return t.as_ids(part)
-    wanted = list(like)
-    if function is torch.cat:
-        wanted[dim] = part.shape[dim]
-    return t.learned(part, wanted)
+    wanted = list(next(part.shape for part in parts if isinstance(part, Nodes)))
+    ids = []
+    for part in parts:
+        if isinstance(part, Recipe):  # which may have been expanded over a batch
+            wanted[dim] = part.shape[dim]
+            ids.append(t.learned(part, wanted))
+        else:
+            ids.append(t.as_ids(part))
+    return Nodes(torch.cat(ids, dim))
 
 
 @handles("reshape_alias")

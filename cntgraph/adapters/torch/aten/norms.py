@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cntgraph.adapters.broadcasting import for_sample
+from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, name_of

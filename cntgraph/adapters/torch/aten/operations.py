@@ -38,10 +38,17 @@ COPYING = frozenset(
     "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col".split()
 )
 
+#: Layers: what they are applied to is nodes, even if it is a parameter or a constant.
+COMPUTING = frozenset(
+    "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution "
+    "layer_norm native_layer_norm rms_norm group_norm lstm gru rnn_tanh rnn_relu".split()
+)
+
 #: Operations whose result is their first argument, value by value.
 IDENTITY = frozenset(
     "to _to_copy type_as dropout dropout_ native_dropout feature_dropout alpha_dropout "
-    "feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata".split()
+    "feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata nan_to_num positive "
+    "resolve_conj resolve_neg".split()
 )
 
 

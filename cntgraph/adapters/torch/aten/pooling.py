@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -117,13 +118,20 @@ def norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     return _finished(t, reduce_axes(t, a, name, "sum"), "sqrt")
 
 
-@handles("var", "std", "var_mean", "std_mean")
-def variance(t: AtenTracer, a: Arguments, name: str) -> Any:
+def _variance(
+    t: AtenTracer, a: Arguments, name: str, activation: str = "", *, and_mean: bool = False
+) -> Any:
     """Take the variance over whole axes: an average of squares."""
     t.builder.activate(t.sample(a["self"]), "square")
     made = reduce_axes(t, a, name, "average")
-    made = _finished(t, made, "sqrt") if "std" in name else made
-    return [made, mean(t, a, f"{name}.mean")] if name.endswith("_mean") else made
+    made = _finished(t, made, activation) if activation else made
+    return [made, mean(t, a, f"{name}.mean")] if and_mean else made
+
+
+handles("var")(_variance)
+handles("std")(partial(_variance, activation="sqrt"))
+handles("var_mean")(partial(_variance, and_mean=True))
+handles("std_mean")(partial(_variance, activation="sqrt", and_mean=True))
 
 
 def _finished(t: AtenTracer, made: Nodes | None, activation: str) -> Nodes | None:

@@ -15,11 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cntgraph.adapters.base import Builder
-from cntgraph.adapters.broadcasting import for_sample
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.torch.aten.arithmetic import compute_recipe
 from cntgraph.adapters.torch.aten.derived import derive, is_derived
-from cntgraph.adapters.torch.aten.operations import COPYING, IDENTITY, MOVEMENT, handler_of
+from cntgraph.adapters.torch.aten.operations import (
+    COMPUTING,
+    COPYING,
+    IDENTITY,
+    MOVEMENT,
+    handler_of,
+)
 from cntgraph.adapters.torch.aten.recipes import move_recipe
 from cntgraph.adapters.torch.aten.values import (
     Arguments,
@@ -54,24 +60,31 @@ class AtenTracer:
 
     def __init__(self, builder: Builder, batch: int = 1) -> None:
         self.builder, self.batch = builder, batch
+        self._indices: list[int] = []
+        self._fixed_nodes: dict[int, tuple[Recipe, torch.Tensor]] = {}
 
     def input(self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int = 0) -> Nodes:
         """Return the nodes of an input of `shape`, the batch dimension at `axis` included."""
-        if len(shape) < 2:
-            return Nodes(torch.from_numpy(self.builder.input(name, shape)), dtype)
-        sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))
-        ids = torch.from_numpy(sample).unsqueeze(axis)
-        return Nodes(ids.expand(tuple(shape)).clone(), dtype)
+        batched = len(shape) > 1
+        sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]) if batched else shape)
+        if not dtype.is_floating_point:
+            self._indices.append(len(self.builder.layers) - 1)
+        ids = torch.from_numpy(sample)
+        return Nodes(ids.unsqueeze(axis).expand(tuple(shape)).clone() if batched else ids, dtype)
 
-    def output(self, value: Any) -> None:
-        """Say that the model returns `value`: nodes, or any nesting of them."""
-        if isinstance(value, Nodes):
-            self.builder.output(self.sample(value))
-        elif isinstance(value, dict):
-            self.output(list(value.values()))
-        elif isinstance(value, list | tuple):
-            for item in value:
-                self.output(item)
+    def output(self, *values: Any) -> None:
+        """Say that the model returns `values`: nodes, or any nesting of them.
+
+        An input of whole numbers that nothing reads by then is a mask, and no layer.
+        """
+        for value in values:
+            if isinstance(value, Nodes):
+                self.builder.output(self.sample(value))
+            elif isinstance(value, dict):
+                self.output(*value.values())
+            elif isinstance(value, list | tuple):
+                self.output(*value)
+        self.builder.tokens.update(self.builder.layers[k].name for k in self._indices)
 
     # -- operations -----------------------------------------------------------------------------
 
@@ -107,6 +120,8 @@ class AtenTracer:
         found = list(leaves(a.values()))
         if not any(isinstance(value, Nodes | Recipe) for value in found) or is_derived(name, a):
             return derive(name, a, shapes(), result)
+        if name.strip("_") in COMPUTING and not isinstance(found[0], Nodes):
+            found[0] = a[next(iter(a))] = self.constant_nodes(found[0])
         if any(isinstance(value, Nodes) for value in found):
             yielded = self._on_nodes(name, a, operation, args, kwargs, place, shapes)
             return _in_place(name, a, yielded)
@@ -122,7 +137,7 @@ class AtenTracer:
         Nodes, or a list of them; None for a constant
         """
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
-        if any(isinstance(value, Nodes) for value in leaves(a.values())):
+        if any(isinstance(value, Nodes | Derived) for value in leaves(a.values())):
             reason = f"aten.{name} is not a known linear or elementwise operation"
             return _in_place(name, a, self._cut(name, a, place, shapes(), reason))
         self.freeze(leaves(a.values()), f"aten.{name}")
@@ -168,13 +183,20 @@ class AtenTracer:
         return map_leaves(moved, Nodes, of=torch.Tensor)
 
     def _on_recipes(self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Any) -> Any:
-        """Return the recipe of an operation on parameters alone, or None where there is none."""
-        if any(isinstance(value, Derived) for value in leaves(a.values())):
+        """Return the recipe of an operation on parameters alone, or None where there is none.
+
+        Which of its entries are read may depend on the input: then it is as for the example.
+        """
+        derived = [value for value in leaves(a.values()) if isinstance(value, Derived)]
+        if any(value.value is None or value.source != "mask" for value in derived):
             return None
+        if derived:
+            self.note(name, "indices that the input's length or mask gives: as for the example")
+            a, args, kwargs = map_leaves([a, args, kwargs], lambda d: d.value, of=Derived)
         first = next(value for value in leaves(a.values()) if isinstance(value, Recipe))
-        if name in MOVEMENT or name in IDENTITY or name == "_reshape_alias":
+        if name in MOVEMENT or name in IDENTITY or name in ("_reshape_alias", "embedding"):
             return move_recipe(name, first, operation, args, kwargs)
-        return compute_recipe(name, a)
+        return None if derived else compute_recipe(name, a)
 
     def _cut(self, name: str, a: Arguments, place: Place, shapes: Any, reason: str) -> Any:
         """Cut the graph at an operation, and say why."""
@@ -258,17 +280,28 @@ class AtenTracer:
             return torch.full(value.shape, -1, dtype=torch.int64)
         return value.cpu() if isinstance(value, torch.Tensor) else value
 
+    def constant_nodes(self, value: Any) -> Nodes:
+        """Return nodes for a parameter or constant that a layer is applied to."""
+        recipe = self.recipe(value)
+        return Nodes(self._fixed(recipe, recipe.shape))
+
     def learned(self, recipe: Recipe, shape: Sequence[int]) -> torch.Tensor:
         """Return the ids of nodes whose value is a parameter, repeated to `shape`."""
         if not is_learned(recipe):
             self.builder.skip(recipe, "a constant joined to nodes is not a node")
             return torch.full(tuple(shape), -1, dtype=torch.int64)
-        name = next(p.name for p in recipe.parameters() if p.trainable)
-        sizes = recipe.shape
-        while len(sizes) > 1 and sizes[0] == 1:
-            sizes = sizes[1:]
-        ids = self.builder.learned(name, recipe.reshape(sizes or (1,)), sizes or (1,))
-        return torch.from_numpy(ids).reshape(recipe.shape).expand(tuple(shape))
+        return self._fixed(recipe, shape)
+
+    def _fixed(self, recipe: Recipe, shape: Sequence[int]) -> torch.Tensor:
+        """Return the ids of nodes whose value is fixed; the same ones for the same recipe."""
+        if id(recipe) not in self._fixed_nodes:
+            name = next((p.name for p in recipe.parameters()), "constant")
+            sizes = recipe.shape
+            while len(sizes) > 1 and sizes[0] == 1:
+                sizes = sizes[1:]
+            ids = self.builder.learned(name, recipe.reshape(sizes or (1,)), sizes or (1,))
+            self._fixed_nodes[id(recipe)] = recipe, torch.from_numpy(ids).reshape(recipe.shape)
+        return self._fixed_nodes[id(recipe)][1].expand(tuple(shape))
 
     def recipe(self, value: Any) -> Recipe:
         """Return a parameter, a constant tensor or a number as a recipe."""

@@ -48,5 +48,4 @@ def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:
 @handles("upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa")
 def refuse(t: AtenTracer, a: Arguments, name: str) -> Refused:
     """Refuse what has weights of both signs, or windows of its own."""
-    kind = "an antialiased" if name.endswith("aa") else "a bicubic"
-    return Refused(f"{kind} interpolation is not followed; use the mode 'bilinear' or 'nearest'")
+    return Refused("has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias")

@@ -104,7 +104,8 @@ def is_learned(value: Any) -> bool:
 def name_of(recipe: Recipe, default: str) -> str:
     """Name an operation after the module its weight belongs to: ``conv1.weight`` is conv1's."""
     for parameter in recipe.parameters():
-        prefix, dot, last = parameter.name.rpartition(".")
-        if dot and (parameter.trainable or last.startswith("running")):
+        prefix, _, last = parameter.name.rpartition(".")
+        prefix = prefix.partition("parametrizations.")[0].rstrip(".")
+        if prefix and (parameter.trainable or last.startswith("running")):
             return prefix
     return default

@@ -1,0 +1,172 @@
+"""Recognising functions of single neurons that were traced operation by operation.
+
+Frameworks write some activations as what they are made of: x · ½(1 + tanh(√(2/π)(x + 0.0447 x³)))
+is a GELU. Traced, that is a small graph whose paths part at x and meet again, node by node, with
+constants on the way. Where no learned weight stands on them and what they compute is not linear,
+the readers of the result read x instead, and the function is noted as an activation of x, as where
+a framework has it in one operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.blocks import Block, Diagonal, Identity
+
+Ids = NDArray[np.int64]
+
+#: Kinds of layer that an elementwise function passes through.
+_ELEMENTWISE = frozenset({"add", "multiply", "where", "max", "scale"})
+#: Kinds of layer that are not linear in what they read.
+_NOT_LINEAR = frozenset({"multiply", "where", "max"})
+#: Products and choices are part of any such function and do not tell one from another.
+_WORDS = frozenset({"mul", "where", "max", "add", "sub", "div", "square", "pow", "integer_pow"})
+#: What a function is called by what is left of its parts' names.
+_NAMES = {
+    ("sigmoid",): "silu", ("logistic",): "silu", ("erf",): "gelu", ("erfc",): "gelu",
+    ("exp", "log1p"): "softplus", ("exp", "log"): "softplus",
+    ("exp", "log1p", "tanh"): "mish", ("softplus", "tanh"): "mish", ("abs",): "softsign",
+    ("clamp",): "hardswish", ("hardtanh",): "hardswish", ("hardsigmoid",): "hardswish",
+}  # fmt: skip
+#: The same, where no constant stood on the way, so that all parts are noted on the neurons.
+_SEQUENCES = {
+    ("sigmoid", "mul"): "silu", ("exp", "log1p", "where"): "softplus",
+    ("exp", "log1p", "where", "tanh", "mul"): "mish", ("softplus", "tanh", "mul"): "mish",
+}  # fmt: skip
+#: Names of cubes: with a tanh, they are of the approximation of a GELU.
+_POWERS = frozenset({"pow", "integer_pow"})
+
+
+def collapse_functions(draft: Draft) -> None:
+    """Let what reads an elementwise function of neurons read the neurons.
+
+    Parameters
+    ----------
+    draft : Draft
+        What is tidied up, in place.
+    """
+    into = draft.by_end()
+    for k, layer in enumerate(draft.layers):
+        if layer.kind in _NOT_LINEAR or layer.kind == "add":
+            found = _origin(draft, into, k)
+            if found is not None:
+                _collapse(draft, k, *found)
+                into = draft.by_end()
+    for applied in draft.activations.values():
+        for parts, name in _SEQUENCES.items():
+            if tuple(applied[: len(parts)]) == parts:
+                applied[: len(parts)] = [name]
+
+
+def _origin(
+    draft: Draft, into: dict[int, list[Block]], k: int
+) -> tuple[int, Ids, list[int]] | None:
+    """Return the layer that k is a function of, its node for each of k's, and what lies between.
+
+    Layers are passed in reverse order, so that the first one at which all paths meet is it.
+    """
+    frontier: dict[int, Ids] = {}
+    whole = np.arange(draft.layers[k].n_nodes, dtype=np.int64) + draft.layers[k].start
+    between: list[int] = []
+    if not _enter(draft, into, k, whole, frontier):
+        return None
+    while len(frontier) > 1:
+        last = max(frontier)
+        ids = frontier.pop(last)
+        between.append(last)
+        if draft.layers[last].kind not in _ELEMENTWISE:
+            return None
+        if not _enter(draft, into, last, ids, frontier):
+            return None
+    kinds = {draft.layers[layer].kind for layer in (k, *between)}
+    bends = kinds & _NOT_LINEAR or any(draft.applied(layer) for layer in between)
+    if not between or not bends:
+        return None
+    ((layer, ids),) = frontier.items()
+    return layer, ids, between
+
+
+def _enter(
+    draft: Draft, into: dict[int, list[Block]], k: int, nodes: Ids, frontier: dict[int, Ids]
+) -> bool:
+    """Add what nodes of layer k are read from; False where that is not one node for each."""
+    start = draft.layers[k].start
+    if not into[k]:
+        return False
+    for block in into[k]:
+        if not isinstance(block, Identity | Diagonal) or _is_learned(block):
+            return False
+        source = np.full(draft.layers[k].n_nodes, -1, dtype=np.int64)
+        source[block.target.as_ids() - start] = block.source.as_ids()
+        ids = source[nodes - start]
+        layers = draft.layers_of(block.source)
+        if len(layers) != 1 or ids.min(initial=0) < 0:
+            return False
+        if not np.array_equal(frontier.setdefault(layers[0], ids), ids):
+            return False
+    return True
+
+
+def _collapse(draft: Draft, k: int, origin: int, nodes: Ids, between: list[int]) -> None:
+    """Let everything read the origin instead of layer k, and note the function on it."""
+    k, nodes, last = _with_factor(draft, k, nodes)
+    applied = draft.activations.setdefault(draft.layers[origin].name, [])
+    parts = [name for layer in reversed(between) for name in draft.applied(layer)]
+    _note(applied, parts)
+    applied += [name for name in draft.applied(k) if name not in applied]
+    readers = [b for b in draft.blocks if k in draft.layers_of(b.source)]
+    changed = [replace(b, source=draft.moved(b.source, k, nodes)) for b in readers]
+    dropped = [b for b in draft.blocks if k in draft.layers_of(b.target)]
+    draft.substitute([*readers, *dropped], changed)
+    draft.outputs = [draft.moved(view, k, nodes) for view in draft.outputs]
+    draft.removed.add(k)
+    for layer in sorted({*between, *last}, reverse=True):
+        _drop_unread(draft, layer)
+
+
+def _with_factor(draft: Draft, k: int, nodes: Ids) -> tuple[int, Ids, list[int]]:
+    """Return the constant multiple of layer k that alone reads it, if there is one."""
+    readers = [b for b in draft.blocks if k in draft.layers_of(b.source)]
+    if len(readers) != 1 or draft.applied(k) or k in draft.output_layers():
+        return k, nodes, []
+    (block,) = readers
+    multiple = isinstance(block, Diagonal) and block.bias is None and block.weight.shape == ()
+    ends = draft.layers_of(block.target)
+    layer = draft.layers[k]
+    if not multiple or _is_learned(block) or draft.layers[ends[0]].kind != "scale":
+        return k, nodes, []
+    moved = np.full(draft.layers[ends[0]].n_nodes, -1, dtype=np.int64)
+    source = block.source.as_ids() - layer.start
+    moved[block.target.as_ids() - draft.layers[ends[0]].start] = nodes[source]
+    whole = moved.min(initial=0) >= 0
+    return (ends[0], moved, [k]) if whole else (k, nodes, [])
+
+
+def _note(applied: list[str], parts: list[str]) -> None:
+    """Note a function by its usual name, or by the names of its parts."""
+    here = [name for name in applied if name in _POWERS]
+    cubes = bool(here) or any(name in _POWERS for name in parts)
+    words = sorted({name for name in parts if name not in _WORDS})
+    name = "gelu" if words == ["tanh"] and cubes else _NAMES.get(tuple(words))
+    if name == "gelu" and here:
+        applied.remove(here[-1])
+    for label in [name] if name else list(dict.fromkeys(parts)) or ["mul"]:
+        if label not in applied:
+            applied.append(label)
+
+
+def _drop_unread(draft: Draft, layer: int) -> None:
+    if layer in draft.output_layers():
+        return
+    if not any(layer in draft.layers_of(b.source) for b in draft.blocks):
+        gone = [b for b in draft.blocks if layer in draft.layers_of(b.target)]
+        draft.substitute(gone, [])
+        draft.removed.add(layer)
+
+
+def _is_learned(block: Block) -> bool:
+    return any(parameter.trainable for parameter in block.parameters())

@@ -1,0 +1,127 @@
+"""What PyTorch computed against the edges that were traced, layer by layer.
+
+While a model is traced on an example, every tensor of neurons has both its ids and its values. So
+each layer, as it was traced, can be asked: is what PyTorch computed there the sum over the incoming
+blocks of weight times what PyTorch had at their sources, plus the bias?
+"""
+
+from unittest import mock
+
+import numpy as np
+import torch
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.torch import live
+from cntgraph.adapters.torch.aten import Nodes
+from cntgraph.adapters.torch.example import Example
+from cntgraph.adapters.torch.watch import Watch
+
+#: Layers whose edges do not add up to their values: products, choices, what is uniform instead of
+#: data, and gains of normalisations whose statistics are not seen.
+NOT_SUMS = {
+    "multiply",
+    "max",
+    "where",
+    "attention",
+    "scores",
+    "input",
+    "recurrent",
+    "hidden",
+    "cell",
+}
+
+
+class Recording(Watch):
+    """Keeps the values of every tensor of neurons, and what each new layer was computed from."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.seen, self.sources = [], {}
+        Recording.last = self
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        layers = self.tracer.builder.layers
+        known, n_before = list(self.values_of([args, kwargs or {}])), len(layers)
+        result = super().__torch_dispatch__(func, types, args, kwargs)
+        for k in range(n_before, len(layers)):
+            self.sources.setdefault(layers[k].start, known)
+        return result
+
+    def values_of(self, value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            for item in value:
+                yield from self.values_of(item)
+        elif isinstance(value, torch.Tensor) and isinstance(self.lookup(value), Nodes):
+            yield pairs(self.lookup(value), value)
+
+    def _remember(self, result, yielded):
+        super()._remember(result, yielded)
+        if isinstance(result, torch.Tensor) and isinstance(yielded, Nodes):
+            self.seen.append(pairs(yielded, result))
+
+
+def pairs(nodes, tensor):
+    """Ids of nodes and their values."""
+    ids = nodes.ids.reshape(-1).numpy().copy()
+    values = tensor.detach().double().reshape(-1).numpy().copy()
+    return ids[ids >= 0], values[ids >= 0]
+
+
+def audit(model, *example, strict=True, norm="fold", unroll=None, **named):
+    """Trace a model; check every layer that is a sum; return the network and how many were."""
+    builder = Builder(unroll=unroll)
+    with mock.patch.object(live, "Watch", Recording), live._evaluating(model):
+        live.trace_module(model, builder, Example(example, named))
+    before = np.full(builder.layers[-1].slice.stop, np.nan)
+    for ids, values in Recording.last.seen:
+        fresh = np.isnan(before[ids])
+        before[ids[fresh]] = values[fresh]
+    given = np.full(len(before), np.nan)
+    fill_inputs(builder, given, [x for x in (*example, *named.values()) if torch.is_tensor(x)])
+    checked = 0
+    for layer in builder.layers:
+        sources = given.copy()
+        for ids, values in Recording.last.sources.get(layer.start, ()):
+            sources[ids] = values
+        checked += check_layer(builder, layer, before, sources)
+    return builder.finish(strict=strict, norm=norm), checked
+
+
+def fill_inputs(builder, values, tensors):
+    """Put the inputs and what is learned at their nodes; indices are one-hot."""
+    inputs = [layer for layer in builder.layers if layer.is_input]
+    one_hot = [x for x in inputs if f"{x.name}.index" in {y.name for y in inputs}]
+    for layer, value in zip([x for x in inputs if x not in one_hot], tensors, strict=True):
+        values[layer.slice] = value.double().reshape(-1).numpy()
+        for entries in (x for x in one_hot if f"{x.name}.index" == layer.name):
+            numbers = np.arange(entries.shape[0])[:, None]
+            values[entries.slice] = (numbers == value.reshape(-1).numpy()).reshape(-1)
+    for layer in (x for x in builder.layers if x.kind == "learned"):
+        (block,) = [b for b in builder.blocks if b.name == layer.name]
+        values[layer.slice] = np.broadcast_to(block.bias.read(), layer.shape).reshape(-1)
+
+
+def check_layer(builder, layer, before, sources):
+    """Whether the layer is a sum; if so, it is that of its edges."""
+    blocks = [b for b in builder.blocks if in_layer(b, layer)]
+    gains = any(b.name in builder.gains for b in blocks)
+    seen = before[layer.slice]
+    if layer.kind in NOT_SUMS or gains or not blocks or np.isnan(seen).any():
+        return False
+    total = np.zeros(len(before))
+    for block in blocks:
+        values = block.source.gather(sources)
+        if np.isnan(values).any() or getattr(block, "mode", "") in ("max", "modulation"):
+            return False
+        block.target.scatter_add(total, block.rmatvec(values))
+        if block.bias is not None:
+            block.target.scatter_add(total, block.bias.read())
+    assert np.allclose(total[layer.slice], seen, rtol=1e-6, atol=1e-7), layer.name
+    return True
+
+
+def in_layer(block, layer):
+    low, high = block.target.span()
+    return layer.start <= low < high <= layer.slice.stop
