@@ -28,8 +28,10 @@ def load(
     ----------
     source : str, Path or model object
         A live model, or a file: cntgraph's own ``.h5``, ``.pt2``, ``.onnx``, ``.keras``, Keras's
-        ``.h5``; or weights alone: ``.pt``, ``.pth``, ``.ckpt``, ``.safetensors`` (also a folder
-        of shards), ``.npz``, a list of arrays.
+        ``.h5``; or weights alone, which have no graph: ``.pt``, ``.pth``, ``.ckpt``, ``.bin``,
+        ``.safetensors`` (also a folder of shards), ``.npz``, ``.npy``, a state dict, a dict or a
+        list of arrays. Each weight is then a block of its own, from a layer ``name.in`` to a
+        layer ``name``; a list in the order of Keras's ``get_weights()`` is a chain of layers.
     input_shape : tuple of int, optional
         Shape of one sample, channels first, without the batch dimension. Needed for a live
         model unless `example_input` is given.
@@ -43,7 +45,9 @@ def load(
     strict : bool, default False
         Raise, rather than warn, where a parameter or an operation is left out.
     **options
-        What only one kind of source takes, such as ``params`` for a function of JAX.
+        What only one kind of source takes: ``params`` for a function of JAX; ``model``, the
+        PyTorch module to which the weights of a checkpoint, a state dict or safetensors belong,
+        for its graph with these weights; ``description`` of the layers of a list of arrays.
 
     Returns
     -------
@@ -76,6 +80,13 @@ def load(
         cg.load(model, input_shape=(1, 28, 28))
         cg.load("model.pt2")
         cg.load("model.onnx")
+
+    Weights alone, and in the graph of a module, which is not changed::
+
+        cg.load("folder/")
+        cg.load("last.ckpt", model=Net(), input_shape=(1, 28, 28))
+        cg.load(keras_model.get_weights(), input_shape=(1, 28, 28),
+                description=[{"kind": "conv", "activation": "relu", "pool": {"size": 2}}, "dense"])
     """
     checked = registry.checked_options(
         input_shape=input_shape, example_input=example_input, norm=norm, unroll=unroll,
