@@ -224,13 +224,15 @@ class Companions:
 def split_name(name: str) -> tuple[str, str]:
     """Return what a name begins with, its last separator included, and its last part.
 
+    The number that TensorFlow puts after it is dropped.
+
     Examples
     --------
-    >>> split_name("encoder.0.weight"), split_name("params/Dense_0/kernel"), split_name("w")
-    (('encoder.0.', 'weight'), ('params/Dense_0/', 'kernel'), ('', 'w'))
+    >>> split_name("encoder.0.weight"), split_name("dense/kernel:0"), split_name("w")
+    (('encoder.0.', 'weight'), ('dense/', 'kernel'), ('', 'w'))
     """
     at = max(name.rfind("."), name.rfind("/")) + 1
-    return name[:at], name[at:]
+    return name[:at], re.sub(r":\d+$", "", name[at:])
 
 
 def orientations(shape: tuple[int, ...], bias: tuple[int, ...]) -> list[str]:
@@ -306,8 +308,9 @@ def _axes_without(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _weight_names(bias: str) -> Iterator[str]:
     """Yield what the weight of a bias may be called."""
     stem, leaf = split_name(bias)
+    number = bias[len(stem) + len(leaf) :]
     for old, new in _PAIRS:
         if old in leaf:
-            yield stem + leaf.replace(old, new, 1)
+            yield stem + leaf.replace(old, new, 1) + number
     if re.fullmatch(r"[bB]\d*", leaf):
-        yield from (f"{stem}{letter}{leaf[1:]}" for letter in "wW")
+        yield from (f"{stem}{letter}{leaf[1:]}{number}" for letter in "wW")

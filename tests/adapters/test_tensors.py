@@ -117,6 +117,7 @@ def test_the_order_is_that_of_the_file_and_names_are_unique():
     [
         ("fc.weight", "fc"), ("weight", "weight"), ("params/Dense_0/kernel", "params/Dense_0"),
         ("rnn.weight_ih_l0", "rnn.weight_ih_l0"), ("W1", "W1"), ("a.w", "a"), ("embed", "embed"),
+        ("dense/kernel:0", "dense"),
     ],
 )  # fmt: skip
 def test_block_names(name, block):
@@ -166,7 +167,7 @@ def test_the_entries_of_an_embedding_are_sources(name):
         ("fc.weight", "fc.bias"), ("fc/kernel", "fc/bias"), ("W1", "b1"), ("w", "b"),
         ("rnn.weight_hh_l0", "rnn.bias_hh_l0"), ("attn.in_proj_weight", "attn.in_proj_bias"),
         ("up_proj", "up_proj_bias"), ("layer.embedding", "layer.bias"), ("LN/scale", "LN/bias"),
-        ("bn.gamma", "bn.beta"),
+        ("bn.gamma", "bn.beta"), ("dense/kernel:0", "dense/bias:0"),
     ],
 )  # fmt: skip
 def test_biases_are_found_by_name_and_size(weight, bias):
