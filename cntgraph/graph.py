@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block, Values, csr_of, index_dtype
+from cntgraph.blocks.base import Block, Values
+from cntgraph.blocks.csr import csr_of, index_dtype
 from cntgraph.blocks.grouping import Kernel
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.granularity import Granularity

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block, Values, broadcasts, index_dtype
+from cntgraph.blocks.base import Block, Values, broadcasts
+from cntgraph.blocks.csr import index_dtype
 from cntgraph.blocks.grouping import Kernel
 from cntgraph.errors import CntGraphError
 from cntgraph.granularity import Granularity, coarse_parts

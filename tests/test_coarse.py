@@ -8,6 +8,7 @@ from oracles.nets import adjacency, edge_list, nets
 
 import cntgraph as cg
 from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder.recurrent import Gate, lstm
 from cntgraph.blocks import Conv, Dense, Stencil, Window
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.network import Layer, Network
@@ -229,6 +230,25 @@ def test_a_recurrent_layer_has_a_loop_at_its_node():
     assert graph.adjacency[1, 1] == pytest.approx(bench.values["wh"].astype(float).sum())
     channels = cg.build_graph(net, granularity="channel").adjacency.toarray()
     assert np.array_equal(channels[3:, 3:].T, bench.values["wh"])
+
+
+def test_time_steps_that_are_unrolled_are_the_loop_again():
+    def build(unroll):
+        bench = Bench()
+        bench.builder.unroll = unroll
+        ids = bench.builder.input("x", (3, 4)).T
+        gates = tuple(
+            Gate(*(bench.tensor(f"{k}{name}", 5, *shape) for name, shape in shapes.items()))
+            for k in range(4)
+        )
+        return bench.finish(lstm(bench.builder, "r", ids, gates)[1])
+
+    shapes = {"wx": (3,), "wh": (5,), "b": ()}
+    unrolled, loop = (cg.build_graph(build(n), granularity="channel") for n in (4, None))
+    assert [layer.name for layer in unrolled.layers] == [layer.name for layer in loop.layers]
+    assert unrolled.n_edges == loop.n_edges
+    assert np.allclose(unrolled.adjacency.toarray(), loop.adjacency.toarray())
+    assert np.allclose(unrolled.bias, loop.bias)
 
 
 def test_attention_passes_features_on_and_is_modulated():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.blocks.csr import csr_of, index_dtype
 from cntgraph.blocks.grouping import Grouping, Kernel
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.blocks.transform import Transform
@@ -317,50 +318,6 @@ def broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
     """
     pairs = zip(reversed(shape), reversed(onto), strict=False)
     return len(shape) <= len(onto) and all(ours in (1, theirs) for ours, theirs in pairs)
-
-
-def index_dtype(largest: int) -> np.dtype[Any]:
-    """Return int32, or int64 where `largest` needs it."""
-    return np.dtype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)
-
-
-def csr_of(data: Array, indices: Array, indptr: Array, shape: tuple[int, int]) -> csr_array:
-    """Return a CSR matrix around arrays, without copying the large ones.
-
-    SciPy wants one type for both kinds of index, and would widen `indices` to that of `indptr`.
-    """
-    from scipy.sparse import csr_array
-
-    return csr_array((data, indices, indptr.astype(indices.dtype)), shape=shape)
-
-
-def fill_from_csr(
-    matrix: csr_array,
-    starts: NDArray[np.int64],
-    columns: NDArray[np.int64] | int,
-    indices: Array,
-    data: Array,
-) -> None:
-    """Do `Block.fill` for a kind of block whose matrix is at hand.
-
-    Parameters
-    ----------
-    matrix : scipy.sparse.csr_array
-        The block's matrix.
-    starts, columns, indices, data
-        As in `Block.fill`.
-    """
-    from cntgraph.kernels.csr import copy_rows
-
-    targets = as_columns(columns, matrix.shape[1])
-    copy_rows(matrix.indptr, matrix.indices, matrix.data, starts, targets, indices, data)
-
-
-def as_columns(columns: NDArray[np.int64] | int, size: int) -> NDArray[np.int64]:
-    """Return the column of every target position as an array."""
-    if isinstance(columns, int):
-        return np.arange(columns, columns + size, dtype=np.int64)
-    return columns
 
 
 def _vector(values: Array, size: int) -> Values:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns
+from cntgraph.blocks.base import Array, Block, Sums, Survey, Values
+from cntgraph.blocks.csr import as_columns
 from cntgraph.blocks.grouping import Grouping, Kernel
 from cntgraph.blocks.marginals import Marginals, weight_marginals
 from cntgraph.blocks.merging import merged_bias, merged_matrix, raised, rooted

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, as_columns, broadcasts
+from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, broadcasts
+from cntgraph.blocks.csr import as_columns
 from cntgraph.blocks.grouping import Grouping, Kernel
 from cntgraph.blocks.merging import (
     in_target_order,

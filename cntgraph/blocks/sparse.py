@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, fill_from_csr
+from cntgraph.blocks.base import Array, Block, Sums, Survey, Values
+from cntgraph.blocks.csr import fill_from_csr
 from cntgraph.blocks.grouping import Grouping, Ids, Kernel
 from cntgraph.blocks.marginals import weight_marginals
 from cntgraph.blocks.merging import merged_bias, merged_list, raised, rooted

@@ -144,8 +144,7 @@ class Stencil:
         """
         if n_in == n_out:
             return cls.identity(n_in)
-        o = np.arange(n_out)
-        x: Values
+        o = np.arange(n_out, dtype=np.float64)
         if align_corners:
             x = o * (n_in - 1) / max(n_out - 1, 1)
         elif scale is None:
@@ -154,7 +153,7 @@ class Stencil:
             x = (o + 0.5) / scale - 0.5
         x = np.clip(x, 0.0, max(n_in - 1, 0))
         first = np.floor(x).astype(np.int64)
-        rows, columns = np.concatenate([first, first + 1]), np.concatenate([o, o])
+        rows, columns = np.concatenate([first, first + 1]), np.tile(np.arange(n_out), 2)
         weights = np.concatenate([1.0 - (x - first), x - first])
         edges = weights > 0  # a position that lies on an input reads no other
         return cls(n_in, n_out, rows[edges], columns[edges], weights[edges])

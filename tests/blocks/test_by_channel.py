@@ -275,7 +275,7 @@ def check_learned(drawn, kernel):
     check(net, Coarse(net.layers).learned(net.blocks[0], edges, values, kernel), kernel)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(conv_nets(), st.sampled_from(KERNELS))
 def test_convolutions(drawn, kernel):
     check_learned(drawn, kernel)
