@@ -38,7 +38,7 @@ class Input:
     axis : int or None
         Where the batch dimension is.
     is_index : bool
-        Whether it holds whole numbers.
+        Whether it holds tokens, which are looked up in a table.
     example : ndarray or None
         What the caller gave for it.
     sets : bool
@@ -111,19 +111,20 @@ class Inputs:
             given[names[0]] = (*input_shape[:axis], None, *input_shape[axis:])
         shapes = {v.name: self._shape(v, given.get(v.name), axes[v.name]) for v in self.values}
         batch = next((s[axes[n]] for n, s in shapes.items() if len(s) > 1), 1)
-        setting = self.roles.setting_inputs(names)
+        weighed, tokens = self.roles.follow_inputs(names)
+        whole = {v.name for v in self.values if v.type.tensor_type.elem_type in _INDICES}
+        setting = whole - weighed if set(names) - (whole - weighed) else set[str]()
         found = []
         for value in self.values:
             shape, axis = shapes[value.name], axes[value.name]
             if prod(shape) > LARGEST:
                 raise InputShapeError(f"the input {value.name!r} of shape {shape} is too large")
             kind = value.type.tensor_type.elem_type
-            is_index = kind in _INDICES
-            dtype = helper.tensor_dtype_to_np_dtype(kind) if is_index else np.dtype(np.float32)
+            dtype = helper.tensor_dtype_to_np_dtype(kind) if value.name in whole else np.float32
+            batched = len(shape) > 1 and shape[axis] == batch
             found.append(
-                Input(value.name, shape,
-                      axis if len(shape) > 1 and shape[axis] == batch else None,
-                      is_index, examples.get(value.name), is_index and value.name in setting, dtype)
+                Input(value.name, shape, axis if batched else None, value.name in tokens,
+                      examples.get(value.name), value.name in setting, np.dtype(dtype))
             )  # fmt: skip
         return found
 

@@ -58,6 +58,8 @@ _AFFINE = frozenset(
     ["Conv", "ConvInteger", "ConvTranspose", "FusedConv", "FusedMatMul", "GRU", "Gemm", "LSTM",
      "MatMul", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul", "RNN"]
 )  # fmt: skip
+#: Other operations that apply what is stored to one input.
+_APPLIED = frozenset(["BatchNormalization", "DequantizeLinear"])
 #: Inputs of recurrent operations that are initial states.
 _STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}
 _ELEMENTWISE = frozenset(["Add", "Div", "Mul", "Sub", "Sum", "Where"])
@@ -188,8 +190,8 @@ class Roles:
                 return self.batch_axis(node.output[0])
         return 0
 
-    def setting_inputs(self, names: Iterable[str]) -> set[str]:
-        """Return the inputs that no weight is applied to before they meet another input.
+    def follow_inputs(self, names: Iterable[str]) -> tuple[set[str], set[str]]:
+        """Return the inputs that weights are applied to, and those of them that are tokens.
 
         Parameters
         ----------
@@ -198,28 +200,24 @@ class Roles:
 
         Returns
         -------
-        set of str
+        weighed, tokens : set of str
+            Inputs that are computed with; those among them that are looked up in a table.
         """
-        names = list(names)
         follows: dict[str, frozenset[str]] = {name: frozenset([name]) for name in names}
-        weighed: set[str] = set()
+        weighed, tokens = set[str](), set[str]()
         for node in self.graph.node:
-            found = frozenset[str]().union(*(follows.get(i, frozenset()) for i in node.input))
+            read = [follows.get(name, frozenset()) for name in node.input]
+            found = frozenset[str]().union(*read)
             follows.update(dict.fromkeys(node.output, found))
-            reads = {name for k, name in enumerate(node.input) if follows.get(name)}
-            if node.op_type == "EmbedLayerNormalization" or (
-                len(found) == 1 and self._weighs(node, reads)
-            ):
+            looked_up = node.op_type == "Gather" and len(read) > 1 and not read[0]
+            if node.op_type == "EmbedLayerNormalization" or (looked_up and len(found) == 1):
+                tokens |= found
+            elif len(found) == 1 and (node.op_type in _AFFINE or node.op_type in _APPLIED):
                 weighed |= found
-        weighed |= {name for out in self.graph.output for name in follows.get(out.name, ())
-                    if len(follows[out.name]) == 1}  # fmt: skip
-        return set(names) - weighed if weighed else set()
-
-    def _weighs(self, node: onnx.NodeProto, reads: set[str]) -> bool:
-        """Whether an operation applies weights to what follows from an input."""
-        if node.op_type in _AFFINE or node.op_type in ("BatchNormalization", "DequantizeLinear"):
-            return True
-        return node.op_type == "Gather" and node.input[0] not in reads
+        for out in self.graph.output:
+            one = follows.get(out.name, frozenset())
+            weighed |= one if len(one) == 1 else set()
+        return weighed | tokens, tokens
 
 
 def _sets_microsoft(operation: str, k: int) -> bool:

@@ -374,7 +374,7 @@ class OnnxTracer:
             return recipe
         shape = (1,) * (rank - len(recipe.shape)) + recipe.shape
         if shape[samples.axis] != 1:
-            raise MixedSamplesError
+            raise NotFollowedError("a parameter is another for each sample of the batch")
         rest = shape[: samples.axis] + shape[samples.axis + 1 :]
         while len(rest) > 1 and rest[0] == 1:
             rest = rest[1:]

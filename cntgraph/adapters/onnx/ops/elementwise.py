@@ -35,7 +35,8 @@ def _activation(label: str) -> Any:
         if len(nodes) != 1 or any(isinstance(value, Derived) for value in call.inputs):
             return None
         (x,) = nodes
-        if np.broadcast_shapes(x.shape, *(shape_of(v) for v in call.inputs)) != x.shape:
+        wide = label != "prelu"  # whose slopes, one a channel, once had no other axes
+        if wide and np.broadcast_shapes(x.shape, *map(shape_of, call.inputs)) != x.shape:
             return None
         t.skip(call.inputs, f"a coefficient of the activation {label}, not a weight")
         return t.activate(x, label)
