@@ -9,7 +9,7 @@ from oracles.nets import adjacency, edge_list, nets
 import cntgraph as cg
 from cntgraph.adapters.base import Builder
 from cntgraph.adapters.builder.recurrent import Gate, lstm
-from cntgraph.blocks import Conv, Dense, Stencil, Window
+from cntgraph.blocks import Conv, Dense, Pool, Stencil, Window
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.network import Layer, Network
 from cntgraph.parameter import Parameter
@@ -385,8 +385,13 @@ def test_what_is_not_known_is_refused(net):
 def test_layers_without_nodes():
     shapes = {"a": (2,), "none": (0, 3), "b": (3, 0)}
     layers = [Layer(name, shape, "", 0 if name == "a" else 2) for name, shape in shapes.items()]
-    net = Network(tuple(layers), ())
-    assert [layer.shape for layer in cg.coarsen(net, "channel").layers] == [(2,), (0,), (3,)]
+    nothing = Stencil(0, 0, *np.zeros((3, 0), dtype=np.int64))
+    block = Pool(name="b", source=View((3, 0), 2), target=View((3, 0), 2), stencils=(nothing,),
+                 mode="max")  # fmt: skip
+    net = Network(tuple(layers), (block,))
+    channels = cg.coarsen(net, "channel")
+    assert [layer.shape for layer in channels.layers] == [(2,), (0,), (3,)]
+    assert channels.n_edges == 0
     assert cg.coarsen(net, "layer").n_nodes == 3
     assert cg.coarsen(Network((), ()), "layer").n_nodes == 0
 

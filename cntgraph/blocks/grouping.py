@@ -88,9 +88,14 @@ class Partition:
 
     def coarse(self, ids: Ids) -> Ids:
         """Return the coarse node of each node, -1 for -1."""
-        layer = np.searchsorted(self.starts, ids, side="right") - 1
-        found = self.coarse_starts[layer] + (ids - self.starts[layer]) // self.lengths[layer]
-        return np.where(ids < 0, -1, found)
+        known = ids >= 0
+        ends = np.array([ids.min(initial=np.iinfo(np.int64).max, where=known), ids.max(initial=-1)])
+        first, last = np.searchsorted(self.starts, ends, side="right") - 1
+        # Of one layer, as is usual, or each of its own.
+        of_one = first == last
+        layer = first if of_one else np.searchsorted(self.starts, ids, side="right") - 1
+        found = (ids - self.starts[layer]) // self.lengths[layer] + self.coarse_starts[layer]
+        return found if known.all() else np.where(known, found, -1)
 
     def group(self, view: View) -> Grouping:
         """Return the coarse node of each position of a view."""

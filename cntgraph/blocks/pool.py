@@ -149,7 +149,7 @@ class Pool(Block):
 
     def _between(self, starts: Ids, ends: Ids, weights: Values, target: Grouping) -> Block:
         order = in_target_order(ends, target.nodes)
-        if order is None or (weights[1:] != weights[:-1]).any():
+        if order is None or not len(order) or (weights[1:] != weights[:-1]).any():
             return Sparse.between(starts, ends, Recipe.constant(weights), self, target)
         # One position a channel, all alike.
         nothing = np.zeros(1, dtype=np.int64)

@@ -122,11 +122,14 @@ def _spread_rows(labels: Ids, sizes: list[tuple[int, int]]) -> Ids:
 def _by_row(plane: _Plane, rows: Ids, columns: Ids) -> tuple[Ids, Ids, Windows]:
     """Return what each channel's source nodes give to its target nodes.
 
-    Channels whose positions are divided alike are alike, so that few are looked at.
+    Channels whose positions are divided alike are alike, so that few are looked at; those between
+    the same nodes are one.
     """
     starts, ends, windows = [], [], []
     known: dict[tuple[bytes, bytes], tuple[Ids, Ids, Windows]] = {}
-    for row, column in zip(rows, columns, strict=True):
+    different = {(row.tobytes(), column.tobytes()): (row, column)
+                 for row, column in zip(rows, columns, strict=True)}  # fmt: skip
+    for row, column in different.values():
         (nodes, codes), (heads, marks) = (np.unique(x, return_inverse=True) for x in (row, column))
         key = (codes.tobytes(), marks.tobytes())
         if key not in known:
@@ -151,9 +154,15 @@ class _Plane:
             matrix = kron(matrix, stencil.matrix, format="csr")
         edges = matrix.tocoo()
         self.row, self.column, self.data = edges.row, edges.col, edges.data
+        size = matrix.shape[0] * matrix.shape[1]
+        self.is_full = 0 < matrix.nnz == size and bool((self.data == 1.0).all())
 
     def windows(self, sources: Ids, targets: Ids) -> tuple[Ids, Ids, Windows]:
         """Return the fullest window between coarse nodes, given those of the positions."""
+        if self.is_full:
+            starts, ends = np.indices((sources.max() + 1, targets.max() + 1)).reshape(2, -1)
+            counts = np.bincount(sources).astype(np.float64)[starts]
+            return starts, ends, Windows(counts, counts, counts)
         (at, starts), which = distinct(self.column.astype(np.int64), sources[self.row])
         n = len(at)
         powers = (np.ones_like(self.data), self.data, self.data**2)
