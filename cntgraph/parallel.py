@@ -10,7 +10,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
+
+import numpy as np
 
 from cntgraph.errors import CntGraphError
 
@@ -83,3 +86,14 @@ def ordered_map(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+@lru_cache(maxsize=1)
+def keep_freed_chunks() -> None:
+    """Let the C library keep the memory of a chunk that is freed for the next one.
+
+    That of Linux gives large blocks back to the system at once, and a chunk on fresh memory costs
+    more page faults than computing with it. Freeing one block of up to 32 MiB raises for good what
+    is large to it. That block is never written to, and takes no memory.
+    """
+    np.empty((32 << 20) - (1 << 16), np.uint8)

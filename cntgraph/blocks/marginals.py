@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.blocks.transform import Transform, transform_code
-from cntgraph.parallel import ordered_map
+from cntgraph.parallel import keep_freed_chunks, ordered_map
 from cntgraph.recipe import CHUNK_BYTES, Recipe
 
 Values = NDArray[np.float64]
@@ -67,6 +67,7 @@ def weight_marginals(
         return bounds[0], parts, found
 
     if from_weights or statistics:
+        keep_freed_chunks()
         bounds = list(weight.chunks(max(CHUNK_BYTES, weight.shape[0] and _chunk_bytes(weight))))
         threads = 1 if len(bounds) < 2 else None
         for start, parts, found in ordered_map(work, bounds, threads=threads):
