@@ -68,6 +68,11 @@ def samples():
     described = {"description": [{"kind": "conv", "pool": {"size": 2}}, "dense"],
                  "input_shape": (2, 10, 10)}  # fmt: skip
     members = mutate.zipped(only=r"\.npy$")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = torch.nn.Conv2d(2, 3, 3), torch.nn.Flatten(), torch.nn.Linear(12, 2)
+        model = torch.nn.Sequential(*layers)
+    into = {"model": model, "input_shape": (2, 4, 4)}
     return {
         "safetensors": (".safetensors", safetensors_bytes(typed | scale, {"format": "pt"}),
                         mutate.safetensors, {}),
@@ -79,6 +84,8 @@ def samples():
                mutate.zipped(only=r"data\.pkl|data/\d"), {}),
         "ckpt": (".ckpt", saved(lambda file: torch.save(lightning, file)),
                  mutate.zipped(only=r"data\.pkl"), {}),
+        "pt_model": (".pt", saved(lambda file: torch.save(model.state_dict(), file)),
+                     mutate.zipped(only=r"data\.pkl|data/\d"), into),
     }  # fmt: skip
 
 
