@@ -242,6 +242,20 @@ def test_a_part_reads_only_what_it_needs(make, axis, rows):
     assert spy.keys == [(key,) for key in rows]
 
 
+@pytest.mark.parametrize("size", [100, 5000])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_sums_by_many_labels(size, axis):
+    rng = np.random.default_rng(size)
+    shape, labels = [3, 2, 4], rng.integers(-1, 7, size)
+    shape[axis] = size
+    value = rng.normal(size=shape)
+    value[(0,) * 3] = np.inf
+    recipe, expected = leaf(value).sum_by(axis, labels, 7), summed_by(value, axis, labels, 7)
+    assert same(recipe.read(), expected)
+    assert same(recipe.read(2, 1, 3), expected[:, :, 1:3])
+    assert leaf(np.zeros((0, size))).sum_by(1, labels, 7).read(0, 0, 0).shape == (0, 7)
+
+
 def test_gathering_reads_entries_that_lie_apart_in_turn():
     spy = Spy(100, 4)
     assert spy.as_recipe().gather(0, [99, 0, 2, 1, 99]).read().shape == (5, 4)

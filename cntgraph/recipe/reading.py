@@ -35,6 +35,8 @@ UNARY: dict[str, Callable[[Any], Any]] = {
 CHUNK_BYTES = 1 << 20
 #: Entries that are not wanted are read with those around them, if no more than this many.
 _GAP = 32
+#: Labels beyond which putting them in order takes longer than adding up line by line.
+_LONG = 2048
 
 
 def read_part(recipe: Recipe, axis: int, start: int, stop: int | None) -> Array:
@@ -146,6 +148,8 @@ def _read_entries(source: Recipe, axis: int, wanted: NDArray[np.int64]) -> Array
     """Read entries along an axis, those that lie close together at once."""
     if not wanted.size:
         return source.read(axis, 0, 0)
+    if source.args and (_is_small(source) or not _reads_parts(source, axis)):
+        return np.asarray(np.take(source.read(), wanted, axis))
     distinct, back = np.unique(wanted, return_inverse=True)
     runs = np.split(distinct, np.flatnonzero(np.diff(distinct) > _GAP) + 1)
     parts = []
@@ -200,6 +204,26 @@ def _add_sums(recipe: Recipe, part: Array, rows: slice, total: Array) -> None:
         return
     axis, labels = recipe.options["axis"], recipe.options["labels"]
     labels = labels[rows] if axis == 0 else labels
+    if len(labels) > _LONG:
+        _add_counted(part, axis, labels, total)
+    else:
+        _add_sorted(part, axis, labels, total)
+
+
+def _add_counted(part: Array, axis: int, labels: NDArray[np.int64], total: Array) -> None:
+    """Add the sums by label of long lines, line by line."""
+    n = total.shape[axis]
+    lines = np.moveaxis(part, axis, -1).reshape(-1, len(labels))
+    # One more, for the label -1.
+    sums = np.zeros((len(lines), n))
+    for line, into in zip(lines, sums, strict=True):
+        into[:] = np.bincount(labels + 1, line, n + 1)[1:]
+    others = (*total.shape[:axis], *total.shape[axis + 1 :])
+    total += np.moveaxis(sums.reshape(*others, n), -1, axis)
+
+
+def _add_sorted(part: Array, axis: int, labels: NDArray[np.int64], total: Array) -> None:
+    """Add the sums by label of many lines, in the order of their labels."""
     if np.any(labels[1:] < labels[:-1]) or labels.min(initial=0) < 0:
         order = np.argsort(labels, kind="stable")
         order = order[labels[order] >= 0]
@@ -208,7 +232,8 @@ def _add_sums(recipe: Recipe, part: Array, rows: slice, total: Array) -> None:
         return
     starts = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
     sums = np.add.reduceat(part, starts, axis=axis, dtype=np.float64)
-    total[(*(slice(None),) * axis, labels[starts])] += sums
+    where: Any = (*(slice(None),) * axis, labels[starts])
+    total[where] += sums
 
 
 _READERS: dict[str, Callable[[Recipe, int, int, int], Array]] = {
@@ -249,7 +274,12 @@ def _reads_parts(recipe: Recipe, axis: int) -> bool:
 
 def _is_small(recipe: Recipe) -> bool:
     """Whether reading all of a recipe again and again costs little."""
-    return not recipe.args or sum(p.size for p in recipe.parameters()) * 8 <= CHUNK_BYTES
+    return not recipe.args or _n_values(recipe) <= CHUNK_BYTES
+
+
+def _n_values(recipe: Recipe) -> int:
+    """Return how many values are made to read all of a recipe, those in between counted."""
+    return prod(recipe.shape) + sum(_n_values(arg) for arg in recipe.args)
 
 
 def _entry_bytes(recipe: Recipe, axis: int) -> float:
