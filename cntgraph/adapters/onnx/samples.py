@@ -154,6 +154,9 @@ def find(ids: Ids, n: int) -> Samples:
     where = tuple(np.flatnonzero(of_place == k) for k in range(1, n + 1))
     if len({len(places) for places in where}) != 1:
         raise MixedSamplesError
+    nodes = [_unnumbered(ids.take(places, axis)) for places in where]
+    if not all(np.array_equal(nodes[0], others) for others in nodes[1:]):
+        raise MixedSamplesError  # one sample is not computed like another
     return Samples(axis, where)
 
 

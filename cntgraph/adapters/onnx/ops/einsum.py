@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.affine import by_heads, product_of_nodes
+from cntgraph.adapters.onnx.ops.pooling import reduced
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.recipe import Recipe
@@ -31,7 +32,7 @@ def einsum(t: OnnxTracer, call: Call) -> Any:
     terms, result = _terms(str(call.get("equation", "")), [shape_of(v) for v in call.inputs])
     if len(terms) == 1:
         (x,) = call.inputs
-        return _transposed(x, terms[0], result)
+        return _transposed(t, x, terms[0], result, call.name)
     if len(terms) != 2:
         return None
     left, right = call.inputs
@@ -68,10 +69,17 @@ def _terms(equation: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[str],
     return spelled, wide + "".join(sorted(a for a in set(letters) if letters.count(a) == 1))
 
 
-def _transposed(x: Any, term: str, result: str) -> Nodes | None:
-    if not isinstance(x, Nodes) or sorted(term) != sorted(result) or len(set(term)) != len(term):
+def _transposed(t: OnnxTracer, x: Any, term: str, result: str, name: str) -> Nodes | None:
+    """Return a tensor with its axes in another order, or summed over."""
+    plain = len(set(term)) == len(term) and set(result) <= set(term)
+    if not isinstance(x, Nodes) or not plain:
         return None
-    return Nodes(x.ids.transpose([term.index(axis) for axis in result]))
+    kept = "".join(axis for axis in term if axis in result)
+    made = x.ids
+    if kept != term:
+        over = [k for k, axis in enumerate(term) if axis not in result]
+        made = reduced(t, x, over, "sum", name, keep=False).ids
+    return Nodes(made.transpose([kept.index(axis) for axis in result]))
 
 
 def _plan(left: str, right: str, result: str) -> _Plan | None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.onnx.ops.arithmetic import multiply_nodes
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, shape_of
+from cntgraph.blocks import Stencil
 from cntgraph.recipe import Recipe
 
 #: By operation, what the activation is called; PyTorch's names where it has them.
@@ -57,11 +59,18 @@ def bias_gelu(t: OnnxTracer, call: Call) -> Any:
     return t.activate(t.scale(x, None, t.recipe(bias), call.name), "gelu")
 
 
+@handles("SwiGLU")
+def swiglu(t: OnnxTracer, call: Call) -> Any:
+    """Multiply by a SiLU of neurons."""
+    gate, x = call.inputs[:2]
+    if not isinstance(gate, Nodes) or not isinstance(x, Nodes):
+        return None
+    return multiply_nodes(t, t.activate(gate, "silu"), x, call.name)
+
+
 @handles("CumSum")
 def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
     """Sum everything up to each position: edges of weight one."""
-    from cntgraph.blocks import Stencil
-
     x = call.inputs[0]
     if not isinstance(x, Nodes) or isinstance(call.inputs[1], Nodes | Derived | Recipe):
         return None

@@ -126,7 +126,34 @@ def _reduce(t: OnnxTracer, call: Call, mode: str) -> Nodes | None:
     axes = [] if given is None else sorted({int(a) % rank for a in np.ravel(given)})
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
-    axes = axes or list(range(rank))
+    keep = bool(call.get("keepdims", 1))
+    return reduced(t, x, axes or list(range(rank)), mode, call.name, keep=keep)
+
+
+def reduced(
+    t: OnnxTracer, x: Nodes, axes: Sequence[int], mode: str, name: str, *, keep: bool
+) -> Nodes:
+    """Pool whole axes away.
+
+    Parameters
+    ----------
+    t : OnnxTracer
+        The tracer.
+    x : Nodes
+        What is pooled.
+    axes : sequence of int
+        Ascending.
+    mode : str
+        ``"average"``, ``"sum"`` or ``"max"``.
+    name : str
+        A name for what it makes.
+    keep : bool
+        Whether the axes stay, of length one.
+
+    Returns
+    -------
+    Nodes
+    """
     ids, samples = (x.ids, Samples()) if t.n_samples == 1 else t.sample(x)
     if samples.axis in axes:
         raise MixedSamplesError
@@ -134,8 +161,8 @@ def _reduce(t: OnnxTracer, call: Call, mode: str) -> Nodes | None:
     own = [a - (batch is not None and a > batch) for a in axes]
     kept = [k for k in range(ids.ndim) if k not in own]
     stencils = [Stencil.adaptive(ids.shape[a], 1, average=mode == "average") for a in own]
-    made = t.pool(ids.transpose(*kept, *own), stencils, mode, call.name)
-    if call.get("keepdims", 1):
+    made = t.pool(ids.transpose(*kept, *own), stencils, mode, name)
+    if keep:
         wide = made.reshape([1 if k in own else n for k, n in enumerate(ids.shape)])
         return Nodes(samples.spread(wide))
     made = made.reshape([ids.shape[k] for k in kept])

@@ -153,13 +153,20 @@ def _stencil(axis: _Axis, how: str, smooth: bool) -> Stencil:
 
 
 def _smoothed(axis: _Axis, how: str) -> Stencil:
-    """Return the weights of an interpolation that averages over what it skips."""
+    """Return the weights of an interpolation that averages over what it skips.
+
+    What lies beyond the border is the border.
+    """
     x = _COORDINATES[how](axis).astype(np.float64)
-    distance = np.abs(np.arange(axis.n_in)[:, None] - x) * axis.scale
-    weights = np.maximum(1.0 - distance, 0.0)
-    rows, columns = np.nonzero(weights)
+    reach = int(np.ceil(1.0 / axis.scale))
+    places = np.floor(x).astype(np.int64) + np.arange(-reach, reach + 2)[:, None]
+    weights = np.maximum(1.0 - np.abs(places - x) * axis.scale, 0.0)
     weights /= weights.sum(axis=0)
-    return Stencil(axis.n_in, axis.n_out, rows, columns, weights[rows, columns])
+    matrix = np.zeros((axis.n_in, axis.n_out))
+    columns = np.broadcast_to(np.arange(axis.n_out), places.shape)
+    np.add.at(matrix, (np.clip(places, 0, axis.n_in - 1), columns), weights)
+    rows, outputs = np.nonzero(matrix)
+    return Stencil(axis.n_in, axis.n_out, rows, outputs, matrix[rows, outputs])
 
 
 def _linear(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.adapters.onnx.ops.arithmetic import add_nodes
 from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
-from cntgraph.recipe import Recipe
 
 
 @handles("RotaryEmbedding", "com.microsoft.RotaryEmbedding")
 def rotary_embedding(t: OnnxTracer, call: Call) -> Any:
     """Turn pairs of features of each head, or of the first features of each head."""
     x, own = call.inputs[0], call.node.domain != "com.microsoft"
-    cos, sin, positions = call.inputs[1:4] if own else [*call.inputs[2:4], call.inputs[1]]
+    cos, sin, positions = (call.input(k) for k in ((1, 2, 3) if own else (2, 3, 1)))
     if not isinstance(x, Nodes):
         return None
     flat, n_heads = len(x.shape) == 3, int(call.get("num_heads", 0))
@@ -34,12 +34,13 @@ def rotary_embedding(t: OnnxTracer, call: Call) -> Any:
 
 
 def _positions(t: OnnxTracer, call: Call, value: Any) -> Any:
-    """Return the positions of one sample; in order, where they depend on the input."""
-    if isinstance(value, Nodes | Derived):
-        found = t.example_of(value)
+    """Return the positions of tokens; in order, where they depend on the input."""
+    if not isinstance(value, Nodes | Derived):
+        return concrete(value)
+    found = t.example_of(value)
+    if found is None:
         t.note(call.name, "positions that depend on the input are taken in order")
-        return None if found is None else np.asarray(found)
-    return concrete(value)
+    return found
 
 
 def rotated(
@@ -61,11 +62,12 @@ def rotated(
     x : Nodes
         Shape (batch, heads, positions, features).
     cos, sin : ndarray
-        Shape (positions, features / 2), or (batch, positions, features / 2).
+        A row a position, or shape (batch, positions, features / 2).
     name : str
         A name for what it makes.
     positions : ndarray, optional
-        Which rows of the tables; the first ones by default.
+        Which rows, shape (batch, positions), or the first of them, shape (1,); from the first row
+        on by default.
     interleaved : bool, default False
         Whether a pair is two neighbours, rather than of the two halves.
 
@@ -78,21 +80,29 @@ def rotated(
     for table in (cos, sin):
         if isinstance(table, Nodes | Derived):
             raise NotFollowedError("it rotates by angles that depend on the input")
-        values = concrete(table)
-        values = values[0] if values.ndim == 3 else values
-        rows = np.arange(n) if positions is None else np.ravel(positions)[-n:]
-        part = values[rows] if len(values) != n or positions is not None else values
+        part = _rows(concrete(table), n, positions)[:, None]
         tables.append(np.repeat(part, 2, -1) if interleaved else np.concatenate([part, part], -1))
-    ids, half = x.ids, width // 2
-    sign = np.ones(width)
+    half, sign = width // 2, np.ones(width)
     if interleaved:
         partner = np.arange(width) ^ 1
         sign[0::2] = -1.0
     else:
         partner = (np.arange(width) + half) % width
         sign[:half] = -1.0
-    angle = {"parametric": False}
-    kept = t.scale(x, Recipe.constant(tables[0]), None, f"{name}.cos", **angle)
-    other = t.scale(Nodes(ids[..., partner]), Recipe.constant(tables[1] * sign), None,
-                    f"{name}.sin", **angle)  # fmt: skip
-    return add_nodes(t, [kept, other], None, name)
+    angles = [t.recipe(table) for table in (tables[0], tables[1] * sign)]
+    kept = t.scale(x, angles[0], None, f"{name}.cos", parametric=False)
+    other = Nodes(x.ids[..., partner])
+    turned = t.scale(other, angles[1], None, f"{name}.sin", parametric=False)
+    return add_nodes(t, [kept, turned], None, name)
+
+
+def _rows(table: NDArray[Any], n: int, positions: Any) -> NDArray[Any]:
+    """Return the rows of a table that belong to the positions, the batch first."""
+    if table.ndim == 3:
+        return table
+    places = np.arange(n)[None]
+    if positions is not None:
+        given = np.asarray(positions)
+        places = given if given.ndim == 2 else places + given.reshape(-1)[0]
+    rows: NDArray[Any] = table[places]
+    return rows
