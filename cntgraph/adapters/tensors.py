@@ -56,9 +56,11 @@ class Tensors:
     same: dict[str, str] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
 
-    def leave_out(self, name: str, shape: tuple[int, ...], dtype: str, reason: str) -> None:
-        """Note a tensor that cannot be a parameter."""
-        self.left_out.append(CoverageEntry(name, "parameter", "skipped", "", reason, shape, dtype))
+    def leave_out(
+        self, name: str, shape: tuple[int, ...], dtype: str, reason: str, kind: str = "parameter"
+    ) -> None:
+        """Note what is in the file and cannot be a parameter of the network."""
+        self.left_out.append(CoverageEntry(name, kind, "skipped", "", reason, shape, dtype))
 
     def names(self) -> set[str]:
         """Return the names of all tensors."""

@@ -104,6 +104,7 @@ def test_what_else_a_checkpoint_holds_is_said(tmp_path):
     with pytest.warns(cg.CoverageWarning, match="ema: not of the weights in 'model'"):
         net = cg.load(tmp_path / "m.pt")
     assert net.coverage.loc["optimizer", "reason"] == "not of the weights in 'model'"
+    assert net.coverage["kind"][["ema", "optimizer"]].tolist() == ["parameter", "buffer"]
     assert "lr" not in net.coverage.index
 
 

@@ -172,7 +172,7 @@ def test_a_model_saved_in_shards_by_transformers(tmp_path):
 
         config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=40, n_positions=8,
                             bos_token_id=0, eos_token_id=0)  # fmt: skip
-        model = GPT2LMHeadModel(config)
+        model, other = GPT2LMHeadModel(config), GPT2LMHeadModel(config)
         model.save_pretrained(tmp_path, max_shard_size="8KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
     net = cg.load(tmp_path, strict=True)
@@ -187,6 +187,12 @@ def test_a_model_saved_in_shards_by_transformers(tmp_path):
     assert found["transformer.wte"] == pytest.approx(table.sum(axis=0))
     gain, shift = (state[f"transformer.ln_f.{k}"].double().numpy() for k in ("weight", "bias"))
     assert found["transformer.ln_f"] == pytest.approx(gain + shift)
+    # In the graph of another model; the head is the table, which is stored once.
+    ids = torch.arange(6)[None]
+    bound = cg.load(tmp_path, model=other, example_input=ids)
+    assert np.array_equal(
+        cg.node_strength(bound), cg.node_strength(cg.load(model, example_input=ids))
+    )
 
 
 def test_links_as_a_cache_of_downloads_has_them(tmp_path):

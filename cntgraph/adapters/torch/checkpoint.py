@@ -181,7 +181,8 @@ def _tensors_of_checkpoint(loaded: Any, path: Path) -> Tensors:
     if keys:
         for key, value in loaded.items():
             if key != keys[0] and _holds_tensors(value):
-                found.leave_out(str(key), (), "", f"not of the weights in {keys[0]!r}")
+                kind = "parameter" if is_state(value) else "buffer"  # of an optimizer
+                found.leave_out(str(key), (), "", f"not of the weights in {keys[0]!r}", kind)
         found.labels.update(
             {label: loaded[key] for key, label in _LABELS.items() if type(loaded.get(key)) is int}
         )
