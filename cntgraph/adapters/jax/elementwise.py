@@ -28,10 +28,11 @@ from cntgraph.adapters.jax.values import (
     Weight,
     has_nodes,
     name_of,
+    parts,
     scalar_of,
     without,
 )
-from cntgraph.blocks import Conv, Dense
+from cntgraph.blocks import Conv, Dense, Identity
 from cntgraph.recipe import Recipe
 from cntgraph.view import View
 
@@ -140,44 +141,51 @@ class Elementwise:
         return self._carried[value]
 
     def _carry_out(self, value: Lazy) -> Nodes:
-        peeled = Peeling(self.constant, scalars=True).of(value)
-        if isinstance(peeled.core, Nodes):
-            return self._affine(peeled.core, peeled, value)
-        pooled = self._pooled(peeled, value)
+        bare = Peeling(self.constant, scalars=True).of(value)
+        if isinstance(bare.core, Nodes):
+            return self._affine(bare.core, bare, value)
+        pooled = self._pooled(bare, value)
         if pooled is not None:
             return pooled
-        peeled = Peeling(self.constant, scalars=False).of(value)
-        core = peeled.core
-        assert isinstance(core, Lazy)
-        meaning = meaning_of(core)
-        if meaning is None:
-            made = self._single(core.op, [self._ready(a) for a in core.args], core)
-            return self._affine(made, peeled, value)
+        for peeled in (Peeling(self.constant, scalars=False).of(value), bare):
+            moves, core = _unmoved(peeled.core)
+            meaning = meaning_of(core) if isinstance(core, Lazy) else None
+            if meaning is not None:
+                return self._meant(meaning, moves, peeled, value)
+        if not bare.is_bare:
+            return self._affine(self.nodes(bare.core), bare, value)
+        return self._single(value.op, [self._ready(a) for a in value.args], value)
+
+    def _meant(self, meaning: Meaning, moves: list[Lazy], peeled: Peeled, value: Lazy) -> Nodes:
+        """Carry out an activation or a normalisation, and the scaling that follows."""
         base = self.nodes(meaning.base)
-        if meaning.is_norm:
-            return self._normalised(base, meaning, peeled, value)
-        self.builder.activate(base.sample, meaning.name)
-        return self._affine(replace(base, fill=0.0), peeled, value)
+        self.builder.activate(base.sample, self._kind(base, meaning))
+        made = _moved(replace(base, fill=0.0), moves)
+        if not meaning.is_norm:
+            return self._affine(made, peeled, value)
+        gain = peeled.gain
+        if meaning.unit != 1.0:
+            wide = [weights.as_weight(c, self.constant) for c in (gain, np.asarray(meaning.unit))
+                    if c is not None]  # fmt: skip
+            gain = weights.arithmetic("mul", wide) if len(wide) > 1 else wide[0]
+        ids = np.broadcast_to(made.ids, value.shape)
+        if gain is not None or peeled.shift is not None:
+            options = {"kind": "norm", "foldable": False}
+            ids = self._scaled(ids, gain, peeled.shift, value, options)
+        return Nodes(ids, value.batch)
 
     def _ready(self, value: Value) -> Value:
         return self.nodes(value) if has_nodes(value) else value
 
     def _pooled(self, peeled: Peeled, value: Lazy) -> Nodes | None:
         """Carry out a sum over axes or windows, with the division that makes it an average."""
-        moves: list[Lazy] = []
-        core = peeled.core
-        while isinstance(core, Lazy) and core.op.name in REARRANGING:
-            moves.append(core)
-            core = next(a for a in core.args if has_nodes(a))
+        moves, core = _unmoved(peeled.core)
         if not isinstance(core, Lazy) or core.op.name not in REDUCTIONS | WINDOW_SUMS:
             return None
         x = self.nodes(core.args[0])
         gain = peeled.gain if isinstance(peeled.gain, np.ndarray) else None
         divisor, rest = take_average(core.op, x, gain, moved=bool(moves))
-        made = self.reduced(core.op, x, divisor)
-        for step in reversed(moves):
-            (ids,) = move(step.op, [made.ids])
-            made = replace(made, ids=ids, batch=step.batch)
+        made = _moved(self.reduced(core.op, x, divisor), moves)
         left = peeled.gain if gain is None else rest
         return self._affine(made, replace(peeled, gain=left), value)
 
@@ -233,22 +241,35 @@ class Elementwise:
             if op.name == "div":
                 self.builder.activate(right, "reciprocal")
             return self.batched(self.builder.multiply(name, samples), like)
+        if op.name in ("max", "min"):
+            return self._among(nodes, "max", like)
         return self._cut_single(op, list(nodes), like, "is no sum or product")
 
+    def _among(self, nodes: Sequence[Nodes], kind: str, like: Lazy) -> Nodes:
+        """Choose among nodes by what the data are: an edge from each, as in a maximum pooling."""
+        wide = np.broadcast_arrays(*(_sample(n, like.batch, len(like.shape)) for n in nodes))
+        if np.array_equal(wide[0], wide[1]):
+            self.builder.activate(wide[0], kind)
+            return self.batched(wide[0], like)
+        name = self.builder.unique(kind)
+        made = self.builder.fresh(name, wide[0], kind)
+        for k, ids in enumerate(wide):
+            branch = self.builder.unique(f"{name}.{k}")
+            ends = {"source": View.of(ids), "target": View.of(made)}
+            self.builder.add_block(Identity(name=branch, **ends))
+        return self.batched(made, like)
+
     def _selected(self, op: Op, args: list[Value], like: Lazy) -> Nodes:
-        """Choose by what depends on nodes: of nodes and a constant, the nodes are handed on."""
+        """Choose by what depends on the data: all that may be chosen leads to the result."""
         which, *cases = args
         nodes = [case for case in cases if isinstance(case, Nodes)]
-        if len(nodes) == 1 and all(isinstance(c, Nodes) or scalar_of(c) is not None for c in cases):
-            return nodes[0]
-        if (
-            isinstance(which, Nodes)
-            and nodes
-            and all(
-                isinstance(case, Nodes) and np.array_equal(case.ids, which.ids) for case in cases
-            )
-        ):
+        if any(isinstance(case, Weight) for case in cases) or not nodes:
+            return self._cut_single(op, args, like, "chooses between weights by the data")
+        if len(nodes) == len(cases) == 2:
+            return self._among(nodes, "where", like)
+        if len(nodes) == 1 and not _chooses_by_index(which):
             self.builder.activate(nodes[0].sample, "where")
+        if len(nodes) == 1:
             return nodes[0]
         return self._cut_single(op, args, like, "chooses between nodes by what depends on the data")
 
@@ -290,15 +311,14 @@ class Elementwise:
     ) -> Ids:
         """Scale nodes in the order of their layer, so that it can be folded into what made it."""
         layers = self.builder.layers_of(View.of(ids))
-        seen = layout.in_layer_order(ids, layers[0].shape, layers[0].start) if (
-            len(layers) == 1
-        ) else None  # fmt: skip
-        if seen is None:
-            return self.builder.scale(name, ids, weight, bias, **options)
-        order, groups = seen
+        seen = None
+        if len(layers) == 1:
+            seen = layout.in_layer_order(ids, layers[0].shape, layers[0].start)
+        order, groups = seen or layout.channels_first(ids, channel_axes(ids, self.builder.layers))
         recipes = [layout.regrouped(r, ids.shape, order, groups) for r in (weight, bias)]
         moved = ids.transpose(order)
-        made = self.builder.scale(name, moved.reshape(layers[0].shape), *recipes, **options)
+        shape = [prod(moved.shape[k] for k in group) for group in groups]
+        made = self.builder.scale(name, moved.reshape(shape), *recipes, **options)
         return made.reshape(moved.shape).transpose(np.argsort(order))
 
     def biased(self, op: Op, args: Sequence[Value]) -> Nodes | None:
@@ -322,20 +342,6 @@ class Elementwise:
         self.builder.blocks[at] = replace(block, bias=wide.reshape(shape))
         return Nodes(x.ids, out.batch)
 
-    def _normalised(self, base: Nodes, meaning: Meaning, peeled: Peeled, like: Lazy) -> Nodes:
-        kind = self._kind(base, meaning)
-        gain, shift = peeled.gain, peeled.shift
-        if meaning.unit != 1.0:
-            unit = np.asarray(meaning.unit)
-            gain = unit if gain is None else weights.arithmetic(
-                "mul", [weights.as_weight(c, self.constant) for c in (gain, unit)])  # fmt: skip
-        self.builder.activate(base.sample, kind)
-        if gain is None and shift is None:
-            return replace(base, fill=0.0)
-        ids = np.broadcast_to(base.ids, like.shape)
-        options = {"kind": "norm", "foldable": False}
-        return Nodes(self._scaled(ids, gain, shift, like, options), like.batch)
-
     def _kind(self, base: Nodes, meaning: Meaning) -> str:
         """Return the kind of a normalisation by the axes whose neurons go into one sum."""
         if meaning.name != "layer_norm" or not meaning.mixed:
@@ -345,14 +351,31 @@ class Elementwise:
         channels = [
             axis for axis in channel_axes(sample, self.builder.layers) if sample.shape[axis] > 1
         ]
-        if meaning.grouped:
-            return "group_norm"
-        return meaning.name if set(channels) <= set(axes) else "instance_norm"
+        if set(channels) <= set(axes) and not meaning.grouped:
+            return meaning.name
+        return "group_norm" if meaning.grouped or set(channels) & set(axes) else "instance_norm"
 
     def batched(self, ids: Ids, like: Any) -> Nodes:
         """Return the ids of one sample as nodes in the shape of a value."""
         wide = ids if like.batch is None else np.expand_dims(ids, like.batch)
         return Nodes(wide.reshape(like.shape), like.batch)
+
+
+def _unmoved(value: Value) -> tuple[list[Lazy], Value]:
+    """Return what a value only rearranges, and the steps that do, the last one first."""
+    moves: list[Lazy] = []
+    while isinstance(value, Lazy) and value.op.name in REARRANGING:
+        moves.append(value)
+        value = next(a for a in value.args if has_nodes(a))
+    return moves, value
+
+
+def _moved(nodes: Nodes, moves: list[Lazy]) -> Nodes:
+    """Carry out steps that only rearrange."""
+    for step in reversed(moves):
+        (ids,) = move(step.op, [nodes.ids])
+        nodes = replace(nodes, ids=ids, batch=step.batch)
+    return nodes
 
 
 def _sample(nodes: Nodes, batch: int | None, ndim: int) -> Ids:
@@ -366,6 +389,13 @@ def _for_sample(recipe: Recipe, ndim: int, batch: int | None) -> Recipe:
     if batch is not None:
         padded = (*padded[:batch], *padded[batch + 1 :])
     return recipe.reshape(padded)
+
+
+def _chooses_by_index(value: Value) -> bool:
+    """Whether a choice is made by integers or truth values of the input, such as a mask."""
+    sources = [value] if isinstance(value, Nodes) else [
+        a for part in parts(value) for a in part.args if isinstance(a, Nodes)]  # fmt: skip
+    return bool(sources) and all(source.is_index for source in sources)
 
 
 def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:

@@ -78,6 +78,21 @@ def in_layer_order(
     return order, groups
 
 
+def channels_first(
+    ids: Ids, channels: Sequence[int]
+) -> tuple[tuple[int, ...], list[list[int]]]:
+    """Return how an array is laid out with its channels first, as `in_layer_order` does.
+
+    Examples
+    --------
+    >>> channels_first(np.zeros((5, 2, 4), np.int64), (1, 2))  # positions, heads, features
+    ((1, 2, 0), [[0, 1], [2]])
+    """
+    positions = [axis for axis in range(ids.ndim) if axis not in channels]
+    first = [list(range(len(channels)))] if channels else []
+    return (*channels, *positions), first + [[k] for k in range(len(channels), ids.ndim)]
+
+
 def regrouped(
     recipe: Recipe | None, sizes: Sequence[int], order: Sequence[int], groups: list[list[int]]
 ) -> Recipe | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cntgraph.adapters.jax.meaning import evaluate
-from cntgraph.adapters.jax.movement import REARRANGING, move
+from cntgraph.adapters.jax.movement import EXACT
 from cntgraph.adapters.jax.numeric import ELEMENTWISE
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
@@ -28,39 +29,53 @@ if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer
 
 
-def tokens_of(value: Value, n_entries: int) -> Nodes | None:
-    """Return the integer input that an index is, for every entry that it may choose.
+def tokens_of(value: Value, component: int, n_entries: int) -> Nodes | None:
+    """Return the integer input that a component of an index is, entry by entry.
 
-    JAX counts negative indices from the end; for those from zero on, this changes nothing.
+    JAX counts negative indices from the end and keeps others within bounds; for those from zero
+    to the number of entries, this changes nothing.
+
+    Parameters
+    ----------
+    value : value
+        An index, its components along the last axis.
+    component : int
+    n_entries : int
+        What it chooses from.
+
+    Returns
+    -------
+    Nodes or None
     """
-    moves: list[Lazy] = []
-    shape, batch = value.shape, getattr(value, "batch", None)
-    while isinstance(value, Lazy) and value.op.name in REARRANGING:
-        moves.append(value)
-        value = next(a for a in value.args if has_nodes(a))
-    tokens = value if isinstance(value, Nodes) else _counted_from_zero(value, n_entries)
-    if tokens is None or not tokens.is_index:
+    if isinstance(value, Nodes):
+        return replace(value, ids=value.ids[..., component]) if value.is_index else None
+    if not isinstance(value, Lazy):
         return None
-    ids = tokens.ids
-    for step in reversed(moves):
-        (ids,) = move(step.op, [ids])
-    return Nodes(ids.reshape(shape), batch, is_index=True)
-
-
-def _counted_from_zero(value: Value, n_entries: int) -> Nodes | None:
-    """Return the integers that an expression is a function of, if it leaves them as they are."""
     inside = parts(value)
     sources = {id(a): a for part in inside for a in part.args if isinstance(a, Nodes)}
-    if len(sources) != 1 or any(part.op.name not in ELEMENTWISE for part in inside):
+    known = all(part.op.name in ELEMENTWISE or part.op.name in EXACT for part in inside)
+    if len(sources) != 1 or not known or any(_is_weight(part) for part in inside):
         return None
     (tokens,) = sources.values()
-    if not tokens.is_index or tokens.shape != value.shape or not isinstance(value, Lazy):
+    if not tokens.is_index:
         return None
-    if any(isinstance(a, Weight) for part in inside for a in part.args):
+
+    def follow(numbers: Any) -> Any:
+        wide = np.broadcast_to(numbers, tokens.shape)
+        return evaluate(value, {id(tokens): wide})[..., component]
+
+    if any((follow(k) != k).any() for k in {0, n_entries // 2, n_entries - 1}):
         return None
-    entries = np.arange(n_entries)
-    chosen = evaluate(value, {id(tokens): entries})
-    return tokens if np.array_equal(chosen, entries) else None
+    # Which token an entry shows is found out digit by digit: numbers below two are in bounds.
+    places = np.arange(tokens.ids.size).reshape(tokens.shape)
+    shown = sum(follow(places >> k & 1) << k for k in range(int(tokens.ids.size).bit_length()))
+    ids = tokens.ids.reshape(-1)[shown] if n_entries > 1 else np.broadcast_to(
+        tokens.ids, np.shape(shown))  # fmt: skip
+    return Nodes(ids, value.batch, is_index=True)
+
+
+def _is_weight(part: Lazy) -> bool:
+    return any(isinstance(a, Weight) for a in part.args)
 
 
 def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
@@ -90,19 +105,14 @@ def gather(t: Tracer, op: Op, args: list[Any]) -> Any:
     picked = rows_of(op, table.shape)
     if picked is None:
         return "what depends on the data chooses parts of a weight"
-    axis, features = picked
-    tokens = tokens_of(indices, table.shape[axis])
+    tokens = tokens_of(indices, picked.component, table.shape[picked.axis])
     if tokens is None:
         return "it looks up rows of a table by indices that are computed from the data"
-    recipe = whole(table, range(len(table.shape))).recipe
-    others = tuple(k for k in range(len(table.shape)) if k != axis)
-    recipe = recipe.transpose((axis, *others))
-    sizes = recipe.shape[1:]
-    ids = tokens.ids[..., 0]
-    sample = without(ids, tokens.batch)
+    recipe = picked.axis_first(whole(table, range(len(table.shape))).recipe)
     matrix = recipe.reshape((recipe.shape[0], -1))
-    made = t.builder.embed(name_of(recipe) or t.label(op), sample, matrix)
-    made = made.reshape(*ids.shape, *sizes)
-    ndim, out = made.ndim, op.outputs[0]
-    made = np.moveaxis(made, range(ids.ndim, ndim), features)
+    made = t.builder.embed(name_of(recipe) or t.label(op), tokens.sample, matrix)
+    made = made if tokens.batch is None else np.expand_dims(made, tokens.batch)
+    made = made.reshape(*tokens.shape, *picked.features(recipe.shape[1:]))
+    made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), picked.offsets)
+    out = op.outputs[0]
     return Nodes(made.reshape(out.shape), out.batch)

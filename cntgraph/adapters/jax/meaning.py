@@ -7,7 +7,7 @@ compared with a softmax, with x − mean over standard deviation, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -107,11 +107,17 @@ def _pointwise(value: Lazy, base: Value | None, steps: list[Lazy]) -> Meaning | 
     numbers = [a for step in steps for a in step.args if isinstance(a, np.ndarray)]
     if not alike or any(scalar_of(number) is None for number in numbers):
         return None
-    computed = evaluate(value, {id(source): GRID for source in sources})
-    if computed.shape != GRID.shape:
+    computed = np.asarray(evaluate(value, {id(source): GRID for source in sources}), np.float64)
+    if computed.shape != GRID.shape or _is_affine(computed):
         return None
-    name = function_name(computed.astype(np.float64)) or _own_name(steps)
+    name = function_name(computed) or _own_name(steps)
     return None if name is None else Meaning(name, first)
+
+
+def _is_affine(y: Array) -> bool:
+    """Whether a function on the grid is a scaling and a shift, which is no activation."""
+    line = y[0] + (y[-1] - y[0]) * (GRID - GRID[0]) / (GRID[-1] - GRID[0])
+    return bool(np.allclose(y, line, rtol=1e-9, atol=1e-9))
 
 
 def _sources(steps: list[Lazy]) -> list[Nodes]:
@@ -148,7 +154,7 @@ def _is_library(name: str) -> bool:
 
 def _by_statistics(value: Lazy, base: Value | None, steps: list[Lazy]) -> Meaning | None:
     softened = _softened(value)
-    if softened is not None and (base is None or softened is base):
+    if softened is not None:
         return Meaning("softmax", softened)
     sources: list[Value] = [base] if base is not None else list(_sources(steps))
     whole = next((s for s in sources if s.shape == value.shape), None)
@@ -172,28 +178,34 @@ def _by_statistics(value: Lazy, base: Value | None, steps: list[Lazy]) -> Meanin
 
 
 def _softened(value: Lazy) -> Value | None:
-    """Return what a softmax that is written in the usual way is applied to."""
+    """Return what a softmax that is written in the usual way is applied to.
+
+    What is subtracted first (the largest value) changes nothing, if it is one number a sum.
+    """
     if value.op.name != "div" or not all(isinstance(a, Lazy) for a in value.args):
         return None
-    top, total = value.args[0], _unwrapped(value.args[1])
+    top, total = value.args[0], value.args[1]
+    while total.op.name in movement.REARRANGING and isinstance(total.args[0], Lazy):
+        total = total.args[0]
     if total.op.name != "reduce_sum" or total.args[0] is not top or top.op.name != "exp":
         return None
     inner: Value = top.args[0]
-    if isinstance(inner, Lazy) and inner.op.name == "sub" and isinstance(inner.args[1], Lazy):
-        largest = _unwrapped(inner.args[1])
-        if largest.op.name == "reduce_max" and largest.args[0] is inner.args[0]:
+    if isinstance(inner, Lazy) and inner.op.name == "sub":
+        if _is_constant_along(inner.args[1], axes_of(total.op.params), len(inner.shape)):
             inner = inner.args[0]
-    return inner
+    return inner if isinstance(inner, Lazy | Nodes) and inner.shape == value.shape else None
 
 
-def _unwrapped(value: Lazy) -> Lazy:
-    """Return what is only rearranged, or bounded by -∞."""
-    while value.op.name in movement.REARRANGING or value.op.name == "max":
-        inner = [a for a in value.args if isinstance(a, Lazy)]
-        if len(inner) != 1:
-            break
-        (value,) = inner
-    return value
+def _is_constant_along(value: Value, axes: Sequence[int], ndim: int) -> bool:
+    """Whether a value, broadcast to `ndim` axes, is the same all along some of them."""
+    if len(value.shape) != ndim:
+        return not value.shape
+    repeated = {axis for axis in range(ndim) if value.shape[axis] == 1}
+    if isinstance(value, Lazy) and value.op.name == "broadcast_in_dim":
+        dimensions, (inner, *_) = value.op.params["broadcast_dimensions"], value.args
+        kept = {int(d) for d, n in zip(dimensions, inner.shape, strict=True) if n != 1}
+        repeated |= set(range(ndim)) - kept
+    return repeated.issuperset(axes)
 
 
 def _places(source: Value) -> Ids:
@@ -300,15 +312,17 @@ def evaluate(value: Lazy, numbers: Mapping[int, Array]) -> Array:
     """
     known = dict(numbers)
     for part in parts(value, stop=numbers):
-        arguments = [known[id(a)] if id(a) in known else _constant(a) for a in part.args]
-        if part.op.name in ELEMENTWISE or part.op.name in REDUCTIONS:
-            known[id(part)] = compute(part.op.name, part.op.params, arguments)
-        else:
+        moves = part.op.name in movement.MOVEMENTS and part.op.name != "select_n"
+        arguments = [known[id(a)] if id(a) in known else _constant(a, whole=moves)
+                     for a in part.args]  # fmt: skip
+        if moves:
             (known[id(part)],) = movement.move(part.op, arguments)
+        else:
+            known[id(part)] = compute(part.op.name, part.op.params, arguments)
     return known[id(value)]
 
 
-def _constant(value: Value) -> Array:
+def _constant(value: Value, *, whole: bool) -> Array:
     """Return a constant; one that is a number everywhere fits any shape."""
     assert isinstance(value, np.ndarray)
-    return value if scalar_of(value) is None else value.reshape(-1)[0]
+    return value if whole or scalar_of(value) is None else value.reshape(-1)[0]

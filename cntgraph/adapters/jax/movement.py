@@ -121,6 +121,8 @@ _BY_INDEX: dict[str, slice] = {
 }  # fmt: skip
 
 MOVEMENTS = frozenset([*_MOVEMENTS, *_BY_INDEX])
+#: Movements that are carried out without JAX.
+EXACT = frozenset(_MOVEMENTS)
 #: Movements that show every entry, and nothing else.
 REARRANGING = frozenset(
     ["reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims", "rev", "tile"]

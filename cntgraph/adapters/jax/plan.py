@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cntgraph.adapters.jax.movement import REARRANGING
+from cntgraph.adapters.jax.movement import MOVEMENTS, REARRANGING
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, REDUCTIONS, axes_of
 from cntgraph.adapters.jax.program import Op, Program, Var
 from cntgraph.adapters.jax.values import Weight, has_nodes, scalar_of
@@ -132,8 +132,9 @@ class _Planner:
             mixes = op.name in REDUCTIONS and batch in axes_of(op.params)
             merged.reduced = True
             return None if merged.learned or mixes else merged
-        index = not op.outputs[0].is_float
-        return merged if (merged.reduced or index) and op.name in REARRANGING else None
+        if not op.outputs[0].is_float and len(op.outputs) == 1 and op.name in MOVEMENTS:
+            return merged  # indices are followed where they choose something
+        return merged if merged.reduced and op.name in REARRANGING else None
 
     def _note_affine(self, op: Op) -> None:
         """Note what an affine operation yields, and what has a bias as soon as it is made."""
@@ -168,7 +169,10 @@ class _Planner:
             return False
         if any(value is output for value in self.program.outputs):
             return True
-        for reader in self.readers.get(output, []):
+        readers = self.readers.get(output, [])
+        if state.learned and len(readers) > 1:
+            return True
+        for reader in readers:
             soft = reader.name in ELEMENTWISE or reader.name in REDUCTIONS | WINDOW_SUMS
             if not soft and not (state.reduced and reader.name in REARRANGING):
                 return True

@@ -15,7 +15,7 @@ from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.values import Array, Ids, Nodes, has_nodes, scalar_of, without
-from cntgraph.blocks import Stencil, Window
+from cntgraph.blocks import Pool, Stencil, Window
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.elementwise import Elementwise
@@ -140,6 +140,9 @@ def reduce_windows(
         ids = without(ids, x.batch)
         windows, numbers = ([*v[: x.batch], *v[x.batch + 1 :]] for v in (windows, numbers))
     slides = [axis for axis, w in enumerate(windows) if w != Window(w.fine, w.fine, 1)]
+    while slides and ids.ndim - len(slides) > 1 and len(ids) == 1 and 0 not in slides:
+        ids, windows, numbers = ids[0], windows[1:], numbers[1:]  # one image, as Equinox pools
+        slides = [axis - 1 for axis in slides]
     channels = _channels(t, ids, slides)
     spatial = [axis for axis in range(ids.ndim) if axis not in channels]
     order = [*channels, *spatial]
@@ -211,3 +214,55 @@ def cumulative(t: Tracer, op: Op, args: list[Any]) -> Any:
     mode = {"cumsum": "sum", "cummax": "max", "cummin": "min"}[op.name]
     made = t.builder.pool(t.label(op), lines.reshape(-1, n), (stencil,), mode)
     return t.batched(_unordered(made.reshape(lines.shape), [*kept, axis]), op.outputs[0])
+
+
+def resize_axis(t: Elementwise, name: str, x: Nodes, axis: int, stencil: Stencil) -> Ids:
+    """Resize one axis of a sample; axes that are resized one after another make one layer.
+
+    Parameters
+    ----------
+    t : Elementwise
+    name : str
+        Name of the operation.
+    x : Nodes
+    axis : int
+        The axis of a sample.
+    stencil : Stencil
+        How it is resized.
+
+    Returns
+    -------
+    ndarray of int64
+        The ids of a sample.
+    """
+    sample, b = x.sample, t.builder
+    channels = list(channel_axes(sample, b.layers))
+    if axis in channels:  # positions are resized: the channels must be elsewhere
+        channels = [sample.ndim - 1] if axis < sample.ndim - 1 else [0]
+        t.expect_channels(sample, channels)
+    spatial = [a for a in range(sample.ndim) if a not in channels]
+    order = [*channels, *spatial]
+    rows = sample.transpose(order)
+    stencils = [stencil if a == axis else Stencil.identity(sample.shape[a]) for a in spatial]
+    lines = rows.reshape(-1, *rows.shape[len(channels) :])
+    last = b.blocks[-1] if b.blocks else None
+    ends = isinstance(last, Pool) and last.mode == "linear" and x.awaits_bias
+    ends = ends and len(last.stencils) == len(stencils)  # type: ignore[union-attr]
+    if isinstance(last, Pool) and ends and np.array_equal(last.target.as_ids(), lines.reshape(-1)):
+        before = zip(last.stencils, stencils, strict=True)
+        stencils = [_after(one, other) for one, other in before]
+        lines = last.source.as_ids().reshape(last.source.shape)
+        b.blocks.pop()
+        name = b.layers.pop().name
+    made = b.pool(name, lines, tuple(stencils), "linear")
+    shape = [sample.shape[a] for a in channels] + [s.n_out for s in stencils]
+    return _unordered(made.reshape(shape), order)
+
+
+def _after(first: Stencil, second: Stencil) -> Stencil:
+    """Return one stencil for two in a row."""
+    matrix = (first.matrix @ second.matrix).tocoo()
+    rows, columns = matrix.coords
+    return Stencil(
+        first.n_in, second.n_out, rows.astype(np.int64), columns.astype(np.int64), matrix.data
+    )

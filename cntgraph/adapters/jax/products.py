@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.adapters.jax.layout import layer_order
 from cntgraph.adapters.jax.lookup import one_hot_tokens
 from cntgraph.adapters.jax.operations import handles
+from cntgraph.adapters.jax.pooling import resize_axis
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.values import Ids, Nodes, has_nodes, name_of
 from cntgraph.adapters.jax.weights import as_weight, whole
@@ -126,14 +126,12 @@ def _interpolation(
     if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0 or x.batch in of_x.summed:
         return None
     rows, columns = np.nonzero(matrix)
-    stencil = Stencil(matrix.shape[0], matrix.shape[1], rows, columns, matrix[rows, columns])
+    stencil = Stencil(len(matrix), matrix.shape[1], rows, columns, matrix[rows, columns])
     axis = of_x.summed[0] - (x.batch is not None and x.batch < of_x.summed[0])
-    sample = x.sample
-    kept = [a for a in layer_order(sample) if a != axis]
-    lines = sample.transpose(*kept, axis)
-    made = t.builder.pool(t.label(op), lines.reshape(-1, len(matrix)), (stencil,), "linear")
-    made = made.reshape(*lines.shape[:-1], -1).transpose(*np.argsort(kept), len(kept))
-    return made.reshape(*(x.ids.shape[a] for a in of_x.own), matrix.shape[1])
+    made = resize_axis(t, t.label(op), x, axis, stencil)
+    return np.moveaxis(made, axis, -1).reshape(
+        *(x.ids.shape[a] for a in of_x.own), matrix.shape[1]
+    )
 
 
 def _nodes_with_nodes(

@@ -62,6 +62,7 @@ def model_of(source: Any, params: Any = None) -> Model:
     FormatError
         If parameters are missing, or given twice.
     """
+    source = _unjitted(source)
     if _is(source, "flax.linen", "Module"):
         return _linen(source, params)
     if params is not None:
@@ -71,9 +72,10 @@ def model_of(source: Any, params: Any = None) -> Model:
         return _nnx(source)
     arrays = leaves_of(source) if not _is_leaf(source) else []
     if arrays:
-        batched = not _is(source, "equinox", "Module")
         call = _rebuilding(source, lambda module, *inputs: module(*inputs))
-        return Model(call, arrays, _names(source, 0), batched)
+        prefix = "_fun." if _is_wrapper(source) else ""
+        arrays = [Leaf(x.name.removeprefix(prefix), x.value, x.trainable) for x in arrays]
+        return Model(call, arrays, _names(source, 0), _takes_batches(source))
     return Model(lambda _, *inputs: source(*inputs), [], _names(source, 0),
                  closed_over=_closed_over(source))  # fmt: skip
 
@@ -82,6 +84,26 @@ def _is(source: Any, library: str, kind: str) -> bool:
     """Whether an object is of a class of a library, which is not imported to find out."""
     found = getattr(sys.modules.get(library), kind, None)
     return isinstance(found, type) and isinstance(source, found)
+
+
+def _unjitted(source: Any) -> Any:
+    """Return what Equinox's `filter_jit` wraps, which keeps the names of its arrays."""
+    while _is(source, "equinox", "Module") and "jit" in type(source).__name__.lower():
+        inner = getattr(source, "__wrapped__", None)
+        if inner is None:
+            break
+        source = inner
+    return source
+
+
+def _takes_batches(source: Any) -> bool:
+    """Whether a pytree that can be called takes several samples; modules of Equinox take one."""
+    return not _is(source, "equinox", "Module") or _is_wrapper(source)
+
+
+def _is_wrapper(source: Any) -> bool:
+    """Whether a module of Equinox is what `filter_vmap` makes of a function."""
+    return hasattr(source, "__wrapped__") and "vmap" in type(source).__name__.lower()
 
 
 def _is_leaf(source: Any) -> bool:

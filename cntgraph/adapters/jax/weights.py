@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -207,33 +208,63 @@ def _gather(op: Op, w: Weight, indices: Array) -> list[Any] | None:
     picked = rows_of(op, w.shape)
     if picked is None or not isinstance(indices, np.ndarray):
         return None
-    axis, offsets = picked
     positions = indices.shape[:-1]
-    rows = indices.reshape(-1).astype(np.int64)
-    if rows.size and (rows.min() < 0 or rows.max() >= w.shape[axis]):
+    rows = indices[..., picked.component].reshape(-1).astype(np.int64)
+    if rows.size and (rows.min() < 0 or rows.max() >= w.shape[picked.axis]):
         return None
-    recipe = whole(w, [axis]).recipe.gather(axis, rows)
-    recipe = recipe.transpose((axis, *(k for k in range(len(w.shape)) if k != axis)))
-    recipe = recipe.reshape((*positions, *recipe.shape[1:]))
-    order = np.argsort([*(k for k in range(len(offsets) + len(positions)) if k not in offsets),
-                        *offsets])  # fmt: skip
-    kept = tuple(n for k, n in enumerate(w.shape) if k != axis)
-    shape = (*positions, *kept)
-    axes = tuple(int(k) for k in order)
-    return [Weight(recipe.transpose(axes), tuple(shape[k] for k in axes))]
+    recipe = picked.axis_first(whole(w, range(len(w.shape))).recipe).gather(0, rows)
+    recipe = recipe.reshape((*positions, *picked.features(recipe.shape[1:])))
+    axes = range(len(recipe.shape))
+    order = [axis for axis in axes if axis not in picked.offsets]
+    places = dict(zip([*order, *picked.offsets], axes, strict=True))
+    return [Weight.of(recipe.transpose(tuple(places[axis] for axis in axes)))]
 
 
-def rows_of(op: Op, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
-    """Return the axis along which a gather picks whole rows, and where the others end up."""
+@dataclass(frozen=True)
+class Rows:
+    """How a gather picks rows of a table.
+
+    Parameters
+    ----------
+    axis : int
+        The axis of the table that is chosen along.
+    component : int
+        Which component of an index chooses.
+    offsets : tuple of int
+        The axes of the result that the table's other axes become.
+    kept : int or None
+        Where among these the axis itself stays, as one of length one.
+    """
+
+    axis: int
+    component: int
+    offsets: tuple[int, ...]
+    kept: int | None
+
+    def axis_first(self, recipe: Recipe) -> Recipe:
+        """Return the table, the axis that is chosen along first."""
+        others = (k for k in range(len(recipe.shape)) if k != self.axis)
+        return recipe.transpose((self.axis, *others))
+
+    def features(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the sizes of what is picked, from those of the table's other axes."""
+        return sizes if self.kept is None else (*sizes[: self.kept], 1, *sizes[self.kept :])
+
+
+def rows_of(op: Op, shape: tuple[int, ...]) -> Rows | None:
+    """Return how a gather picks whole rows along one axis of a table, or None if it does not."""
     d, sizes = op.params["dimension_numbers"], tuple(op.params["slice_sizes"])
-    if len(d.start_index_map) != 1 or tuple(d.collapsed_slice_dims) != tuple(d.start_index_map):
+    chosen = [int(axis) for axis in d.start_index_map]
+    partly = [axis for axis, n in enumerate(shape) if sizes[axis] != n]
+    along = partly or [axis for axis in chosen if sizes[axis] == 1]
+    if getattr(d, "operand_batching_dims", ()) or len(along) != 1 or along[0] not in chosen:
         return None
-    if getattr(d, "operand_batching_dims", ()):
+    (axis,) = along
+    collapsed = [int(k) for k in d.collapsed_slice_dims]
+    if sizes[axis] != 1 or collapsed not in ([], [axis]):
         return None
-    (axis,) = d.start_index_map
-    if sizes != tuple(1 if k == axis else n for k, n in enumerate(shape)):
-        return None
-    return int(axis), tuple(int(k) for k in d.offset_dims)
+    kept = None if collapsed else axis
+    return Rows(axis, chosen.index(axis), tuple(int(k) for k in d.offset_dims), kept)
 
 
 _MOVEMENTS: dict[str, Callable[..., list[Any] | None]] = {
