@@ -131,7 +131,8 @@ def network_of(tensors: Tensors, *, strict: bool = False) -> Network:
         _add_block(builder, weight, usual)
     net = builder.finish(strict=strict)
     entries = _with_notes(net.entries, found) + _same(net.entries, tensors.same)
-    return replace(net, entries=entries, labels=dict(tensors.labels))
+    # The recipes read the parameters as they are registered: buffers among them are known as such.
+    return replace(net.bind(net.parameters, tensors.labels), entries=entries)
 
 
 # -- blocks -----------------------------------------------------------------------------------

@@ -271,6 +271,7 @@ def test_scales_turn_stored_integers_into_values(scales, factor):
     ]  # fmt: skip
     assert net.coverage.loc["fc.weight", "status"] == "included"
     assert net.n_parameters == 24
+    assert cg.describe(net)["n_parameters"].sum() == 24
 
 
 def test_a_zero_point_is_taken_off_first():
