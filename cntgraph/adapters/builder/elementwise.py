@@ -14,9 +14,6 @@ from cntgraph.blocks import Diagonal, Identity
 from cntgraph.recipe import Recipe
 from cntgraph.view import View
 
-#: Activations by how much they make what they are applied to a gate; any other one is 1.
-_GATES = {"silu": 2, "gelu": 2, "sigmoid": 3, "hardsigmoid": 3, "softmax": 3}
-
 
 class Elementwise(Layout):
     """The operations that leave every feature where it is."""
@@ -136,19 +133,13 @@ class Elementwise(Layout):
         name = self.unique(name)
         wide = np.broadcast_shapes(*(ids.shape for ids in operands))
         operands = self._together(operands)
-        operands = sorted(operands, key=self._gating)
+        operands = sorted(operands, key=self.gating)
         made = self.like(name, operands[0], "multiply")
         for k, ids in enumerate(operands):
             source, target = View.of(ids), View.of(made)
             branch = self.unique(f"{name}.{k}")
             self.add_block(Identity(name=branch, source=source, target=target, modulatory=k > 0))
         return spread(made, wide)
-
-    def _gating(self, ids: Ids) -> int:
-        """Return how much of a gate nodes are."""
-        (first, *_) = self.layers_of(View.of(ids)) or (None,)
-        applied = self.activations.get(first.name, []) if first is not None else []
-        return max((_GATES.get(activation, 1) for activation in applied), default=0)
 
     def _together(self, operands: Sequence[Ids]) -> list[Ids]:
         """Broadcast operands together; the steps of a loop are one."""

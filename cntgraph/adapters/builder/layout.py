@@ -22,6 +22,8 @@ Ids = NDArray[np.int64]
 
 #: Nodes that a network may have; their ids alone take 8 GiB. A damaged file may ask for more.
 MAX_NODES = 1 << 30
+#: Activations by how much they make what they are applied to a gate; any other one is 1.
+GATES = {"silu": 2, "gelu": 2, "sigmoid": 3, "hardsigmoid": 3, "softmax": 3}
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Layout:
     gains: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     has_loops: bool = False
+    _gates: dict[str, NDArray[np.int8]] = field(default_factory=dict)
     _one_hot: dict[tuple[str, int], Ids] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
 
@@ -78,11 +81,26 @@ class Layout:
 
     def activate(self, ids: Ids, activation: str) -> Ids:
         """Note that an activation function is applied to these nodes; the nodes stay the same."""
-        for layer in self.layers_of(View.of(ids)):
+        view = View.of(ids)
+        nodes, rank = view.as_ids(), GATES.get(activation, 1)
+        for layer in self.layers_of(view):
             applied = self.activations.setdefault(layer.name, [])
             if activation not in applied:
                 applied.append(activation)
+            # Gates and candidate of a recurrent cell may be parts of one layer.
+            ranks = self._gates.setdefault(layer.name, np.zeros(layer.n_nodes, dtype=np.int8))
+            here = nodes[(nodes >= layer.start) & (nodes < layer.slice.stop)] - layer.start
+            ranks[here] = np.maximum(ranks[here], rank)
         return ids
+
+    def gating(self, ids: Ids) -> int:
+        """Return how much of a gate nodes are: the most of what was applied to any of them."""
+        nodes, found = ids[ids >= 0].reshape(-1), 0
+        for layer in self.layers_of(View.of(nodes)):
+            if layer.name in self._gates:
+                here = nodes[(nodes >= layer.start) & (nodes < layer.slice.stop)] - layer.start
+                found = max(found, int(self._gates[layer.name][here].max(initial=0)))
+        return found
 
     def opaque(self, name: str, shape: Sequence[int], operation: str, reason: str) -> Ids:
         """Add a layer whose edges are unknown, and say so in the coverage table."""

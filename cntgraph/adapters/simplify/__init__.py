@@ -1,7 +1,7 @@
 """Tidying up a traced network, by exact rewrites that every adapter gets alike.
 
-In order: a function of single neurons that was traced operation by operation becomes one
-(`functions`), and so does a normalisation (`norms`); constant
+In order: what leads nowhere is dropped (`dead_ends`); a function of single neurons that was traced
+operation by operation becomes one (`functions`), and so does a normalisation (`norms`); constant
 scalings of what only modulates are dropped (`modulators`); what only scales, shifts or joins the
 output of an operation is folded into it (`fold`); the gain of a normalisation is folded into the
 operations that read it (`gains`). Layers that are left without edges are dropped (`draft`).
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from cntgraph.adapters.simplify.dead_ends import drop_dead_ends
 from cntgraph.adapters.simplify.draft import Draft, finished
 from cntgraph.adapters.simplify.fold import fold_backward
 from cntgraph.adapters.simplify.functions import collapse_functions
@@ -47,6 +48,7 @@ def simplify(
     folded : dict of str to str
         For each parameter that was folded, the operation it belonged to.
     """
+    drop_dead_ends(draft)
     collapse_functions(draft)
     found = collapse_norms(draft)
     drop_scalings(draft)

@@ -6,6 +6,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Mapping
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,20 @@ class Archive:
                 for name, entry in self._json(archive, config)["config"].items():
                     found[name] = (f"data/{folder}/", entry)
         return found
+
+    def first_name(self, name: str) -> str:
+        """Return the first name of a tensor that the file has under several."""
+        return self._first_names.get(self._place_of(name), name)
+
+    @cached_property
+    def _first_names(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for name in self.tensors:
+            names.setdefault(self._place_of(name), name)
+        return names
+
+    def _place_of(self, name: str) -> str:
+        return json.dumps(self.tensors.get(name), sort_keys=True)
 
     def parameter(self, name: str, *, trainable: bool) -> Parameter:
         """Return a tensor of the file as a parameter that is read when needed."""

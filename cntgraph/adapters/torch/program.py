@@ -8,8 +8,7 @@ are carried out on node ids are those that `AtenTracer` knows.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,30 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.torch.archive import DTYPES, Archive
-from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT, AtenTracer, Derived, Nodes, Place
+from cntgraph.adapters.torch.archive import Archive
+from cntgraph.adapters.torch.aten import MOVEMENT, AtenTracer, Derived, Nodes, Place
+from cntgraph.adapters.torch.aten.tracer import name_of_operation
 from cntgraph.adapters.torch.aten.values import leaves, map_leaves
+from cntgraph.adapters.torch.constants import carry_out, refuse_large
+from cntgraph.adapters.torch.serialized import (
+    CHECKS,
+    SIZES,
+    WRAPPERS,
+    Modules,
+    names_of,
+    operation_of,
+    plain_argument,
+    torch_dtype,
+)
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import taken_apart
 from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError
 from cntgraph.recipe import Recipe
 
-#: Arithmetic on sizes.
-_SIZES: dict[str, Callable[..., Any]] = {
-    f"_operator.{name}": getattr(operator, name)
-    for name in ("add", "sub", "mul", "floordiv", "truediv", "mod", "neg", "eq", "ne", "lt", "le",
-                 "gt", "ge")
-}  # fmt: skip
-#: Operations that are carried out where only constants go in.
-_ON_CONSTANTS = (
-    MOVEMENT
-    | IDENTITY
-    | frozenset(
-        "add sub mul div neg abs sqrt rsqrt exp pow arange full zeros ones zeros_like ones_like "
-        "full_like new_zeros new_ones new_full empty scalar_tensor tril triu where eq ne lt le gt "
-        "ge logical_and logical_not logical_or bitwise_and bitwise_not bitwise_or cumsum "
-        "clamp maximum minimum floor_divide remainder eye linspace masked_fill fill_ zero_ "
-        "copy_".split()
-    )
-)
-#: Checks that PyTorch writes into a program; they compute nothing.
-_CHECKS = frozenset("_assert_scalar sym_constrain_range sym_constrain_range_for_size".split())
+#: Operations that have their samples on the second axis, unless they are batch first.
+_RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
+#: Index that stands in for tokens; the first few mean padding and the like in many vocabularies.
+_TOKEN = 3
 
 
 def trace_program(
@@ -91,17 +86,19 @@ class _Program:
         self.graph, self.signature = module["graph"], module["signature"]
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
-        self.tracer = AtenTracer(builder)
+        self.tracer, self.batch_axis = AtenTracer(builder), 0
+        self.stand_ins: list[tuple[int, int, int]] = []
+        self.modules = Modules(self.graph["nodes"], archive.tensors)
 
     def run(self) -> None:
         """Build the network."""
         inputs = [spec["user_input"]["arg"] for spec in self._specs("user_input")]
-        shapes = {a["as_tensor"]["name"]: self._input_shape(a) for a in inputs if "as_tensor" in a}
-        if not shapes:
+        names = [a["as_tensor"]["name"] for a in inputs if "as_tensor" in a]
+        if not names:
             raise TraceError(f"{self.archive.path}: the program has no input tensor")
-        self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
-        for name, shape in shapes.items():
-            self.values[name] = self.tracer.input(name, shape, self._dtype(name))
+        self.batch_axis = self._find_batch_axis(names)
+        for name in names:
+            self._input(name)
         self._read_tensors()
         for node in self.graph["nodes"]:
             self._step(node)
@@ -112,17 +109,64 @@ class _Program:
     def _specs(self, kind: str) -> list[dict[str, Any]]:
         return [spec for spec in self.signature["input_specs"] if kind in spec]
 
-    def _input_shape(self, argument: Mapping[str, Any]) -> tuple[int, ...]:
+    # -- inputs ---------------------------------------------------------------------------------
+
+    def _find_batch_axis(self, names: list[str]) -> int:
+        """Return the axis of the inputs along which samples lie: the second, if time is first.
+
+        That is so if a recurrent layer, which is not batch first, has its samples on an axis of
+        that length, or if it is what the input shape that was asked for leaves out.
+        """
+        sizes = next((s for s in map(self._sizes, names) if len(s) > 1), ())
+        first, second = (size.get("as_int") for size in [*sizes[:2], {}, {}][:2])
+        if self.input_shape is not None and second == 1 and first != 1:
+            rest = [size.get("as_int") for size in sizes]
+            return int([first, *rest[2:]] == [*self.input_shape])
+        for node in self.graph["nodes"]:
+            samples = self._samples_of(node)
+            if samples is not None:
+                return int(samples == second and samples != first)
+        return 0
+
+    def _samples_of(self, node: Mapping[str, Any]) -> int | None:
+        """Return how many samples a recurrent layer sees on the second axis of its input."""
+        operation = node["target"].removeprefix("torch.ops.aten.")
+        given = {a["name"]: a["arg"] for a in node["inputs"]}
+        if operation not in _RECURRENT or given["batch_first"].get("as_bool"):
+            return None
+        sizes = self._sizes(given["input"]["as_tensor"]["name"])
+        return sizes[1].get("as_int") if len(sizes) == 3 else None
+
+    def _sizes(self, name: str) -> Any:
+        return self.graph["tensor_values"][name]["sizes"]
+
+    def _input(self, name: str) -> None:
+        """Add an input; a stand-in for its values is what masks and positions are had from."""
+        shape, axis = self._input_shape(name), self.batch_axis
+        if len(shape) > 1 and axis:
+            if shape[axis] != 1:
+                raise TraceError(
+                    f"{self.archive.path}: the samples of the input {name!r} are not on its first "
+                    "axis; export the model with a batch of one"
+                )
+        elif len(shape) > 1 and len(self.stand_ins) == 0:
+            self.tracer.batch = shape[0]
+        nodes = self.tracer.input(name, shape, self._dtype(name), axis)
+        self.values[name] = nodes
+        low, high = int(nodes.ids.min()), int(nodes.ids.max()) + 1
+        self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
+
+    def _input_shape(self, name: str) -> tuple[int, ...]:
         """Return an input's shape; an open batch dimension is one, others are looked up."""
-        sizes = self.graph["tensor_values"][argument["as_tensor"]["name"]]["sizes"]
-        wanted = None if self.input_shape is None else (None, *self.input_shape)
-        if wanted is not None and len(wanted) != len(sizes):
+        sizes, wanted = self._sizes(name), [*(self.input_shape or ())]
+        if self.input_shape is not None and len(wanted) != len(sizes) - 1:
             raise InputShapeError(
                 f"expected input_shape with {len(sizes) - 1} sizes, got {self.input_shape}"
             )
+        if wanted:
+            wanted.insert(self.batch_axis, None)  # type: ignore[arg-type]
         return tuple(
-            self._open_size(k, size, None if wanted is None else wanted[k])
-            for k, size in enumerate(sizes)
+            self._open_size(k, size, wanted[k] if wanted else None) for k, size in enumerate(sizes)
         )
 
     def _open_size(self, axis: int, size: Mapping[str, Any], wanted: int | None) -> int:
@@ -136,7 +180,7 @@ class _Program:
         expression = size["as_expr"]
         if wanted is None:
             hint = (expression.get("hint") or {}).get("as_int")
-            wanted = 1 if axis == 0 else hint
+            wanted = 1 if axis == self.batch_axis else hint
         if wanted is None:
             raise InputShapeError(f"axis {axis} of the input has no fixed size; pass input_shape")
         self.symbols[expression["expr_str"]] = wanted
@@ -154,6 +198,7 @@ class _Program:
                     self._read_tensor(spec[kind]["arg"]["name"], spec[kind][key], kind)
 
     def _read_tensor(self, value: str, name: str, kind: str) -> None:
+        name = self.archive.first_name(name)
         parameter = self.archive.parameter(name, trainable=kind == "parameter")
         if kind != "tensor_constant":
             recipe = Recipe.of(self.builder.parameter(parameter))
@@ -170,26 +215,43 @@ class _Program:
 
     def _step(self, node: Mapping[str, Any]) -> None:
         target = node["target"]
+        if target in WRAPPERS:
+            self._assign(node["outputs"], self._wrapped(node))
+            return
         arguments = [(a["name"], self._argument(a["arg"]), a["kind"]) for a in node["inputs"]]
         args = [value for _, value, kind in arguments if kind == 1]
         kwargs = {name: value for name, value, kind in arguments if kind != 1}
-        if target in _SIZES:
-            result: Any = _SIZES[target](*args)
+        if target in SIZES:
+            result: Any = SIZES[target](*args)
         else:
             result = self._call(target, args, kwargs, node)
         self._assign(node["outputs"], result)
 
+    def _wrapped(self, node: Mapping[str, Any]) -> list[Any]:
+        """Carry out the operations of a part whose names are its own."""
+        at = next(k for k, a in enumerate(node["inputs"]) if "as_graph" in a["arg"])
+        part = node["inputs"][at]["arg"]["as_graph"]["graph"]
+        given = [self._argument(a["arg"]) for a in node["inputs"][at + 1 :]]
+        outside = self.graph, self.values
+        self.graph = part
+        self.values = dict(zip(names_of(part["inputs"]), given, strict=True))
+        try:
+            for inner in part["nodes"]:
+                self._step(inner)
+            return [self._argument(output) for output in part["outputs"]]
+        finally:
+            self.graph, self.values = outside
+
     def _call(self, target: str, args: list[Any], kwargs: dict[str, Any], node: Any) -> Any:
-        place = _place(node.get("metadata", {}).get("nn_module_stack", ""))
-        shapes = self._shapes(node["outputs"])
+        place, shapes = self.modules.place(node), self._shapes(node["outputs"])
         namespace, _, name = target.removeprefix("torch.ops.").partition(".")
-        operation = _operation(name) if namespace == "aten" else None
+        operation = operation_of(name) if namespace == "aten" else None
         if operation is None:
             return self._foreign(target, args, place, shapes)
         base = name.partition(".")[0]
         if base == "sym_size":
             return args[0].shape[args[1]]
-        if base in _CHECKS:
+        if base in CHECKS:
             return None
         found = list(leaves([args, list(kwargs.values())]))
         if any(isinstance(value, Nodes | Recipe | Derived) for value in found):
@@ -198,20 +260,47 @@ class _Program:
                 return result
             # An operation on parameters for which there is no recipe: their values as they are.
             args, kwargs = map_leaves([args, kwargs], _as_tensor, of=Recipe)
-        if base not in _ON_CONSTANTS:
-            raise TraceError(
-                f"{self.archive.path}: {target} is not one of the operations that are carried "
-                "out on a file's constants; pass the live model instead"
-            )
-        return operation(*args, **{**kwargs, **({"device": "cpu"} if "device" in kwargs else {})})
+            made = carry_out(operation, args, kwargs, target)
+            return made.to(self._dtype(*names_of(node["outputs"])))
+        return carry_out(operation, args, kwargs, target)
 
     def _follow(self, operation: Any, args: Any, kwargs: Any, place: Place, shapes: Any) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
+        name = name_of_operation(operation)
+        if name in MOVEMENT:
+            moved = map_leaves([args, kwargs], lambda nodes: nodes.ids, of=Nodes)
+            if not any(isinstance(value, Recipe | Derived) for value in leaves([moved])):
+                refuse_large(operation, moved[0], moved[1], name)
         call = (operation, args, kwargs, place)
-        result = self.tracer.attempt(*call, lambda: shapes)
+        result = self.tracer.attempt(*call, lambda: shapes, self._example(operation, args, kwargs))
         if result is None:
             result = taken_apart(self.tracer, *call)
         return self.tracer.give_up(*call, lambda: shapes) if result is None else result
+
+    def _example(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        """Return what an operation on indices and masks yields for the stand-in input."""
+        found = list(leaves([args, list(kwargs.values())]))
+        if any(isinstance(value, Recipe) for value in found):
+            return None
+        values = [self._stand_in(value) for value in found if isinstance(value, Nodes | Derived)]
+        if any(value is None for value in values):
+            return None
+        args, kwargs = map_leaves([args, kwargs], self._stand_in, of=Nodes | Derived)
+        try:
+            return carry_out(operation, args, kwargs, name_of_operation(operation))
+        except TraceError:
+            return None
+
+    def _stand_in(self, value: Nodes | Derived) -> torch.Tensor | None:
+        """Return what indices, masks and what depends on them are for the stand-in input."""
+        if isinstance(value, Derived):
+            return value.value
+        if not value.is_index:
+            return None
+        made = torch.zeros(value.shape, dtype=torch.int64)
+        for low, high, number in self.stand_ins:
+            made[(value.ids >= low) & (value.ids < high)] = number
+        return made.to(value.dtype)
 
     def _foreign(self, target: str, args: Any, place: Place, shapes: Any) -> Any:
         """Cut the graph at an operation that is not PyTorch's own."""
@@ -227,7 +316,7 @@ class _Program:
 
     def _assign(self, outputs: Any, result: Any) -> None:
         results = list(result) if isinstance(result, list | tuple) else [result]
-        for name, value in zip(_names(outputs), results, strict=False):
+        for name, value in zip(names_of(outputs), results, strict=False):
             self.values[name] = self._typed(name, value)
 
     def _typed(self, name: str, value: Any) -> Any:
@@ -239,11 +328,11 @@ class _Program:
         return value
 
     def _dtype(self, name: str) -> torch.dtype:
-        return _torch_dtype(self.graph["tensor_values"][name]["dtype"])
+        return torch_dtype(self.graph["tensor_values"][name]["dtype"])
 
     def _shapes(self, outputs: Any) -> Any:
         """Return the shape of what an operation yields, or those of several tensors."""
-        found = [self._shape(name) for name in _names(outputs)]
+        found = [self._shape(name) for name in names_of(outputs)]
         return found if len(found) != 1 or "as_tensors" in outputs[0] else found[0]
 
     def _shape(self, name: str) -> Any:
@@ -260,8 +349,9 @@ class _Program:
     def _argument(self, argument: Mapping[str, Any]) -> Any:
         """Return the value of a serialised argument."""
         (kind, value), *_ = argument.items()
-        if kind == "as_none":
-            return None
+        plain, found = plain_argument(kind, value)
+        if plain:
+            return found
         if kind == "as_tensor":
             return self.values[value["name"]]
         if kind == "as_tensors":
@@ -272,16 +362,6 @@ class _Program:
             return self._symbolic(value)
         if kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
             return [self._symbolic(item) for item in value]
-        if kind == "as_device":
-            return torch.device("cpu")
-        if kind == "as_scalar_type":
-            return _torch_dtype(value)
-        if kind in ("as_layout", "as_memory_format"):
-            return None
-        if kind in ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools"):
-            return value
-        if kind in ("as_string", "as_strings"):
-            return value
         raise TraceError(f"{self.archive.path}: arguments of kind {kind} are not known")
 
     def _symbolic(self, value: Mapping[str, Any]) -> Any:
@@ -290,41 +370,5 @@ class _Program:
         return next(iter(value.values()))
 
 
-def _names(outputs: Any) -> list[str]:
-    """Return the names of what an operation yields."""
-    names: list[str] = []
-    for out in outputs:
-        (kind, value), *_ = out.items()
-        if kind == "as_tensor":
-            names.append(value["name"])
-        elif kind == "as_tensors":
-            names.extend(item["name"] for item in value)
-        elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
-            names.append(value["as_name"])
-    return names
-
-
-def _torch_dtype(number: int) -> torch.dtype:
-    found: torch.dtype = getattr(torch, DTYPES.get(number, "float32"))
-    return found
-
-
 def _as_tensor(recipe: Recipe) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(recipe.read()))
-
-
-def _operation(name: str) -> Any:
-    """Return an ATen operation by its serialised name, or None if there is none."""
-    packet, _, overload = name.partition(".")
-    found = getattr(getattr(torch.ops.aten, packet, None), overload or "default", None)
-    # Names like `add.__class__` are attributes, but no operations.
-    return found if isinstance(found, torch._ops.OpOverload) else None
-
-
-def _place(module_stack: str) -> Place:
-    """Read ``key,path,class;key,path,class;…``: the modules an operation stands in."""
-    if not module_stack:
-        return Place()
-    _, path, kind = module_stack.rpartition(";")[2].split(",", 2)
-    leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
-    return Place(path, leaf)

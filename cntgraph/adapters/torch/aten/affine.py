@@ -11,7 +11,7 @@ import torch
 from cntgraph.adapters.torch.aten.geometry import convolution_windows
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused, name_of
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
 from cntgraph.blocks import Window
 from cntgraph.recipe import Recipe
 
@@ -80,7 +80,7 @@ def _by_head(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None
     n_in, n_out = weight.shape[-2:]
     ids = x.ids.expand(*lead, *x.shape[-2:])
     made = ids.new_empty((*lead, x.shape[-2], n_out))
-    weight, name = weight.reshape((*heads, n_in, n_out)), name_of(weight, name)
+    weight, name = weight.reshape((*heads, n_in, n_out)), t.name_of(weight, name)
     for index in np.ndindex(*heads):
         part, where = weight, []
         for axis, (i, n) in enumerate(zip(index, heads, strict=True)):
@@ -119,7 +119,7 @@ def _linear(t: AtenTracer, x: Any, weight: Any, bias: Any, name: str) -> Nodes |
     positions = lead[1:] if lead and lead[0] == t.batch else [len(rows)]
     vector = None if bias is None else t.recipe(bias).reshape((-1,))
     ids = rows.numpy().reshape(*positions, n_in)
-    made = t.builder.linear(name_of(weight, name), ids, weight, vector)
+    made = t.builder.linear(t.name_of(weight, name), ids, weight, vector)
     return t.batched(made, (*lead, n_out))
 
 
@@ -149,7 +149,7 @@ def convolution(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
         ids, windows = images.transpose(0, 1), (Window(many, many, 1), *windows)
         weight = weight.reshape((*weight.shape[:2], 1, *sizes))
     made = t.builder.conv(
-        name_of(weight, name), ids.numpy(), weight, t.optional_recipe(a.get("bias")), windows,
+        t.name_of(weight, name), ids.numpy(), weight, t.optional_recipe(a.get("bias")), windows,
         groups=int(a.get("groups", 1)), transposed=transposed,
     )  # fmt: skip
     channels, spatial = len(made), made.shape[-len(sizes) :]

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from cntgraph.adapters.torch.aten.affine import matmul
-from cntgraph.adapters.torch.aten.elementwise import additive_mask, plus
+from cntgraph.adapters.torch.aten.elementwise import plus
+from cntgraph.adapters.torch.aten.masks import additive_mask
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes

@@ -51,7 +51,7 @@ def where(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
         return choose_among(t, nodes, name, "where")
     if _is_mask(choice):
         t.note(name, _KEPT)
-    else:
+    elif not _is_softmax(t, nodes[0]):
         t.builder.activate(t.sample(nodes[0]), "where")
     shapes = (tuple(value.shape) for value in (choice, *options) if hasattr(value, "shape"))
     return Nodes(nodes[0].ids.expand(torch.broadcast_shapes(*shapes)).clone())
@@ -82,6 +82,12 @@ def choose_among(t: AtenTracer, nodes: list[Nodes], name: str, kind: str) -> Nod
         ends: dict[str, Any] = {"source": View.of(ids), "target": View.of(made)}
         t.builder.add_block(Identity(name=t.builder.unique(f"{name}.{k}"), **ends))
     return t.batched(made, wide[0].shape)
+
+
+def _is_softmax(t: AtenTracer, nodes: Nodes) -> bool:
+    """Whether a softmax was just applied, whose rows without any entry are set to zero."""
+    layers = t.builder.layers_of(View.of(t.sample(nodes)))
+    return all(t.builder.activations.get(layer.name, [""])[-1] == "softmax" for layer in layers)
 
 
 def _is_mask(value: Any) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 
+from cntgraph.adapters.torch.aten.masks import additive_mask, without_hidden
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes, is_learned
@@ -15,11 +14,11 @@ from cntgraph.recipe import Recipe
 
 #: Elementwise functions of one neuron, and normalisations over the outputs.
 ACTIVATIONS = tuple(
-    "abs acos acosh asin asinh atan atanh ceil celu clamp clamp_max clamp_min cos cosh elu erf "
-    "erfc exp exp2 expm1 floor frac gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log log10 "
-    "log1p log2 log_sigmoid log_softmax logit mish pow prelu reciprocal relu relu6 round rrelu "
-    "rsqrt selu sigmoid silu sin sinh softmax softplus softshrink softsign sqrt square tan tanh "
-    "tanhshrink threshold trunc".split()
+    "abs acos acosh asin asinh atan atanh ceil celu clamp clamp_max clamp_min cos cosh elu "
+    "erf erfc exp exp2 expm1 floor frac gelu hardshrink hardsigmoid hardswish hardtanh "
+    "leaky_relu log log10 log1p log2 log_sigmoid log_softmax logit mish pow prelu reciprocal "
+    "relu relu6 round rrelu rsqrt selu sigmoid silu sin sinh softmax softplus softshrink "
+    "softsign sqrt square tan tanh tanhshrink threshold trunc".split()
 )
 #: The same under other names.
 _SYNONYMS = {
@@ -27,10 +26,6 @@ _SYNONYMS = {
     "rrelu_with_noise_functional": "rrelu", "fake_quantize_per_tensor_affine": "fake_quantize",
     "fake_quantize_per_channel_affine": "fake_quantize", "special_erf": "erf",
 }  # fmt: skip
-
-#: What is added to scores hides them from there on, as frameworks write -∞.
-_HIDDEN = -1e4
-_LARGEST_MASK = 1 << 26
 
 
 def _activation(label: str) -> Any:
@@ -103,37 +98,8 @@ def _shift(t: AtenTracer, x: Nodes, constant: Any, sign: float, name: str) -> No
         return Nodes(x.ids.expand(shape).masked_fill(~keep, -1))
     recipe = t.recipe(constant)
     x = _wide(x, recipe.shape)
-    return t.scale(x, None, recipe if sign == 1.0 else recipe * sign, name)
-
-
-def additive_mask(t: AtenTracer, value: Any) -> torch.Tensor | None:
-    """Return where a constant that is added to scores is zero, if it is -∞ everywhere else.
-
-    Parameters
-    ----------
-    t : AtenTracer
-        Where it is noted that a parameter is a mask.
-    value : Tensor, Recipe or number
-        What is added.
-
-    Returns
-    -------
-    Tensor of bool, or None
-    """
-    if isinstance(value, Recipe):
-        if is_learned(value) or prod(value.shape) > _LARGEST_MASK or len(value.shape) < 2:
-            return None
-        numbers = torch.from_numpy(np.ascontiguousarray(value.read()))
-    elif isinstance(value, torch.Tensor):
-        numbers = value.detach().cpu()
-    else:
-        return None
-    keep = numbers > _HIDDEN
-    if keep.all() or (numbers[keep] != 0).any():
-        return None
-    if isinstance(value, Recipe):
-        t.builder.skip(value, "a mask: which positions may be attended to")
-    return keep
+    made = t.scale(x, None, recipe if sign == 1.0 else recipe * sign, name)
+    return made if made is None else without_hidden(t, made, recipe)
 
 
 def _beside(t: AtenTracer, left: Any, right: Any, name: str, how: str) -> Nodes:

@@ -9,7 +9,6 @@ import torch
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.recipe import Recipe
 
 
 @handles("constant_pad_nd")
@@ -32,15 +31,7 @@ def pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Join nodes; a parameter among them (a class token) is nodes, too."""
     parts, dim = a["tensors"], int(a.get("dim") or 0)
-    wanted = list(next(part.shape for part in parts if isinstance(part, Nodes)))
-    ids = []
-    for part in parts:
-        if isinstance(part, Recipe):  # which may have been expanded over a batch
-            wanted[dim] = part.shape[dim]
-            ids.append(t.learned(part, wanted))
-        else:
-            ids.append(t.as_ids(part))
-    return Nodes(torch.cat(ids, dim))
+    return Nodes(torch.cat([t.as_ids(part) for part in parts], dim))
 
 
 @handles("reshape_alias")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, name_of
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.recipe import Recipe
 
 
@@ -30,7 +30,7 @@ def batch_norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     scale = (Recipe.constant(1.0) if gain is None else gain) / deviation
     offset = -(t.recipe(mean) * scale)
     offset = offset if shift is None else offset + shift
-    name = name_of(t.recipe(mean), name)
+    name = t.name_of(t.recipe(mean), name)
     turned, shape = _channels_first(t, x)
     made = t.scale(turned, scale.reshape(shape), offset.reshape(shape), name, kind="norm")
     return None if made is None else _turned_back(made, x)
@@ -70,7 +70,7 @@ def _normalise(
     sample = t.sample(x)
     gain, shift = (for_sample(recipe, sample.ndim) for recipe in (gain, shift))
     recipe = shift if gain is None else gain
-    name = name if recipe is None else name_of(recipe, name)
+    name = name if recipe is None else t.name_of(recipe, name)
     return t.batched(t.builder.normalise(name, sample, gain, shift, kind), x.shape)
 
 

@@ -38,11 +38,20 @@ COPYING = frozenset(
     "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col".split()
 )
 
-#: Layers: what they are applied to is nodes, even if it is a parameter or a constant.
-COMPUTING = frozenset(
-    "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution "
-    "layer_norm native_layer_norm rms_norm group_norm lstm gru rnn_tanh rnn_relu".split()
-)
+#: Movements that repeat a parameter along axes, as broadcasting would.
+EXPANSIONS = frozenset("expand expand_as broadcast_to".split())
+
+#: Layers, and the argument they are applied to: nodes, even if it is a parameter or a constant.
+DATA = {
+    **dict.fromkeys(("addmm",), "mat1"),
+    **dict.fromkeys(("mm", "bmm"), "self"),
+    **dict.fromkeys(
+        "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+        "convolution layer_norm native_layer_norm rms_norm group_norm lstm gru rnn_tanh "
+        "rnn_relu".split(),
+        "input",
+    ),
+}
 
 #: Operations whose result is their first argument, value by value.
 IDENTITY = frozenset(

@@ -13,7 +13,7 @@ import torch
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer, Ids
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused, name_of
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
 from cntgraph.recipe import Recipe
 
 _PACKED = Refused("a packed sequence; call the model with a padded one")
@@ -36,7 +36,7 @@ def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     ids = _without_batch(t, x, batch_axis)
     if ids is None:
         return Refused("the second axis is not that of the batch; pass batch_first=True")
-    sequence, states = _Stack(t, kind, a, name_of(a["params"][0], name)).run(ids)
+    sequence, states = _Stack(t, kind, a, t.name_of(a["params"][0], name)).run(ids)
     if batch_axis is None:
         return [Nodes(_tensor(made)) for made in (sequence, *states)]
     size = x.shape[batch_axis]
@@ -120,7 +120,7 @@ def _cell(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     b, c = (a.get(key) for key in ("b_ih", "b_hh"))
     states = list(hx) if isinstance(hx, list | tuple) else [hx]
     initial = [_initial(t, state, 1, of_cell=True)[0] for state in states]
-    ids, name = t.sample(x).reshape(1, -1), name_of(w, name)
+    ids, name = t.sample(x).reshape(1, -1), t.name_of(w, name)
     made: tuple[Ids, ...]
     with _one_step(t):
         if kind == "lstm":

@@ -9,7 +9,7 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused, name_of
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
 from cntgraph.blocks import Stencil
 
 #: Modes of an embedding bag, by the numbers that ATen gives them, as modes of a pooling.
@@ -22,7 +22,7 @@ def embedding(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     weight, tokens = t.recipe(a["weight"]), a["indices"]
     if not isinstance(tokens, Nodes):
         return None
-    made = t.builder.embed(name_of(weight, name), t.sample(tokens), weight)
+    made = t.builder.embed(t.name_of(weight, name), t.sample(tokens), weight)
     return t.batched(made, (*tokens.shape, weight.shape[1]))
 
 
@@ -40,7 +40,7 @@ def embedding_bag(t: AtenTracer, a: Arguments, name: str) -> Any:
     if rest or not length or not torch.equal(starts.cpu(), torch.arange(n_bags) * length):
         return Refused("bags of different lengths")
     bags = t.first(tokens.ids.reshape(n_bags, length)).numpy()
-    name = name_of(weight, name)
+    name = t.name_of(weight, name)
     made = t.builder.embed(f"{name}.embedding", bags, weight)
     mode = _MODES[int(a.get("mode", 0))]
     pooled = Stencil.adaptive(length, 1, average=mode == "average")

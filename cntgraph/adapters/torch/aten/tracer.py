@@ -8,6 +8,7 @@ depend on the input) and plain tensors (constants).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -19,9 +20,11 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.torch.aten.arithmetic import compute_recipe
 from cntgraph.adapters.torch.aten.derived import derive, is_derived
+from cntgraph.adapters.torch.aten.masks import hide, keep_hidden
 from cntgraph.adapters.torch.aten.operations import (
-    COMPUTING,
     COPYING,
+    DATA,
+    EXPANSIONS,
     IDENTITY,
     MOVEMENT,
     handler_of,
@@ -36,6 +39,7 @@ from cntgraph.adapters.torch.aten.values import (
     is_learned,
     leaves,
     map_leaves,
+    name_of,
     named_arguments,
 )
 from cntgraph.adapters.torch.tensors import stored_array
@@ -60,6 +64,9 @@ class AtenTracer:
 
     def __init__(self, builder: Builder, batch: int = 1) -> None:
         self.builder, self.batch = builder, batch
+        self.place = Place()
+        self.hidden: dict[int, tuple[Recipe, torch.Tensor]] = {}
+        self.expanded: dict[int, tuple[Recipe, tuple[int, ...]]] = {}
         self._indices: list[int] = []
         self._fixed_nodes: dict[int, tuple[Recipe, torch.Tensor]] = {}
 
@@ -117,15 +124,28 @@ class AtenTracer:
         Nodes, Recipe, Derived, or a list of them; or None
         """
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
-        found = list(leaves(a.values()))
+        self.place, found = place, list(leaves(a.values()))
         if not any(isinstance(value, Nodes | Recipe) for value in found) or is_derived(name, a):
             return derive(name, a, shapes(), result)
-        if name.strip("_") in COMPUTING and not isinstance(found[0], Nodes):
-            found[0] = a[next(iter(a))] = self.constant_nodes(found[0])
+        self._promote(name, a)
+        found = list(leaves(a.values()))
         if any(isinstance(value, Nodes) for value in found):
             yielded = self._on_nodes(name, a, operation, args, kwargs, place, shapes)
             return _in_place(name, a, yielded)
-        return self._on_recipes(name, a, operation, args, kwargs)
+        made = self._on_recipes(name, a, operation, args, kwargs)
+        if name in EXPANSIONS and isinstance(made, Recipe):
+            made = replace(made)  # it broadcasts by itself; only where it is joined, sizes matter
+            self.expanded[id(made)] = made, tuple(shapes())
+        return made
+
+    def _promote(self, name: str, a: Arguments) -> None:
+        """Let a constant that goes through a layer be nodes."""
+        key = DATA.get(name, "")
+        value, layer = a.get(key), name not in ("addmm", "mm", "bmm")
+        if isinstance(value, torch.Tensor) or (layer and isinstance(value, Recipe)):
+            weights = [other for other in a.values() if isinstance(other, Recipe)]
+            if any(other is not value for other in [*weights, *leaves([a.get("params")])]):
+                a[key] = self.constant_nodes(value)
 
     def give_up(
         self, operation: Any, args: Sequence[Any], kwargs: Arguments, place: Place, shapes: Any
@@ -137,8 +157,11 @@ class AtenTracer:
         Nodes, or a list of them; None for a constant
         """
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
-        if any(isinstance(value, Nodes | Derived) for value in leaves(a.values())):
+        found = list(leaves(a.values()))
+        if any(isinstance(value, Nodes | Derived) for value in found):
             reason = f"aten.{name} is not a known linear or elementwise operation"
+            if not any(isinstance(value, Nodes) for value in found):
+                reason = f"aten.{name} of positions or masks that depend on the input"
             return _in_place(name, a, self._cut(name, a, place, shapes(), reason))
         self.freeze(leaves(a.values()), f"aten.{name}")
         return None
@@ -190,12 +213,17 @@ class AtenTracer:
         derived = [value for value in leaves(a.values()) if isinstance(value, Derived)]
         if any(value.value is None or value.source != "mask" for value in derived):
             return None
+        masked = None if derived else hide(self, name, a)
+        if masked is not None:
+            return masked
         if derived:
             self.note(name, "indices that the input's length or mask gives: as for the example")
             a, args, kwargs = map_leaves([a, args, kwargs], lambda d: d.value, of=Derived)
         first = next(value for value in leaves(a.values()) if isinstance(value, Recipe))
         if name in MOVEMENT or name in IDENTITY or name in ("_reshape_alias", "embedding"):
-            return move_recipe(name, first, operation, args, kwargs)
+            moved = move_recipe(name, first, operation, args, kwargs)
+            keep_hidden(self, first, moved, operation, args, kwargs)
+            return moved
         return None if derived else compute_recipe(name, a)
 
     def _cut(self, name: str, a: Arguments, place: Place, shapes: Any, reason: str) -> Any:
@@ -214,7 +242,12 @@ class AtenTracer:
         sample, reason = shape[1:] if batched else shape, f"{reason}; the graph is cut here"
         return self.batched(self.builder.opaque(label, sample, operation, reason), shape)
 
-    # -- coverage -------------------------------------------------------------------------------
+    # -- names and coverage ---------------------------------------------------------------------
+
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module it stands in, or the one its weight belongs to."""
+        at_home = self.place.leaf and self.place.path
+        return self.place.path if at_home else name_of(recipe, default)
 
     def freeze(self, values: Iterable[Any], operation: str) -> None:
         """Say that parameters are used with their present values, as constants.
@@ -273,15 +306,21 @@ class AtenTracer:
         if isinstance(value, Nodes):
             return value.ids
         if isinstance(value, Recipe):
-            return self.learned(value, value.shape)
+            return self.learned(value, self.shape_of(value))
         if isinstance(value, Derived):
             return value.value
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             return torch.full(value.shape, -1, dtype=torch.int64)
         return value.cpu() if isinstance(value, torch.Tensor) else value
 
+    def shape_of(self, recipe: Recipe) -> tuple[int, ...]:
+        """Return the shape a parameter was expanded to, or its own."""
+        return self.expanded[id(recipe)][1] if id(recipe) in self.expanded else recipe.shape
+
     def constant_nodes(self, value: Any) -> Nodes:
-        """Return nodes for a parameter or constant that a layer is applied to."""
+        """Return nodes for a parameter or constant that a layer is applied to; none for zeros."""
+        if isinstance(value, torch.Tensor) and not value.any():
+            return Nodes(torch.full(value.shape, -1, dtype=torch.int64))
         recipe = self.recipe(value)
         return Nodes(self._fixed(recipe, recipe.shape))
 

@@ -1,0 +1,96 @@
+"""Operations of a file that are carried out where only constants go in: a closed list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT
+from cntgraph.adapters.torch.aten.tracer import name_of_operation
+from cntgraph.adapters.torch.aten.values import leaves, map_leaves
+from cntgraph.errors import GraphSizeError, TraceError
+
+#: None of them is random, reads files or runs code.
+_ALLOWED = (
+    MOVEMENT
+    | IDENTITY
+    | frozenset(
+        "abs add all amax amin any arange argmax argmin bitwise_and bitwise_not bitwise_or "
+        "bitwise_xor ceil clamp clamp_max clamp_min copy copy_ cos cosh cumprod cumsum diff div "
+        "empty eq exp expm1 eye fill fill_ floor floor_divide full full_like fmod ge gt isinf "
+        "isnan le linspace log log1p log2 logical_and logical_not logical_or logical_xor lt "
+        "masked_fill maximum mean minimum mul ne neg new_empty new_full new_ones new_zeros "
+        "new_empty_strided ones ones_like outer pow prod reciprocal remainder round rsqrt rsub "
+        "scalar_tensor searchsorted bucketize sigmoid sign sin sinh sqrt square sub sum tanh tril "
+        "triu trunc where xlogy zero_ zeros zeros_like __and__ __or__ __xor__ max min empty_like "
+        "masked_fill_ div_ mul_ add_ sub_ lift_fresh_copy tril_indices triu_indices bmm mm "
+        "matmul addmm index_put index_put_ index_copy slice_scatter select_scatter "
+        "scatter".split()
+    )
+)
+#: Values of a constant; a few bytes of a damaged file can ask for more.
+LARGEST = 1 << 28
+
+
+def carry_out(operation: Any, args: Any, kwargs: dict[str, Any], target: str) -> Any:
+    """Return what an operation yields for constants.
+
+    Parameters
+    ----------
+    operation : torch._ops.OpOverload
+        The operation.
+    args, kwargs
+        Its arguments: tensors, numbers, and lists of them.
+    target : str
+        What the file calls it.
+
+    Returns
+    -------
+    Tensor, or a list of them
+
+    Raises
+    ------
+    TraceError
+        If it is not one of those that are carried out.
+    GraphSizeError
+        If its result is too large to be a constant of a model.
+    """
+    if name_of_operation(operation) not in _ALLOWED:
+        raise TraceError(
+            f"{target} is not one of the operations that are carried out on a file's constants; "
+            "pass the live model instead"
+        )
+    refuse_large(operation, args, kwargs, target)
+    here = {"device": torch.device("cpu")} if "device" in kwargs else {}
+    return operation(*args, **{**kwargs, **here})
+
+
+def refuse_large(operation: Any, args: Any, kwargs: dict[str, Any], target: str) -> None:
+    """Refuse an operation whose result would be too large, before it is carried out.
+
+    Raises
+    ------
+    GraphSizeError
+        If it is.
+    """
+    args, kwargs = map_leaves([list(args), kwargs], _without_data, of=torch.Tensor)
+    here = {"device": torch.device("meta")} if _has_device(operation) else {}
+    try:
+        made = operation(*args, **{**kwargs, **here})
+    except (RuntimeError, NotImplementedError):
+        return  # what it yields depends on the values (an index by truth values): no more of them
+    for part in leaves([made]):
+        if isinstance(part, torch.Tensor) and part.numel() > LARGEST:
+            raise GraphSizeError(
+                f"{target} would make {part.numel():,} values; expected at most {LARGEST:,}. "
+                "The file is damaged, or the model too large for its graph"
+            )
+
+
+def _without_data(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(tensor, device="meta")
+
+
+def _has_device(operation: Any) -> bool:
+    return any(argument.name == "device" for argument in operation._schema.arguments)

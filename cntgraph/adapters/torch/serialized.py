@@ -1,0 +1,113 @@
+"""Reading the parts of a serialised program: names, shapes, types, modules."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+
+from cntgraph.adapters.torch.archive import DTYPES
+from cntgraph.adapters.torch.aten import Place
+
+#: Arithmetic on sizes.
+SIZES: dict[str, Callable[..., Any]] = {
+    f"_operator.{name}": getattr(operator, name)
+    for name in ("add", "sub", "mul", "floordiv", "truediv", "mod", "neg", "eq", "ne", "lt", "le",
+                 "gt", "ge")
+}  # fmt: skip
+#: Checks that PyTorch writes into a program; they compute nothing.
+CHECKS = frozenset(
+    "_assert_scalar _assert_tensor_metadata sym_constrain_range "
+    "sym_constrain_range_for_size".split()
+)
+#: Parts of a program that only switch something around the operations they are made of.
+WRAPPERS = frozenset(
+    f"torch.ops.higher_order.{name}"
+    for name in ("wrap_with_set_grad_enabled", "wrap_with_autocast")
+)
+_PLAIN = frozenset("as_int as_ints as_bool as_bools as_string as_strings".split())
+
+
+def names_of(outputs: Any) -> list[str]:
+    """Return the names of what an operation yields."""
+    names: list[str] = []
+    for out in outputs:
+        (kind, value), *_ = out.items()
+        if kind == "as_tensor":
+            names.append(value["name"])
+        elif kind == "as_tensors":
+            names.extend(item["name"] for item in value)
+        elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+            names.append(value["as_name"])
+    return names
+
+
+def tensor_names(arguments: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the tensors among the arguments of an operation."""
+    return names_of(a["arg"] for a in arguments)
+
+
+def torch_dtype(number: int) -> torch.dtype:
+    """Return a type by the number that a program gives it."""
+    found: torch.dtype = getattr(torch, DTYPES.get(number, "float32"))
+    return found
+
+
+def plain_argument(kind: str, value: Any) -> tuple[bool, Any]:
+    """Return whether an argument is a plain value, and what it is."""
+    if kind == "as_none" or kind in ("as_layout", "as_memory_format"):
+        return True, None
+    if kind in _PLAIN:
+        return True, value
+    if kind in ("as_float", "as_floats"):
+        # Infinity and "not a number" are words.
+        return True, [float(v) for v in value] if isinstance(value, list) else float(value)
+    if kind == "as_device":
+        return True, torch.device("cpu")
+    if kind == "as_scalar_type":
+        return True, torch_dtype(value)
+    return False, None
+
+
+def operation_of(name: str) -> Any:
+    """Return an ATen operation by its serialised name, or None if there is none."""
+    packet, _, overload = name.partition(".")
+    found = getattr(getattr(torch.ops.aten, packet, None), overload or "default", None)
+    # Names like `add.__class__` are attributes, but no operations.
+    return found if isinstance(found, torch._ops.OpOverload) else None
+
+
+class Modules:
+    """The modules that operations stand in, as a program notes them.
+
+    Parameters
+    ----------
+    nodes : iterable of dict
+        The program's operations.
+    tensors : iterable of str
+        Names of its parameters and buffers.
+    """
+
+    def __init__(self, nodes: Iterable[Mapping[str, Any]], tensors: Iterable[str]) -> None:
+        self.parents: set[str] = set()
+        for path in {path for node in nodes for path in _stack(node)}:
+            self.parents.add(path.rpartition(".")[0])
+        for name in tensors:
+            self.parents.add(name.rpartition(".")[0].rpartition(".")[0])
+
+    def place(self, node: Mapping[str, Any]) -> Place:
+        """Return where an operation stands; a leaf is a module of PyTorch's without others."""
+        found = _stack(node)
+        if not found:
+            return Place()
+        path, kind = next(reversed(found.items()))
+        return Place(path, kind.startswith("torch.nn.modules.") and path not in self.parents)
+
+
+def _stack(node: Mapping[str, Any]) -> dict[str, str]:
+    """Read ``key,path,class;key,path,class;…``: the modules an operation stands in, by path."""
+    text = node.get("metadata", {}).get("nn_module_stack", "")
+    entries = (entry.split(",", 2) for entry in text.split(";") if entry)
+    return {path: kind for _, path, kind in entries}
