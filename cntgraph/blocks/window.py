@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -9,9 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import ParameterError
+from cntgraph.errors import GraphSizeError, ParameterError
 
 Values = NDArray[np.float64]
+
+#: Positions of an axis, taps of a kernel, and what a stride, a dilation or a padding may be.
+_MAX_POSITIONS, _MAX_TAPS, _MAX_STEP = 1 << 26, 1 << 24, 1 << 32
+#: Taps of all positions of an axis, where there is one entry for each; edges, which take 24 bytes.
+_MAX_COVER, _MAX_PAIRS = 1 << 28, 1 << 26
 
 
 class Tap(NamedTuple):
@@ -63,6 +69,16 @@ class Window:
             raise ParameterError(
                 f"expected sizes >= 0 and kernel, stride, dilation >= 1; got {self}"
             )
+        steps = max(self.stride, self.dilation, abs(self.before))
+        if (
+            max(self.fine, self.coarse) > _MAX_POSITIONS
+            or self.kernel > _MAX_TAPS
+            or steps > _MAX_STEP
+        ):
+            raise GraphSizeError(
+                f"expected an axis of at most {_MAX_POSITIONS:,} positions, a kernel of at most "
+                f"{_MAX_TAPS:,} taps and steps of at most {_MAX_STEP:,}; got {self}"
+            )
 
     def tap(self, t: int) -> Tap:
         """Return the positions that tap `t` connects, as two slices of equal length."""
@@ -78,26 +94,42 @@ class Window:
     @cached_property
     def coarse_cover(self) -> NDArray[np.bool_]:
         """Whether tap t of coarse position o is a node, shape (kernel, coarse)."""
-        cover = np.zeros((self.kernel, self.coarse), dtype=bool)
-        for t in range(self.kernel):
-            cover[t, self.tap(t).coarse] = True
-        return cover
+        return self._cover(self.coarse, lambda tap: tap.coarse)
 
     @cached_property
     def fine_cover(self) -> NDArray[np.bool_]:
         """Whether fine position p is read by tap t, shape (kernel, fine)."""
-        cover = np.zeros((self.kernel, self.fine), dtype=bool)
-        for t in range(self.kernel):
-            cover[t, self.tap(t).fine] = True
+        return self._cover(self.fine, lambda tap: tap.fine)
+
+    def _cover(self, n: int, side: Callable[[Tap], slice]) -> NDArray[np.bool_]:
+        if self.kernel * n > _MAX_COVER:
+            raise GraphSizeError(
+                f"expected at most {_MAX_COVER:,} taps over the positions of an axis, got "
+                f"{self.kernel:,} taps at {n:,} positions: {self}"
+            )
+        cover = np.zeros((self.kernel, n), dtype=bool)
+        for t in np.flatnonzero(self._firsts_and_lengths[1]):
+            cover[t, side(self.tap(int(t)))] = True
         return cover
+
+    @cached_property
+    def _firsts_and_lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first coarse position that each tap connects, and how many follow it."""
+        shift = np.arange(self.kernel) * self.dilation - self.before
+        first = np.maximum(-(shift // self.stride), 0)
+        last = np.minimum((self.fine - 1 - shift) // self.stride, self.coarse - 1)
+        return first, np.maximum(last - first + 1, 0)
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return all (fine, coarse, tap) triples that are edges, as three arrays."""
-        taps = [self.tap(t) for t in range(self.kernel)]
-        fine = [np.arange(tap.fine.start, tap.fine.stop, self.stride) for tap in taps]
-        coarse = [np.arange(tap.coarse.start, tap.coarse.stop) for tap in taps]
-        which = [np.full(len(c), t) for t, c in enumerate(coarse)]
-        return np.concatenate(fine), np.concatenate(coarse), np.concatenate(which)
+        first, lengths = self._firsts_and_lengths
+        n = int(lengths.sum())
+        if n > _MAX_PAIRS:
+            raise GraphSizeError(f"expected at most {_MAX_PAIRS:,} edges along an axis, got {n:,}")
+        tap = np.repeat(np.arange(self.kernel), lengths)
+        before = np.cumsum(lengths) - lengths
+        coarse = np.arange(n) + (first - before)[tap]
+        return coarse * self.stride + tap * self.dilation - self.before, coarse, tap
 
 
 def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:

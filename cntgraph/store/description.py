@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from math import prod
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.builder.layout import MAX_NODES
 from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity, Pool, Sparse
-from cntgraph.errors import StoreError
+from cntgraph.errors import GraphSizeError, StoreError
 from cntgraph.network import CoverageEntry, Layer, Network
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
@@ -22,6 +23,9 @@ from cntgraph.view import View
 
 #: Arrays up to this size are written as lists.
 _INLINE = 256
+#: How many values a recipe may make of each stored one, those in between counted. And how many it
+#: may make in any case: a table of one row looked up at many positions.
+_MAX_GROWTH, _ALWAYS_FITS = 1 << 8, 1 << 26
 _BUILTIN: tuple[type[Block], ...] = (Conv, Dense, Diagonal, Identity, Pool, Sparse)
 
 GetArray = Callable[[int], NDArray[Any]]
@@ -190,6 +194,8 @@ def rebuild_network(
         layer = Layer(**{**values, "shape": tuple(values["shape"]), "start": start})
         layers.append(layer)
         start += layer.n_nodes
+    if start > MAX_NODES:
+        raise GraphSizeError(f"expected at most {MAX_NODES:,} nodes, got {start:,}")
     kinds = block_kinds()
     blocks = [_rebuilt(b, kinds, parameters, get_array) for b in description["blocks"]]
     entries = [CoverageEntry(**{**e, "shape": tuple(e["shape"])}) for e in coverage]
@@ -219,6 +225,7 @@ def _rebuilt(
     for key in ("weight", "bias"):
         if values[key] is not None:
             common[key] = Recipe.from_json(values[key], parameters)
+            _check_growth(common[key], f"the {key} of block {values['name']!r}")
     geometry = _with_arrays(values["geometry"], get_array)
     block = kinds[values["kind"]].from_geometry(geometry, **common)
     if block.bias is not None:
@@ -230,14 +237,29 @@ def _rebuilt(
     return replace(block, parametric=parametric, modulatory=modulatory)
 
 
+def _check_growth(recipe: Recipe, what: str) -> None:
+    """Refuse a recipe that makes far more values than it is made of, before they are made."""
+    parts = list(_parts(recipe))
+    stored = sum(prod(part.shape) for part in parts if not part.args)
+    made = sum(prod(part.shape) for part in parts)
+    if made > max(_MAX_GROWTH * stored, _ALWAYS_FITS):
+        raise StoreError(f"{what} would make {made:,} values of {stored:,} stored ones")
+
+
+def _parts(recipe: Recipe) -> Iterator[Recipe]:
+    yield recipe
+    for arg in recipe.args:
+        yield from _parts(arg)
+
+
 def _rebuilt_view(values: Mapping[str, Any], get_array: GetArray) -> View:
     shape = tuple(values["shape"])
     if "start" in values:
         return View(shape, values["start"])
-    ids = np.asarray(_with_arrays(values["ids"], get_array), dtype=np.int64)
-    if ids.shape != (prod(shape),):
-        raise StoreError(f"a view of shape {shape} has {ids.size} node ids")
-    return View(shape, 0, ids)
+    ids = np.asarray(_with_arrays(values["ids"], get_array))
+    if ids.shape != (prod(shape),) or (ids.size and ids.dtype.kind not in "iu"):
+        raise StoreError(f"a view of shape {shape} has {ids.size} node ids of type {ids.dtype}")
+    return View(shape, 0, ids.astype(np.int64, copy=False))
 
 
 def _with_arrays(value: Any, get_array: GetArray) -> Any:

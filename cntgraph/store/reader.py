@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import FormatError, StoreError
+from cntgraph.errors import CntGraphError, FormatError, GraphSizeError, StoreError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter, storage_dtype
 from cntgraph.store.description import rebuild_network
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import read
+from cntgraph.store.packed import check_stored, read_values
+from cntgraph.store.schema import check_parameters
 from cntgraph.store.tensor import StoredTensor
 from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key
 
 if TYPE_CHECKING:
     import h5py
-
-#: gzip cannot shrink anything further; a dataset that claims more is not what it says.
-_MAX_COMPRESSION = 1100
 
 
 def read_network(path: str | PathLike[str], snapshot: int = -1) -> Network:
@@ -79,7 +77,7 @@ class StoreFile:
         if not (paths.main.is_file() or paths.journal.exists()):
             raise FormatError(f"{self.path}: expected a cntgraph file (.h5), found no file")
         try:
-            with self._errors("header"):
+            with self.errors("header"):
                 self._check_header()
         except BaseException:
             self.close()
@@ -116,7 +114,7 @@ class StoreFile:
 
     def __len__(self) -> int:
         """Return the number of snapshots."""
-        with self._errors("snapshots"):
+        with self.errors("snapshots"):
             return len(self._group("snapshots"))
 
     def labels(self, snapshot: int) -> dict[str, Any]:
@@ -131,7 +129,7 @@ class StoreFile:
         dict
         """
         number = self._number(snapshot)
-        with self._errors(f"snapshots/{number}"):
+        with self.errors(f"snapshots/{number}"):
             attributes = self._group(f"snapshots/{number}").attrs
             return {name: _attribute(attributes, name) for name in attributes}
 
@@ -150,13 +148,23 @@ class StoreFile:
         number = self._number(snapshot)
         labels = self.labels(number)
         if self._template is not None:
-            with self._errors(f"snapshots/{number}"):
+            with self.errors(f"snapshots/{number}"):
                 return self._template.bind(self._parameters(number), labels)
-        with self._errors("network/description"):
+        with self.errors("network/description"):
             self._template = rebuild_network(
                 self.description, self._coverage, self._parameters(number), labels, self._array
             )
+            self._arrays.clear()
             return self._template
+
+    @cached_property
+    def _arrays(self) -> dict[int, NDArray[Any]]:
+        return {}
+
+    @cached_property
+    def _size(self) -> int:
+        """Bytes of the file."""
+        return int(self.file.id.get_filesize())
 
     @cached_property
     def _template(self) -> Network | None:
@@ -197,6 +205,7 @@ class StoreFile:
 
     def _parameters(self, number: int) -> dict[str, Parameter]:
         found = {}
+        check_parameters(self.description)
         for entry in self.description["parameters"]:
             name, shape, dtype = entry["name"], tuple(entry["shape"]), entry["dtype"]
             path = f"snapshots/{number}/parameters/{parameter_key(name)}"
@@ -212,13 +221,7 @@ class StoreFile:
                 f"{self.path}: {path} is damaged: expected {stored} of shape {shape}, found "
                 f"{dataset.dtype} of shape {dataset.shape}"
             )
-        self._check_stored(dataset)
-
-    def _check_stored(self, dataset: h5py.Dataset) -> None:
-        """Refuse a dataset that claims more values than the file can hold, before it is read."""
-        limit = dataset.id.get_storage_size() * (_MAX_COMPRESSION if dataset.chunks else 1)
-        if prod(dataset.shape or ()) * dataset.dtype.itemsize > limit:
-            raise StoreError(f"{self.path}: {dataset.name} is damaged: its values are missing")
+        check_stored(dataset, self._size)
 
     def dataset(self, path: str) -> h5py.Dataset:
         """Return a dataset of the file, refusing whatever lies outside it.
@@ -270,23 +273,31 @@ class StoreFile:
         kind = h5py.check_string_dtype(dataset.dtype)
         if dataset.shape != () or kind is None or kind.length is None:
             raise StoreError(f"{self.path}: {path} is damaged (not a text of fixed length)")
-        self._check_stored(dataset)
+        check_stored(dataset, self._size)
         return str(dataset.asstr()[()])
 
     def _array(self, number: int) -> NDArray[Any]:
-        dataset = self.dataset(f"network/arrays/{int(number)}")
-        self._check_stored(dataset)
-        return np.asarray(dataset[()])
+        """Return an array of the topology; it is read once, however many refer to it."""
+        if number not in self._arrays:
+            dataset = self.dataset(f"network/arrays/{int(number)}")
+            kind = dataset.dtype.kind
+            if kind not in "iuf":
+                raise StoreError(f"network/arrays/{number} is damaged: it is of {dataset.dtype}")
+            wide = np.float64 if kind == "f" else np.int64
+            check_stored(dataset, self._size, wide)
+            self._arrays[number] = read_values(dataset).astype(wide, copy=False)
+        return self._arrays[number]
 
     @contextmanager
-    def _errors(self, part: str) -> Iterator[None]:
+    def errors(self, part: str) -> Iterator[None]:
         """Turn what h5py and damaged contents raise into an error that names the part."""
         try:
             yield
-        except (StoreError, FormatError) as error:
+        except CntGraphError as error:
             if str(error).startswith(str(self.path)):
                 raise
-            raise StoreError(f"{self.path}: {part}: {error}") from error
+            kind = GraphSizeError if isinstance(error, GraphSizeError) else StoreError
+            raise kind(f"{self.path}: {part}: {error}") from error
         except Exception as error:  # what h5py and rebuilding raise on damaged contents is endless
             raise StoreError(
                 f"{self.path}: {part} is damaged or not what was expected "

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
+from cntgraph.adapters.builder.layout import MAX_NODES
 from cntgraph.errors import StoreError
 
 Check = Callable[[Any, str], None]
+
+#: Axes that a shape may have, as in HDF5.
+_MAX_RANK = 32
+#: Values of a tensor: what can be addressed.
+_MAX_VALUES = 1 << 60
+#: What the sizes of a shape that holds nothing may multiply to: (0, 5) is one, (0, 2**40) is none.
+_MAX_EMPTY = 1 << 24
+#: Operations that a recipe may be nested in; reading one calls itself for each.
+_MAX_DEPTH = 100
 
 
 def check_description(description: Any, coverage: Any) -> None:
@@ -37,14 +49,23 @@ def check_description(description: Any, coverage: Any) -> None:
     _COVERAGE(coverage, "coverage")
 
 
+def check_parameters(description: Any) -> None:
+    """Refuse a description whose parameters are not as FORMAT.md says (see `check_description`)."""
+    _object(parameters=_list(_PARAMETER))(description, "description")
+
+
 def _refuse(where: str, expected: str, value: Any) -> None:
-    found = repr(value)
+    found = reprlib.repr(value)
     raise StoreError(f"{where}: expected {expected}, got {found[:40]}{'…' * (len(found) > 40)}")
 
 
 def _text(value: Any, where: str) -> None:
     if not isinstance(value, str):
         _refuse(where, "a text", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        _refuse(where, "a text of whole characters", value)
 
 
 def _flag(value: Any, where: str) -> None:
@@ -53,8 +74,8 @@ def _flag(value: Any, where: str) -> None:
 
 
 def _whole(value: Any, where: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        _refuse(where, "a whole number", value)
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
+        _refuse(where, "a whole number of at most 64 bits", value)
 
 
 def _size(value: Any, where: str) -> None:
@@ -74,6 +95,19 @@ def _list(item: Check) -> Check:
             _refuse(where, "a list", value)
         for k, found in enumerate(value):
             item(found, f"{where}[{k}]")
+
+    return check
+
+
+def _shape(largest: int) -> Check:
+    """Return the check of a shape: how many entries it may have."""
+
+    def check(value: Any, where: str) -> None:
+        _list(_size)(value, where)
+        # Of a shape without entries, the other sizes may still be those of something in memory.
+        limit = largest if all(value) else _MAX_EMPTY
+        if len(value) > _MAX_RANK or prod(size for size in value if size) > limit:
+            _refuse(where, f"a shape of at most {_MAX_RANK} axes and {limit:,} entries", value)
 
     return check
 
@@ -104,22 +138,29 @@ def _view(value: Any, where: str) -> None:
 
 
 def _recipe(value: Any, where: str) -> None:
+    if where.count(".args[") > _MAX_DEPTH:
+        _refuse(where[:40], f"at most {_MAX_DEPTH} operations one in another", value)
     if not isinstance(value, dict):
         _refuse(where, "a recipe", value)
     if "parameter" in value:
         _text(value["parameter"], where)
     elif "constant" in value:
         _nested(_number)(value["constant"], where)
-        _list(_size)(value.get("shape", []), where)
+        _TENSOR(value.get("shape", []), where)
     else:
         _OPERATION(value, where)
         for name in value.keys() - {"op", "args"}:
             _nested(_whole)(value[name], f"{where}.{name}")
 
 
-def _nested(item: Check) -> Check:
+def _nested(item: Check, depth: int = _MAX_RANK) -> Check:
     def check(value: Any, where: str) -> None:
-        _list(check)(value, where) if isinstance(value, list) else item(value, where)
+        if not isinstance(value, list):
+            item(value, where)
+        elif depth:
+            _list(_nested(item, depth - 1))(value, where)
+        else:
+            _refuse(where, f"at most {_MAX_RANK} lists one in another", value)
 
     return check
 
@@ -131,13 +172,15 @@ def _optional_recipe(value: Any, where: str) -> None:
 
 def _block(value: Any, where: str) -> None:
     _BLOCK(value, where)
+    if value["kind"] in _STRUCTURAL and value["parametric"]:
+        _refuse(f"{where}.parametric", f"false, as {value['kind']} blocks have no weights", True)
     _GEOMETRIES.get(value["kind"], _object())(value["geometry"], f"{where}.geometry")
 
 
-_SHAPE = _list(_size)
+_NODES, _TENSOR = _shape(MAX_NODES), _shape(_MAX_VALUES)
 _VIEWS: Mapping[str, Check] = {
-    "start": _object(shape=_SHAPE, start=_size),
-    "ids": _object(shape=_SHAPE, ids=_array(_whole)),
+    "start": _object(shape=_NODES, start=_size),
+    "ids": _object(shape=_NODES, ids=_array(_whole)),
 }
 _OPERATION = _object(op=_text, args=_list(_recipe))
 _WINDOW = _object(
@@ -153,8 +196,10 @@ _GEOMETRIES: Mapping[str, Check] = {
     "identity": _object(modulatory=_flag),
     "sparse": _object(indptr=_array(_size), indices=_array(_size), parametric=_flag),
 }
+#: Kinds whose weights follow from their geometry.
+_STRUCTURAL = ("pool", "identity")
 _LAYER = _object(
-    name=_text, shape=_SHAPE, kind=_text, activation=_text, is_input=_flag, is_output=_flag
+    name=_text, shape=_NODES, kind=_text, activation=_text, is_input=_flag, is_output=_flag
 )
 _BLOCK = _object(
     name=_text,
@@ -167,10 +212,10 @@ _BLOCK = _object(
     modulatory=_flag,
     geometry=_object(),
 )
-_PARAMETER = _object(name=_text, shape=_SHAPE, dtype=_text, trainable=_flag)
+_PARAMETER = _object(name=_text, shape=_TENSOR, dtype=_text, trainable=_flag)
 _DESCRIPTION = _object(layers=_list(_LAYER), blocks=_list(_block), parameters=_list(_PARAMETER))
 _COVERAGE = _list(
     _object(
-        name=_text, kind=_text, status=_text, block=_text, reason=_text, shape=_SHAPE, dtype=_text
+        name=_text, kind=_text, status=_text, block=_text, reason=_text, shape=_TENSOR, dtype=_text
     )
 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import StoreError
+from cntgraph.store.packed import read_values
 
 if TYPE_CHECKING:
     from cntgraph.store.reader import StoreFile
@@ -29,11 +28,5 @@ class StoredTensor:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return the stored values of a selection."""
-        try:
-            return np.asarray(self.store.dataset(self.path)[key])
-        except StoreError:
-            raise
-        except Exception as error:  # h5py raises all kinds, RuntimeError and KeyError among them
-            raise StoreError(
-                f"{self.store.path}: {self.path} cannot be read ({error}); the file is damaged"
-            ) from error
+        with self.store.errors(self.path):
+            return read_values(self.store.dataset(self.path), key)
