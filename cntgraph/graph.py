@@ -15,6 +15,7 @@ from cntgraph.blocks.csr import csr_of, index_dtype
 from cntgraph.blocks.grouping import Kernel
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.granularity import Granularity
+from cntgraph.memory import check_memory
 from cntgraph.network import Edges, Layer, Network, coarsen
 from cntgraph.view import View
 
@@ -222,6 +223,7 @@ def build_graph(
             "Choose layers=, or use measures on the network itself, which need no explicit graph; "
             "or raise max_edges"
         )
+    check_memory(estimate.nbytes, f"the unrolled graph of {estimate.n_edges:,} edges")
     blocks = net.select_blocks(edges)
     names = tuple(block.name for block in blocks)
     parametric = np.array([block.parametric for block in blocks], dtype=bool)

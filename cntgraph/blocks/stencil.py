@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.transform import Transform, apply_transform
-from cntgraph.blocks.window import Window
+from cntgraph.blocks.window import Window, check_positions
 from cntgraph.errors import ParameterError
+from cntgraph.memory import check_memory
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -56,8 +57,10 @@ class Stencil:
         for places, size in ((self.rows, self.n_in), (self.columns, self.n_out)):
             if places.size and not 0 <= places.min() <= places.max() < size:
                 raise ParameterError(f"expected positions of a pooling below {size}")
-        if self.weights.size and self.weights.min() < 0:
-            raise ParameterError("a pooling's weights are not negative; use a Sparse block")
+        if not (np.isfinite(self.weights) & (self.weights >= 0)).all():
+            raise ParameterError(
+                "a pooling's weights are finite and not negative; use a Sparse block"
+            )
 
     @classmethod
     def of_window(cls, window: Window, divisor: Values | None = None) -> Stencil:
@@ -69,23 +72,26 @@ class Stencil:
     @classmethod
     def adaptive(cls, n_in: int, n_out: int, *, average: bool = True) -> Stencil:
         """Return the stencil of an adaptive pooling: output o covers [⌊o n/m⌋, ⌈(o+1) n/m⌉)."""
-        first = [o * n_in // n_out for o in range(n_out)]
-        last = [-(-(o + 1) * n_in // n_out) for o in range(n_out)]
-        ranges = [np.arange(a, b, dtype=np.int64) for a, b in zip(first, last, strict=True)]
-        counts = np.array([len(r) for r in ranges], dtype=np.int64)
-        rows = np.concatenate([*ranges, np.zeros(0, dtype=np.int64)])
-        weights = np.repeat(1.0 / counts if average else np.ones(n_out), counts)
-        return cls(n_in, n_out, rows, np.repeat(np.arange(n_out), counts), weights)
+        check_positions(n_in, n_out)
+        o = np.arange(n_out)
+        first, last = o * n_in // n_out, -(-(o + 1) * n_in // n_out)
+        counts = last - first
+        columns = np.repeat(o, counts)
+        rows = np.arange(len(columns)) + (first - np.cumsum(counts) + counts)[columns]
+        weights = np.repeat(1.0 / np.maximum(counts, 1) if average else np.ones(n_out), counts)
+        return cls(n_in, n_out, rows, columns, weights)
 
     @classmethod
     def identity(cls, n: int) -> Stencil:
         """Return the stencil that hands every position on to itself."""
+        check_positions(n)
         places = np.arange(n, dtype=np.int64)
         return cls(n, n, places, places, np.ones(n))
 
     @classmethod
     def ones(cls, n_in: int, n_out: int) -> Stencil:
         """Return the stencil of weight one from every position to every other."""
+        check_memory(48 * n_in * n_out, f"connecting {n_in:,} positions with {n_out:,}")
         rows, columns = (places.reshape(-1) for places in np.indices((n_in, n_out)))
         return cls(n_in, n_out, rows, columns, np.ones(n_in * n_out))
 
@@ -142,6 +148,7 @@ class Stencil:
         array([[1.  , 0.75, 0.25, 0.  ],
                [0.  , 0.25, 0.75, 1.  ]])
         """
+        check_positions(n_in, n_out)
         if n_in == n_out:
             return cls.identity(n_in)
         o = np.arange(n_out, dtype=np.float64)

@@ -14,10 +14,29 @@ from cntgraph.errors import GraphSizeError, ParameterError
 
 Values = NDArray[np.float64]
 
-#: Positions of an axis, taps of a kernel, and what a stride, a dilation or a padding may be.
-_MAX_POSITIONS, _MAX_TAPS, _MAX_STEP = 1 << 26, 1 << 24, 1 << 32
+#: Positions of one axis, and what a stride, a dilation or a padding may be.
+MAX_POSITIONS, _MAX_STEP = 1 << 24, 1 << 32
 #: Taps of all positions of an axis, where there is one entry for each; edges, which take 24 bytes.
 _MAX_COVER, _MAX_PAIRS = 1 << 28, 1 << 26
+
+
+def check_positions(*sizes: int) -> None:
+    """Raise if an axis would have fewer than no positions, or far more than networks have.
+
+    Raises
+    ------
+    ParameterError, GraphSizeError
+
+    Examples
+    --------
+    >>> check_positions(224, 112)
+    """
+    if min(sizes) < 0:
+        raise ParameterError(f"expected an axis of 0 positions or more, got {min(sizes)}")
+    if max(sizes) > MAX_POSITIONS:
+        raise GraphSizeError(
+            f"expected an axis of at most {MAX_POSITIONS:,} positions, got {max(sizes):,}"
+        )
 
 
 class Tap(NamedTuple):
@@ -69,15 +88,12 @@ class Window:
             raise ParameterError(
                 f"expected sizes >= 0 and kernel, stride, dilation >= 1; got {self}"
             )
+        check_positions(self.fine, self.coarse)
         steps = max(self.stride, self.dilation, abs(self.before))
-        if (
-            max(self.fine, self.coarse) > _MAX_POSITIONS
-            or self.kernel > _MAX_TAPS
-            or steps > _MAX_STEP
-        ):
+        if self.kernel > MAX_POSITIONS or steps > _MAX_STEP:
             raise GraphSizeError(
-                f"expected an axis of at most {_MAX_POSITIONS:,} positions, a kernel of at most "
-                f"{_MAX_TAPS:,} taps and steps of at most {_MAX_STEP:,}; got {self}"
+                f"expected a kernel of at most {MAX_POSITIONS:,} taps and steps of at most "
+                f"{_MAX_STEP:,}; got {self}"
             )
 
     def tap(self, t: int) -> Tap:

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from cntgraph.blocks.transform import Transform, apply_transform, check_transform
 from cntgraph.errors import CntGraphError
 from cntgraph.graph import Graph
+from cntgraph.memory import check_memory
 from cntgraph.network import Edges, Network
 from cntgraph.parallel import ordered_map
+
+#: Held at once to measure a node: in- and out-strength, their total, the sums of a block.
+BYTES_A_NODE = 48
 
 Direction = Literal["total", "in", "out"]
 Values = NDArray[np.float64]
@@ -188,6 +192,7 @@ def select_direction(strengths: Strengths, direction: Direction) -> Values:
 
 
 def _network_sums(net: Network, transform: Transform, edges: Edges) -> tuple[Values, Values]:
+    check_memory(BYTES_A_NODE * net.n_nodes, f"measuring {net.n_nodes:,} nodes")
     incoming, outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
     for block in net.select_blocks(edges):
         sums = block.sums(transform)[transform]

@@ -13,7 +13,8 @@ from cntgraph.blocks.grouping import Kernel
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.granularity import Granularity
 from cntgraph.measures.link_weights import weight_columns
-from cntgraph.measures.strength import add_boundary
+from cntgraph.measures.strength import BYTES_A_NODE, add_boundary
+from cntgraph.memory import check_memory
 from cntgraph.network import Edges, Layer, Network, coarsen
 from cntgraph.progress import progress
 
@@ -166,6 +167,7 @@ class _Totals:
     """What `analyze` adds up, block by block."""
 
     def __init__(self, net: Network) -> None:
+        check_memory(BYTES_A_NODE * net.n_nodes, f"analysing {net.n_nodes:,} nodes")
         self.net = net
         self.incoming, self.outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
         self.statistics: defaultdict[str, WeightStatistics] = defaultdict(WeightStatistics)
