@@ -64,9 +64,19 @@ class Kernel(StrEnum):
     l2 = "l2"
 
 
-Model = Annotated[Path, typer.Argument(help="A saved model: .pt2, .onnx, or .h5 by cntgraph.")]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        help="A saved model: .pt2, .onnx, .keras, .h5; or weights: .safetensors (or a folder of "
+        "shards), .pt, .ckpt, .npz."
+    ),
+]
 InputShape = Annotated[
     str | None, typer.Option(help="Shape of one sample, such as 3,224,224, if the file lacks it.")
+]
+Unroll = Annotated[
+    int | None,
+    typer.Option(min=1, help="Unroll recurrent layers over so many steps; by default, loops."),
 ]
 NormOption = Annotated[Norm, typer.Option(help="Fold batch norms, or keep them as layers.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail if anything is left out.")]
@@ -102,6 +112,7 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 def describe(
     model: Model,
     input_shape: InputShape = None,
+    unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
@@ -113,7 +124,7 @@ def describe(
     import cntgraph as cg
 
     coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
-    net = cg.coarsen(_load(model, input_shape, norm, strict), **coarse)
+    net = cg.coarsen(_load(model, input_shape, unroll, norm, strict), **coarse)
     _emit(cg.describe(net), output, format, title=_title(model, net, granularity))
     if format is Format.table and not output:
         _emit(_shortened_coverage(net), None, format, title="\nCoverage")
@@ -124,6 +135,7 @@ def describe(
 def analyze(
     model: Model,
     input_shape: InputShape = None,
+    unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
@@ -150,7 +162,7 @@ def analyze(
             table = trajectory.analyze(show_progress=True, **options, **coarse)
         title = _title(model, None, granularity)
     else:
-        net = cg.coarsen(_load(model, input_shape, norm, strict), **coarse)
+        net = cg.coarsen(_load(model, input_shape, unroll, norm, strict), **coarse)
         table = cg.analyze(net, show_progress=True, **options).reset_index()
         title = _title(model, net, granularity)
     if not len(table) or not table["n_edges"].any():
@@ -168,6 +180,7 @@ def convert(
     model: Model,
     output: Annotated[Path, typer.Option("-o", "--output", help="The .h5 file to write.")],
     input_shape: InputShape = None,
+    unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     compression: Annotated[
@@ -180,7 +193,7 @@ def convert(
 
     if output.suffix.lower() not in (".h5", ".hdf5"):
         raise CntGraphError(f"{output}: expected a file that ends in .h5, got {output.suffix!r}")
-    net = _load(model, input_shape, norm, strict)
+    net = _load(model, input_shape, unroll, norm, strict)
     cg.save(net, output, compression=compression, overwrite=overwrite)
     typer.echo(f"{output}: {net!r}")
 
@@ -198,7 +211,9 @@ def demo(
     run_demo(output)
 
 
-def _load(model: Path, input_shape: str | None, norm: Norm, strict: bool) -> Network:
+def _load(
+    model: Path, input_shape: str | None, unroll: int | None, norm: Norm, strict: bool
+) -> Network:
     import warnings
 
     import cntgraph as cg
@@ -206,7 +221,7 @@ def _load(model: Path, input_shape: str | None, norm: Norm, strict: bool) -> Net
     shape = None if input_shape is None else _parse_shape(input_shape)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", cg.CoverageWarning)
-        net = cg.load(model, input_shape=shape, norm=norm.value, strict=strict)
+        net = cg.load(model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict)
     for warning in caught:
         typer.echo("warning: " + " ".join(str(warning.message).split()), err=True)
     return net

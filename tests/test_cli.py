@@ -252,9 +252,9 @@ def test_warnings_go_to_standard_error(folder):
     ("args", "said"),
     [
         (["describe", "absent.onnx"], "found nothing"),
-        (["describe", "."], "expected a file, found a folder"),
+        (["describe", "."], "a folder of .safetensors, found a folder without any"),
         (["describe", "notes.txt"], "expected a file that ends in"),
-        (["describe", "weights.pth"], "is a pickle"),
+        (["describe", "weights.pth"], "found a plain pickle"),
         (["analyze", "broken.h5"], "broken.h5"),
         (["analyze", "broken.onnx"], "broken.onnx"),
         (["analyze", "broken.pt2"], "broken.pt2"),
@@ -298,6 +298,27 @@ def test_input_shape(folder):
             run("describe", folder / "model.onnx", "--input-shape", text, "-f", "json").stdout
         )
         assert rows[0]["shape"] == [1, 6, 6]
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.RNN(3, 4, batch_first=True)
+
+    def forward(self, x):
+        return self.rnn(x)[0]
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes self.rnn._flat_weights:UserWarning")
+def test_recurrent_layers_are_loops_or_unrolled(tmp_path):
+    path = tmp_path / "rnn.pt2"
+    torch.export.save(torch.export.export(Recurrent().eval(), (torch.zeros(1, 3, 3),)), path)
+    shapes = {}
+    for args in ([], ["--unroll", "3"]):
+        table = pd.read_csv(io.StringIO(run("describe", path, "-f", "csv", *args).stdout))
+        shapes[len(args)] = list(table.drop_duplicates("layer")["shape"])
+    assert shapes == {0: ["(3, 3)", "(4,)"], 2: ["(3, 3)", "(4, 3)"]}
+    assert "unroll=5 time steps" in fails("describe", path, "--unroll", 5)
 
 
 def test_help_names_every_command():
