@@ -3,7 +3,12 @@
 A test adds a row to a table that is printed at the end by `record_property("table: title", row)`.
 """
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+# Keras takes its backend when it is imported; its tests run themselves on PyTorch, too.
+os.environ.setdefault("KERAS_BACKEND", "jax")
 
 settings.register_profile(
     "cntgraph",

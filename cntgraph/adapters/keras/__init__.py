@@ -73,13 +73,13 @@ def load(
         If the model cannot be followed.
     """
     shapes: dict[str, Any] = {"input_shape": input_shape, "example_input": example_input}
-    builder = Builder(unroll=unroll)
     if isinstance(source, str | Path):
-        from cntgraph.adapters.keras.file import trace_file
+        from cntgraph.adapters.keras.file import load_file
 
-        trace_file(Path(source), builder, config, **shapes)
-    else:
-        trace_model(source, builder, parameters_of(source), **shapes)
+        options: dict[str, Any] = {"norm": norm, "unroll": unroll, "strict": strict}
+        return load_file(Path(source), config, **options, **shapes)
+    builder = Builder(unroll=unroll)
+    trace_model(source, builder, **shapes)
     return builder.finish(norm=norm, strict=strict)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.keras.tracer import Tracer, handles
+from cntgraph.adapters.keras.handlers import handles
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import Arguments, CannotFollow, Ids, Nodes
 from cntgraph.blocks import Window
 from cntgraph.recipe import Recipe
@@ -54,7 +55,9 @@ def contract(
     if isinstance(left, Nodes) and isinstance(right, Nodes):
         return _of_nodes(t, name, left, left_labels, right, right_labels, labels)
     if isinstance(left, Nodes):
-        return _with_weights(t, name, left, left_labels, t.recipe(right), right_labels, labels, bias)
+        return _with_weights(
+            t, name, left, left_labels, t.recipe(right), right_labels, labels, bias
+        )
     return _with_weights(t, name, right, right_labels, t.recipe(left), left_labels, labels, bias)
 
 
@@ -62,7 +65,10 @@ def _with_weights(
     t: Tracer, name: str, x: Nodes, of_x: Labels, weight: Recipe, of_weight: Labels,
     labels: Labels, bias: Recipe | None,
 ) -> Nodes:  # fmt: skip
-    size = {**dict(zip(of_weight, weight.shape, strict=True)), **dict(zip(of_x, x.shape, strict=True))}
+    size = {
+        **dict(zip(of_weight, weight.shape, strict=True)),
+        **dict(zip(of_x, x.shape, strict=True)),
+    }
     ids, of_x, inner = _without_batch(x.ids, of_x, labels)
     summed = [k for k in of_x if k in of_weight and k not in labels]
     groups = [k for k in of_x if k in of_weight and k in labels]
@@ -81,7 +87,7 @@ def _with_weights(
         made = t.builder.linear(name, arranged.reshape(*at, n_in), matrix, vector)
     else:
         made = _grouped(t, name, arranged.reshape(*at, n_groups * n_in), matrix, vector, n_groups)
-    made = made.reshape(*at, *(size[k] for k in (*groups, *features)))
+    made = made.reshape((*at, *(size[k] for k in (*groups, *features))))
     made = _arranged(made, (*places, *groups, *features), inner)
     if bias is not None and vector is None:
         made = t.builder.scale(name, made, None, _for_sample(bias, made.ndim))
@@ -144,7 +150,7 @@ def _of_nodes(
         _arranged(right.ids, of_right, (*shared, *summed, *columns)).reshape(*lead, k, m),
     )
     made = t.builder.matmul(name, *sides)
-    made = made.reshape(*lead, *(size[label] for label in (*rows, *columns)))
+    made = made.reshape((*lead, *(size[label] for label in (*rows, *columns))))
     order = tuple(label for label in labels if size[label] != 1)
     made = _arranged(made, (*shared, *rows, *columns), order)
     return t.nodes(made, tuple(size[label] for label in labels))

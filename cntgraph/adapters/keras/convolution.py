@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.keras.tracer import Tracer, handles, handles_layer
+from cntgraph.adapters.keras.handlers import handles, handles_layer
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
@@ -139,9 +140,7 @@ def _transposed(
     each = zip(_spatial(x, rank, last), taps, strides, dilation, extras, strict=True)
     windows = [transposed(n, k, s, d, settings.padding, e) for n, k, s, d, e in each]
     # (*taps, out, in) as (in, out, *taps).
-    return convolve(
-        t, name, x, _dense_kernel(kernel), bias, windows, last=last, transposed=True
-    )
+    return convolve(t, name, x, _dense_kernel(kernel), bias, windows, last=last, transposed=True)
 
 
 # -- layers -----------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.broadcasting import for_sample
-from cntgraph.adapters.keras.tracer import Tracer, handles
+from cntgraph.adapters.keras.handlers import handles
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,

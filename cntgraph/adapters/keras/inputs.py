@@ -93,10 +93,7 @@ def _declared(model: Any) -> Any:
         return None
     if not declared:
         return None
-    if isinstance(model, keras.Sequential):
-        return declared[0]
-    nested = model.input
-    return nested[0] if isinstance(nested, list) and len(nested) == 1 else nested
+    return declared[0] if isinstance(model, keras.Sequential) else model.input
 
 
 def _input_name(tensor: Any) -> str:
@@ -121,11 +118,11 @@ def _input_dtype(model: Any) -> str:
 
 
 def _build(model: Any, specs: tuple[Any, ...]) -> None:
-    """Build a model that was never called, as Keras does on the first call."""
-    shapes = [keras.tree.map_structure(lambda leaf: leaf.shape, spec) for spec in specs]
+    """Build a model that was never called: by a first call, on symbolic tensors."""
     try:
-        model.build(*shapes)
+        model(*specs)
     except Exception as error:  # whatever the code of a model raises
+        shapes = ", ".join(str(leaf.shape) for leaf in leaves(specs))
         raise InputShapeError(
             f"the model could not be built for an input of shape {shapes} (batch first): "
             f"{type(error).__name__}: {error}; call it once on data, then load it"

@@ -8,7 +8,8 @@ import numpy as np
 
 from cntgraph.adapters.keras.contraction import contract, equation_labels
 from cntgraph.adapters.keras.elementwise import is_mask
-from cntgraph.adapters.keras.tracer import Tracer, handles, handles_layer
+from cntgraph.adapters.keras.handlers import handles, handles_layer
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
@@ -37,9 +38,7 @@ def einsum_dense(t: Tracer, layer: Any, a: Arguments) -> Any:
     x, kernel = a["inputs"], _kernel(layer, axis=None)
     if kernel is None or not isinstance(x, Nodes):
         return NotImplemented
-    (of_x, of_kernel), labels = equation_labels(
-        layer.equation, [len(x.shape), len(kernel.shape)]
-    )
+    (of_x, of_kernel), labels = equation_labels(layer.equation, [len(x.shape), len(kernel.shape)])
     bias = t.optional_recipe(layer.bias)
     made = contract(t, t.name(), x, of_x, Weights(kernel), of_kernel, labels, bias)
     return t.apply(layer.activation, made)
@@ -53,8 +52,15 @@ def _kernel(layer: Any, axis: int | None) -> Recipe | None:
         return layer.kernel.recipe if isinstance(layer.kernel, Weights) else None
     if layer.quantization_mode != "int8" or axis is None:
         return None
-    stored, scale = layer._kernel, layer.kernel_scale
-    return stored.recipe / scale.recipe
+    stored, scale = layer._kernel.recipe, layer.kernel_scale.recipe
+    value: Recipe = stored / scale
+    return value
+
+
+@handles_layer("Activation")
+def activation(t: Tracer, layer: Any, a: Arguments) -> Any:
+    """Note an activation function."""
+    return t.apply(layer.activation, a["inputs"])
 
 
 @handles_layer("PReLU")
@@ -74,7 +80,8 @@ def softmax(t: Tracer, layer: Any, a: Arguments) -> Nodes:
         keep = np.broadcast_to(constant_of(mask).astype(bool), x.shape)
         x = Nodes(t.builder.mask(x.ids, keep))
     t.builder.activate(t.sample(x), "softmax")
-    return x
+    made: Nodes = x
+    return made
 
 
 @handles_layer("Masking")
@@ -117,7 +124,7 @@ def attention(t: Tracer, operation: Any, a: Arguments) -> Nodes:
     if not all(isinstance(x, Nodes) for x in (query, key, value)):
         raise CannotFollow("an attention of constants")
     heads = query.shape[2]
-    ids = [_heads_first(t, x, heads) for x in (query, key, value)]
+    q, k, v = (_heads_first(x, heads) for x in (query, key, value))
     steps, others = query.shape[1], key.shape[1]
     keep = np.tri(steps, others, dtype=bool) if operation.is_causal else None
     for given, masks in ((a["mask"], _bool_mask), (a["bias"], _additive_mask)):
@@ -125,12 +132,12 @@ def attention(t: Tracer, operation: Any, a: Arguments) -> Nodes:
         if found is not None:
             found = found[0] if found.ndim > 3 and len(query.ids) == 1 else found
             keep = found if keep is None else keep & found
-    made = t.builder.attention(t.name(operation), *ids, keep)
+    made = t.builder.attention(t.name(operation), q, k, v, keep)
     made = np.moveaxis(made, -3, -2)
     return t.nodes(made, (*query.shape[:-1], value.shape[-1]))
 
 
-def _heads_first(t: Tracer, x: Nodes, heads: int) -> Any:
+def _heads_first(x: Nodes, heads: int) -> Any:
     """Return ids of shape (..., heads, positions, features); grouped heads are repeated."""
     ids = np.repeat(x.ids, heads // x.shape[2], axis=2)
     turned = np.moveaxis(ids, -2, -3)

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.keras.tracer import watching
 from cntgraph.adapters.keras.values import Arguments, leaves, map_leaves
+from cntgraph.adapters.keras.watch import watching
 
 
 def channels_last(model: Any, inputs: Any) -> list[bool]:
@@ -65,7 +65,7 @@ class _Scout:
 
     def __init__(self, n: int) -> None:
         self.orders: list[str | None] = [None] * n
-        self.open = set(range(n))
+        self.open, self.active = set(range(n)), True
 
     def call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
         """Look at what a layer reads; a layer that has others in it is entered."""

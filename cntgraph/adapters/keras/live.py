@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 import keras
@@ -19,9 +20,10 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
     recurrent,
 )
 from cntgraph.adapters.keras.inputs import make_inputs
-from cntgraph.adapters.keras.tracer import CannotFollow, Tracer, watching
-from cntgraph.adapters.keras.values import Nodes, leaves
-from cntgraph.adapters.keras.variables import all_layers, symbolic
+from cntgraph.adapters.keras.tracer import Tracer
+from cntgraph.adapters.keras.values import CannotFollow, Nodes, leaves
+from cntgraph.adapters.keras.variables import Symbols, all_layers, parameters_of
+from cntgraph.adapters.keras.watch import watching
 from cntgraph.errors import CntGraphError, TraceError
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
@@ -30,7 +32,7 @@ from cntgraph.recipe import Recipe
 def trace_model(
     model: Any,
     builder: Builder,
-    parameters: dict[int, Parameter],
+    parameters: dict[int, Parameter] | None = None,
     *,
     input_shape: tuple[int, ...] | None = None,
     example_input: Any = None,
@@ -43,8 +45,8 @@ def trace_model(
         A model or a layer; it is left as it was.
     builder : Builder
         What the network is built with.
-    parameters : dict of int to Parameter
-        By the id of the variable.
+    parameters : dict of int to Parameter, optional
+        What to read instead of the model's variables, by the id of the variable.
     input_shape : tuple of int, optional
         Shape of one sample, where the model leaves a size open.
     example_input : array or nested arrays, optional
@@ -57,13 +59,17 @@ def trace_model(
     TraceError
         If the model cannot be run.
     """
+    inputs = make_inputs(model, builder, input_shape, example_input)
+    parameters = parameters_of(model) if parameters is None else parameters
     for parameter in parameters.values():
         builder.parameter(parameter)
         if parameter.name.endswith("seed_generator_state"):
             builder.skip(Recipe.of(parameter), "the state of a random number generator")
-    tracer = Tracer(builder, parameters)
-    inputs = make_inputs(model, builder, input_shape, example_input)
-    with watching(tracer), symbolic(all_layers(model), parameters):
+    symbols = Symbols(all_layers(model), parameters)
+    tracer = Tracer(builder, parameters, symbols)
+    with watching(tracer), symbols, warnings.catch_warnings():
+        # What the code of a model warns of when it meets symbolic tensors says nothing.
+        warnings.simplefilter("ignore")
         result = _run(tracer, model, inputs)
     for leaf in leaves(result):
         if isinstance(leaf, Nodes):

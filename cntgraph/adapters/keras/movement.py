@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from cntgraph.adapters.keras.handlers import handles
 from cntgraph.adapters.keras.moves import MOVES, Array
-from cntgraph.adapters.keras.tracer import Tracer, handles
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
@@ -72,9 +73,9 @@ def pad(t: Tracer, operation: Any, a: Arguments) -> Any:
 @handles("Tril", "Triu")
 def triangle(t: Tracer, operation: Any, a: Arguments) -> Any:
     """Take away the nodes above or below a diagonal."""
-    keep = np.tri(*a["x"].ids.shape[-2:], operation.k, dtype=bool)
-    if type(operation).__name__ == "Triu":
-        keep = ~np.tri(*a["x"].ids.shape[-2:], operation.k - 1, dtype=bool)
+    rows, columns = a["x"].ids.shape[-2:]
+    upper = type(operation).__name__ == "Triu"
+    keep = np.tri(rows, columns, operation.k - upper, dtype=bool) ^ upper
     return Nodes(np.where(keep, a["x"].ids, -1))
 
 

@@ -44,9 +44,9 @@ MOVES: dict[str, Move] = {
     "Squeeze": lambda o, a: np.squeeze(a["x"], None if o.axis is None else _axes(o.axis)),
     "Stack": lambda o, a: np.stack(a["x"], axis=o.axis),
     "Swapaxes": lambda o, a: np.swapaxes(a["x"], o.axis1, o.axis2),
-    "Take": lambda o, a: np.take(a["x"], a["indices"].astype(np.int64), axis=o.axis),
+    "Take": lambda o, a: np.take(a["x"], as_array(a["indices"]).astype(np.int64), axis=o.axis),
     "TakeAlongAxis": lambda o, a: np.take_along_axis(
-        a["x"], a["indices"].astype(np.int64), axis=o.axis
+        a["x"], as_array(a["indices"]).astype(np.int64), axis=o.axis
     ),
     "Tile": lambda o, a: np.tile(a["x"], o.repeats),
     "Transpose": lambda o, a: np.transpose(a["x"], o.axes),

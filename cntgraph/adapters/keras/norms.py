@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cntgraph.adapters.keras.elementwise import scaled
-from cntgraph.adapters.keras.tracer import Tracer, handles, handles_layer
+from cntgraph.adapters.keras.handlers import handles, handles_layer
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import Arguments, CannotFollow, Nodes, Weights, as_array
 from cntgraph.recipe import Recipe
 
@@ -64,8 +65,8 @@ def _normalised(
     sample = t.sample(x)
     shape = _along(x, [axis] if isinstance(axis, int) else axis)
     recipes = [t.optional_recipe(value) for value in (gain, shift)]
-    fitted = [_broadcast(recipe, x, shape) for recipe in recipes]
-    return t.nodes(t.builder.normalise(name, sample, *fitted, kind), x.shape)
+    scale, offset = (_broadcast(recipe, x, shape) for recipe in recipes)
+    return t.nodes(t.builder.normalise(name, sample, scale, offset, kind), x.shape)
 
 
 def _along(x: Nodes, axes: Sequence[int] | None) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.keras.elementwise import plus
-from cntgraph.adapters.keras.tracer import Tracer, handles
+from cntgraph.adapters.keras.handlers import handles
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import Arguments, CannotFollow, Ids, Nodes, per_axis
 from cntgraph.adapters.keras.windows import same_or_valid
 from cntgraph.blocks import Stencil, Window

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -17,6 +18,10 @@ _SAME_ORDER = frozenset(("ExpandDims", "Ravel", "Reshape", "Squeeze"))
 _PERMUTATIONS = frozenset(("Moveaxis", "Swapaxes", "Transpose"))
 _BINARY = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "divide",
            "TrueDivide": "divide"}  # fmt: skip
+_UNARY: dict[str, Callable[[Recipe], Recipe]] = {
+    "Absolute": Recipe.__abs__, "Negative": Recipe.__neg__, "Sqrt": Recipe.sqrt,
+    "Square": Recipe.square,
+}  # fmt: skip
 
 
 def recipe_of_operation(kind: str, operation: Any, a: Arguments) -> Any:
@@ -58,16 +63,8 @@ def _computed(kind: str, operation: Any, a: Arguments) -> Recipe | None:
         if all(side is not None for side in sides):
             left, right = sides
             return left.binary(_BINARY[kind], right)  # type: ignore[union-attr,arg-type]
-    if kind == "Negative":
-        return -a["x"].recipe
-    if kind == "Absolute":
-        return abs(a["x"].recipe)
-    if kind == "Sqrt":
-        found: Recipe = a["x"].recipe.sqrt()
-        return found
-    if kind == "Square":
-        squared: Recipe = a["x"].recipe.square()
-        return squared
+    if kind in _UNARY:
+        return _UNARY[kind](a["x"].recipe)
     if kind == "Sum":
         return _summed(a["x"].recipe, operation.axis, operation.keepdims)
     return None

@@ -7,23 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.keras.tracer import Tracer, handles_layer
+from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.keras.handlers import handles_layer
+from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
     Ids,
     Nodes,
+    activation_label,
     as_array,
     is_constant,
     leaves,
 )
-from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
 from cntgraph.recipe import Recipe
-
-#: Keras' names of activation functions that PyTorch calls otherwise.
-_NAMES = {"hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish", "hard_swish": "hardswish",
-          "hard_tanh": "hardtanh", "relu6": "hardtanh", "swish": "silu",
-          "exponential": "exp"}  # fmt: skip
 
 
 @handles_layer("RNN", "SimpleRNN", "LSTM", "GRU")
@@ -152,7 +149,7 @@ def _simple(
     t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
     (gate,) = _gates(t, cell, 1)
-    label = _label(cell.activation)
+    label = activation_label(cell.activation)
     options: dict[str, Any] = {"reverse": reverse, "initial": initial[0]}
     sequence, last = rnn(t.builder, name, ids, gate, activation=label, **options)
     return sequence, [last]
@@ -161,7 +158,7 @@ def _simple(
 def _lstm(
     t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
-    of_gate, own = _label(cell.recurrent_activation), _label(cell.activation)
+    of_gate, own = activation_label(cell.recurrent_activation), activation_label(cell.activation)
     sequence, last, last_cell = lstm(
         t.builder, name, ids, _gates(t, cell, 4), reverse=reverse, initial=initial[0],
         initial_cell=initial[1], activations=(of_gate, own, own),
@@ -173,7 +170,7 @@ def _gru(
     t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
     update, reset, candidate = _gates(t, cell, 3)
-    labels = _label(cell.recurrent_activation), _label(cell.activation)
+    labels = activation_label(cell.recurrent_activation), activation_label(cell.activation)
     sequence, last = gru(
         t.builder, name, ids, (reset, update, candidate), reset_after=bool(cell.reset_after),
         reverse=reverse, initial=initial[0], activations=labels,
@@ -192,11 +189,11 @@ def _gates(t: Tracer, cell: Any, n: int) -> list[Gate]:
     gates = []
     for k in range(n):
         part = (k * units, (k + 1) * units)
-        weights = [kernel.take(1, *part).transpose((1, 0)) for kernel in kernels]
+        w, u = (kernel.take(1, *part).transpose((1, 0)) for kernel in kernels)
         own = [None if b is None else b.take(0, *part) for b in biases]
         after = n == 3 and k == 2 and own[1] is not None
         both = own[0] if own[1] is None or after else own[0] + own[1]  # type: ignore[operator]
-        gates.append(Gate(*weights, both, own[1] if after else None))
+        gates.append(Gate(w, u, both, own[1] if after else None))
     return gates
 
 
@@ -205,8 +202,3 @@ def _biases(bias: Recipe | None) -> list[Recipe | None]:
     if bias is None or len(bias.shape) == 1:
         return [bias, None]
     return [bias.take(0, k, k + 1).reshape((-1,)) for k in range(2)]
-
-
-def _label(function: Any) -> str:
-    name = getattr(function, "__name__", type(function).__name__.lower())
-    return _NAMES.get(name, name)

@@ -10,8 +10,7 @@ What cannot be followed is cut out of the graph, with the reason.
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -20,6 +19,7 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.keras.handlers import OPERATIONS, handler_of, is_of_keras
 from cntgraph.adapters.keras.recipes import recipe_of_operation
 from cntgraph.adapters.keras.values import (
     Arguments,
@@ -27,42 +27,19 @@ from cntgraph.adapters.keras.values import (
     Ids,
     Nodes,
     Weights,
+    activation_label,
     as_array,
     has_nodes,
     leaves,
     map_leaves,
 )
+from cntgraph.adapters.keras.variables import Symbols
 from cntgraph.errors import CntGraphError, TraceError
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
 
-AnyHandler = Callable[..., Any]
-#: Handlers of layers and of operations, by the name of the class in Keras.
-LAYERS: dict[str, AnyHandler] = {}
-OPERATIONS: dict[str, AnyHandler] = {}
 #: Calls that a model may make; one that calls itself over and over in a small file is refused.
 MAX_CALLS = 200_000
-
-_lock = threading.RLock()
-
-
-def handles_layer(*names: str) -> Callable[[AnyHandler], AnyHandler]:
-    """Register a function as the handler of Keras' layers of these names."""
-    return _registering(LAYERS, names)
-
-
-def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
-    """Register a function as the handler of Keras' operations of these names."""
-    return _registering(OPERATIONS, names)
-
-
-def _registering(table: dict[str, AnyHandler], names: Sequence[str]) -> Any:
-    def register(handler: AnyHandler) -> AnyHandler:
-        for name in names:
-            table[name] = handler
-        return handler
-
-    return register
 
 
 class Tracer:
@@ -74,12 +51,16 @@ class Tracer:
         What the network is built with.
     parameters : dict of int to Parameter
         By the id of the variable; they are registered.
+    symbols : Symbols
+        What stands for the variables while the model is traced.
     """
 
-    def __init__(self, builder: Builder, parameters: dict[int, Parameter]) -> None:
-        self.builder, self.parameters = builder, parameters
+    def __init__(
+        self, builder: Builder, parameters: dict[int, Parameter], symbols: Symbols
+    ) -> None:
+        self.builder, self.parameters, self.symbols = builder, parameters, symbols
         self.path: list[Any] = []
-        self.calls = 0
+        self.calls, self.active = 0, True
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -99,7 +80,7 @@ class Tracer:
     def _call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
         args, kwargs = self._known([args, kwargs])
         _evaluating(layer, kwargs)
-        handler = _handler_of(layer)
+        handler = handler_of(layer)
         if handler is not None:
             result = handler(self, layer, _bound(layer.call, args, kwargs))
             if result is not NotImplemented:
@@ -114,7 +95,7 @@ class Tracer:
         args, kwargs = self._known([args, kwargs])
         a = _bound(operation.call, args, kwargs)
         kind = type(operation).__name__
-        if not _is_of_keras(operation):
+        if not is_of_keras(type(operation)):
             return operation.call(*args, **kwargs)
         if not has_nodes([args, kwargs]):
             found = recipe_of_operation(kind, operation, a)
@@ -188,8 +169,10 @@ class Tracer:
         cause: Exception | None,
     ) -> Any:  # fmt: skip
         """Return fresh nodes of the shapes that an operation yields."""
+        plain = map_leaves(_plain, [args, kwargs])
         try:
-            spec = operation.compute_output_spec(*args, **kwargs)
+            with self._unwatched():
+                spec = operation.compute_output_spec(*plain[0], **plain[1])
         except Exception as error:
             raise TraceError(f"{name}: {reason} ({_first_line(cause or error)})") from error
         if any(size is None for leaf in leaves(spec) for size in leaf.shape):
@@ -200,6 +183,16 @@ class Tracer:
             ),
             spec,
         )
+
+    @contextmanager
+    def _unwatched(self) -> Iterator[None]:
+        """Let Keras see its own variables and calls for a while."""
+        self.active = False
+        try:
+            with self.symbols.suspended():
+                yield
+        finally:
+            self.active = True
 
     # -- names ------------------------------------------------------------------------------
 
@@ -260,63 +253,14 @@ class Tracer:
         except (CntGraphError, MemoryError):
             raise
         except Exception:  # it computes with the backend's own functions
-            self.builder.activate(self.sample(x), getattr(function, "__name__", "custom"))
+            self.builder.activate(self.sample(x), activation_label(function))
             return x
 
 
-@contextmanager
-def watching(tracer: Tracer) -> Iterator[None]:
-    """Let every call of a layer or an operation in this thread come by a tracer."""
-    layer_call, symbolic_call = keras.Layer.__call__, keras.Operation.symbolic_call
-    draw = keras.random.SeedGenerator.next
-    owner = threading.get_ident()
-
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != owner:
-            return layer_call(layer, *args, **kwargs)
-        return tracer.call_layer(layer, args, kwargs)
-
-    def call_symbolically(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != owner or isinstance(operation, keras.Layer):
-            return symbolic_call(operation, *args, **kwargs)
-        return tracer.call_operation(operation, args, kwargs)
-
-    def next_seed(generator: Any, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == owner:
-            raise CannotFollow("it draws random numbers")
-        return draw(generator, *args, **kwargs)
-
-    with _lock, _plain_errors():
-        keras.Layer.__call__ = call
-        keras.Operation.symbolic_call = call_symbolically
-        keras.random.SeedGenerator.next = next_seed
-        try:
-            yield
-        finally:
-            keras.Layer.__call__ = layer_call
-            keras.Operation.symbolic_call = symbolic_call
-            keras.random.SeedGenerator.next = draw
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Let exceptions pass through Keras as they are, without a story added to their message."""
-    filtering = keras.config.is_traceback_filtering_enabled()
-    keras.config.disable_traceback_filtering()
-    try:
-        yield
-    finally:
-        if filtering:
-            keras.config.enable_traceback_filtering()
-
-
-def _handler_of(layer: Any) -> AnyHandler | None:
-    """Return the handler of the Keras layer that a layer is, unless its ``call`` is another."""
-    for kind in type(layer).__mro__:
-        if kind.__module__.startswith("keras.") and kind.__name__ in LAYERS:
-            same = type(layer).call is kind.call
-            return LAYERS[kind.__name__] if same else None
-    return None
+def _plain(leaf: Any) -> Any:
+    if isinstance(leaf, Nodes | Weights):
+        return keras.KerasTensor(leaf.shape, leaf.dtype)
+    return leaf
 
 
 def _evaluating(layer: Any, kwargs: Arguments) -> None:
@@ -331,13 +275,9 @@ def _of_sample(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
 
 
-def _is_of_keras(operation: Any) -> bool:
-    return type(operation).__module__.startswith("keras.")
-
-
 def _is_leaf(layer: Any) -> bool:
     """Whether a layer is one of Keras' own that is no model."""
-    return _is_of_keras(layer) and not isinstance(layer, keras.Model)
+    return is_of_keras(type(layer)) and not isinstance(layer, keras.Model)
 
 
 def _bound(function: Any, args: Any, kwargs: Arguments) -> Arguments:

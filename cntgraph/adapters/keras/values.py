@@ -14,6 +14,11 @@ from cntgraph.recipe import Recipe
 Ids = NDArray[np.int64]
 #: An operation's arguments by name.
 Arguments = dict[str, Any]
+#: Keras' names of activation functions that PyTorch calls otherwise.
+_LABELS = {"hard_shrink": "hardshrink", "hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish",
+           "hard_swish": "hardswish", "hard_tanh": "hardtanh", "relu6": "hardtanh",
+           "swish": "silu", "exponential": "exp", "soft_shrink": "softshrink",
+           "tanh_shrink": "tanhshrink"}  # fmt: skip
 
 
 class CannotFollow(Exception):
@@ -114,3 +119,9 @@ def constant(value: Any) -> NDArray[Any]:
     if not is_constant(value):
         raise CannotFollow("the data decides what is moved where")
     return as_array(value)
+
+
+def activation_label(function: Any) -> str:
+    """Return the name under which an activation function is noted, from its own name."""
+    name = getattr(function, "__name__", type(function).__name__.lower())
+    return _LABELS.get(name, name)

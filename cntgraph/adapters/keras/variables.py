@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -34,9 +34,13 @@ class VariableHandle:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return a part of the stored bits; memory is shared where the backend allows it."""
-        value = np.asarray(self._variable)
-        stored = storage_dtype(keras.backend.standardize_dtype(self._variable.dtype))
-        return (value if value.dtype == stored else value.view(stored))[key]
+        value: NDArray[Any] = np.asarray(self._variable)[key]
+        name = keras.backend.standardize_dtype(self._variable.dtype)
+        stored = storage_dtype(name)
+        if value.dtype == stored:
+            return value
+        # Types that NumPy does not know by itself come with Keras; PyTorch hands them over wider.
+        return np.ascontiguousarray(value.astype(np.dtype(name))).view(stored).reshape(value.shape)
 
 
 def named_variables(model: Any) -> dict[str, Any]:
@@ -99,7 +103,7 @@ def all_layers(model: Any) -> list[Any]:
     return list(found.values())
 
 
-def is_trainable(model: Any) -> set[int]:
+def trainable_variables(model: Any) -> set[int]:
     """Return the ids of the variables that training changes, frozen at present or not."""
     return {id(v) for layer in all_layers(model) for v in layer._trainable_variables}
 
@@ -120,7 +124,7 @@ def parameters_of(
     -------
     dict of int to Parameter
     """
-    learned = is_trainable(model)
+    learned = trainable_variables(model)
     found = {}
     for name, variable in named_variables(model).items():
         if handles is None:
@@ -133,31 +137,48 @@ def parameters_of(
     return found
 
 
-@contextmanager
-def symbolic(layers: Iterable[Any], parameters: Mapping[int, Parameter]) -> Iterator[None]:
-    """Let layers see symbols in the place of their variables, so that reading one is noticed.
+class Symbols:
+    """Lets layers see symbols in the place of their variables, so that reading one is noticed.
+
+    Use it in a ``with`` statement; the layers are as they were when it ends.
 
     Parameters
     ----------
-    layers : iterable of keras.Layer
+    layers : sequence of keras.Layer
     parameters : mapping of int to Parameter
         By the id of the variable.
     """
-    symbols = {
-        key: Weights(Recipe.of(p), _computed_dtype(p.dtype)) for key, p in parameters.items()
-    }
-    changed: list[tuple[dict[str, Any], str, Any]] = []
-    try:
-        for layer in layers:
+
+    def __init__(self, layers: Sequence[Any], parameters: Mapping[int, Parameter]) -> None:
+        self._layers = layers
+        self._symbols = {
+            key: Weights(Recipe.of(p), _computed_dtype(p.dtype)) for key, p in parameters.items()
+        }
+        self._changed: list[tuple[dict[str, Any], str, Any]] = []
+
+    def __enter__(self) -> Self:
+        for layer in self._layers:
             attributes = vars(layer)
             for name, value in list(attributes.items()):
-                if name not in _TRACKED and _holds_variable(value, symbols):
-                    changed.append((attributes, name, value))
-                    attributes[name] = _replaced(value, symbols)
-        yield
-    finally:
-        for attributes, name, value in changed:
+                if name not in _TRACKED and _holds_variable(value, self._symbols):
+                    self._changed.append((attributes, name, value))
+                    attributes[name] = _replaced(value, self._symbols)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Put the variables back."""
+        while self._changed:
+            attributes, name, value = self._changed.pop()
             attributes[name] = value
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Put the variables back for a while."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
 
 def _computed_dtype(dtype: str) -> str:

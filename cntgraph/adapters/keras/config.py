@@ -1,0 +1,194 @@
+"""The configuration of a saved model: checked before anything is built from it.
+
+A configuration is data, but it names classes, sizes and, in a Lambda layer, may carry code. What
+could run code, reads other files or makes a small file fill the memory is refused here, whatever
+the version of Keras.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from cntgraph.errors import FormatError, UnsafeFileError
+
+#: Layers that run code, or read files, that a configuration names.
+_REFUSED = {
+    "FlaxLayer": "it is built around a function",
+    "HashedCrossing": "it needs TensorFlow",
+    "JaxLayer": "it is built around a function",
+    "TFSMLayer": "it runs a TensorFlow program from another file",
+    "TorchModuleWrapper": "it holds a pickled PyTorch module",
+    "__lambda__": "it is compiled Python code",
+    "__typespec__": "it is a type of TensorFlow",
+}
+#: Where functions may come from that a configuration names.
+_FUNCTIONS = ("builtins", "keras.activations", "keras.initializers", "keras.ops",
+              "keras.src.activations", "keras.src.ops")  # fmt: skip
+#: Calls of layers that a model may be made of, nested models counted as often as they are called.
+_MAX_CALLS = 100_000
+
+
+def parse_config(path: Path, text: str | bytes) -> dict[str, Any]:
+    """Return a configuration from its JSON text.
+
+    Raises
+    ------
+    FormatError
+        If it is no JSON object.
+    """
+    try:
+        found = json.loads(text, object_hook=_plain)
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise FormatError(
+            f"{path}: expected the configuration of a Keras model as JSON, found other or damaged "
+            f"text ({type(error).__name__}: {error}); save the model again"
+        ) from error
+    if not isinstance(found, dict):
+        raise FormatError(f"{path}: expected the configuration of a Keras model, found a list")
+    return found
+
+
+def _plain(found: dict[str, Any]) -> Any:
+    """Return tuples as such; older files mark them."""
+    if found.get("class_name") == "__tuple__":
+        return tuple(found["items"])
+    return found
+
+
+def check_config(path: Path, config: dict[str, Any]) -> bool:
+    """Refuse a configuration that could do harm, and say what to do instead.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    config : dict
+        The configuration; how the model was compiled is dropped from it.
+
+    Returns
+    -------
+    bool
+        Whether it names classes of the user's own, which are registered.
+
+    Raises
+    ------
+    UnsafeFileError
+        If code of the file would run.
+    FormatError
+        If it names a class that is not known, or calls layers beyond measure.
+    """
+    custom = False
+    for part in _dicts(path, config):
+        if isinstance(part.get("compile_config"), dict):
+            part["compile_config"] = None
+        if "class_name" in part:
+            custom |= _check_class(path, part)
+    if _n_calls(config) > _MAX_CALLS:
+        raise FormatError(
+            f"{path}: the model calls layers more than {_MAX_CALLS:,} times, by way of models "
+            "within models; such a file is refused"
+        )
+    return custom
+
+
+def _dicts(path: Path, config: Any) -> Iterator[dict[str, Any]]:
+    """Yield all nested dicts."""
+    waiting, depth = [config], 0
+    while waiting:
+        depth += 1
+        if depth > 500:
+            raise FormatError(f"{path}: the configuration is nested too deeply")
+        below: list[Any] = []
+        for value in waiting:
+            if isinstance(value, dict):
+                yield value
+                below += value.values()
+            elif isinstance(value, list | tuple):
+                below += value
+        waiting = below
+
+
+def _check_class(path: Path, part: dict[str, Any]) -> bool:
+    """Check a class that a configuration names; return whether it is one of the user's own."""
+    name, module = part["class_name"], part.get("module")
+    if name == "Lambda" and not _is_named_function(part.get("config")):
+        raise UnsafeFileError(
+            f"{path}: the model has a Lambda layer, which is compiled Python code and would run; "
+            "it was not read. Pass the live model, or replace the layer by one with a class"
+        )
+    if name in _REFUSED:
+        raise UnsafeFileError(
+            f"{path}: the model has {name!r}: {_REFUSED[name]}, so it was not read; pass the "
+            "live model"
+        )
+    if name == "function":
+        return _check_function(path, part)
+    if "module" not in part or _is_of_keras(module):
+        _check_vocabulary(path, part)
+        return False
+    registered = part.get("registered_name") or name
+    if keras.saving.get_registered_object(registered) is None:
+        raise FormatError(
+            f"{path}: the model has a class of its own, {registered!r} of module {module!r}, that "
+            "is not known here; import the code that defines it and registers it by "
+            "@keras.saving.register_keras_serializable(), or pass the live model"
+        )
+    return True
+
+
+def _is_of_keras(module: Any) -> bool:
+    return isinstance(module, str) and (module == "keras" or module.startswith("keras."))
+
+
+def _is_named_function(config: Any) -> bool:
+    """Whether all that a Lambda layer calls is named, not carried along."""
+    if not isinstance(config, dict):
+        return False
+    called = [config.get(key) for key in ("function", "output_shape", "mask")]
+    named = isinstance(called[0], dict) and called[0].get("class_name") == "function"
+    return named and all(
+        value is None or not isinstance(value, dict) or value.get("class_name") == "function"
+        for value in called
+    )
+
+
+def _check_function(path: Path, part: dict[str, Any]) -> bool:
+    module, name = part.get("module"), part.get("registered_name") or part.get("config")
+    if isinstance(module, str) and module.startswith(_FUNCTIONS):
+        return False
+    if isinstance(name, str) and keras.saving.get_registered_object(name) is not None:
+        return True
+    raise FormatError(
+        f"{path}: the model has a function of its own, {name!r} of module {module!r}, that is not "
+        "known here; import the code that registers it by "
+        "@keras.saving.register_keras_serializable(), or pass the live model"
+    )
+
+
+def _check_vocabulary(path: Path, part: dict[str, Any]) -> None:
+    """Refuse a lookup whose table is in another file."""
+    config = part.get("config")
+    if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
+        raise UnsafeFileError(
+            f"{path}: {part['class_name']!r} reads its table from the file "
+            f"{config['vocabulary']!r}, so the model was not read; pass the live model"
+        )
+
+
+def _n_calls(part: Any) -> int:
+    """Return how many calls of layers a model amounts to, models within models unfolded."""
+    inner = part.get("config") if isinstance(part, dict) else None
+    layers = inner.get("layers") if isinstance(inner, dict) else None
+    if not isinstance(layers, list):
+        return 1
+    total = 0
+    for layer in layers:
+        nodes = layer.get("inbound_nodes") if isinstance(layer, dict) else None
+        times = max(len(nodes), 1) if isinstance(nodes, list) else 1
+        total += times * (_n_calls(layer) if total <= _MAX_CALLS else 1)
+    return total

@@ -1,0 +1,96 @@
+"""Saved models: a configuration and tensors, from whichever file they are in."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.keras.archive import read_archive
+from cntgraph.adapters.keras.config import parse_config
+from cntgraph.adapters.keras.hdf5 import Contents, Source, contents
+from cntgraph.adapters.keras.live import trace_model
+from cntgraph.adapters.keras.names import named_tensors
+from cntgraph.adapters.keras.skeleton import build_skeleton
+from cntgraph.adapters.keras.weights import stored_parameters
+from cntgraph.adapters.tensors import network_of
+from cntgraph.errors import FormatError, GraphSizeError
+from cntgraph.network import Network
+
+#: Nodes of one layer of a saved model, whose sizes are those that the file declares.
+MAX_LAYER = 1 << 26
+
+
+class FileBuilder(Builder):
+    """A builder that refuses layers that only a damaged file asks for."""
+
+    def add_layer(self, name: str, shape: tuple[int, ...], kind: str, **options: Any) -> Any:
+        """Add a layer of nodes, unless it is too large."""
+        if prod(shape) > MAX_LAYER:
+            raise GraphSizeError(
+                f"{name}: expected a layer of at most {MAX_LAYER:,} nodes, the file asks for "
+                f"{tuple(shape)}; pass the live model if that is meant"
+            )
+        return super().add_layer(name, shape, kind, **options)
+
+
+def load_file(
+    path: Path, config: Any, *, norm: Any, unroll: int | None, strict: bool, **shapes: Any
+) -> Network:
+    """Return the network of a file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.keras`` archive, or an HDF5 file of a model or of weights.
+    config : path, dict, keras.Model or None
+        What the model is, where the file does not say.
+    norm, unroll, strict, **shapes
+        As of `cntgraph.load`.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged.
+    UnsafeFileError
+        If it could only be read by running code that it contains.
+    """
+    given, source = None, None
+    if path.suffix.lower() == ".keras":
+        text, source = read_archive(path)
+        given = parse_config(path, text)
+    found = contents(source or Source.of(path))
+    if given is None and (own := found.text("model_config")) is not None:
+        given = parse_config(path, own)
+    if given is not None and config is not None:
+        raise FormatError(f"{path}: the file says what the model is; leave out config=")
+    if given is None and config is None:
+        return network_of(named_tensors(found), strict=strict)
+    model = _model(path, given if given is not None else config, found)
+    builder = FileBuilder(unroll=unroll)
+    trace_model(model, builder, stored_parameters(path, model, found), **shapes)
+    return builder.finish(norm=norm, strict=strict)
+
+
+def _model(path: Path, config: Any, found: Contents) -> Any:
+    """Return the model that a configuration describes, or the live one that is given."""
+    if isinstance(config, keras.Model):
+        return config
+    if isinstance(config, dict):
+        return build_skeleton(path, config, found.n_values)
+    if isinstance(config, str | Path):
+        place = Path(config)
+        if not place.is_file():
+            raise FormatError(f"{place}: expected the configuration of {path}, found nothing")
+        text = read_archive(place)[0] if place.suffix == ".keras" else place.read_bytes()
+        return build_skeleton(place, parse_config(place, text), found.n_values)
+    raise FormatError(
+        f"expected config= to be a path, a dict or a Keras model, got {type(config).__name__}"
+    )

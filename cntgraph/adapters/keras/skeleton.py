@@ -1,0 +1,143 @@
+"""Building a model from its configuration without its weights: variables that take no memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cntgraph.adapters.keras.config import check_config
+from cntgraph.errors import CntGraphError, FormatError
+
+#: Layers that look at the values of their variables when they are built.
+_LOOKING = ("Normalization",)
+#: Values that a model may want beyond those that the file has: states that need not be saved.
+_SPARE = 1 << 16
+_MODELS = {"Functional": "Model", "Model": "Model", "Sequential": "Sequential"}
+
+
+def build_skeleton(path: Path, config: dict[str, Any], n_values: int) -> Any:
+    """Build the model that a configuration describes; its weights are not to be looked at.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    config : dict
+        The configuration, as Keras 3 or as older versions write it.
+    n_values : int
+        Number of values that the file holds; a model that wants more is refused.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    FormatError
+        If the model cannot be built.
+    """
+    custom = check_config(path, config)
+    budget = _Budget(path, n_values, plain=custom)
+    try:
+        with warnings.catch_warnings(), _sharing(), patched(keras.Layer, "add_weight", budget.add):
+            warnings.simplefilter("ignore")
+            model = _from_config(config)
+    except Exception as error:  # whatever building from damaged values raises
+        if budget.refused is not None:
+            raise budget.refused from error
+        if isinstance(error, CntGraphError):
+            raise
+        raise FormatError(
+            f"{path}: the model cannot be built from its configuration "
+            f"({type(error).__name__}: {_short(error)}); the file is damaged, or was saved by "
+            f"another version of Keras than {keras.__version__}: load it there and save it again"
+        ) from error
+    if budget.refused is not None:
+        raise budget.refused
+    if not isinstance(model, keras.Model):
+        raise FormatError(f"{path}: expected a model, found {type(model).__name__}")
+    return model
+
+
+def _from_config(config: dict[str, Any]) -> Any:
+    if "class_name" not in config:
+        kind = "Model" if "input_layers" in config else "Sequential"
+        return getattr(keras, kind).from_config(config)
+    kind = config["class_name"]
+    if "module" not in config and kind in _MODELS:
+        # As older versions write it.
+        inner = config["config"]
+        inner = {"layers": inner} if isinstance(inner, list) else inner
+        return getattr(keras, _MODELS[kind]).from_config(inner)
+    return keras.saving.deserialize_keras_object(config, safe_mode=True)
+
+
+def _sharing() -> Any:
+    """Return the scope in which Keras gives objects that are named twice one identity."""
+    try:
+        from keras.src.saving.serialization_lib import ObjectSharingScope
+    except ImportError:
+        return nullcontext()
+    return ObjectSharingScope()
+
+
+class _Budget:
+    """Makes variables, as many values as the file can fill and no more."""
+
+    def __init__(self, path: Path, n_values: int, *, plain: bool) -> None:
+        self.path, self.left, self.plain = path, n_values, plain
+        self.refused: FormatError | None = None
+        self._make = keras.Layer.add_weight
+
+    def add(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add a weight to a layer without memory for its values: one stands for all."""
+        kwargs.update(zip(("shape", "initializer", "dtype"), args, strict=False))
+        shape = tuple(int(n) for n in kwargs.pop("shape", None) or ())
+        kwargs["initializer"] = _zeros
+        self.left -= prod(shape)
+        if self.left < -_SPARE or min(shape, default=1) < 0:
+            self.refused = FormatError(
+                f"{self.path}: the layer {layer.name!r} asks for a weight of shape {shape}, more "
+                "than the file has values for; it is damaged, or made to fill the memory"
+            )
+            raise self.refused
+        if self.plain or type(layer).__name__ in _LOOKING:
+            return self._make(layer, shape=shape, **kwargs)
+        variable = self._make(layer, shape=(), **kwargs)
+        variable._shape, variable._ndim = shape, len(shape)
+        return variable
+
+
+def _zeros(shape: Any, dtype: Any = None) -> Any:
+    """Return zeros without asking the backend, which may compile a program for each shape."""
+    return np.zeros(shape, "float32")
+
+
+@contextmanager
+def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Put another attribute in the place of a class's own, for a while."""
+    own = vars(owner).get(name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return value(self, *args, **kwargs)
+
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"

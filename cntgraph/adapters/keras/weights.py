@@ -1,0 +1,207 @@
+"""Which tensor of a file is the value of which variable of a model."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cntgraph.adapters.keras.hdf5 import Contents, Tensor
+from cntgraph.adapters.keras.skeleton import patched
+from cntgraph.adapters.keras.variables import (
+    named_variables,
+    parameters_of,
+    trainable_variables,
+)
+from cntgraph.errors import FormatError
+from cntgraph.parameter import ArrayHandle, Parameter
+
+
+def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, Parameter]:
+    """Return a parameter that reads the file for every variable of a model.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    model : keras.Model
+        The model, or its skeleton; its variables keep their values.
+    contents : Contents
+        What the file holds.
+
+    Returns
+    -------
+    dict of int to Parameter
+        By the id of the variable.
+
+    Raises
+    ------
+    FormatError
+        If tensors and variables do not match.
+    """
+    handles: dict[int, tuple[ArrayHandle, str]] = {}
+
+    def assign(variable: Any, value: Any) -> Any:
+        tensor = value if isinstance(value, Tensor) else _of_array(value)
+        if tuple(tensor.shape) != tuple(variable.shape):
+            raise ValueError(
+                f"the variable {variable.path!r} has shape {tuple(variable.shape)}, the file's "
+                f"tensor {tuple(tensor.shape)}"
+            )
+        handles[id(variable)] = (tensor.data, tensor.dtype)
+        return value
+
+    with warnings.catch_warnings(), patched(keras.Variable, "assign", assign):
+        warnings.simplefilter("ignore")
+        if ("", "layer_names") in contents.texts or _whole(contents):
+            _assign_in_order(path, model, contents)
+        else:
+            _assign_by_path(path, model, contents)
+    for name, variable in named_variables(model).items():
+        if id(variable) in handles:
+            continue
+        if prod(variable.shape) and not name.endswith("seed_generator_state"):
+            raise FormatError(
+                f"{path}: expected a value for the variable {name!r} of shape "
+                f"{tuple(variable.shape)}, found none; the weights belong to another model"
+            )
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        handles[id(variable)] = (np.zeros(variable.shape, dtype), dtype)
+    return parameters_of(model, handles)
+
+
+def _of_array(value: Any) -> Tensor:
+    array = np.asarray(keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value)
+    return Tensor(tuple(array.shape), str(array.dtype.name), array)
+
+
+# -- Keras 3: groups are named by the attributes that lead to a layer -------------------------
+
+
+def _assign_by_path(path: Path, model: Any, contents: Contents) -> None:
+    """Let every layer of a model take its variables, as Keras does when it loads a file."""
+    from keras.src.saving.saving_lib import _load_state
+
+    errors: dict[int, Any] = {}
+    _load_state(
+        model,
+        weights_store=_store(contents),
+        assets_store=None,
+        inner_path="",
+        visited_saveables=set(),
+        failed_saveables=set(),
+        error_msgs=errors,
+    )
+    for layer, error in errors.values():
+        raise FormatError(
+            f"{path}: the weights of {getattr(layer, 'name', layer)!r} do not fit the model "
+            f"({error}); they belong to another model, or the file is damaged"
+        )
+
+
+def _store(contents: Contents) -> Any:
+    """Return the tensors of a file as what Keras loads a model's state from."""
+    from keras.src.saving.saving_lib import H5IOStore
+
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in contents.tensors.items():
+        group, _, key = name.rpartition("/")
+        groups.setdefault(group, {})[key] = tensor
+
+    class Store(H5IOStore):  # type: ignore[misc]
+        def __init__(self) -> None:
+            """Open nothing: everything is known already."""
+
+        def __bool__(self) -> bool:
+            return True
+
+        def get(self, path: str) -> dict[str, Tensor]:
+            place = f"{path}/vars" if path else "vars"
+            older = place.replace("layers", "_layer_checkpoint_dependencies")
+            return groups.get(place, groups.get(older, {}))
+
+        def has_path(self, path: str) -> bool:
+            return any(name == path or name.startswith(f"{path}/") for name in groups)
+
+    return Store()
+
+
+# -- older versions: layers are listed in order -----------------------------------------------
+
+
+def _whole(contents: Contents) -> bool:
+    """Whether a file of an older kind holds a model, and not weights alone."""
+    listed = ("model_weights", "layer_names") in contents.texts
+    return listed or contents.text("model_config") is not None
+
+
+def _assign_in_order(path: Path, model: Any, contents: Contents) -> None:
+    """Give the layers that have weights those that are listed, one after the other."""
+    root = "" if ("", "layer_names") in contents.texts else "model_weights"
+    listed = [(name, _tensors(path, contents, root, name))
+              for name in _list(contents, root, "layer_names")]  # fmt: skip
+    listed = [(name, tensors) for name, tensors in listed if tensors]
+    layers = [layer for layer in model.layers if layer.weights]
+    if len(listed) != len(layers):
+        raise FormatError(
+            f"{path}: expected weights of {len(layers)} layers, found those of {len(listed)}; "
+            "they belong to another model"
+        )
+    top = [v for v in model.weights if all(v is not w for layer in layers for w in layer.weights)]
+    own = _tensors(path, contents, root, "top_level_model_weights") if top else []
+    pairs = [(layer.name, _in_older_order(layer), tensors)
+             for layer, (_, tensors) in zip(layers, listed, strict=True)]  # fmt: skip
+    for name, variables, tensors in [*pairs, ("the model", top, own)]:
+        if len(variables) != len(tensors):
+            raise FormatError(
+                f"{path}: expected {len(variables)} weights of {name!r}, found {len(tensors)}; "
+                "they belong to another model"
+            )
+        for variable, tensor in zip(variables, tensors, strict=True):
+            _assign(path, name, variable, tensor)
+
+
+def _assign(path: Path, name: str, variable: Any, tensor: Tensor) -> None:
+    try:
+        variable.assign(tensor)
+    except ValueError as error:
+        raise FormatError(
+            f"{path}: the weights of {name!r} do not fit the model ({error}); they belong to "
+            "another model, or the file is damaged"
+        ) from error
+
+
+def _in_older_order(layer: Any) -> list[Any]:
+    """Return a layer's weights as older versions list them: what training changes first."""
+    trainable = trainable_variables(layer)
+    weights = list(layer.weights)
+    return [v for v in weights if id(v) in trainable] + [
+        v for v in weights if id(v) not in trainable
+    ]
+
+
+def _list(contents: Contents, group: str, name: str) -> list[str]:
+    """Return a list of names; a long one is kept in parts."""
+    found = contents.texts.get((group, name))
+    if found is not None:
+        return found
+    parts = itertools.takewhile(
+        lambda part: part is not None,
+        (contents.texts.get((group, f"{name}{k}")) for k in itertools.count()),
+    )
+    return [entry for part in parts for entry in part or ()]
+
+
+def _tensors(path: Path, contents: Contents, root: str, layer: str) -> list[Tensor]:
+    """Return the tensors of a layer, in the order in which they are listed."""
+    group = f"{root}/{layer}" if root else layer
+    names = [f"{group}/{name}" for name in _list(contents, group, "weight_names")]
+    missing = [name for name in names if name not in contents.tensors]
+    if missing:
+        raise FormatError(f"{path}: the tensor {missing[0]!r} is listed and missing; damaged")
+    return [contents.tensors[name] for name in names]
