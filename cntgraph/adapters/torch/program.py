@@ -371,4 +371,4 @@ class _Program:
 
 
 def _as_tensor(recipe: Recipe) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(recipe.read()))
+    return torch.from_numpy(np.array(recipe.read()))

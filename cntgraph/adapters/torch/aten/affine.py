@@ -47,10 +47,17 @@ def matmul(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     if isinstance(left, Nodes) and isinstance(right, Nodes):
         return _product(t, left, right, name)
     if isinstance(left, Nodes) and isinstance(right, Recipe | torch.Tensor):
-        return _by_right(t, left, t.recipe(right), name)
+        return _by_right(t, left, t.recipe(_once(right)), name)
     if isinstance(right, Nodes) and isinstance(left, Recipe | torch.Tensor):
-        return _by_left(t, t.recipe(left), right, name)
+        return _by_left(t, t.recipe(_once(left)), right, name)
     return None
+
+
+def _once(matrix: Any) -> Any:
+    """Return a constant matrix that was repeated for every sample or head as it was."""
+    while isinstance(matrix, torch.Tensor) and matrix.ndim > 2 and (matrix == matrix[:1]).all():
+        matrix = matrix[0]
+    return matrix
 
 
 def _by_right(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None:

@@ -141,10 +141,13 @@ class AtenTracer:
     def _promote(self, name: str, a: Arguments) -> None:
         """Let a constant that goes through a layer be nodes."""
         key = DATA.get(name, "")
-        value, layer = a.get(key), name not in ("addmm", "mm", "bmm")
-        if isinstance(value, torch.Tensor) or (layer and isinstance(value, Recipe)):
-            weights = [other for other in a.values() if isinstance(other, Recipe)]
-            if any(other is not value for other in [*weights, *leaves([a.get("params")])]):
+        value, others = a.get(key), [v for k, v in a.items() if k != key]
+        if any(isinstance(other, Nodes) for other in leaves(others)):
+            return
+        # A product of two parameters may be a weight.
+        learned = isinstance(value, Recipe) and name not in ("mm", "bmm")
+        if learned or isinstance(value, torch.Tensor):
+            if any(isinstance(other, Recipe) for other in leaves(others)):
                 a[key] = self.constant_nodes(value)
 
     def give_up(
