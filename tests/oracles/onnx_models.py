@@ -119,25 +119,25 @@ def batch_norm_model(opset=18):
 
 
 def export(net, shape, path, **options):
+    """Export a module for an input of zeros of a shape, or for the tensor that is given."""
+    example = shape if isinstance(shape, torch.Tensor) else torch.zeros(1, *shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(net, (torch.zeros(1, *shape),), path, verbose=False,
+        torch.onnx.export(net, (example,), path, verbose=False,
                           **{"dynamo": True, "external_data": False, **options})  # fmt: skip
     return path
 
 
-def assert_same(left, right, *, names=True):
+def assert_same(left, right, *, names=True, tol=1e-10):
     """The same layers in the same order, with the same strengths."""
-    shapes = [[tuple(n for n in layer.shape if n != 1) for layer in net.layers]
-              for net in (left, right)]  # fmt: skip
-    assert shapes[0] == shapes[1]
+    assert [layer.shape for layer in left.layers] == [layer.shape for layer in right.layers]
     for direction in ("in", "out"):
         for edges in ("parametric", "all"):
             options = {"direction": direction, "edges": edges}
             parts = (net.split(cg.node_strength(net, **options)) for net in (left, right))
             for (_, a), (_, b) in zip(*(part.items() for part in parts), strict=True):
                 a, b = a.reshape(-1), b.reshape(-1)
-                np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(b).max(initial=0))
+                np.testing.assert_allclose(a, b, rtol=tol, atol=tol * np.abs(b).max(initial=0))
     if names:
         assert [layer.name for layer in left.layers[1:]] == [
             layer.name for layer in right.layers[1:]

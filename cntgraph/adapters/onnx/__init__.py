@@ -16,6 +16,7 @@ import onnx
 
 from cntgraph.adapters.builder import Builder, Norm
 from cntgraph.adapters.onnx.functions import inline_functions
+from cntgraph.adapters.onnx.inputs import BY_OPERATION
 from cntgraph.adapters.onnx.message import check_model, read_model
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.walk import Walk
@@ -71,10 +72,23 @@ def load(
     TraceError
         If the model cannot be followed.
     """
-    builder = Builder(unroll=unroll)
     with _explained():
-        Walk(*_open(source), builder).run(input_shape, example_input)
-        return builder.finish(norm=norm, strict=strict)
+        model, tensors = _open(source)
+        found = None
+        for batch in (BY_OPERATION, 1, None):
+            builder = Builder(unroll=unroll)
+            walk = Walk(model, tensors, builder)
+            try:
+                walk.run(input_shape, example_input, batch)
+            except CntGraphError:
+                if found is None:
+                    raise
+                break
+            found = builder if found is None or not walk.tracer.mixes else found
+            if not walk.tracer.mixes:
+                break
+        assert found is not None
+        return found.finish(norm=norm, strict=strict)
 
 
 def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:

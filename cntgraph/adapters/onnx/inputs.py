@@ -25,6 +25,10 @@ _INDICES = frozenset(
 )  # fmt: skip
 
 
+#: The batch is where the operation that reads an input has it.
+BY_OPERATION = -1
+
+
 @dataclass(frozen=True)
 class Input:
     """One input of a graph.
@@ -73,9 +77,12 @@ class Inputs:
         The graph.
     roles : Roles
         What its tensors are for.
+    batch : int or None
+        The axis of the batch, `BY_OPERATION`, or None where there is none.
     """
 
-    def __init__(self, graph: onnx.GraphProto, roles: Roles) -> None:
+    def __init__(self, graph: onnx.GraphProto, roles: Roles, batch: int | None) -> None:
+        self.batch = batch
         self.values = [i for i in graph.input if i.name not in roles.stored]
         self.roles, self.symbols = roles, dict[str, int]()
         if not self.values:
@@ -101,7 +108,9 @@ class Inputs:
             If a size is not known, or does not fit.
         """
         names = [value.name for value in self.values]
-        axes = {name: self.roles.batch_axis(name) for name in names}
+        own = self.batch is None or self.batch == BY_OPERATION
+        axes = {name: self.roles.batch_axis(name) if own else int(self.batch or 0)
+                for name in names}  # fmt: skip
         examples = _examples(names, example_input)
         given: dict[str, tuple[int | None, ...]] = {}
         for name, value in examples.items():
@@ -110,7 +119,7 @@ class Inputs:
             axis = axes[names[0]]
             given[names[0]] = (*input_shape[:axis], None, *input_shape[axis:])
         shapes = {v.name: self._shape(v, given.get(v.name), axes[v.name]) for v in self.values}
-        batch = next((s[axes[n]] for n, s in shapes.items() if len(s) > 1), 1)
+        batch = next((s[axes[n]] for n, s in shapes.items() if len(s) > max(axes[n], 1)), 1)
         weighed, tokens = self.roles.follow_inputs(names)
         whole = {v.name for v in self.values if v.type.tensor_type.elem_type in _INDICES}
         setting = whole - weighed if set(names) - (whole - weighed) else set[str]()
@@ -121,7 +130,7 @@ class Inputs:
                 raise InputShapeError(f"the input {value.name!r} of shape {shape} is too large")
             kind = value.type.tensor_type.elem_type
             dtype = helper.tensor_dtype_to_np_dtype(kind) if value.name in whole else np.float32
-            batched = len(shape) > 1 and shape[axis] == batch
+            batched = 1 < len(shape) > axis and shape[axis] == batch and self.batch is not None
             found.append(
                 Input(value.name, shape, axis if batched else None, value.name in tokens,
                       examples.get(value.name), value.name in setting, np.dtype(dtype))

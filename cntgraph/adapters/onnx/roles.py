@@ -121,6 +121,12 @@ class Roles:
         quantised = tensor.data_type == TensorProto.INT32
         return quantised and any((node.op_type, k) in biases for node, k in readers)
 
+    def is_number(self, tensor: TensorProto, name: str) -> bool:
+        """Return whether a stored tensor is one number that only arithmetic reads, as a factor."""
+        readers = self.readers.get(name, [])
+        unnamed = prod(tensor.dims) == 1 and "." not in name and name not in self.declared
+        return unnamed and bool(readers) and all(n.op_type in _ELEMENTWISE for n, _ in readers)
+
     def _is_setting(self, name: str, depth: int) -> bool:
         """Whether everything that reads a tensor, or what it is handed on as, is set by it."""
         readers = self.readers.get(name, [])
@@ -165,8 +171,7 @@ class Roles:
             return True
         if constant or self.declared or "Constant" in name:
             return False
-        scalar = prod(tensor.dims) == 1 and "." not in name
-        return not (scalar and all(kind in _ELEMENTWISE for kind, _ in readers))
+        return not self.is_number(tensor, name)
 
     # -- inputs -----------------------------------------------------------------------------
 

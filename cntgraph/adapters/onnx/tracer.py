@@ -85,6 +85,7 @@ class OnnxTracer:
         self._constants: dict[int, Recipe] = {}
         self._names: dict[int, tuple[Any, str]] = {}
         self._learned: dict[int, tuple[Any, Ids]] = {}
+        self.mixes = False
         self._examples: list[tuple[range, Any]] = []
 
     # -- inputs and outputs ---------------------------------------------------------------------
@@ -162,6 +163,7 @@ class OnnxTracer:
         except NotFollowedError as error:
             return self._cut(call, shapes(), str(error))
         except MixedSamplesError:
+            self.mixes = True
             return self._cut(call, shapes(), "it reads several samples of a batch")
         if result is None:
             return self._cut(call, shapes(), "it is not a known linear or elementwise operation "
@@ -232,8 +234,13 @@ class OnnxTracer:
     # -- samples --------------------------------------------------------------------------------
 
     def sample(self, nodes: Nodes) -> tuple[Ids, Samples]:
-        """Return the ids of one sample, and where the samples lie."""
+        """Return the ids of one sample, and where the samples lie.
+
+        Of a batch of one, the dimension is the first of length one before the features.
+        """
         samples = find(nodes.ids, self.n_samples)
+        if self.n_samples == 1 and 1 in nodes.shape[:-1]:
+            samples = Samples(nodes.shape.index(1))
         return samples.first(nodes.ids), samples
 
     def together(self, operands: Sequence[Nodes]) -> tuple[list[Ids], Samples]:
@@ -374,7 +381,7 @@ class OnnxTracer:
             return recipe
         shape = (1,) * (rank - len(recipe.shape)) + recipe.shape
         if shape[samples.axis] != 1:
-            raise NotFollowedError("a parameter is another for each sample of the batch")
+            raise MixedSamplesError
         rest = shape[: samples.axis] + shape[samples.axis + 1 :]
         while len(rest) > 1 and rest[0] == 1:
             rest = rest[1:]
@@ -387,7 +394,7 @@ class OnnxTracer:
         ids = x.ids.reshape(*(x.lead or ()), x.shape[-1]) if merged else x.ids
         one, samples = self.sample(Nodes(ids))
         if samples.axis == ids.ndim - 1 and ids.ndim > 1:
-            raise MixedSamplesError
+            raise MixedSamplesError  # samples are its features
         made = samples.spread(self.builder.linear(name, one, weight, bias))
         return Nodes(made.reshape(*x.shape[:-1], n_out), lead=x.lead if merged else None)
 

@@ -11,7 +11,7 @@ from onnx import TensorProto
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx import ops
-from cntgraph.adapters.onnx.inputs import Inputs
+from cntgraph.adapters.onnx.inputs import BY_OPERATION, Inputs
 from cntgraph.adapters.onnx.names import operation_name
 from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
@@ -46,9 +46,22 @@ class Walk:
         self.symbols: dict[str, int] = {}
         self.opened: dict[str, tuple[int, ...]] = {}
 
-    def run(self, input_shape: tuple[int, ...] | None, example_input: Any) -> None:
-        """Build the network."""
-        inputs = Inputs(self.graph, self.roles)
+    def run(
+        self,
+        input_shape: tuple[int, ...] | None,
+        example_input: Any,
+        batch: int | None = BY_OPERATION,
+    ) -> None:
+        """Build the network.
+
+        Parameters
+        ----------
+        input_shape, example_input
+            What the caller says of the inputs.
+        batch : int or None, optional
+            The axis of the batch; None where there is none, by default by the first operation.
+        """
+        inputs = Inputs(self.graph, self.roles, batch)
         found = inputs.find(input_shape, example_input)
         self.symbols = inputs.symbols
         n_samples = next((i.shape[i.axis] for i in found if i.axis is not None), 1)
@@ -91,7 +104,11 @@ class Walk:
 
     def _store(self, tensor: TensorProto, name: str, *, constant: bool) -> None:
         single = constant and int(np.prod(tensor.dims, dtype=object)) == 1
-        if single or not self.roles.is_parameter(tensor, name):
+        if (
+            single
+            or self.roles.is_number(tensor, name)
+            or not self.roles.is_parameter(tensor, name)
+        ):
             if tensor.data_type == TensorProto.STRING:
                 self.values[name] = None
             else:

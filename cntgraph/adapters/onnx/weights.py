@@ -209,4 +209,11 @@ def compute_weights(call: Call) -> list[Any] | None:
     sizes = [prod(np.shape(v) if v is not None else ()) for v in call.inputs]
     if call.operation not in COMPUTABLE or sum(sizes) > _LARGEST_COMPUTED:
         return None
-    return run(call, [None if value is None else concrete(value) for value in call.inputs])
+    return run(call, [None if value is None else _as_stored(value) for value in call.inputs])
+
+
+def _as_stored(value: Any) -> Any:
+    """Return values in single precision, unless parameters are stored in double."""
+    array = concrete(value)
+    double = not isinstance(value, Recipe) or any(p.dtype == "float64" for p in value.parameters())
+    return array if double or array.dtype != np.float64 else array.astype(np.float32)

@@ -183,6 +183,9 @@ def _fitted(recipe: Recipe, by: Block, block: Block) -> Recipe | None:
     if ours == theirs and block.target.ids is None:
         return recipe
     padded = (1,) * (len(theirs) - len(recipe.shape)) + recipe.shape
+    if block.target.ids is None and _without_ones(ours) == _without_ones(theirs):
+        kept = iter([size for size, n in zip(padded, theirs, strict=True) if n != 1])
+        return recipe.reshape(tuple(1 if n == 1 else next(kept) for n in ours))
     if any(size != 1 for size in padded[1:]):
         return None
     if padded[0] != 1:
@@ -192,6 +195,10 @@ def _fitted(recipe: Recipe, by: Block, block: Block) -> Recipe | None:
         if ours[:1] != theirs[:1] or (places // prod(theirs[1:]) != channels).any():
             return None
     return recipe.reshape(padded[:1] + (1,) * (len(ours) - 1))
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
 
 
 def _scaled_weight(block: Block, scale: Recipe) -> Recipe | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.arithmetic import plus
+from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
 from cntgraph.recipe import Recipe
@@ -95,13 +96,11 @@ def product_of_nodes(t: OnnxTracer, left: Nodes, right: Nodes, name: str) -> Nod
         return None
     lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     wide = [np.broadcast_to(x.ids, (*lead, *x.shape[-2:])) for x in (left, right)]
-    found = [t.sample(Nodes(ids)) for ids in wide]
-    (ids, samples), (others, theirs) = found
-    axis = next((s.axis for s in (samples, theirs) if s.axis is not None), None)
-    if not samples.agrees(theirs) or (axis is not None and axis >= len(lead)):
-        return None
+    samples, theirs = (find(ids, t.n_samples) for ids in wide)
     one = samples if samples.axis is not None else theirs
-    return Nodes(one.spread(t.builder.matmul(name, ids, others)))
+    if not samples.agrees(theirs) or (one.axis is not None and one.axis >= len(lead)):
+        raise MixedSamplesError
+    return Nodes(one.spread(t.builder.matmul(name, *(one.first(ids) for ids in wide))))
 
 
 def _from_left(t: OnnxTracer, weight: Recipe, x: Nodes, name: str) -> Any:
@@ -143,7 +142,7 @@ def by_heads(t: OnnxTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None
     heads = (1,) * (len(lead) + 2 - len(weight.shape)) + weight.shape[:-2]
     n_in, n_out = weight.shape[-2:]
     ids = np.broadcast_to(x.ids, (*lead, *x.shape[-2:]))
-    _, samples = t.sample(Nodes(ids))
+    samples = find(ids, t.n_samples)
     if samples.axis is not None and (samples.axis >= len(heads) or heads[samples.axis] != 1):
         return None
     made = np.empty((*ids.shape[:-1], n_out), np.int64)

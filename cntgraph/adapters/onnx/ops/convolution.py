@@ -8,7 +8,7 @@ import numpy as np
 
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.geometry import conv_windows, transposed_windows
-from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples
+from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
 from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Ids, Nodes
 from cntgraph.blocks import Window
@@ -54,8 +54,8 @@ def convolve(
     if not isinstance(x, Nodes) or x.ids.ndim != len(weight.shape) or x.ids.ndim < 3:
         return None
     kernel = weight.shape[2:]
-    find = transposed_windows if transposed else conv_windows
-    windows = find(call, x.shape[2:], kernel)
+    slide = transposed_windows if transposed else conv_windows
+    windows = slide(call, x.shape[2:], kernel)
     if windows is None:
         raise NotFollowedError("its output is larger than what it reads from can reach")
     images, samples = _images(t, x)
@@ -80,7 +80,8 @@ def convolve(
 
 def _images(t: OnnxTracer, x: Nodes) -> tuple[Ids, Samples]:
     """Return the images of one sample, and where samples lie."""
-    ids, samples = t.sample(x)
+    samples = find(x.ids, t.n_samples)
     if samples.axis not in (0, None):
         raise MixedSamplesError
+    ids = samples.first(x.ids)
     return (ids[None] if samples.alone else ids), samples

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.onnx.ops.arithmetic import multiply_nodes
+from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, shape_of
 from cntgraph.blocks import Stencil
@@ -75,9 +76,10 @@ def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
     if not isinstance(x, Nodes) or isinstance(call.inputs[1], Nodes | Derived | Recipe):
         return None
     axis = int(np.ravel(call.inputs[1])[0]) % len(x.shape)
-    ids, samples = t.sample(x)
-    if samples.axis == axis:
-        return None
+    samples = find(x.ids, t.n_samples)
+    ids = samples.first(x.ids)
+    if samples.axis == axis and t.n_samples > 1:
+        raise MixedSamplesError
     own = axis - (samples.alone and samples.axis is not None and axis > samples.axis)
     n = ids.shape[own]
     reach = np.tri(n, k=-1 if call.get("exclusive", 0) else 0, dtype=bool)

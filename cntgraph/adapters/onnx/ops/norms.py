@@ -22,9 +22,7 @@ def batch_norm(t: OnnxTracer, call: Call) -> Any:
     if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Derived) for v in call.inputs[1:5]):
         return None
     if call.get("training_mode", 0):
-        wide = (-1,) + (1,) * (len(x.shape) - 2)
-        return data_norm(t, x, call.inputs[1], call.inputs[2], call.name, "batch_norm",
-                         lambda recipe: recipe.reshape(wide))  # fmt: skip
+        t.note(call.name, "saved as in training; read as in evaluation")
     gain, shift, mean, variance = (t.recipe(v) for v in call.inputs[1:5])
     scale = gain / (variance + float(call.get("epsilon", 1e-5))).sqrt()
     offset = shift - mean * scale

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.onnx.ops.geometry import average_stencils, pool_windows
-from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples
+from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
 from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
 from cntgraph.blocks import Stencil
@@ -69,10 +69,10 @@ def over_windows(t: OnnxTracer, call: Call, stencils: Sequence[Stencil], mode: s
     x = call.inputs[0]
     if not isinstance(x, Nodes) or not stencils or len(x.shape) != 2 + len(stencils):
         return None
-    ids, samples = t.sample(x)
+    samples = find(x.ids, t.n_samples)
     if samples.axis not in (0, None):
         raise MixedSamplesError
-    rank = len(stencils)
+    ids, rank = samples.first(x.ids), len(stencils)
     kept = [
         k for k, s in enumerate(stencils)
         if 2 + k not in call.idle or (s.n_in, s.n_out) != (1, 1)
@@ -154,9 +154,10 @@ def reduced(
     -------
     Nodes
     """
-    ids, samples = (x.ids, Samples()) if t.n_samples == 1 else t.sample(x)
+    samples = Samples() if t.n_samples == 1 else find(x.ids, t.n_samples)
     if samples.axis in axes:
         raise MixedSamplesError
+    ids = samples.first(x.ids)
     batch = samples.axis if samples.alone else None
     own = [a - (batch is not None and a > batch) for a in axes]
     kept = [k for k in range(ids.ndim) if k not in own]

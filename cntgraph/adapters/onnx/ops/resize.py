@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.onnx.reference import refuse_above
-from cntgraph.adapters.onnx.samples import MixedSamplesError
+from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
 from cntgraph.blocks import Stencil
@@ -176,7 +176,8 @@ def _linear(
     first = next((k for k, a in enumerate(axes) if a.n_in != a.n_out or a.scale != 1.0), len(axes))
     if first == len(axes):
         return x
-    ids, samples = t.sample(x)
+    samples = find(x.ids, t.n_samples)
+    ids = samples.first(x.ids)
     batch = samples.axis if samples.axis is not None else -1
     if batch >= min(first, 2) or first == 0:
         raise MixedSamplesError
