@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.stored import member_offset, zip_members
 from cntgraph.errors import FormatError, UnsafeFileError
 from cntgraph.parameter import Parameter, storage_dtype
 
@@ -23,6 +23,10 @@ DTYPES = {
     8: "float64", 12: "bool", 13: "bfloat16",
 }  # fmt: skip
 _SCHEMA_MAJOR = 8
+#: How many times its packed size a member may have: what gzip can do at most, and text at times.
+_MAX_PACKED, _MAX_TEXT = 1100, 200
+#: Values that a tensor may show of fewer stored ones, as an expanded one does.
+_MAX_EXPANDED = 1 << 22
 
 
 class Archive:
@@ -30,13 +34,13 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.members = zip_members(path, "a .pt2 archive")
+        self.unpacked: dict[str, bytes] = {}
+        self.root = self._find_root()
         try:
-            with zipfile.ZipFile(path) as archive:
-                self.members = {info.filename: info for info in archive.infolist()}
-                self.root = self._find_root()
-                self.program = self._json(archive, "models/model.json")
-                self.tensors = self._tensors(archive)
-                version = self.program["schema_version"]["major"]
+            self.program = self._json("models/model.json")
+            self.tensors = self._tensors()
+            version = self.program["schema_version"]["major"]
         except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise FormatError(
                 f"{path}: expected a .pt2 archive (a zip file), found a damaged or truncated one "
@@ -62,20 +66,31 @@ class Archive:
     def _has_pickle(self) -> bool:
         return any(name.endswith("data.pkl") for name in self.members)
 
-    def _json(self, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
-        with archive.open(self.members[self.root + name]) as file:
-            found = json.loads(file.read())
+    def _json(self, name: str) -> dict[str, Any]:
+        found = json.loads(self._read(self.members[self.root + name], _MAX_TEXT))
         if not isinstance(found, dict):
             raise FormatError(f"{self.path}: {name} is not a JSON object; the file is damaged")
         return found
 
-    def _tensors(self, archive: zipfile.ZipFile) -> dict[str, tuple[str, dict[str, Any]]]:
+    def _read(self, info: zipfile.ZipInfo, largest: int) -> bytes:
+        """Read a member; one that is packed must not be far larger than the file it is in."""
+        known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if not known or info.file_size > largest * max(info.compress_size, 100):
+            raise FormatError(
+                f"{self.path}: the member {info.filename!r} is packed in a way that no .pt2 file "
+                "is; unpack the archive, and pack it again without compression (zip -0)"
+            )
+        with zipfile.ZipFile(self.path) as archive, archive.open(info) as file:
+            # No more than it should have, whatever it unpacks to.
+            return file.read(info.file_size)
+
+    def _tensors(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return, by name, the folder and the description of every tensor."""
         found = {}
         for folder in ("weights", "constants"):
             config = f"data/{folder}/model_{folder}_config.json"
             if self.root + config in self.members:
-                for name, entry in self._json(archive, config)["config"].items():
+                for name, entry in self._json(config)["config"].items():
                     found[name] = (f"data/{folder}/", entry)
         return found
 
@@ -118,16 +133,11 @@ class Archive:
             raise FormatError(f"{self.path}: the member {member!r} is missing; save the file again")
         info = self.members[self.root + member]
         if info.compress_type != zipfile.ZIP_STORED:
-            with zipfile.ZipFile(self.path) as archive:
-                return np.frombuffer(archive.read(info), dtype=dtype)
-        with self.path.open("rb") as file:
-            file.seek(info.header_offset)
-            header = file.read(30)
-            name_length, extra_length = struct.unpack("<26xHH", header)
-        offset = info.header_offset + 30 + name_length + extra_length
+            if member not in self.unpacked:
+                self.unpacked[member] = self._read(info, _MAX_PACKED)
+            return np.frombuffer(self.unpacked[member], dtype=dtype)
+        offset = member_offset(self.path, info)
         count = info.file_size // dtype.itemsize
-        if offset + info.file_size > self.path.stat().st_size:
-            raise FormatError(f"{self.path}: the member {member!r} is cut off; copy the file again")
         if count == 0:
             return np.zeros(0, dtype=dtype)
         return np.memmap(self.path, dtype=dtype, mode="r", offset=offset, shape=(count,))
@@ -144,6 +154,11 @@ def _strided(path: Path, name: str, data: NDArray[Any], meta: Mapping[str, Any])
         raise FormatError(
             f"{path}: the tensor {name!r} of shape {tuple(sizes)} needs {last + 1} values, "
             f"the file holds {data.size}; it is damaged, save it again"
+        )
+    if prod(sizes) > max(data.size, _MAX_EXPANDED):
+        raise FormatError(
+            f"{path}: the tensor {name!r} of shape {tuple(sizes)} shows {data.size} values again "
+            "and again; it is damaged, save it again"
         )
     if prod(sizes) == 0:
         return np.zeros(sizes, dtype=data.dtype)

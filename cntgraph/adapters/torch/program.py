@@ -23,9 +23,9 @@ from cntgraph.adapters.torch.aten.values import leaves, map_leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
-    SIZES,
     WRAPPERS,
     Modules,
+    compute_size,
     names_of,
     operation_of,
     plain_argument,
@@ -71,7 +71,7 @@ def trace_program(
     except Exception as error:  # whatever damaged parts, or operations on them, raise
         raise FormatError(
             f"{path}: expected a program saved by torch.export.save, found one whose parts do not "
-            f"fit together ({type(error).__name__}: {error}); save it again"
+            f"fit together ({type(error).__name__}: {str(error)[:300]}); save it again"
         ) from error
 
 
@@ -221,9 +221,8 @@ class _Program:
         arguments = [(a["name"], self._argument(a["arg"]), a["kind"]) for a in node["inputs"]]
         args = [value for _, value, kind in arguments if kind == 1]
         kwargs = {name: value for name, value, kind in arguments if kind != 1}
-        if target in SIZES:
-            result: Any = SIZES[target](*args)
-        else:
+        result = compute_size(target, args)
+        if result is NotImplemented:
             result = self._call(target, args, kwargs, node)
         self._assign(node["outputs"], result)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,13 +11,15 @@ import torch
 
 from cntgraph.adapters.torch.archive import DTYPES
 from cntgraph.adapters.torch.aten import Place
+from cntgraph.errors import TraceError
 
 #: Arithmetic on sizes.
-SIZES: dict[str, Callable[..., Any]] = {
+_SIZES: dict[str, Callable[..., Any]] = {
     f"_operator.{name}": getattr(operator, name)
     for name in ("add", "sub", "mul", "floordiv", "truediv", "mod", "neg", "eq", "ne", "lt", "le",
                  "gt", "ge")
 }  # fmt: skip
+_MAX_SIZE = 1 << 63
 #: Checks that PyTorch writes into a program; they compute nothing.
 CHECKS = frozenset(
     "_assert_scalar _assert_tensor_metadata sym_constrain_range "
@@ -28,6 +31,24 @@ WRAPPERS = frozenset(
     for name in ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 )
 _PLAIN = frozenset("as_int as_ints as_bool as_bools as_string as_strings".split())
+
+
+def compute_size(target: str, args: list[Any]) -> Any:
+    """Return the result of arithmetic on sizes; NotImplemented if the operation is another.
+
+    Raises
+    ------
+    TraceError
+        If it is not one of numbers: a text is multiplied, too, and grows.
+    """
+    if target not in _SIZES:
+        return NotImplemented
+    result = None
+    if all(isinstance(value, int | float) and abs(value) < _MAX_SIZE for value in args):
+        result = _SIZES[target](*args)
+    if result is None or abs(result) >= _MAX_SIZE:
+        raise TraceError(f"{target}: expected numbers below 2^63, got {reprlib.repr(args)}")
+    return result
 
 
 def names_of(outputs: Any) -> list[str]:
