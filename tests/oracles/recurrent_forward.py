@@ -40,7 +40,8 @@ def into(net, layer, raw, z, update_gates):
     total = np.zeros(net.n_nodes)
     for block in (block for block in blocks if not block.modulatory and block.source.size):
         source = source_name(net, block)
-        of_cell = source.endswith(".cell") and layer.name != source.removesuffix(".cell")
+        inner = layer.name.removesuffix(".hidden")
+        of_cell = source.endswith(".cell") and inner != source.removesuffix(".cell")
         carried = received(net, block, raw if of_cell else z)
         if update_gates and layer.kind == "hidden" and layer.name in gates:
             update = gates[layer.name]

@@ -121,6 +121,8 @@ def _cell(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     states = list(hx) if isinstance(hx, list | tuple) else [hx]
     initial = [_initial(t, state, 1, of_cell=True)[0] for state in states]
     ids, name = t.sample(x).reshape(1, -1), t.name_of(w, name)
+    step = t.count(name)
+    name = f"{name}.{step}" if step else name
     made: tuple[Ids, ...]
     with _one_step(t):
         if kind == "lstm":

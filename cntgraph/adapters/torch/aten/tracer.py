@@ -7,6 +7,7 @@ depend on the input) and plain tensors (constants).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import prod
@@ -68,6 +69,7 @@ class AtenTracer:
         self.hidden: dict[int, tuple[Recipe, torch.Tensor]] = {}
         self.expanded: dict[int, tuple[Recipe, tuple[int, ...]]] = {}
         self._indices: list[int] = []
+        self._counts: Counter[str] = Counter()
         self._fixed_nodes: dict[int, tuple[Recipe, torch.Tensor]] = {}
 
     def input(self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int = 0) -> Nodes:
@@ -251,6 +253,11 @@ class AtenTracer:
         """Name an operation after the module it stands in, or the one its weight belongs to."""
         at_home = self.place.leaf and self.place.path
         return self.place.path if at_home else name_of(recipe, default)
+
+    def count(self, name: str) -> int:
+        """Return how often this was asked for the same name before."""
+        self._counts[name] += 1
+        return self._counts[name] - 1
 
     def freeze(self, values: Iterable[Any], operation: str) -> None:
         """Say that parameters are used with their present values, as constants.
