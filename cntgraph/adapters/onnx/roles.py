@@ -169,8 +169,11 @@ class Roles:
             return False
         if any(kind in _AFFINE for kind, _ in readers):
             return True
-        if constant or self.declared or "Constant" in name:
+        if constant or "Constant" in name:
             return False
+        if self.declared:
+            # An optimizer gives a parameter that it has reshaped another name.
+            return prod(tensor.dims) > 1 and not self.weights() <= self.stored
         return not self.is_number(tensor, name)
 
     # -- inputs -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -98,10 +99,14 @@ def data_norm(
 def _is_everywhere(t: OnnxTracer, value: Any, number: float) -> bool:
     """Whether a constant or a buffer is one number, so that it need not be looked at."""
     if isinstance(value, Recipe):
-        if is_learned(value) or prod(value.shape) > 1 << 16:
+        stored = value.parameter
+        unnamed = stored is not None and "." not in stored.name and stored.name not in t.declared
+        if prod(value.shape) > 1 << 16 or (is_learned(value) and not (unnamed and t.declared)):
             return False
         if not (value.read() == number).all():
             return False
+        if stored is not None:
+            t.builder.parameter(replace(stored, trainable=False))
         t.builder.skip(value, f"a constant, {number:g} everywhere")
         return True
     return bool((concrete(value) == number).all())
