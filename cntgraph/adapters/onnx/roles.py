@@ -14,41 +14,9 @@ from math import prod
 import onnx
 from onnx import AttributeProto, TensorProto
 
+from cntgraph.adapters.onnx.settings import sets, step_of
 from cntgraph.adapters.onnx.tensors import FLOATS, SMALL_INTEGERS
 
-#: For each operation, the inputs that say how it works rather than what it works on.
-_SETTINGS: dict[str, tuple[int, ...]] = {
-    "CenterCropPad": (1,), "Clip": (1, 2), "Compress": (1,),
-    "ConstantOfShape": (0,), "ConvInteger": (2,),
-    "CumSum": (1,), "Dropout": (1, 2), "Expand": (1,), "EyeLike": (0,), "GatherElements": (1,),
-    "GRU": (4,), "GatherND": (1,), "Gather": (1,), "If": (0,), "LSTM": (4,), "Loop": (0, 1),
-    "Max": tuple(range(64)), "MatMulInteger": (2,), "Min": tuple(range(64)), "OneHot": (0, 1, 2),
-    "Pad": (1, 2, 3), "Pow": (1,), "QLinearConv": (1, 2, 6, 7), "QLinearMatMul": (1, 2, 6, 7),
-    "QuantizeLinear": (1, 2), "RNN": (4,), "Range": (0, 1, 2), "Reshape": (1,),
-    "Resize": (1, 2, 3), "ReverseSequence": (1,), "RotaryEmbedding": (1, 2, 3),
-    "ScatterElements": (1,), "ScatterND": (1,), "Shape": (0,),
-    "Size": (0,), "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Tile": (1,),
-    "TopK": (1,), "Trilu": (1,), "Unsqueeze": (1,), "Upsample": (1,), "Where": (0,),
-    "CastLike": (1,),
-    **{f"Reduce{kind}": (1,) for kind in (
-        "L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")},
-}  # fmt: skip
-#: The same for onnxruntime's own operations.
-_SETTINGS_OF_MICROSOFT: dict[str, tuple[int, ...]] = {
-    "Attention": (3,), "GroupQueryAttention": (5, 6, 7, 8, 9),
-    "MatMulIntegerToFloat": (2, 4), "MultiHeadAttention": (4,), "QGemm": (1, 2, 7, 8),
-    "QLinearAdd": (6, 7), "QLinearAveragePool": (1, 2, 3, 4),
-    "QLinearGlobalAveragePool": (1, 2, 3, 4), "QLinearLeakyRelu": (1, 2, 3, 4),
-    "QLinearMul": (6, 7), "QLinearReduceMean": (1, 2, 3, 4), "QLinearSigmoid": (1, 2, 3, 4),
-    "QLinearSoftmax": (1, 2, 3, 4), "QuantizeLinear": (1, 2), "RotaryEmbedding": (1, 2, 3),
-}  # fmt: skip
-#: Where quantised operations have the steps and zero points of their weights.
-_STEPS: dict[str, tuple[int, ...]] = {
-    "ConvInteger": (3,), "DequantizeLinear": (1, 2), "DynamicQuantizeMatMul": (2, 3),
-    "MatMulInteger": (3,), "MatMulIntegerToFloat": (3, 5), "QGemm": (4, 5),
-    "QLinearAdd": (1, 2, 4, 5), "QLinearConv": (4, 5), "QLinearMatMul": (4, 5),
-    "QLinearMul": (1, 2, 4, 5),
-}  # fmt: skip
 #: Operations that hand a tensor on.
 _HANDS_ON = frozenset(
     ["Cast", "CastLike", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose",
@@ -62,6 +30,8 @@ _AFFINE = frozenset(
 _APPLIED = frozenset(["BatchNormalization", "DequantizeLinear"])
 #: Inputs of recurrent operations that are initial states.
 _STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}
+#: Inputs that training does not change: those, and running statistics.
+_BUFFERS = {"BatchNormalization": (3, 4), **_STATES}
 _ELEMENTWISE = frozenset(["Add", "Div", "Mul", "Sub", "Sum", "Where"])
 _SIGNATURE = re.compile(r"^\w+: (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^']+)'", re.MULTILINE)
 
@@ -92,6 +62,10 @@ class Roles:
     def __post_init__(self) -> None:
         self._collect(self.graph.node, inner=False)
         self.stored = {tensor.name for tensor in self.graph.initializer}
+        self.constant = set(self.stored)
+        for node in self.graph.node:
+            if all(name in self.constant or not name for name in node.input):
+                self.constant.update(node.output)
         # PyTorch's exporter writes down which tensors were parameters of the module.
         notes = {entry.key: entry.value for entry in self.graph.metadata_props}
         text = notes.get("pkg.torch.export.ExportedProgram.graph_signature", "")
@@ -133,13 +107,10 @@ class Roles:
         return bool(readers) and all(self._sets(node, k, depth) for node, k in readers)
 
     def _sets(self, node: onnx.NodeProto, k: int, depth: int) -> bool:
-        if node.op_type == "DequantizeLinear" and k in (1, 2):
-            return node.input[0] not in self.stored
-        if node.domain not in ("", "ai.onnx"):
-            return node.domain == "com.microsoft" and _sets_microsoft(node.op_type, k)
-        if k in _SETTINGS.get(node.op_type, ()):
+        if sets(node, k, self.constant):
             return True
-        hands_on = node.op_type in _HANDS_ON and k == 0 and depth < 16
+        own = node.domain in ("", "ai.onnx")
+        hands_on = own and node.op_type in _HANDS_ON and k == 0 and depth < 16
         return hands_on and self._is_setting(node.output[0], depth + 1)
 
     def is_trainable(self, tensor: TensorProto, name: str, *, constant: bool) -> bool:
@@ -158,16 +129,14 @@ class Roles:
         -------
         bool
         """
-        readers = [(node.op_type, k) for node, k in self.readers.get(name, [])]
+        readers = self.readers.get(name, [])
         if not readers:
             return False
         if name in self.declared:
             return self.declared[name] == "PARAMETER"
-        if all(kind == "BatchNormalization" and k in (3, 4) for kind, k in readers):
+        if all(k in _BUFFERS.get(n.op_type, ()) or step_of(n, k) is not None for n, k in readers):
             return False
-        if all(k in _STEPS.get(kind, ()) or k in _STATES.get(kind, ()) for kind, k in readers):
-            return False
-        if any(kind in _AFFINE for kind, _ in readers):
+        if any(node.op_type in _AFFINE for node, _ in readers):
             return True
         if constant or "Constant" in name:
             return False
@@ -226,9 +195,3 @@ class Roles:
             one = follows.get(out.name, frozenset())
             weighed |= one if len(one) == 1 else set()
         return weighed | tokens, tokens
-
-
-def _sets_microsoft(operation: str, k: int) -> bool:
-    if operation == "QLinearConcat":
-        return k < 2 or k % 3 != 2
-    return k in _SETTINGS_OF_MICROSOFT.get(operation, ())
