@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.blocks import Block
 from cntgraph.errors import GraphSizeError
+from cntgraph.memory import check_memory
 from cntgraph.network import CoverageEntry, Layer
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
@@ -157,6 +158,7 @@ class Layout:
                 f"{name}: a layer of shape {tuple(shape)} would bring the network to "
                 f"{start + prod(shape):,} nodes; expected at most {MAX_NODES:,}"
             )
+        check_memory(2 * 8 * prod(shape), f"{name}: a layer of shape {tuple(shape)}")
         name = self.unique(name) if unique else name
         self.layers.append(Layer(name, shape, kind, start, is_input=is_input))
         return np.arange(start, self.layers[-1].slice.stop, dtype=np.int64).reshape(shape)

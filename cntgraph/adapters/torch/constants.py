@@ -10,6 +10,7 @@ from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
 from cntgraph.adapters.torch.aten.values import leaves, map_leaves
 from cntgraph.errors import GraphSizeError, TraceError
+from cntgraph.memory import check_memory
 
 #: None of them is random, reads files or runs code.
 _ALLOWED = (
@@ -86,6 +87,8 @@ def refuse_large(operation: Any, args: Any, kwargs: dict[str, Any], target: str)
                 f"{target} would make {part.numel():,} values; expected at most {LARGEST:,}. "
                 "The file is damaged, or the model too large for its graph"
             )
+        if isinstance(part, torch.Tensor):
+            check_memory(3 * 8 * part.numel(), f"{target} with {part.numel():,} values")
 
 
 def _without_data(tensor: torch.Tensor) -> torch.Tensor:

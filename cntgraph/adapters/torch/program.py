@@ -26,6 +26,7 @@ from cntgraph.adapters.torch.serialized import (
     WRAPPERS,
     Modules,
     compute_size,
+    last_reads,
     names_of,
     operation_of,
     plain_argument,
@@ -100,8 +101,11 @@ class _Program:
         for name in names:
             self._input(name)
         self._read_tensors()
-        for node in self.graph["nodes"]:
+        nodes, outputs = self.graph["nodes"], self.signature["output_specs"]
+        for node, done in zip(nodes, last_reads(nodes, outputs), strict=True):
             self._step(node)
+            for name in done:  # ids take as much memory as activations
+                self.values.pop(name, None)
         for spec in self.signature["output_specs"]:
             if "user_output" in spec:
                 self.tracer.output(self._argument(spec["user_output"]["arg"]))

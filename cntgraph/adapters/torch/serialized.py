@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,6 +63,38 @@ def names_of(outputs: Any) -> list[str]:
         elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
             names.append(value["as_name"])
     return names
+
+
+def last_reads(nodes: Sequence[Mapping[str, Any]], outputs: Any) -> list[set[str]]:
+    """Return, for each operation, the values that nothing reads after it.
+
+    Parameters
+    ----------
+    nodes : sequence of dict
+        The operations.
+    outputs
+        What is read at the end.
+    """
+    read = set(_names_in(outputs))
+    found = []
+    for node in reversed(nodes):
+        names = set(_names_in(node["inputs"])) - read
+        found.append(names)
+        read |= names
+    return found[::-1]
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    """Yield every name in nested values."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key in ("name", "as_name") and isinstance(item, str):
+                yield item
+            else:
+                yield from _names_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _names_in(item)
 
 
 def tensor_names(arguments: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -14,6 +14,7 @@ from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer, Ids
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
+from cntgraph.errors import TraceError
 from cntgraph.recipe import Recipe
 
 _PACKED = Refused("a packed sequence; call the model with a padded one")
@@ -52,7 +53,11 @@ class _Stack:
         self.directions = 2 if a["bidirectional"] else 1
         self.n_layers, self.biased = int(a["num_layers"]), bool(a["has_biases"])
         n_cells = self.n_layers * self.directions
-        each = len(a["params"]) // n_cells
+        each, rest = divmod(len(a["params"]), max(n_cells, 1))
+        if n_cells < 1 or rest or not each:
+            raise TraceError(
+                f"{name}: expected weights for {n_cells} cells, got {len(a['params'])} tensors"
+            )
         self.cells = [a["params"][k * each : (k + 1) * each] for k in range(n_cells)]
         hx = a["hx"] if isinstance(a["hx"], list | tuple) else [a["hx"]]
         self.initial = [_initial(t, state, n_cells) for state in hx]

@@ -46,6 +46,7 @@ from cntgraph.adapters.torch.aten.values import (
 from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.blocks.base import broadcasts
 from cntgraph.errors import TraceError
+from cntgraph.memory import check_memory
 from cntgraph.network import CoverageEntry
 from cntgraph.recipe import Recipe
 
@@ -75,6 +76,7 @@ class AtenTracer:
     def input(self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int = 0) -> Nodes:
         """Return the nodes of an input of `shape`, the batch dimension at `axis` included."""
         batched = len(shape) > 1
+        check_memory(2 * 8 * prod(shape), f"the input {name!r} of shape {tuple(shape)}")
         sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]) if batched else shape)
         if not dtype.is_floating_point:
             self._indices.append(len(self.builder.layers) - 1)
@@ -306,6 +308,7 @@ class AtenTracer:
         """Return the ids of one sample repeated over the batch, in the shape of a tensor."""
         sample = torch.from_numpy(np.ascontiguousarray(ids)).reshape(-1)
         copies = prod(shape) // max(sample.numel(), 1)
+        check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
         repeated = sample.repeat(copies) if copies > 1 else sample
         return Nodes(repeated.reshape(tuple(shape)))
 
