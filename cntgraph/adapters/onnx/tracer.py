@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.onnx.constants import Constants, NotFollowedError
 from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.reference import compute, run
 from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find, numbered
@@ -22,7 +23,6 @@ from cntgraph.adapters.onnx.values import (
     Derived,
     Ids,
     Nodes,
-    concrete,
     shape_of,
 )
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
@@ -35,12 +35,6 @@ Shapes = Callable[[], list[tuple[int, ...]]]
 
 #: What each operation does, by its name; those of other domains have theirs in front.
 HANDLERS: dict[str, Handler] = {}
-#: Additive masks: what is added to a score that may not count.
-MASKED = -1e4
-
-
-class NotFollowedError(Exception):
-    """An operation has no edges that could be said; the message says why."""
 
 
 def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
@@ -65,7 +59,7 @@ def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
     return register
 
 
-class OnnxTracer:
+class OnnxTracer(Constants):
     """Turns ONNX operations into calls of a `Builder`.
 
     Parameters
@@ -81,12 +75,8 @@ class OnnxTracer:
     def __init__(
         self, builder: Builder, n_samples: int = 1, declared: frozenset[str] = frozenset()
     ) -> None:
-        self.builder, self.n_samples, self.declared = builder, n_samples, declared
-        self._constants: dict[int, Recipe] = {}
-        self._names: dict[int, tuple[Any, str]] = {}
-        self._learned: dict[int, tuple[Any, Ids]] = {}
-        self.mixes = False
-        self._examples: list[tuple[range, Any]] = []
+        super().__init__(builder)
+        self.n_samples, self.declared, self.mixes = n_samples, declared, False
 
     # -- inputs and outputs ---------------------------------------------------------------------
 
@@ -124,8 +114,7 @@ class OnnxTracer:
         if example is not None and np.shape(example)[axis:]:
             first = np.asarray(example).take(0, axis)
             if ids.size and first.shape == ids.shape:
-                place = range(int(ids.reshape(-1)[0]), int(ids.reshape(-1)[-1]) + 1)
-                self._examples.append((place, first.reshape(-1)))
+                self.note_example(ids, first)
         return Nodes(numbered(ids, axis, self.n_samples), is_index)
 
     def output(self, value: Any) -> None:
@@ -264,90 +253,6 @@ class OnnxTracer:
         if samples.axis is None:  # nodes that all samples share
             samples = Samples(axis, tuple(np.array([k]) for k in range(self.n_samples)))
         return samples.first(nodes.ids), samples
-
-    # -- values as something else ---------------------------------------------------------------
-
-    def remember(self, name: str, value: Any) -> None:
-        """Note the name of a constant, in case it turns out to be a weight."""
-        if isinstance(value, np.ndarray):
-            self._names[id(value)] = (value, name)
-
-    def recipe(self, value: Any) -> Recipe:
-        """Return a parameter or a constant as a recipe; a large constant is registered."""
-        if isinstance(value, Recipe):
-            return value
-        if isinstance(value, Nodes | Derived | list) or value is None:
-            raise NotFollowedError("neurons stand where it has its weights")
-        array = np.asarray(value)
-        if array.size <= 64:
-            return Recipe.constant(array)
-        if id(value) not in self._constants:
-            _, name = self._names.setdefault(id(value), (value, "constant"))
-            self._constants[id(value)] = self.builder.constant(name, array)
-        return self._constants[id(value)]
-
-    def vector(self, value: Any) -> Recipe | None:
-        """Return a bias as a recipe, None where there is none or where it is a constant zero."""
-        if value is None or (isinstance(value, np.ndarray) and not value.any()):
-            return None
-        return self.recipe(value)
-
-    def as_ids(self, value: Any, name: str, *, is_index: bool = False) -> Ids:
-        """Return what moves along with node ids: ids, those of a constant, or no node for zero.
-
-        Parameters
-        ----------
-        value : Nodes, Recipe or ndarray
-            What is joined to nodes.
-        name : str
-            What constants are called that become nodes.
-        is_index : bool, default False
-            Whether it is joined to indices.
-
-        Returns
-        -------
-        ndarray of int64
-        """
-        if isinstance(value, Nodes):
-            return value.ids
-        if isinstance(value, Derived | list) or (is_index and not isinstance(value, Nodes)):
-            raise NotFollowedError("it joins neurons to what is none")
-        if isinstance(value, Recipe):
-            return self.learned(value, name)
-        array = np.asarray(value)
-        nothing = (array == 0) | (array <= MASKED)
-        if nothing.all():
-            return np.broadcast_to(np.int64(-1), array.shape)
-        flat = array.reshape(-1)
-        if (flat == flat[0]).all():
-            one = self.builder.learned(name, self.recipe(flat[:1].astype(np.float64)), (1,))
-            return np.broadcast_to(one.reshape(()), array.shape)
-        return np.where(nothing, -1, self.learned(self.recipe(value), name))
-
-    def learned(self, recipe: Recipe, name: str) -> Ids:
-        """Return nodes whose value is a parameter; those of all samples are the same."""
-        if id(recipe) not in self._learned:
-            label = next((p.name for p in recipe.parameters() if p.trainable), name)
-            sizes = recipe.shape
-            while len(sizes) > 1 and sizes[0] == 1:
-                sizes = sizes[1:]
-            sizes = sizes or (1,)
-            ids = self.builder.learned(label, recipe.reshape(sizes), sizes)
-            self._learned[id(recipe)] = recipe, ids.reshape(recipe.shape)
-        return self._learned[id(recipe)][1]
-
-    def example_of(self, value: Any) -> Any:
-        """Return what a value is for the example that was given, None where that is not known."""
-        if isinstance(value, Derived):
-            return value.value
-        if not isinstance(value, Nodes):
-            return concrete(value)
-        ids = Samples().first(value.ids)
-        low, high = ids.min(initial=0), ids.max(initial=0)
-        for place, numbers in self._examples:
-            if place.start <= low and high < place.stop:
-                return numbers[ids - place.start]
-        return None
 
     # -- what many operations do ------------------------------------------------------------------
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.tracer import MASKED, NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.constants import MASKED, NotFollowedError
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, is_learned, shape_of
 from cntgraph.blocks import Identity
 from cntgraph.recipe import Recipe
 from cntgraph.view import View
 
 #: Parameters of more values are not looked at to see whether they are a mask.
-_LARGEST_MASK = 1 << 24
+_LARGEST_MASK = 1 << 22
 
 
 @handles("Add")
@@ -110,7 +111,7 @@ def _mask_values(t: OnnxTracer, other: Any) -> Any:
     """Return the values of an additive mask; None for any other constant."""
     if isinstance(other, Recipe):
         stored = other.parameter
-        if stored is None or len(other.shape) < 2 or min(other.shape[-2:]) < 2:
+        if stored is None or len(other.shape) < 2:
             return None
         if stored.size > _LARGEST_MASK or stored.name in t.declared:
             return None

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.affine import product_of_nodes
 from cntgraph.adapters.onnx.ops.arithmetic import plus
 from cntgraph.adapters.onnx.ops.rotary import rotated
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, shape_of
 from cntgraph.recipe import Recipe
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.ops.affine import gemm, product
 from cntgraph.adapters.onnx.ops.arithmetic import add_nodes, multiply_nodes, plus
@@ -16,7 +17,7 @@ from cntgraph.adapters.onnx.ops.movement import move
 from cntgraph.adapters.onnx.ops.norms import data_norm
 from cntgraph.adapters.onnx.ops.pooling import average_pool, global_pool, mean
 from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
 from cntgraph.recipe import Recipe
 

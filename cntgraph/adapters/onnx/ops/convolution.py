@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.geometry import conv_windows, transposed_windows
 from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Ids, Nodes
 from cntgraph.blocks import Window
 from cntgraph.recipe import Recipe

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.layout import new_shape
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.arithmetic import chosen
 from cntgraph.adapters.onnx.reference import refuse_above, run
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, shape_of
 from cntgraph.recipe import Recipe
 

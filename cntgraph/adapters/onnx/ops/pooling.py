@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.ops.geometry import average_stencils, pool_windows
 from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
 from cntgraph.blocks import Stencil
 

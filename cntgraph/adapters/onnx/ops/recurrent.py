@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
 from cntgraph.adapters.onnx.samples import Samples
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Ids, Nodes, concrete, is_learned
 from cntgraph.blocks import Diagonal
 from cntgraph.recipe import Recipe

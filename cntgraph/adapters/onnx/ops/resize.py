@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.reference import refuse_above
 from cntgraph.adapters.onnx.samples import MixedSamplesError, find
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
 from cntgraph.blocks import Stencil
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.ops.arithmetic import add_nodes
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
 
 

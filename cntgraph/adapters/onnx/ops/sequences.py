@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.ops.movement import concatenate
-from cntgraph.adapters.onnx.tracer import NotFollowedError, OnnxTracer, handles
+from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 
 #: A sequence has no more parts; a damaged file can ask for as many as an axis is long.

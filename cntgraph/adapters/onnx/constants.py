@@ -1,0 +1,123 @@
+"""Values that are no nodes, and what they are where an operation wants something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.onnx.samples import Samples
+from cntgraph.adapters.onnx.values import Derived, Ids, Nodes, concrete
+from cntgraph.recipe import Recipe
+
+#: Additive masks: what is added to a score that may not count.
+MASKED = -1e4
+
+
+class NotFollowedError(Exception):
+    """An operation has no edges that could be said; the message says why."""
+
+
+class Constants:
+    """Turns constants and parameters into recipes and into nodes.
+
+    Parameters
+    ----------
+    builder : Builder
+        What the network is built with.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self._constants: dict[int, Recipe] = {}
+        self._names: dict[int, tuple[Any, str]] = {}
+        self._learned: dict[int, tuple[Any, Ids]] = {}
+        self._examples: list[tuple[range, Any]] = []
+
+    def remember(self, name: str, value: Any) -> None:
+        """Note the name of a constant, in case it turns out to be a weight."""
+        if isinstance(value, np.ndarray):
+            self._names[id(value)] = (value, name)
+
+    def recipe(self, value: Any) -> Recipe:
+        """Return a parameter or a constant as a recipe; a large constant is registered."""
+        if isinstance(value, Recipe):
+            return value
+        if isinstance(value, Nodes | Derived | list) or value is None:
+            raise NotFollowedError("neurons stand where it has its weights")
+        array = np.asarray(value)
+        if array.size <= 64:
+            return Recipe.constant(array)
+        if id(value) not in self._constants:
+            _, name = self._names.setdefault(id(value), (value, "constant"))
+            self._constants[id(value)] = self.builder.constant(name, array)
+        return self._constants[id(value)]
+
+    def vector(self, value: Any) -> Recipe | None:
+        """Return a bias as a recipe, None where there is none or where it is a constant zero."""
+        if value is None or (isinstance(value, np.ndarray) and not value.any()):
+            return None
+        return self.recipe(value)
+
+    def as_ids(self, value: Any, name: str, *, is_index: bool = False) -> Ids:
+        """Return what moves along with node ids: ids, those of a constant, or no node for zero.
+
+        Parameters
+        ----------
+        value : Nodes, Recipe or ndarray
+            What is joined to nodes.
+        name : str
+            What constants are called that become nodes.
+        is_index : bool, default False
+            Whether it is joined to indices.
+
+        Returns
+        -------
+        ndarray of int64
+        """
+        if isinstance(value, Nodes):
+            return value.ids
+        if isinstance(value, Derived | list) or (is_index and not isinstance(value, Nodes)):
+            raise NotFollowedError("it joins neurons to what is none")
+        if isinstance(value, Recipe):
+            return self.learned(value, name)
+        array = np.asarray(value)
+        nothing = (array == 0) | (array <= MASKED)
+        if nothing.all():
+            return np.broadcast_to(np.int64(-1), array.shape)
+        flat = array.reshape(-1)
+        if (flat == flat[0]).all():
+            one = self.builder.learned(name, self.recipe(flat[:1].astype(np.float64)), (1,))
+            return np.broadcast_to(one.reshape(()), array.shape)
+        return np.where(nothing, -1, self.learned(self.recipe(value), name))
+
+    def learned(self, recipe: Recipe, name: str) -> Ids:
+        """Return nodes whose value is a parameter; those of all samples are the same."""
+        if id(recipe) not in self._learned:
+            label = next((p.name for p in recipe.parameters() if p.trainable), name)
+            sizes = recipe.shape
+            while len(sizes) > 1 and sizes[0] == 1:
+                sizes = sizes[1:]
+            sizes = sizes or (1,)
+            ids = self.builder.learned(label, recipe.reshape(sizes), sizes)
+            self._learned[id(recipe)] = recipe, ids.reshape(recipe.shape)
+        return self._learned[id(recipe)][1]
+
+    def example_of(self, value: Any) -> Any:
+        """Return what a value is for the example that was given, None where that is not known."""
+        if isinstance(value, Derived):
+            return value.value
+        if not isinstance(value, Nodes):
+            return concrete(value)
+        ids = Samples().first(value.ids)
+        low, high = ids.min(initial=0), ids.max(initial=0)
+        for place, numbers in self._examples:
+            if place.start <= low and high < place.stop:
+                return numbers[ids - place.start]
+        return None
+
+    def note_example(self, ids: Ids, values: Any) -> None:
+        """Note what an input is for the example that was given."""
+        flat = ids.reshape(-1)
+        self._examples.append((range(int(flat[0]), int(flat[-1]) + 1), np.ravel(values)))
