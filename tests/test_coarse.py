@@ -7,7 +7,7 @@ import pytest
 from oracles.nets import adjacency, edge_list, nets
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.recurrent import Gate, lstm
 from cntgraph.blocks import Conv, Dense, Pool, Stencil, Window
 from cntgraph.errors import CntGraphError, GraphSizeError

@@ -7,7 +7,7 @@ from oracles import loops
 from oracles.nets import TOYS, adjacency, edge_list, nets, random_net
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.blocks import Window
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.recipe import Recipe

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.blocks import Stencil, Window
 from cntgraph.errors import CntGraphError
 from cntgraph.network import Network

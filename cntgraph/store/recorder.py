@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cntgraph.adapters.base import Norm
+from cntgraph.adapters.builder import Norm
 from cntgraph.adapters.registry import adapter_of, load
 from cntgraph.errors import StoreError
 from cntgraph.network import Network

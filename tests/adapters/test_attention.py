@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
 

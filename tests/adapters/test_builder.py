@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
-from cntgraph.adapters.builder import layout
+from cntgraph.adapters.builder import Builder, layout
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.blocks import Window
 from cntgraph.errors import CoverageWarning, GraphSizeError

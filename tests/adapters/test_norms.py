@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.blocks import Stencil, Window
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe

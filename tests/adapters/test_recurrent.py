@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from oracles.recurrence import gru_edges, lstm_edges, matrix, node, rnn_edges
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
-from cntgraph.adapters.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
 from cntgraph.errors import InputShapeError
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe

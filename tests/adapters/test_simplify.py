@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles.propagate import propagate
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.simplify import simplify
 from cntgraph.blocks import Diagonal, Stencil, Window
 from cntgraph.recipe import Recipe

@@ -5,7 +5,7 @@ from oracles import loops
 from oracles.nets import nets, random_net
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.recipe import Recipe
 
 NETS = nets()

@@ -6,7 +6,7 @@ from oracles import loops
 from oracles.nets import edge_list, nets, random_net
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.blocks import TRANSFORMS, Window
 from cntgraph.errors import CntGraphError
 from cntgraph.measures.strength import node_strengths

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import coo_array
 
 import cntgraph as cg
-from cntgraph.adapters.base import Builder
+from cntgraph.adapters.builder import Builder
 from cntgraph.blocks import Stencil, Window
 from cntgraph.recipe import Recipe
 

@@ -70,7 +70,7 @@ class Builder(Affine, Elementwise):
     def attention(
         self, name: str, query: Ids, key: Ids, value: Ids, keep: NDArray[np.bool_] | None = None
     ) -> Ids:
-        """Apply attention: softmax(query keyᵀ) value; see `adapters.attention`.
+        """Apply attention: softmax(query keyᵀ) value; see `builder.attention`.
 
         Parameters
         ----------

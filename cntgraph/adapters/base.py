@@ -1,5 +1,0 @@
-"""Moved."""
-
-from cntgraph.adapters.builder import Builder, Ids, Norm
-
-__all__ = ["Builder", "Ids", "Norm"]
