@@ -120,7 +120,7 @@ def test_as_a_loop_it_leads_to_itself(kind, tmp_path):
     same_networks(net, cg.load(exported(model, example(), tmp_path / "m.pt2"), strict=True))
 
 
-# -- initial states ---------------------------------------------------------------------------------
+# -- initial states -------------------------------------------------------------------------------
 
 
 class Learned(nn.Module):
@@ -166,7 +166,7 @@ def test_initial_states_are_nodes(kind, model, tmp_path):
     same_networks(net, cg.load(path, unroll=STEPS, strict=True))
 
 
-# -- cells in a loop of the model's own -------------------------------------------------------------
+# -- cells in a loop of the model's own -----------------------------------------------------------
 
 CELLS = {
     "rnn_tanh": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell,
@@ -195,7 +195,7 @@ def test_a_cell_makes_layers_of_every_step(kind, tmp_path):
     same_networks(net, cg.load(exported(model, example(), tmp_path / "m.pt2"), strict=True))
 
 
-# -- where the batch is ----------------------------------------------------------------------------
+# -- where the batch is ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4])
@@ -236,7 +236,7 @@ def test_a_program_with_time_first_needs_a_batch_of_one(tmp_path):
         cg.load(path)
 
 
-# -- what cannot be followed -----------------------------------------------------------------------
+# -- what cannot be followed ----------------------------------------------------------------------
 
 
 class Packed(nn.Module):

@@ -266,3 +266,238 @@ def record(model, *inputs):
         for handle in handles:
             handle.remove()
     return result, calls
+
+
+# -- architectures as people write them, small ----------------------------------------------------
+
+
+class SqueezeExcite(nn.Module):
+    """Channels weighted by a gate that sees all positions."""
+
+    input_shape = (3, 6, 6)
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.squeeze, self.excite = nn.Conv2d(8, 2, 1), nn.Conv2d(2, 8, 1)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = functional.silu(self.norm(self.conv(x)))
+        gate = functional.adaptive_avg_pool2d(x, 1)
+        gate = torch.sigmoid(self.excite(functional.relu(self.squeeze(gate))))
+        return self.head((x * gate).mean((2, 3)))
+
+
+class DenseBlock(nn.Module):
+    """Every layer reads all before it."""
+
+    input_shape = (3, 6, 6)
+
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.BatchNorm2d(n) for n in (4, 6, 8))
+        self.convs = nn.ModuleList(nn.Conv2d(n, 2, 3, padding=1, bias=False) for n in (4, 6, 8))
+        self.stem, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(10, 3)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            x = torch.cat([x, conv(functional.relu(norm(x)))], 1)
+        return self.head(functional.avg_pool2d(x, 6).flatten(1))
+
+
+class UNet(nn.Module):
+    """Down, up, and across."""
+
+    input_shape = (1, 8, 8)
+
+    def __init__(self):
+        super().__init__()
+        self.down1, self.down2 = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 8, 3, padding=1)
+        self.up = nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.merge, self.out = nn.Conv2d(8, 4, 3, padding=1), nn.Conv2d(4, 2, 1)
+        self.wide = nn.Upsample(scale_factor=2, mode="bilinear")
+
+    def forward(self, x):
+        across = functional.relu(self.down1(x))
+        x = functional.relu(self.down2(functional.max_pool2d(across, 2)))
+        x = functional.relu(self.merge(torch.cat([self.up(x), across], 1)))
+        return self.wide(self.out(x))
+
+
+class Separable(nn.Module):
+    """Depthwise and pointwise convolutions, dilated and strided."""
+
+    input_shape = (3, 9, 9)
+
+    def __init__(self):
+        super().__init__()
+        self.depth = nn.Conv2d(3, 6, 3, groups=3, dilation=2, padding=2, bias=False)
+        self.point, self.norm = nn.Conv2d(6, 4, 1, bias=False), nn.BatchNorm2d(4)
+        self.down = nn.Conv2d(4, 4, 3, stride=2, groups=2)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = functional.hardswish(self.norm(self.point(self.depth(x))))
+        return self.head(
+            functional.adaptive_max_pool2d(functional.relu6(self.down(x)), 1).flatten(1)
+        )
+
+
+class Video(nn.Module):
+    """Three dimensions: strided and transposed with output padding, adaptive pooling."""
+
+    input_shape = (2, 5, 6, 7)
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(2, 4, 3, stride=2, padding=1)
+        self.up = nn.ConvTranspose3d(4, 2, 3, stride=2, padding=1, output_padding=(0, 1, 0))
+        self.pool, self.head = nn.AdaptiveAvgPool3d((2, 1, 3)), nn.Linear(12, 3)
+
+    def forward(self, x):
+        x = self.up(functional.leaky_relu(self.conv(x)))
+        return self.head(self.pool(x).flatten(1))
+
+
+class TiedAutoencoder(nn.Module):
+    """The decoder reads the transpose of the encoder's weight."""
+
+    input_shape = (6,)
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.shift = nn.Linear(6, 3), nn.Parameter(torch.zeros(6))
+
+    def forward(self, x):
+        return functional.linear(torch.tanh(self.encode(x)), self.encode.weight.t(), self.shift)
+
+
+class Siamese(nn.Module):
+    """Both halves of the input go through the same layers."""
+
+    input_shape = (2, 6, 6)
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.embed = nn.Conv2d(1, 3, 3), nn.Linear(48, 4)
+        self.compare = nn.Linear(4, 2)
+
+    def branch(self, x):
+        return self.embed(functional.relu(self.conv(x)).flatten(1))
+
+    def forward(self, x):
+        return self.compare(torch.abs(self.branch(x[:, :1]) - self.branch(x[:, 1:])))
+
+
+class Mixer(nn.Module):
+    """Matrices that mix channels, and matrices that mix positions."""
+
+    input_shape = (3, 8, 8)
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 4, stride=4)
+        self.norm1, self.norm2 = nn.LayerNorm(6), nn.LayerNorm(6)
+        self.tokens, self.channels = nn.Linear(4, 4), nn.Linear(6, 6)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = x + functional.gelu(self.tokens(self.norm1(x).transpose(1, 2))).transpose(1, 2)
+        x = x + functional.gelu(self.channels(self.norm2(x)))
+        return self.head(x.mean(1))
+
+
+class Gated(nn.Module):
+    """Feed forward with two gates: SwiGLU, and GLU over channels."""
+
+    input_shape = (5, 6)
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.RMSNorm(6)
+        self.gate, self.up, self.down = nn.Linear(6, 8), nn.Linear(6, 8), nn.Linear(8, 6)
+        self.both = nn.Conv1d(6, 8, 3, padding=1)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        y = self.norm(x)
+        x = x + self.down(functional.silu(self.gate(y)) * self.up(y))
+        return self.head(functional.glu(self.both(x.transpose(1, 2)), 1).mean(2))
+
+
+class RecurrentClassifier(nn.Module):
+    """A bi-directional LSTM, a GRU on top, and a linear layer."""
+
+    input_shape = (4, 3)
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+        self.gru, self.head = nn.GRU(8, 5, batch_first=True), nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.head(self.gru(self.lstm(x)[0])[0][:, -1])
+
+
+class Gpt(nn.Module):
+    """A decoder of tokens, its head tied to its table."""
+
+    tokens = (5,)
+    entries = 9
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.position = nn.Embedding(9, 6), nn.Embedding(5, 6)
+        self.norm1, self.norm2, self.norm = (nn.LayerNorm(6) for _ in range(3))
+        self.qkv, self.out = nn.Linear(6, 18), nn.Linear(6, 6)
+        self.up, self.down = nn.Linear(6, 12), nn.Linear(12, 6)
+        self.head = nn.Linear(6, 9, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, tokens):
+        x = self.embed(tokens) + self.position(torch.arange(tokens.shape[1]))
+        q, k, v = (part.unflatten(-1, (2, 3)).transpose(1, 2)
+                   for part in self.qkv(self.norm1(x)).chunk(3, -1))  # fmt: skip
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).flatten(2))
+        x = x + self.down(functional.gelu(self.up(self.norm2(x))))
+        return self.head(self.norm(x))
+
+
+class Vit(nn.Module):
+    """Patches, a class token, positions, one encoder layer."""
+
+    input_shape = (3, 8, 8)
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 4, stride=4)
+        self.token, self.position = (nn.Parameter(torch.zeros(1, n, 6)) for n in (1, 5))
+        self.layer = nn.TransformerEncoderLayer(
+            6, 2, 8, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.position
+        return self.head(self.norm(self.layer(x))[:, 0])
+
+
+ARCHITECTURES = (
+    SqueezeExcite, DenseBlock, UNet, Separable, Video, TiedAutoencoder, Siamese, Mixer, Gated,
+    RecurrentClassifier, Gpt, Vit,
+)  # fmt: skip
+
+
+def architecture(kind, seed=0):
+    """A model with random weights in float64, and an example of what it is called with."""
+    torch.manual_seed(seed)
+    model = kind()
+    randomise(model, seed)
+    if hasattr(kind, "tokens"):
+        return model, torch.randint(kind.entries, (1, *kind.tokens))
+    return model, torch.randn(1, *kind.input_shape, dtype=torch.double)

@@ -41,6 +41,9 @@ def collapse_norms(draft: Draft) -> set[str]:
     for k in range(len(draft.layers)):
         if draft.layers[k].kind == "multiply":
             gains |= _collapse(draft, k)
+    for block in (b for b in draft.blocks if b.name in gains):
+        for k in draft.layers_of(block.target):
+            draft.layers[k] = replace(draft.layers[k], kind="norm")
     return gains
 
 

@@ -17,12 +17,13 @@ ACTIVATIONS = tuple(
     "abs acos acosh asin asinh atan atanh ceil celu clamp clamp_max clamp_min cos cosh elu "
     "erf erfc exp exp2 expm1 floor frac gelu hardshrink hardsigmoid hardswish hardtanh "
     "leaky_relu log log10 log1p log2 log_sigmoid log_softmax logit mish pow prelu reciprocal "
-    "relu relu6 round rrelu rsqrt selu sigmoid silu sin sinh softmax softplus softshrink "
+    "relu round rrelu rsqrt selu sigmoid silu sin sinh softmax softplus softshrink "
     "softsign sqrt square tan tanh tanhshrink threshold trunc".split()
 )
 #: The same under other names.
 _SYNONYMS = {
-    "prelu_kernel": "prelu", "safe_softmax": "softmax", "rrelu_with_noise": "rrelu",
+    "relu6": "hardtanh", "prelu_kernel": "prelu", "safe_softmax": "softmax",
+    "rrelu_with_noise": "rrelu",
     "rrelu_with_noise_functional": "rrelu", "fake_quantize_per_tensor_affine": "fake_quantize",
     "fake_quantize_per_channel_affine": "fake_quantize", "special_erf": "erf",
 }  # fmt: skip
