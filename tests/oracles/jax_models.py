@@ -89,7 +89,7 @@ class Steps:
         return self.activate(self.unit(x, n * self.pick(1, 2), groups=n))
 
     def transposed(self, x):
-        if x[0, ..., 0].size > 60:
+        if x[0, ..., 0].size > 60 or min(x.shape[1:-1]) < 2:
             return self.convolution(x)
         self.padded = False
         x = nn.ConvTranspose(

@@ -45,7 +45,7 @@ class Cell:
     hidden, cell : int
         Which of the loop's states these are.
     gates : tuple of Gate
-        As the functions of `adapters.recurrent` take them.
+        As the functions of `builder.recurrent` take them.
     activations : tuple of str
         As these functions take them.
     reset_after : bool

@@ -63,6 +63,14 @@ _PLAIN: dict[str, Callable[[Values], Values]] = {
     "cos": np.cos,
     "pow": np.square,
 }
+#: Functions that are defined for some numbers only.
+_PARTIAL: dict[str, Callable[[Values], Values]] = {
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1.0 / np.sqrt(x),
+    "reciprocal": lambda x: 1.0 / x,
+    "log1p": np.log1p,
+}
 _GELU_BY_TANH = 0.5 * GRID * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (GRID + 0.044715 * GRID**3)))
 
 
@@ -100,10 +108,8 @@ def _same(y: Values, reference: Values) -> bool:
 
 def _partial_name(y: Values) -> str | None:
     """Name a function that is defined for some numbers only."""
-    partial: dict[str, Callable[[Values], Values]] = {"log": np.log, "sqrt": np.sqrt, "rsqrt": lambda x: 1.0 / np.sqrt(x),
-               "reciprocal": lambda x: 1.0 / x, "log1p": np.log1p}  # fmt: skip
     with np.errstate(all="ignore"):
-        for name, function in partial.items():
+        for name, function in _PARTIAL.items():
             if np.allclose(y, function(GRID), rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
                 return name
     return None

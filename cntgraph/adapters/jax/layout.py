@@ -78,9 +78,7 @@ def in_layer_order(
     return order, groups
 
 
-def channels_first(
-    ids: Ids, channels: Sequence[int]
-) -> tuple[tuple[int, ...], list[list[int]]]:
+def channels_first(ids: Ids, channels: Sequence[int]) -> tuple[tuple[int, ...], list[list[int]]]:
     """Return how an array is laid out with its channels first, as `in_layer_order` does.
 
     Examples

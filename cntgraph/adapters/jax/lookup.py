@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer
 
 
-def tokens_of(value: Value, component: int, n_entries: int) -> Nodes | None:
+def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | None:
     """Return the integer input that a component of an index is, entry by entry.
 
     JAX counts negative indices from the end and keeps others within bounds; for those from zero
@@ -39,7 +39,8 @@ def tokens_of(value: Value, component: int, n_entries: int) -> Nodes | None:
     ----------
     value : value
         An index, its components along the last axis.
-    component : int
+    component : int or None
+        None where it has one alone, and no axis for them.
     n_entries : int
         What it chooses from.
 
@@ -47,8 +48,9 @@ def tokens_of(value: Value, component: int, n_entries: int) -> Nodes | None:
     -------
     Nodes or None
     """
+    part: Any = (...,) if component is None else (..., component)
     if isinstance(value, Nodes):
-        return replace(value, ids=value.ids[..., component]) if value.is_index else None
+        return replace(value, ids=value.ids[part]) if value.is_index else None
     if not isinstance(value, Lazy):
         return None
     inside = parts(value)
@@ -62,7 +64,7 @@ def tokens_of(value: Value, component: int, n_entries: int) -> Nodes | None:
 
     def follow(numbers: Any) -> Any:
         wide = np.broadcast_to(numbers, tokens.shape)
-        return evaluate(value, {id(tokens): wide})[..., component]
+        return np.asarray(evaluate(value, {id(tokens): wide}))[part]
 
     if any((follow(k) != k).any() for k in {0, n_entries // 2, n_entries - 1}):
         return None
@@ -85,14 +87,17 @@ def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
     if not isinstance(value, Lazy) or value.op.name != "eq" or len(axes) != 1:
         return None
     (axis,) = axes
-    for tokens, entries in (value.args, value.args[::-1]):
-        if isinstance(tokens, Nodes) and tokens.is_index and isinstance(entries, np.ndarray):
-            along = np.moveaxis(np.broadcast_to(entries, value.shape), axis, -1)
-            if tokens.shape[axis] == 1 and (along == np.arange(value.shape[axis])).all():
-                batch = tokens.batch
-                if batch is not None:
-                    batch -= batch > axis
-                return Nodes(without(tokens.ids, axis), batch, is_index=True)
+    for index, entries in (value.args, value.args[::-1]):
+        if not has_nodes(index) or not isinstance(entries, np.ndarray):
+            continue
+        along = np.moveaxis(np.broadcast_to(entries, value.shape), axis, -1)
+        if index.shape[axis] != 1 or (along != np.arange(value.shape[axis])).any():
+            continue
+        tokens = tokens_of(index, None, value.shape[axis])
+        if tokens is not None:
+            batch = tokens.batch
+            batch = None if batch is None else batch - (batch > axis)
+            return Nodes(without(tokens.ids, axis), batch, is_index=True)
     return None
 
 

@@ -12,6 +12,7 @@ from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
 from cntgraph.adapters.jax.values import Ids, Nodes, Value, Weight, has_nodes, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.errors import InputShapeError
 from cntgraph.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 #: Operations that carry programs to be carried out several times, or not at all.
 CONTROL = frozenset(["scan", "while", "cond"])
 #: A loop of more steps than this, whose end is known, is cut all the same.
-_MOST_STEPS = 4096
+_MOST_STEPS = 512
 
 
 def on_constants(t: Tracer, op: Op, args: list[Any]) -> list[Any] | None:
@@ -84,9 +85,15 @@ def scan(t: Tracer, op: Op, args: list[Any]) -> Any:
     if cell is not None:
         return _recurrent(t, op, cell, carry, steps)
     of_weights = any(isinstance(value, Weight) for value in steps)
-    nodes = any(has_nodes(value) for value in args)
-    if nodes and not of_weights and t.builder.unroll is None and length != 1:
+    in_time = any(has_nodes(value) for value in steps) and not of_weights and length != 1
+    if in_time and t.builder.unroll is None:
         return "only standard recurrent cells can be loops; pass unroll=the number of time steps"
+    if in_time and t.builder.unroll != length:
+        raise InputShapeError(
+            f"expected an input of unroll={t.builder.unroll} time steps, got one of {length}"
+        )
+    if length > _MOST_STEPS:
+        return f"it is a loop of more than {_MOST_STEPS} steps"
     return _step_by_step(t, op, program, args)
 
 

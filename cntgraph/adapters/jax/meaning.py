@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.jax import movement
 from cntgraph.adapters.jax.functions import GRID, function_name
-from cntgraph.adapters.jax.numeric import ELEMENTWISE, REDUCTIONS, axes_of, compute
+from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, axes_of, compute
 from cntgraph.adapters.jax.values import Array, Ids, Lazy, Nodes, Value, Weight, parts, scalar_of
 
 Values = NDArray[np.float64]
@@ -130,23 +130,18 @@ def _ids(value: Value) -> Ids:
     return value.ids
 
 
-#: Names that say nothing about what a function does.
-_NO_NAMES = ("_where", "where", "clip", "_clip", "_power", "_var", "<lambda>", "_reduce_max", "")
+#: Names that other adapters have for a single operation.
+_SINGLE = {"max": "clamp", "min": "clamp", "integer_pow": "pow", "select_n": "where"}
 
 
 def _own_name(steps: list[Lazy]) -> str | None:
-    """Return the name of the function that all steps were inlined from, or of a single step."""
+    """Return the name of the library's function that all steps are of, or of a single step."""
+    if len(steps) == 1:
+        name = str(steps[0].op.name)
+        return None if name in LINEAR else _SINGLE.get(name, name)
     callers = [step.op.caller for step in steps]
-    shared = [names[0] for names in zip(*callers, strict=False) if len(set(names)) == 1]
-    known = [name for name in shared if name not in _NO_NAMES and not name.startswith("_")]
-    # A name that is shared by all may be the model's own: it says something from the second on.
-    if known and len(steps) > 1 and _is_library(known[-1]):
-        return known[-1]
-    return str(steps[0].op.name) if len(steps) == 1 else None
-
-
-def _is_library(name: str) -> bool:
-    return hasattr(jax.nn, name) or hasattr(jax.numpy, name)
+    shared = [str(names[0]) for names in zip(*callers, strict=False) if len(set(names)) == 1]
+    return next((name for name in shared[::-1] if hasattr(jax.nn, name)), None)
 
 
 # -- functions of all neurons along some axes ---------------------------------------------------

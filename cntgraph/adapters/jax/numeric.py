@@ -76,6 +76,9 @@ _SET: dict[str, Callable[..., Array]] = {
 #: Functions of several numbers, entry by entry.
 ELEMENTWISE = frozenset([*_PLAIN, *_SET])
 
+#: Elementwise operations that a learned scale and shift may pass through.
+LINEAR = frozenset(["add", "add_any", "sub", "mul", "div", "neg"])
+
 _OVER_AXES: dict[str, Callable[..., Any]] = {
     "reduce_sum": np.sum, "reduce_max": np.max, "reduce_min": np.min, "reduce_prod": np.prod,
 }  # fmt: skip

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cntgraph.adapters.jax.movement import MOVEMENTS, REARRANGING
-from cntgraph.adapters.jax.numeric import ELEMENTWISE, REDUCTIONS, axes_of
+from cntgraph.adapters.jax.movement import EXACT, REARRANGING, data_arguments
+from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, axes_of
 from cntgraph.adapters.jax.program import Op, Program, Var
-from cntgraph.adapters.jax.values import Weight, has_nodes, scalar_of
+from cntgraph.adapters.jax.values import Weight, has_nodes, is_choice, scalar_of
 
 #: Sums over windows, which an average divides by their number.
 WINDOW_SUMS = frozenset(["reduce_window_sum"])
-#: Elementwise operations that a learned scale and shift may pass through.
-LINEAR = frozenset(["add", "add_any", "sub", "mul", "div", "neg"])
 _AFFINE = frozenset(["dot_general", "conv_general_dilated"])
 #: A function of one neuron of more steps than this is carried out in parts.
 _MAX_STEPS = 200
@@ -32,6 +30,7 @@ class _State:
     lazy: bool = False
     reduced: bool = False
     learned: bool = False
+    choice: bool = False
     steps: int = 0
 
 
@@ -81,7 +80,7 @@ class _Planner:
     def run(self) -> Plan:
         for value in self.program.inputs:
             if has_nodes(self.known.get(value)):
-                self.states[value] = _State(object())
+                self.states[value] = _State(object(), choice=is_choice(self.known[value]))
         for op in self.program.ops:
             self._operation(op)
         return self.plan
@@ -108,15 +107,20 @@ class _Planner:
     def _lazily(self, op: Op, ours: list[Var]) -> _State | None:
         """Return what the result is a function of, if the operation need not be carried out."""
         states = [self.states[v] for v in ours]
-        if any(state.base is not states[0].base for state in states):
+        choice = all(state.choice for state in states)
+        if any(state.base is not states[0].base for state in states) and not choice:
             return None
         merged = _State(
             states[0].base,
             True,
             any(state.reduced for state in states),
             any(state.learned for state in states),
+            choice or not op.outputs[0].is_float,
             1 + sum(state.steps for state in states),
         )
+        if choice:  # tokens and masks are followed where they choose something
+            known = op.name in ELEMENTWISE | REDUCTIONS or self._only_moves(op)
+            return merged if known else None
         if merged.steps > _MAX_STEPS:
             return None
         if op.name in ELEMENTWISE:
@@ -132,8 +136,6 @@ class _Planner:
             mixes = op.name in REDUCTIONS and batch in axes_of(op.params)
             merged.reduced = True
             return None if merged.learned or mixes else merged
-        if not op.outputs[0].is_float and len(op.outputs) == 1 and op.name in MOVEMENTS:
-            return merged  # indices are followed where they choose something
         return merged if merged.reduced and op.name in REARRANGING else None
 
     def _note_affine(self, op: Op) -> None:
@@ -153,6 +155,16 @@ class _Planner:
             op.name == "add" and len(x) == 1 and len(others) == 1 and isinstance(others[0], Weight)
         )
 
+    def _only_moves(self, op: Op) -> bool:
+        """Whether an operation moves tokens or masks, to places that are known."""
+        if op.name not in EXACT or len(op.outputs) != 1:
+            return False
+        places = range(len(op.inputs))[data_arguments(op.name)]
+        moved = [v for k, v in enumerate(op.inputs) if k in places]
+        others = [v for k, v in enumerate(op.inputs) if k not in places]
+        mixed = any(isinstance(self._value(v), Weight) for v in moved if not self._follows(v))
+        return not mixed and not any(self._follows(v) for v in others)
+
     def _follows(self, value: Any) -> bool:
         return isinstance(value, Var) and value in self.states
 
@@ -165,7 +177,7 @@ class _Planner:
 
     def _is_needed(self, output: Var, state: _State) -> bool:
         """Whether a lazy value has to be carried out where it is made."""
-        if not output.is_float:
+        if state.choice or not output.is_float:
             return False
         if any(value is output for value in self.program.outputs):
             return True

@@ -18,7 +18,7 @@ from cntgraph.adapters.jax.values import Array, Ids, Nodes, has_nodes, scalar_of
 from cntgraph.blocks import Pool, Stencil, Window
 
 if TYPE_CHECKING:
-    from cntgraph.adapters.jax.elementwise import Elementwise
+    from cntgraph.adapters.jax.scaling import Scaling
     from cntgraph.adapters.jax.tracer import Tracer
 
 Values = NDArray[np.float64]
@@ -62,7 +62,9 @@ def take_average(
         rest = number * prod(w.kernel for w in windows)
         if np.isclose(rest, 1.0, rtol=1e-6):
             return counts, None
-        counts[0] = counts[0] / rest
+        # What is left of the factor goes to an axis over which a window slides.
+        widest = max(range(len(windows)), key=lambda axis: windows[axis].kernel)
+        counts[widest] = counts[widest] / rest
         return (counts, None) if rest > 0 else (None, gain)
     counts = [w.coarse_cover.sum(axis=0).astype(np.float64) for w in windows]
     product = np.ones(())
@@ -73,7 +75,7 @@ def take_average(
     return (counts, None) if fits else (None, gain)
 
 
-def reduce_axes(t: Elementwise, op: Op, x: Nodes, *, average: bool) -> Nodes:
+def reduce_axes(t: Scaling, op: Op, x: Nodes, *, average: bool) -> Nodes:
     """Pool whole axes away."""
     axes, (out,) = axes_of(op.params), op.outputs
     if x.batch in axes or op.name not in _MODES:
@@ -116,13 +118,13 @@ def _windows(op: Op, shape: tuple[int, ...]) -> list[Window]:
 
 
 def reduce_windows(
-    t: Elementwise, op: Op, x: Nodes, mode: str, divisors: list[Values] | None = None
+    t: Scaling, op: Op, x: Nodes, mode: str, divisors: list[Values] | None = None
 ) -> Nodes:
     """Pool over sliding windows; axes over which none slides are channels.
 
     Parameters
     ----------
-    t : Elementwise
+    t : Scaling
     op : Op
     x : Nodes
     mode : str
@@ -165,7 +167,7 @@ def _spread(op: Op, ids: Ids) -> Ids:
     return ids
 
 
-def _channels(t: Elementwise, ids: Ids, slides: Sequence[int]) -> list[int]:
+def _channels(t: Scaling, ids: Ids, slides: Sequence[int]) -> list[int]:
     """Return the axes that are channels: of those over which no window slides."""
     still = [axis for axis in range(ids.ndim) if axis not in slides]
     if len(still) <= 1:
@@ -216,12 +218,12 @@ def cumulative(t: Tracer, op: Op, args: list[Any]) -> Any:
     return t.batched(_unordered(made.reshape(lines.shape), [*kept, axis]), op.outputs[0])
 
 
-def resize_axis(t: Elementwise, name: str, x: Nodes, axis: int, stencil: Stencil) -> Ids:
+def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, stencil: Stencil) -> Ids | None:
     """Resize one axis of a sample; axes that are resized one after another make one layer.
 
     Parameters
     ----------
-    t : Elementwise
+    t : Scaling
     name : str
         Name of the operation.
     x : Nodes
@@ -232,14 +234,15 @@ def resize_axis(t: Elementwise, name: str, x: Nodes, axis: int, stencil: Stencil
 
     Returns
     -------
-    ndarray of int64
-        The ids of a sample.
+    ndarray of int64, or None
+        The ids of a sample; None where its positions are not resized, but its channels.
     """
     sample, b = x.sample, t.builder
     channels = list(channel_axes(sample, b.layers))
-    if axis in channels:  # positions are resized: the channels must be elsewhere
-        channels = [sample.ndim - 1] if axis < sample.ndim - 1 else [0]
-        t.expect_channels(sample, channels)
+    if axis in channels:
+        if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
+            t.expect_channels(sample, [sample.ndim - 1] if axis < sample.ndim - 1 else [0])
+        return None
     spatial = [a for a in range(sample.ndim) if a not in channels]
     order = [*channels, *spatial]
     rows = sample.transpose(order)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.lookup import one_hot_tokens
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.pooling import resize_axis
@@ -17,6 +18,7 @@ from cntgraph.adapters.jax.values import Ids, Nodes, has_nodes, name_of
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.blocks import Stencil
 from cntgraph.recipe import Recipe
+from cntgraph.view import View
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer
@@ -129,9 +131,9 @@ def _interpolation(
     stencil = Stencil(len(matrix), matrix.shape[1], rows, columns, matrix[rows, columns])
     axis = of_x.summed[0] - (x.batch is not None and x.batch < of_x.summed[0])
     made = resize_axis(t, t.label(op), x, axis, stencil)
-    return np.moveaxis(made, axis, -1).reshape(
-        *(x.ids.shape[a] for a in of_x.own), matrix.shape[1]
-    )
+    if made is None:
+        return None
+    return np.moveaxis(made, axis, -1).reshape(*(x.ids.shape[a] for a in of_x.own), matrix.shape[1])
 
 
 def _nodes_with_nodes(
@@ -141,18 +143,47 @@ def _nodes_with_nodes(
     of_left, of_right = sides
     if left.batch in of_left.summed or right.batch in of_right.summed:
         return "it mixes the samples of a batch"
-    lead = [left.shape[axis] for axis in of_left.shared]
-    own = [[x.shape[axis] for axis in side.own] for x, side in ((left, of_left), (right, of_right))]
-    n_sum = prod(left.shape[axis] for axis in of_left.summed)
-    rows = left.ids.transpose(*of_left.shared, *of_left.own, *of_left.summed)
-    columns = right.ids.transpose(*of_right.shared, *of_right.summed, *of_right.own)
-    heads = [n for axis, n in zip(of_left.shared, lead, strict=True) if axis != left.batch]
+    turned = _is_soft(t, right) and not _is_soft(t, left)
+    (a, of_a), (b, of_b) = [(left, of_left), (right, of_right)][:: -1 if turned else 1]
+    heads = _heads_of_its_own(t, a, of_a)
+    rows = [axis for axis in of_a.own if axis not in heads]
+    lead = [a.shape[axis] for axis in (*of_a.shared, *heads)]
     made = t.builder.matmul(
         t.label(op),
-        rows.reshape(*heads, prod(own[0]), n_sum),
-        columns.reshape(*heads, n_sum, prod(own[1])),
+        _matrices(a, lead, (*of_a.shared, *heads), rows, of_a.summed),
+        _matrices(b, lead, of_b.shared, of_b.summed, of_b.own),
     )
-    return Nodes(made.reshape(*lead, *own[0], *own[1]), op.outputs[0].batch)
+    columns = [b.shape[axis] for axis in of_b.own]
+    ids = made.reshape(*lead, *(a.shape[axis] for axis in rows), *columns)
+    n, places = len(of_a.shared), (*heads, *rows)
+    ours = [n + places.index(axis) for axis in of_a.own]
+    theirs = list(range(n + len(places), ids.ndim))
+    order = [*range(n), *(theirs + ours if turned else ours + theirs)]
+    return Nodes(ids.transpose(order), op.outputs[0].batch)
+
+
+def _is_soft(t: Tracer, x: Nodes) -> bool:
+    """Whether nodes have passed a softmax."""
+    layers = t.builder.layers_of(View.of(x.ids))
+    return all("softmax" in t.builder.activations.get(layer.name, ()) for layer in layers)
+
+
+def _heads_of_its_own(t: Tracer, x: Nodes, side: _Side) -> tuple[int, ...]:
+    """Return the axes of a factor that are heads, though the other factor has them once."""
+    of_channels = channel_axes(x.ids, t.builder.layers)
+    heads = tuple(axis for axis in side.own if axis in of_channels)
+    return heads if len(heads) < len([axis for axis in side.own if axis != x.batch]) else ()
+
+
+def _matrices(
+    x: Nodes, lead: Sequence[int], heads: Sequence[int], rows: Sequence[int], columns: Sequence[int]
+) -> Ids:
+    """Return ids as matrices, one for each head; the last heads may be the same for all."""
+    moved = x.ids.transpose(*heads, *rows, *columns)
+    n, m = (prod(x.shape[axis] for axis in part) for part in (rows, columns))
+    once = [x.shape[axis] for axis in heads] + [1] * (len(lead) - len(heads))
+    wide = np.broadcast_to(moved.reshape(*once, n, m), (*lead, n, m))
+    return wide.reshape(prod(lead), n, m)
 
 
 def _embedding(t: Tracer, op: Op, tokens: Nodes, w: Any, of_w: _Side, *, swapped: bool) -> Nodes:

@@ -14,6 +14,10 @@ from typing import Any
 import jax
 import numpy as np
 
+#: How many samples the second jaxpr of a function is for.
+N_SAMPLES = 2
+#: How far ahead an equation is looked for that a jaxpr for several samples has elsewhere.
+_AHEAD = 8
 #: Operations that stand for the jaxpr they carry.
 _CALLS = frozenset(
     "jit pjit closed_call core_call core_closed_call custom_jvp_call custom_vjp_call "
@@ -109,15 +113,15 @@ def flatten(closed: Any, twin: Any = None) -> Program:
     closed : jax.extend.core.ClosedJaxpr
         The function, for one sample.
     twin : jax.extend.core.ClosedJaxpr, optional
-        The same function for several samples.
+        The same function for `N_SAMPLES` samples.
 
     Returns
     -------
     Program
     """
     work = _Flattening()
-    mate = _mate(_open(closed)[0], _open(twin)[0]) if twin is not None else None
-    inputs = work.variables(_open(closed)[0].invars, mate and mate.invars)
+    mate = None if twin is None else _open(twin)[0]
+    inputs = work.variables(_open(closed)[0].invars, None if mate is None else mate.invars)
     outputs = work.inline(closed, mate, inputs, ())
     program = Program(inputs, outputs, work.ops, work.constants)
     program.ops = _read(program)
@@ -129,13 +133,40 @@ def _open(closed: Any) -> tuple[Any, Sequence[Any]]:
     return (closed.jaxpr, closed.consts) if hasattr(closed, "consts") else (closed, ())
 
 
-def _mate(jaxpr: Any, twin: Any) -> Any:
-    """Return the jaxpr for several samples, if it is the same but for sizes."""
-    if len(jaxpr.eqns) != len(twin.eqns) or len(jaxpr.invars) != len(twin.invars):
-        return None
-    pairs = zip(jaxpr.eqns, twin.eqns, strict=True)
-    alike = all(a.primitive is b.primitive and len(a.outvars) == len(b.outvars) for a, b in pairs)
-    return twin if alike else None
+def _mates(jaxpr: Any, twin: Any) -> list[Any]:
+    """Return, for each equation, that of the same function for several samples; None if unknown.
+
+    One of them may have an equation more here and there: a broadcast over a single sample is none.
+    """
+    if twin is None:
+        return [None] * len(jaxpr.eqns)
+    found: list[Any] = []
+    others, at = twin.eqns, 0
+    for k, eqn in enumerate(jaxpr.eqns):
+        ahead = (j for j in range(at, min(at + _AHEAD, len(others))) if _alike(eqn, others[j]))
+        j = next(ahead, None)
+        # What comes sooner in this jaxpr than the next equation that is alike has no mate.
+        skipped = j is not None and j > at and any(
+            _alike(later, others[at]) for later in jaxpr.eqns[k + 1 : k + 1 + j - at])  # fmt: skip
+        found.append(None if j is None or skipped else others[j])
+        at = at if found[-1] is None else j + 1  # type: ignore[operator]
+    return found
+
+
+def _alike(eqn: Any, other: Any) -> bool:
+    """Whether two equations are the same, but for the number of samples."""
+    if eqn.primitive is not other.primitive or len(eqn.outvars) != len(other.outvars):
+        return False
+    pairs = zip([*eqn.invars, *eqn.outvars], [*other.invars, *other.outvars], strict=False)
+    return all(_scaled(np.shape(a.aval), np.shape(b.aval)) for a, b in pairs)
+
+
+def _scaled(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether a shape for several samples is that for one, an axis at most being larger."""
+    if len(shape) != len(other):
+        return False
+    differ = [(n, m) for n, m in zip(shape, other, strict=True) if n != m]
+    return len(differ) <= 1 and all(m == N_SAMPLES * n for n, m in differ)
 
 
 class _Flattening:
@@ -171,8 +202,7 @@ class _Flattening:
                 return known[atom]
             return self.closed_over(atom.val) if np.ndim(atom.val) else np.asarray(atom.val)
 
-        for k, eqn in enumerate(jaxpr.eqns):
-            twin = None if mate is None else mate.eqns[k]
+        for eqn, twin in zip(jaxpr.eqns, _mates(jaxpr, mate), strict=True):
             arguments = [lookup(atom) for atom in eqn.invars]
             made = self._equation(eqn, twin, arguments, caller)
             known.update(zip(eqn.outvars, made, strict=True))
@@ -186,7 +216,7 @@ class _Flattening:
             return arguments[: len(eqn.outvars)]
         if name in _CALLS and inner is not None:
             other = None if twin is None else _inner(twin.params)
-            mate = None if other is None else _mate(_open(inner)[0], _open(other)[0])
+            mate = None if other is None else _open(other)[0]
             called = str(eqn.params.get("name", ""))
             return list(self.inline(inner, mate, arguments, (*caller, called)))
         outputs = self.variables(eqn.outvars, None if twin is None else twin.outvars)

@@ -30,6 +30,7 @@ from cntgraph.adapters.jax.values import (
     Value,
     Weight,
     has_nodes,
+    is_choice,
     scalar_of,
 )
 from cntgraph.errors import ParameterError
@@ -92,7 +93,7 @@ class Tracer(Elementwise):
             results = self.call(op, arguments, lazily=op in plan.lazy)
             for var, value in zip(op.outputs, results, strict=True):
                 needed = var in plan.forced and var.is_float and isinstance(value, Lazy)
-                known[var] = self.nodes(value) if needed and not _is_choice(value) else value
+                known[var] = self.nodes(value) if needed and not is_choice(value) else value
                 if isinstance(value, Nodes) and value.awaits_bias and readers[var] != 1:
                     known[var] = replace(value, awaits_bias=False)
             for var in _read_by(op):
@@ -117,11 +118,14 @@ class Tracer(Elementwise):
             return [Lazy(op, tuple(args), out.shape, out.batch)]
         if op.name in ELEMENTWISE and not (op.name == "select_n" and not has_nodes(args[0])):
             ready = tuple(
-                self.nodes(a) if isinstance(a, Lazy) and not _is_choice(a) else a for a in args
+                self.nodes(a) if isinstance(a, Lazy) and not is_choice(a) else a for a in args
             )
             made = Lazy(op, ready, out.shape, out.batch)
-            together = len({id(a) for a in ready if has_nodes(a)}) > 1 and out.is_float
-            return [self.nodes(made) if together else made]
+            together = len({id(a) for a in ready if has_nodes(a)}) > 1
+            return [self.nodes(made) if together and not is_choice(made) else made]
+        if not any(output.is_float for output in op.outputs):
+            reason = f"it depends on the input by way of {op.name}"
+            return [Unknown(reason, output.shape) for output in op.outputs]
         result = self._move(op, args) if op.name in MOVEMENTS else None
         if result is None:
             handler = HANDLERS.get(op.name)
@@ -199,6 +203,11 @@ class Tracer(Elementwise):
 
     def _frozen(self, op: Op, args: list[Any]) -> list[Any]:
         """Compute a function of weights that is no recipe, with their present values."""
+        if op.name in ("dot_general", "mul") and any(scalar_of(a) == 0.0 for a in args):
+            for value in args:
+                if isinstance(value, Weight):
+                    self.builder.skip(value.recipe, "multiplied by a state that is zero")
+            return [np.zeros(out.shape, np.float32) for out in op.outputs]
         for value in args:
             if isinstance(value, Weight):
                 self.builder.skip(value.recipe, f"used as a constant, by way of {op.name}")
@@ -207,7 +216,8 @@ class Tracer(Elementwise):
                       for a in args]  # fmt: skip
         except ParameterError as error:  # shapes without values
             return [Unknown(str(error), out.shape) for out in op.outputs]
-        return _computed(op, arrays)
+        return [Weight.of(self.constant(value)) if np.ndim(value) else value
+                for value in _computed(op, arrays)]  # fmt: skip
 
     # -- what is not known ----------------------------------------------------------------------
 
@@ -229,16 +239,6 @@ class Tracer(Elementwise):
 
 def _read_by(op: Op) -> set[Var]:
     return {v for v in op.inputs if isinstance(v, Var)}
-
-
-def _is_choice(value: Lazy) -> bool:
-    """Whether a value is made of truth values or integers, such as one-hot vectors."""
-    while value.op.name == "convert_element_type":
-        (inner,) = value.args
-        if not isinstance(inner, Lazy):
-            return False
-        value = inner
-    return not value.op.outputs[0].is_float
 
 
 def _as_numpy(value: Any) -> Array:

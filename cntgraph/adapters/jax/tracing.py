@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.jax.elementwise import ChannelsElsewhere
 from cntgraph.adapters.jax.leaves import Leaf, path_name
-from cntgraph.adapters.jax.program import Program, Var, flatten
+from cntgraph.adapters.jax.program import N_SAMPLES, Program, Var, flatten
+from cntgraph.adapters.jax.scaling import ChannelsElsewhere
 from cntgraph.adapters.jax.sources import Model
 from cntgraph.adapters.jax.tracer import Tracer
 from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
@@ -95,7 +95,7 @@ def _traced(model: Model, example: tuple[Any, ...]) -> Traced:
     twin = None
     if model.batched:
         try:
-            twin = jax.make_jaxpr(model.call)(arrays, *_inputs(example, model, 2))
+            twin = jax.make_jaxpr(model.call)(arrays, *_inputs(example, model, N_SAMPLES))
         except Exception:  # a model may be made for one size of batch
             twin = None
     return Traced(model, flatten(jaxpr, twin), _input_names(model, example))

@@ -119,6 +119,18 @@ def without(ids: Ids, axis: int | None) -> Ids:
 Value = Nodes | Weight | Lazy | Unknown | Array
 
 
+def is_choice(value: Any) -> bool:
+    """Return whether a value is made of integers or truth values of the input alone.
+
+    Such are tokens, masks and one-hot vectors. They choose; they are no neurons.
+    """
+    if not isinstance(value, Lazy):
+        return isinstance(value, Nodes) and value.is_index
+    if not value.op.outputs[0].is_float:
+        return True
+    return all(is_choice(arg) for arg in value.args if has_nodes(arg))
+
+
 def has_nodes(value: Any) -> bool:
     """Return whether a value depends on nodes."""
     return isinstance(value, Nodes | Lazy)

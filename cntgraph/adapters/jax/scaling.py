@@ -1,0 +1,229 @@
+"""Scalings, shifts and biases, laid out so that they can be folded into what made the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.adapters.jax import layout, weights
+from cntgraph.adapters.jax.coefficients import Coefficient, Peeled
+from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.jax.values import (
+    Array,
+    Ids,
+    Lazy,
+    Nodes,
+    Value,
+    Weight,
+    name_of,
+    scalar_of,
+    without,
+)
+from cntgraph.blocks import Conv, Dense
+from cntgraph.blocks.base import broadcasts
+from cntgraph.network import CoverageEntry
+from cntgraph.recipe import Recipe
+from cntgraph.view import View
+
+#: What is added to a score to take it out of a softmax is at most this.
+_MASKED = -1e4
+#: Constants of more values are registered, rather than written into recipes.
+_LARGEST_CONSTANT = 64
+#: Names for what operations make.
+_LABELS = {
+    "dot_general": "matmul", "conv_general_dilated": "conv", "reduce_window_max": "max_pool",
+    "reduce_window_sum": "avg_pool", "reduce_sum": "mean", "reduce_max": "max",
+    "add_any": "add",
+}  # fmt: skip
+
+
+class ChannelsElsewhere(Exception):
+    """An input turns out to have its channels on another axis than the first.
+
+    Parameters
+    ----------
+    index : int
+        Which input.
+    axis : int
+        The axis of its channels.
+    """
+
+    def __init__(self, index: int, axis: int) -> None:
+        super().__init__(index, axis)
+        self.index, self.axis = index, axis
+
+
+class Scaling:
+    """What has one constant, or one learned number, an entry.
+
+    Parameters
+    ----------
+    builder : Builder
+        What the network is built with.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self._carried: dict[Lazy, Nodes] = {}
+        #: Inputs that are laid out as the model has them, by the shape of one sample.
+        self.inputs: dict[tuple[int, ...], int] = {}
+
+    def expect_channels(self, ids: Ids, axes: Sequence[int]) -> None:
+        """Check that nodes have their channels on an axis, if they are laid out like an input.
+
+        Raises
+        ------
+        ChannelsElsewhere
+            If the input has to be laid out otherwise.
+        """
+        layers = self.builder.layers_of(View.of(ids))
+        if len(axes) != 1 or len(layers) != 1 or layers[0].shape not in self.inputs:
+            return
+        shape, found = layers[0].shape, layout.strides(ids)
+        steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        axis_of = {step: axis for axis, step in enumerate(steps) if shape[axis] > 1}
+        others = {axis_of.get(step) for axis, step in enumerate(found) if axis != axes[0]}
+        left = [axis for axis in range(len(shape)) if axis not in others]
+        channels = axis_of.get(found[axes[0]], left[-1] if left else 0)
+        if channels:
+            raise ChannelsElsewhere(self.inputs[shape], channels)
+
+    def cut(self, op: Op, args: Sequence[Value], reason: str) -> list[Any]:
+        """Cut the graph at an operation, and say why."""
+        raise NotImplementedError
+
+    def note(self, label: str, reason: str) -> None:
+        """Say in the coverage table how an operation was read that depends on the input."""
+        entry = CoverageEntry(label, "operation", "included", "", reason)
+        if entry not in self.builder.operations:
+            self.builder.operations.append(entry)
+
+    # -- constants --------------------------------------------------------------------------
+
+    def constant(self, value: Array) -> Recipe:
+        """Return a constant as a recipe; a large one is registered."""
+        if value.size <= _LARGEST_CONSTANT:
+            return Recipe.constant(value)
+        return self.builder.constant("constant", np.asarray(value))
+
+    def recipe(self, value: Coefficient) -> Recipe:
+        """Return a weight or a constant as a recipe of as many axes, which broadcasts."""
+        return weights.as_weight(value, self.constant).recipe
+
+    def label(self, op: Op) -> str:
+        """Return a name for an operation that no parameter names."""
+        name = _LABELS.get(op.name, op.name)
+        return f"{op.place}.{name}" if op.place else name
+
+    def batched(self, ids: Ids, like: Any) -> Nodes:
+        """Return the ids of one sample as nodes in the shape of a value."""
+        wide = ids if like.batch is None else np.expand_dims(ids, like.batch)
+        return Nodes(wide.reshape(like.shape), like.batch)
+
+    # -- scaling and normalising ----------------------------------------------------------------
+
+    def affine(self, core: Nodes, peeled: Peeled, like: Lazy) -> Nodes:
+        """Return gain ⊙ nodes + shift."""
+        gain, shift = (
+            _unless(c, nothing) for c, nothing in ((peeled.gain, 1.0), (peeled.shift, 0.0))
+        )
+        keep = _kept(shift) if isinstance(shift, np.ndarray) else None
+        shift = shift if keep is None else None
+        ids, fill = np.broadcast_to(core.ids, like.shape), core.fill
+        if gain is not None or shift is not None:
+            options: dict[str, Any] = {"parametric": isinstance(gain, Weight) and gain.is_learned}
+            if isinstance(gain, Weight) and _has_root(gain.recipe):
+                options = {"kind": "norm"}
+            ids = self.scaled(ids, gain, shift, like, options)
+        if keep is not None:
+            ids, fill = self.builder.mask(ids, np.broadcast_to(keep, ids.shape)), -np.inf
+        return replace(core, ids=ids, batch=like.batch, fill=fill)
+
+    def scaled(
+        self, ids: Ids, gain: Coefficient | None, shift: Coefficient | None, like: Lazy,
+        options: dict[str, Any],
+    ) -> Ids:  # fmt: skip
+        """Return gain ⊙ x + shift in the shape of a value; one of the two there is."""
+        named = next(
+            (n for c in (gain, shift) if isinstance(c, Weight) and (n := name_of(c.recipe))), ""
+        )
+        name = named or self.label(like.op)
+        sample = sample_of(Nodes(ids, like.batch), like.batch, ids.ndim)
+        recipes = [None if c is None else _recipe_of_sample(self.recipe(c), ids.ndim, like.batch)
+                   for c in (gain, shift)]  # fmt: skip
+        made = self.scale(name, sample, *recipes, **options)
+        return made if like.batch is None else np.expand_dims(made, like.batch)
+
+    def scale(
+        self, name: str, ids: Ids, weight: Recipe | None, bias: Recipe | None, **options: Any
+    ) -> Ids:
+        """Scale nodes in the order of their layer, so that it can be folded into what made it."""
+        layers = self.builder.layers_of(View.of(ids))
+        seen = None
+        if len(layers) == 1:
+            seen = layout.in_layer_order(ids, layers[0].shape, layers[0].start)
+        order, groups = seen or layout.channels_first(ids, channel_axes(ids, self.builder.layers))
+        recipes = [layout.regrouped(r, ids.shape, order, groups) for r in (weight, bias)]
+        moved = ids.transpose(order)
+        shape = [prod(moved.shape[k] for k in group) for group in groups]
+        made = self.builder.scale(name, moved.reshape(shape), *recipes, **options)
+        return made.reshape(moved.shape).transpose(np.argsort(order))
+
+    def biased(self, op: Op, args: Sequence[Value]) -> Nodes | None:
+        """Return the sum of what an affine operation yields and a bias, which becomes its own."""
+        x = next((a for a in args if isinstance(a, Nodes) and a.awaits_bias), None)
+        bias = next((a for a in args if isinstance(a, Weight)), None)
+        out = op.outputs[0]
+        if op.name != "add" or x is None or bias is None or x.shape != out.shape:
+            return None
+        sample = self.builder.once(x.sample)  # the steps of a loop are one
+        layers = self.builder.layers_of(View.of(sample))
+        block = next((b for b in self.builder.blocks[::-1] if b.name == layers[0].name), None)
+        seen = layout.in_layer_order(sample, layers[0].shape, layers[0].start)
+        recipe = _recipe_of_sample(bias.recipe, len(out.shape), out.batch)
+        fits = broadcasts(recipe.shape, sample.shape)
+        if len(layers) != 1 or seen is None or not fits or not isinstance(block, Dense | Conv):
+            return None
+        wide = layout.regrouped(recipe, sample.shape, *seen)
+        if block.bias is not None or wide is None or any(n != 1 for n in wide.shape[1:]):
+            return None
+        at = self.builder.blocks.index(block)
+        shape = wide.shape if isinstance(block, Conv) else wide.shape[:1]
+        self.builder.blocks[at] = replace(block, bias=wide.reshape(shape))
+        return Nodes(x.ids, out.batch)
+
+
+def sample_of(nodes: Nodes, batch: int | None, ndim: int) -> Ids:
+    """Return ids without the axis of the samples, as an operand of a result of `ndim` axes."""
+    ids = nodes.ids.reshape((1,) * (ndim - nodes.ids.ndim) + nodes.ids.shape)
+    return without(ids, batch)
+
+
+def _recipe_of_sample(recipe: Recipe, ndim: int, batch: int | None) -> Recipe:
+    padded = (1,) * (ndim - len(recipe.shape)) + recipe.shape
+    if batch is not None:
+        padded = (*padded[:batch], *padded[batch + 1 :])
+    return recipe.reshape(padded)
+
+
+def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:
+    """Return a coefficient, or None where it changes nothing."""
+    return None if value is None or scalar_of(value) == nothing else value
+
+
+def _kept(shift: Array) -> Array | None:
+    """Return where an additive mask leaves scores as they are, or None if it is none."""
+    if shift.size < 2 or shift.dtype.kind != "f":
+        return None
+    masked = shift <= _MASKED
+    return ~masked if masked.any() and (shift[~masked] == 0.0).all() else None
+
+
+def _has_root(recipe: Recipe) -> bool:
+    return recipe.op == "sqrt" or any(_has_root(arg) for arg in recipe.args)
