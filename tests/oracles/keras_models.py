@@ -179,7 +179,8 @@ def predict(model, *inputs):
 
 
 def values(tensor):
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
+    """The values of a tensor of either backend."""
+    return np.asarray(tensor.detach().numpy() if hasattr(tensor, "detach") else tensor)
 
 
 def channels_first(x):

@@ -1,4 +1,4 @@
-"""Convolutions, as layers and as operations; channels may be last, kernels always have them last."""
+"""Convolutions, as layers and as operations; kernels have the channels last, images may."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cntgraph.adapters.keras.values import (
     Ids,
     Nodes,
     Weights,
+    has_channels_last,
     is_constant,
     per_axis,
 )
@@ -98,7 +99,7 @@ def _windows(settings: Any, sizes: Sequence[int], kernel: Sequence[int]) -> list
 def _convolution(
     t: Tracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
 ) -> Nodes:
-    last, taps = settings.data_format == "channels_last", kernel.shape[:-2]
+    last, taps = has_channels_last(settings), kernel.shape[:-2]
     sizes = _spatial(x, len(taps), last)
     channels = x.ids.shape[-1 if last else 1]
     weight, groups = _dense_kernel(kernel), channels // kernel.shape[-2]
@@ -109,7 +110,7 @@ def _convolution(
 def _depthwise(
     t: Tracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
 ) -> Nodes:
-    last, taps = settings.data_format == "channels_last", kernel.shape[:-2]
+    last, taps = has_channels_last(settings), kernel.shape[:-2]
     windows = _windows(settings, _spatial(x, len(taps), last), taps)
     weight, groups = _depthwise_kernel(kernel), kernel.shape[-2]
     return convolve(t, name, x, weight, bias, windows, last=last, groups=groups)
@@ -120,7 +121,7 @@ def _separable(
     bias: Recipe | None,
 ) -> Nodes:  # fmt: skip
     """Convolve each channel by itself, then mix the channels position by position."""
-    last = settings.data_format == "channels_last"
+    last = has_channels_last(settings)
     middle = _depthwise(t, settings, f"{name}.depthwise", x, depthwise, None)
     sizes = _spatial(middle, len(depthwise.shape) - 2, last)
     windows = [Window(n, n, 1) for n in sizes]
@@ -130,7 +131,7 @@ def _separable(
 def _transposed(
     t: Tracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
 ) -> Nodes:
-    last, taps = settings.data_format == "channels_last", kernel.shape[:-2]
+    last, taps = has_channels_last(settings), kernel.shape[:-2]
     rank = len(taps)
     strides, dilation = (
         per_axis(getattr(settings, key), rank) for key in ("strides", "dilation_rate")

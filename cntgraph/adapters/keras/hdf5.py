@@ -279,8 +279,7 @@ def _tensor(source: Source, path: str, dataset: Any) -> Tensor:
 def _stored_dtype(dataset: Any) -> str:
     """Return the type of a dataset's values: Keras stores bfloat16 as bits, and says so."""
     if dataset.dtype.kind == "V":
-        noted = dataset.attrs["dtype"] if "dtype" in dataset.attrs else ""
-        return noted if isinstance(noted, str) else str(noted)
+        return str(dataset.attrs.get("dtype", "bits of unknown meaning"))
     return str(dataset.dtype.newbyteorder("=").name)
 
 

@@ -16,6 +16,7 @@ from cntgraph.adapters.keras.values import (
     Nodes,
     as_array,
     constant,
+    has_channels_last,
     leaves,
     map_leaves,
     per_axis,
@@ -98,7 +99,7 @@ def constant_like(t: Tracer, operation: Any, a: Arguments) -> Any:
 @handles("ExtractPatches")
 def extract_patches(t: Tracer, operation: Any, a: Arguments) -> Any:
     """Lay the pixels of each patch out as its features, row by row, the channels last."""
-    ids, last = a["images"].ids, operation.data_format == "channels_last"
+    ids, last = a["images"].ids, has_channels_last(operation)
     rank = len(operation.size)
     if ids.ndim != rank + 2:
         return NotImplemented

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+
 from cntgraph.adapters.keras.elementwise import scaled
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import Tracer
@@ -116,13 +118,7 @@ def _at_least(recipe: Recipe, least: float) -> Recipe:
 def rescale(t: Tracer, layer: Any, a: Arguments) -> Nodes:
     """Return a constant times x, plus a constant."""
     scale, offset = as_array(layer.scale), as_array(layer.offset)
-    if scale.ndim and layer.compute_dtype and _channels_first():
+    if scale.ndim and keras.config.image_data_format() == "channels_first":
         scale = scale.reshape(scale.shape + (1,) * (3 - scale.ndim))
     bias = None if not offset.any() else offset
     return scaled(t, None, a["inputs"], scale, bias, parametric=False)
-
-
-def _channels_first() -> bool:
-    import keras
-
-    return str(keras.config.image_data_format()) == "channels_first"

@@ -12,7 +12,14 @@ from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.keras.elementwise import plus
 from cntgraph.adapters.keras.handlers import handles
 from cntgraph.adapters.keras.tracer import Tracer
-from cntgraph.adapters.keras.values import Arguments, CannotFollow, Ids, Nodes, per_axis
+from cntgraph.adapters.keras.values import (
+    Arguments,
+    CannotFollow,
+    Ids,
+    Nodes,
+    has_channels_last,
+    per_axis,
+)
 from cntgraph.adapters.keras.windows import same_or_valid
 from cntgraph.blocks import Stencil, Window
 
@@ -55,7 +62,7 @@ def pool(
 @handles("MaxPool", "AveragePool")
 def window_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
     """Return a pooling over windows; an average divides by the positions that are there."""
-    x, last = a["inputs"], operation.data_format == "channels_last"
+    x, last = a["inputs"], has_channels_last(operation)
     sizes = x.ids.shape[1:-1] if last else x.ids.shape[2:]
     taps = per_axis(operation.pool_size, len(sizes))
     strides = per_axis(operation.strides or operation.pool_size, len(sizes))
@@ -77,7 +84,7 @@ def _stencil(window: Window, mode: str) -> Stencil:
 @handles("AdaptiveMaxPool", "AdaptiveAveragePool")
 def adaptive_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
     """Return a pooling over windows that make a given number of positions."""
-    x, last = a["inputs"], operation.data_format == "channels_last"
+    x, last = a["inputs"], has_channels_last(operation)
     sizes = x.ids.shape[1:-1] if last else x.ids.shape[2:]
     wanted = per_axis(operation.output_size, len(sizes))
     mode = "max" if type(operation).__name__ == "AdaptiveMaxPool" else "average"
@@ -190,7 +197,7 @@ def length(t: Tracer, operation: Any, a: Arguments) -> Any:
 @handles("Resize")
 def resize(t: Tracer, operation: Any, a: Arguments) -> Any:
     """Return images in another size: nearest pixels are shown again, linear ones are mixed."""
-    x, last = a["images"], operation.data_format == "channels_last"
+    x, last = a["images"], has_channels_last(operation)
     if x.ids.ndim != 4 or operation.antialias:
         return NotImplemented
     if operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
-from cntgraph.adapters.keras.handlers import handles_layer
+from cntgraph.adapters.keras.handlers import handles_layer, is_of_keras
 from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
@@ -132,17 +132,10 @@ def _run_cell(
     t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
     """Run one cell over a sequence; return what it yields at each step, and its last states."""
-    kind = next((k.__name__ for k in type(cell).__mro__ if k.__name__ in _CELLS), "")
-    known = _CELLS.get(kind)
-    if known is None or not _is_original(cell, kind):
+    kind = next((k for k in type(cell).__mro__ if k.__name__ in _CELLS and is_of_keras(k)), None)
+    if kind is None or ("call" in vars(type(cell)) and type(cell) is not kind):
         raise CannotFollow(f"the recurrent cell {type(cell).__name__} is not a known one")
-    return known(t, name, cell, ids, reverse, initial)
-
-
-def _is_original(cell: Any, kind: str) -> bool:
-    """Whether a cell computes as Keras' own of that name does."""
-    own = next(k for k in type(cell).__mro__ if k.__name__ == kind)
-    return own.__module__.startswith("keras.") and type(cell).call is own.call
+    return _CELLS[kind.__name__](t, name, cell, ids, reverse, initial)
 
 
 def _simple(

@@ -97,8 +97,11 @@ def is_constant(value: Any) -> bool:
 
 def as_array(value: Any) -> NDArray[Any]:
     """Return a number, an array or a tensor of the backend as a NumPy array."""
-    if keras.ops.is_tensor(value):
-        return np.asarray(keras.ops.convert_to_numpy(value))
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        return np.asarray(
+            value.float().numpy() if "bfloat16" in str(value.dtype) else value.numpy()
+        )
     return np.asarray(value)
 
 
@@ -125,3 +128,9 @@ def activation_label(function: Any) -> str:
     """Return the name under which an activation function is noted, from its own name."""
     name = getattr(function, "__name__", type(function).__name__.lower())
     return _LABELS.get(name, name)
+
+
+def has_channels_last(settings: Any) -> bool:
+    """Whether a layer or an operation has the channels on the last axis."""
+    order = settings.data_format or keras.config.image_data_format()
+    return bool(order == "channels_last")

@@ -34,13 +34,16 @@ class VariableHandle:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return a part of the stored bits; memory is shared where the backend allows it."""
-        value: NDArray[Any] = np.asarray(self._variable)[key]
-        name = keras.backend.standardize_dtype(self._variable.dtype)
-        stored = storage_dtype(name)
-        if value.dtype == stored:
-            return value
-        # Types that NumPy does not know by itself come with Keras; PyTorch hands them over wider.
-        return np.ascontiguousarray(value.astype(np.dtype(name))).view(stored).reshape(value.shape)
+        value = self._variable.value
+        if hasattr(value, "detach"):
+            from cntgraph.adapters.torch.tensors import stored_array
+
+            array: NDArray[Any] = stored_array(value)[0]
+            return array[key]
+        array = np.asarray(value)
+        # JAX hands over types that NumPy does not know by itself; their bits are wanted.
+        stored = storage_dtype(str(array.dtype.name))
+        return (array if array.dtype == stored else array.view(stored))[key]
 
 
 def named_variables(model: Any) -> dict[str, Any]:

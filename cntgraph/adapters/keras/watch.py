@@ -29,7 +29,7 @@ class Watcher(Protocol):
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Let every call of a layer or an operation in this thread come by a watcher instead of being carried out."""
+    """Let a watcher carry out every call of a layer or an operation in this thread."""
     layer_call, symbolic_call = keras.Layer.__call__, keras.Operation.symbolic_call
     draw = keras.random.SeedGenerator.next
     owner = threading.get_ident()

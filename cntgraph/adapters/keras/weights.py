@@ -13,6 +13,7 @@ import numpy as np
 
 from cntgraph.adapters.keras.hdf5 import Contents, Tensor
 from cntgraph.adapters.keras.skeleton import patched
+from cntgraph.adapters.keras.values import as_array
 from cntgraph.adapters.keras.variables import (
     named_variables,
     parameters_of,
@@ -76,7 +77,7 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
 
 
 def _of_array(value: Any) -> Tensor:
-    array = np.asarray(keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value)
+    array = as_array(value)
     return Tensor(tuple(array.shape), str(array.dtype.name), array)
 
 
