@@ -122,6 +122,36 @@ class View:
         return (int(nodes.min()), int(nodes.max()) + 1) if nodes.size else (0, 0)
 
 
+def parts_of(ids: Ids, starts: NDArray[np.int64]) -> list[int]:
+    """Return in which of the ranges that begin at `starts` node ids lie, ascending.
+
+    Parameters
+    ----------
+    ids : ndarray of int64
+        Node ids, -1 where there is no node.
+    starts : ndarray of int64
+        First node of each range, ascending, beginning with 0.
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> parts_of(np.array([7, -1, 2, 6]), np.array([0, 4, 6]))
+    [0, 2]
+    """
+    nodes = ids[ids >= 0] if ids.min(initial=0) < 0 else ids
+    if not nodes.size:
+        return []
+    low, high = np.searchsorted(starts, [nodes.min(), nodes.max()], side="right") - 1
+    if low == high:
+        return [int(low)]
+    found = np.zeros(len(starts), dtype=bool)
+    found[np.searchsorted(starts, nodes, side="right") - 1] = True
+    return [int(k) for k in np.flatnonzero(found)]
+
+
 def _is_consecutive(ids: Ids) -> bool:
     """Whether ids count up by one; looks at parts that fit in cache, and stops early."""
     first, step = int(ids[0]), 1 << 15

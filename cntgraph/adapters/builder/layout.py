@@ -17,7 +17,7 @@ from cntgraph.memory import check_memory
 from cntgraph.network import CoverageEntry, Layer
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.view import View, parts_of
 
 Ids = NDArray[np.int64]
 
@@ -218,8 +218,7 @@ class Layout:
         if view.ids is None:
             low, high = np.searchsorted(starts, [view.start, view.start + view.size - 1], "right")
             return tuple(self.layers[low - 1 : high])
-        nodes = view.ids[view.ids >= 0]
-        return tuple(self.layers[k - 1] for k in np.unique(np.searchsorted(starts, nodes, "right")))
+        return tuple(self.layers[k] for k in parts_of(view.ids, starts))
 
     def once(self, ids: Ids, keep: Sequence[int] = ()) -> Ids:
         """Drop all but one of the positions that show the same nodes: the steps of a loop."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cntgraph.blocks import Block
 from cntgraph.network import Layer
-from cntgraph.view import View
+from cntgraph.view import View, parts_of
 
 
 @dataclass
@@ -56,9 +56,7 @@ class Draft:
             low, high = np.searchsorted(self.starts, ends, side="right")
             return list(range(int(low) - 1, int(high)))
         if id(view) not in self._seen:
-            nodes = view.ids[view.ids >= 0]
-            found = np.unique(np.searchsorted(self.starts, nodes, side="right") - 1)
-            self._seen[id(view)] = view, [int(k) for k in found]
+            self._seen[id(view)] = view, parts_of(view.ids, self.starts)
         return self._seen[id(view)][1]
 
     def by_end(self) -> dict[int, list[Block]]:

@@ -122,9 +122,10 @@ def _collapse(draft: Draft, k: int, origin: int, nodes: Ids, between: list[int])
     changed = [replace(b, source=draft.moved(b.source, k, nodes)) for b in readers]
     dropped = [b for b in draft.blocks if k in draft.layers_of(b.target)]
     draft.substitute([*readers, *dropped], changed)
-    draft.outputs = [draft.moved(view, k, nodes) for view in draft.outputs]
+    if k in draft.output_layers():
+        draft.outputs = [draft.moved(view, k, nodes) for view in draft.outputs]
     draft.removed.add(k)
-    for layer in sorted({*between, *last}, reverse=True):
+    for layer in sorted({*between, *last} - draft.output_layers(), reverse=True):
         _drop_unread(draft, layer)
 
 
@@ -160,8 +161,6 @@ def _note(applied: list[str], parts: list[str]) -> None:
 
 
 def _drop_unread(draft: Draft, layer: int) -> None:
-    if layer in draft.output_layers():
-        return
     if not any(layer in draft.layers_of(b.source) for b in draft.blocks):
         gone = [b for b in draft.blocks if layer in draft.layers_of(b.target)]
         draft.substitute(gone, [])
