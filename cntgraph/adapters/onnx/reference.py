@@ -20,9 +20,9 @@ from cntgraph.adapters.onnx.values import Call, shape_of
 from cntgraph.errors import TraceError
 
 #: Constants and movements of more values than these are refused.
-LARGEST = 1 << 27
+LARGEST = 1 << 26
 #: As many may be shown by one value in memory.
-_LARGEST_SHOWN = 1 << 30
+_LARGEST_SHOWN = 1 << 28
 
 Sizes = tuple[int, ...]
 
@@ -90,7 +90,12 @@ def _split(call: Call, inputs: Sequence[Any]) -> list[Any]:
     return np.split(data, ends[:-1], axis=axis)
 
 
+def _concat(call: Call, inputs: Sequence[Any]) -> list[Any]:
+    return [np.concatenate(list(inputs), axis=int(call.get("axis", 0)))]
+
+
 _OWN: dict[str, Callable[[Call, Sequence[Any]], list[Any]]] = {
+    "Concat": _concat,
     "GatherElements": _gather_elements, "Expand": _expand, "Split": _split,
 }  # fmt: skip
 
@@ -165,6 +170,10 @@ def _of_top(call: Call, inputs: Sequence[Any]) -> int:
     return prod(shape_of(inputs[0])) + sum(abs(n) for n in _numbers(inputs[1]))
 
 
+def _of_concat(call: Call, inputs: Sequence[Any]) -> int:
+    return sum(prod(shape_of(value)) for value in inputs)
+
+
 def _of_all(call: Call, inputs: Sequence[Any]) -> int:
     shapes = [shape_of(value) for value in inputs if value is not None]
     try:
@@ -174,8 +183,8 @@ def _of_all(call: Call, inputs: Sequence[Any]) -> int:
 
 
 _SIZES: dict[str, Callable[[Call, Sequence[Any]], int]] = {
-    "CenterCropPad": _of_crop, "DepthToSpace": _of_blocks, "Einsum": _of_einsum,
-    "Expand": _of_expand, "Gather": _of_gather, "GatherND": _of_gather_nd,
+    "CenterCropPad": _of_crop, "Concat": _of_concat, "DepthToSpace": _of_blocks,
+    "Einsum": _of_einsum, "Expand": _of_expand, "Gather": _of_gather, "GatherND": _of_gather_nd,
     "MatMul": _of_product, "OneHot": _of_one_hot, "Pad": _of_pad, "Range": _of_range,
     "SpaceToDepth": _of_blocks, "Tile": _of_tile, "TopK": _of_top,
 }  # fmt: skip

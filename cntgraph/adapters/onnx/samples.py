@@ -35,26 +35,26 @@ class Samples:
     ----------
     axis : int or None
         The axis along which they lie; None where the array belongs to one of them, or to all.
-    where : tuple of ndarray
-        For each sample, its places along the axis.
+    places : ndarray of int64, shape (samples, length of one), or None
+        The places of each sample along the axis; None for a batch of one.
     number : int, default 0
         Which sample an array without such an axis belongs to; 0 for all.
     """
 
     axis: int | None = None
-    where: tuple[NDArray[np.int64], ...] = ()
+    places: NDArray[np.int64] | None = None
     number: int = 0
 
     @property
     def alone(self) -> bool:
         """Whether the axis is the batch and nothing else, so that a sample does not have it."""
-        return self.axis is not None and (not self.where or len(self.where[0]) == 1)
+        return self.axis is not None and (self.places is None or self.places.shape[1] == 1)
 
     def first(self, ids: Ids) -> Ids:
         """Return the node ids of the first sample, without the batch dimension."""
         if self.axis is None:
             return _unnumbered(ids)
-        part = ids.take(self.where[0], self.axis) if self.where else ids
+        part = ids if self.places is None else ids.take(self.places[0], self.axis)
         return _unnumbered(part.squeeze(self.axis) if self.alone else part)
 
     def spread(self, ids: Ids, axis: int | None = None) -> Ids:
@@ -73,16 +73,14 @@ class Samples:
         """
         axis = self.axis if axis is None else axis
         if axis is None:
-            return _numbered(ids, self.number)
+            return ids if not self.number else np.where(ids < 0, -1, ids | self.number << _BITS)
         whole = np.expand_dims(ids, axis) if self.alone else ids
-        if not self.where:
+        if self.places is None:
             return whole
-        shape = list(whole.shape)
-        shape[axis] = sum(len(places) for places in self.where)
-        made = np.empty(shape, dtype=np.int64)
-        for k, places in enumerate(self.where, start=1):
-            made[(slice(None),) * axis + (places,)] = _numbered(whole, k)
-        return made
+        made = numbered(whole, axis, len(self.places))
+        made = made.reshape(*whole.shape[:axis], -1, *whole.shape[axis + 1 :])
+        order = np.argsort(self.places, axis=None)
+        return made if (np.diff(order) == 1).all() else made.take(order, axis)
 
     def agrees(self, other: Samples) -> bool:
         """Whether an operation may read arrays of both, value by value."""
@@ -90,9 +88,9 @@ class Samples:
             return 0 in (self.number, other.number) or self.number == other.number
         if self.axis is None or other.axis is None:
             return (self if self.axis is None else other).number == 0
-        if self.axis != other.axis or len(self.where) != len(other.where):
-            return False
-        return all(np.array_equal(a, b) for a, b in zip(self.where, other.where, strict=True))
+        if self.places is None or other.places is None:
+            return self.axis == other.axis
+        return self.axis == other.axis and np.array_equal(self.places, other.places)
 
 
 def numbered(ids: Ids, axis: int, n: int) -> Ids:
@@ -111,9 +109,17 @@ def numbered(ids: Ids, axis: int, n: int) -> Ids:
     -------
     ndarray of int64
     """
+    whole = np.expand_dims(ids, axis)
     if n == 1:
-        return np.expand_dims(ids, axis)
-    return np.stack([_numbered(ids, k) for k in range(1, n + 1)], axis)
+        return whole
+    numbers = np.arange(1, n + 1).reshape(-1, *(1,) * (ids.ndim - axis)) << _BITS
+    made: Ids = whole | numbers
+    return np.where(whole < 0, -1, made)
+
+
+def one_a_sample(axis: int, n: int) -> Samples:
+    """Return samples that lie one by one along an axis."""
+    return Samples(axis, None if n == 1 else np.arange(n).reshape(n, 1))
 
 
 def find(ids: Ids, n: int) -> Samples:
@@ -133,7 +139,7 @@ def find(ids: Ids, n: int) -> Samples:
     Raises
     ------
     MixedSamplesError
-        If they do not lie along one axis.
+        If they do not lie along one axis, or are not alike.
     """
     if n == 1:
         return Samples(0) if ids.ndim > 1 and ids.shape[0] == 1 else Samples()
@@ -151,13 +157,14 @@ def find(ids: Ids, n: int) -> Samples:
         # Places without a numbered node, such as padding, go by the order of the samples.
         each = np.arange(len(of_place)) * n // len(of_place) + 1
         of_place = np.where(of_place < 1, each, of_place)
-    where = tuple(np.flatnonzero(of_place == k) for k in range(1, n + 1))
-    if len({len(places) for places in where}) != 1:
+    if not (np.bincount(of_place, minlength=n + 1)[1:] == len(of_place) / n).all():
         raise MixedSamplesError
-    nodes = [_unnumbered(ids.take(places, axis)) for places in where]
-    if not all(np.array_equal(nodes[0], others) for others in nodes[1:]):
+    places = np.argsort(of_place, kind="stable").reshape(n, -1)
+    in_order = np.moveaxis(_unnumbered(ids.take(places.reshape(-1), axis)), axis, 0)
+    samples = in_order.reshape(n, -1)
+    if not (samples == samples[:1]).all():
         raise MixedSamplesError  # one sample is not computed like another
-    return Samples(axis, where)
+    return Samples(axis, places)
 
 
 def _unmixed(ids: Ids, numbers: Ids, counted: NDArray[np.bool_], n: int) -> Samples:
@@ -165,7 +172,7 @@ def _unmixed(ids: Ids, numbers: Ids, counted: NDArray[np.bool_], n: int) -> Samp
     if counted.any():
         return Samples(number=int(numbers.max()))
     if ids.ndim > 1 and ids.shape[0] == n and (ids == ids[:1]).all():
-        return Samples(0, tuple(np.array([k]) for k in range(n)))  # shared, once a sample
+        return one_a_sample(0, n)  # shared, once a sample
     return Samples()
 
 
@@ -178,10 +185,6 @@ def _changing(numbers: Ids, counted: NDArray[np.bool_]) -> tuple[int, ...]:
         for axis in range(numbers.ndim)
         if numbers.size and (high.max(axis) > low.min(axis)).any()
     )
-
-
-def _numbered(ids: Ids, number: int) -> Ids:
-    return ids if not number else np.where(ids < 0, -1, ids | (number << _BITS))
 
 
 def _unnumbered(ids: Ids) -> Ids:

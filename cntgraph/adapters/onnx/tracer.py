@@ -17,7 +17,13 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.constants import Constants, NotFollowedError
 from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.reference import compute, run
-from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find, numbered
+from cntgraph.adapters.onnx.samples import (
+    MixedSamplesError,
+    Samples,
+    find,
+    numbered,
+    one_a_sample,
+)
 from cntgraph.adapters.onnx.values import (
     Call,
     Derived,
@@ -251,7 +257,7 @@ class OnnxTracer(Constants):
         if samples.axis not in (axis, None) or nodes.shape[axis] != self.n_samples:
             raise MixedSamplesError
         if samples.axis is None:  # nodes that all samples share
-            samples = Samples(axis, tuple(np.array([k]) for k in range(self.n_samples)))
+            samples = one_a_sample(axis, self.n_samples)
         return samples.first(nodes.ids), samples
 
     # -- what many operations do ------------------------------------------------------------------

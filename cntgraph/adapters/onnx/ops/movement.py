@@ -123,20 +123,16 @@ def concatenate(t: OnnxTracer, call: Call) -> Any:
     """Join neurons; a parameter among them (a class token) is neurons, too."""
     if not any(isinstance(value, Nodes) for value in call.inputs):
         return None
-    axis = int(call.get("axis", 0))
-    like = next(value.shape for value in call.inputs if isinstance(value, Nodes))
-    inputs = [_joined(value, like, axis, t.n_samples) for value in call.inputs]
+    inputs = [_once(t, value, call.name) for value in call.inputs]
     return move(t, replace(call, inputs=inputs), range(len(inputs)))
 
 
-def _joined(value: Any, like: tuple[int, ...], axis: int, n_samples: int) -> Any:
-    """Return a learned constant that was repeated over the batch as one that all samples share."""
-    if not isinstance(value, Recipe) or value.op != "gather" or value.shape[0] != n_samples:
+def _once(t: OnnxTracer, value: Any, name: str) -> Any:
+    """Return a parameter that was repeated over the batch as nodes that all samples share."""
+    repeated = isinstance(value, Recipe) and value.op == "gather" and value.options["axis"] == 0
+    if not repeated or value.shape[0] != t.n_samples or value.args[0].shape[0] != 1:
         return value
-    inner = value.args[0]
-    if value.options["axis"] != 0 or inner.shape[0] != 1 or axis % len(like) == 0:
-        return value
-    return value.take(0, 0, 1)
+    return Nodes(np.broadcast_to(t.learned(value.args[0], name), value.shape))
 
 
 # -- looking up -----------------------------------------------------------------------------------
