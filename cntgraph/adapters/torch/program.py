@@ -9,6 +9,7 @@ are carried out on node ids are those that `AtenTracer` knows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.archive import Archive
 from cntgraph.adapters.torch.aten import MOVEMENT, AtenTracer, Derived, Nodes, Place
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
-from cntgraph.adapters.torch.aten.values import leaves, map_leaves
+from cntgraph.adapters.torch.aten.values import is_learned, leaves, map_leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
@@ -41,6 +42,8 @@ from cntgraph.recipe import Recipe
 _RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
 #: Index that stands in for tokens; the first few mean padding and the like in many vocabularies.
 _TOKEN = 3
+#: Values of a buffer that are kept as they are computed with.
+_SMALL = 1 << 20
 
 
 def trace_program(
@@ -88,6 +91,7 @@ class _Program:
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
         self.tracer, self.batch_axis = AtenTracer(builder), 0
+        self.computed: dict[int, tuple[Recipe, torch.Tensor]] = {}
         self.stand_ins: list[tuple[int, int, int]] = []
         self.modules = Modules(self.graph["nodes"], archive.tensors)
 
@@ -259,13 +263,32 @@ class _Program:
         found = list(leaves([args, list(kwargs.values())]))
         if any(isinstance(value, Nodes | Recipe | Derived) for value in found):
             result = self._follow(operation, args, kwargs, place, shapes)
+            if isinstance(result, Recipe) and not is_learned(result):
+                self._remember(result, operation, args, kwargs)
             if result is not None:
                 return result
             # An operation on parameters for which there is no recipe: their values as they are.
-            args, kwargs = map_leaves([args, kwargs], _as_tensor, of=Recipe)
+            args, kwargs = map_leaves([args, kwargs], self._value_of, of=Recipe)
             made = carry_out(operation, args, kwargs, target)
             return made.to(self._dtype(*names_of(node["outputs"])))
         return carry_out(operation, args, kwargs, target)
+
+    def _remember(self, recipe: Recipe, operation: Any, args: Any, kwargs: Any) -> None:
+        """Keep the value of what is computed from buffers, in the types that PyTorch has it in."""
+        found = leaves([args, list(kwargs.values())])
+        if prod(recipe.shape) > _SMALL or any(isinstance(value, Derived) for value in found):
+            return
+        args, kwargs = map_leaves([args, kwargs], self._value_of, of=Recipe)
+        try:
+            value = carry_out(operation, args, kwargs, name_of_operation(operation))
+        except TraceError:
+            return
+        self.computed[id(recipe)] = recipe, value
+
+    def _value_of(self, recipe: Recipe) -> torch.Tensor:
+        if id(recipe) in self.computed:
+            return self.computed[id(recipe)][1]
+        return torch.from_numpy(np.array(recipe.read()))
 
     def _follow(self, operation: Any, args: Any, kwargs: Any, place: Place, shapes: Any) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
@@ -371,7 +394,3 @@ class _Program:
         if "as_name" in value:
             return self.values[value["as_name"]]
         return next(iter(value.values()))
-
-
-def _as_tensor(recipe: Recipe) -> torch.Tensor:
-    return torch.from_numpy(np.array(recipe.read()))
