@@ -1,6 +1,7 @@
 """Functions of stored weights in ONNX models: recipes."""
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from oracles.onnx_models import I64, check_linear, model, node, oracle, propagate, whole
@@ -25,6 +26,13 @@ from cntgraph.errors import (
         ([node("Split", "a n", "u w", axis=1)],
          {"a": whole((5, 6)), "n": np.array([2, 4], I64)}),
         ([node("Gather", "a i", "w", axis=0)], {"a": whole((2, 5, 4)), "i": np.array(1, I64)}),
+        ([node("Gather", "a i", "w", axis=0)],
+         {"a": whole((4, 4)), "i": np.array([3, 0, 0, -1, 2], I64)}),
+        ([node("Slice", "a b c d e", "w")],
+         {"a": whole((9, 4)), "b": np.array([-1], I64), "c": np.array([-99], I64),
+          "d": np.array([0], I64), "e": np.array([-2], I64)}),
+        ([node("Tile", "a n", "w")], {"a": whole((5, 2)), "n": np.array([1, 2], I64)}),
+        ([node("Expand", "a n", "w")], {"a": whole((5, 1)), "n": np.array([5, 4], I64)}),
         ([node("Mul", "a g", "w")], {"a": whole((5, 4)), "g": whole(4, 1)}),
         ([node("Sub", "a g", "w")], {"a": whole((5, 4)), "g": whole((5, 1), 1)}),
         ([node("Squeeze", "a z", "w")], {"a": whole((1, 5, 4)), "z": np.array([0], I64)}),
@@ -84,6 +92,30 @@ def test_function_of_weights_that_is_no_recipe_is_computed_and_said():
         net = adapter.load(proto)
     x = whole((1, 20), 1)
     np.testing.assert_allclose(propagate(net, x[0])[-4:], oracle(proto, x)[0], rtol=1e-5)
+
+
+def test_squares_and_roots_of_weights():
+    nodes = [node("Pow", "a two", "b"), node("Pow", "b half", "w"), node("MatMul", "x w")]
+    weights = {"a": whole((5, 4)), "two": np.float32(2), "half": np.float32(0.5)}
+    check_linear(model(nodes, weights, (1, 5)), (1, 5), tol=1e-5)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_sparse_tensor_is_held_dense(flat):
+    dense = np.zeros((5, 4), np.float32)
+    dense[[0, 2, 4], [1, 0, 3]] = [2.0, -1.0, 3.0]
+    places = np.argwhere(dense) if not flat else np.flatnonzero(dense)
+    proto = model([node("MatMul", "x w")], {}, (1, 5))
+    proto.graph.sparse_initializer.append(
+        onnx.SparseTensorProto(
+            values=numpy_helper.from_array(dense[dense != 0], "w"),
+            indices=numpy_helper.from_array(places, "w.places"),
+            dims=dense.shape,
+        )
+    )
+    net = adapter.load(proto, strict=True)
+    np.testing.assert_array_equal(net.blocks[0].weight.read(), dense.T)
+    assert net.coverage.loc["w", "status"] == "included"
 
 
 def test_tied_weights_are_one_parameter():
