@@ -113,6 +113,16 @@ ON_VECTORS = {
     "a scaled weight": (lambda p, x: x @ (p["w"] * p["b"]) / 3.0, ["dense"]),
     "a normalised weight": (
         lambda p, x: x @ (p["w"] / jnp.sqrt(jnp.square(p["w"]).sum(0) + 1e-3)), ["dense"]),
+    "a standardised weight": (
+        lambda p, x: x @ ((p["w"] - p["w"].mean(0)) / jnp.sqrt(p["w"].var(0) + 1e-3)), ["dense"]),
+    "a low-rank update": (
+        lambda p, x: x @ (p["w"] + 0.5 * p["w"][:, :2] @ p["w"][:2]), ["dense"]),
+    "a weight by its length": (
+        lambda p, x: x @ (p["w"] / (p["b"] @ p["w"].T @ p["w"] @ p["b"])), ["dense"]),
+    "a repeated weight": (
+        lambda p, x: x @ jnp.tile(p["w"], (1, 2)) + jnp.tile(p["b"], 2), ["dense"]),
+    "a choice of weights": (
+        lambda p, x: x @ jnp.where(p["w"].sum() != 0, p["w"], 0.0), ["dense"]),
     "parts of a weight": (
         lambda p, x: jnp.concatenate([x[:, :3] @ p["w"][:3], x[:, 3:] @ p["w"][3:, ::-1]], 1),
         ["dense", "dense"]),
@@ -275,6 +285,18 @@ def test_activations_are_known_however_they_are_written(name):
         net = cg.load(lambda p, x, f=function: f(x @ p["w"] + p["b"]), input_shape=(6,),
                       params=weights(w=(6, 4), b=(4,)), strict=True)  # fmt: skip
         assert [layer.activation for layer in net.layers] == ["", name]
+
+
+def test_a_learned_coefficient_is_no_weight():
+    def function(p, x):
+        y = x @ p["w"]
+        return jnp.where(y >= 0, y, p["a"] * y)
+
+    with pytest.warns(CoverageWarning, match="a coefficient of the activation prelu"):
+        net = cg.load(function, params=weights(w=(6, 4), a=()), input_shape=(6,))
+    assert [layer.activation for layer in net.layers] == ["", "prelu"]
+    scaled = check(lambda p, x: jnp.tanh(p["a"] * (x @ p["w"])), weights(w=(6, 4), a=()), (6,))
+    assert [layer.activation for layer in scaled.layers] == ["", "tanh"]
 
 
 def test_what_follows_an_activation_is_no_part_of_it():

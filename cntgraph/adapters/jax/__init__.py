@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from cntgraph.adapters.builder import Builder, Norm
-from cntgraph.adapters.jax.sources import model_of
+from cntgraph.adapters.jax.sources import changes, model_of
 from cntgraph.adapters.jax.tracing import build, trace
 from cntgraph.errors import FormatError
 from cntgraph.network import Network
@@ -92,7 +92,7 @@ def parameters(source: Any) -> dict[str, Parameter]:
 
     Parameters
     ----------
-    source : module of Flax or Equinox
+    source : module of Flax (nnx)
 
     Returns
     -------
@@ -101,12 +101,12 @@ def parameters(source: Any) -> dict[str, Parameter]:
     Raises
     ------
     FormatError
-        If it is a function, which has none of its own.
+        If it is anything else: arrays of JAX do not change, so that training makes new ones.
     """
-    leaves = [leaf for leaf in model_of(source).leaves if not leaf.is_key]
-    if not leaves:
+    if not changes(source):
         raise FormatError(
-            "expected a module that has its parameters, got a function; arrays of JAX do not "
-            "change, so record cntgraph.load(apply_fn, params=...) after each step instead"
+            "expected a module whose parameters change in training (flax.nnx), got "
+            f"{type(source).__qualname__}; load each step by cntgraph.load(apply_fn, params=...)"
         )
+    leaves = [leaf for leaf in model_of(source).leaves if not leaf.is_key]
     return {leaf.name: leaf.parameter() for leaf in leaves}

@@ -11,7 +11,7 @@ import numpy as np
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax import weights
 from cntgraph.adapters.jax.coefficients import Peeled, Peeling
-from cntgraph.adapters.jax.meaning import Meaning, meaning_of
+from cntgraph.adapters.jax.meaning import meaning_of
 from cntgraph.adapters.jax.movement import REARRANGING, move
 from cntgraph.adapters.jax.numeric import REDUCTIONS
 from cntgraph.adapters.jax.plan import WINDOW_SUMS
@@ -20,11 +20,13 @@ from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.scaling import Scaling, sample_of
 from cntgraph.adapters.jax.values import (
     Lazy,
+    Meaning,
     Nodes,
     Value,
     Weight,
     has_nodes,
     is_choice,
+    parts,
 )
 from cntgraph.blocks import Identity
 from cntgraph.view import View
@@ -67,7 +69,7 @@ class Elementwise(Scaling):
             return pooled
         for peeled in (Peeling(self.constant, scalars=False).of(value), bare):
             moves, core = _unmoved(peeled.core)
-            meaning = meaning_of(core) if isinstance(core, Lazy) else None
+            meaning = meaning_of(core, self._meanings) if isinstance(core, Lazy) else None
             if meaning is not None:
                 return self._meant(meaning, moves, peeled, value)
         if not bare.is_bare:
@@ -77,6 +79,11 @@ class Elementwise(Scaling):
     def _meant(self, meaning: Meaning, moves: list[Lazy], peeled: Peeled, value: Lazy) -> Nodes:
         """Carry out an activation or a normalisation, and the scaling that follows."""
         base = self.nodes(meaning.base)
+        for part in parts(peeled.core, stop=[id(meaning.base)]):
+            for a in part.args:
+                if isinstance(a, Weight):
+                    reason = f"a coefficient of the activation {meaning.name}, not a weight"
+                    self.builder.skip(a.recipe, reason)
         self.builder.activate(base.sample, self._kind(base, meaning))
         made = _moved(replace(base, fill=0.0), moves)
         if not meaning.is_norm:

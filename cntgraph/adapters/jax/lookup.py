@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.adapters.jax.meaning import evaluate
+from cntgraph.adapters.jax.evaluation import evaluate
 from cntgraph.adapters.jax.movement import EXACT
 from cntgraph.adapters.jax.numeric import ELEMENTWISE
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.jax.rows import rows_of
 from cntgraph.adapters.jax.values import (
     Lazy,
     Nodes,
@@ -23,7 +24,7 @@ from cntgraph.adapters.jax.values import (
     parts,
     without,
 )
-from cntgraph.adapters.jax.weights import rows_of, whole
+from cntgraph.adapters.jax.weights import whole
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer

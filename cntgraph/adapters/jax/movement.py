@@ -76,6 +76,10 @@ def _reverse(p: Params, x: Array) -> list[Array]:
     return [np.flip(x, tuple(p["dimensions"]))]
 
 
+def _tile(p: Params, x: Array) -> list[Array]:
+    return [np.tile(x, p["reps"])]
+
+
 def _pad(p: Params, x: Array, value: Array) -> list[Array]:
     """Pad by a value, between entries too; a negative amount crops."""
     for axis, (low, high, interior) in enumerate(p["padding_config"]):
@@ -112,13 +116,12 @@ _MOVEMENTS: dict[str, tuple[Callable[..., list[Array]], slice]] = {
     "concatenate": (_concatenate, slice(0, None)),
     "split": (_split, slice(0, 1)),
     "rev": (_reverse, slice(0, 1)),
+    "tile": (_tile, slice(0, 1)),
     "pad": (_pad, slice(0, 2)),
     "select_n": (_select, slice(1, None)),
 }
 #: Movements by indices, which JAX itself carries out on places.
-_BY_INDEX: dict[str, slice] = {
-    "gather": slice(0, 1), "scatter": slice(0, 3, 2), "tile": slice(0, 1),
-}  # fmt: skip
+_BY_INDEX: dict[str, slice] = {"gather": slice(0, 1), "scatter": slice(0, 3, 2)}
 
 MOVEMENTS = frozenset([*_MOVEMENTS, *_BY_INDEX])
 #: Movements that are carried out without JAX.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from cntgraph.adapters.jax.movement import EXACT, REARRANGING, data_arguments
@@ -173,7 +174,10 @@ class _Planner:
 
     def _varies(self, value: Any) -> bool:
         """Whether an operand is more than one number: a weight, or an array."""
-        return isinstance(self._value(value), Weight) or scalar_of(self._value(value)) is None
+        found = self._value(value)
+        if isinstance(found, Weight):
+            return prod(found.shape) != 1
+        return scalar_of(found) is None
 
     def _is_needed(self, output: Var, state: _State) -> bool:
         """Whether a lazy value has to be carried out where it is made."""

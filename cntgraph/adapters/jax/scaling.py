@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from cntgraph.adapters.jax.values import (
     Array,
     Ids,
     Lazy,
+    Meaning,
     Nodes,
     Value,
     Weight,
@@ -70,7 +72,8 @@ class Scaling:
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
-        self._carried: dict[Lazy, Nodes] = {}
+        self._carried: WeakKeyDictionary[Lazy, Nodes] = WeakKeyDictionary()
+        self._meanings: dict[Any, Meaning | None] = {}
         #: Inputs that are laid out as the model has them, by the shape of one sample.
         self.inputs: dict[tuple[int, ...], int] = {}
 

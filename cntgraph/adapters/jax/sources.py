@@ -122,6 +122,11 @@ def _rebuilding(tree: Any, call: Callable[..., Any]) -> Callable[..., Any]:
     return rebuilt
 
 
+def changes(source: Any) -> bool:
+    """Return whether training changes an object, rather than makes a new one."""
+    return _is(source, "flax.nnx", "Module")
+
+
 def _linen(source: Any, params: Any) -> Model:
     module, variables = source, params
     if source.scope is not None:

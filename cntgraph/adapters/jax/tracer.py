@@ -17,7 +17,7 @@ import numpy as np
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.jax import convolution, lookup, loops, pooling, products, weights
 from cntgraph.adapters.jax.elementwise import Elementwise
-from cntgraph.adapters.jax.movement import MOVEMENTS, data_arguments, move, move_ids
+from cntgraph.adapters.jax.movement import EXACT, MOVEMENTS, data_arguments, move, move_ids
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, REDUCTIONS, compute
 from cntgraph.adapters.jax.operations import HANDLERS
 from cntgraph.adapters.jax.plan import Plan, make_plan
@@ -38,6 +38,7 @@ from cntgraph.recipe import Recipe
 
 __all__ = ["Tracer", "convolution", "lookup", "loops", "pooling", "products"]
 
+_PRODUCTS = ("conv_general_dilated", "dot_general", "mul")
 _RANDOM = (
     "it draws random numbers; load the model as it is evaluated (train=False, "
     "deterministic=True, model.eval())"
@@ -196,18 +197,22 @@ class Tracer(Elementwise):
         if op.name in loops.CONTROL and any(isinstance(a, Weight) for a in args):
             found = loops.on_constants(self, op, args)
         elif any(isinstance(a, Weight) for a in args):
-            found = weights.compute(op, args, self.constant)
+            found = self._times_zero(op, args) or weights.compute(op, args, self.constant)
         else:
             return _computed(op, args)
         return self._frozen(op, args) if found is None else found
 
+    def _times_zero(self, op: Op, args: list[Any]) -> list[Any] | None:
+        """Return zeros where weights are multiplied by a state that is zero."""
+        if op.name not in _PRODUCTS or all(scalar_of(a) != 0.0 for a in args):
+            return None
+        for value in args:
+            if isinstance(value, Weight):
+                self.builder.skip(value.recipe, "multiplied by a state that is zero")
+        return [np.zeros(out.shape, np.float32) for out in op.outputs]
+
     def _frozen(self, op: Op, args: list[Any]) -> list[Any]:
         """Compute a function of weights that is no recipe, with their present values."""
-        if op.name in ("dot_general", "mul") and any(scalar_of(a) == 0.0 for a in args):
-            for value in args:
-                if isinstance(value, Weight):
-                    self.builder.skip(value.recipe, "multiplied by a state that is zero")
-            return [np.zeros(out.shape, np.float32) for out in op.outputs]
         for value in args:
             if isinstance(value, Weight):
                 self.builder.skip(value.recipe, f"used as a constant, by way of {op.name}")
@@ -250,7 +255,7 @@ def _as_numpy(value: Any) -> Array:
 
 def _computed(op: Op, args: list[Any]) -> list[Any]:
     """Carry out an operation on constants."""
-    if op.name in MOVEMENTS and op.name not in ("gather", "scatter", "tile"):
+    if op.name in EXACT:
         return move(op, [np.asarray(a) for a in args])
     if op.name in ELEMENTWISE or op.name in REDUCTIONS:
         return [compute(op.name, op.params, [np.asarray(a) for a in args])]

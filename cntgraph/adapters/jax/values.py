@@ -7,7 +7,7 @@ GELU, a softmax, an average).
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -119,6 +119,34 @@ def without(ids: Ids, axis: int | None) -> Ids:
 Value = Nodes | Weight | Lazy | Unknown | Array
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """A function of neurons that has a name.
+
+    Parameters
+    ----------
+    name : str
+        As other adapters name it.
+    base : value
+        The neurons it is a function of.
+    is_norm : bool
+        Whether it normalises by statistics of the neurons.
+    unit : float, default 1.0
+        What a norm is multiplied by.
+    mixed : tuple of int
+        The axes whose neurons go into one sum.
+    grouped : bool
+        Whether a sum takes some of the neurons along a further axis.
+    """
+
+    name: str
+    base: Value
+    is_norm: bool = False
+    unit: float = 1.0
+    mixed: tuple[int, ...] = ()
+    grouped: bool = False
+
+
 def is_choice(value: Any) -> bool:
     """Return whether a value is made of integers or truth values of the input alone.
 
@@ -160,6 +188,12 @@ def parts(value: Value, stop: Container[int] = ()) -> list[Lazy]:
         else:
             waiting.append((item, True))
             waiting.extend((arg, False) for arg in item.args)
+    return list(found.values())
+
+
+def sources_of(steps: Iterable[Lazy]) -> list[Nodes]:
+    """Return the nodes that lazy values read, each once."""
+    found = {id(a): a for step in steps for a in step.args if isinstance(a, Nodes)}
     return list(found.values())
 
 

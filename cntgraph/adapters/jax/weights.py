@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 from cntgraph.adapters.jax import movement
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.values import Array, Weight
+from cntgraph.adapters.jax.rows import rows_of
+from cntgraph.adapters.jax.values import Array, Weight, scalar_of
 from cntgraph.recipe import Recipe
 
 _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe]] = {
@@ -24,6 +24,9 @@ _UNARY: dict[str, Callable[[Recipe], Recipe]] = {
     "rsqrt": lambda a: Recipe.constant(1.0) / a.sqrt(), "convert_element_type": lambda a: a,
     "copy": lambda a: a,
 }  # fmt: skip
+
+#: Products of weights of more values than these are computed once, when a model is loaded.
+_LARGEST_PRODUCT = 1 << 24
 
 #: Turns a constant into a recipe.
 AsRecipe = Callable[[Array], Recipe]
@@ -88,6 +91,11 @@ def compute(op: Op, arguments: Sequence[Any], constant: AsRecipe) -> list[Any] |
         return [arithmetic(op.name, [as_weight(value, constant) for value in arguments])]
     if op.name == "integer_pow":
         return _power(op, arguments[0])
+    if op.name == "select_n":
+        chosen = scalar_of(arguments[0])
+        return None if chosen is None else [arguments[1 + int(chosen)]]
+    if op.name == "dot_general":
+        return _product(op, *(as_weight(value, constant) for value in arguments))
     if op.name == "reduce_sum":
         return _sum(op, arguments[0])
     if op.name == "concatenate":
@@ -117,6 +125,26 @@ def _sum(op: Op, w: Weight) -> list[Any]:
     kept = [axis for axis in range(len(w.shape)) if axis not in axes]
     shape = tuple(w.shape[axis] for axis in kept)
     return [Weight(total.reshape(tuple(total.shape[axis] for axis in kept)), shape)]
+
+
+def _product(op: Op, left: Weight, right: Weight) -> list[Any] | None:
+    """Return a product of weights (a low-rank update, a norm), if it is small."""
+    (summed, also), (shared, too) = op.params["dimension_numbers"]
+    own = [[k for k in range(len(w.shape)) if k not in (*s, *b)]
+           for w, s, b in ((left, summed, shared), (right, also, too))]  # fmt: skip
+    n_shared, n, m, k = len(shared), len(own[0]), len(own[1]), len(summed)
+    a = left.recipe.transpose((*shared, *own[0], *summed))
+    b = right.recipe.transpose((*too, *own[1], *also))
+    a = a.reshape((*a.shape[: n_shared + n], *(1,) * m, *a.shape[n_shared + n :]))
+    b = b.reshape((*b.shape[:n_shared], *(1,) * n, *b.shape[n_shared:]))
+    sizes = [left.shape[axis] for axis in summed]
+    if prod(op.outputs[0].shape) * prod(sizes) > _LARGEST_PRODUCT:
+        return None
+    total = (a * b).sum(tuple(range(n_shared + n + m, n_shared + n + m + k)))
+    once = prod(size // max(x, y) for size, x, y in zip(sizes, a.shape[-k:], b.shape[-k:],
+                                                         strict=True)) if k else 1  # fmt: skip
+    total = total * float(once) if once != 1 else total
+    return [Weight(total.reshape(total.shape[: n_shared + n + m]), op.outputs[0].shape)]
 
 
 def _concatenate(op: Op, parts: list[Weight]) -> list[Any]:
@@ -220,55 +248,8 @@ def _gather(op: Op, w: Weight, indices: Array) -> list[Any] | None:
     return [Weight.of(recipe.transpose(tuple(places[axis] for axis in axes)))]
 
 
-@dataclass(frozen=True)
-class Rows:
-    """How a gather picks rows of a table.
-
-    Parameters
-    ----------
-    axis : int
-        The axis of the table that is chosen along.
-    component : int
-        Which component of an index chooses.
-    offsets : tuple of int
-        The axes of the result that the table's other axes become.
-    kept : int or None
-        Where among these the axis itself stays, as one of length one.
-    """
-
-    axis: int
-    component: int
-    offsets: tuple[int, ...]
-    kept: int | None
-
-    def axis_first(self, recipe: Recipe) -> Recipe:
-        """Return the table, the axis that is chosen along first."""
-        others = (k for k in range(len(recipe.shape)) if k != self.axis)
-        return recipe.transpose((self.axis, *others))
-
-    def features(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the sizes of what is picked, from those of the table's other axes."""
-        return sizes if self.kept is None else (*sizes[: self.kept], 1, *sizes[self.kept :])
-
-
-def rows_of(op: Op, shape: tuple[int, ...]) -> Rows | None:
-    """Return how a gather picks whole rows along one axis of a table, or None if it does not."""
-    d, sizes = op.params["dimension_numbers"], tuple(op.params["slice_sizes"])
-    chosen = [int(axis) for axis in d.start_index_map]
-    partly = [axis for axis, n in enumerate(shape) if sizes[axis] != n]
-    along = partly or [axis for axis in chosen if sizes[axis] == 1]
-    if getattr(d, "operand_batching_dims", ()) or len(along) != 1 or along[0] not in chosen:
-        return None
-    (axis,) = along
-    collapsed = [int(k) for k in d.collapsed_slice_dims]
-    if sizes[axis] != 1 or collapsed not in ([], [axis]):
-        return None
-    kept = None if collapsed else axis
-    return Rows(axis, chosen.index(axis), tuple(int(k) for k in d.offset_dims), kept)
-
-
 _MOVEMENTS: dict[str, Callable[..., list[Any] | None]] = {
     "reshape": _reshape, "transpose": _transpose, "broadcast_in_dim": _broadcast,
     "squeeze": _squeeze, "slice": _by_places, "dynamic_slice": _by_places, "rev": _by_places,
-    "split": _by_places, "gather": _gather,
+    "split": _by_places, "tile": _by_places, "gather": _gather,
 }  # fmt: skip
