@@ -38,12 +38,11 @@ class VariableHandle:
         if hasattr(value, "detach"):
             from cntgraph.adapters.torch.tensors import stored_array
 
-            array: NDArray[Any] = stored_array(value)[0]
-            return array[key]
+            return np.asarray(stored_array(value)[0][key])
         array = np.asarray(value)
         # JAX hands over types that NumPy does not know by itself; their bits are wanted.
         stored = storage_dtype(str(array.dtype.name))
-        return (array if array.dtype == stored else array.view(stored))[key]
+        return np.asarray((array if array.dtype == stored else array.view(stored))[key])
 
 
 def named_variables(model: Any) -> dict[str, Any]:
