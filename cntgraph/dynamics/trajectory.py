@@ -125,8 +125,10 @@ class Trajectory(Sequence[Network]):
         for k in progress(range(len(self)), "analyze", show=show_progress):
             table = analyze(self[k], **options).reset_index()
             for position, name in enumerate(labels.columns):
-                taken = name == "snapshot" or name in table.columns
-                table.insert(position, f"label_{name}" if taken else name, labels[name].iloc[k])
+                column = name
+                while column == "snapshot" or column in table.columns:
+                    column = f"label_{column}"
+                table.insert(position, column, labels[name].iloc[k])
             table.insert(0, "snapshot", k)
             tables.append(table)
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

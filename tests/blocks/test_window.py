@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cntgraph.blocks import Window
 from cntgraph.blocks.window import spread
-from cntgraph.errors import ParameterError
+from cntgraph.errors import GraphSizeError, ParameterError
 
 windows = st.builds(
     Window,
@@ -84,3 +84,27 @@ def test_what_is_not_covered_does_not_count_even_if_not_finite():
 def test_impossible_windows_are_refused(wrong):
     with pytest.raises(ParameterError, match="expected sizes"):
         Window(**{"fine": 4, "coarse": 4, "kernel": 3, **wrong})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"fine": 2**25}, {"coarse": 2**25}, {"kernel": 2**25}, {"stride": 2**33}, {"before": -(2**33)},
+     {"dilation": 2**62}],
+)  # fmt: skip
+def test_windows_larger_than_any_networks_are_refused(wrong):
+    with pytest.raises(GraphSizeError, match=r"at most 16,777,216 (positions|taps)"):
+        Window(**{"fine": 4, "coarse": 4, "kernel": 3, **wrong})
+
+
+def test_arrays_of_windows_are_refused_before_they_are_made():
+    whole = Window(fine=2**24, coarse=1, kernel=2**24)
+    assert len(whole.pairs()[0]) == 2**24
+    with pytest.raises(GraphSizeError, match="taps over the positions"):
+        whole.fine_cover  # noqa: B018
+    wide = Window(fine=2**14, coarse=2**14, kernel=2**14, before=2**13)
+    with pytest.raises(GraphSizeError, match="edges along an axis"):
+        wide.pairs()
+    # Taps that fall beside the axis cost nothing.
+    mostly_padding = Window(fine=6, coarse=7, kernel=10**7, before=5 * 10**6)
+    assert len(mostly_padding.pairs()[0]) == 42
+    assert mostly_padding.coarse_cover.sum() == 42
