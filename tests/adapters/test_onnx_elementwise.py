@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from oracles.onnx_models import I64, batch_norm_model, check_linear, model, node, whole
+from oracles.onnx_models import (
+    I64,
+    assert_same,
+    batch_norm_model,
+    check_linear,
+    model,
+    node,
+    read_by,
+    whole,
+)
 
 from cntgraph.adapters import onnx as adapter
 from cntgraph.errors import (
@@ -149,3 +158,104 @@ def test_a_norm_that_learns_nothing_is_not_folded_across():
     np.testing.assert_array_equal(
         net.blocks[-1].to_csr().diagonal(), np.repeat(whole((4, 1), 2), 6)
     )
+
+
+# -- functions and normalisations that are written out -------------------------------------------
+
+NUMBERS = {"two": 2, "three": 3, "half": 0.5, "one": 1, "eps": 1e-5, "root": 2**0.5, "c": 0.044715,
+           "k": (2 / np.pi) ** 0.5}  # fmt: skip
+LAST = {"axes": [-1]}
+MEAN_SQUARE = [node("ReduceMean", "p", "var", **LAST), node("Add", "var eps", "ve"),
+               node("Sqrt", "ve", "sd")]  # fmt: skip
+WRITTEN_OUT = {
+    "layer norm": (
+        [node("ReduceMean", "h", "m", **LAST), node("Sub", "h m", "d"), node("Pow", "d two", "p"),
+         *MEAN_SQUARE, node("Div", "d sd", "n"), node("Mul", "n g", "ng"),
+         node("Add", "ng s", "z")],
+        [node("LayerNormalization", "h g s", "z", axis=-1)],
+    ),
+    "rms norm": (
+        [node("Pow", "h two", "p"), *MEAN_SQUARE, node("Reciprocal", "sd", "r"),
+         node("Mul", "h r", "n"), node("Mul", "g n", "z")],
+        [node("RMSNormalization", "h g", "z", axis=-1)],
+    ),
+    "gelu": (
+        [node("Div", "h root", "a"), node("Erf", "a", "b"), node("Add", "b one", "d"),
+         node("Mul", "h d", "e"), node("Mul", "e half", "z")],
+        [node("Gelu", "h", "z")],
+    ),
+    "gelu by a tanh": (
+        [node("Pow", "h three", "a"), node("Mul", "a c", "b"), node("Add", "h b", "d"),
+         node("Mul", "d k", "e"), node("Tanh", "e", "f"), node("Add", "f one", "i"),
+         node("Mul", "h half", "j"), node("Mul", "j i", "z")],
+        [node("Gelu", "h", "z", approximate="tanh")],
+    ),
+    "silu": ([node("Sigmoid", "h", "a"), node("Mul", "h a", "z")],
+             [node("Swish", "h", "z")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_what_is_written_out_is_as_in_one_operation(name):
+    stored = {key: np.float32(value) for key, value in NUMBERS.items()}
+    stored |= {"w": whole((5, 4)), "v": whole((4, 3), 1), "g": whole(4, 2), "s": whole(4, 3)}
+    nets = []
+    for inner, opset in zip(WRITTEN_OUT[name], (17, 24), strict=True):
+        nodes = [node("MatMul", "x w", "h"), *inner, node("MatMul", "z v")]
+        used = {key: stored[key] for n in nodes for key in n.input if key in stored}
+        nets.append(adapter.load(model(nodes, used, (1, 3, 5), opset), strict=True))
+    assert_same(*nets)
+    assert nets[0].layers[1].activation == nets[1].layers[1].activation != ""
+
+
+def test_what_is_divided_is_handed_on():
+    nodes = [node("MatMul", "x w", "h"), node("Sigmoid", "h", "a"), node("MatMul", "x u", "b"),
+             node("Div", "a b", "d"), node("MatMul", "d v")]  # fmt: skip
+    weights = {"w": whole((5, 4)), "u": whole((5, 4), 1), "v": whole((4, 3), 2)}
+    net = adapter.load(model(nodes, weights, (1, 5)), strict=True)
+    handed, divisor = net.blocks_into(net.layer("div"))
+    assert (handed.source.start, handed.modulatory) == (net.layer("mat_mul").start, False)
+    assert (divisor.source.start, divisor.modulatory) == (net.layer("mat_mul_2").start, True)
+
+
+@pytest.mark.parametrize("op", ["Max", "Min"])
+def test_a_choice_among_branches_has_an_edge_from_each(op):
+    nodes = [node("MatMul", "x w", "a"), node("MatMul", "x u", "b"), node(op, "a b x", "y")]
+    weights = {"w": whole((5, 5)), "u": whole((5, 5), 1)}
+    net = adapter.load(model(nodes, weights, (1, 5)), strict=True)
+    assert [block.kind for block in net.blocks_into(net.layers[-1])] == ["identity"] * 3
+
+
+def test_the_mean_of_branches():
+    nodes = [node("MatMul", "x w", "a"), node("MatMul", "x u", "b"), node("Mean", "a b")]
+    weights = {"w": whole((5, 4)), "u": whole((5, 4), 1)}
+    check_linear(model(nodes, weights, (1, 5)), (1, 5))
+
+
+def test_a_choice_by_the_sign_of_neurons_is_an_activation():
+    nodes = [node("MatMul", "x w", "h"), node("Greater", "h zero", "c"), node("Where", "c h zero")]
+    net = adapter.load(model(nodes, {"w": whole((5, 4)), "zero": np.float32(0)}, (1, 5)))
+    assert net.layers[-1].activation == "where"
+    nodes = [*nodes[:2], node("MatMul", "x u", "o"), node("Where", "c h o")]
+    weights = {"w": whole((5, 4)), "u": whole((5, 4), 1), "zero": np.float32(0)}
+    net = adapter.load(model(nodes, weights, (1, 5)), strict=True)
+    assert net.layers[-1].kind == "where"
+
+
+@pytest.mark.parametrize("options", [{}, {"exclusive": 1}, {"reverse": 1}])
+def test_sums_of_what_comes_before(options):
+    nodes = [node("CumSum", "x axis", "m", **options)]
+    check_linear(read_by(nodes, (4, 3), (1, 4, 3), {"axis": np.array(1)}), (1, 4, 3))
+
+
+@pytest.mark.parametrize("op", ["ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp"])
+def test_norms_over_axes_are_sums_with_a_function_before_and_after(op):
+    nodes = [node("MatMul", "x w", "h"), node(op, "h ax", keepdims=0)]
+    net = adapter.load(model(nodes, {"w": whole((5, 4)), "ax": np.array([1])}, (1, 5)), strict=True)
+    before, after = {
+        "ReduceL1": ("abs", ""),
+        "ReduceL2": ("square", "sqrt"),
+        "ReduceSumSquare": ("square", ""),
+        "ReduceLogSumExp": ("exp", "log"),
+    }[op]
+    assert [layer.activation for layer in net.layers[1:]] == [before, after]

@@ -31,5 +31,7 @@ def features_first(recipe: Recipe | None, ndim: int) -> Recipe | None:
     """Re-lay a recipe that broadcasts against (*positions, features) as features first."""
     if recipe is None:
         return None
+    if not recipe.shape:
+        return recipe
     padded = recipe.reshape((1,) * (ndim - len(recipe.shape)) + recipe.shape)
     return padded.transpose((ndim - 1, *range(ndim - 1)))

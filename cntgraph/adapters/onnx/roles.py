@@ -32,7 +32,11 @@ _APPLIED = frozenset(["BatchNormalization", "DequantizeLinear"])
 _STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}
 #: Inputs that training does not change: those, and running statistics.
 _BUFFERS = {"BatchNormalization": (3, 4), **_STATES}
-_ELEMENTWISE = frozenset(["Add", "Div", "Mul", "Sub", "Sum", "Where"])
+#: Operations that take a number as a factor, a summand or a bound.
+_ELEMENTWISE = frozenset(
+    ["Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min",
+     "Mod", "Mul", "Pow", "Sub", "Sum", "Where"]
+)  # fmt: skip
 _SIGNATURE = re.compile(r"^\w+: (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^']+)'", re.MULTILINE)
 
 

@@ -290,6 +290,8 @@ class OnnxTracer(Constants):
         """Return a recipe that broadcasts against a batch as one that does so against a sample."""
         if recipe is None or not samples.alone or samples.axis is None:
             return recipe
+        if all(n == 1 for n in recipe.shape):
+            return recipe.reshape(())
         shape = (1,) * (rank - len(recipe.shape)) + recipe.shape
         if shape[samples.axis] != 1:
             raise MixedSamplesError

@@ -15,7 +15,7 @@ from cntgraph.adapters.onnx.inputs import BY_OPERATION, Inputs
 from cntgraph.adapters.onnx.names import operation_name
 from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
-from cntgraph.adapters.onnx.tracer import HANDLERS, OnnxTracer
+from cntgraph.adapters.onnx.tracer import OnnxTracer
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, attributes_of, shape_of
 from cntgraph.errors import CntGraphError, FormatError, TraceError
 from cntgraph.recipe import Recipe
@@ -154,8 +154,7 @@ class Walk:
             call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node),
                         self._idle(node))  # fmt: skip
             self._note_opening(call)
-            if call.operation not in HANDLERS:
-                self._skip_captured(node)
+            self._skip_captured(node)
             made = self.tracer.call(call, lambda: self._shapes(call))
         except CntGraphError:
             raise

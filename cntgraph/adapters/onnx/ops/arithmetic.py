@@ -143,14 +143,16 @@ def multiply(t: OnnxTracer, call: Call) -> Any:
     return t.scale(nodes, weight, None, call.name, parametric=is_learned(weight))
 
 
-def multiply_nodes(t: OnnxTracer, left: Nodes, right: Nodes, name: str) -> Nodes:
-    """Multiply branches: one is handed on, the other modulates it."""
+def multiply_nodes(
+    t: OnnxTracer, left: Nodes, right: Nodes, name: str, *, first: bool = False
+) -> Nodes:
+    """Multiply branches: one is handed on, with `first` the left one; the other modulates it."""
     (a, b), samples = t.together([left, right])
     if np.array_equal(a, b):
         # A product of two functions of the same neurons is an activation (x · σ(x)).
         t.builder.activate(a, "mul")
         return left if left.shape == np.broadcast_shapes(left.shape, right.shape) else right
-    return Nodes(samples.spread(t.builder.multiply(name, [a, b])))
+    return Nodes(samples.spread(t.builder.multiply(name, [a, b], first=first)))
 
 
 @handles("Div")
@@ -160,7 +162,7 @@ def divide(t: OnnxTracer, call: Call) -> Any:
     if isinstance(right, Nodes):
         t.activate(right, "reciprocal")
         if isinstance(left, Nodes):
-            return multiply_nodes(t, left, right, call.name)
+            return multiply_nodes(t, left, right, call.name, first=True)
         return _scaled_by(t, right, left, call.name)
     if isinstance(right, Derived) or not isinstance(left, Nodes):
         return _hide_nothing(t, left, right, call.name) if isinstance(left, Nodes) else None
