@@ -18,10 +18,11 @@ import torch
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.archive import Archive
-from cntgraph.adapters.torch.aten import MOVEMENT, AtenTracer, Derived, Nodes, Place
+from cntgraph.adapters.torch.aten import AtenTracer, Derived, Nodes, Place
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
 from cntgraph.adapters.torch.aten.values import is_learned, leaves, map_leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
+from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
     WRAPPERS,
@@ -35,11 +36,9 @@ from cntgraph.adapters.torch.serialized import (
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import taken_apart
-from cntgraph.errors import CntGraphError, FormatError, InputShapeError, TraceError
+from cntgraph.errors import CntGraphError, FormatError, TraceError
 from cntgraph.recipe import Recipe
 
-#: Operations that have their samples on the second axis, unless they are batch first.
-_RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
 #: Index that stands in for tokens; the first few mean padding and the like in many vocabularies.
 _TOKEN = 3
 #: Values of a buffer that are kept as they are computed with.
@@ -90,7 +89,7 @@ class _Program:
         self.graph, self.signature = module["graph"], module["signature"]
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
-        self.tracer, self.batch_axis = AtenTracer(builder), 0
+        self.tracer = AtenTracer(builder)
         self.computed: dict[int, tuple[Recipe, torch.Tensor]] = {}
         self.stand_ins: list[tuple[int, int, int]] = []
         self.modules = Modules(self.graph["nodes"], archive.tensors)
@@ -101,9 +100,7 @@ class _Program:
         names = [a["as_tensor"]["name"] for a in inputs if "as_tensor" in a]
         if not names:
             raise TraceError(f"{self.archive.path}: the program has no input tensor")
-        self.batch_axis = self._find_batch_axis(names)
-        for name in names:
-            self._input(name)
+        self._add_inputs(names)
         self._read_tensors()
         nodes, outputs = self.graph["nodes"], self.signature["output_specs"]
         for node, done in zip(nodes, last_reads(nodes, outputs), strict=True):
@@ -117,82 +114,18 @@ class _Program:
     def _specs(self, kind: str) -> list[dict[str, Any]]:
         return [spec for spec in self.signature["input_specs"] if kind in spec]
 
-    # -- inputs ---------------------------------------------------------------------------------
-
-    def _find_batch_axis(self, names: list[str]) -> int:
-        """Return the axis of the inputs along which samples lie: the second, if time is first.
-
-        That is so if a recurrent layer, which is not batch first, has its samples on an axis of
-        that length, or if it is what the input shape that was asked for leaves out.
-        """
-        sizes = next((s for s in map(self._sizes, names) if len(s) > 1), ())
-        first, second = (size.get("as_int") for size in [*sizes[:2], {}, {}][:2])
-        if self.input_shape is not None and second == 1 and first != 1:
-            rest = [size.get("as_int") for size in sizes]
-            return int([first, *rest[2:]] == [*self.input_shape])
-        for node in self.graph["nodes"]:
-            samples = self._samples_of(node)
-            if samples is not None:
-                return int(samples == second and samples != first)
-        return 0
-
-    def _samples_of(self, node: Mapping[str, Any]) -> int | None:
-        """Return how many samples a recurrent layer sees on the second axis of its input."""
-        operation = node["target"].removeprefix("torch.ops.aten.")
-        given = {a["name"]: a["arg"] for a in node["inputs"]}
-        if operation not in _RECURRENT or given["batch_first"].get("as_bool"):
-            return None
-        sizes = self._sizes(given["input"]["as_tensor"]["name"])
-        return sizes[1].get("as_int") if len(sizes) == 3 else None
-
-    def _sizes(self, name: str) -> Any:
-        return self.graph["tensor_values"][name]["sizes"]
-
-    def _input(self, name: str) -> None:
-        """Add an input; a stand-in for its values is what masks and positions are had from."""
-        shape, axis = self._input_shape(name), self.batch_axis
-        if len(shape) > 1 and axis:
-            if shape[axis] != 1:
-                raise TraceError(
-                    f"{self.archive.path}: the samples of the input {name!r} are not on its first "
-                    "axis; export the model with a batch of one"
-                )
-        elif len(shape) > 1 and len(self.stand_ins) == 0:
-            self.tracer.batch = shape[0]
-        nodes = self.tracer.input(name, shape, self._dtype(name), axis)
-        self.values[name] = nodes
-        low, high = int(nodes.ids.min()), int(nodes.ids.max()) + 1
-        self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
-
-    def _input_shape(self, name: str) -> tuple[int, ...]:
-        """Return an input's shape; an open batch dimension is one, others are looked up."""
-        sizes, wanted = self._sizes(name), [*(self.input_shape or ())]
-        if self.input_shape is not None and len(wanted) != len(sizes) - 1:
-            raise InputShapeError(
-                f"expected input_shape with {len(sizes) - 1} sizes, got {self.input_shape}"
-            )
-        if wanted:
-            wanted.insert(self.batch_axis, None)  # type: ignore[arg-type]
-        return tuple(
-            self._open_size(k, size, wanted[k] if wanted else None) for k, size in enumerate(sizes)
-        )
-
-    def _open_size(self, axis: int, size: Mapping[str, Any], wanted: int | None) -> int:
-        if "as_int" in size:
-            if wanted not in (None, size["as_int"]):
-                raise InputShapeError(
-                    f"axis {axis} of the input: the program was saved for {size['as_int']}, "
-                    f"input_shape says {wanted}"
-                )
-            return int(size["as_int"])
-        expression = size["as_expr"]
-        if wanted is None:
-            hint = (expression.get("hint") or {}).get("as_int")
-            wanted = 1 if axis == self.batch_axis else hint
-        if wanted is None:
-            raise InputShapeError(f"axis {axis} of the input has no fixed size; pass input_shape")
-        self.symbols[expression["expr_str"]] = wanted
-        return int(wanted)
+    def _add_inputs(self, names: list[str]) -> None:
+        """Add the inputs; a stand-in for their values is what masks and positions are had from."""
+        inputs = Inputs(self.archive.path, self.graph, names, self.input_shape)
+        shapes = {name: inputs.shape(name) for name in names}
+        self.symbols = inputs.symbols
+        if not inputs.batch_axis:
+            self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
+        for name, shape in shapes.items():
+            nodes = self.tracer.input(name, shape, self._dtype(name), inputs.batch_axis)
+            self.values[name] = nodes
+            low, high = int(nodes.ids.min()), int(nodes.ids.max()) + 1
+            self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
 
     def _read_tensors(self) -> None:
         kinds = {
@@ -292,11 +225,8 @@ class _Program:
 
     def _follow(self, operation: Any, args: Any, kwargs: Any, place: Place, shapes: Any) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
-        name = name_of_operation(operation)
-        if name in MOVEMENT:
-            moved = map_leaves([args, kwargs], lambda nodes: nodes.ids, of=Nodes)
-            if not any(isinstance(value, Recipe | Derived) for value in leaves([moved])):
-                refuse_large(operation, moved[0], moved[1], name)
+        sizes, named = map_leaves([args, kwargs], _without_data)
+        refuse_large(operation, sizes, named, name_of_operation(operation))
         call = (operation, args, kwargs, place)
         result = self.tracer.attempt(*call, lambda: shapes, self._example(operation, args, kwargs))
         if result is None:
@@ -394,3 +324,11 @@ class _Program:
         if "as_name" in value:
             return self.values[value["as_name"]]
         return next(iter(value.values()))
+
+
+def _without_data(value: Any) -> Any:
+    """Return a tensor without memory in the place of nodes, a parameter or a mask."""
+    if not isinstance(value, Nodes | Recipe | Derived):
+        return value
+    dtype = value.dtype if isinstance(value, Nodes) else None
+    return torch.empty(value.shape, dtype=dtype or torch.float32, device="meta")

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.torch.aten.flow import Ids
 from cntgraph.adapters.torch.aten.operations import handles
-from cntgraph.adapters.torch.aten.tracer import AtenTracer, Ids
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
 from cntgraph.errors import TraceError
 from cntgraph.recipe import Recipe
