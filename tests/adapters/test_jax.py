@@ -21,7 +21,7 @@ from cntgraph.errors import (
     TraceError,
 )
 
-SEEDS = range(24)
+SEEDS = range(20)
 
 
 @pytest.fixture
@@ -242,6 +242,8 @@ def test_names_are_those_of_modules_and_functions():
     net = check(lambda p, x: nn.relu(dense(p["params"]["first"], x, "kernel")), params, (6,))
     assert [layer.name for layer in net.layers] == ["x", "first"]
     assert net.coverage.loc["params.first.kernel", "block"] == "first"
+    plain = check(lambda p, x: nn.relu(dense(p, x)), weights(w=(6, 4)), (6,))
+    assert [layer.name for layer in plain.layers] == ["x", "w"]
 
 
 # -- activations ----------------------------------------------------------------------------------
@@ -320,6 +322,7 @@ def test_what_cannot_be_followed_is_cut_and_named():
         "depends on the data": lambda p, x: lax.while_loop(
             lambda h: h.sum() > 0, lambda h: h - 1, x @ p),
         "sort": lambda p, x: jnp.sort(x @ p),
+        "fft": lambda p, x: jnp.abs(jnp.fft.rfft(x @ p)),
     }  # fmt: skip
     for reason, function in cases.items():
         with pytest.warns(CoverageWarning, match=reason):
@@ -327,6 +330,13 @@ def test_what_cannot_be_followed_is_cut_and_named():
         assert any(layer.kind.startswith("unknown") for layer in net.layers)
         with pytest.raises(CoverageError, match=reason):
             cg.load(function, params=np.ones((6, 4)), input_shape=(6,), strict=True)
+
+
+def test_the_largest_of_the_outputs_may_be_looked_for():
+    net = cg.load(lambda p, x: jnp.argmax(x @ p["w"], axis=-1), params=weights(w=(6, 4)),
+                  input_shape=(6,), strict=True)  # fmt: skip
+    assert [layer.is_output for layer in net.layers] == [False, True]
+    assert net.coverage.loc["argmax", "reason"] == "the result of argmax is no neuron"
 
 
 def test_unused_parameters_are_named():

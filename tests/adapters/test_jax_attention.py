@@ -336,3 +336,10 @@ def test_a_choice_between_nodes():
                   strict=True)  # fmt: skip
     assert [layer.kind for layer in net.layers] == ["input", "dense", "dense", "max", "where"]
     assert net.n_edges == 24 + 8 + 8
+
+    def by_another(p, x):
+        return jnp.where((x @ p["a"])[:, :1] > 0, x @ p["b"], 0.0)
+
+    params = {"a": normal(3, 4), "b": normal(3, 4)}
+    net = cg.load(by_another, params=params, input_shape=(3,))
+    assert net.layers[-1].activation == "where"

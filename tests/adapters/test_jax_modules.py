@@ -116,6 +116,10 @@ def test_equinox_modules_take_one_sample():
 WEIGHT = jnp.ones((6, 4))
 
 
+def of_globals(x):
+    return x @ WEIGHT
+
+
 def test_functions_that_have_closed_over_their_parameters():
     params = {"w": WEIGHT, "b": jnp.ones(4)}
 
@@ -124,13 +128,32 @@ def test_functions_that_have_closed_over_their_parameters():
 
     net = cg.load(jax.jit(lambda x: nn.relu(inner(x))), input_shape=(6,), strict=True)
     assert set(net.parameters) == {"w", "b"}
-    of_globals = cg.load(lambda x: x @ WEIGHT, input_shape=(6,), strict=True)
-    assert set(of_globals.parameters) == {"WEIGHT"}
+    for function in (lambda x: x @ WEIGHT, lambda x: nn.relu(of_globals(x))):
+        net = cg.load(function, input_shape=(6,), strict=True)
+        assert set(net.parameters) == {"WEIGHT"}
     made = jnp.asarray(np.random.default_rng(0).normal(size=(6, 40)), jnp.float32)
     held = [lambda x: x @ made]
     unnamed = cg.load(lambda x: held[0](x), input_shape=(6,), strict=True)
     assert [p.shape for p in unnamed.parameters.values()] == [(6, 40)]
     assert unnamed.coverage["kind"].tolist() == ["buffer"]
+
+
+class Plain:
+    """Any object that can be called."""
+
+    def __init__(self):
+        self.layers = [(jnp.ones((6, 4)), jnp.ones(4))]
+
+    def __call__(self, x):
+        ((w, b),) = self.layers
+        return x @ w + b
+
+
+def test_objects_are_loaded_by_their_method():
+    with pytest.raises(FormatError, match="known framework"):
+        cg.load(Plain(), input_shape=(6,))
+    net = cg.load(Plain().__call__, input_shape=(6,), strict=True)
+    assert set(net.parameters) == {"layers.0.0", "layers.0.1"}
 
 
 def test_partial_binds_parameters():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from cntgraph.adapters.builder import Builder, Norm
-from cntgraph.adapters.jax.sources import changes, model_of
+from cntgraph.adapters.jax.sources import changes, is_function, model_of
 from cntgraph.adapters.jax.tracing import build, trace
 from cntgraph.errors import FormatError
 from cntgraph.network import Network
@@ -22,8 +22,8 @@ options = ("params",)
 
 
 def recognises(source: object) -> bool:
-    """Return whether `source` may be a function of JAX: it can be called and is no class."""
-    return callable(source) and not isinstance(source, type)
+    """Return whether `source` may be a function of JAX, or is a module of one of its libraries."""
+    return is_function(source)
 
 
 def load(

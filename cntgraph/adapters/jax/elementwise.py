@@ -27,6 +27,7 @@ from cntgraph.adapters.jax.values import (
     has_nodes,
     is_choice,
     parts,
+    stays_lazy,
 )
 from cntgraph.blocks import Identity
 from cntgraph.view import View
@@ -100,7 +101,7 @@ class Elementwise(Scaling):
         return Nodes(ids, value.batch)
 
     def _ready(self, value: Value) -> Value:
-        return self.nodes(value) if has_nodes(value) and not is_choice(value) else value
+        return self.nodes(value) if has_nodes(value) and not stays_lazy(value) else value
 
     def _pooled(self, peeled: Peeled, value: Lazy) -> Nodes | None:
         """Carry out a sum over axes or windows, with the division that makes it an average."""

@@ -125,6 +125,12 @@ def _ids(value: Value) -> Ids:
 _SINGLE = {"max": "clamp", "min": "clamp", "integer_pow": "pow", "select_n": "where"}
 
 
+#: Functions of several neurons, whose steps may be functions of one.
+_NOT_OF_ONE = frozenset(
+    "dot_product_attention glu log_softmax logmeanexp logsumexp one_hot softmax standardize".split()
+)
+
+
 def _own_name(steps: list[Lazy]) -> str | None:
     """Return the name of the library's function that all steps are of, or of a single step."""
     if len(steps) == 1:
@@ -132,4 +138,5 @@ def _own_name(steps: list[Lazy]) -> str | None:
         return None if name in LINEAR else _SINGLE.get(name, name)
     callers = [step.op.caller for step in steps]
     shared = [str(names[0]) for names in zip(*callers, strict=False) if len(set(names)) == 1]
-    return next((name for name in shared[::-1] if hasattr(jax.nn, name)), None)
+    known = (name for name in shared[::-1] if hasattr(jax.nn, name) and name not in _NOT_OF_ONE)
+    return next(known, None)

@@ -116,7 +116,7 @@ class _Planner:
             True,
             any(state.reduced for state in states),
             any(state.learned for state in states),
-            choice or not op.outputs[0].is_float,
+            choice,
             1 + sum(state.steps for state in states),
         )
         if choice:  # tokens and masks are followed where they choose something
@@ -137,6 +137,8 @@ class _Planner:
             mixes = op.name in REDUCTIONS and batch in axes_of(op.params)
             merged.reduced = True
             return None if merged.learned or mixes else merged
+        if not op.outputs[0].is_float and self._only_moves(op):
+            return merged  # what comparisons yield
         return merged if merged.reduced and op.name in REARRANGING else None
 
     def _note_affine(self, op: Op) -> None:

@@ -200,7 +200,7 @@ class _Flattening:
         def lookup(atom: Any) -> Any:
             if not hasattr(atom, "val"):
                 return known[atom]
-            return self.closed_over(atom.val) if np.ndim(atom.val) else np.asarray(atom.val)
+            return self.closed_over(atom.val) if np.ndim(atom.val) else as_numpy(atom.val)
 
         for eqn, twin in zip(jaxpr.eqns, _mates(jaxpr, mate), strict=True):
             arguments = [lookup(atom) for atom in eqn.invars]
@@ -227,6 +227,13 @@ class _Flattening:
                None if twin is None else twin.params)
         )  # fmt: skip
         return outputs
+
+
+def as_numpy(value: Any) -> np.ndarray[Any, Any]:
+    """Return an array in a type that NumPy has: float32 for bfloat16 and the like."""
+    array = np.asarray(value)
+    real = jax.dtypes.issubdtype(array.dtype, np.floating)
+    return array.astype(np.float32) if real and array.dtype.kind != "f" else array
 
 
 def _variable(aval: Any, twin: Any) -> Var:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,19 @@ class Model:
     names: list[str]
     batched: bool = True
     closed_over: list[list[Leaf]] = field(default_factory=list)
+
+
+def is_function(source: Any) -> bool:
+    """Return whether an object is a function, plain or wrapped, or a pytree that can be called.
+
+    Any other object that can be called may belong to whatever library; pass its method.
+    """
+    if not callable(source) or isinstance(source, type):
+        return False
+    if inspect.isroutine(source) or isinstance(source, partial) or hasattr(source, "__wrapped__"):
+        return True
+    libraries = ("flax.linen", "flax.nnx", "equinox")
+    return any(_is(source, name, "Module") for name in libraries) or not _is_leaf(source)
 
 
 def model_of(source: Any, params: Any = None) -> Model:
@@ -170,17 +183,27 @@ def _names(function: Any, skipped: int) -> list[str]:
 def _closed_over(function: Any) -> list[list[Leaf]]:
     """Return the arrays of every object that a function refers to."""
     found: list[list[Leaf]] = []
-    seen: set[int] = set()
-    for name, value in _references(function, seen, 0):
+    for name, value in _references(function, set(), 0):
         if isinstance(value, type(sys)) or (_is_leaf(value) and not is_array(value)):
             continue
         try:
-            leaves = leaves_of(value, name=name)
+            leaves = _named_leaves(value, name)
         except Exception:  # whatever a stranger's pytree raises
             continue
         if leaves:
             found.append(leaves)
     return found
+
+
+def _named_leaves(value: Any, name: str) -> list[Leaf]:
+    """Return the arrays of an object that a function calls `name`."""
+    trained = not _is(value, "equinox.nn", "State")
+    # A path that begins with an index says nothing without the name of what it is in.
+    return [
+        replace(leaf, name=f"{name}.{leaf.name}" if leaf.name[:1].isdigit() else leaf.name,
+                trainable=leaf.trainable and trained)
+        for leaf in leaves_of(value, name=name)
+    ]  # fmt: skip
 
 
 def _references(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str, Any]]:
@@ -199,7 +222,7 @@ def _references(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str
         yield from _references(wrapped, seen, depth + 1)
     owner = getattr(function, "__self__", None)
     if owner is not None and not inspect.ismodule(owner):
-        yield "", owner
+        yield "", vars(owner) if _is_leaf(owner) and hasattr(owner, "__dict__") else owner
     code = getattr(function, "__code__", None)
     if code is None:
         return
@@ -212,6 +235,8 @@ def _references(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str
         value = function.__globals__.get(name)
         if value is not None:
             yield name, value
+        if inspect.isfunction(value) and value.__module__ == function.__module__:
+            yield from _references(value, seen, depth + 1)
 
 
 def _content(cell: Any) -> Any:

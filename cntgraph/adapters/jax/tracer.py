@@ -21,9 +21,8 @@ from cntgraph.adapters.jax.movement import EXACT, MOVEMENTS, data_arguments, mov
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, REDUCTIONS, compute
 from cntgraph.adapters.jax.operations import HANDLERS
 from cntgraph.adapters.jax.plan import Plan, make_plan
-from cntgraph.adapters.jax.program import Op, Program, Var
+from cntgraph.adapters.jax.program import Op, Program, Var, as_numpy
 from cntgraph.adapters.jax.values import (
-    Array,
     Lazy,
     Nodes,
     Unknown,
@@ -31,11 +30,15 @@ from cntgraph.adapters.jax.values import (
     Weight,
     has_nodes,
     is_choice,
+    parts,
     scalar_of,
+    sources_of,
+    stays_lazy,
 )
 from cntgraph.errors import ParameterError
 from cntgraph.recipe import Recipe
 
+# These modules are imported for the handlers that they register.
 __all__ = ["Tracer", "convolution", "lookup", "loops", "pooling", "products"]
 
 _PRODUCTS = ("conv_general_dilated", "dot_general", "mul")
@@ -119,14 +122,13 @@ class Tracer(Elementwise):
             return [Lazy(op, tuple(args), out.shape, out.batch)]
         if op.name in ELEMENTWISE and not (op.name == "select_n" and not has_nodes(args[0])):
             ready = tuple(
-                self.nodes(a) if isinstance(a, Lazy) and not is_choice(a) else a for a in args
+                self.nodes(a) if isinstance(a, Lazy) and not stays_lazy(a) else a for a in args
             )
             made = Lazy(op, ready, out.shape, out.batch)
             together = len({id(a) for a in ready if has_nodes(a)}) > 1
-            return [self.nodes(made) if together and not is_choice(made) else made]
-        if not any(output.is_float for output in op.outputs):
-            reason = f"it depends on the input by way of {op.name}"
-            return [Unknown(reason, output.shape) for output in op.outputs]
+            return [self.nodes(made) if together and not stays_lazy(made) else made]
+        if not any(jax.dtypes.issubdtype(v.dtype, np.inexact) for v in op.outputs):
+            return self._no_neurons(op, args)
         result = self._move(op, args) if op.name in MOVEMENTS else None
         if result is None:
             handler = HANDLERS.get(op.name)
@@ -135,6 +137,15 @@ class Tracer(Elementwise):
             reason = result or f"{op.name} is not a known linear or elementwise operation"
             return self.cut(op, args, f"{reason}; the graph is cut here")
         return result if isinstance(result, list) else [result]
+
+    def _no_neurons(self, op: Op, args: list[Any]) -> list[Any]:
+        """Return what is found out from the input but is no neuron, as where the largest is."""
+        reason = f"it depends on the input by way of {op.name}"
+        real = [a for a in args if has_nodes(a) and not is_choice(a)]
+        nodes = [n for a in real for n in ([a] if isinstance(a, Nodes) else sources_of(parts(a)))]
+        if nodes:
+            self.note(self.label(op), f"the result of {op.name} is no neuron")
+        return [Unknown(reason, output.shape, tuple(nodes)) for output in op.outputs]
 
     # -- movement -------------------------------------------------------------------------------
 
@@ -181,7 +192,7 @@ class Tracer(Elementwise):
             return Weight.of(self.weights[id(value)])
         if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
             return Unknown(_RANDOM)
-        array = _as_numpy(value)
+        array = as_numpy(value)
         mask = array.dtype.kind != "f" or bool((array <= -1e4).any())
         if array.ndim < 2 or array.size <= 64 or mask:
             return array
@@ -233,7 +244,7 @@ class Tracer(Elementwise):
                 self.builder.skip(value.recipe, f"read by {op.name}: {reason}")
         made: list[Any] = []
         for out in op.outputs:
-            if not out.is_float:
+            if not jax.dtypes.issubdtype(out.dtype, np.inexact):
                 made.append(Unknown(reason, out.shape))
                 continue
             shape = tuple(n for k, n in enumerate(out.shape) if k != out.batch)
@@ -244,13 +255,6 @@ class Tracer(Elementwise):
 
 def _read_by(op: Op) -> set[Var]:
     return {v for v in op.inputs if isinstance(v, Var)}
-
-
-def _as_numpy(value: Any) -> Array:
-    """Return an array of a type that NumPy has."""
-    array = np.asarray(value)
-    real = jax.dtypes.issubdtype(array.dtype, np.floating)
-    return array.astype(np.float32) if real and array.dtype.kind != "f" else array
 
 
 def _computed(op: Op, args: list[Any]) -> list[Any]:
@@ -264,4 +268,4 @@ def _computed(op: Op, args: list[Any]) -> list[Any]:
     results = op.primitive.bind(*arrays, **op.params)
     results = results if op.primitive.multiple_results else [results]
     return [Unknown(_RANDOM) if jax.dtypes.issubdtype(r.dtype, jax.dtypes.prng_key)
-            else _as_numpy(r) for r in results]  # fmt: skip
+            else as_numpy(r) for r in results]  # fmt: skip

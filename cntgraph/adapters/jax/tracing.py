@@ -166,8 +166,9 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
     ):
         values.append(_input(tracer, name, var, model.batched, k, channels.get(k, 0)))
     for value in tracer.run(program, values):
-        if has_nodes(value):
-            builder.output(tracer.nodes(value).sample)
+        read = value.nodes if isinstance(value, Unknown) else (value,) if has_nodes(value) else ()
+        for nodes in read:
+            builder.output(tracer.nodes(nodes).sample)
 
 
 def _array(builder: Builder, leaf: Leaf) -> Value:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -105,10 +104,19 @@ class Lazy:
 
 @dataclass(frozen=True, eq=False)
 class Unknown:
-    """A value that cannot be told beforehand, such as random numbers, and why."""
+    """A value that cannot be told beforehand, such as random numbers, and why.
+
+    Parameters
+    ----------
+    reason : str
+    shape : tuple of int
+    nodes : tuple of Nodes
+        The neurons that it is found out from, such as those whose largest is looked for.
+    """
 
     reason: str
     shape: tuple[int, ...] = ()
+    nodes: tuple[Nodes, ...] = ()
 
 
 def without(ids: Ids, axis: int | None) -> Ids:
@@ -154,9 +162,15 @@ def is_choice(value: Any) -> bool:
     """
     if not isinstance(value, Lazy):
         return isinstance(value, Nodes) and value.is_index
-    if not value.op.outputs[0].is_float:
-        return True
     return all(is_choice(arg) for arg in value.args if has_nodes(arg))
+
+
+def stays_lazy(value: Any) -> bool:
+    """Return whether a value is not carried out until something asks for its nodes.
+
+    So do choices, and comparisons of neurons, which are read by what they choose between.
+    """
+    return isinstance(value, Lazy) and (is_choice(value) or not value.op.outputs[0].is_float)
 
 
 def has_nodes(value: Any) -> bool:
@@ -211,13 +225,8 @@ def scalar_of(value: Any) -> float | None:
 
 
 def name_of(recipe: Recipe) -> str:
-    """Return the name of the module whose parameters a recipe reads, or an empty string."""
+    """Return the name of the module whose parameters a recipe reads; its own, if it has none."""
     for parameter in recipe.parameters():
         if parameter.trainable or "." in parameter.name:
-            return module_of(parameter.name)
+            return module_of(parameter.name) or parameter.name.rpartition(".")[2]
     return ""
-
-
-def n_values(shape: tuple[int, ...]) -> int:
-    """Return the number of values of a shape."""
-    return prod(shape)
