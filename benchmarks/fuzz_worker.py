@@ -21,6 +21,9 @@ Sample = tuple[str, bytes, Any, dict[str, Any]]
 FORMATS: dict[str, tuple[str, str]] = {
     "h5": ("oracles.store_files", ""),
     "pt2": ("oracles.program_files", ""),
+    "keras": ("oracles.keras_files", "keras"),
+    "keras_h5": ("oracles.keras_files", "whole"),
+    "weights_h5": ("oracles.keras_files", "weights"),
     "safetensors": ("oracles.weight_files", "safetensors"),
     "npz": ("oracles.weight_files", "npz"),
     "npy": ("oracles.weight_files", "npy"),

@@ -22,6 +22,7 @@ from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.journal import recover_locked
 from cntgraph.store.locks import WriterLock
+from cntgraph.store.schema import check_description
 from cntgraph.version import __version__
 
 if TYPE_CHECKING:
@@ -127,10 +128,12 @@ def write_topology(file: h5py.File, net: Network) -> None:
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["writer"] = fixed_text(f"cntgraph {__version__}")
     description, arrays = describe_network(net)
+    coverage = describe_coverage(net)
+    check_description(description, coverage)  # a file that cannot be read again is not written
     file["network/description"] = fixed_text(json.dumps(description))
     for k, array in enumerate(arrays):
         file.create_dataset(f"network/arrays/{k}", data=array, compression=4)
-    file["coverage"] = fixed_text(json.dumps(describe_coverage(net)))
+    file["coverage"] = fixed_text(json.dumps(coverage))
     file.create_group("snapshots")
 
 

@@ -10,6 +10,7 @@ import multiprocessing
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,15 @@ def test_a_gigabyte_in_a_few_bytes(path: Path) -> None:
 def test_names_of_labels_do_not_get_in_each_others_way(path: Path) -> None:
     cg.save(cg.toy("mlp"), path, layer=1, label_layer=2, snapshot=3, kind=4)
     assert len(cg.open(path).analyze()) == 4
+
+
+def test_what_could_not_be_read_again_is_not_written(path: Path) -> None:
+    net = cg.toy("mlp")
+    weight = net.blocks[0].weight
+    assert weight is not None
+    for _ in range(101):
+        weight = -weight
+    deep = replace(net, blocks=(replace(net.blocks[0], weight=weight), *net.blocks[1:]))
+    with pytest.raises(StoreError, match="at most 100 operations"):
+        cg.save(deep, path)
+    assert not path.exists()
