@@ -99,9 +99,12 @@ class _JournalParser:
                 f"{self._journal}: expected a journal of version {_VERSION}, found version "
                 f"{version}. Open the file with the version of cntgraph that wrote it."
             )
-        change = Change(size, kept)
+        change, end = Change(size, kept), 0
         for _ in range(count):
             offset, length = _RANGE.unpack(self._take(_RANGE.size))
+            if offset < end or offset + length > size:
+                raise self._damage(f"a range from {end} to {size}", f"{offset}, length {length}")
+            end = offset + length
             change.ranges.starts.append(offset)
             change.ranges.blocks.append(self._take(length))
         self._check_digest()

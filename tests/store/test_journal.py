@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,19 @@ def test_damaged_journal_is_refused(path: Path) -> None:
         assert snapshot(path.parent) == before, what
     stored.write_bytes(whole)
     assert recover(path)
+
+
+@pytest.mark.parametrize("ranges", [[(9, 2), (3, 2)], [(3, 2), (4, 2)], [(7, 4)], [(2**63, 2**63)]])
+def test_ranges_that_no_append_makes(path: Path, ranges: list[tuple[int, int]]) -> None:
+    """The checksum is right, for whoever made the journal can compute it."""
+    data = struct.pack("<8sQQQQ", b"CNTGJRNL", 1, 10, 0, len(ranges))
+    for offset, length in ranges:
+        data += struct.pack("<QQ", offset, length) + bytes(min(length, 10))
+    digest = hashlib.blake2b(data, digest_size=32).digest()
+    path.with_name("run.h5.journal").write_bytes(data + digest)
+    for attempt in (recover, read):
+        with pytest.raises(StoreError, match="expected a range from"):
+            attempt(path)
 
 
 def test_journal_of_a_newer_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
