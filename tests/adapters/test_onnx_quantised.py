@@ -298,3 +298,28 @@ def test_other_operations_of_onnxruntime(tmp_path):
     assert net.layer("q_gemm").activation == "silu"
     np.testing.assert_array_equal(net.blocks[0].weight.read(), w.T * 0.5)
     np.testing.assert_array_equal(net.bias()[6:10], [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("n_in", [32, 40])
+def test_a_few_bits_in_blocks_as_onnxruntime_has_them(tmp_path, symmetric, bits, n_in):
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    weight = np.random.default_rng(0).normal(size=(n_in, 6)).astype(np.float32)
+    plain = model([node("MatMul", "x w")], {"w": weight}, (1, 3, n_in), opset=21)
+    logging.disable(logging.WARNING)
+    quantizer = MatMulNBitsQuantizer(plain, bits=bits, block_size=16, is_symmetric=symmetric)
+    quantizer.process()
+    logging.disable(logging.NOTSET)
+    quantizer.model.save_model_to_file(str(tmp_path / "m.onnx"))
+    assert quantizer.model.model.graph.node[0].op_type == "MatMulNBits"
+    net = cg.load(tmp_path / "m.onnx", strict=True)
+    x = np.eye(n_in, dtype=np.float32)[None, :3]
+    read = net.blocks[0].weight.read()[..., 0].T
+    np.testing.assert_allclose(oracle(quantizer.model.model, x)[0], read[:3], atol=1e-2)
+    step = np.abs(weight).max() / (1 << (bits - 1))
+    assert np.abs(read - weight).max() <= 1.01 * step
+    stored = [p for p in net.parameters.values() if p.trainable]
+    assert [p.dtype for p in stored] == ["uint8"]
+    assert net.coverage.loc[stored[0].name, "status"] == "included"

@@ -24,7 +24,7 @@ _HANDS_ON = frozenset(
 )  # fmt: skip
 _AFFINE = frozenset(
     ["Conv", "ConvInteger", "ConvTranspose", "FusedConv", "FusedMatMul", "GRU", "Gemm", "LSTM",
-     "MatMul", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul", "RNN"]
+     "MatMul", "MatMulInteger", "MatMulNBits", "QGemm", "QLinearConv", "QLinearMatMul", "RNN"]
 )  # fmt: skip
 #: Other operations that apply what is stored to one input.
 _APPLIED = frozenset(["BatchNormalization", "DequantizeLinear"])
@@ -98,6 +98,15 @@ class Roles:
         biases = (("DequantizeLinear", 0), ("QLinearConv", 8), ("QGemm", 6))
         quantised = tensor.data_type == TensorProto.INT32
         return quantised and any((node.op_type, k) in biases for node, k in readers)
+
+    def bits(self, name: str) -> int:
+        """Return how many bits of a stored byte are one value, by the operation that reads it."""
+        found = {
+            next((a.i for a in node.attribute if a.name == "bits"), 4)
+            if node.op_type == "MatMulNBits" and k in (1, 3) else 8
+            for node, k in self.readers.get(name, [])
+        }  # fmt: skip
+        return int(found.pop()) if len(found) == 1 else 8
 
     def is_number(self, tensor: TensorProto, name: str) -> bool:
         """Return whether a stored tensor is one number that only arithmetic reads, as a factor."""

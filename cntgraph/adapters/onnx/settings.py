@@ -34,7 +34,8 @@ _TWO_SIDES = {1: 0, 2: 0, 4: 3, 5: 3}
 _STEPS: dict[str, dict[int, int]] = {
     "ConvInteger": {2: 0, 3: 1}, "DequantizeLinear": {1: 0, 2: 0},
     "DynamicQuantizeMatMul": {2: 1, 3: 1}, "MatMulInteger": {2: 0, 3: 1},
-    "MatMulIntegerToFloat": {2: 0, 3: 1, 4: 0, 5: 1}, "QGemm": _TWO_SIDES,
+    "MatMulIntegerToFloat": {2: 0, 3: 1, 4: 0, 5: 1}, "MatMulNBits": {2: 1, 3: 1},
+    "QGemm": _TWO_SIDES,
     "QLinearAdd": _TWO_SIDES, "QLinearConv": _TWO_SIDES, "QLinearMatMul": _TWO_SIDES,
     "QLinearMul": _TWO_SIDES,
 }  # fmt: skip

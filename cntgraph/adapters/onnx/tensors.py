@@ -136,7 +136,9 @@ class Tensors:
     path: Path | None = None
     _files: dict[Path, NDArray[np.uint8]] = field(default_factory=dict)
 
-    def parameter(self, tensor: TensorProto, name: str, *, trainable: bool) -> Parameter:
+    def parameter(
+        self, tensor: TensorProto, name: str, *, trainable: bool, bits: int = 8
+    ) -> Parameter:
         """Return a tensor as a parameter that is read when needed.
 
         Parameters
@@ -147,6 +149,9 @@ class Tensors:
             Its name in the graph.
         trainable : bool
             False for buffers and constants.
+        bits : int, default 8
+            How many bits of a stored byte are one value, where that is less than all: the axes
+            behind the first are then one, which is so much longer.
 
         Returns
         -------
@@ -158,7 +163,11 @@ class Tensors:
             If its data are missing, or are not of the size that its shape says.
         """
         data, dtype = self._stored(tensor, name)
-        if _is_external(tensor) and isinstance(data, np.ndarray):
+        if bits in (1, 2, 4) and dtype == "uint8":
+            rows = data.shape[:1] if data.ndim > 1 else ()
+            shape = (*rows, prod(data.shape[len(rows) :]) * 8 // bits)
+            data = PackedTensor(data.reshape(-1), shape, bits, np.arange(1 << bits, dtype=np.uint8))
+        elif _is_external(tensor) and isinstance(data, np.ndarray):
             data = MappedTensor(data)
         return Parameter(name, tuple(data.shape), dtype, data, trainable)
 

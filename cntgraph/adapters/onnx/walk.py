@@ -115,7 +115,8 @@ class Walk:
                 self._keep(name, self.tensors.array(tensor, name))
             return
         trainable = self.roles.is_trainable(tensor, name, constant=constant)
-        parameter = self.tensors.parameter(tensor, name, trainable=trainable)
+        bits = self.roles.bits(name)
+        parameter = self.tensors.parameter(tensor, name, trainable=trainable, bits=bits)
         self.values[name] = Recipe.of(self.builder.parameter(parameter))
         if not self.roles.readers.get(name):
             self.builder.skip(self.values[name], "no operation of the model reads it")

@@ -19,6 +19,7 @@ from cntgraph.adapters.onnx.ops.pooling import average_pool, global_pool, mean
 from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
+from cntgraph.adapters.onnx.weights import along
 from cntgraph.recipe import Recipe
 
 handles("com.microsoft.QuantizeLinear")(quantize)
@@ -200,6 +201,26 @@ def integer_mat_mul(t: OnnxTracer, call: Call) -> Any:
     if isinstance(w, Nodes):
         return None
     return _product(t, call, x, weight_of(t, w, scale, zero, -1), bias)
+
+
+@handles("com.microsoft.MatMulNBits")
+def few_bits_mat_mul(t: OnnxTracer, call: Call) -> Any:
+    """Return a product with a weight of a few bits a value, in blocks along its columns."""
+    x, w, scale, zero, order, bias = (call.input(k) for k in range(6))
+    if not isinstance(x, Nodes) or isinstance(w, Nodes):
+        return None
+    if order is not None:
+        raise NotFollowedError("its columns are in an order of their own")
+    n_in, n_out = int(call.get("K", 0)), int(call.get("N", 0))
+    block, bits = int(call.get("block_size", 0)), int(call.get("bits", 4))
+    n_blocks = -(-n_in // block)
+    weight = t.recipe(w).reshape((n_out, -1)).take(1, 0, n_in)
+    offset = Recipe.constant(float(1 << (bits - 1)))
+    if zero is not None:
+        by_row = t.recipe(zero).reshape((n_out, -1)).take(1, 0, n_blocks)
+        offset = along(by_row, weight.shape, 1, block)
+    step = along(t.recipe(scale).reshape((n_out, n_blocks)), weight.shape, 1, block)
+    return _product(t, call, x, ((weight - offset) * step).transpose((1, 0)), bias)
 
 
 def _product(t: OnnxTracer, call: Call, x: Any, weight: Recipe, bias: Any) -> Any:
