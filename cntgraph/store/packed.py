@@ -85,14 +85,15 @@ def read_values(dataset: h5py.Dataset, key: Any = ()) -> NDArray[Any]:
     -------
     ndarray
     """
-    if not filters(dataset):
+    packed = filters(dataset)
+    if not packed:
         return np.asarray(dataset[key])
     slices = _plain(key, dataset.shape)
     if slices is None:
         return np.asarray(read_values(dataset)[key])
     values = np.empty([s.stop - s.start for s in slices], dataset.dtype)
     for offset, inside, outside in _overlaps(slices, dataset.chunks):
-        values[outside] = _chunk(dataset, offset)[inside]
+        values[outside] = _chunk(dataset, packed, offset)[inside]
     return values
 
 
@@ -123,14 +124,14 @@ def _overlaps(
         yield offset, tuple(inside), tuple(outside)
 
 
-def _chunk(dataset: h5py.Dataset, offset: tuple[int, ...]) -> NDArray[Any]:
+def _chunk(dataset: h5py.Dataset, packed: tuple[int, ...], offset: tuple[int, ...]) -> NDArray[Any]:
     """Return the values of one chunk, those beyond the end of the dataset included."""
     size = _nbytes(dataset.chunks, dataset)
     found = dataset.id.get_chunk_info_by_coord(offset)
     if found.byte_offset is None or found.size > 2 * size + 1024:
         raise StoreError(f"{dataset.name} is damaged: the values at {offset} are missing")
     left_out, data = dataset.id.read_direct_chunk(offset)
-    for k, kind in reversed(list(enumerate(filters(dataset)))):
+    for k, kind in reversed(list(enumerate(packed))):
         if not left_out >> k & 1:
             data = _inflated(data, size) if kind == _DEFLATE else _sorted(data, dataset.dtype)
     if len(data) != size:
