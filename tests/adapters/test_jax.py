@@ -145,6 +145,14 @@ ON_VECTORS = {
     "a loop that is known": (
         lambda p, x: lax.fori_loop(0, 3, lambda k, h: jnp.tanh(h @ p["w"] @ p["w"].T), x),
         ["dense"] * 6),
+    "a loop until a constant": (
+        lambda p, x: lax.while_loop(
+            lambda s: s[0] < 2, lambda s: (s[0] + 1, jnp.tanh(s[1] @ p["v"][0])), (0, x))[1],
+        ["dense"] * 2),
+    "a branch that is constant": (
+        lambda p, x: lax.switch(
+            jnp.array([0, 2])[1], [lambda y: y, lambda y: -y, lambda y: y @ p["v"][1]], x),
+        ["dense"]),
     "a loop over layers": (
         lambda p, x: lax.scan(lambda h, v: (jnp.tanh(h @ v), h), x, p["v"])[0], ["dense"] * 3),
     "a cumulative sum": (lambda p, x: jnp.cumsum(dense(p, x), axis=1), ["dense", "pool"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -73,6 +74,7 @@ class Scaling:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self._carried: WeakKeyDictionary[Lazy, Nodes] = WeakKeyDictionary()
+        self._constants: dict[Any, Recipe] = {}
         self._meanings: dict[Any, Meaning | None] = {}
         #: Inputs that are laid out as the model has them, by the shape of one sample.
         self.inputs: dict[tuple[int, ...], int] = {}
@@ -113,7 +115,11 @@ class Scaling:
         """Return a constant as a recipe; a large one is registered."""
         if value.size <= _LARGEST_CONSTANT:
             return Recipe.constant(value)
-        return self.builder.constant("constant", np.asarray(value))
+        # The layers of a model often read the same constants, such as rotations by position.
+        key = value.shape, value.dtype.str, sha256(value.tobytes()).digest()
+        if key not in self._constants:
+            self._constants[key] = self.builder.constant("constant", np.asarray(value))
+        return self._constants[key]
 
     def recipe(self, value: Coefficient) -> Recipe:
         """Return a weight or a constant as a recipe of as many axes, which broadcasts."""
