@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from cntgraph.adapters.keras.hdf5 import Source
+from cntgraph.adapters.keras.source import Source
 from cntgraph.adapters.stored import member_offset, zip_members
 from cntgraph.errors import FormatError
 

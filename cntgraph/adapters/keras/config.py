@@ -116,6 +116,8 @@ def _dicts(path: Path, config: Any) -> Iterator[dict[str, Any]]:
 def _check_class(path: Path, part: dict[str, Any]) -> bool:
     """Check a class that a configuration names; return whether it is one of the user's own."""
     name, module = part["class_name"], part.get("module")
+    if not isinstance(name, str):
+        raise FormatError(f"{path}: expected the name of a class, found {name!r}; save it again")
     if name == "Lambda" and not _is_named_function(part.get("config")):
         raise UnsafeFileError(
             f"{path}: the model has a Lambda layer, which is compiled Python code and would run; "
@@ -128,11 +130,12 @@ def _check_class(path: Path, part: dict[str, Any]) -> bool:
         )
     if name == "function":
         return _check_function(path, part)
-    if "module" not in part or _is_of_keras(module):
+    if _is_of_keras(module) or "module" not in part:
         _check_vocabulary(path, part)
-        return False
+        # Older files name classes of the user's own by what they are registered under.
+        return module is None and _is_registered(name)
     registered = part.get("registered_name") or name
-    if keras.saving.get_registered_object(registered) is None:
+    if not _is_registered(registered):
         raise FormatError(
             f"{path}: the model has a class of its own, {registered!r} of module {module!r}, that "
             "is not known here; import the code that defines it and registers it by "
@@ -143,6 +146,10 @@ def _check_class(path: Path, part: dict[str, Any]) -> bool:
 
 def _is_of_keras(module: Any) -> bool:
     return isinstance(module, str) and (module == "keras" or module.startswith("keras."))
+
+
+def _is_registered(name: Any) -> bool:
+    return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
 
 
 def _is_named_function(config: Any) -> bool:
@@ -161,7 +168,7 @@ def _check_function(path: Path, part: dict[str, Any]) -> bool:
     module, name = part.get("module"), part.get("registered_name") or part.get("config")
     if isinstance(module, str) and module.startswith(_FUNCTIONS):
         return False
-    if isinstance(name, str) and keras.saving.get_registered_object(name) is not None:
+    if _is_registered(name):
         return True
     raise FormatError(
         f"{path}: the model has a function of its own, {name!r} of module {module!r}, that is not "

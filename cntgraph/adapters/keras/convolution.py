@@ -23,6 +23,9 @@ from cntgraph.adapters.keras.windows import same_or_valid, transposed
 from cntgraph.blocks import Window
 from cntgraph.recipe import Recipe
 
+#: Images of one sample (frames, views) that are convolved one after another.
+_MAX_IMAGES = 4096
+
 
 def convolve(
     t: Tracer, name: str, x: Nodes, weight: Recipe, bias: Recipe | None,
@@ -52,6 +55,8 @@ def convolve(
     -------
     Nodes
     """
+    if len(x.ids) > _MAX_IMAGES:
+        raise CannotFollow(f"it convolves {len(x.ids):,} images one after another")
     options: dict[str, Any] = {"groups": groups, "transposed": transposed}
     made = [
         t.builder.conv(name, channels_first(ids, last), weight, bias, tuple(windows), **options)

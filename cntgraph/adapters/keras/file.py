@@ -11,13 +11,14 @@ import keras
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.archive import read_archive
 from cntgraph.adapters.keras.config import parse_config
-from cntgraph.adapters.keras.hdf5 import Contents, Source, contents
+from cntgraph.adapters.keras.hdf5 import Contents, contents
 from cntgraph.adapters.keras.live import trace_model
 from cntgraph.adapters.keras.names import named_tensors
 from cntgraph.adapters.keras.skeleton import build_skeleton
+from cntgraph.adapters.keras.source import Source
 from cntgraph.adapters.keras.weights import stored_parameters
 from cntgraph.adapters.tensors import network_of
-from cntgraph.errors import FormatError, GraphSizeError
+from cntgraph.errors import CntGraphError, FormatError, GraphSizeError
 from cntgraph.network import Network
 
 #: Nodes of one layer of a saved model, whose sizes are those that the file declares.
@@ -62,11 +63,26 @@ def load_file(
     UnsafeFileError
         If it could only be read by running code that it contains.
     """
+    try:
+        return _load(path, config, norm=norm, unroll=unroll, strict=strict, **shapes)
+    except CntGraphError:
+        raise
+    except Exception as error:  # sizes and types that nothing expects
+        raise FormatError(
+            f"{path}: the model that it describes cannot be followed ({type(error).__name__}: "
+            f"{error}); the file is damaged, save the model again"
+        ) from error
+
+
+def _load(
+    path: Path, config: Any, *, norm: Any, unroll: int | None, strict: bool, **shapes: Any
+) -> Network:
     given, source = None, None
     if path.suffix.lower() == ".keras":
         text, source = read_archive(path)
         given = parse_config(path, text)
-    found = contents(source or Source.of(path))
+    alone = given is None and config is None
+    found = contents(source or Source.of(path), names=alone)
     if given is None and (own := found.text("model_config")) is not None:
         given = parse_config(path, own)
     if given is not None and config is not None:
@@ -75,7 +91,8 @@ def load_file(
         return network_of(named_tensors(found), strict=strict)
     model = _model(path, given if given is not None else config, found)
     builder = FileBuilder(unroll=unroll)
-    trace_model(model, builder, stored_parameters(path, model, found), **shapes)
+    parameters = stored_parameters(path, model, found)
+    trace_model(model, builder, parameters, max_size=MAX_LAYER, **shapes)
     return builder.finish(norm=norm, strict=strict)
 
 

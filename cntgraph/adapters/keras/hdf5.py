@@ -6,116 +6,28 @@ Tensors are read from the file when they are needed.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.keras.source import Source
 from cntgraph.adapters.stored import StoredArray, file_state
-from cntgraph.errors import CntGraphError, FormatError, UnsafeFileError
+from cntgraph.errors import FormatError, UnsafeFileError
 from cntgraph.parameter import ArrayHandle, storage_dtype
 
 if TYPE_CHECKING:
     import h5py
 
+#: Attributes of the root of files that older versions of Keras write.
+_OLDER = frozenset(("layer_names", "layer_names0", "model_config"))
 #: Objects and levels of a file; a damaged one may lead in circles.
 _MAX_OBJECTS, _MAX_DEPTH = 1_000_000, 100
 #: A tensor of more bytes than this must take a thousandth of them in the file.
 _FLOOR, _EXPANSION = 1 << 28, 1000
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the bytes of an HDF5 file are: a part of a file, or in memory.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    offset, size : int
-        The part of it.
-    memory : bytes, optional
-        Instead: the bytes themselves, if they are compressed in the file.
-    """
-
-    path: Path
-    offset: int = 0
-    size: int = 0
-    memory: bytes | None = None
-
-    @classmethod
-    def of(cls, path: Path) -> Source:
-        """Return a whole file."""
-        return cls(path, 0, path.stat().st_size)
-
-    @contextmanager
-    def open(self) -> Iterator[h5py.File]:
-        """Open the HDF5 file for reading.
-
-        Raises
-        ------
-        FormatError
-            For whatever goes wrong while it is open.
-        """
-        import h5py
-
-        try:
-            with self._stream() as stream, h5py.File(stream, "r") as file:
-                yield file
-        except CntGraphError:
-            raise
-        except Exception as error:  # what h5py raises on damaged files is endless
-            raise FormatError(
-                f"{self.path}: expected an HDF5 file that Keras has written, found a damaged or "
-                f"another one ({type(error).__name__}: {error}); copy it again, or save it again"
-            ) from error
-
-    def _stream(self) -> io.IOBase:
-        if self.memory is not None:
-            return io.BytesIO(self.memory)
-        return _Section(self.path, self.offset, self.size)
-
-
-class _Section(io.RawIOBase):
-    """A part of a file, as a file that can be read."""
-
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        super().__init__()
-        self._file = path.open("rb", buffering=0)
-        self._offset, self._size, self._at = offset, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(start + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer from where the section stands; nothing lies beyond its end."""
-        view = memoryview(buffer).cast("B")
-        wanted = min(len(view), max(self._size - self._at, 0))
-        self._file.seek(self._offset + self._at)
-        n_read = self._file.readinto(view[:wanted]) if wanted else 0
-        self._at += n_read
-        return n_read
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,12 +94,15 @@ class Contents:
         return found[0] if found else None
 
 
-def contents(source: Source) -> Contents:
+def contents(source: Source, *, names: bool = False) -> Contents:
     """Look through an HDF5 file.
 
     Parameters
     ----------
     source : Source
+    names : bool, default False
+        Whether the names of layers are wanted, which are among the attributes; files of older
+        kinds cannot be read without them.
 
     Returns
     -------
@@ -205,10 +120,13 @@ def contents(source: Source) -> Contents:
     tensors: dict[str, Tensor] = {}
     texts: dict[tuple[str, str], list[str]] = {}
     with source.open() as file:
+        names = names or not _OLDER.isdisjoint(file.attrs)
+        if names:
+            source.check_texts()
         for path, found in _walk(source, file):
             if isinstance(found, h5py.Dataset):
                 tensors[path] = _tensor(source, path, found)
-            else:
+            elif names:
                 texts.update({(path, k): v for k, v in _texts(found)})
     return Contents(tensors, texts)
 
@@ -260,7 +178,7 @@ def _tensor(source: Source, path: str, dataset: Any) -> Tensor:
         )
     shape = tuple(int(n) for n in dataset.shape or ())
     dtype = _stored_dtype(dataset)
-    bits = dataset.dtype if dataset.dtype.kind != "V" else storage_dtype(dtype)
+    bits = storage_dtype(dtype) if dtype == "bfloat16" else dataset.dtype
     nbytes, kept = prod(shape) * bits.itemsize, dataset.id.get_storage_size()
     if nbytes > max(_FLOOR, _EXPANSION * kept):
         raise FormatError(
@@ -277,9 +195,9 @@ def _tensor(source: Source, path: str, dataset: Any) -> Tensor:
 
 
 def _stored_dtype(dataset: Any) -> str:
-    """Return the type of a dataset's values: Keras stores bfloat16 as bits, and says so."""
+    """Return the type of a dataset's values: Keras stores bfloat16 as bits of two bytes."""
     if dataset.dtype.kind == "V":
-        return str(dataset.attrs.get("dtype", "bits of unknown meaning"))
+        return "bfloat16" if dataset.dtype.itemsize == 2 else f"bits of {dataset.dtype}"
     return str(dataset.dtype.newbyteorder("=").name)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.layout import MAX_NODES
 from cntgraph.adapters.keras import (  # noqa: F401  (they register their handlers)
     contraction,
     convolution,
@@ -36,6 +37,7 @@ def trace_model(
     *,
     input_shape: tuple[int, ...] | None = None,
     example_input: Any = None,
+    max_size: int = MAX_NODES,
 ) -> None:
     """Run a model once on symbolic tensors, and build its network.
 
@@ -51,6 +53,8 @@ def trace_model(
         Shape of one sample, where the model leaves a size open.
     example_input : array or nested arrays, optional
         Instead: what the model is called with.
+    max_size : int, optional
+        Number of values that a tensor of one sample may have.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def trace_model(
         if parameter.name.endswith("seed_generator_state"):
             builder.skip(Recipe.of(parameter), "the state of a random number generator")
     symbols = Symbols(all_layers(model), parameters)
-    tracer = Tracer(builder, parameters, symbols)
+    tracer = Tracer(builder, parameters, symbols, max_size)
     with watching(tracer), symbols, warnings.catch_warnings():
         # What the code of a model warns of when it meets symbolic tensors says nothing.
         warnings.simplefilter("ignore")

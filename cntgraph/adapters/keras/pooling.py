@@ -23,8 +23,8 @@ from cntgraph.adapters.keras.values import (
 from cntgraph.adapters.keras.windows import same_or_valid
 from cntgraph.blocks import Stencil, Window
 
-#: Taps of a pooling window; a longer one sees only padding beyond any sensible input.
-_MAX_TAPS = 1 << 16
+#: Taps of a pooling window, and edges along one axis of a pooling.
+_MAX_TAPS, _MAX_EDGES = 1 << 16, 1 << 26
 
 
 def pool(
@@ -66,8 +66,11 @@ def window_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
     sizes = x.ids.shape[1:-1] if last else x.ids.shape[2:]
     taps = per_axis(operation.pool_size, len(sizes))
     strides = per_axis(operation.strides or operation.pool_size, len(sizes))
-    if max(taps) > _MAX_TAPS:
-        raise CannotFollow(f"a window of {max(taps)} positions")
+    if (
+        max(taps) > _MAX_TAPS
+        or max(n * min(n, k) for n, k in zip(sizes, taps, strict=True)) > _MAX_EDGES
+    ):
+        raise CannotFollow(f"windows of {max(taps):,} positions on {max(sizes):,}")
     mode = "max" if type(operation).__name__ == "MaxPool" else "average"
     windows = [same_or_valid(n, k, s, 1, operation.padding)
                for n, k, s in zip(sizes, taps, strides, strict=True)]  # fmt: skip

@@ -34,7 +34,7 @@ from cntgraph.adapters.keras.values import (
     map_leaves,
 )
 from cntgraph.adapters.keras.variables import Symbols
-from cntgraph.errors import CntGraphError, TraceError
+from cntgraph.errors import CntGraphError, GraphSizeError, TraceError
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
 
@@ -53,12 +53,15 @@ class Tracer:
         By the id of the variable; they are registered.
     symbols : Symbols
         What stands for the variables while the model is traced.
+    max_size : int
+        Number of values that a tensor of one sample may have.
     """
 
     def __init__(
-        self, builder: Builder, parameters: dict[int, Parameter], symbols: Symbols
+        self, builder: Builder, parameters: dict[int, Parameter], symbols: Symbols, max_size: int
     ) -> None:
         self.builder, self.parameters, self.symbols = builder, parameters, symbols
+        self.max_size = max_size
         self.path: list[Any] = []
         self.calls, self.active = 0, True
 
@@ -82,6 +85,7 @@ class Tracer:
         _evaluating(layer, kwargs)
         handler = handler_of(layer)
         if handler is not None:
+            self._check_size(layer, args, kwargs)
             result = handler(self, layer, _bound(layer.call, args, kwargs))
             if result is not NotImplemented:
                 return result
@@ -101,6 +105,7 @@ class Tracer:
             found = recipe_of_operation(kind, operation, a)
             return self._frozen(operation, args, kwargs) if found is None else found
         reason = "it is not a known linear or elementwise operation"
+        self._check_size(operation, args, kwargs)
         try:
             handler = OPERATIONS.get(kind)
             result = NotImplemented if handler is None else handler(self, operation, a)
@@ -109,6 +114,22 @@ class Tracer:
         if result is NotImplemented:
             return self._cut_operation(operation, args, kwargs, reason)
         return result
+
+    def _check_size(self, operation: Any, args: Any, kwargs: Arguments) -> None:
+        """Refuse what would make a tensor too large, before it is made."""
+        self.active = False
+        try:
+            spec = operation.compute_output_spec(*args, **kwargs)
+        except Exception:  # what is wrong shows when it is carried out
+            return
+        finally:
+            self.active = True
+        for leaf in leaves(spec):
+            if prod(n or 1 for n in leaf.shape) > self.max_size:
+                raise GraphSizeError(
+                    f"{self.name()}: expected at most {self.max_size:,} values in one sample, "
+                    f"the model asks for {tuple(leaf.shape)}"
+                )
 
     def _count(self) -> None:
         self.calls += 1
