@@ -22,6 +22,9 @@ _SIZES = (0, 1, 2, 3, 7, 64, 1000, 2**16, 2**20, 2**24, 2**28, 2**30, 2**31, 2**
           10**30, -1, -2, -(2**31), -(2**63))  # fmt: skip
 
 
+_FLOATS = (0.0, 1.0, 2.0, 0.5, -1.0, 1e-320, 1e-9, 1e9, 1e300, "Infinity", "-Infinity", "NaN")
+
+
 def samples():
     """Return, by name: suffix, bytes, how to damage what they mean, options of `load`."""
     found = {}
@@ -182,7 +185,8 @@ def _resize(graph, rng):
     if arguments and rng.integers(4):
         argument = pick(rng, arguments)
         (kind, found), *_ = argument.items()
-        new = pick(rng, _SIZES) if rng.integers(5) else pick(rng, (1e300, "7", None, [], True, {}))
+        other = (*_FLOATS, "7", None, [], True, {})
+        new = pick(rng, _SIZES) if rng.integers(5) else pick(rng, other)
         if isinstance(found, list) and found:
             found[int(rng.integers(len(found)))] = new
             if rng.integers(5) == 0:
@@ -233,13 +237,16 @@ def _insert(graph, rng):
 
 
 def _argument(kind, value, rng):
-    """Return an argument: x the value, i a number, s numbers, X values."""
+    """Return an argument: x the value, i a number, s numbers, f and F real ones, X values."""
     if kind == "x":
         return {"as_tensor": {"name": value}}
     if kind == "X":
         return {"as_tensors": [{"name": value}] * pick(rng, (1, 2, 3, 1000))}
     if kind == "i":
         return {"as_int": pick(rng, _SIZES)}
+    if kind in "fF":
+        found = [pick(rng, _FLOATS) for _ in range(pick(rng, (1, 2, 2, 3)))]
+        return {"as_floats": found} if kind == "F" else {"as_float": found[0]}
     if kind == "t":
         return {"as_string": pick(rng, ("a" * 100, "%99999999d", "constant", "reflect"))}
     n = pick(rng, (1, 2, 3, 4, 4, 40))
@@ -250,19 +257,21 @@ def _argument(kind, value, rng):
 _CALLS = """
     repeat.default:xs expand.default:xs constant_pad_nd.default:xs pad.default:xst
     full.default:si zeros.default:s eye.default:i ones.default:s empty.memory_format:s
-    arange.default:i linspace.default:iii as_strided.default:xss _reshape_alias.default:xss
+    arange.default:i linspace.default:ffi as_strided.default:xss _reshape_alias.default:xss
     view.default:xs reshape.default:xs unfold.default:xiii im2col.default:xssss
     unsqueeze.default:xi permute.default:xs cat.default:Xi stack.default:Xi
     repeat_interleave.self_int:xii index_select.default:xix select.int:xii slice.Tensor:xiiii
-    roll.default:xss tile.default:xs upsample_nearest2d.default:xsii upsample_nearest2d.vec:xss
-    upsample_bilinear2d.vec:xsis reflection_pad2d.default:xs replication_pad1d.default:xs
+    roll.default:xss tile.default:xs upsample_nearest2d.default:xsff
+    upsample_nearest1d.default:xsf _upsample_nearest_exact2d.default:xsff
+    upsample_nearest2d.vec:xsF
+    upsample_bilinear2d.vec:xsiF reflection_pad2d.default:xs replication_pad1d.default:xs
     max_pool2d.default:xssssi avg_pool2d.default:xsssiii avg_pool1d.default:xsssii
     adaptive_avg_pool2d.default:xs adaptive_max_pool1d.default:xs conv2d.default:xxxsssi
     convolution.default:xxxsssisi conv_transpose2d.input:xxxsssis mul.Tensor:xx add.Tensor:xx
-    matmul.default:xx bmm.default:xx linear.default:xxx softmax.int:xi pow.Tensor_Scalar:xi
+    matmul.default:xx bmm.default:xx linear.default:xxx softmax.int:xi pow.Tensor_Scalar:xf
     cumsum.default:xi tril.default:xi where.self:xxx mean.dim:xsi sum.dim_IntList:xsi
     embedding.default:xx gather.default:xix scatter.value:xixi index_put_.default:xXxi
-    copy_.default:xx fill_.Scalar:xi resize_.default:xs set_.source_Tensor:xx split.Tensor:xii
+    copy_.default:xx fill_.Scalar:xf resize_.default:xs set_.source_Tensor:xx split.Tensor:xii
     unbind.int:xi chunk.default:xii layer_norm.default:xsxx native_group_norm.default:xxxiiiii
     scaled_dot_product_attention.default:xxx lstm.input:xXXiiiiii one_hot.default:xi
     diag_embed.default:xiii meshgrid.default:X block_diag.default:X cartesian_prod.default:X

@@ -104,11 +104,6 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     """
     tracer, modules = AtenTracer(builder), _Modules(model)
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
-    for name, value in _named_arguments(model, example):
-        if is_constant_mask(value):
-            tracer.note(name, "a mask: taken as it is in the example")
-        else:
-            watch.known[value] = tracer.input(name, value.shape, value.dtype, example.axis)
     for parameter in module_parameters(model).values():
         builder.parameter(parameter)
     for name, tensor in _named_tensors(model):
@@ -117,6 +112,11 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
             watch.known[tensor] = recipe
         else:
             builder.skip(recipe, NO_WEIGHT)
+    for name, value in _named_arguments(model, example):
+        if is_constant_mask(value):
+            tracer.note(name, "a mask: taken as it is in the example")
+        else:
+            watch.known[value] = tracer.input(name, value.shape, value.dtype, example.axis)
     try:
         with modules.followed(), watching(watch):
             result = model(*example.args, **example.named)
@@ -135,7 +135,10 @@ def _named_arguments(
     model: torch.nn.Module, example: Example
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the tensors a model is called with, under the names of its forward method."""
-    names = [*inspect.signature(model.forward).parameters]
+    try:
+        names = [*inspect.signature(model.forward).parameters]
+    except ValueError:  # a traced module has none
+        names = []
     names += [f"input_{k}" for k in range(len(names), len(example.args))]
     for name, value in [*zip(names, example.args, strict=False), *example.named.items()]:
         if isinstance(value, torch.Tensor):

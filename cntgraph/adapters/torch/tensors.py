@@ -28,8 +28,13 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     Raises
     ------
     ParameterError
-        If the tensor is sparse, quantised or complex.
+        If the tensor is sparse, quantised or complex, or has no values.
     """
+    if tensor.is_meta:
+        raise ParameterError(
+            "expected tensors with values, got some on the device 'meta', which has none; "
+            "load the weights first"
+        )
     plain = tensor.detach().cpu()
     name = str(plain.dtype).removeprefix("torch.")
     if plain.layout != torch.strided or plain.is_quantized or plain.is_complex():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -105,6 +106,8 @@ class Watch(TorchDispatchMode):
             return [self.lookup(item) for item in value]
         if isinstance(value, Mapping):
             return {key: self.lookup(item) for key, item in value.items()}
+        if is_dataclass(value) and not isinstance(value, type):
+            return [self.lookup(getattr(value, item.name)) for item in fields(value)]
         return value
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -82,14 +82,17 @@ def reduce_axes(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | No
     ndim, dims = len(x.shape), a.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
     axes = sorted({d % ndim for d in dims}) if dims else list(range(ndim))
-    if ndim > 1 and 0 in axes and x.shape[0] == t.batch:
-        return None
+    whole = len(axes) == ndim and ndim > 1 and t.batch == 1 == x.shape[0]
+    if whole:
+        axes = axes[1:]
+    elif ndim > 1 and 0 in axes and x.shape[0] == t.batch:
+        return None  # samples are mixed
     kept = [d for d in range(ndim) if d not in axes]
     moved = Nodes(x.ids.permute(*kept, *axes))
     stencils = [Stencil.adaptive(x.shape[d], 1, average=mode == "average") for d in axes]
     ids = pool_axes(t, moved, stencils, mode, name).ids
-    keep = bool(a.get("keepdim", False))
-    shape = [1 if d in axes else x.shape[d] for d in range(ndim) if keep or d in kept]
+    keep, dropped = bool(a.get("keepdim", False)), range(ndim) if whole else axes
+    shape = [1 if d in axes else x.shape[d] for d in range(ndim) if keep or d not in dropped]
     return Nodes(ids.reshape(shape))
 
 

@@ -141,9 +141,10 @@ class AtenTracer(Values):
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
         found = list(leaves(a.values()))
         if any(isinstance(value, Nodes | Derived) for value in found):
-            reason = f"aten.{name} is not a known linear or elementwise operation"
+            full = operation._schema.name.replace("::", ".")
+            reason = f"{full} is not a known linear or elementwise operation"
             if not any(isinstance(value, Nodes) for value in found):
-                reason = f"aten.{name} of positions or masks that depend on the input"
+                reason = f"{full} of positions or masks that depend on the input"
             return _in_place(name, a, self._cut(name, a, place, shapes(), reason))
         self.freeze(leaves(a.values()), f"aten.{name}")
         return None
