@@ -17,7 +17,11 @@ Distribution = Literal["strength", "in_strength", "out_strength", "link_weights"
 #: What a layer has a distribution of.
 DISTRIBUTIONS: Final[tuple[Distribution, ...]] = get_args(Distribution)
 
-_DIRECTIONS: Final[dict[str, Direction]] = {"strength": "total", "in_strength": "in", "out_strength": "out"}
+_DIRECTIONS: Final[dict[str, Direction]] = {
+    "strength": "total",
+    "in_strength": "in",
+    "out_strength": "out",
+}
 
 
 def samples(net: Network, measure: Distribution, layer: str) -> Values:
