@@ -224,6 +224,8 @@ class Recipe:
     def sum(self, axes: tuple[int, ...]) -> Recipe:
         """Return the sum over `axes`, which stay as axes of length one."""
         axes = _axes(axes, self.shape)
+        if len(set(axes)) < len(axes):
+            raise ParameterError(f"expected every axis of a sum once, got the axes {axes}")
         shape = tuple(1 if axis in axes else size for axis, size in enumerate(self.shape))
         return Recipe("sum", shape, np.dtype(np.float64), (self,), {"axes": list(axes)})
 

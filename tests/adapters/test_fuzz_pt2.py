@@ -12,11 +12,13 @@ import zipfile
 from collections import Counter
 
 import pytest
+import torch
 from oracles import mutate
 from oracles.program_files import MARKER, samples, structured
 from oracles.reading import outcome
 
 import cntgraph as cg
+from cntgraph.adapters.torch.constants import refuse_large
 from cntgraph.adapters.torch.serialized import compute_size, last_reads
 from cntgraph.errors import CntGraphError, FormatError, GraphSizeError, TraceError
 
@@ -275,3 +277,28 @@ def test_sizes_that_are_far_too_large_are_no_bug_of_pytorchs(programs, path):
         path.write_bytes(packed({**found, program: json.dumps(data).encode()}))
         with pytest.raises((GraphSizeError, FormatError)):
             cg.load(path)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("unbind.int", (0,)), ("split.Tensor", (1,)), ("unsafe_split.Tensor", (2,)),
+        ("chunk.default", (2**23,)), ("tensor_split.sections", (2**23,)),
+    ],
+)  # fmt: skip
+def test_nothing_is_cut_into_millions_of_tensors(operation, arguments):
+    """Empty ones, that hold no value, take memory too."""
+    name, overload = operation.split(".")
+    function = getattr(getattr(torch.ops.aten, name), overload)
+    refuse_large(function, (torch.empty(40, 0), *arguments), {}, name)
+    with pytest.raises(GraphSizeError, match=r"would make [\d,]+ tensors"):
+        refuse_large(function, (torch.empty(2**24, 0), *arguments), {}, name)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_no_more_states_than_layers_could_have(name):
+    state, weights = torch.empty(2**24, 1, 0), [torch.empty(4, 1)] * 4
+    states = [state, state] if name == "lstm" else state
+    arguments = (torch.empty(1, 3, 1), states, weights, True, 1, 0.0, False, False, True)
+    with pytest.raises(GraphSizeError, match=r"16,777,216 tensors"):
+        refuse_large(getattr(torch.ops.aten, name).input, arguments, {}, name)

@@ -104,7 +104,7 @@ def _configuration(text, rng):
     value = json.loads(text)
     for _ in range(pick(rng, (1, 1, 2, 3))):
         what = int(rng.integers(6))
-        layers = value.get("config", {}).get("layers") if isinstance(value, dict) else None
+        layers = _layers_of(value)
         with suppress(TypeError, KeyError, ValueError, IndexError, AttributeError):
             if what == 0 or not layers:
                 value = mutate.json_value(value, rng)
@@ -118,6 +118,13 @@ def _configuration(text, rng):
             else:
                 _setting(pick(rng, layers)["config"], rng)
     return json.dumps(value).encode()
+
+
+def _layers_of(value):
+    """What stands where a model's layers are listed, if anything."""
+    for key in ("config", "layers"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _setting(config, rng):

@@ -8,7 +8,7 @@ import torch
 
 from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
-from cntgraph.adapters.torch.aten.values import leaves, map_leaves
+from cntgraph.adapters.torch.aten.values import leaves, map_leaves, named_arguments
 from cntgraph.errors import GraphSizeError, TraceError
 from cntgraph.memory import check_memory
 
@@ -30,8 +30,13 @@ _ALLOWED = (
         "scatter".split()
     )
 )
-#: Values of a constant; a few bytes of a damaged file can ask for more.
-LARGEST = 1 << 28
+_RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
+_CUTTING = frozenset(
+    "unbind unbind_copy split split_copy unsafe_split chunk unsafe_chunk tensor_split".split()
+)
+#: Values of a constant, and tensors that one is cut into; a few bytes of a damaged file can ask
+#: for more.
+LARGEST, MOST_PARTS = 1 << 28, 1 << 18
 
 
 def carry_out(operation: Any, args: Any, kwargs: dict[str, Any], target: str) -> Any:
@@ -76,6 +81,12 @@ def refuse_large(operation: Any, args: Any, kwargs: dict[str, Any], target: str)
         If it is.
     """
     args, kwargs = map_leaves([list(args), kwargs], _without_data, of=torch.Tensor)
+    n_parts = _n_parts(operation, args, kwargs)
+    if n_parts > MOST_PARTS:
+        raise GraphSizeError(
+            f"{target} would make {n_parts:,} tensors; expected at most {MOST_PARTS:,}. "
+            "The file is damaged, or the model too large for its graph"
+        )
     here = {"device": torch.device("meta")} if _has_device(operation) else {}
     try:
         made = operation(*args, **{**kwargs, **here})
@@ -89,6 +100,26 @@ def refuse_large(operation: Any, args: Any, kwargs: dict[str, Any], target: str)
             )
         if isinstance(part, torch.Tensor):
             check_memory(3 * 8 * part.numel(), f"{target} with {part.numel():,} values")
+
+
+def _n_parts(operation: Any, args: Any, kwargs: dict[str, Any]) -> int:
+    """Return how many tensors an operation cuts others into; even empty ones take memory."""
+    name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
+    if name in _RECURRENT:  # the states of each layer
+        return max((t.shape[0] for t in leaves([a.get("hx")]) if _is_array(t)), default=1)
+    if name not in _CUTTING or not _is_array(a["self"]):
+        return 1
+    dim, size, ndim = a.get("dim"), a.get("split_size"), a["self"].ndim
+    if not (isinstance(dim, int) and -ndim <= dim < ndim):
+        return 1
+    length, count = a["self"].shape[dim], a.get("chunks", a.get("sections"))
+    if isinstance(size, int) and size > 0:
+        return int(-(-length // size))
+    return int(count) if isinstance(count, int) else int(length)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim > 0
 
 
 def _without_data(tensor: torch.Tensor) -> torch.Tensor:
