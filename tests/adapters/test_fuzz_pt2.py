@@ -290,7 +290,8 @@ def test_nothing_is_cut_into_millions_of_tensors(operation, arguments):
     """Empty ones, that hold no value, take memory too."""
     name, overload = operation.split(".")
     function = getattr(getattr(torch.ops.aten, name), overload)
-    refuse_large(function, (torch.empty(40, 0), *arguments), {}, name)
+    few = (20,) if name == "tensor_split" else arguments
+    refuse_large(function, (torch.empty(40, 0), *few), {}, name)
     with pytest.raises(GraphSizeError, match=r"would make [\d,]+ tensors"):
         refuse_large(function, (torch.empty(2**24, 0), *arguments), {}, name)
 

@@ -112,10 +112,12 @@ def _n_parts(operation: Any, args: Any, kwargs: dict[str, Any]) -> int:
     dim, size, ndim = a.get("dim"), a.get("split_size"), a["self"].ndim
     if not (isinstance(dim, int) and -ndim <= dim < ndim):
         return 1
-    length, count = a["self"].shape[dim], a.get("chunks", a.get("sections"))
+    length = int(a["self"].shape[dim])
     if isinstance(size, int) and size > 0:
-        return int(-(-length // size))
-    return int(count) if isinstance(count, int) else int(length)
+        return -(-length // size)
+    if isinstance(a.get("chunks"), int):
+        return min(length, int(a["chunks"]))
+    return int(a["sections"]) if isinstance(a.get("sections"), int) else length
 
 
 def _is_array(value: Any) -> bool:
