@@ -10,6 +10,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TypeVar
 
@@ -19,6 +21,32 @@ from cntgraph.errors import CntGraphError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_limit: ContextVar[int | None] = ContextVar("cntgraph_threads", default=None)
+
+
+@contextmanager
+def limited_threads(limit: int) -> Iterator[None]:
+    """Use no more threads in the ``with`` statement; other threads than this one are not bound.
+
+    For work that is one of many that run side by side: each on all cores would be in the way of
+    the others.
+
+    Parameters
+    ----------
+    limit : int
+
+    Examples
+    --------
+    >>> with limited_threads(1):
+    ...     n_threads()
+    1
+    """
+    token = _limit.set(limit)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
 def n_threads() -> int:
@@ -38,6 +66,12 @@ def n_threads() -> int:
     >>> n_threads() >= 1
     True
     """
+    limit = _limit.get()
+    wanted = _wanted_threads()
+    return wanted if limit is None else min(limit, wanted)
+
+
+def _wanted_threads() -> int:
     wanted = os.environ.get("CNTGRAPH_NUM_THREADS", "")
     if not wanted:
         available = getattr(os, "sched_getaffinity", None)

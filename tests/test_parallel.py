@@ -9,7 +9,7 @@ import pytest
 
 import cntgraph as cg
 from cntgraph.errors import CntGraphError
-from cntgraph.parallel import n_threads, ordered_map
+from cntgraph.parallel import limited_threads, n_threads, ordered_map
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])
@@ -59,6 +59,16 @@ def test_the_number_of_threads(monkeypatch):
     assert n_threads() == 7
     monkeypatch.delenv("CNTGRAPH_NUM_THREADS")
     assert n_threads() == len(os.sched_getaffinity(0))
+
+
+def test_a_limit_binds_its_own_thread_alone(monkeypatch):
+    monkeypatch.setenv("CNTGRAPH_NUM_THREADS", "3")
+    with limited_threads(2):
+        assert n_threads() == 2
+        with limited_threads(5):
+            assert n_threads() == 3
+        assert list(ordered_map(lambda _: n_threads(), range(3), threads=2)) == [3, 3, 3]
+    assert n_threads() == 3
 
 
 def test_the_same_bits_whatever_the_number_of_threads(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import entry_points
 from math import prod
 from typing import Any
@@ -31,6 +32,8 @@ _BUILTIN: tuple[type[Block], ...] = (Conv, Dense, Diagonal, Identity, Pool, Spar
 GetArray = Callable[[int], NDArray[Any]]
 
 
+# Looking entry points up takes longer than reading a small file; a population has thousands.
+@lru_cache(maxsize=1)
 def block_kinds() -> dict[str, type[Block]]:
     """Return the class of every kind of block, those of third parties included.
 
