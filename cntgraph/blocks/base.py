@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cntgraph.blocks.csr import csr_of, index_dtype
 from cntgraph.blocks.grouping import Grouping, Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.blocks.transform import Transform
 from cntgraph.errors import CntGraphError, ParameterError
@@ -83,7 +84,7 @@ class Block(ABC):
     # -- what a kind of block provides, for a source without padding -------------------------
 
     @abstractmethod
-    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> Survey:
         """Sum f(A) by rows and columns, for every transform, in one pass over the weights."""
 
     @abstractmethod
@@ -188,15 +189,18 @@ class Block(ABC):
         """The type that holds its weights exactly: float32 or float64."""
         return np.dtype(np.float64) if self.weight is None else self.weight.dtype
 
-    def survey(self, transforms: tuple[Transform, ...], *, statistics: bool = False) -> Survey:
+    def survey(
+        self, transforms: tuple[Transform, ...], *, statistics: bool | Bins = False
+    ) -> Survey:
         """Return the sums under `transforms`, and the weights' statistics, in one pass.
 
         Parameters
         ----------
         transforms : tuple of str
             Any of signed, absolute, positive, negative, square, count.
-        statistics : bool, default False
-            Whether the statistics of the weights (as stored, not as unrolled) are wanted.
+        statistics : bool or Bins, default False
+            Whether the statistics of the weights (as stored, not as unrolled) are wanted, and in
+            which bins they are counted.
 
         Returns
         -------

@@ -16,6 +16,7 @@ from cntgraph.blocks.base import Array, Block, Sums, Survey, Values
 from cntgraph.blocks.conv_kernel import coarse_conv
 from cntgraph.blocks.csr import as_columns
 from cntgraph.blocks.grouping import Grouping, Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.marginals import Marginals, weight_marginals
 from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.blocks.window import Window, spread
@@ -115,7 +116,7 @@ class Conv(Block):
         uses = prod(int(w.coarse_cover.sum()) for w in self.windows)
         return self.weight.shape[0] * self.weight.shape[1] * uses
 
-    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> Survey:
         marginals, found = weight_marginals(
             self.weight, transforms, groups=self.groups, statistics=statistics
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values
 from cntgraph.blocks.csr import as_columns
 from cntgraph.blocks.grouping import Grouping, Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.marginals import Marginals, weight_marginals
 from cntgraph.blocks.merging import merged_bias, merged_matrix, raised, rooted
 from cntgraph.blocks.transform import Transform, apply_transform
@@ -52,7 +53,7 @@ class Dense(Block):
         """Number of edges."""
         return self.target.size * self.source.n_nodes
 
-    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> Survey:
         swapped = self.weight.stored_transposed
         stored = self.weight.args[0] if swapped else self.weight
         marginals, found = weight_marginals(stored, transforms, statistics=statistics)

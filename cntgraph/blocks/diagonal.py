@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values, broadcasts
 from cntgraph.blocks.csr import as_columns
 from cntgraph.blocks.grouping import Grouping, Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.merging import (
     in_target_order,
     merged_bias,
@@ -71,12 +72,14 @@ class Diagonal(Block):
             return np.ones(self.target.size)
         return apply_transform(self._values(), transform)
 
-    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> Survey:
         sums = {}
         for transform in transforms:
             values = self._transformed(transform)
             sums[transform] = Sums(values, values)
-        found = WeightStatistics.of(self.weight.read()) if statistics else WeightStatistics()
+        found = WeightStatistics()
+        if statistics:
+            found = WeightStatistics.of(self.weight.read(), bins=statistics)
         return Survey(sums, found)
 
     def _apply(self, x: Values, transform: Transform) -> Values:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values
 from cntgraph.blocks.csr import as_columns
 from cntgraph.blocks.grouping import Grouping, Ids, Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.merging import distinct, in_target_order, merged_bias, paired
 from cntgraph.blocks.sparse import Sparse
 from cntgraph.blocks.statistics import WeightStatistics
@@ -52,7 +53,7 @@ class Identity(Block):
         """One is exact in float32."""
         return np.dtype(np.float32)
 
-    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> Survey:
         sums = {t: Sums(*2 * (np.full(self.source.size, _one(t)),)) for t in transforms}
         found = WeightStatistics.of(np.ones(self.source.size)) if statistics else WeightStatistics()
         return Survey(sums, found)

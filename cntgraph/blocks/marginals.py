@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.blocks.transform import Transform, transform_code
 from cntgraph.parallel import keep_freed_chunks, ordered_map
@@ -31,7 +32,7 @@ def weight_marginals(
     transforms: tuple[Transform, ...],
     *,
     groups: int = 1,
-    statistics: bool = False,
+    statistics: bool | Bins = False,
 ) -> tuple[dict[Transform, Marginals], WeightStatistics]:
     """Return the marginals of a weight under every transform, reading each value once.
 
@@ -43,8 +44,8 @@ def weight_marginals(
         Which f to sum.
     groups : int, default 1
         Number of groups of rows.
-    statistics : bool, default False
-        Whether the statistics of the weights are wanted as well.
+    statistics : bool or Bins, default False
+        Whether the statistics of the weights are wanted as well, and in which bins to count them.
 
     Returns
     -------
@@ -63,7 +64,11 @@ def weight_marginals(
     def work(bounds: tuple[int, int]) -> tuple[int, list[Marginals], WeightStatistics]:
         chunk = np.ascontiguousarray(weight.read(0, *bounds)).reshape(-1, inner * taps)
         parts = [_chunk(chunk, t, taps, bounds[0], n_rows // groups, groups) for t in from_weights]
-        found = WeightStatistics.of(chunk, threads=1) if statistics else WeightStatistics()
+        found = (
+            WeightStatistics.of(chunk, threads=1, bins=statistics)
+            if statistics
+            else WeightStatistics()
+        )
         return bounds[0], parts, found
 
     if from_weights or statistics:

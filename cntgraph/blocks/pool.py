@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values
 from cntgraph.blocks.csr import fill_from_csr
 from cntgraph.blocks.grouping import Grouping, Ids, Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.merging import in_target_order, merged_bias
 from cntgraph.blocks.sparse import Sparse
 from cntgraph.blocks.statistics import WeightStatistics
@@ -76,7 +77,7 @@ class Pool(Block):
         nodes = self.source.mask.reshape(self.source.shape[0], from_each.size).sum(axis=0)
         return int(nodes @ from_each)
 
-    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> Survey:
         found = WeightStatistics.of(self._plane().data) if statistics else WeightStatistics()
         return Survey({t: self._sums(t) for t in transforms}, found)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.base import Array, Block, Sums, Survey, Values
 from cntgraph.blocks.csr import fill_from_csr
 from cntgraph.blocks.grouping import Grouping, Ids, Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.marginals import weight_marginals
 from cntgraph.blocks.merging import merged_bias, merged_list, raised, rooted
 from cntgraph.blocks.statistics import WeightStatistics
@@ -130,7 +131,7 @@ class Sparse(Block):
         values = apply_transform(stored, transform)
         return csr_array((values, self.indices, self.indptr), shape=self.shape)
 
-    def _survey(self, transforms: tuple[Transform, ...], statistics: bool) -> Survey:
+    def _survey(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> Survey:
         sums = {}
         for transform in transforms:
             matrix = self._matrix(transform)
@@ -138,7 +139,7 @@ class Sparse(Block):
             sums[transform] = Sums(matrix @ row, matrix.T @ column)
         found = WeightStatistics()
         if statistics:
-            _, found = weight_marginals(self.weight.reshape((-1, 1)), (), statistics=True)
+            _, found = weight_marginals(self.weight.reshape((-1, 1)), (), statistics=statistics)
         return Survey(sums, found)
 
     def _apply(self, x: Values, transform: Transform) -> Values:

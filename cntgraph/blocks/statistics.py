@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import nan, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.blocks.histogram import Bins, Counts
 from cntgraph.parallel import ordered_map
 
 #: Values of one chunk; they fit in the cache of a core.
@@ -31,6 +32,8 @@ class WeightStatistics:
         Their extremes; infinite where there is no weight.
     n_zero, n_nan, n_inf : int
         How many are exactly zero, not a number, infinite.
+    counts : ndarray of int64, optional
+        How many there are in each of some `Bins`, if that was asked for.
 
     References
     ----------
@@ -54,15 +57,26 @@ class WeightStatistics:
     n_zero: int = 0
     n_nan: int = 0
     n_inf: int = 0
+    counts: Counts | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, values: NDArray[Any], *, threads: int | None = None) -> WeightStatistics:
-        """Return the statistics of an array of float32 or float64, on several threads if large."""
+    def of(
+        cls, values: NDArray[Any], *, threads: int | None = None, bins: Bins | bool = False
+    ) -> WeightStatistics:
+        """Return the statistics of an array of float32 or float64, on several threads if large.
+
+        With `bins`, the values are counted in them as well, while they are in cache.
+        """
         flat = np.ascontiguousarray(values).reshape(-1)
+
+        def work(chunk: NDArray[Any]) -> WeightStatistics:
+            found = _of_chunk(chunk)
+            return replace(found, counts=bins.count(chunk)) if isinstance(bins, Bins) else found
+
         if flat.size <= _CHUNK:
-            return _of_chunk(flat)
+            return work(flat)
         chunks = (flat[k : k + _CHUNK] for k in range(0, flat.size, _CHUNK))
-        return sum(ordered_map(_of_chunk, chunks, threads=threads), start=cls())
+        return sum(ordered_map(work, chunks, threads=threads), start=cls())
 
     def __add__(self, other: WeightStatistics) -> WeightStatistics:
         """Return the statistics of both sets together."""
@@ -79,6 +93,7 @@ class WeightStatistics:
             self.n_zero + other.n_zero,
             self.n_nan + other.n_nan,
             self.n_inf + other.n_inf,
+            _sum_of_counts(self.counts, other.counts),
         )
 
     def _moments(self) -> tuple[float, float, float, float]:
@@ -147,6 +162,10 @@ def _of_finite(values: NDArray[Any], mean: float) -> WeightStatistics:
     _, mean, m2, m3, m4, n_zero = state.tolist()
     low, high = float(values.min()), float(values.max())
     return WeightStatistics(values.size, mean, m2, m3, m4, low, high, int(n_zero))
+
+
+def _sum_of_counts(a: Counts | None, b: Counts | None) -> Counts | None:
+    return a + b if a is not None and b is not None else (b if a is None else a)
 
 
 def _merge(a: WeightStatistics, b: WeightStatistics) -> tuple[float, float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Block
 from cntgraph.blocks.grouping import Kernel
+from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.granularity import Granularity
 from cntgraph.measures.link_weights import weight_columns
@@ -155,7 +157,7 @@ def analyze(
     import pandas as pd
 
     net = coarsen(net, granularity, kernel=kernel)
-    totals = _Totals(net)
+    totals = LayerTotals(net)
     for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
         totals.add(block, bias=bias)
     add_boundary(net, totals.incoming, totals.outgoing, boundary)
@@ -163,8 +165,14 @@ def analyze(
     return pd.DataFrame(rows).set_index("layer").iloc[: net.n_layers]
 
 
-class _Totals:
-    """What `analyze` adds up, block by block."""
+class LayerTotals:
+    """What `analyze` adds up, block by block.
+
+    Parameters
+    ----------
+    net : Network
+        What is measured.
+    """
 
     def __init__(self, net: Network) -> None:
         check_memory(BYTES_A_NODE * net.n_nodes, f"analysing {net.n_nodes:,} nodes")
@@ -177,13 +185,17 @@ class _Totals:
             net.layers_of(block.target)[0].name for block in net.blocks if block.target.size
         }
 
-    def add(self, block: Block, *, bias: bool) -> None:
-        """Add the edges of a block, reading its weights once."""
-        found = block.survey(("signed",), statistics=block.parametric)
+    def add(self, block: Block, *, bias: bool, bins: Bins | None = None) -> None:
+        """Add the edges of a block, reading its weights once, and count them in bins."""
+        found = block.survey(("signed",), statistics=bins or block.parametric)
         block.source.scatter_add(self.outgoing, found.sums["signed"].row)
         block.target.scatter_add(self.incoming, found.sums["signed"].column)
+        statistics = found.statistics
+        if bins is not None and block.weight is not None and statistics.counts is None:
+            # A kind of block of a third party that does not count them itself.
+            statistics = replace(statistics, counts=bins.count(block.weight.read()))
         for layer in self.net.layers_of(block.target):
-            self.statistics[layer.name] += found.statistics
+            self.statistics[layer.name] += statistics
             self.n_edges[layer.name] += block.n_edges
             if bias and block.bias is not None:
                 shift = block.bias.read()
