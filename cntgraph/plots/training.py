@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cntgraph.errors import CntGraphError
-from cntgraph.plots.style import COLOURS, legend_label, make_axes
+from cntgraph.plots.labels import measure_label
+from cntgraph.plots.style import COLOURS, DASHES, check_table, legend_label, make_axes, tick_size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +24,10 @@ def plot_training(
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a snapshot and layer, as `Trajectory.analyze` returns it.
+        A row a snapshot and layer, as `Trajectory.analyze` returns it, or the same in long form
+        (``measure``, ``value``), as `Trajectory.table` returns it.
     measure : str, default "fluctuation"
-        The column to draw; layers where it is undefined are left out.
+        What to draw; layers where it is undefined are left out.
     x : str, default "step"
         The column along the horizontal axis.
     ax : matplotlib.axes.Axes, optional
@@ -39,7 +40,7 @@ def plot_training(
     Raises
     ------
     CntGraphError
-        If the table has no such column.
+        If the table is empty or has no such column.
 
     Examples
     --------
@@ -47,20 +48,24 @@ def plot_training(
     >>> with cg.open(cg.demo_file("training")) as trajectory:
     ...     ax = plot_training(trajectory.analyze())
     >>> ax.get_ylabel()
-    'fluctuation'
+    'fluctuation (std of strength)'
     """
-    missing = [name for name in (measure, x, "layer") if name not in table.columns]
-    if missing:
-        raise CntGraphError(f"expected columns {missing} in the table; it has {[*table.columns]}")
+    if {"measure", "value"} <= set(table.columns):
+        table = table[table["measure"] == measure].rename(columns={"value": measure})
+    check_table(table, (measure, x, "layer"), what=measure)
     ax = make_axes(ax)
     shown = 0
     for layer, part in table.groupby("layer", sort=False, observed=True):
         if part[measure].notna().any():
             colour = COLOURS[shown % len(COLOURS)]
-            ax.plot(part[x], part[measure], marker=".", color=colour, label=legend_label(layer))
+            dashes = DASHES[shown // len(COLOURS) % len(DASHES)]
+            ax.plot(part[x], part[measure], dashes, marker=".", markersize=4, linewidth=1.2,
+                    color=colour, label=legend_label(layer))  # fmt: skip
             shown += 1
     ax.set_xlabel(x.replace("_", " "))
-    ax.set_ylabel(measure.replace("_", " "))
+    ax.set_ylabel(measure_label(measure))
     if shown:
-        ax.legend(title="layer", frameon=False, fontsize="small")
+        size = tick_size(ax)
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=size,
+                  title="layer", title_fontsize=size, handlelength=1.5)  # fmt: skip
     return ax

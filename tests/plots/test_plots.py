@@ -6,26 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import cntgraph as cg
 from cntgraph.plots import plot_separation, plot_training
 from cntgraph.plots.figure import new_figure, save
 from cntgraph.plots.style import COLOURS
-
-
-@pytest.fixture(autouse=True)
-def no_pyplot():
-    """Nothing is registered with pyplot, so that nobody has to close it."""
-    import matplotlib.pyplot as plt
-
-    yield
-    assert plt.get_fignums() == []
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
 
 
 def training(layers=("conv1", "fc"), n=4):
@@ -51,14 +36,14 @@ def test_a_line_a_layer(ax):
         np.testing.assert_array_equal(line.get_xdata(), part["step"])
         np.testing.assert_array_equal(line.get_ydata(), part["fluctuation"])
     assert len({line.get_color() for line in lines.values()}) == 2
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "fluctuation")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "fluctuation (std of strength)")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["conv1", "fc"]
 
 
 def test_another_measure_and_axis():
     axes = plot_training(training(), "strength_mean", x="epoch")
     assert isinstance(axes, Axes)
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "strength mean")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "strength mean (sum of weights)")
     np.testing.assert_array_equal(axes.get_lines()[0].get_xdata(), [0, 0.5, 1, 1.5])
     assert (axes.get_lines()[0].get_ydata() < 0).all()
 
@@ -80,7 +65,20 @@ def test_more_layers_than_colours(ax):
     names = [f"_layer{k}" for k in range(len(COLOURS) + 2)]
     plot_training(training(names), ax=ax)
     assert len(ax.get_lines()) == len(names)
+    # Where colours come round again, dashes tell lines apart.
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.get_lines()}) == len(names)
     assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == names
+
+
+def test_a_table_in_long_form(ax):
+    wide = training()
+    long = wide.melt(["snapshot", "step", "epoch", "layer"], var_name="measure")
+    lines = plot_training(long, "strength_mean", ax=ax).get_lines()
+    for line, expected in zip(lines, plot_training(wide, "strength_mean").get_lines(), strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), expected.get_xydata())
+    assert len(lines) == 2
+    with pytest.raises(cg.CntGraphError, match="empty: it has no flux"):
+        plot_training(long, "flux")
 
 
 @pytest.mark.parametrize(
@@ -125,16 +123,70 @@ def test_a_bar_a_layer_and_measure(ax):
     assert ax.get_xlim() == (0.5, 1.0)
 
 
+def test_layers_without_a_value_have_no_bar(ax):
+    plot_separation(pd.DataFrame({"fluctuation": [np.nan, 0.7]}, index=["conv1", "fc"]), ax=ax)
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([np.nan, 0.2], nan_ok=True)
+
+
+def intervals():
+    """A separation table of two layers and three measures, one of them without an AUC."""
+    rows = [
+        (layer, measure, auc, auc - 0.1, min(auc + 0.05, 1.0))
+        for layer, aucs in {"conv1": (0.9, 0.2, np.nan), "fc": (1.0, 0.5, np.nan)}.items()
+        for measure, auc in zip(("fluctuation", "link_weight_std", "nowhere"), aucs, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["layer", "measure", "auc", "auc_low", "auc_high"])
+
+
+def test_a_point_with_its_interval_a_layer_and_measure(ax):
+    table = intervals()
+    assert plot_separation(table, ax=ax) is ax
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["conv1", "fc"]
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["fluctuation", "link weight std"]
+    for bars, measure in zip(ax.containers, ("fluctuation", "link_weight_std"), strict=True):
+        part = table[table["measure"] == measure]
+        points, _, (whiskers,) = bars.lines
+        np.testing.assert_allclose(points.get_xdata(), part["auc"])
+        assert [round(y) for y in points.get_ydata()] == [0, 1]
+        ends = np.array([segment[:, 0] for segment in whiskers.get_segments()])
+        np.testing.assert_allclose(ends, part[["auc_low", "auc_high"]], atol=1e-12)
+    places = [y for bars in ax.containers for y in bars.lines[0].get_ydata()]
+    assert len(set(places)) == 4
+    assert ax.yaxis_inverted()
+    chance = ax.get_lines()[0]
+    assert [*chance.get_xdata()] == [0.5, 0.5]
+    assert ax.get_xlim()[0] < 0 < 1 < ax.get_xlim()[1]
+
+
+def test_an_interval_without_its_estimate_and_one_unknown(ax):
+    table = intervals().iloc[:2].assign(auc_low=[0.95, np.nan], auc_high=[0.97, np.nan])
+    plot_separation(table, ax=ax)
+    ends = [bars.lines[2][0].get_segments()[0][:, 0] for bars in ax.containers]
+    np.testing.assert_allclose(ends, [[0.9, 0.97], [0.2, 0.2]])
+
+
+def test_a_figure_is_as_high_as_its_rows_need():
+    few, many = (
+        pd.concat([intervals().assign(layer=f"layer{k}") for k in range(n)]) for n in (1, 20)
+    )
+    heights = [plot_separation(table).figure.get_figheight() for table in (few, many)]
+    assert heights[0] == 2.5
+    assert heights[1] > 2 * heights[0]
+
+
 @pytest.mark.parametrize(
-    "table",
+    ("table", "said"),
     [
-        pd.DataFrame({"fluctuation": [np.nan, 0.7]}, index=["conv1", "fc"]),
-        pd.DataFrame({"fluctuation": []}),
-        pd.DataFrame(index=["fc"]),
+        (pd.DataFrame({"fluctuation": []}), "the table is empty"),
+        (pd.DataFrame(index=["fc"]), "no measure to draw"),
+        (intervals().iloc[:0], "no row of the table has an AUC"),
+        (intervals().assign(auc=np.nan), "no row of the table has an AUC"),
     ],
 )
-def test_tables_with_gaps(table):
-    assert isinstance(plot_separation(table), Axes)
+def test_nothing_to_separate(table, said):
+    with pytest.raises(cg.CntGraphError, match=said):
+        plot_separation(table)
 
 
 # --- Figures ----------------------------------------------------------------------------------
