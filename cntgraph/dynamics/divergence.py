@@ -296,7 +296,8 @@ def _distance(
     if kind == "energy":
         return float(stats.energy_distance(a, b, weight_a, weight_b))
     if weight_a is None or weight_b is None:
-        return float(stats.ks_2samp(a, b, method="asymp").statistic)
+        with np.errstate(divide="ignore"):  # in the p-value of two samples, which is not used
+            return float(stats.ks_2samp(a, b, method="asymp").statistic)
     shares = weight_a / weight_a.sum() - weight_b / weight_b.sum()
     return float(np.abs(np.cumsum(shares)).max())
 

@@ -115,7 +115,7 @@ def _to_neighbour(at: Values, values: Values, k: int) -> Values:
         following = values[np.minimum(middle + k, values.size - 1)]
         right = (low < high) & (at - values[middle] > following - at)
         low, high = np.where(right, middle + 1, low), np.where(right, high, middle)
-    return np.maximum(at - values[low], values[low + k - 1] - at)
+    return np.asarray(np.maximum(at - values[low], values[low + k - 1] - at))
 
 
 def _relative(own: Values, other: Values, n: int, m: int) -> float:
