@@ -96,11 +96,25 @@ def load(
         source = Path(source)
         if not source.exists():
             raise FormatError(f"{source}: expected a file, found nothing")
-        if source.suffix.lower() in (".h5", ".hdf5") and not _is_of_keras(source):
+        if is_own_file(source):
             from cntgraph.store.reader import read_network
 
             return read_network(source)
     return registry.load(source, **checked)
+
+
+def is_own_file(path: Path) -> bool:
+    """Return whether a file is to be read as one of cntgraph's own; it may be damaged.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+    """
+    return path.suffix.lower() in (".h5", ".hdf5") and not _is_of_keras(path)
 
 
 def _is_of_keras(path: Path) -> bool:

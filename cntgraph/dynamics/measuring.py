@@ -1,0 +1,219 @@
+"""Work on the members of a population, wherever it is done; what fails is noted, not fatal."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.dynamics.mapping import map_ordered
+from cntgraph.dynamics.members import Member
+from cntgraph.dynamics.trajectory import Trajectory
+from cntgraph.dynamics.trajectory import open as open_file
+from cntgraph.errors import CntGraphError, StoreError
+from cntgraph.loading import load
+from cntgraph.measures.samples import Distribution, samples
+from cntgraph.measures.summary import analyze
+from cntgraph.network import Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What a task is called with: a trajectory of one snapshot, or the network of another file. (One
+#: of a cntgraph file may have measures only, and no parameters.)
+Source = Trajectory | Network
+Task = Callable[[Source], Any]
+Key = tuple[str, int | None]
+
+#: Snapshots of one file that are measured by one call, which opens the file once for them.
+_BATCH: Final = 16
+
+
+class Measuring:
+    """Members, how they are loaded, and what went wrong with some of them.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    options : mapping
+        For `load`.
+    strict : bool
+        Raise where a member cannot be read; otherwise, note it and warn.
+    """
+
+    def __init__(
+        self, members: Sequence[Member], options: Mapping[str, Any], *, strict: bool
+    ) -> None:
+        self.members, self.options, self.strict = tuple(members), dict(options), strict
+        self.failed: dict[Key, str] = {}
+
+    def results(
+        self,
+        task: Task,
+        numbers: Sequence[int],
+        *,
+        what: str,
+        client: Any = None,
+        show_progress: bool = False,
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the number and the result of each of some members that give one, in order.
+
+        Parameters
+        ----------
+        task : callable
+        numbers : sequence of int
+        what, client, show_progress
+            As in `map_ordered`.
+
+        Yields
+        ------
+        (int, object)
+
+        Raises
+        ------
+        CntGraphError
+            If none gives one.
+        """
+        batches = _in_batches([self.members[k] for k in numbers])
+        work = partial(_work_on, task=task, options=self.options, strict=self.strict)
+        found = map_ordered(work, batches, client=client, what=what, show_progress=show_progress)
+        failed: dict[Key, str] = {}
+        for number, result in zip(numbers, chain.from_iterable(found), strict=True):
+            if isinstance(result, Failure):
+                failed[self.key(number)] = result.error
+            else:
+                yield number, result
+        self.note(failed, len(numbers))
+
+    def key(self, number: int) -> Key:
+        """Return what a member is called in `failed`: its path and snapshot."""
+        member = self.members[number]
+        return str(member.path), member.snapshot
+
+    def note(self, failed: Mapping[Key, str], n: int) -> None:
+        """Keep what went wrong with some of `n` networks, and say so.
+
+        Raises
+        ------
+        CntGraphError
+            If it went wrong with all.
+        """
+        if not failed:
+            return
+        (path, _), error = next(iter(failed.items()))
+        first = error if path in error else f"{path}: {error}"
+        if len(failed) == n:
+            raise CntGraphError(f"none of {n} networks can be read; the first: {first}")
+        self.failed.update(failed)
+        warnings.warn(
+            f"{len(failed)} of {n} networks cannot be read (see population.failed); the first: "
+            f"{first}",
+            stacklevel=3,
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Networks of one file, by an absolute path: a worker may be in another folder."""
+
+    path: Path
+    snapshots: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is had of a network instead of a result: why there is none."""
+
+    error: str
+
+
+def _in_batches(members: Sequence[Member]) -> list[Batch]:
+    """Put members of one file that follow each other together, a few at a time."""
+    batches = []
+    for path, group in groupby(members, key=lambda member: member.path):
+        numbers = [member.snapshot for member in group]
+        for start in range(0, len(numbers), _BATCH):
+            batches.append(Batch(path.absolute(), tuple(numbers[start : start + _BATCH])))
+    return batches
+
+
+def _work_on(
+    batch: Batch,
+    *,
+    task: Callable[[Source], Any],
+    options: Mapping[str, Any],
+    strict: bool,
+) -> list[Any]:
+    """Return the result of a task for every network of a batch, or the `Failure` it met."""
+    try:
+        return [_attempt(task, source, strict) for source in _sources(batch, options)]
+    except Exception as error:
+        if strict:
+            raise
+        return [_failure(error)] * len(batch.snapshots)
+
+
+def _sources(batch: Batch, options: Mapping[str, Any]) -> Iterator[Source]:
+    """Yield what each network of a batch is measured from; the file is open meanwhile."""
+    if batch.snapshots[0] is None:
+        yield load(batch.path, **options)
+        return
+    with open_file(batch.path) as trajectory:
+        for k in batch.snapshots:
+            yield trajectory[k : k + 1]  # type: ignore[operator]
+
+
+def _attempt(task: Callable[[Source], Any], source: Source, strict: bool) -> Any:
+    try:
+        if isinstance(source, Trajectory) and not len(source):
+            raise StoreError("the snapshot is gone: the file was written anew")
+        return task(source)
+    # What files, frameworks and adapters of third parties raise is endless; none of it may cost
+    # the results of all other members.
+    except Exception as error:
+        if strict:
+            raise
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Failure:
+    known = isinstance(error, CntGraphError)
+    return Failure(str(error) if known else f"{type(error).__name__}: {error}")
+
+
+# -- tasks: what is computed of a network ----------------------------------------------------------
+
+
+def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Return `analyze` of a network: a row a layer, the layers' names in the first column."""
+    if isinstance(source, Network):
+        return analyze(source, **options).reset_index()
+    table = source.analyze(**options)
+    return table.iloc[:, list(table.columns).index("layer") :]
+
+
+def layer_values(
+    source: Source, *, measure: Distribution, layer: str, n_most: int
+) -> NDArray[np.float64] | None:
+    """Return a layer's samples of a measure; None if the network has no such layer.
+
+    Of more than `n_most`, evenly spaced order statistics stand for all.
+    """
+    net = source if isinstance(source, Network) else source[0]
+    if layer not in {found.name for found in net.layers}:
+        return None
+    values = samples(net, measure, layer)
+    if values.size <= n_most:
+        return values
+    places = (np.arange(n_most) + 0.5) * (values.size / n_most)
+    return np.sort(values)[places.astype(np.int64)]
