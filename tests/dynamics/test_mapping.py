@@ -123,6 +123,7 @@ class Asynchronous:
 )
 def test_clients_that_are_none(wrong, said):
     import dask
+    import distributed  # noqa: F401  # which adds its own options, here and not inside
 
     quick = dask.config.set({"distributed.comm.timeouts.connect": "200ms"})
     with quick, pytest.raises(CntGraphError, match=said):
