@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Block
 from cntgraph.blocks.histogram import N_COUNTS, Bins, Counts
-from cntgraph.measures.samples import DISTRIBUTIONS, Distribution
+from cntgraph.measures.samples import DISTRIBUTIONS
 from cntgraph.measures.strength import Strengths, node_strengths, select_direction
 from cntgraph.measures.summary import LayerTotals
 from cntgraph.network import Layer, Network
 
 Values = NDArray[np.float64]
 #: Bins by measure and name of the layer.
-LayerBins = dict[tuple[Distribution, str], Bins]
+LayerBins = dict[tuple[str, str], Bins]
 
 #: As many weights of a layer, drawn at random, tell where most of them lie.
 _SAMPLE = 1 << 16
@@ -63,7 +63,7 @@ def layer_bins(net: Network) -> LayerBins:
 
 
 @np.errstate(invalid="ignore")  # infinities that cancel are NaN
-def survey_layers(net: Network, bins: Mapping[tuple[Distribution, str], Bins]) -> LayerSurvey:
+def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSurvey:
     """Return what `analyze` finds, and the histograms, reading every weight once.
 
     Parameters
@@ -92,7 +92,9 @@ def survey_layers(net: Network, bins: Mapping[tuple[Distribution, str], Bins]) -
     for block in net.select_blocks("parametric"):
         totals.add(block, bias=True, bins=bins.get(("link_weights", _end(net, block))))
     strengths = Strengths(totals.incoming, totals.outgoing)
-    directed = {m: _direction(strengths, m) for m in DISTRIBUTIONS if m != "link_weights"}
+    directed: dict[str, Values] = {
+        m: _direction(strengths, m) for m in DISTRIBUTIONS if m != "link_weights"
+    }
     counts = np.zeros((len(bins), N_COUNTS), dtype=np.int64)
     for row, ((measure, name), own) in zip(counts, bins.items(), strict=True):
         if measure != "link_weights":
@@ -102,7 +104,7 @@ def survey_layers(net: Network, bins: Mapping[tuple[Distribution, str], Bins]) -
     return LayerSurvey([totals.row(layer) for layer in net.layers], counts)
 
 
-def _direction(strengths: Strengths, measure: Distribution) -> Values:
+def _direction(strengths: Strengths, measure: str) -> Values:
     if measure == "in_strength":
         return strengths.incoming
     return select_direction(strengths, "out" if measure == "out_strength" else "total")

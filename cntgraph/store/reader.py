@@ -19,9 +19,10 @@ from cntgraph.parameter import Parameter, storage_dtype
 from cntgraph.store.description import rebuild_network
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import read
+from cntgraph.store.measured import StoredMeasures
 from cntgraph.store.packed import check_stored, read_values
 from cntgraph.store.schema import check_parameters
-from cntgraph.store.tensor import StoredTensor
+from cntgraph.store.tensor import AbsentTensor, StoredTensor
 from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key
 
 if TYPE_CHECKING:
@@ -147,15 +148,55 @@ class StoreFile:
         """
         number = self._number(snapshot)
         labels = self.labels(number)
-        if self._template is not None:
-            with self.errors(f"snapshots/{number}"):
-                return self._template.bind(self._parameters(number), labels)
+        if not self.has_parameters:
+            raise StoreError(self._without_parameters)
+        with self.errors(f"snapshots/{number}"):
+            parameters = self._parameters(number)
+        topology = self.topology
+        with self.errors(f"snapshots/{number}"):
+            return topology.bind(parameters, labels)
+
+    @cached_property
+    def topology(self) -> Network:
+        """The network without a snapshot: what can be known of it without a weight."""
         with self.errors("network/description"):
-            self._template = rebuild_network(
-                self.description, self._coverage, self._parameters(number), labels, self._array
-            )
+            check_parameters(self.description)
+            reason = f"{self.path}: a topology has no weights; take a snapshot, by its number"
+            if not self.has_parameters:
+                reason = self._without_parameters
+            parameters = {}
+            for entry in self.description["parameters"]:
+                name, shape, dtype = entry["name"], tuple(entry["shape"]), entry["dtype"]
+                handle = AbsentTensor(shape, reason)
+                parameters[name] = Parameter(name, shape, dtype, handle, bool(entry["trainable"]))
+            net = rebuild_network(self.description, self._coverage, parameters, {}, self._array)
             self._arrays.clear()
-            return self._template
+            return net
+
+    @cached_property
+    def measures(self) -> StoredMeasures | None:
+        """The measures of layers that were recorded; None where only parameters were."""
+        return StoredMeasures(self) if self._version > 1 else None
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the snapshots have parameters."""
+        return self.measures is None or self.measures.has_parameters
+
+    @property
+    def kind(self) -> str:
+        """What the snapshots have: "parameters", "measures", or "both" (see `Recorder`)."""
+        if self.measures is None:
+            return "parameters"
+        return "both" if self.measures.has_parameters else "measures"
+
+    @property
+    def _without_parameters(self) -> str:
+        return (
+            f'{self.path} was recorded with store="measures": there are no parameters to make a '
+            "network of; use table(), analyze(), density() or divergence() of cntgraph.open(...), "
+            "or its topology"
+        )
 
     @cached_property
     def _arrays(self) -> dict[int, NDArray[Any]]:
@@ -167,19 +208,14 @@ class StoreFile:
         return int(self.file.id.get_filesize())
 
     @cached_property
-    def _template(self) -> Network | None:
-        """The network of the snapshot that was read first, which the others are bound to."""
-        return None
-
-    @cached_property
     def description(self) -> dict[str, Any]:
         """The topology as JSON values (FORMAT.md)."""
-        found: dict[str, Any] = json.loads(self._text("network/description"))
+        found: dict[str, Any] = json.loads(self.text("network/description"))
         return found
 
     @property
     def _coverage(self) -> list[Any]:
-        return list(json.loads(self._text("coverage")))
+        return list(json.loads(self.text("coverage")))
 
     def _number(self, snapshot: int) -> int:
         n = len(self)
@@ -196,12 +232,15 @@ class StoreFile:
                 f"{self.path}: expected a cntgraph file, found {hint}; cntgraph.save or "
                 "`cntgraph convert` writes one"
             )
-        version = int(_attribute(attributes, "format_version"))
-        if version > FORMAT_VERSION:
+        if self._version > FORMAT_VERSION:
             raise StoreError(
-                f"{self.path}: written in format {version}, this cntgraph reads up to "
+                f"{self.path}: written in format {self._version}, this cntgraph reads up to "
                 f"{FORMAT_VERSION}: pip install --upgrade cntgraph"
             )
+
+    @cached_property
+    def _version(self) -> int:
+        return int(_attribute(self.file.attrs, "format_version"))
 
     def _parameters(self, number: int) -> dict[str, Parameter]:
         found = {}
@@ -266,7 +305,21 @@ class StoreFile:
             found = found[step]
         return found
 
-    def _text(self, path: str) -> str:
+    def check_stored(self, dataset: h5py.Dataset) -> None:
+        """Refuse a dataset that claims more values than the file can hold."""
+        check_stored(dataset, self._size)
+
+    def text(self, path: str) -> str:
+        """Return a text of the file.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        str
+        """
         import h5py
 
         dataset = self.dataset(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -18,6 +18,9 @@ _MAX_RANK = 32
 _MAX_VALUES = 1 << 60
 #: What the sizes of a shape that holds nothing may multiply to: (0, 5) is one, (0, 2**40) is none.
 _MAX_EMPTY = 1 << 24
+#: Columns of a table of layers, and the names of those that follow from the topology.
+_MAX_COLUMNS = 256
+_TAKEN = frozenset({"layer", "kind", "shape", "activation", "status"})
 #: Operations that a recipe may be nested in; reading one calls itself for each.
 _MAX_DEPTH = 100
 
@@ -52,6 +55,44 @@ def check_description(description: Any, coverage: Any) -> None:
 def check_parameters(description: Any) -> None:
     """Refuse a description whose parameters are not as FORMAT.md says (see `check_description`)."""
     _object(parameters=_list(_PARAMETER))(description, "description")
+
+
+def check_measures(description: Any, layers: Sequence[str]) -> None:
+    """Refuse a description of measures that is not as FORMAT.md says.
+
+    Parameters
+    ----------
+    description : JSON values
+        As they stand in the file.
+    layers : sequence of str
+        Names of the network's layers.
+
+    Raises
+    ------
+    StoreError
+        The message names the place.
+
+    Examples
+    --------
+    >>> columns = [{"name": "fluctuation", "whole": 0}]
+    >>> check_measures(
+    ...     {"parameters": True, "columns": columns, "statuses": [], "histograms": []}, []
+    ... )
+    Traceback (most recent call last):
+    ...
+    cntgraph.errors.StoreError: measures.columns[0].whole: expected true or false, got 0
+    """
+    _MEASURES(description, "measures")
+    for key in ("columns", "statuses"):
+        if len(description[key]) > _MAX_COLUMNS:
+            _refuse(f"measures.{key}", f"at most {_MAX_COLUMNS}", len(description[key]))
+    names = [column["name"] for column in description["columns"]]
+    if len(set(names)) < len(names) or set(names) & _TAKEN:
+        _refuse("measures.columns", "names of their own", names)
+    keys = [(entry["measure"], entry["layer"]) for entry in description["histograms"]]
+    known = set(layers)
+    if len(set(keys)) < len(keys) or any(layer not in known for _, layer in keys):
+        _refuse("measures.histograms", "each measure of each layer once", keys)
 
 
 def _refuse(where: str, expected: str, value: Any) -> None:
@@ -218,4 +259,10 @@ _COVERAGE = _list(
     _object(
         name=_text, kind=_text, status=_text, block=_text, reason=_text, shape=_TENSOR, dtype=_text
     )
+)
+_MEASURES = _object(
+    parameters=_flag,
+    columns=_list(_object(name=_text, whole=_flag)),
+    statuses=_list(_text),
+    histograms=_list(_object(measure=_text, layer=_text)),
 )

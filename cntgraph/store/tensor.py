@@ -1,4 +1,4 @@
-"""StoredTensor: a tensor in a file, which a parameter reads when it is needed."""
+"""Tensors in a file, which a parameter reads when they are needed, and those that are not there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from cntgraph.errors import StoreError
 from cntgraph.store.packed import read_values
 
 if TYPE_CHECKING:
@@ -30,3 +31,21 @@ class StoredTensor:
         """Return the stored values of a selection."""
         with self.store.errors(self.path):
             return read_values(self.store.dataset(self.path), key)
+
+
+class AbsentTensor:
+    """A tensor of which a file has the shape alone; reading it is an error that says so.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    reason : str
+        The message of the error.
+    """
+
+    def __init__(self, shape: tuple[int, ...], reason: str) -> None:
+        self.shape, self.reason = shape, reason
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Raise a `StoreError`."""
+        raise StoreError(self.reason)

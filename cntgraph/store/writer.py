@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import h5py
 
 FORMAT = "cntgraph"
-FORMAT_VERSION = 1
+#: The newest version; a file without measures is written, byte for byte, in version 1.
+FORMAT_VERSION = 2
 
 
 def save(
@@ -116,16 +117,18 @@ def _put_in_place(temporary: Path, paths: Paths) -> None:
         lock.release()
 
 
-def write_topology(file: h5py.File, net: Network) -> None:
+def write_topology(file: h5py.File, net: Network, *, measures: bool = False) -> None:
     """Write a network's description and coverage into an empty file.
 
     Parameters
     ----------
     file : h5py.File
     net : Network
+    measures : bool, default False
+        Whether the file will have measures of its layers, which readers of version 1 do not know.
     """
     file.attrs["format"] = fixed_text(FORMAT)
-    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["format_version"] = FORMAT_VERSION if measures else 1
     file.attrs["writer"] = fixed_text(f"cntgraph {__version__}")
     description, arrays = describe_network(net)
     coverage = describe_coverage(net)
@@ -139,19 +142,19 @@ def write_topology(file: h5py.File, net: Network) -> None:
 
 def write_snapshot(
     file: h5py.File,
-    parameters: Mapping[str, Parameter],
+    parameters: Mapping[str, Parameter] | None,
     labels: Mapping[str, Any],
     *,
     compression: int | None = None,
 ) -> int:
-    """Write the tensors of one moment, and return its number.
+    """Write the labels and the tensors of one moment, and return its number.
 
     Parameters
     ----------
     file : h5py.File
         A file with a topology.
-    parameters : mapping of str to Parameter
-        The tensors.
+    parameters : mapping of str to Parameter or None
+        The tensors; None where only measures are kept.
     labels : mapping
         As `check_labels` returned them.
     compression : int, optional
@@ -165,6 +168,8 @@ def write_snapshot(
     group = file.create_group(f"snapshots/{number}")
     for name, value in labels.items():
         group.attrs[name] = fixed_text(value) if isinstance(value, str) else value
+    if parameters is None:
+        return number
     tensors = group.create_group("parameters")
     for name, parameter in parameters.items():
         # Scalars cannot be compressed, and nothing is gained on the smallest tensors.

@@ -1,0 +1,230 @@
+"""Measures of layers in a file: the table of `analyze`, and histograms (see FORMAT.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.blocks.histogram import N_COUNTS, Bins, Counts
+from cntgraph.errors import CntGraphError, StoreError
+from cntgraph.measures.survey import LayerBins, LayerSurvey
+from cntgraph.store.packed import read_values
+from cntgraph.store.schema import check_measures
+from cntgraph.store.writer import fixed_text
+
+if TYPE_CHECKING:
+    import h5py
+    import pandas as pd
+
+    from cntgraph.store.reader import StoreFile
+
+#: Columns of `analyze` that are no measures: they follow from the topology, or are the status.
+_NOT_MEASURED = ("layer", "kind", "shape", "activation", "status")
+#: What a layer's status can be, in the order of their codes.
+_STATUSES = ("ok", "no edges", "non-finite weights", "empty")
+#: Histograms of one packed chunk.
+_CHUNK = 64
+
+
+def write_measures_head(
+    file: h5py.File, bins: LayerBins, survey: LayerSurvey, *, parameters: bool
+) -> None:
+    """Write what the measures of all snapshots have in common into a file with a topology.
+
+    Parameters
+    ----------
+    file : h5py.File
+    bins : dict of (measure, layer) to Bins
+        In which bins the values are counted.
+    survey : LayerSurvey
+        Of the first snapshot, for its columns.
+    parameters : bool
+        Whether the snapshots have parameters as well.
+    """
+    first = survey.rows[0] if survey.rows else {}
+    description = {
+        "parameters": parameters,
+        "columns": [
+            {"name": name, "whole": isinstance(value, int)}
+            for name, value in first.items()
+            if name not in _NOT_MEASURED
+        ],
+        "statuses": list(_STATUSES),
+        "histograms": [{"measure": measure, "layer": layer} for measure, layer in bins],
+    }
+    file["measures/description"] = fixed_text(json.dumps(description))
+    file["measures/bins"] = _places(bins)
+
+
+def check_bins(file: h5py.File, bins: LayerBins) -> None:
+    """Refuse to append histograms that were counted in other bins than those of the file.
+
+    Parameters
+    ----------
+    file : h5py.File
+    bins : dict of (measure, layer) to Bins
+
+    Raises
+    ------
+    StoreError
+    """
+    path = "measures/bins"
+    if path not in file or not np.array_equal(file[path][()], _places(bins)):
+        raise StoreError(
+            f"{file.filename}: expected the file that was there when the Recorder was made, found "
+            "one that was begun by another; make a new Recorder"
+        )
+
+
+def _places(bins: LayerBins) -> NDArray[np.float64]:
+    places = [(own.centre, own.spread) for own in bins.values()]
+    return np.array(places, dtype=np.float64).reshape(-1, 2)
+
+
+def write_measures(group: h5py.Group, survey: LayerSurvey) -> None:
+    """Write the measures of one snapshot into its group.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    survey : LayerSurvey
+    """
+    names = [name for name in (survey.rows or [{}])[0] if name not in _NOT_MEASURED]
+    values = [[row[name] for name in names] for row in survey.rows]
+    group["measures/layers"] = np.array(values, dtype=np.float64).reshape(-1, len(names))
+    codes = [_STATUSES.index(row["status"]) for row in survey.rows]
+    group["measures/status"] = np.array(codes, dtype=np.uint8)
+    counts = survey.counts
+    packing: dict[str, Any] = {}
+    if counts.size:  # most of the counts are zero
+        chunks = (min(len(counts), _CHUNK), N_COUNTS)
+        packing = {"chunks": chunks, "compression": 1, "shuffle": True}
+    group.create_dataset("measures/histograms", data=counts, **packing)
+
+
+class StoredMeasures:
+    """The measures in a file.
+
+    Parameters
+    ----------
+    store : StoreFile
+        The file, of format version 2.
+
+    Attributes
+    ----------
+    has_parameters : bool
+        Whether the snapshots have parameters as well.
+    bins : dict of (measure, layer) to Bins
+        The distributions of which there are histograms.
+    """
+
+    def __init__(self, store: StoreFile) -> None:
+        self._store = store
+        with store.errors("measures/description"):
+            found = json.loads(store.text("measures/description"))
+            names = [layer["name"] for layer in store.description["layers"]]
+            check_measures(found, names)
+            self.has_parameters: bool = found["parameters"]
+            self._columns: list[Mapping[str, Any]] = found["columns"]
+            self._statuses: list[str] = found["statuses"]
+            keys = [(entry["measure"], entry["layer"]) for entry in found["histograms"]]
+        with store.errors("measures/bins"):
+            places = self._values("measures/bins", (len(keys), 2), np.float64)
+            self.bins: LayerBins = dict(zip(keys, map(_bins, places), strict=True))
+
+    def table(self, snapshot: int) -> pd.DataFrame:
+        """Return what `analyze` found of a snapshot, as it returns it.
+
+        Parameters
+        ----------
+        snapshot : int
+            From 0.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        import pandas as pd
+
+        layers, path = self._store.topology.layers, f"snapshots/{snapshot}/measures"
+        shape = (len(layers), len(self._columns))
+        values = self._values(f"{path}/layers", shape, np.float64)
+        codes = self._values(f"{path}/status", shape[:1], np.uint8)
+        if codes.size and codes.max() >= len(self._statuses):
+            raise StoreError(f"{self._store.path}: {path}/status is damaged: unknown codes")
+        table = pd.DataFrame(
+            {"layer": [layer.name for layer in layers], "kind": [layer.kind for layer in layers],
+             "shape": [layer.shape for layer in layers],
+             "activation": [layer.activation for layer in layers]}
+        )  # fmt: skip
+        measured = {c["name"]: _column(v, c) for c, v in zip(self._columns, values.T, strict=True)}
+        table = pd.concat([table, pd.DataFrame(measured)], axis=1)
+        table["status"] = [self._statuses[code] for code in codes]
+        return table.set_index("layer")
+
+    def counts(self, snapshot: int, measure: str, layer: str) -> Counts:
+        """Return a histogram: below the bins, in each of 512, above them, and not finite.
+
+        Parameters
+        ----------
+        snapshot : int
+            From 0.
+        measure, layer : str
+            One of the keys of `bins`.
+
+        Returns
+        -------
+        ndarray of int64, shape (515,)
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such histogram.
+        """
+        rows = {key: k for k, key in enumerate(self.bins)}
+        if (measure, layer) not in rows:
+            found = [name for own, name in self.bins if own == measure]
+            raise CntGraphError(
+                f"{self._store.path}: no distribution of {measure!r} was recorded of the layer "
+                f"{layer!r}; there is one of: {', '.join(found) or 'no layer'}"
+            )
+        row, path = rows[measure, layer], f"snapshots/{snapshot}/measures/histograms"
+        shape = (len(rows), N_COUNTS)
+        one = (slice(row, row + 1), slice(None))
+        counts: Counts = self._values(path, shape, np.int64, one)[0]
+        if counts.min() < 0 or counts.max() > _MOST:
+            raise StoreError(f"{self._store.path}: {path} is damaged: counts out of range")
+        return counts
+
+    def _values(self, path: str, shape: tuple[int, ...], dtype: Any, key: Any = ()) -> NDArray[Any]:
+        """Return values of a dataset, refusing one that is not as described."""
+        with self._store.errors(path):
+            dataset = self._store.dataset(path)
+            if dataset.shape != shape or dataset.dtype != dtype:
+                raise StoreError(
+                    f"{path} is damaged: expected {np.dtype(dtype)} of shape {shape}, found "
+                    f"{dataset.dtype} of shape {dataset.shape}"
+                )
+            self._store.check_stored(dataset)
+            return read_values(dataset, key)
+
+
+#: A count above this is none: sums of all bins stay within int64.
+_MOST = 1 << 52
+
+
+def _bins(place: NDArray[np.float64]) -> Bins:
+    return Bins(float(place[0]), float(place[1]))
+
+
+def _column(values: NDArray[np.float64], column: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the values of a column in the type they had; whole numbers are exact up to 2**53."""
+    if not column["whole"]:
+        return values
+    if not (np.abs(values) <= 2.0**53).all():
+        raise StoreError(f"the column {column['name']!r} is damaged: expected whole numbers")
+    return values.astype(np.int64)
