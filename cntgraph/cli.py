@@ -198,6 +198,62 @@ def convert(
     typer.echo(f"{output}: {net!r}")
 
 
+class Snapshots(StrEnum):
+    """Which snapshots of a file are networks of a population."""
+
+    last = "last"
+    all = "all"
+
+
+@app.command()
+@_reports_errors
+def report(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="One .h5 file is a training; several, or a pattern such as 'runs/*.h5', are "
+            "a population, a network each."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path(
+        "cntgraph-report.html"
+    ),
+    population: Annotated[
+        bool, typer.Option("--population", help="Also one file is a population.")
+    ] = False,
+    snapshots: Annotated[
+        Snapshots | None,
+        typer.Option(
+            help="Which snapshots of a file are networks of a population; by default the last, "
+            "of one file with --population all."
+        ),
+    ] = None,
+    by: Annotated[str, typer.Option(help="The label that networks are compared by.")] = "accuracy",
+    above: Annotated[float, typer.Option(help="Networks above are good.")] = 0.8,
+    below: Annotated[float, typer.Option(help="Networks below are poor.")] = 0.3,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="Only these layers have curves; may be repeated.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Where networks are measured: threads, processes, tcp://host:port."),
+    ] = None,
+) -> None:
+    """Write an interactive page about a training, or about a population of networks."""
+    from cntgraph.report import write_report
+
+    options: dict[str, Any] = {}
+    if snapshots is not None or population:
+        one = population and len(files) == 1
+        options["snapshots"] = (snapshots or (Snapshots.all if one else Snapshots.last)).value
+    path = write_report(
+        files, output, by=by, above=above, below=below, layers=layer or None, title=title,
+        client=scheduler, show_progress=True, **options,
+    )  # fmt: skip
+    typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
+
+
 @app.command()
 @_reports_errors
 def demo(
