@@ -30,7 +30,9 @@ LAST = 200
 """Neurons of the layer before the output."""
 
 CHANNELS = 8
-STRIDES = (2, 2, 1, 1, 1)
+STRIDES = {True: (2, 2, 1), False: (2, 1, 1, 1, 1)}
+"""Of the convolutions, if there are at most three, or more: five need room."""
+
 BOTTLENECK = 32
 
 
@@ -91,7 +93,7 @@ def _dense(sizes: list[int], activation: str) -> OrderedDict[str, nn.Module]:
 def _cnn(shape: tuple[int, ...], depth: int, activation: str) -> OrderedDict[str, nn.Module]:
     channels, height, width = shape
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for k, stride in enumerate(STRIDES[:depth], start=1):
+    for k, stride in enumerate(STRIDES[depth <= 3][:depth], start=1):
         layers[f"conv{k}"] = nn.Conv2d(channels, CHANNELS, 3, stride=stride)
         layers[f"conv_act{k}"] = ACTIVATIONS[activation]()
         channels, height, width = CHANNELS, (height - 3) // stride + 1, (width - 3) // stride + 1

@@ -13,36 +13,21 @@ import pandas as pd
 from torch import Tensor, nn
 
 import cntgraph as cg
-
-QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+from cntgraph.dynamics.features import weight_statistics
 
 
 def measure(model: nn.Module, example: Tensor) -> dict[str, Any]:
     """Return a network's layers by `cntgraph.analyze`, weight statistics and alphas."""
-    table = cg.analyze(cg.load(model, example_input=example))
+    net = cg.load(model, example_input=example)
+    table = cg.analyze(net)
     numbers = table.drop(columns=["kind", "shape", "activation", "strength_std"]).reset_index()
     finite = bool((table["status"] == "ok").all())
     return {
         "finite": finite,
         "layers": numbers.to_dict(orient="records"),
-        "weight_statistics": weight_statistics(model),
+        "weight_statistics": weight_statistics(net).to_dict(),
         "weightwatcher": alphas(model) if finite else [],
     }
-
-
-def weight_statistics(model: nn.Module) -> dict[str, float]:
-    """Return mean, variance and quantiles of every weight and bias.
-
-    The features of Unterthiner et al., "Predicting Neural Network Accuracy from Weights", 2020.
-    """
-    found = {}
-    for name, value in model.named_parameters():
-        values = value.detach().numpy().astype(np.float64).reshape(-1)
-        with np.errstate(invalid="ignore", over="ignore"):
-            found[f"{name}:mean"], found[f"{name}:var"] = float(values.mean()), float(values.var())
-            for q, level in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True):
-                found[f"{name}:q{round(100 * q)}"] = float(level)
-    return found
 
 
 def alphas(model: nn.Module) -> list[dict[str, Any]]:

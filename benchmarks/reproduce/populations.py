@@ -42,7 +42,7 @@ GRID: dict[str, Sequence[Any]] = {
     "scale": (0.05, 0.5),
     "optimizer": ("sgd", "adam"),
     "epochs": (1, 2, 4),
-    "fraction": (0.02, 0.05, 0.1, 0.25),
+    "fraction": (0.002, 0.01, 0.05, 0.1, 0.25),
 }
 """What the networks of a population may differ in, besides their seed."""
 
@@ -102,7 +102,8 @@ def _work(arch: str, members: list[Member]) -> list[dict[str, Any]]:
     """Train and measure a group."""
     start, rows = time.perf_counter(), []
     model, example = build(arch, _images.shape), example_input(arch, _images.shape)
-    for member, state in zip(members, train_group(arch, members, _images), strict=True):
+    states = train_group(arch, model, members, _images)
+    for member, state in zip(members, states, strict=True):
         model.load_state_dict(state)
         about = {**asdict(member), "updates": member.n_updates(_images.n_train)}
         rows.append({**about, **evaluate(arch, model, _images), **measure(model, example)})

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from architectures import as_input, build
+from architectures import as_input
 from data import Images, to_float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
@@ -105,12 +105,14 @@ def run_all(arch: str, model: nn.Module, stacked: State, x: Tensor) -> Tensor:
     return result
 
 
-def train_group(arch: str, members: Sequence[Member], images: Images) -> Iterator[State]:
+def train_group(
+    arch: str, model: nn.Module, members: Sequence[Member], images: Images
+) -> list[State]:
     """Train networks that share their optimizer, and return each one's parameters, in order.
 
-    A network is taken out when its own updates are done; the group goes on until the last.
+    `model` is one of them, whose own parameters are overwritten. A network is copied out when its
+    own updates are done; the group goes on until the last.
     """
-    model = build(arch, images.shape)
     generators = [torch.Generator().manual_seed(member.index) for member in members]
     starts, schedules = [], []
     for member, generator in zip(members, generators, strict=True):
@@ -131,7 +133,7 @@ def train_group(arch: str, members: Sequence[Member], images: Images) -> Iterato
         for k, end in enumerate(last):
             if step == end:
                 found[k] = {name: value[k].detach().clone() for name, value in stacked.items()}
-    return iter(found)
+    return found
 
 
 @torch.no_grad()
