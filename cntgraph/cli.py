@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -16,6 +17,7 @@ from cntgraph.errors import CntGraphError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cntgraph.dynamics.population import Population
     from cntgraph.network import Network
 
 app = typer.Typer(
@@ -256,6 +258,57 @@ def report(
 
 @app.command()
 @_reports_errors
+def compare(
+    files: Annotated[
+        list[str], typer.Argument(help="Saved models, or patterns such as 'runs/**/*.h5'.")
+    ],
+    by: Annotated[str, typer.Option(help="The label that networks are compared by.")] = "accuracy",
+    above: Annotated[float, typer.Option(help="Networks above are good.")] = 0.8,
+    below: Annotated[float, typer.Option(help="Networks below are poor.")] = 0.3,
+    measures: Annotated[
+        str | None, typer.Option(help="Columns of analyze, with commas; by default the main ones.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A .csv file of labels; its first column has paths, names or stems."),
+    ] = None,
+    snapshots: Annotated[
+        Snapshots, typer.Option(help="Which snapshots of a .h5 file are networks.")
+    ] = Snapshots.last,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Where networks are measured: threads, processes, tcp://host:port."),
+    ] = None,
+    input_shape: InputShape = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail if a network cannot be read, or not all of it.")
+    ] = False,
+    output: Output = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Test which measures of which layers tell good networks from poor ones."""
+    from cntgraph.dynamics.population import Population
+
+    shape = {} if input_shape is None else {"input_shape": _parse_shape(input_shape)}
+    chosen = None if measures is None else [name.strip() for name in measures.split(",")]
+    with _warnings_said(ignore=".*population.failed"):  # they are all named below
+        population = Population.from_files(
+            files, labels=None if labels is None else _read_labels(labels),
+            snapshots=snapshots.value, strict=strict, **shape,
+        )  # fmt: skip
+        table = population.separation(
+            by=by, above=above, below=below, measures=chosen, client=scheduler, show_progress=True
+        )
+    clearest = (table["auc"] - 0.5).abs().sort_values(ascending=False, kind="stable").index
+    table = table.loc[clearest].reset_index(drop=True)
+    people = format is Format.table and not output
+    title = _separation_title(table, by, above, below)
+    _emit(_shortened_separation(table) if people else table, output, format, title=title)
+    _name_left_out(population, people=people)
+
+
+@app.command()
+@_reports_errors
 def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where to save the figure.")
@@ -270,17 +323,68 @@ def demo(
 def _load(
     model: Path, input_shape: str | None, unroll: int | None, norm: Norm, strict: bool
 ) -> Network:
-    import warnings
-
     import cntgraph as cg
 
     shape = None if input_shape is None else _parse_shape(input_shape)
+    with _warnings_said():
+        return cg.load(model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict)
+
+
+@contextmanager
+def _warnings_said(ignore: str | None = None) -> Iterator[None]:
+    """Print what was left out of a graph in a line, each once."""
+    import warnings
+
+    from cntgraph.errors import CoverageWarning
+
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", cg.CoverageWarning)
-        net = cg.load(model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict)
-    for warning in caught:
-        typer.echo("warning: " + " ".join(str(warning.message).split()), err=True)
-    return net
+        warnings.simplefilter("always", CoverageWarning)
+        if ignore is not None:
+            warnings.filterwarnings("ignore", message=ignore)
+        yield
+    for message in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
+        typer.echo(f"warning: {message}", err=True)
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        # Names of files may be numbers, with zeros before them.
+        return pd.read_csv(path, converters={0: str}).pipe(lambda t: t.set_index(t.columns[0]))
+    except (OSError, ValueError, IndexError) as error:
+        raise CntGraphError(
+            f"{path}: expected labels as .csv, a file's path, name or stem in the first column: "
+            f"{error}"
+        ) from error
+
+
+def _separation_title(table: pd.DataFrame, by: str, above: float, below: float) -> str:
+    n_good, n_poor = int(table["n_above"].max()), int(table["n_below"].max())
+    counts = table.attrs
+    return (
+        f"{counts['n_networks']:,} networks: {n_good:,} with {by} above {above:g}, {n_poor:,} "
+        f"below {below:g}; {counts['n_diverged']:,} diverged, {counts['n_failed']:,} cannot be read"
+    )
+
+
+def _shortened_separation(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that fit on a terminal."""
+    return table[["layer", "measure", "n_above", "n_below", "auc", "auc_low", "auc_high",
+                  "cliffs_delta", "spearman", "kendall", "p_adjusted"]]  # fmt: skip
+
+
+def _name_left_out(population: Population, *, people: bool) -> None:
+    """Say which networks diverged and which cannot be read: on standard output to people."""
+    for found, what, why in (
+        (population.diverged, "diverged", "reason"),
+        (population.failed, "cannot be read", "error"),
+    ):
+        if people and len(found):
+            typer.echo(f"\n{len(found):,} {what}, and are left out:")
+        for path, reason in zip(found["path"], found[why], strict=True):
+            said = " ".join(str(reason).split()).removeprefix(f"{path}: ")
+            typer.echo(f"{path}: {'' if people else f'{what}: '}{said}", err=not people)
 
 
 def _parse_shape(text: str) -> tuple[int, ...]:

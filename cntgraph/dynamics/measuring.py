@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,26 @@ from numpy.typing import NDArray
 from cntgraph.dynamics.mapping import map_ordered
 from cntgraph.dynamics.members import Member
 from cntgraph.dynamics.trajectory import Trajectory
-from cntgraph.dynamics.trajectory import open as open_file
-from cntgraph.errors import CntGraphError, StoreError
+from cntgraph.errors import CntGraphError
 from cntgraph.loading import load
 from cntgraph.measures.samples import Distribution, samples
 from cntgraph.measures.summary import analyze
 from cntgraph.network import Network
+from cntgraph.store.reader import StoreFile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What a task is called with: a trajectory of one snapshot, or the network of another file. (One
-#: of a cntgraph file may have measures only, and no parameters.)
-Source = Trajectory | Network
+
+class Snapshot(NamedTuple):
+    """A network of a cntgraph file, which may have measures only, and no parameters."""
+
+    store: StoreFile
+    number: int
+
+
+#: What a task is called with.
+Source = Snapshot | Network
 Task = Callable[[Source], Any]
 Key = tuple[str, int | None]
 
@@ -150,7 +157,7 @@ def _in_batches(members: Sequence[Member]) -> list[Batch]:
 def _work_on(
     batch: Batch,
     *,
-    task: Callable[[Source], Any],
+    task: Task,
     options: Mapping[str, Any],
     strict: bool,
 ) -> list[Any]:
@@ -165,18 +172,19 @@ def _work_on(
 
 def _sources(batch: Batch, options: Mapping[str, Any]) -> Iterator[Source]:
     """Yield what each network of a batch is measured from; the file is open meanwhile."""
-    if batch.snapshots[0] is None:
+    numbers = [number for number in batch.snapshots if number is not None]
+    if not numbers:
         yield load(batch.path, **options)
         return
-    with open_file(batch.path) as trajectory:
-        for k in batch.snapshots:
-            yield trajectory[k : k + 1]  # type: ignore[operator]
-
-
-def _attempt(task: Callable[[Source], Any], source: Source, strict: bool) -> Any:
+    store = StoreFile(batch.path)
     try:
-        if isinstance(source, Trajectory) and not len(source):
-            raise StoreError("the snapshot is gone: the file was written anew")
+        yield from (Snapshot(store, number) for number in numbers)
+    finally:
+        store.close()
+
+
+def _attempt(task: Task, source: Source, strict: bool) -> Any:
+    try:
         return task(source)
     # What files, frameworks and adapters of third parties raise is endless; none of it may cost
     # the results of all other members.
@@ -198,7 +206,10 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
     """Return `analyze` of a network: a row a layer, the layers' names in the first column."""
     if isinstance(source, Network):
         return analyze(source, **options).reset_index()
-    table = source.analyze(**options)
+    store, number = source
+    if store.measures is None:
+        return analyze(store.network(number), **options).reset_index()
+    table = Trajectory(store, [number]).analyze(**options)
     return table.iloc[:, list(table.columns).index("layer") :]
 
 
@@ -207,9 +218,12 @@ def layer_values(
 ) -> NDArray[np.float64] | None:
     """Return a layer's samples of a measure; None if the network has no such layer.
 
-    Of more than `n_most`, evenly spaced order statistics stand for all.
+    Of more than `n_most`, evenly spaced order statistics stand for all. Where only a histogram
+    was recorded, they are those of values spread evenly over each bin.
     """
-    net = source if isinstance(source, Network) else source[0]
+    if isinstance(source, Snapshot) and not source.store.has_parameters:
+        return _recorded_values(source, measure, layer, n_most)
+    net = source if isinstance(source, Network) else source.store.network(source.number)
     if layer not in {found.name for found in net.layers}:
         return None
     values = samples(net, measure, layer)
@@ -217,3 +231,21 @@ def layer_values(
         return values
     places = (np.arange(n_most) + 0.5) * (values.size / n_most)
     return np.sort(values)[places.astype(np.int64)]
+
+
+def _recorded_values(
+    source: Snapshot, measure: str, layer: str, n_most: int
+) -> NDArray[np.float64] | None:
+    store, number = source
+    measures = store.measures
+    if measures is None or layer not in {found.name for found in store.topology.layers}:
+        return None
+    if (measure, layer) not in measures.bins:
+        return np.empty(0)
+    edges = measures.bins[measure, layer].edges
+    below, *inside, above, _ = measures.counts(number, measure, layer)
+    inside[0], inside[-1] = inside[0] + below, inside[-1] + above
+    total = np.concatenate([[0], np.cumsum(inside)])
+    n = min(n_most, int(total[-1]))
+    places = (np.arange(n) + 0.5) * (total[-1] / max(n, 1))
+    return np.asarray(np.interp(places, total, edges), np.float64)

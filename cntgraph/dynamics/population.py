@@ -404,8 +404,7 @@ class Population(Sequence[Network]):
 
         self._label(by)
         table = self.analyze(client=client, show_progress=show_progress, **(analysis or {}))
-        kept = table[~table["diverged"]].drop(columns="diverged")
-        found = separation(kept, by=by, above=above, below=below, **options)
+        found = separation(table, by=by, above=above, below=below, **options)
         found.attrs.update(table.attrs)
         return found
 
