@@ -99,7 +99,7 @@ def as_script(charts: Iterable[Chart]) -> str:
 
     Examples
     --------
-    >>> print(as_script([Chart("a</script>", "", {})])[:26])
+    >>> print(as_script([Chart("a</script>", "", {})])[:27])
     [{"name":"a\u003c/script>",
     """
     text = json.dumps([chart.as_json() for chart in charts], allow_nan=False,
@@ -127,14 +127,14 @@ def _short(value: float) -> float | int:
 
 
 def plain(name: object) -> str:
-    """Return a name so that plotly, which takes texts for a kind of HTML, shows it as it is.
+    """Return a name so that plotly, to which texts are templates and HTML, shows it as it is.
 
     Examples
     --------
-    >>> plain("<b>conv</b>")
-    '&lt;b&gt;conv&lt;/b&gt;'
+    >>> plain("<b>conv</b>"), plain("50 %{x}")
+    ('&lt;b&gt;conv&lt;/b&gt;', '50 %&#123;x}')
     """
-    return html.escape(str(name), quote=False)
+    return html.escape(str(name), quote=False).replace("%{", "%&#123;")
 
 
 def ticks(labels: Sequence[object], most: int = 12) -> dict[str, Any]:

@@ -66,6 +66,14 @@
     return result;
   }
 
+  // Its buttons are named, as by default there is one that sends charts to the web.
+  const config = () => ({
+    responsive: true,
+    displaylogo: false,
+    displayModeBar: narrow.matches ? false : "hover",
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "autoScale2d", "resetScale2d"]],
+  });
+
   function setUp(chart) {
     const figure = document.getElementById(chart.name);
     const plot = figure.querySelector(".plot"), controls = figure.querySelector(".controls");
@@ -86,8 +94,7 @@
       // Another view has axes of its own; another place of the slider keeps what was zoomed.
       const layout = { ...laidOut(view.layout), uirevision: chosen.join(".") };
       if (!shownView) plot.textContent = "";
-      Plotly.react(plot, data, layout,
-        { responsive: true, displaylogo: false, displayModeBar: narrow.matches ? false : "hover" });
+      Plotly.react(plot, data, layout, config());
       shownView = view;
     }
 
