@@ -13,8 +13,30 @@ FAMILIES = {
     ),
     "strength": ("strength_mean", "in_strength_mean", "out_strength_mean"),
     "fluctuation": ("fluctuation",),
+    "fluctuation over i.i.d.": ("fluctuation_over_iid",),
 }
 MEASURES = tuple(name for family in FAMILIES.values() for name in family)
+
+
+def with_iid(layers: pd.DataFrame) -> pd.DataFrame:
+    """Add each layer's fluctuation as a multiple of what independent weights would give.
+
+    That is √(σ_in² n_in + σ_out² n_out), with the deviation of the weights as they are (see
+    `cntgraph.dynamics.nulls.iid_strength_std`). Only between dense blocks in a chain, else NaN.
+    """
+    dense = (layers["n_edges"] == layers["n_weights"]).astype(float)
+    fan_in = layers["n_weights"] / layers["n_nodes"]
+    into = (fan_in * layers["link_weight_std"] ** 2).fillna(0)
+    following = layers.assign(dense=dense).groupby("network")[
+        ["n_nodes", "link_weight_std", "dense"]
+    ]
+    after = following.shift(-1)
+    out = (after["n_nodes"] * after["link_weight_std"] ** 2).fillna(0)
+    ratio = layers["fluctuation"] / np.sqrt(into + out)
+    known = (dense > 0) & (after["dense"].fillna(1) > 0)
+    # A recurrent layer leads to itself, too.
+    loops = layers["layer"].str.startswith("rnn").groupby(layers["network"]).transform("any")
+    return layers.assign(fluctuation_over_iid=ratio.where(known & ~loops))
 
 
 def wide(layers: pd.DataFrame) -> pd.DataFrame:
@@ -47,7 +69,7 @@ def feature_sets(tables: Tables) -> dict[str, pd.DataFrame]:
     sets["hyperparameters"] = known
     for name in ("link weights", "fluctuation"):
         sets[f"hyperparameters and {name}"] = pd.concat([known, sets[name]], axis=1)
-    return {name: _flat(features) for name, features in sets.items()}
+    return {name: _flat(features) for name, features in sets.items() if features.shape[1]}
 
 
 def _flat(features: pd.DataFrame) -> pd.DataFrame:

@@ -65,12 +65,13 @@ def draw_separation(separations: Mapping[str, pd.DataFrame], path: Path) -> None
     figure.savefig(path)
 
 
-def draw_scatter(populations: Mapping[str, Tables], layers: Mapping[str, str], path: Path) -> None:
-    """Draw accuracy over the fluctuation of one layer, coloured by initialisation."""
+def draw_scatter(populations: Mapping[str, Tables], path: Path) -> None:
+    """Draw accuracy over the fluctuation of the first hidden layer, coloured by initialisation."""
     figure, axes = panels(len(populations), 3.2, 3.6)
     for ax, (name, tables) in zip(axes, populations.items(), strict=True):
+        hidden = tables.layers["layer"].iloc[1]
         table = tables.labelled_layers()
-        table = table[table["layer"] == layers[name]]
+        table = table[table["layer"] == hidden]
         for k, (init, part) in enumerate(table.groupby("init")):
             for scale, some in part.groupby("scale"):
                 face = COLOURS[k] if scale > 0.1 else "none"
@@ -78,7 +79,7 @@ def draw_scatter(populations: Mapping[str, Tables], layers: Mapping[str, str], p
                            facecolors=face, edgecolors=COLOURS[k], linewidths=0.6,
                            label=f"{str(init).replace('_', ' ')} {scale:g}")  # fmt: skip
         ax.set_xscale("log")
-        ax.set_xlabel(f"fluctuation of {layers[name]}")
+        ax.set_xlabel(f"fluctuation of {hidden}")
         ax.set_title(name.replace("_", " "), size=10)
     axes[0].set_ylabel("accuracy")
     handles, labels = axes[0].get_legend_handles_labels()

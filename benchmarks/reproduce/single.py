@@ -38,7 +38,7 @@ SEED = 0
 INIT = ("normal", 0.05)
 """The papers' most used initialisation; trained by Adam."""
 
-MEASURES: tuple[Distribution, ...] = ("link_weights", "strength")
+MEASURES: tuple[Distribution, ...] = ("strength", "link_weights")
 
 
 def record(path: Path, arch: str, updates: int, images: Images) -> None:
@@ -95,17 +95,20 @@ def draw(layers: pd.DataFrame, moved: pd.DataFrame, folder: Path) -> None:
         axes[0, k].set_title(f"{run}: accuracy to {best:.2f}", size=10)
     figure.savefig(folder / "single.png")
 
-    figure = Figure(figsize=(3.1 * len(runs), 2.8), dpi=110, layout="constrained")
-    for ax, run in zip(figure.subplots(1, len(runs), sharey=True), runs, strict=True):
+    figure = Figure(figsize=(3.1 * len(runs), 3), dpi=100, layout="constrained")
+    axes = figure.subplots(1, len(runs), sharey=True)
+    for ax, run in zip(axes, runs, strict=True):
         last = moved[moved["run"] == run].drop_duplicates(["layer", "measure"], keep="last")
         table = last.pivot_table("kolmogorov_smirnov", "layer", "measure", sort=False)
         colours = {"link_weights": "#D55E00", "strength": "#0072B2"}
         table = table.rename(columns=lambda name: name.replace("_", " "))
         names = {name.replace("_", " "): colour for name, colour in colours.items()}
-        table.plot.bar(ax=ax, rot=0, color=names, width=0.75, legend=run == runs[0])
+        table.plot.bar(ax=ax, rot=0, color=names, width=0.75, legend=False)
         ax.spines[["right", "top"]].set_visible(False)
         ax.set_title(run, size=10)
         ax.set_ylabel("KS statistic, start to best")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
     figure.savefig(folder / "single_divergence.png")
 
 
