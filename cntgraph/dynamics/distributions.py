@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 #: Bins of equal width in which two histograms are compared.
-_EVEN = 4096
+_EVEN = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,8 +206,13 @@ def square(sets: list[Distribution], kind: Any, **options: Any) -> pd.DataFrame:
     from cntgraph.dynamics.divergence import divergence_matrix
 
     if any(isinstance(one, Histogram) for one in sets):
-        values = [[divergence_of(a, b, kind, **options) for b in sets] for a in sets]
+        values = np.zeros((len(sets), len(sets)))
+        for i, j in np.ndindex(values.shape):
+            if kind == "kullback_leibler" or i <= j:
+                values[i, j] = divergence_of(sets[i], sets[j], kind, **options)
+            else:
+                values[i, j] = values[j, i]
     else:
         values = divergence_matrix(sets, kind, **options).to_numpy()  # type: ignore[arg-type]
     index = pd.RangeIndex(len(sets), name="snapshot")
-    return pd.DataFrame(np.array(values, np.float64).reshape(len(sets), -1), index, index)
+    return pd.DataFrame(values, index, index, dtype=np.float64)

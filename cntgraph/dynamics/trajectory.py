@@ -108,7 +108,9 @@ class Trajectory(Sequence[Network]):
 
         rows = [self._store.labels(k) for k in self._snapshots]
         index = pd.RangeIndex(len(rows), name="snapshot")
-        return pd.DataFrame(rows, index=index)
+        table = pd.DataFrame(rows, index=index)
+        first = [name for name in ("step", "epoch") if name in table.columns]
+        return table[first + [name for name in table.columns if name not in first]]
 
     @property
     def topology(self) -> Network:
