@@ -92,7 +92,7 @@ class Row:
         below: float | None,
     ) -> Row:
         """Compute what needs no resampling."""
-        x, y = _numbers(values, measure), _numbers(labels, "the label")
+        x, y = numbers_of(values, measure), numbers_of(labels, "the label")
         finite = np.isfinite(x) & np.isfinite(y)
         x, y = x[finite], y[finite]
         high = y > above if above is not None else np.zeros(y.size, dtype=bool)
@@ -112,7 +112,8 @@ class Row:
         return cls(columns, x[judged], high[judged].astype(np.float64), grouped=True)
 
 
-def _numbers(column: Any, name: str) -> Values:
+def numbers_of(column: Any, name: str) -> Values:
+    """Return a column of a table as float64, or say that it is none of numbers."""
     try:
         return np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.dynamics.comparison import numbers_of
 from cntgraph.dynamics.features import COLUMNS, layer_features, which_network
 from cntgraph.errors import CntGraphError, require
 
@@ -121,14 +122,14 @@ def _networks(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, pd.DataFrame,
     """Return a row a network, the rows of the table that are used, and how many diverged."""
     if by not in table.columns:
         raise CntGraphError(f"expected a column {by!r} in the table; it has {[*table.columns]}")
-    gone = np.zeros(len(table), dtype=bool)
+    gone, labelled = np.zeros(len(table), dtype=bool), np.isfinite(numbers_of(table[by], by))
     if "diverged" in table.columns:
         gone = table["diverged"].to_numpy(dtype=bool)
     if "layer" not in table.columns:
-        kept = table[~gone]
-        return kept[np.isfinite(kept[by].to_numpy(np.float64))], kept, int(gone.sum())
+        kept = table[~gone & labelled]
+        return kept, kept, int(gone.sum())
     which = which_network(table)
-    kept = table[~gone & np.isfinite(table[by].to_numpy(np.float64))]
+    kept = table[~gone & labelled]
     networks = kept.drop_duplicates(which).set_index(which)
     return networks, kept, len(table[gone].drop_duplicates(which))
 
@@ -190,12 +191,15 @@ def _scores(
     from scipy.stats import kendalltau
     from sklearn.metrics import r2_score
     from sklearn.model_selection import KFold, cross_val_predict
+    from threadpoolctl import threadpool_limits
 
     scores = []
-    for repeat in range(n_repeats):
-        splits = KFold(n_splits, shuffle=True, random_state=(seed + repeat) % 2**32)
-        told = cross_val_predict(_pipeline(model, seed), numbers, labels, cv=splits)
-        scores.append((r2_score(labels, told), kendalltau(labels, told).statistic))
+    # Threads that wait for each other cost more than they bring to tables of this size.
+    with threadpool_limits(1):
+        for repeat in range(n_repeats):
+            splits = KFold(n_splits, shuffle=True, random_state=(seed + repeat) % 2**32)
+            told = cross_val_predict(_pipeline(model, seed), numbers, labels, cv=splits)
+            scores.append((r2_score(labels, told), kendalltau(labels, told).statistic))
     (r2, kendall), (r2_std, kendall_std) = np.mean(scores, axis=0), np.std(scores, axis=0)
     return {"r2": r2, "r2_std": r2_std, "kendall": kendall, "kendall_std": kendall_std}
 
@@ -215,7 +219,7 @@ def _pipeline(model: Any, seed: int) -> Any:
         regressor = HistGradientBoostingRegressor(
             min_samples_leaf=MIN_SAMPLES_LEAF, random_state=seed
         )
-    elif hasattr(model, "fit") and hasattr(model, "predict"):
+    elif hasattr(model, "fit") and hasattr(model, "predict") and not isinstance(model, type):
         regressor = clone(model)
     else:
         raise CntGraphError(
