@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.histogram import N_COUNTS, Bins, Counts
 from cntgraph.errors import CntGraphError, StoreError
 from cntgraph.measures.survey import LayerBins, LayerSurvey
-from cntgraph.store.packed import read_values
+from cntgraph.packed import read_values
 from cntgraph.store.schema import check_measures
 from cntgraph.store.writer import fixed_text
 
@@ -161,7 +161,9 @@ class StoredMeasures:
              "shape": [layer.shape for layer in layers],
              "activation": [layer.activation for layer in layers]}
         )  # fmt: skip
-        measured = {c["name"]: _column(v, c) for c, v in zip(self._columns, values.T, strict=True)}
+        with self._store.errors(f"{path}/layers"):
+            columns = zip(self._columns, values.T, strict=True)
+            measured = {column["name"]: _column(own, column) for column, own in columns}
         table = pd.concat([table, pd.DataFrame(measured)], axis=1)
         table["status"] = [self._statuses[code] for code in codes]
         return table.set_index("layer")

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from cntgraph.errors import CntGraphError, FormatError, GraphSizeError, StoreError
 from cntgraph.network import Network
+from cntgraph.packed import check_stored, read_values
 from cntgraph.parameter import Parameter, storage_dtype
 from cntgraph.store.description import rebuild_network
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import read
 from cntgraph.store.measured import StoredMeasures
-from cntgraph.store.packed import check_stored, read_values
 from cntgraph.store.schema import check_parameters
 from cntgraph.store.tensor import AbsentTensor, StoredTensor
 from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key

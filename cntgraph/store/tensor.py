@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from cntgraph.errors import StoreError
-from cntgraph.store.packed import read_values
+from cntgraph.packed import read_values
 
 if TYPE_CHECKING:
     from cntgraph.store.reader import StoreFile

@@ -379,10 +379,11 @@ def declared(shape, **options):
         (external_storage, UnsafeFileError, "in other files"),
         (virtual, UnsafeFileError, "in other files"),
         (circle, FormatError, "leads in circles"),
-        (declared((HUGE, 3)), FormatError, "declares the shape"),
-        (declared((HUGE, 3), chunks=(1000, 3), compression="gzip"), FormatError, "declares the"),
-        (declared((5, 4)), FormatError, "do not fit the model"),
-        (declared((5,)), FormatError, "do not fit the model"),
+        (declared((HUGE, 3)), FormatError, "it declares"),
+        (declared((HUGE, 3), chunks=(1000, 3), compression="gzip"), FormatError, "it declares"),
+        (declared((5, 4)), FormatError, "it declares"),
+        (declared((5, 4), data=np.ones((5, 4))), FormatError, "do not fit the model"),
+        (declared((5,), data=np.ones(5)), FormatError, "do not fit the model"),
     ],
 )
 def test_hdf5_files_that_lead_elsewhere_or_lie(change, error, reason, tmp_path):

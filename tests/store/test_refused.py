@@ -104,7 +104,7 @@ def test_huge_array_beside_the_description(path: Path) -> None:
         if "network/arrays/0" in file:
             del file["network/arrays/0"]
         huge(file, "network/arrays/0", "i8", (2**29,), chunks=(2**20,))
-    with pytest.raises(StoreError, match="values are missing"):
+    with pytest.raises(StoreError, match="it declares"):
         use(path)
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.keras.source import Source
 from cntgraph.adapters.stored import StoredArray, file_state
-from cntgraph.errors import FormatError, UnsafeFileError
+from cntgraph.errors import FormatError, StoreError, UnsafeFileError
+from cntgraph.packed import check_stored, read_values
 from cntgraph.parameter import ArrayHandle, storage_dtype
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _OLDER = frozenset(("layer_names", "layer_names0", "model_config"))
 #: Objects and levels of a file; a damaged one may lead in circles.
 _MAX_OBJECTS, _MAX_DEPTH = 1_000_000, 100
-#: A tensor of more bytes than this must take a thousandth of them in the file.
-_FLOOR, _EXPANSION = 1 << 28, 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +62,8 @@ class _Chunks:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         with self.source.open() as file:
-            found = np.asarray(file[self.name][()])
-        found = found.view(self.bits) if found.dtype.kind == "V" else found
-        return np.asarray(found[key])
+            found = read_values(file[self.name], key)
+        return found.view(self.bits) if found.dtype.kind == "V" else found
 
 
 @dataclass(frozen=True)
@@ -179,13 +177,13 @@ def _tensor(source: Source, path: str, dataset: Any) -> Tensor:
     shape = tuple(int(n) for n in dataset.shape or ())
     dtype = _stored_dtype(dataset)
     bits = storage_dtype(dtype) if dtype == "bfloat16" else dataset.dtype
-    nbytes, kept = prod(shape) * bits.itemsize, dataset.id.get_storage_size()
-    if nbytes > max(_FLOOR, _EXPANSION * kept):
+    try:
+        check_stored(dataset, source.nbytes)
+    except StoreError as error:
         raise FormatError(
-            f"{source.path}: the tensor {path!r} declares the shape {shape}, {nbytes:,} bytes, "
-            f"and {kept:,} bytes are stored; the file is damaged, or made to fill the memory"
-        )
-    offset = dataset.id.get_offset()
+            f"{source.path}: {error}; the file is damaged, or made to fill the memory"
+        ) from error
+    nbytes, offset = prod(shape) * bits.itemsize, dataset.id.get_offset()
     if source.memory is not None or offset is None or dataset.chunks is not None:
         return Tensor(shape, dtype, _Chunks(source, path, shape, np.dtype(bits)))
     if offset + nbytes > source.size:

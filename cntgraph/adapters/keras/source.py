@@ -41,6 +41,11 @@ class Source:
         """Return a whole file."""
         return cls(path, 0, path.stat().st_size)
 
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return self.size if self.memory is None else len(self.memory)
+
     @contextmanager
     def open(self) -> Iterator[h5py.File]:
         """Open the HDF5 file for reading.

@@ -48,11 +48,12 @@ def check_stored(dataset: h5py.Dataset, file_size: int, dtype: Any = None) -> No
         Also if it is packed in another way than by gzip.
     """
     stored = min(dataset.id.get_storage_size(), file_size)
-    n, chunked = prod(dataset.shape or ()), dataset.chunks is not None
-    size = dataset.dtype.itemsize if dtype is None or not chunked else np.dtype(dtype).itemsize
-    if n * size > stored * (_MAX_COMPRESSION if chunked else 1):
-        raise StoreError(f"{dataset.name} is damaged: its values are missing")
-    packed = filters(dataset)
+    n, packed = prod(dataset.shape or ()), filters(dataset)
+    size = np.dtype(dtype).itemsize if packed and dtype is not None else dataset.dtype.itemsize
+    if n * size > stored * (_MAX_COMPRESSION if packed else 1):
+        raise StoreError(
+            f"{dataset.name} is damaged: it declares {n:,} values and has {stored:,} bytes"
+        )
     if packed not in _KNOWN:
         raise StoreError(
             f"{dataset.name} went through HDF5's filters {packed}; expected gzip, with or without "
