@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -173,13 +173,29 @@ def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:
     """
     classes = []
     for axis, cover in enumerate(covers, start=1):
-        distinct, index = np.unique(cover, axis=1, return_inverse=True)
+        # Measured again and again, a network in training has the same few covers.
+        found = _remembered_classes if cover.size <= _REMEMBERED else _classes
+        distinct, index = found(cover.shape, cover.tobytes())
         table = _summed(table, axis, distinct)
-        classes.append(index.reshape(-1))
+        classes.append(index)
     # The last axis first: from then on, whole rows are copied.
     for axis in range(len(covers), 0, -1):
         table = np.take(table, classes[axis - 1], axis=axis)
     return np.ascontiguousarray(table)
+
+
+#: Entries of a cover whose classes are kept.
+_REMEMBERED = 1 << 14
+
+
+def _classes(shape: tuple[int, ...], cover: bytes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return the distinct columns of a cover, and which of them each position has."""
+    columns = np.frombuffer(cover, np.bool_).reshape(shape)
+    distinct, index = np.unique(columns, axis=1, return_inverse=True)
+    return distinct, index.reshape(-1)
+
+
+_remembered_classes = lru_cache(maxsize=256)(_classes)
 
 
 def _summed(table: Values, axis: int, distinct: NDArray[np.bool_]) -> Values:
