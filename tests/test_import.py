@@ -6,7 +6,8 @@ import sys
 import pytest
 
 HEAVY = ("torch", "onnx", "onnxruntime", "jax", "keras", "tensorflow", "matplotlib", "networkx",
-         "igraph", "numba", "pandas", "h5py", "scipy.sparse", "tqdm", "typer")  # fmt: skip
+         "igraph", "numba", "pandas", "h5py", "scipy.sparse", "tqdm", "typer", "plotly", "dask",
+         "distributed", "sklearn", "lightning", "transformers")  # fmt: skip
 
 
 def loaded_after(code):

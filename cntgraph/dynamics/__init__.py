@@ -1,7 +1,27 @@
-"""Networks in training and in numbers: trajectories, and what separates good from poor ones."""
+"""Networks in training and in numbers: trajectories, and what separates good from poor ones.
 
+The functions `divergence` and `separation` are called like the modules they are in; they are
+offered by `cntgraph` itself.
+"""
+
+from cntgraph.dynamics.features import weight_statistics
+from cntgraph.dynamics.nulls import iid_strength_std, z_scores
 from cntgraph.dynamics.population import Population
+from cntgraph.dynamics.prediction import predict_accuracy
+from cntgraph.dynamics.randomised import flip_signs, redraw_weights, shuffle_weights
 from cntgraph.dynamics.separation import separation_auc
 from cntgraph.dynamics.trajectory import Trajectory, open
 
-__all__ = ["Population", "Trajectory", "open", "separation_auc"]
+__all__ = [
+    "Population",
+    "Trajectory",
+    "flip_signs",
+    "iid_strength_std",
+    "open",
+    "predict_accuracy",
+    "redraw_weights",
+    "separation_auc",
+    "shuffle_weights",
+    "weight_statistics",
+    "z_scores",
+]
