@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cntgraph.dynamics.density import checked_histogram
-from cntgraph.dynamics.information import INFORMATION, information, sampled_information
+from cntgraph.dynamics.information import (
+    INFORMATION,
+    distance,
+    information,
+    published_jeffreys,
+    sampled_information,
+)
 from cntgraph.dynamics.smoothing import (
     Bandwidth,
     Smoothed,
     finite_samples,
-    kernel_width,
-    mixture,
     probabilities,
 )
 from cntgraph.errors import CntGraphError
@@ -99,7 +103,8 @@ def divergence(
         Σₓ p ln(p/q) + Σₓ q ln(q/p)
 
     without the step dx, so that it is in 1/unit and grows as samples are scaled down; infinite
-    where a density vanishes in floating point and the other does not.
+    where a density vanishes in floating point and the other does not. The link weights that are
+    compared there include biases.
 
     References
     ----------
@@ -214,7 +219,7 @@ def histogram_divergence(
         return np.nan
     middles = (borders[1:] + borders[:-1]) / 2
     if kind not in INFORMATION:
-        return _distance(kind, middles, middles, first, second)
+        return distance(kind, middles, middles, first, second)
     if on == "samples":
         return information(first / first.sum(), second / second.sum(), kind) / _unit(base)
     least = float(np.diff(borders).max())
@@ -274,51 +279,15 @@ def _of_pair(sets: list[Values], kind: Kind, options: _Options) -> Callable[[int
     """Return what computes the divergence of two of the sets by their numbers."""
     unit = _unit(options.base)
     if kind not in INFORMATION:
-        return lambda i, j: _distance(kind, sets[i], sets[j])
+        return lambda i, j: distance(kind, sets[i], sets[j])
     if options.compat:
-        return lambda i, j: _published(sets[i], sets[j], options.bandwidth) / unit
+        return lambda i, j: published_jeffreys(sets[i], sets[j], options.bandwidth) / unit
     if options.on == "samples":
         return lambda i, j: sampled_information(sets[i], sets[j], kind) / unit
     full = [k for k, values in enumerate(sets) if values.size]
     smooth = [Smoothed.of(sets[k], options.bandwidth) for k in full]
     rows = dict(zip(full, probabilities(smooth, options.n_points), strict=True)) if full else {}
     return lambda i, j: information(rows[i], rows[j], kind) / unit
-
-
-def _distance(
-    kind: Kind, a: Values, b: Values, weight_a: Values | None = None, weight_b: Values | None = None
-) -> float:
-    """Return a distance of two sets of samples, each with its weight."""
-    from scipy import stats
-
-    if kind == "wasserstein":
-        return float(stats.wasserstein_distance(a, b, weight_a, weight_b))
-    if kind == "energy":
-        return float(stats.energy_distance(a, b, weight_a, weight_b))
-    if weight_a is None or weight_b is None:
-        with np.errstate(divide="ignore"):  # in the p-value of two samples, which is not used
-            return float(stats.ks_2samp(a, b, method="asymp").statistic)
-    shares = weight_a / weight_a.sum() - weight_b / weight_b.sum()
-    return float(np.abs(np.cumsum(shares)).max())
-
-
-def _published(a: Values, b: Values, bandwidth: Bandwidth) -> float:
-    """Return Jeffreys' divergence as the published code computes it."""
-    both = np.concatenate([a, b])
-    low, high = both.min(), both.max()
-    step = (high - low) / 1000
-    widths = [kernel_width(values, bandwidth) for values in (a, b)]
-    if not step or not all(widths):
-        raise CntGraphError(
-            "compat='lamalfa2021' takes samples that vary, as the published code does; "
-            "one of the sets is a constant: leave out compat"
-        )
-    grid = np.arange(low, high, step)
-    p, q = (
-        mixture(values, np.ones_like(values), width, grid)
-        for values, width in zip((a, b), widths, strict=True)
-    )
-    return information(p, q, "jeffreys")
 
 
 def _unit(base: float | None) -> float:
