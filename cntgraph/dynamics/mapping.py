@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
@@ -19,8 +20,13 @@ from cntgraph.progress import progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+#: What is under way: items, in order, and the futures of their results.
+Waiting = deque[tuple[Any, Any]]
+
 #: How often an item is tried that takes its process down with it.
 ATTEMPTS = 4
+#: Items of one call on a cluster, at most.
+_MOST_TOGETHER = 8
 
 
 def map_ordered(
@@ -112,29 +118,27 @@ def _alone(function: Callable[[Item], Result], item: Item) -> Result:
         return function(item)
 
 
+def _take(waiting: Waiting) -> Any:
+    return waiting.popleft()[1].result()
+
+
 def _in_order(
     submit: Callable[[Item], Any],
-    items: Sequence[Item],
+    items: Iterable[Item],
     n_ahead: int,
-    check: Callable[[deque[tuple[Item, Any]]], None] | None = None,
+    take: Callable[[Waiting], Any] = _take,
 ) -> Iterator[Any]:
     """Yield results in order, with at most `n_ahead` under way.
 
-    `check` sees the items and futures under way before the result of the first is taken.
+    `take` removes the first of what is under way, and returns its result.
     """
-
-    def first() -> Any:
-        if check is not None:
-            check(waiting)
-        return waiting.popleft()[1].result()
-
-    waiting: deque[tuple[Item, Any]] = deque()
+    waiting: Waiting = deque()
     for item in items:
         waiting.append((item, submit(item)))
         if len(waiting) >= n_ahead:
-            yield first()
+            yield take(waiting)
     while waiting:
-        yield first()
+        yield take(waiting)
 
 
 # -- threads and processes ------------------------------------------------------------------------
@@ -154,7 +158,7 @@ def _on_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> 
     n = n_threads()
     workers = _Processes(function, n)
     try:
-        yield from _in_order(workers.submit, items, 2 * n, workers.rescue)
+        yield from _in_order(workers.submit, items, 2 * n, workers.take)
     finally:
         workers.stop()
 
@@ -191,18 +195,18 @@ class _Processes:
             broken.set_exception(error)
             return broken
 
-    def rescue(self, waiting: deque[tuple[Any, Future[Any]]]) -> None:
-        """Compute again what a dead process has taken with it, one after the other.
+    def take(self, waiting: Waiting) -> Any:
+        """Return the first result, when what a dead process has taken with it is computed again.
 
-        Every call under way is lost with it, and nobody knows which of them killed it: alone,
-        each is found guilty or not.
+        Every call under way is lost with it, and nobody knows which of them killed it: one after
+        the other, each is found guilty or not.
         """
-        if not _is_broken(waiting[0][1]):
-            return
-        self._restart()
-        for k, (item, future) in enumerate(waiting):
-            if _is_broken(future):
-                waiting[k] = item, self._computed(item)
+        if _is_broken(waiting[0][1]):
+            self._restart()
+            for k, (item, future) in enumerate(waiting):
+                if _is_broken(future):
+                    waiting[k] = item, self._computed(item)
+        return _take(waiting)
 
     def _computed(self, item: Any) -> Future[Any]:
         for _ in range(ATTEMPTS - 1):
@@ -248,18 +252,30 @@ def _on_dask(
 ) -> Iterator[Result]:
     if client.asynchronous:
         raise CntGraphError("expected a Client that waits for results, got Client(asynchronous)")
+    n_slots = max(1, sum(client.nthreads().values()))
+    # A call of its own an item costs the scheduler more than measuring a small network does.
+    n_together = max(1, min(_MOST_TOGETHER, len(items) // (8 * n_slots)))
+    left = iter(items)
+    parts = iter(lambda: [*islice(left, n_together)], [])
     # Not pure: a file may have changed since the same was computed before. Dask itself computes
     # again what was on a worker that died; retries are for errors of the machine, such as a disk.
-    submit = partial(client.submit, _alone, function, retries=ATTEMPTS - 1, pure=False)
-    n_ahead = max(8, 2 * sum(client.nthreads().values()))
-    yield from _in_order(submit, items, n_ahead, _name_the_killer)
+    submit = partial(client.submit, _each_alone, function, retries=ATTEMPTS - 1, pure=False)
+    for results in _in_order(submit, parts, 2 * n_slots + 2, _take_of_dask):
+        yield from results
 
 
-def _name_the_killer(waiting: deque[tuple[Any, Any]]) -> None:
-    """Turn what Dask says of a call that kills its workers into an error that names the item."""
+def _each_alone(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [_alone(function, item) for item in items]
+
+
+def _take_of_dask(waiting: Waiting) -> Any:
+    """Return the first result; what Dask says of a call that kills its workers names the items."""
     from distributed.scheduler import KilledWorker
 
-    item, future = waiting[0]
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        raise CntGraphError(f"{item}: takes its worker down again and again ({error})") from error
+    items = ", ".join(str(item) for item in waiting[0][0])
+    try:
+        return _take(waiting)
+    except KilledWorker as error:
+        raise CntGraphError(
+            f"{items}: measuring this takes its worker down again and again ({error})"
+        ) from error

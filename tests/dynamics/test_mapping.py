@@ -72,9 +72,9 @@ def test_only_a_few_are_under_way(name, request, monkeypatch):
     results = map_ordered(abs, items, client=at)
     for k in range(50):
         assert next(results) == k
-        assert items.taken <= k + 8
+        assert items.taken <= k + (6 * 6 if name == "dask" else 4)
     results.close()
-    assert items.taken < 60
+    assert items.taken < 90
     assert not [t for t in threading.enumerate() if t.name.startswith("cntgraph-members")]
 
 
@@ -100,7 +100,7 @@ def test_who_kills_every_process_is_named(name, request, tmp_path, monkeypatch):
     at = request.getfixturevalue("dask") if name == "dask" else name
     items = [(k, tmp_path if k == 2 else None) for k in range(4)]
     results = map_ordered(deadly, items, client=at)
-    with pytest.raises(CntGraphError, match=r"^\(2, .*: .*(died 2 times|again and again)"):
+    with pytest.raises(CntGraphError, match=r"^\(2, .*\): .*(died 2 times|again and again)"):
         list(results)
 
 
