@@ -20,6 +20,7 @@ from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.marginals import Marginals, weight_marginals
 from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.blocks.window import Window, spread
+from cntgraph.memory import check_memory
 from cntgraph.parallel import n_threads, ordered_map
 from cntgraph.recipe import Recipe
 
@@ -162,6 +163,7 @@ class Conv(Block):
 
     def _grouped_kernel(self, transform: Transform) -> Values:
         """Return f(K) with shape (groups, coarse channels, fine channels of a group, taps)."""
+        check_memory(8 * prod(self.weight.shape), f"a kernel of shape {self.weight.shape}")
         if transform == "count":
             kernel = np.ones(self.weight.shape)
         else:

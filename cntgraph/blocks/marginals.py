@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.histogram import Bins
 from cntgraph.blocks.statistics import WeightStatistics
 from cntgraph.blocks.transform import Transform, transform_code
+from cntgraph.memory import check_memory
 from cntgraph.parallel import keep_freed_chunks, ordered_map
 from cntgraph.recipe import CHUNK_BYTES, Recipe
 
@@ -55,6 +56,7 @@ def weight_marginals(
     """
     n_rows, inner = weight.shape[:2]
     taps = int(np.prod(weight.shape[2:], dtype=np.int64))
+    check_memory(16 * (n_rows + groups * inner) * taps, f"the sums of a weight {weight.shape}")
     result = {
         t: Marginals(np.zeros((n_rows, taps)), np.zeros((groups, inner * taps))) for t in transforms
     }

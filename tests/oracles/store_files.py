@@ -15,10 +15,12 @@ from oracles.nets import random_net
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.recurrent import Gate, lstm
+from cntgraph.measures.survey import layer_bins, survey_layers
 from cntgraph.parameter import Parameter
 from cntgraph.recipe import Recipe
 from cntgraph.store.hdf5 import LIBVER
-from cntgraph.store.writer import fixed_text
+from cntgraph.store.measured import write_measures, write_measures_head
+from cntgraph.store.writer import fixed_text, write_snapshot, write_topology
 
 _SIZES = (0, 1, 2, 3, 7, -1, 2**16, 2**20, 2**24, 2**30, 2**31, 2**40, 2**62, 2**63, 10**30,
           0.5, 1e300, float("nan"), "7", None, True, [], {})  # fmt: skip
@@ -39,7 +41,22 @@ def samples(folder):
         structured,
         {},
     )
+    found["measured"] = (".h5", _measured(folder / "measured.h5"), structured, {})
     return found
+
+
+def _measured(path):
+    """Return a file of parameters and of what was measured on them."""
+    net = random_net(3)
+    bins = layer_bins(net)
+    survey = survey_layers(net, bins)
+    with h5py.File(path, "w", libver=LIBVER) as file:
+        write_topology(file, net, measures=True)
+        write_measures_head(file, bins, survey, parameters=True)
+        for step in range(2):
+            number = write_snapshot(file, net.parameters, {"step": step})
+            write_measures(file[f"snapshots/{number}"], survey)
+    return path.read_bytes()
 
 
 def _networks():
@@ -105,6 +122,8 @@ def structured(data, rng):
 
 def _text(file, rng):
     name = "coverage" if rng.integers(8) == 0 else "network/description"
+    if "measures/description" in file and rng.integers(2):
+        name = "measures/description"
     if name not in file or not isinstance(file[name], h5py.Dataset) or file[name].shape != ():
         return
     try:

@@ -28,7 +28,7 @@ from cntgraph.store.reader import StoreFile
 
 N = 40
 NAMES = ("mlp", "double", "convolutions", "channels", "attention", "recurrent", "training",
-         "earliest")  # fmt: skip
+         "earliest", "measured")  # fmt: skip
 ERRORS = {"StoreError", "FormatError", "GraphSizeError"}
 MEGABYTE = 1 << 20
 

@@ -240,12 +240,13 @@ def fill(model, number):
 
 # Threads do not survive a fork; what tracing imports takes longer than the test.
 torch.set_num_threads(1)
+os.environ["CNTGRAPH_NUM_THREADS"] = "1"
 model = nn.Sequential(nn.Linear(40, 200), nn.ReLU(), nn.Linear(200, 3))
-cg.load(model, input_shape=(40,))
+cg.analyze(cg.load(model, input_shape=(40,)))
 for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
-        record = cg.Recorder(sys.argv[1], model, input_shape=(40,))
+        record = cg.Recorder(sys.argv[1], model, input_shape=(40,), store=sys.argv[2])
         for number in range(int(line), 10_000):
             fill(model, number)
             found = record(step=number)
@@ -256,8 +257,8 @@ for line in sys.stdin:
 
 
 @contextlib.contextmanager
-def writers(path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", WRITER, str(path)]
+def writers(path: Path, store: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", WRITER, str(path), store]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         yield process
@@ -294,20 +295,27 @@ def kill(process: subprocess.Popen[str], count: int, delay: float) -> int:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-def test_a_killed_process_loses_no_acknowledged_snapshot(path: Path) -> None:
+@pytest.mark.parametrize(("store", "kills"), [("parameters", 6), ("measures", 3), ("both", 3)])
+def test_a_killed_process_loses_no_acknowledged_snapshot(
+    path: Path, store: str, kills: int
+) -> None:
+    """100 times each: ``python benchmarks/recorder_kills.py --n 100``."""
     rng, count = random.Random(3), 0
-    with writers(path) as process:
-        for _ in range(6):
+    with writers(path, store) as process:
+        for _ in range(kills):
             acknowledged = kill(process, count, rng.uniform(0, 0.03))
             assert acknowledged > count
             with cg.open(path) as trajectory:
                 # One more may be complete whose acknowledgement the kill has cut off.
                 count = len(trajectory)
                 assert acknowledged <= count <= acknowledged + 1
-                for number, net in enumerate(trajectory):
-                    assert net.labels == {"step": number}
+                assert trajectory.labels["step"].tolist() == list(range(count))
+                for number, net in enumerate(trajectory if store != "measures" else ()):
                     for parameter in net.parameters.values():
                         assert (parameter.raw() == number).all()
+                weights = trajectory.analyze().query("n_weights > 0")
+                for column in ("link_weight_mean", "link_weight_min", "link_weight_max"):
+                    assert (weights[column] == weights["snapshot"]).all()
     with read(path) as file:
         assert isinstance(file, h5py.File)
         assert len(file["snapshots"]) == count
