@@ -237,6 +237,10 @@ def report(
         list[str] | None, typer.Option(help="Only these layers have curves; may be repeated.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A .csv file of labels; its first column has paths, names or stems."),
+    ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(help="Where networks are measured: threads, processes, tcp://host:port."),
@@ -249,10 +253,13 @@ def report(
     if snapshots is not None or population:
         one = population and len(files) == 1
         options["snapshots"] = (snapshots or (Snapshots.all if one else Snapshots.last)).value
-    path = write_report(
-        files, output, by=by, above=above, below=below, layers=layer or None, title=title,
-        client=scheduler, show_progress=True, **options,
-    )  # fmt: skip
+    if labels is not None:
+        options["labels"] = _read_labels(labels)
+    with _warnings_said(ignore=".*population.failed"):  # they are all named in the page
+        path = write_report(
+            files, output, by=by, above=above, below=below, layers=layer or None, title=title,
+            client=scheduler, show_progress=True, **options,
+        )  # fmt: skip
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 

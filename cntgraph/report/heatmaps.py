@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: Up to so many cells a side stand apart.
+GAPS = 24
+
 _LABEL = divergence_label("jensen_shannon", 2)
 
 
@@ -79,9 +82,10 @@ def heatmaps(
 def _view(matrix: pd.DataFrame) -> View:
     rows, columns = ([plain(item) for item in axis] for axis in (matrix.index, matrix.columns))
     hover = [[f"{row} – {column}" for column in columns] for row in rows]
+    gap = 1 if max(matrix.shape) <= GAPS else 0
     trace = {
         "type": "heatmap", "z": numbers(matrix.to_numpy()), "text": hover, "colorscale": "Viridis",
-        "zmin": 0, "hovertemplate": "%{text}<br>%{z}<extra></extra>", "xgap": 1, "ygap": 1,
+        "zmin": 0, "hovertemplate": "%{text}<br>%{z}<extra></extra>", "xgap": gap, "ygap": gap,
         "colorbar": {"title": {"text": _LABEL, "side": "right"}, "thickness": 12,
                      "outlinewidth": 0},
     }  # fmt: skip

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MEASURED, DRAWN = 200, 40
 #: Points of a density's curve.
 POINTS = 256
+#: Up to so many points of a line are marked.
+MARKED = 60
 #: Of more layers, the densities of all are had in one pass over the network.
 FEW = 3
 SHOWN: tuple[Distribution, ...] = ("strength", "link_weights")
@@ -145,7 +147,8 @@ def _recorded(labels: pd.DataFrame, axis: str, shared: dict[str, Any]) -> list[C
 
 
 def _line(name: str, values: Any, number: int) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines+markers", "y": numbers(values), "name": plain(name),
+    mode = "lines+markers" if len(values) <= MARKED else "lines"
+    return {"type": "scatter", "mode": mode, "y": numbers(values), "name": plain(name),
             "marker": {"size": 5}, "meta": {"series": number, "shared": True}, "showlegend": True,
             "hovertemplate": "%{text}<br>%{y}"}  # fmt: skip
 
@@ -165,18 +168,18 @@ def _distributions(
     import pandas as pd
 
     menus = {"Measure": ["strength", "link weights"], "Layer": list(layers)}
+    labels = trajectory.labels
     densities, squares, columns = {}, {}, {}
     for m, measure in enumerate(SHOWN):
         from_first = {}
         for layer, table in _densities(trajectory, measure, layers, show_progress).items():
             n = layers.index(layer)
             densities[m, n] = table
-            squares[m, n] = _named(curve_divergence(table, "snapshot"), trajectory.labels)
+            squares[m, n] = _named(curve_divergence(table, "snapshot"), labels)
             from_first[layer] = squares[m, n].iloc[0]
         if from_first:
             columns[m,] = pd.DataFrame(from_first).T.rename_axis("layer")
-    names = _names(trajectory.labels)
-    shown = training_densities(densities, menus, names, "Snapshot", _DENSITIES + left_out)
+    shown = training_densities(densities, menus, _names(labels), "Snapshot", _DENSITIES + left_out)
     return [
         Section("Distributions", _DISTRIBUTIONS, parts=[shown]),
         Section("Divergences", _DIVERGENCES, parts=[

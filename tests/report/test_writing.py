@@ -18,17 +18,25 @@ from cntgraph.report import write_report
 from cntgraph.report.page import ROWS, Section, Table, render
 from cntgraph.report.selection import evenly, layers_of, said
 
-from .conftest import MARKUP, SCRIPT, training
+from .conftest import MARKUP, SCRIPT, network, training
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be read.*:UserWarning")
 
 
-@pytest.fixture(autouse=True)
-def light(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def light():
     """Pages without plotly.js, which is tested in a browser."""
     import plotly.offline
 
-    monkeypatch.setattr(plotly.offline, "get_plotlyjs", lambda: "/* plotly */")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plotly.offline, "get_plotlyjs", lambda: "/* plotly */")
+        yield
+
+
+@pytest.fixture(scope="module")
+def page(run, light, tmp_path_factory):
+    """The page of a training."""
+    return write_report(run, tmp_path_factory.mktemp("page") / "a.html", title=MARKUP)
 
 
 def text_of(path):
@@ -41,9 +49,9 @@ def text_of(path):
 
 
 def test_a_trajectory_and_its_file_give_the_same_page(run, tmp_path):
-    first = write_report(run, tmp_path / "a.html")
+    first = write_report(run, tmp_path / "a.html", layers=["fc3"])
     with cg.open(run) as trajectory:
-        second = write_report(trajectory, tmp_path / "b.html")
+        second = write_report(trajectory, tmp_path / "b.html", layers=["fc3"])
         assert len(trajectory[0].layers) == 4  # it stays open
     assert first == tmp_path / "a.html"
     assert first.read_bytes() == second.read_bytes()
@@ -51,15 +59,15 @@ def test_a_trajectory_and_its_file_give_the_same_page(run, tmp_path):
 
 
 def test_files_are_a_population_in_any_form(runs, tmp_path):
-    paths = sorted(runs.glob("net*.h5"))
-    sources = [str(runs / "net*.h5"), paths, Population.from_files(paths)]
+    paths = sorted(runs.glob("net*[0-2].h5"))
+    sources = [str(runs / "net*[0-2].h5"), paths, Population.from_files(paths)]
     pages = [
         write_report(source, tmp_path / f"{k}.html", layers=["fc3"])
         for k, source in enumerate(sources)
     ]
     assert pages[0].read_bytes() == pages[1].read_bytes() == pages[2].read_bytes()
     text = text_of(pages[0])
-    assert "<h1>13 networks</h1>" in text
+    assert "<h1>6 networks</h1>" in text
     assert "Networks that diverged. They are left out of what follows." in text
     assert "could not be read" not in text
 
@@ -136,9 +144,8 @@ def test_importing_the_report_imports_no_plotly():
 # --- The page -------------------------------------------------------------------------------------
 
 
-def test_names_are_text_in_the_page(run, tmp_path):
-    html = write_report(run, tmp_path / "a.html", title=MARKUP).read_text(encoding="utf-8")
-    outside = text_of(tmp_path / "a.html")
+def test_names_are_text_in_the_page(page):
+    html, outside = page.read_text(encoding="utf-8"), text_of(page)
     for name in (SCRIPT, "<img", "<b>", "<i>"):
         assert name not in outside
     # The elements of script that the page has, and no more.
@@ -146,9 +153,9 @@ def test_names_are_text_in_the_page(run, tmp_path):
     assert "&lt;b&gt;fc&lt;/b&gt;" in outside
 
 
-def test_the_page_refers_to_nothing_outside(run, tmp_path):
-    html = write_report(run, tmp_path / "a.html").read_text(encoding="utf-8")
-    tags = re.findall(r"<[^>]*>", text_of(tmp_path / "a.html"))
+def test_the_page_refers_to_nothing_outside(page):
+    html = page.read_text(encoding="utf-8")
+    tags = re.findall(r"<[^>]*>", text_of(page))
     places = [found for tag in tags for found in re.findall(r' (?:src|href)="([^"]*)', tag)]
     assert places
     assert all(place.startswith("#section-") or place == "data:," for place in places)
@@ -177,6 +184,15 @@ def test_a_long_training_of_many_layers_is_thinned_and_says_so(tmp_path, monkeyp
     # The first and the last are there.
     assert '"label":"step 0, accuracy 0"' in charts
     assert '"label":"step 110, accuracy 0.9167"' in charts
+
+
+def test_a_training_of_which_nothing_was_recorded(tmp_path):
+    rng = np.random.default_rng(0)
+    cg.save([network(rng) for _ in range(2)], tmp_path / "run.h5")
+    page = write_report(tmp_path / "run.h5", tmp_path / "a.html", layers=["fc3"])
+    charts = re.search(r'id="charts">(.*?)</script>', page.read_text(encoding="utf-8")).group(1)
+    assert '"label":"snapshot 1"' in charts
+    assert "What was recorded with the snapshots." not in text_of(page)
 
 
 def test_thinning():
@@ -230,6 +246,21 @@ def test_a_pattern_and_several_files_are_a_population(runs, tmp_path):
     for source in ([runs / "net0[0-4].h5"], sorted(runs.glob("net0[0-4].h5"))):
         run_command(*source, "--layer", "fc3", "-o", tmp_path / "a.html")
         assert "<h1>5 networks</h1>" in text_of(tmp_path / "a.html")
+
+
+def test_labels_from_a_table(runs, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("name,accuracy\n" + "".join(f"net0{k},0.{k}5\n" for k in range(5)))
+    run_command(runs / "net0[0-4].h5", "--labels", table, "--layer", "fc3",
+                "-o", tmp_path / "a.html")  # fmt: skip
+    assert '<td class="number">0.45</td>' in text_of(tmp_path / "a.html")
+
+
+def test_what_cannot_be_read_is_named_in_the_page_only(runs, tmp_path):
+    result = run_command(runs / "net00.h5", runs / "net01.h5", runs / "torn.h5", "--layer", "fc3",
+                         "-o", tmp_path / "a.html")  # fmt: skip
+    assert result.stderr == ""
+    assert "torn.h5" in text_of(tmp_path / "a.html")
 
 
 def test_the_command_fails_in_one_line(run, tmp_path):
