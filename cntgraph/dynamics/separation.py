@@ -16,6 +16,8 @@ from cntgraph.errors import CntGraphError
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["MEASURES", "auc", "separation", "separation_auc"]
+
 Values = NDArray[np.float64]
 
 #: What the papers compare, by the columns of `analyze`: strengths on one side, link weights on
