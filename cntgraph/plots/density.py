@@ -54,7 +54,8 @@ def plot_density(
         ``density``.
     colour_by : str, optional
         The column that colours a curve: by default ``bin``, else ``step``, else ``snapshot``.
-        Numbers and intervals have a colour bar, anything else a legend.
+        Numbers and intervals have a colour bar, anything else a legend. What bins are of is
+        taken from ``table.attrs["by"]``, if it is there.
     ridge : bool, optional
         Whether curves are drawn one behind the other, the smallest value in front, rather than
         over each other; by default where there are more than 12.

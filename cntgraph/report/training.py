@@ -126,10 +126,7 @@ def _measures(
     )
     menus = {"Measure": [name.replace("_", " ") for name in kinds]}
     parts: list[Chart | Table] = [Chart("measures", caption, views, menus, shared=shared)]
-    text = (
-        "How much the strength of a layer's nodes varies says how far training has moved it from "
-        "its initial state."
-    )
+    text = "How the strengths and the weights of each layer change while the network learns."
     recorded = _recorded(labels, axis, shared)
     return Section("Measures over training", text, parts=[*parts, *recorded])
 

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import cntgraph as cg
+from cntgraph.dynamics.population import Population
 from cntgraph.plots import plot_density
 from cntgraph.plots.density import FILLED, OVERLAID
 
@@ -145,6 +146,18 @@ def test_bins_of_names_have_a_legend(ax):
     assert [tick.get_text() for tick in plot_density(table, ridge=True).get_yticklabels()] == [
         "sgd", "adam", "_own"
     ]  # fmt: skip
+
+
+def test_what_trajectories_and_populations_return_can_be_drawn(ax):
+    with cg.open(cg.demo_file("training")) as trajectory:
+        table = trajectory[::5].density("strength", "fc1", n_points=50)
+    plot_density(table, colour_by="accuracy", ax=ax)
+    assert len(ax.get_lines()) == 4
+    assert sum(len(line.get_xdata()) for line in ax.get_lines()) == len(table)
+    population = Population.from_files(cg.demo_file("population"), snapshots="all")[:6]
+    table = population.densities("link_weights", "fc2", bins=[0, 0.5, 0.7, 1], n_points=50)
+    lines = plot_density(table).get_lines()
+    assert len(lines) == (table.groupby("bin", observed=True)["n_networks"].first() > 0).sum()
 
 
 def test_letters_are_legible_in_a_column():

@@ -85,6 +85,15 @@ def test_long_names_are_turned(ax):
     assert {text.get_rotation() for text in ax.get_xticklabels()} == {45.0}
 
 
+def test_what_a_trajectory_returns_can_be_drawn(ax):
+    with cg.open(cg.demo_file("training")) as trajectory:
+        table = trajectory[::5].divergence("link_weights", kind="wasserstein")
+    plot_divergence(table, kind="wasserstein", ax=ax)
+    np.testing.assert_array_equal(ax.images[0].get_array(), table)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["conv1", "conv2", "fc1", "fc2"]
+    assert ax.get_ylabel() == "snapshot"
+
+
 def test_an_empty_matrix(ax):
     with pytest.raises(cg.CntGraphError, match="empty"):
         plot_divergence(pd.DataFrame(), ax=ax)
