@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,15 @@ from numpy.typing import NDArray
 
 from cntgraph.blocks.histogram import Bins, Counts
 from cntgraph.dynamics.density import common_grid
-from cntgraph.dynamics.smoothing import Bandwidth, Smoothed, kernel_width, mixture, narrow_width
+from cntgraph.dynamics.information import INFORMATION, information
+from cntgraph.dynamics.smoothing import (
+    Bandwidth,
+    Smoothed,
+    kernel_width,
+    mixture,
+    narrow_width,
+    probabilities,
+)
 from cntgraph.errors import CntGraphError, StoreError
 from cntgraph.measures.samples import check_distribution, layer_samples, samples
 from cntgraph.store.measured import StoredMeasures
@@ -174,14 +183,14 @@ def divergence_of(a: Distribution, b: Distribution, kind: Any, **options: Any) -
         return divergence(a, b, kind, **options)  # type: ignore[arg-type]
     if options.pop("compat", None) is not None:
         raise CntGraphError("compat= takes the values themselves; the file has histograms alone")
-    edges = _even_edges(a, b)
+    edges = _even_edges([a, b])
     return histogram_divergence(edges, a.within(edges), b.within(edges), kind, **options)
 
 
-def _even_edges(a: Histogram, b: Histogram) -> Values:
+def _even_edges(sets: Sequence[Histogram]) -> Values:
     """Return edges of even bins over all that are occupied."""
-    occupied = np.flatnonzero(a.inside + b.inside)
-    edges = a.bins.edges
+    occupied = np.flatnonzero(sum(one.inside for one in sets))
+    edges = sets[0].bins.edges
     if not occupied.size:
         return edges[[0, -1]]
     return np.linspace(edges[occupied[0]], edges[occupied[-1] + 1], _EVEN + 1)
@@ -205,14 +214,45 @@ def square(sets: list[Distribution], kind: Any, **options: Any) -> pd.DataFrame:
 
     from cntgraph.dynamics.divergence import divergence_matrix
 
-    if any(isinstance(one, Histogram) for one in sets):
-        values = np.zeros((len(sets), len(sets)))
-        for i, j in np.ndindex(values.shape):
-            if kind == "kullback_leibler" or i <= j:
-                values[i, j] = divergence_of(sets[i], sets[j], kind, **options)
-            else:
-                values[i, j] = values[j, i]
+    recorded = [one for one in sets if isinstance(one, Histogram)]
+    if recorded:
+        values = _recorded_square(recorded, kind, **options)
     else:
         values = divergence_matrix(sets, kind, **options).to_numpy()  # type: ignore[arg-type]
     index = pd.RangeIndex(len(sets), name="snapshot")
     return pd.DataFrame(values, index, index, dtype=np.float64)
+
+
+def _recorded_square(sets: list[Histogram], kind: Any, **options: Any) -> Values:
+    if kind in INFORMATION and options.get("on", "kde") == "kde":
+        return _smoothed_square(sets, kind, **options)
+    found = np.zeros((len(sets), len(sets)))
+    for i, j in np.ndindex(found.shape):
+        again = kind != "kullback_leibler" and j < i
+        found[i, j] = found[j, i] if again else divergence_of(sets[i], sets[j], kind, **options)
+    return found
+
+
+def _smoothed_square(
+    sets: list[Histogram],
+    kind: Any,
+    *,
+    on: str = "kde",
+    bandwidth: Bandwidth = "scott",
+    n_points: int = 512,
+    base: float | None = None,
+    compat: str | None = None,
+) -> Values:
+    """Smooth each histogram once, and not once for each pair."""
+    divergence_of(sets[0], sets[0], kind, n_points=n_points, base=base, compat=compat)  # checks
+    edges = _even_edges(sets)
+    middles, step = (edges[1:] + edges[:-1]) / 2, float(edges[1] - edges[0])
+    counts = [one.within(edges) for one in sets]
+    full = [k for k, own in enumerate(counts) if own.any()]
+    found = np.full((len(sets), len(sets)), np.nan)
+    if full:
+        kernels = [Smoothed.of_counts(middles, counts[k], bandwidth, least=step) for k in full]
+        rows = probabilities(kernels, n_points)
+        for i, p in zip(full, rows, strict=True):
+            found[i, full] = [information(p, q, kind) for q in rows]
+    return found / (1.0 if base is None else np.log(base))

@@ -15,6 +15,9 @@ from numba import njit
 #: Transform codes. `count` needs no pass over the weights.
 SIGNED, ABSOLUTE, POSITIVE, NEGATIVE, SQUARE = range(5)
 
+#: Sums of one tap that are taken at once.
+_LANES = 8
+
 # Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
 _FAST = {"reassoc", "nsz", "contract"}
 
@@ -51,7 +54,7 @@ def matrix_marginals(w, row_sums, column_sums):
 def kernel_marginals(w, transform, taps, first_row, rows_per_group, row_sums, column_sums):
     """Add the sums of f(w) for the rows that start at `first_row` of the whole weight."""
     n_rows, width = w.shape
-    row = np.empty(width, np.float64)
+    row, lanes = np.empty(width, np.float64), np.empty(_LANES * taps)
     for r in range(n_rows):
         _transform(w[r], transform, row)
         columns = column_sums[(first_row + r) // rows_per_group]
@@ -63,9 +66,22 @@ def kernel_marginals(w, transform, taps, first_row, rows_per_group, row_sums, co
                 total += row[j]
             row_sums[r, 0] += total
         else:
-            for j in range(0, width, taps):
-                for t in range(taps):
-                    row_sums[r, t] += row[j + t]
+            _add_by_tap(row, taps, lanes, row_sums[r])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _add_by_tap(row, taps, lanes, sums):
+    """Add each entry of a row to the sum of its tap, several inputs at once."""
+    lanes[:] = 0.0
+    n, whole = lanes.size, row.size - row.size % lanes.size
+    for j in range(0, whole, n):
+        part = row[j : j + n]
+        for k in range(n):
+            lanes[k] += part[k]
+    for k in range(n):
+        sums[k % taps] += lanes[k]
+    for j in range(whole, row.size):
+        sums[j % taps] += row[j]
 
 
 @njit(cache=True, nogil=True)
