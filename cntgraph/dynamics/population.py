@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any
 
 from cntgraph.dynamics.diverged import diverged
 from cntgraph.dynamics.labels import Bins, in_bins, labels_of_files
-from cntgraph.dynamics.measuring import Key, Measuring, layer_table, layer_values
-from cntgraph.dynamics.members import (
-    Files,
-    Member,
-    Snapshots,
-    find_files,
-    open_member,
-    read_headers,
-)
+from cntgraph.dynamics.measuring import Key, layer_table, layer_values
+from cntgraph.dynamics.members import Files, Member, Snapshots, find_files, read_headers
+from cntgraph.dynamics.networks import Networks
 from cntgraph.dynamics.pooling import Pooled, density_frame, free_name, layer_frame
 from cntgraph.errors import CntGraphError
 from cntgraph.measures.samples import Distribution, check_distribution
-from cntgraph.network import Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +23,7 @@ if TYPE_CHECKING:
     from cntgraph.dynamics.smoothing import Bandwidth
 
 
-class Population(Sequence[Network]):
+class Population(Networks):
     """Many networks, each with labels such as its accuracy: a list of networks, read when needed.
 
     Networks that diverged (see `diverged`) are set apart: `analyze` marks them, what compares
@@ -70,17 +62,7 @@ class Population(Sequence[Network]):
     1        0      0.94  conv1         2.42     False
     """
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        labels: pd.DataFrame,
-        *,
-        options: Mapping[str, Any] | None = None,
-        strict: bool = False,
-    ) -> None:
-        self._measuring = Measuring(members, options or {}, strict=strict)
-        self._labels = labels
-        self._diverged: pd.DataFrame | None = None
+    _diverged: pd.DataFrame | None = None
 
     @classmethod
     def from_files(
@@ -155,53 +137,9 @@ class Population(Sequence[Network]):
         made._measuring.note(failed, len(paths))
         return made
 
-    # -- a list of networks ---------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        """Return the number of networks, without files that could not be opened."""
-        return len(self._measuring.members)
-
-    @overload
-    def __getitem__(self, index: int) -> Network: ...
-    @overload
-    def __getitem__(self, index: slice) -> Self: ...
-    def __getitem__(self, index: int | slice) -> Network | Self:
-        """Return a network with its labels, or several as a population."""
-        if not isinstance(index, slice):
-            net = open_member(self._measuring.members[index], self._measuring.options)
-            known = self._labels.iloc[index].dropna().to_dict()
-            return replace(net, labels={**net.labels, **known})
-        labels = self._labels.iloc[index]
-        labels.index = type(self._labels.index)(len(labels), name="network")
-        return type(self)(
-            self._measuring.members[index],
-            labels,
-            options=self._measuring.options,
-            strict=self._measuring.strict,
-        )
-
-    def __iter__(self) -> Iterator[Network]:
-        return (self[k] for k in range(len(self)))
-
     def __repr__(self) -> str:
         n_files = len({member.path for member in self._measuring.members})
         return f"<Population: {len(self)} networks in {n_files} files>"
-
-    @property
-    def labels(self) -> pd.DataFrame:
-        """A row a network: its path, its snapshot (if all are networks), and its labels."""
-        return self._labels.copy()
-
-    @property
-    def failed(self) -> pd.DataFrame:
-        """A row a network that could not be read, so far: ``path``, ``snapshot``, ``error``."""
-        import pandas as pd
-
-        rows = [
-            (path, snapshot, error) for (path, snapshot), error in self._measuring.failed.items()
-        ]
-        table = pd.DataFrame(rows, columns=["path", "snapshot", "error"])
-        return table.astype({"snapshot": "Int64"})
 
     @property
     def diverged(self) -> pd.DataFrame:
@@ -413,12 +351,9 @@ class Population(Sequence[Network]):
     def _analyzed(
         self, client: Any, show_progress: bool, options: Mapping[str, Any]
     ) -> pd.DataFrame:
+        task, every = partial(layer_table, options=options), range(len(self))
         found = self._measuring.results(
-            partial(layer_table, options=options),
-            range(len(self)),
-            what="analyze",
-            client=client,
-            show_progress=show_progress,
+            task, every, what="analyze", client=client, show_progress=show_progress
         )
         return layer_frame(found, self._labels)
 
@@ -436,18 +371,8 @@ class Population(Sequence[Network]):
 
     def _counts(self, n: int) -> dict[str, int]:
         n_diverged = 0 if self._diverged is None else len(self._diverged)
-        return {
-            "n_networks": n,
-            "n_diverged": n_diverged,
-            "n_failed": len(self._measuring.failed),
-        }
-
-    def _label(self, by: str) -> pd.Series:
-        if by not in self._labels.columns:
-            raise CntGraphError(
-                f"no label is called {by!r}; the labels are: {', '.join(self._labels.columns)}"
-            )
-        return self._labels[by]
+        n_failed = len(self._measuring.failed)
+        return {"n_networks": n, "n_diverged": n_diverged, "n_failed": n_failed}
 
     def _pooled(
         self,
@@ -462,19 +387,14 @@ class Population(Sequence[Network]):
         """Return the values of a layer in every network that counts, by the bin of its label."""
         check_distribution(measure)
         values = self._label(by)
-        left_out = {*self._judged(client, show_progress)["network"]}
-        left_out |= {
-            k for k in range(len(self)) if self._measuring.key(k) in self._measuring.failed
-        }
+        judged, own = self._judged(client, show_progress), self._measuring
+        left_out = {*judged["network"], *(k for k in range(len(self)) if own.key(k) in own.failed)}
         binned = in_bins(values.drop(index=[*left_out]), bins)
         chosen = binned.dropna()
         n_most = max(1, max_samples // max(1, chosen.value_counts().max()))
-        found = self._measuring.results(
-            partial(layer_values, measure=measure, layer=layer, n_most=n_most),
-            [*chosen.index],
-            what=measure,
-            client=client,
-            show_progress=show_progress,
+        task = partial(layer_values, measure=measure, layer=layer, n_most=n_most)
+        found = own.results(
+            task, [*chosen.index], what=measure, client=client, show_progress=show_progress
         )
         pooled = Pooled.of(measure, layer, chosen, found)
         if len(chosen) and not pooled.n_networks:

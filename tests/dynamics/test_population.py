@@ -9,6 +9,7 @@ import pytest
 from oracles.nets import random_net
 
 import cntgraph as cg
+from cntgraph.dynamics import members
 from cntgraph.dynamics.population import Population
 from cntgraph.errors import CntGraphError, CoverageError, CoverageWarning, StoreError
 
@@ -86,7 +87,7 @@ def test_nothing_but_headers_is_read_on_construction(folder, monkeypatch):
         raise AssertionError("a tensor was read")
 
     monkeypatch.setattr(StoredTensor, "__getitem__", fails)
-    monkeypatch.setattr("cntgraph.dynamics.members.load", fails)
+    monkeypatch.setattr(members, "load", fails)
     population = Population.from_files(folder / "*.h5")
     assert population.labels["accuracy"].tolist() == [k / N for k in range(N)]
     population[0]
