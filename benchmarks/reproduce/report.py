@@ -150,7 +150,7 @@ def control_text(name: str, tables: Tables) -> str:
 def predict(tables: Tables) -> pd.DataFrame:
     """Return how well each feature set predicts accuracy, by trees and by a linear model."""
     networks, sets = tables.networks.set_index("network"), feature_sets(tables)
-    options = {"features": sets, "n_repeats": 3}
+    options = {"features": sets, "n_repeats": 2}
     found = predict_accuracy(networks, **options, model="gradient_boosting")
     ridge = predict_accuracy(networks, **options, model="ridge")
     return found.join(ridge[["r2", "kendall"]].add_suffix("_ridge"))
