@@ -42,7 +42,7 @@ BOUNDS = {
     "mnist_fc": (0.8, 0.3),
     "mnist_cnn": (0.8, 0.3),
     "cifar10_cnn": (0.25, 0.15),
-    "mnist_ae": (0.4, 0.1),
+    "mnist_ae": (-0.1, -2.0),
     "mnist_rnn": (0.8, 0.3),
 }
 
