@@ -93,7 +93,7 @@ def separation_text(name: str, table: pd.DataFrame, within: pd.DataFrame) -> str
     for layer, part in table.groupby("layer", sort=False):
         row = [str(layer)]
         for measures in FAMILIES.values():
-            some = part[part["measure"].isin(measures) & part["auc"].notna()]
+            some = part[part["measure"].isin(measures)]
             row.append(_auc_text(some, named=len(measures) > 1))
         fluctuation = part[part["measure"] == "fluctuation"].iloc[0]
         row += [f"{fluctuation['cliffs_delta']:+.2f}", f"{fluctuation['p_adjusted']:.3f}"]
@@ -111,6 +111,7 @@ def separation_text(name: str, table: pd.DataFrame, within: pd.DataFrame) -> str
 
 
 def _auc_text(table: pd.DataFrame, *, named: bool) -> str:
+    table = table[table["auc"].notna()]
     if not len(table):
         return ""
     best = table.loc[(table["auc"] - 0.5).abs().idxmax()]
