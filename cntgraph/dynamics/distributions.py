@@ -116,8 +116,11 @@ def layer_distributions(
     measures = store.measures
     if measures is None:
         raise StoreError(f"{store.path} has neither parameters nor measures")
-    names = [name for own, name in measures.bins if own == measure] if layer is None else [layer]
-    return {name: _histogram(measures, snapshot, measure, name) for name in names}
+    names = [name for own, name in measures.bins if own == measure]
+    if layer is not None and layer not in names:
+        return {store.topology.layer(layer).name: np.empty(0)}
+    chosen = names if layer is None else [layer]
+    return {name: _histogram(measures, snapshot, measure, name) for name in chosen}
 
 
 def _histogram(measures: StoredMeasures, snapshot: int, measure: str, layer: str) -> Histogram:
