@@ -37,7 +37,7 @@ def draw_histograms(
     for ax, (name, tables) in zip(axes, populations.items(), strict=True):
         table = tables.networks
         lowest = min(0.0, float(np.floor(table["accuracy"].min() * 10) / 10))
-        edges = np.linspace(max(lowest, -1.0), 1, 41)
+        edges = np.linspace(lowest, 1, 41)
         kinds = ["sgd", "adam"]
         values = [
             table.loc[table["optimizer"] == kind, "accuracy"].clip(edges[0]) for kind in kinds
