@@ -214,6 +214,20 @@ def test_snapshots_for_people(folder):
     assert [line.split()[0] for line in lines[2:]] == sorted(line.split()[0] for line in lines[2:])
 
 
+def test_measures_without_parameters(tmp_path):
+    """Say what they would of a file with parameters, but for other measures."""
+    for store in ("parameters", "measures"):
+        with cg.Recorder(tmp_path / f"{store}.h5", module(), input_shape=SHAPE, store=store) as r:
+            r(step=1)
+    whole, alone = tmp_path / "parameters.h5", tmp_path / "measures.h5"
+    for command in ("describe", "analyze"):
+        said = run(command, alone, "-f", "csv").stdout
+        assert said == run(command, whole, "-f", "csv").stdout
+    assert run("analyze", alone, "--snapshots", "-f", "json").stdout
+    assert 'recorded with store="measures"' in fails("analyze", alone, "--boundary", "1")
+    assert 'recorded with store="measures"' in fails("convert", alone, "-o", tmp_path / "x.h5")
+
+
 # --- convert ----------------------------------------------------------------------------------
 
 

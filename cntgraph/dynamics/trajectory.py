@@ -117,6 +117,11 @@ class Trajectory(Sequence[Network]):
         """The network without weights: layers, blocks, coverage, for `describe` and the like."""
         return self._store.topology
 
+    @property
+    def has_parameters(self) -> bool:
+        """Whether parameters were recorded, or measures alone."""
+        return self._store.has_parameters
+
     def analyze(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:
         """Return `analyze` of every snapshot, one below the other.
 

@@ -1,0 +1,5 @@
+"""``python -m cntgraph.cli``."""
+
+from cntgraph.cli import app
+
+app()

@@ -1,0 +1,169 @@
+"""Commands on one network: describe, analyze, convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cntgraph.cli.options import (
+    Edges,
+    Format,
+    FormatOption,
+    Granularity,
+    GranularityOption,
+    InputShape,
+    Kernel,
+    KernelOption,
+    Model,
+    Norm,
+    NormOption,
+    Output,
+    Strict,
+    Unroll,
+    parse_shape,
+)
+from cntgraph.cli.output import emit, reports_errors, warnings_said
+from cntgraph.errors import CntGraphError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cntgraph.dynamics.trajectory import Trajectory
+    from cntgraph.network import Network
+
+
+@reports_errors
+def describe(
+    model: Model,
+    input_shape: InputShape = None,
+    unroll: Unroll = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    granularity: GranularityOption = Granularity.neuron,
+    kernel: KernelOption = Kernel.sum,
+    output: Output = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show the layers and blocks of a network and what became of its parameters."""
+    import cntgraph as cg
+
+    coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
+    measured = _of_measures(model)
+    net = _load(model, input_shape, unroll, norm, strict) if measured is None else measured.topology
+    net = cg.coarsen(net, **coarse)
+    emit(cg.describe(net), output, format, title=_title(model, net, granularity))
+    if format is Format.table and not output:
+        emit(_shortened_coverage(net), None, format, title="\nCoverage")
+
+
+@reports_errors
+def analyze(
+    model: Model,
+    input_shape: InputShape = None,
+    unroll: Unroll = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    granularity: GranularityOption = Granularity.neuron,
+    kernel: KernelOption = Kernel.sum,
+    edges: Annotated[Edges, typer.Option(help="Which edges count.")] = Edges.parametric,
+    bias: Annotated[bool, typer.Option(help="Add biases to in-strengths.")] = True,
+    boundary: Annotated[
+        float,
+        typer.Option(help="Virtual edge of input and output nodes; 1 as in the papers' code."),
+    ] = 0.0,
+    snapshots: Annotated[
+        bool, typer.Option("--snapshots", help="All snapshots of a .h5 file, not only the last.")
+    ] = False,
+    output: Output = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Measure strengths, fluctuation and link weights of every layer."""
+    import cntgraph as cg
+
+    options: dict[str, Any] = {"edges": edges.value, "bias": bias, "boundary": boundary}
+    coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
+    measured = _of_measures(model)
+    if snapshots:
+        with cg.open(model) as trajectory:
+            table = trajectory.analyze(show_progress=True, **options, **coarse)
+        title = _title(model, None, granularity)
+    elif measured is not None:
+        table = measured[-1:].analyze(**options, **coarse)
+        table = table.loc[:, "layer":]  # type: ignore[misc]
+        title = _title(model, measured.topology, granularity)
+    else:
+        net = cg.coarsen(_load(model, input_shape, unroll, norm, strict), **coarse)
+        table = cg.analyze(net, show_progress=True, **options).reset_index()
+        title = _title(model, net, granularity)
+    if not len(table) or not table["n_edges"].any():
+        raise CntGraphError(
+            f"{model}: nothing was analysed: no layer has {edges.value} edges; "
+            "`cntgraph describe` shows why"
+        )
+    people = format is Format.table and not output
+    emit(_shortened_analysis(table) if people else table, output, format, title=title)
+
+
+@reports_errors
+def convert(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .h5 file to write.")],
+    input_shape: InputShape = None,
+    unroll: Unroll = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    compression: Annotated[
+        int | None, typer.Option(min=1, max=9, help="Level of gzip; by default none.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Write a network and its parameters to a cntgraph file (HDF5)."""
+    import cntgraph as cg
+
+    if output.suffix.lower() not in (".h5", ".hdf5"):
+        raise CntGraphError(f"{output}: expected a file that ends in .h5, got {output.suffix!r}")
+    net = _load(model, input_shape, unroll, norm, strict)
+    cg.save(net, output, compression=compression, overwrite=overwrite)
+    typer.echo(f"{output}: {net!r}")
+
+
+def _load(
+    model: Path, input_shape: str | None, unroll: int | None, norm: Norm, strict: bool
+) -> Network:
+    import cntgraph as cg
+
+    shape = None if input_shape is None else parse_shape(input_shape)
+    with warnings_said():
+        return cg.load(model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict)
+
+
+def _of_measures(model: Path) -> Trajectory | None:
+    """Return a file of cntgraph's own that has measures but no parameters."""
+    import cntgraph as cg
+    from cntgraph.loading import is_own_file
+
+    if not (model.is_file() and is_own_file(model)):
+        return None
+    trajectory = cg.open(model)
+    return None if trajectory.has_parameters else trajectory
+
+
+def _title(model: Path, net: Network | None, granularity: Granularity) -> str:
+    what = "" if granularity is Granularity.neuron else f", a node a {granularity.value}"
+    size = "" if net is None else ": " + repr(net).strip("<>").removeprefix("Network: ")
+    return f"{model}{what}{size}"
+
+
+def _shortened_analysis(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that fit on a terminal."""
+    columns = ["snapshot", "step", "layer", "kind", "shape", "activation", "n_nodes", "n_edges",
+               "in_strength_mean", "out_strength_mean", "strength_mean", "fluctuation",
+               "link_weight_mean", "link_weight_std", "status"]  # fmt: skip
+    return table[[name for name in columns if name in table.columns]]
+
+
+def _shortened_coverage(net: Network) -> pd.DataFrame:
+    table = net.coverage.reset_index()
+    return table[["name", "kind", "shape", "dtype", "status", "block", "reason"]]

@@ -1,0 +1,101 @@
+"""What commands are given: arguments and options, each said once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cntgraph.errors import CntGraphError
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class Norm(StrEnum):
+    """What becomes of batch norms."""
+
+    fold = "fold"
+    keep = "keep"
+
+
+class Edges(StrEnum):
+    """Which edges count."""
+
+    parametric = "parametric"
+    all = "all"
+
+
+class Granularity(StrEnum):
+    """What a node is."""
+
+    neuron = "neuron"
+    channel = "channel"
+    layer = "layer"
+
+
+class Kernel(StrEnum):
+    """What the weight of an edge is of those between two channels or layers."""
+
+    sum = "sum"
+    l1 = "l1"
+    l2 = "l2"
+
+
+Model = Annotated[
+    Path,
+    typer.Argument(
+        help="A saved model: .pt2, .onnx, .keras, .h5; or weights: .safetensors (or a folder of "
+        "shards), .pt, .ckpt, .npz."
+    ),
+]
+InputShape = Annotated[
+    str | None, typer.Option(help="Shape of one sample, such as 3,224,224, if the file lacks it.")
+]
+Unroll = Annotated[
+    int | None,
+    typer.Option(min=1, help="Unroll recurrent layers over so many steps; by default, loops."),
+]
+NormOption = Annotated[Norm, typer.Option(help="Fold batch norms, or keep them as layers.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail if anything is left out.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Write the table: .csv, .json, .parquet or .h5."),
+]
+GranularityOption = Annotated[
+    Granularity, typer.Option(help="A node a neuron, a channel or a layer.")
+]
+KernelOption = Annotated[
+    Kernel, typer.Option(help="Of the weights between two channels: their sum, L1 or L2 norm.")
+]
+FormatOption = Annotated[Format, typer.Option("-f", "--format", help="How to print the table.")]
+
+
+class Snapshots(StrEnum):
+    """Which snapshots of a file are networks of a population."""
+
+    last = "last"
+    all = "all"
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """Return the shape that ``--input-shape`` says.
+
+    Examples
+    --------
+    >>> parse_shape("3,224,224"), parse_shape("3x32x32")
+    ((3, 224, 224), (3, 32, 32))
+    """
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise CntGraphError(
+            f"expected --input-shape as numbers with commas, such as 3,224,224; got {text!r}"
+        ) from None

@@ -1,0 +1,61 @@
+"""What commands say: tables, warnings, errors without a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cntgraph.cli.options import Format
+from cntgraph.errors import CntGraphError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Print what cntgraph has to say about an error, without a traceback, and exit with 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except CntGraphError as error:
+            typer.echo("error: " + " ".join(str(error).split()), err=True)
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+@contextmanager
+def warnings_said(ignore: str | None = None) -> Iterator[None]:
+    """Print what was left out of a graph in a line, each once."""
+    import warnings
+
+    from cntgraph.errors import CoverageWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CoverageWarning)
+        if ignore is not None:
+            warnings.filterwarnings("ignore", message=ignore)
+        yield
+    for message in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
+        typer.echo(f"warning: {message}", err=True)
+
+
+def emit(table: pd.DataFrame, output: Path | None, kind: Format, *, title: str) -> None:
+    """Write a table to a file, or print it."""
+    from cntgraph import tables
+
+    if output is not None:
+        tables.write(table, output)
+        typer.echo(f"{output}: {len(table)} rows", err=True)
+    elif kind is Format.table:
+        tables.show(table, title)
+    else:
+        sys.stdout.write(tables.as_text(table, kind.value))
