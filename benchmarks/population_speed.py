@@ -88,7 +88,7 @@ def workers(name: str, n: int) -> Iterator[object]:
         return
     from distributed import Client, LocalCluster
 
-    options = {"n_workers": n, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": n, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         client.run(lambda: cg.analyze(cg.toy("mlp")).shape)  # what is compiled is loaded
         yield client
