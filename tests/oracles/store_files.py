@@ -124,7 +124,8 @@ def _text(file, rng):
     name = "coverage" if rng.integers(8) == 0 else "network/description"
     if "measures/description" in file and rng.integers(2):
         name = "measures/description"
-    if name not in file or not isinstance(file[name], h5py.Dataset) or file[name].shape != ():
+    found = file.get(name)  # none if it is a link to nowhere by now
+    if not isinstance(found, h5py.Dataset) or found.shape != ():
         return
     try:
         value = json.loads(file[name].asstr()[()])
