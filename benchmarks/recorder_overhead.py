@@ -103,11 +103,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 224], help="of images")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     os.environ["CNTGRAPH_NUM_THREADS"] = str(options.threads)
     rows, sizes = [], []
-    for size in (32, 64):
+    for size in options.sizes:
         cells, nbytes = measure(size, options.rounds)
         rows.append(cells)
         sizes.append(nbytes)
@@ -115,7 +116,10 @@ def main() -> None:
     header = ["input", "step, processor", "call, processor", "step, wall", "call, wall",
               f"call / {EVERY} steps, processor", f"call / {EVERY} steps, wall"]  # fmt: skip
     title = f'ResNet-18 (11,689,512 parameters), batch {BATCH}, `store="measures"`'
-    command = f"python benchmarks/recorder_overhead.py --threads {options.threads}"
+    command = (
+        f"python benchmarks/recorder_overhead.py --threads {options.threads} "
+        f"--rounds {options.rounds}"
+    )
     text = (
         f"# Recorder overhead\n\n`{command}` on {machine()}; medians of {options.rounds} rounds of "
         f"three steps and a call.\n\n{markdown(title, header, rows)}\n"
