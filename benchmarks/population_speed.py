@@ -26,7 +26,7 @@ from timing import machine, markdown
 import cntgraph as cg
 from cntgraph.dynamics import Population
 
-#: Dense layers of each network: 5.9 million weights, some 80 ms on one core.
+#: Dense layers of each network: 5.9 million weights, some 70 ms on one core.
 SIZES = (784, 1536, 1536, 1536, 10)
 
 

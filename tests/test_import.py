@@ -22,6 +22,12 @@ def test_importing_loads_nothing_heavy():
     assert loaded_after("import cntgraph") == set()
 
 
+def test_importing_starts_nothing_that_only_some_work_needs():
+    code = "import sys, cntgraph; print('multiprocessing' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [

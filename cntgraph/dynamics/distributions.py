@@ -64,6 +64,18 @@ class Histogram:
             least = float(np.average(np.diff(edges)[occupied], weights=counts)) / 2
         return Smoothed.of_counts(middles, counts, bandwidth, least=least)
 
+    def order_statistics(self, n_most: int) -> Values:
+        """Return its values, in order, spread evenly over each bin; evenly spaced ones if more.
+
+        Values below and above all bins count in the first and the last.
+        """
+        below, *inside, above, _ = self.counts
+        inside[0], inside[-1] = inside[0] + below, inside[-1] + above
+        total = np.concatenate([[0], np.cumsum(inside)])
+        n = min(n_most, int(total[-1]))
+        places = (np.arange(n) + 0.5) * (total[-1] / max(n, 1))
+        return np.asarray(np.interp(places, total, self.bins.edges), np.float64)
+
     def within(self, edges: Values) -> Values:
         """Return how many values lie in other bins, taking each of its own as evenly filled.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     Labels: TypeAlias = pd.DataFrame | Callable[[Path], Mapping[str, Any]] | None
 
 Bins = int | Sequence[float] | None
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a name for a label that is not yet that of another column.
+
+    Examples
+    --------
+    >>> free_name("accuracy", ["layer"]), free_name("layer", ["layer"])
+    ('accuracy', 'label_layer')
+    """
+    while name in taken:
+        name = f"label_{name}"
+    return name
 
 
 def labels_of_files(paths: Sequence[Path], labels: Labels) -> list[dict[str, Any]]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cntgraph.errors import CntGraphError, require
 from cntgraph.parallel import limited_threads, n_threads
 from cntgraph.progress import progress
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -181,6 +182,9 @@ class _Processes:
         self.pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPoolExecutor:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
         return ProcessPoolExecutor(self.n, mp_context=get_context("spawn"))
 
     def stop(self) -> None:
@@ -190,7 +194,7 @@ class _Processes:
         """Return the future of an item; that of a pool which is broken already says so, too."""
         try:
             return self.pool.submit(_alone, self.function, item)
-        except BrokenProcessPool as error:
+        except BrokenExecutor as error:
             broken: Future[Any] = Future()
             broken.set_exception(error)
             return broken
@@ -227,7 +231,7 @@ class _Processes:
 
 def _is_broken(future: Future[Any]) -> bool:
     """Whether the process of a call has died; waits until it is over."""
-    return isinstance(future.exception(), BrokenProcessPool)
+    return isinstance(future.exception(), BrokenExecutor)
 
 
 # -- clusters -----------------------------------------------------------------------------------

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.dynamics.distributions import Distribution, Histogram, layer_distributions
 from cntgraph.dynamics.mapping import map_ordered
 from cntgraph.dynamics.members import Member
 from cntgraph.dynamics.trajectory import Trajectory
 from cntgraph.errors import CntGraphError
 from cntgraph.loading import load
-from cntgraph.measures.samples import Distribution, samples
+from cntgraph.measures.samples import Distribution as Measure
+from cntgraph.measures.samples import samples
 from cntgraph.measures.summary import analyze
 from cntgraph.network import Network
 from cntgraph.store.reader import StoreFile
@@ -214,38 +216,23 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def layer_values(
-    source: Source, *, measure: Distribution, layer: str, n_most: int
+    source: Source, *, measure: Measure, layer: str, n_most: int
 ) -> NDArray[np.float64] | None:
     """Return a layer's samples of a measure; None if the network has no such layer.
 
     Of more than `n_most`, evenly spaced order statistics stand for all. Where only a histogram
     was recorded, they are those of values spread evenly over each bin.
     """
-    if isinstance(source, Snapshot) and not source.store.has_parameters:
-        return _recorded_values(source, measure, layer, n_most)
-    net = source if isinstance(source, Network) else source.store.network(source.number)
-    if layer not in {found.name for found in net.layers}:
+    layers = source.layers if isinstance(source, Network) else source.store.topology.layers
+    if layer not in {found.name for found in layers}:
         return None
-    values = samples(net, measure, layer)
-    if values.size <= n_most:
-        return values
-    places = (np.arange(n_most) + 0.5) * (values.size / n_most)
-    return np.sort(values)[places.astype(np.int64)]
-
-
-def _recorded_values(
-    source: Snapshot, measure: str, layer: str, n_most: int
-) -> NDArray[np.float64] | None:
-    store, number = source
-    measures = store.measures
-    if measures is None or layer not in {found.name for found in store.topology.layers}:
-        return None
-    if (measure, layer) not in measures.bins:
-        return np.empty(0)
-    edges = measures.bins[measure, layer].edges
-    below, *inside, above, _ = measures.counts(number, measure, layer)
-    inside[0], inside[-1] = inside[0] + below, inside[-1] + above
-    total = np.concatenate([[0], np.cumsum(inside)])
-    n = min(n_most, int(total[-1]))
-    places = (np.arange(n) + 0.5) * (total[-1] / max(n, 1))
-    return np.asarray(np.interp(places, total, edges), np.float64)
+    if isinstance(source, Network):
+        found: Distribution = samples(source, measure, layer)
+    else:
+        found = layer_distributions(source.store, source.number, measure, layer)[layer]
+    if isinstance(found, Histogram):
+        return found.order_statistics(n_most)
+    if found.size <= n_most:
+        return found
+    places = (np.arange(n_most) + 0.5) * (found.size / n_most)
+    return np.sort(found)[places.astype(np.int64)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.dynamics.randomised import Seed, flip_signs, redraw_weights, shuffle_weights
+from cntgraph.dynamics.randomised import flip_signs, redraw_weights, shuffle_weights
 from cntgraph.errors import CntGraphError
 from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.strength import node_strength
@@ -18,6 +18,10 @@ from cntgraph.progress import progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cntgraph.dynamics.randomised import Seed
+
+    Null: TypeAlias = Callable[[Network, np.random.Generator], Network]
 
 __all__ = [
     "NULLS",
@@ -30,7 +34,6 @@ __all__ = [
 
 Values = NDArray[np.float64]
 Measure = Callable[[Network], "pd.Series"]
-Null = Callable[[Network, np.random.Generator], Network]
 
 #: The nulls that have a name.
 NULLS: Final[Mapping[str, Null]] = {

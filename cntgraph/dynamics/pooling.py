@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cntgraph.dynamics.labels import free_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,19 +17,6 @@ if TYPE_CHECKING:
     from cntgraph.dynamics.smoothing import Bandwidth
 
 Values = NDArray[np.float64]
-
-
-def free_name(name: str, taken: Collection[str]) -> str:
-    """Return a name for a label that is not yet that of another column.
-
-    Examples
-    --------
-    >>> free_name("accuracy", ["layer"]), free_name("layer", ["layer"])
-    ('accuracy', 'label_layer')
-    """
-    while name in taken:
-        name = f"label_{name}"
-    return name
 
 
 def layer_frame(found: Iterable[tuple[int, pd.DataFrame]], labels: pd.DataFrame) -> pd.DataFrame:

@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cntgraph.dynamics.diverged import diverged
-from cntgraph.dynamics.labels import Bins, in_bins, labels_of_files
+from cntgraph.dynamics.labels import Bins, free_name, in_bins, labels_of_files
 from cntgraph.dynamics.measuring import Key, layer_table, layer_values
 from cntgraph.dynamics.members import Files, Member, Snapshots, find_files, read_headers
 from cntgraph.dynamics.networks import Networks
-from cntgraph.dynamics.pooling import Pooled, density_frame, free_name, layer_frame
+from cntgraph.dynamics.pooling import Pooled, density_frame, layer_frame
 from cntgraph.errors import CntGraphError
 from cntgraph.measures.samples import Distribution, check_distribution
 

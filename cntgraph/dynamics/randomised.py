@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from cntgraph.errors import CntGraphError
 from cntgraph.network import Network
 from cntgraph.parameter import Parameter
 
-Seed = int | np.random.Generator
-Change = Callable[[Parameter, np.random.Generator], NDArray[Any]]
+if TYPE_CHECKING:  # NumPy imports its random numbers when they are asked for
+    Seed: TypeAlias = int | np.random.Generator
+    Change: TypeAlias = Callable[[Parameter, np.random.Generator], NDArray[Any]]
 
 
 def shuffle_weights(net: Network, rng: Seed = 0, *, biases: bool = False) -> Network:

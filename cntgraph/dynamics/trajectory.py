@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
+from cntgraph.dynamics.labels import free_name
 from cntgraph.errors import CntGraphError
 from cntgraph.measures.summary import analyze
 from cntgraph.network import Network
@@ -361,8 +362,5 @@ def _free_names(labels: Iterable[str], taken: Collection[str]) -> list[str]:
     """Return names for labels beside columns: one that is taken is called ``label_<name>``."""
     names: list[str] = []
     for label in labels:
-        name = label
-        while name == "snapshot" or name in taken or name in names:
-            name = f"label_{name}"
-        names.append(name)
+        names.append(free_name(label, {"snapshot", *taken, *names}))
     return names

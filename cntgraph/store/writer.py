@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import h5py
 
 FORMAT = "cntgraph"
-#: The newest version; a file without measures is written, byte for byte, in version 1.
+#: The newest version; a file without measures is written in version 1.
 FORMAT_VERSION = 2
 
 
