@@ -45,6 +45,18 @@ class GraphSizeError(CntGraphError, MemoryError):
     """The explicit graph would be larger than the limit; the message carries the estimate."""
 
 
+class SignedWeightError(CntGraphError, ValueError):
+    """The measure is defined for weights that are not negative; `sign=` says what to take."""
+
+
+class NonFiniteWeightError(CntGraphError, ValueError):
+    """A weight is NaN or infinite, and the measure would be so everywhere."""
+
+
+class UndefinedMeasureError(CntGraphError, ValueError):
+    """The measure is not defined on such a graph; the message says why and what to use."""
+
+
 class MissingExtraError(CntGraphError, ImportError):
     """An optional dependency is not installed; the message names the extra to install."""
 

@@ -122,6 +122,64 @@ class Graph:
         names = ", ".join(layer.name for layer in self.layers)
         raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
 
+    def keep_edges(self, kept: NDArray[np.bool_]) -> Graph:
+        """Return the graph of the same nodes and some of the edges.
+
+        Parameters
+        ----------
+        kept : ndarray of bool, shape (n_edges,)
+            For each entry of ``adjacency.data``, whether its edge stays.
+
+        Returns
+        -------
+        Graph
+            Biases are those of the nodes, and stay.
+
+        Raises
+        ------
+        CntGraphError
+            If there is not one truth value an edge.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("mlp"))
+        >>> graph.keep_edges(graph.adjacency.data > 0)
+        <Graph: 4 layers, 20 nodes, 46 edges>
+        """
+        kept = np.asarray(kept)
+        if kept.shape != (self.n_edges,) or kept.dtype != bool:
+            raise CntGraphError(
+                f"expected one truth value an edge, shape ({self.n_edges},); "
+                f"got {kept.dtype} of shape {kept.shape}"
+            )
+        before = np.concatenate([[0], np.cumsum(kept)])
+        old = self.adjacency
+        arrays = (old.data[kept], old.indices[kept], before[old.indptr])
+        return replace(self, adjacency=csr_of(*arrays, old.shape), edge_block=self.edge_block[kept])
+
+    def with_weights(self, weights: NDArray[Any]) -> Graph:
+        """Return the graph of the same nodes and edges with other weights.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_edges,)
+            In the order of ``adjacency.data``.
+
+        Returns
+        -------
+        Graph
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("mlp"))
+        >>> bool(graph.with_weights(np.abs(graph.adjacency.data)).adjacency.min() < 0)
+        False
+        """
+        old = self.adjacency
+        return replace(self, adjacency=csr_of(weights, old.indices, old.indptr, old.shape))
+
     @cached_property
     def nodes(self) -> pd.DataFrame:
         """A row a node, in node order: layer, kind, channel, z, y, x, bias.
@@ -228,10 +286,9 @@ def build_graph(
     names = tuple(block.name for block in blocks)
     parametric = np.array([block.parametric for block in blocks], dtype=bool)
     adjacency, marks = _assemble(net.n_nodes, blocks)
-    if threshold is not None:
-        adjacency, marks = _above(adjacency, marks, threshold)
     biases = (net.bias(edges), net.bias("parametric"))
-    return Graph(adjacency, marks, net.layers, names, parametric, *biases)
+    graph = Graph(adjacency, marks, net.layers, names, parametric, *biases)
+    return graph if threshold is None else graph.keep_edges(np.abs(adjacency.data) >= threshold)
 
 
 def _assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[Any]]:
@@ -274,15 +331,6 @@ def _claim(source: View, degree: Ints, cursor: Ints) -> Ints:
     mask = source.ids >= 0
     np.add.at(cursor, source.ids[mask], degree[mask])
     return starts
-
-
-def _above(
-    adjacency: csr_array, marks: NDArray[Any], threshold: float
-) -> tuple[csr_array, NDArray[Any]]:
-    kept = np.abs(adjacency.data) >= threshold
-    before = np.concatenate([[0], np.cumsum(kept)])
-    arrays = (adjacency.data[kept], adjacency.indices[kept], before[adjacency.indptr])
-    return csr_of(*arrays, adjacency.shape), marks[kept]
 
 
 def _induced(net: Network, names: Sequence[str]) -> Network:

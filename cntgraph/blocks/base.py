@@ -235,27 +235,32 @@ class Block(ABC):
         """Return the statistics of its weights, each stored weight counted once."""
         return self.survey((), statistics=True).statistics
 
-    def matvec(self, x: Array) -> Values:
-        """Return A x: what the sources receive from values on the targets.
+    def matvec(self, x: Array, transform: Transform = "signed") -> Values:
+        """Return f(A) x: what the sources receive from values on the targets.
 
         Parameters
         ----------
         x : ndarray, shape (target.size,)
+        transform : str, default "signed"
+            What is taken of every weight: any of signed, absolute, positive, negative, square,
+            count.
 
         Returns
         -------
         ndarray of float64, shape (source.size,)
         """
-        result = self._apply(_vector(x, self.target.size), "signed")
+        result = self._apply(_vector(x, self.target.size), transform)
         mask = self.source.mask
         return result if mask is None else np.where(mask, result, 0.0)
 
-    def rmatvec(self, z: Array) -> Values:
-        """Return Aᵀ z: what the targets receive from values on the sources.
+    def rmatvec(self, z: Array, transform: Transform = "signed") -> Values:
+        """Return f(A)ᵀ z: what the targets receive from values on the sources.
 
         Parameters
         ----------
         z : ndarray, shape (source.size,)
+        transform : str, default "signed"
+            As in `matvec`.
 
         Returns
         -------
@@ -263,7 +268,7 @@ class Block(ABC):
         """
         values, mask = _vector(z, self.source.size), self.source.mask
         values = values if mask is None else np.where(mask, values, 0.0)
-        return self._apply_transposed(values, "signed")
+        return self._apply_transposed(values, transform)
 
     def bias_values(self) -> Values:
         """Return the bias at every target position, shape (target.size,); zeros without one."""
