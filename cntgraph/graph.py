@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from cntgraph.blocks.base import Block, Values
 from cntgraph.blocks.csr import csr_of, index_dtype
 from cntgraph.blocks.grouping import Kernel
+from cntgraph.engines.edges import EdgeArrays, Parallel, edge_arrays
+from cntgraph.engines.nodes import Measures, node_attributes
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.granularity import Granularity
 from cntgraph.memory import check_memory
@@ -122,6 +124,58 @@ class Graph:
         names = ", ".join(layer.name for layer in self.layers)
         raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
 
+    def node_attributes(self, measures: Measures | None = None) -> dict[str, NDArray[Any]]:
+        """Return what other libraries are told of every node: arrays in node order, by name.
+
+        Parameters
+        ----------
+        measures : mapping of str to array of shape (n_nodes,), optional
+            Further attributes: numbers, truth values or texts.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n_nodes,)
+            ``label``, the columns of `nodes`, the measures.
+
+        Raises
+        ------
+        CntGraphError
+            If a measure is not one value a node, or has the name of an attribute that there is.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("cnn"))
+        >>> graph.node_attributes()["label"][[0, 40, 126]].tolist()
+        ['input[0, 0, 0]', 'conv1[0, 0, 4]', 'fc[0]']
+        """
+        return node_attributes(self.layers, self.nodes, measures)
+
+    def edge_arrays(self, *, parallel: Parallel = "sum") -> EdgeArrays:
+        """Return the edges as arrays: source, target, weight and block of each.
+
+        Parameters
+        ----------
+        parallel : {"sum", "keep"}, default "sum"
+            Whether edges between the same two nodes (a convolution and the skip around it) are
+            added up, their blocks' names joined by ``+``, or stay several.
+
+        Returns
+        -------
+        EdgeArrays
+            By source, then by target; with ``"keep"`` aligned with ``adjacency.data``.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> edges = cg.build_graph(cg.toy("mlp")).edge_arrays()
+        >>> edges.n_edges, edges.source[:3], edges.target[:3], edges.block_names[edges.block[0]]
+        (88, array([0, 0, 0], dtype=int32), array([6, 7, 8], dtype=int32), 'fc1')
+        """
+        return edge_arrays(
+            self.adjacency, self.edge_block, self.block_names, self.parametric, parallel=parallel
+        )
+
     def keep_edges(self, kept: NDArray[np.bool_]) -> Graph:
         """Return the graph of the same nodes and some of the edges.
 
@@ -182,15 +236,17 @@ class Graph:
 
     @cached_property
     def nodes(self) -> pd.DataFrame:
-        """A row a node, in node order: layer, kind, channel, z, y, x, bias.
+        """A row a node, in node order.
 
-        z, y and x count along the last three axes of the layer's shape; -1 where it has none.
+        ``layer`` and ``layer_index``, its name and its place in the order of depth; ``kind`` and
+        ``activation`` of the layer; ``channel``, ``z``, ``y``, ``x``, of which the last three
+        count along the last axes of the layer's shape, -1 where it has none; ``bias``.
         """
         import pandas as pd
 
-        tables = [_layer_table(layer) for layer in self.layers]
+        tables = [_layer_table(layer, depth) for depth, layer in enumerate(self.layers)]
         nodes = (
-            pd.concat(tables, ignore_index=True) if tables else _layer_table(Layer("", (0,), ""))
+            pd.concat(tables, ignore_index=True) if tables else _layer_table(Layer("", (0,), ""), 0)
         )
         names = [layer.name for layer in self.layers]
         nodes["layer"] = pd.Categorical(nodes["layer"], categories=names, ordered=True)
@@ -199,7 +255,7 @@ class Graph:
         return nodes
 
 
-def _layer_table(layer: Layer) -> pd.DataFrame:
+def _layer_table(layer: Layer, depth: int) -> pd.DataFrame:
     import pandas as pd
 
     shape = layer.shape or (1,)
@@ -208,7 +264,8 @@ def _layer_table(layer: Layer) -> pd.DataFrame:
     if len(spatial) > 3:
         spatial = (int(np.prod(spatial[:-2])), *spatial[-2:])
     places = np.indices((shape[0], *spatial)).reshape(1 + len(spatial), -1)
-    table: dict[str, Any] = {"layer": layer.name, "kind": layer.kind, "channel": places[0]}
+    table: dict[str, Any] = {"layer": layer.name, "layer_index": depth, "kind": layer.kind,
+                             "activation": layer.activation, "channel": places[0]}  # fmt: skip
     for axis, name in zip(range(-3, 0), "zyx", strict=True):
         known = len(spatial) >= -axis
         table[name] = places[axis] if known else np.full(layer.n_nodes, -1)

@@ -96,7 +96,8 @@ def test_bad_edges_are_refused(net):
 def test_the_node_table():
     net = random_net(1)
     nodes = cg.build_graph(net).nodes
-    assert nodes.columns.tolist() == ["layer", "kind", "channel", "z", "y", "x", "bias"]
+    assert nodes.columns.tolist() == ["layer", "layer_index", "kind", "activation", "channel",
+                                      "z", "y", "x", "bias"]  # fmt: skip
     assert nodes.index.name == "node"
     assert len(nodes) == net.n_nodes
     assert nodes["layer"].cat.categories.tolist() == [layer.name for layer in net.layers]
@@ -104,6 +105,8 @@ def test_the_node_table():
     for layer in net.layers:
         own = nodes[nodes["layer"] == layer.name]
         assert set(own["kind"]) == {layer.kind}
+        assert set(own["activation"]) == {layer.activation}
+        assert set(own["layer_index"]) == {net.layers.index(layer)}
         assert own.index.tolist() == list(range(*layer.slice.indices(net.n_nodes)))
         for rank, (_, row) in enumerate(own.iterrows()):
             place = (row["channel"], row["y"], row["x"])[: len(layer.shape)]

@@ -1,0 +1,114 @@
+"""Attributes of nodes: a label, the columns of the node table, and measures, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cntgraph.errors import CntGraphError
+from cntgraph.parts import Layer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Any array of a value a node, by the name that the attribute is to have.
+Measures = Mapping[str, ArrayLike]
+
+
+def node_attributes(
+    layers: Iterable[Layer], nodes: pd.DataFrame, measures: Measures | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return every attribute of the nodes as an array in node order.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        In node order.
+    nodes : pandas.DataFrame
+        A row a node, as in ``graph.nodes``.
+    measures : mapping of str to array of shape (n_nodes,), optional
+        Further attributes: numbers, truth values or texts.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_nodes,)
+        ``label`` first, then the columns of `nodes`, then the measures; texts as objects. Where
+        a node has no place along an axis, it stays the -1 of the table: no attribute is missing.
+
+    Raises
+    ------
+    CntGraphError
+        If a measure is not one value a node, or has the name of an attribute that there is.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> graph = cg.build_graph(cg.toy("mlp"))
+    >>> found = node_attributes(graph.layers, graph.nodes, {"strength": cg.node_strength(graph)})
+    >>> [str(found[name][7]) for name in ("label", "layer", "activation", "channel")]
+    ['fc1[1]', 'fc1', 'relu', '1']
+    """
+    found: dict[str, NDArray[Any]] = {"label": np.array(node_labels(layers), dtype=object)}
+    for name in nodes.columns:
+        column = nodes[name].to_numpy()
+        found[name] = column if column.dtype.kind in "bif" else column.astype(object)
+    for name, values in (measures or {}).items():
+        if name in found:
+            raise CntGraphError(
+                f"measure {name!r}: nodes have an attribute of that name; choose one that is not "
+                f"among {', '.join(found)}"
+            )
+        found[name] = _measure(name, values, len(found["label"]))
+    return found
+
+
+def node_labels(layers: Iterable[Layer]) -> list[str]:
+    """Return what to call every node: its layer and its place, as in ``conv1[3, 0, 5]``.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        In node order: all of a graph, or one after another to hold few labels at once.
+
+    Returns
+    -------
+    list of str
+        The node of a layer that has only one is called as the layer.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> labels = node_labels(cg.toy("cnn").layers)
+    >>> labels[0], labels[40], labels[126]
+    ('input[0, 0, 0]', 'conv1[0, 0, 4]', 'fc[0]')
+    >>> node_labels(cg.build_graph(cg.toy("cnn"), granularity="layer").layers)
+    ['input', 'conv1', 'pool', 'fc']
+    """
+    return [label for layer in layers for label in _labels(layer)]
+
+
+def _labels(layer: Layer) -> Iterable[str]:
+    if layer.n_nodes == 1:
+        return [layer.name]
+    axes = [[str(k) for k in range(length)] for length in layer.shape]
+    return (f"{layer.name}[{', '.join(place)}]" for place in product(*axes))
+
+
+def _measure(name: str, values: ArrayLike, n_nodes: int) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.shape != (n_nodes,):
+        raise CntGraphError(
+            f"measure {name!r}: expected one value a node, shape ({n_nodes},); got {array.shape}"
+        )
+    if array.dtype.kind in "UT":
+        array = array.astype(object)
+    texts = array.dtype.kind == "O" and all(isinstance(value, str) for value in array)
+    if not texts and array.dtype.kind not in "biuf":
+        raise CntGraphError(
+            f"measure {name!r}: expected numbers, truth values or texts; got {array.dtype}"
+        )
+    return array
