@@ -224,6 +224,11 @@ class Graph:
         -------
         Graph
 
+        Raises
+        ------
+        CntGraphError
+            If there is not one weight an edge.
+
         Examples
         --------
         >>> import cntgraph as cg
@@ -231,7 +236,11 @@ class Graph:
         >>> bool(graph.with_weights(np.abs(graph.adjacency.data)).adjacency.min() < 0)
         False
         """
-        old = self.adjacency
+        old, weights = self.adjacency, np.asarray(weights)
+        if weights.shape != (self.n_edges,):
+            raise CntGraphError(
+                f"expected one weight an edge, shape ({self.n_edges},); got {weights.shape}"
+            )
         return replace(self, adjacency=csr_of(weights, old.indices, old.indptr, old.shape))
 
     @cached_property

@@ -1,0 +1,5 @@
+"""All measures of one network in one table, with what each cost or would cost."""
+
+from cntgraph.profile.profile import cnt_profile
+
+__all__ = ["cnt_profile"]
