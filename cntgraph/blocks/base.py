@@ -197,7 +197,7 @@ class Block(ABC):
         Parameters
         ----------
         transforms : tuple of str
-            Any of signed, absolute, positive, negative, square, count.
+            Any of signed, absolute, positive, negative, square, fourth, count.
         statistics : bool or Bins, default False
             Whether the statistics of the weights (as stored, not as unrolled) are wanted, and in
             which bins they are counted.
@@ -223,7 +223,7 @@ class Block(ABC):
         Parameters
         ----------
         *transforms : str
-            Any of signed, absolute, positive, negative, square, count.
+            Any of signed, absolute, positive, negative, square, fourth, count.
 
         Returns
         -------
@@ -243,7 +243,7 @@ class Block(ABC):
         x : ndarray, shape (target.size,)
         transform : str, default "signed"
             What is taken of every weight: any of signed, absolute, positive, negative, square,
-            count.
+            fourth, count.
 
         Returns
         -------

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cntgraph.errors import CntGraphError
 
-Transform = Literal["signed", "absolute", "positive", "negative", "square", "count"]
+Transform = Literal["signed", "absolute", "positive", "negative", "square", "fourth", "count"]
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 
 
@@ -38,6 +38,7 @@ def transform_code(transform: Transform) -> int:
     return TRANSFORMS.index(transform)
 
 
+@np.errstate(over="ignore")  # beyond float64 a power is infinite, as in the kernels
 def apply_transform(values: NDArray[Any], transform: Transform) -> NDArray[np.float64]:
     """Return f(values) as float64; `count` is 1 for every entry, zeros included.
 
@@ -68,4 +69,7 @@ def apply_transform(values: NDArray[Any], transform: Transform) -> NDArray[np.fl
         return np.minimum(w, 0.0)
     if transform == "square":
         return w * w
+    if transform == "fourth":
+        square = w * w
+        return square * square
     return np.ones_like(w)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 #: Transform codes. `count` needs no pass over the weights.
-SIGNED, ABSOLUTE, POSITIVE, NEGATIVE, SQUARE = range(5)
+SIGNED, ABSOLUTE, POSITIVE, NEGATIVE, SQUARE, FOURTH = range(6)
 
 #: Sums of one tap that are taken at once.
 _LANES = 8
@@ -100,7 +100,12 @@ def _transform(values, transform, out):
         for j in range(values.size):
             x = np.float64(values[j])
             out[j] = 0.0 if x > 0.0 else x
+    elif transform == SQUARE:
+        for j in range(values.size):
+            x = np.float64(values[j])
+            out[j] = x * x
     else:
         for j in range(values.size):
             x = np.float64(values[j])
+            x *= x
             out[j] = x * x

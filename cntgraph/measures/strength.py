@@ -48,7 +48,7 @@ def node_strength(
         ``"in"`` sums incoming edges, ``"out"`` outgoing ones, ``"total"`` both.
     transform : str, default "signed"
         What is summed: the weight w (signed), |w| (absolute), its positive or negative part,
-        w² (square), or 1 (count: the degree).
+        w² (square), w⁴ (fourth), or 1 (count: the degree).
     edges : {"parametric", "all"}, default "parametric"
         Whether structural edges (pooling, identity) count.
     bias : bool, default True

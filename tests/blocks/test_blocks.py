@@ -276,6 +276,49 @@ def test_statistics_count_each_stored_weight_once(drawn):
         assert (found.minimum, found.maximum) == (expected.minimum, expected.maximum)
 
 
+@given(any_block, st.sampled_from(TRANSFORMS))
+def test_products_with_every_transform(drawn, transform):
+    block, edges, _ = drawn
+    edges, f = loops.without_padding(edges, block.source.as_ids()), loops.TRANSFORMS[transform]
+    dense = loops.to_matrix([(i, j, f(w)) for i, j, w in edges], *block.shape)
+    rng = np.random.default_rng(0)
+    z, x = (rng.normal(size=n) for n in block.shape)
+    assert close(block.matvec(x, transform), dense @ x)
+    assert close(block.rmatvec(z, transform), dense.T @ z)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "magnitude"),
+    [("float32", 3e38), ("float32", 1.5e-45), ("float64", 1e60), ("float64", 1e100)],
+)
+def test_powers_are_taken_in_float64(magnitude, dtype):
+    """Those of the largest and the smallest float32 fit; those beyond are infinite."""
+    stored_weights = np.array([magnitude, -magnitude], dtype)
+    exact = stored_weights.astype(float)
+    views = {"source": View((2, 1)), "target": View((2, 1), 2)}
+    places = {"indptr": np.array([0, 1, 2]), "indices": np.array([0, 1])}
+    window = Window(fine=1, coarse=1, kernel=1)
+
+    def weight(*shape):
+        return Recipe.of(Parameter.from_array("w", stored_weights.reshape(shape)))
+
+    blocks = [
+        Conv(name="c", weight=weight(2, 1, 1), windows=(window,), groups=2, **views),
+        Diagonal(name="d", weight=weight(2, 1), **views),
+        Sparse(name="s", weight=weight(2), **places, **views),
+        Dense(name="fc", source=View((1,)), target=View((2,), 1), weight=weight(2, 1)),
+    ]
+    with np.errstate(over="ignore"):
+        expected = {"square": exact**2, "fourth": exact**4}
+    assert np.isinf(expected["fourth"]).all() == (magnitude == 1e100)
+    for block in blocks:
+        sums = block.sums("square", "fourth")
+        for transform, values in expected.items():
+            assert np.allclose(sums[transform].column, values, rtol=1e-14, atol=0.0)
+            moved = block.rmatvec(np.ones(block.source.size), transform)
+            assert np.allclose(moved, values, rtol=1e-14, atol=0.0)
+
+
 @given(any_block)
 def test_geometry_rebuilds_the_block(drawn):
     block, edges, _ = drawn

@@ -15,6 +15,7 @@ TRANSFORMS = {
     "positive": lambda w: 0.0 if w < 0 else w,
     "negative": lambda w: 0.0 if w > 0 else w,
     "square": lambda w: w * w,
+    "fourth": lambda w: w**4,
     "count": lambda w: 1.0,
 }
 
