@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def node_attributes(
     >>> [str(found[name][7]) for name in ("label", "layer", "activation", "channel")]
     ['fc1[1]', 'fc1', 'relu', '1']
     """
-    found: dict[str, NDArray[Any]] = {"label": np.array(node_labels(layers), dtype=object)}
+    found: dict[str, NDArray[Any]] = {"label": np.array(node_labels(layers, nodes), dtype=object)}
     for name in nodes.columns:
         column = nodes[name].to_numpy()
         found[name] = column if column.dtype.kind in "bif" else column.astype(object)
@@ -66,13 +65,14 @@ def node_attributes(
     return found
 
 
-def node_labels(layers: Iterable[Layer]) -> list[str]:
+def node_labels(layers: Iterable[Layer], nodes: pd.DataFrame) -> list[str]:
     """Return what to call every node: its layer and its place, as in ``conv1[3, 0, 5]``.
 
     Parameters
     ----------
     layers : iterable of Layer
-        In node order: all of a graph, or one after another to hold few labels at once.
+    nodes : pandas.DataFrame
+        Rows of ``graph.nodes``: all, or some to hold few labels at once.
 
     Returns
     -------
@@ -82,20 +82,24 @@ def node_labels(layers: Iterable[Layer]) -> list[str]:
     Examples
     --------
     >>> import cntgraph as cg
-    >>> labels = node_labels(cg.toy("cnn").layers)
-    >>> labels[0], labels[40], labels[126]
-    ('input[0, 0, 0]', 'conv1[0, 0, 4]', 'fc[0]')
-    >>> node_labels(cg.build_graph(cg.toy("cnn"), granularity="layer").layers)
+    >>> graph = cg.build_graph(cg.toy("cnn"))
+    >>> node_labels(graph.layers, graph.nodes.iloc[[0, 40, 126]])
+    ['input[0, 0, 0]', 'conv1[0, 0, 4]', 'fc[0]']
+    >>> graph = cg.build_graph(cg.toy("cnn"), granularity="layer")
+    >>> node_labels(graph.layers, graph.nodes)
     ['input', 'conv1', 'pool', 'fc']
     """
-    return [label for layer in layers for label in _labels(layer)]
+    alone = {layer.name for layer in layers if layer.n_nodes == 1}
+    names = nodes["layer"].tolist()
+    places = zip(*(nodes[axis].tolist() for axis in _AXES), strict=True)
+    return [
+        name if name in alone else f"{name}[{', '.join(str(k) for k in place if k >= 0)}]"
+        for name, place in zip(names, places, strict=True)
+    ]
 
 
-def _labels(layer: Layer) -> Iterable[str]:
-    if layer.n_nodes == 1:
-        return [layer.name]
-    axes = [[str(k) for k in range(length)] for length in layer.shape]
-    return (f"{layer.name}[{', '.join(place)}]" for place in product(*axes))
+#: Columns that say where in its layer a node is.
+_AXES = ("channel", "z", "y", "x")
 
 
 def _measure(name: str, values: ArrayLike, n_nodes: int) -> NDArray[Any]:
