@@ -1,0 +1,236 @@
+"""Betweenness: how many shortest paths lead through a node, or along an edge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.errors import CntGraphError
+from cntgraph.graph import Graph
+from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, directed_igraph
+from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
+from cntgraph.measures.explicit.lengths import Length, by_length, positive_lengths
+from cntgraph.measures.signs import Sign, Split
+from cntgraph.network import Edges, Network
+from cntgraph.progress import progress
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from cntgraph.measures.explicit.engine import Seed
+
+Values = NDArray[np.float64]
+
+#: Sources that igraph gets at a time, between two steps of the progress bar.
+_PART = 256
+
+
+def betweenness(
+    net_or_graph: Network | Graph,
+    *,
+    length: Length | None = None,
+    sign: Sign | None = None,
+    n_samples: int | None = None,
+    rng: Seed = 0,
+    normalized: bool = True,
+    edges: Edges = "all",
+    max_edges: int = MAX_EDGES,
+    max_operations: float = MAX_OPERATIONS,
+    show_progress: bool = False,
+) -> Values | Split[Values]:
+    """Return the betweenness centrality of every node, of directed shortest paths.
+
+    Parameters
+    ----------
+    net_or_graph : Network or Graph
+    length : {"inverse", "neglog"}, optional
+        What an edge of weight w costs: 1/w, or -log(w / max w). By default every edge is one
+        hop, and weights do not matter. An edge of weight 0 then carries no path.
+    sign : {"absolute", "positive", "negative", "split"}, optional
+        What to take of negative weights. Needed with `length` if there are any. Without
+        `length`, it chooses the edges that paths may take.
+    n_samples : int, optional
+        Estimate it from the paths that start at so many nodes, drawn without replacement.
+    rng : int or numpy.random.Generator, default 0
+        What draws them, or its seed.
+    normalized : bool, default True
+        Divide by the number of pairs, (n - 1)(n - 2).
+    edges : {"all", "parametric"}, default "all"
+        Whether structural edges (pooling, identity) count.
+    max_edges : int, default 5 million
+        Refuse to unroll a network with more edges.
+    max_operations : float, default 1e11
+        Refuse, by `operations`, what would take longer.
+    show_progress : bool, default False
+        Whether to show a progress bar on a terminal.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_nodes,)
+        Or a `Split` of two for ``sign="split"``.
+
+    Raises
+    ------
+    SignedWeightError
+        If weights are used, some are negative, and there is no `sign`.
+    NonFiniteWeightError
+        If weights are used and one is NaN or infinite.
+    GraphSizeError
+        If it would take too long; `n_samples` is the way out.
+
+    Notes
+    -----
+    With σ_st the number of shortest paths from s to t and σ_st(v) of those through v,
+
+        B(v) = Σ_{s ≠ v ≠ t} σ_st(v) / σ_st
+
+    by Brandes' algorithm in igraph: O(n_nodes · n_edges) without lengths, O(n_nodes · n_edges +
+    n_nodes² log n_nodes) with; `n_samples` in the place of one n_nodes. Samples are scaled as in
+    networkx 3.5 and later, so that estimates of sampled and of other nodes compare: by n - 1
+    over the number of samples that are not the node itself. Parallel edges are one, whose weight
+    is the sum of their magnitudes.
+
+    Under ``"neglog"`` the edges of largest weight have length 0; they are taken to be 1e-7 of the
+    greatest length, so that of paths as long as each other the one of fewest edges counts.
+
+    In a network of layers without skips, input and output nodes have betweenness 0: no path
+    leads through them.
+
+    References
+    ----------
+    .. [1] U. Brandes, "A faster algorithm for betweenness centrality", J. Math. Sociol. 25 (2001).
+    .. [2] U. Brandes, C. Pich, "Centrality estimation in large networks", Int. J. Bifurcation and
+       Chaos 17 (2007).
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("mlp")
+    >>> net.split(betweenness(net))["fc2"].round(4)
+    array([0.0205, 0.0205, 0.0205, 0.0205])
+    >>> net.split(betweenness(net, length="inverse", sign="absolute"))["fc2"].round(4)
+    array([0.    , 0.0146, 0.0322, 0.0351])
+    """
+    graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
+    sources = _sources(graph.n_nodes, n_samples, rng)
+    work = operations(len(sources), graph.n_edges)
+    check_operations("betweenness", work, max_operations, "sample sources with n_samples=")
+
+    def measure(lengths: csr_array) -> Values:
+        total = _accumulated("betweenness", lengths, length, sources, graph.n_nodes, show_progress)
+        return _scaled(total, sources, normalized)
+
+    return by_length(graph, sign, length, measure, noun="betweenness")
+
+
+def edge_betweenness(
+    net_or_graph: Network | Graph,
+    *,
+    length: Length | None = None,
+    sign: Sign | None = None,
+    normalized: bool = True,
+    edges: Edges = "all",
+    max_edges: int = MAX_EDGES,
+    max_operations: float = MAX_OPERATIONS,
+) -> csr_array | Split[csr_array]:
+    """Return how many shortest paths lead along every edge.
+
+    Parameters
+    ----------
+    net_or_graph, length, sign, edges, max_edges, max_operations
+        As in `betweenness`.
+    normalized : bool, default True
+        Divide by the number of pairs, n (n - 1).
+
+    Returns
+    -------
+    scipy.sparse.csr_array of float64, shape (n_nodes, n_nodes)
+        At (i, j) the betweenness of the edge i → j, parallel edges being one; no entry where
+        there is no edge that a path may take. Or a `Split` of two for ``sign="split"``.
+
+    Raises
+    ------
+    SignedWeightError, NonFiniteWeightError, GraphSizeError
+        As `betweenness`.
+
+    Notes
+    -----
+    Σ_st σ_st(e) / σ_st, in igraph, at the cost of `betweenness`.
+
+    References
+    ----------
+    .. [1] M. Girvan, M. E. J. Newman, "Community structure in social and biological networks",
+       PNAS 99 (2002).
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> found = edge_betweenness(cg.toy("mlp"), normalized=False)
+    >>> float(found[[0]].max())
+    1.75
+    """
+    graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
+    n = graph.n_nodes
+    work = operations(n, graph.n_edges)
+    check_operations("edge_betweenness", work, max_operations, "measure nodes with n_samples=")
+
+    def measure(lengths: csr_array) -> csr_array:
+        found = lengths.copy()
+        sources = np.arange(n)
+        found.data = _accumulated("edge_betweenness", lengths, length, sources, found.nnz, False)
+        if normalized:
+            found.data /= max(n * (n - 1), 1)
+        return found
+
+    return by_length(graph, sign, length, measure, noun="edge_betweenness")
+
+
+def operations(n_nodes: int, n_edges: int) -> float:
+    """Return how many elementary operations it takes, from so many sources (`n_nodes` for all).
+
+    Examples
+    --------
+    >>> operations(1000, 20_000)
+    20000000.0
+    """
+    return float(n_nodes) * n_edges
+
+
+def _sources(n_nodes: int, n_samples: int | None, rng: Seed) -> NDArray[np.int64]:
+    if n_samples is None or n_samples == n_nodes:
+        return np.arange(n_nodes)
+    if not 2 <= n_samples <= n_nodes:
+        raise CntGraphError(
+            f"expected n_samples to be 2 to {n_nodes} (the number of nodes), got {n_samples}"
+        )
+    return np.sort(np.random.default_rng(rng).choice(n_nodes, n_samples, replace=False))
+
+
+def _accumulated(
+    name: str, lengths: csr_array, length: Length | None, sources: Any, size: int, show: bool
+) -> Values:
+    """Add up what the paths from some sources give, part by part."""
+    method = getattr(directed_igraph(lengths), name)
+    weights = None if length is None else positive_lengths(lengths).data.tolist()
+    if not lengths.nnz:
+        return np.zeros(size)
+    total = np.zeros(size)
+    parts = [sources[k : k + _PART].tolist() for k in range(0, len(sources), _PART)]
+    for part in progress(parts, name, show=show):
+        total += method(sources=part, weights=weights)
+    return total
+
+
+def _scaled(total: Values, sources: NDArray[np.int64], normalized: bool) -> Values:
+    """Scale sums over sampled sources to all of them, and to the number of pairs."""
+    n, k = len(total), len(sources)
+    if n < 3:
+        return total
+    if k < n:
+        # A node that is a source itself lies between others for one source less.
+        others = np.full(n, float(k))
+        others[sources] -= 1
+        total = total * (n - 1) / others
+    return total / ((n - 1) * (n - 2)) if normalized else total
