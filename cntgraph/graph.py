@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_array
 
+    from cntgraph.engines.igraph import Graph as IGraph
+    from cntgraph.engines.networkit import Graph as NetworkitGraph
+    from cntgraph.engines.networkx import DiGraph
+
 Ints = NDArray[np.int64]
 
 #: Edges up to which `build_graph` unrolls without being asked: about 2 GiB.
@@ -175,6 +179,113 @@ class Graph:
         return edge_arrays(
             self.adjacency, self.edge_block, self.block_names, self.parametric, parallel=parallel
         )
+
+    def to_scipy(self, *, parallel: Parallel = "sum") -> csr_array:
+        """Return the adjacency as a matrix of its own, in float64.
+
+        Parameters
+        ----------
+        parallel : {"sum", "keep"}, default "sum"
+            As in `edge_arrays`; with ``"keep"`` a pair of nodes may have several entries.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of float64, shape (n_nodes, n_nodes)
+            A[i, j] is the weight of i → j; edges of weight zero are stored. A copy.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> cg.build_graph(cg.toy("residual")).to_scipy().nnz
+        45
+        """
+        edges = self.edge_arrays(parallel=parallel)
+        counts = np.bincount(edges.source, minlength=self.n_nodes)
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        return csr_of(edges.weight, edges.target.copy(), indptr, self.adjacency.shape)
+
+    def to_networkx(
+        self, *, measures: Measures | None = None, parallel: Parallel = "sum"
+    ) -> DiGraph:
+        """Return the graph as one of networkx.
+
+        Parameters
+        ----------
+        measures : mapping of str to array of shape (n_nodes,), optional
+            Become attributes of the nodes, beside those of `node_attributes`.
+        parallel : {"sum", "keep"}, default "sum"
+            As in `edge_arrays`.
+
+        Returns
+        -------
+        networkx.DiGraph, or networkx.MultiDiGraph with ``parallel="keep"``
+            Nodes are 0 to n_nodes - 1 in order, isolated ones too. Edges have `weight` (float),
+            `block` (str) and `parametric` (bool). Weights are as they are: negative, zero, NaN.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("mlp"))
+        >>> g = graph.to_networkx(measures={"strength": cg.node_strength(graph)})
+        >>> g.nodes[7]["label"], g.edges[0, 7]["block"], g.number_of_edges()
+        ('fc1[1]', 'fc1', 88)
+        """
+        from cntgraph.engines.networkx import networkx_graph
+
+        edges = self.edge_arrays(parallel=parallel)
+        attributes = self.node_attributes(measures)
+        return networkx_graph(attributes, edges, multigraph=parallel == "keep")
+
+    def to_igraph(self, *, measures: Measures | None = None, parallel: Parallel = "sum") -> IGraph:
+        """Return the graph as one of igraph.
+
+        Parameters
+        ----------
+        measures, parallel
+            As in `to_networkx`.
+
+        Returns
+        -------
+        igraph.Graph
+            Nodes and edges as in `to_networkx`; with ``parallel="keep"``, edge k is entry k of
+            ``adjacency.data``.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> g = cg.build_graph(cg.toy("mlp")).to_igraph()
+        >>> g.vs[7]["label"], g.es[1]["block"], g.ecount()
+        ('fc1[1]', 'fc1', 88)
+        """
+        from cntgraph.engines.igraph import igraph_graph
+
+        edges = self.edge_arrays(parallel=parallel)
+        return igraph_graph(self.node_attributes(measures), edges)
+
+    def to_networkit(
+        self, *, measures: Measures | None = None, parallel: Parallel = "sum"
+    ) -> NetworkitGraph:
+        """Return the graph as one of networkit (``pip install 'cntgraph[networkit]'``).
+
+        Parameters
+        ----------
+        measures, parallel
+            As in `to_networkx`.
+
+        Returns
+        -------
+        networkit.Graph
+            Nodes as in `to_networkx`, truth values as 0 and 1; edges have their weight only.
+
+        Raises
+        ------
+        MissingExtraError
+            If networkit is not installed.
+        """
+        from cntgraph.engines.networkit import networkit_graph
+
+        edges = self.edge_arrays(parallel=parallel)
+        return networkit_graph(self.node_attributes(measures), edges)
 
     def keep_edges(self, kept: NDArray[np.bool_]) -> Graph:
         """Return the graph of the same nodes and some of the edges.

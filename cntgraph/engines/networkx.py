@@ -1,0 +1,84 @@
+"""From arrays to a graph of networkx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.engines.edges import EdgeArrays
+
+if TYPE_CHECKING:
+    from networkx import DiGraph as DiGraph
+
+
+def networkx_graph(
+    attributes: Mapping[str, NDArray[Any]], edges: EdgeArrays, *, multigraph: bool
+) -> DiGraph:
+    """Return a directed graph of networkx whose nodes are 0 to n_nodes - 1, in order.
+
+    Parameters
+    ----------
+    attributes : mapping of str to ndarray, shape (n_nodes,)
+        At least one.
+    edges : EdgeArrays
+    multigraph : bool
+        Whether edges between the same two nodes stay several; their keys count from 0.
+
+    Returns
+    -------
+    networkx.DiGraph or networkx.MultiDiGraph
+        Edges have `weight` (float), `block` (str) and `parametric` (bool). All values are Python
+        scalars, which the writers of networkx can write.
+
+    Notes
+    -----
+    The dictionaries of the graph are filled here: ``add_edges_from`` makes and updates two more
+    for every edge, and takes more than twice as long. Nodes are one object each wherever they
+    occur, which saves 64 bytes an edge.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> graph = cg.build_graph(cg.toy("mlp"))
+    >>> networkx_graph(graph.node_attributes(), graph.edge_arrays(), multigraph=False)
+    <networkx.classes.digraph.DiGraph object at ...>
+    """
+    import networkx as nx
+
+    columns = {name: values.tolist() for name, values in attributes.items()}
+    made = (nx.MultiDiGraph if multigraph else nx.DiGraph)()
+    rows = zip(*columns.values(), strict=True)
+    made.add_nodes_from(enumerate(dict(zip(columns, row, strict=True)) for row in rows))
+    (_fill_multi if multigraph else _fill_simple)(made._succ, made._pred, made, edges)
+    return made
+
+
+def _fill_simple(successors: Any, predecessors: Any, nodes: Any, edges: EdgeArrays) -> None:
+    for u, v, data in _edges(nodes, edges):
+        successors[u][v] = predecessors[v][u] = data
+
+
+def _fill_multi(successors: Any, predecessors: Any, nodes: Any, edges: EdgeArrays) -> None:
+    for u, v, data in _edges(nodes, edges):
+        keys = successors[u].get(v)
+        if keys is None:
+            keys = successors[u][v] = predecessors[v][u] = {}
+        keys[len(keys)] = data
+
+
+def _edges(nodes: Any, edges: EdgeArrays) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    ids = np.empty(len(nodes), dtype=object)
+    ids[:] = list(nodes)
+    names = np.array(edges.block_names, dtype=object)
+    columns = (
+        ids[edges.source].tolist(),
+        ids[edges.target].tolist(),
+        edges.weight.tolist(),
+        names[edges.block].tolist(),
+        edges.parametric[edges.block].tolist(),
+    )
+    for u, v, weight, block, parametric in zip(*columns, strict=True):
+        yield u, v, {"weight": weight, "block": block, "parametric": parametric}
