@@ -1,0 +1,7 @@
+"""Files that other programs read: GEXF, GraphML, CSV; written a piece at a time."""
+
+from cntgraph.export.csv import Tables, write_csv
+from cntgraph.export.gexf import write_gexf
+from cntgraph.export.graphml import write_graphml
+
+__all__ = ["Tables", "write_csv", "write_gexf", "write_graphml"]

@@ -1,0 +1,152 @@
+"""write_gexf: a graph as Gephi and pages in a browser read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from cntgraph.engines.edges import Parallel
+from cntgraph.engines.nodes import Measures
+from cntgraph.export.appearance import Positions, appearance
+from cntgraph.export.attributes import BLOCK, node_values, typed
+from cntgraph.export.dynamic_gexf import write_dynamic
+from cntgraph.export.edges import EdgeList, edge_list
+from cntgraph.export.gexf_parts import HEAD, TAIL, declared, edge_blocks, edge_ends, node_pieces
+from cntgraph.export.limits import MAX_EDGES
+from cntgraph.export.numbers import number_texts
+from cntgraph.export.source import graph_of
+from cntgraph.export.times import Time
+from cntgraph.export.writing import new_file
+from cntgraph.graph import Graph
+from cntgraph.network import Network
+
+
+def write_gexf(
+    source: Network | Graph | Sequence[Network],
+    path: str | PathLike[str],
+    *,
+    measures: Measures | None = None,
+    size: str | ArrayLike | None = None,
+    colour: str | ArrayLike = "layer",
+    positions: Positions = "layers",
+    parallel: Parallel = "keep",
+    max_edges: int = MAX_EDGES,
+    time: Time = "auto",
+    drawn: int = -1,
+    show_progress: bool = False,
+    **building: Any,
+) -> Path:
+    """Write a graph, or a network over its training, as GEXF 1.3.
+
+    Parameters
+    ----------
+    source : Network, Graph, Trajectory or sequence of Network
+        A network is unrolled first. Snapshots of one network become a dynamic graph, whose
+        weights and strengths change in Gephi's timeline.
+    path : path-like
+        The file (``.gexf``, or ``.gexf.gz``); one of that name is replaced.
+    measures : mapping of str to array of shape (n_nodes,), optional
+        Further attributes of nodes: numbers, truth values or texts. Of snapshots, an array of
+        shape (n_snapshots, n_nodes) changes with time.
+    size : str or array of shape (n_nodes,), optional
+        What the area of a node stands for, without its sign: an attribute by its name
+        (``"strength"``, one of `measures`, …) or values. By default all are of one size.
+    colour : str or array of shape (n_nodes,) or (n_nodes, 3), default "layer"
+        ``"layer"``: from dark to light by depth. Else an attribute by its name, or values:
+        blue below zero, light grey, vermilion above; or red, green and blue (0 to 255).
+    positions : "layers", array of shape (n_nodes, 2) or (n_nodes, 3), or None
+        Where nodes are drawn; ``"layers"`` is `node_positions`.
+    parallel : {"keep", "sum"}, default "keep"
+        Whether several edges between the same two nodes (a convolution and the skip around it)
+        stay several, told apart by their ``kind``, or are added up.
+    max_edges : int, default 200,000
+        Refuse to write more edges than this.
+    time : {"auto", "step", "epoch", "index"} or str, default "auto"
+        Of snapshots: the label that is the time; ``"index"`` counts them. ``"auto"``: the step,
+        if it ascends, else the index.
+    drawn : int, default -1
+        Of snapshots: the one whose values `size`, `colour` and the colours of edges show, which
+        GEXF has no times for.
+    show_progress : bool, default False
+        Whether to show a progress bar on a terminal.
+    **building
+        Of a network or snapshots: ``granularity``, ``kernel``, ``layers``, ``edges`` and
+        ``threshold``, as in `build_graph`. With a threshold, an edge of snapshots stays that
+        reaches it in any of them.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it was written.
+
+    Raises
+    ------
+    GraphSizeError
+        If there are more edges than `max_edges`; the message proposes what makes them fewer.
+    NonFiniteWeightError
+        If a weight is NaN or infinite: programs read these as 1, or not at all.
+    CntGraphError
+        If an option does not fit, or the file cannot be written.
+
+    Notes
+    -----
+    Nodes are called by their numbers, in node order. They have a label, the columns of
+    ``graph.nodes`` (a pixel's place as ``pixel_x``, ``pixel_y``, ``pixel_z``, since x and y are
+    where a node is drawn), their strength and `measures`; a value that is NaN is left out. Edges
+    have their weight, the block they belong to, and a colour by the sign of the weight: vermilion
+    above zero, blue below, grey at zero. Weights are written with as few digits as read back
+    to the same bits. Control characters in names become U+FFFD.
+
+    The file is written a piece at a time, in constant memory, and takes its name when it is
+    complete. Gephi leaves out edges whose weight is exactly 0, and says so.
+
+    References
+    ----------
+    .. [1] GEXF 1.3, https://gexf.net/schema.html
+
+    Examples
+    --------
+    >>> import tempfile, cntgraph as cg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_gexf(cg.toy("cnn"), f"{folder}/cnn.gexf", size="strength")
+    ...     path.read_text().count("<edge ")
+    638
+    """
+    target = Path(path)
+    if not isinstance(source, Network | Graph) and isinstance(source, Sequence):
+        write_dynamic(
+            source, target, measures=measures, size=size, colour=colour, positions=positions,
+            parallel=parallel, max_edges=max_edges, time=time, drawn=drawn,
+            show_progress=show_progress, building=building,
+        )  # fmt: skip
+        return target
+    graph = graph_of(source, max_edges, building)
+    edges = edge_list(graph, parallel)
+    values = node_values(graph, measures)
+    looks = appearance(graph, values, size=size, colour=colour, positions=positions)
+    labels, *attributes = typed(values)
+    with new_file(target) as file:
+        file.write(HEAD + '<graph defaultedgetype="directed" idtype="integer" mode="static">\n')
+        file.write(declared(attributes, "node") + declared([BLOCK], "edge"))
+        file.writelines(node_pieces(labels, attributes, looks))
+        file.writelines(_edge_pieces(edges, show=show_progress))
+        file.write(TAIL)
+    return target
+
+
+_EDGE = '<edge id="%d" source="%d" target="%d" weight="%s"%s%s'
+
+
+def _edge_pieces(edges: EdgeList, *, show: bool) -> Iterator[str]:
+    yield f'<edges count="{edges.n_edges}">\n'
+    blocks = edge_blocks(edges.block_names, kinds=edges.has_parallel)
+    for piece in edges.pieces("GEXF", show=show):
+        rows = zip(piece.ids, piece.source.tolist(), piece.target.tolist(),
+                   number_texts(piece.weight), blocks[piece.block].tolist(),
+                   edge_ends(piece.weight), strict=True)  # fmt: skip
+        yield "".join(map(_EDGE.__mod__, rows))
+    yield "</edges>\n"
