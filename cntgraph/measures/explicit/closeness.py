@@ -153,4 +153,5 @@ def _of_lengths(lengths: csr_array, direction: Direction, harmonic: bool, show: 
             total = np.where(known, distances, 0.0).sum(axis=1)
             scale = np.where(reached > 0, reached / np.where(reached > 0, total, 1.0), 0.0)
         found[nodes] = reached * scale
-    return found / max(n - 1, 1)
+    found /= max(n - 1, 1)
+    return found
