@@ -192,8 +192,8 @@ class Conv(Block):
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
         from cntgraph.kernels.csr import fill_convolution
 
-        kernel, rows_per_group = self._row_kernel()
-        indptr, tap, position = self._pattern()
+        kernel, rows_per_group = self.row_kernel()
+        indptr, tap, position = self.pattern()
         n_positions = prod(self.target.shape[1:])
         targets = as_columns(columns, self.target.size)
 
@@ -209,8 +209,15 @@ class Conv(Block):
         for _ in ordered_map(work, parts, threads=1 if len(indices) < 100_000 else None):
             pass
 
-    def _row_kernel(self) -> tuple[Array, int]:
-        """Return the kernel as (source channels, target channels of a group, taps)."""
+    def row_kernel(self) -> tuple[Array, int]:
+        """Return the kernel as (source channels, target channels of a group, taps).
+
+        Returns
+        -------
+        kernel : ndarray
+        rows_per_group : int
+            Source channels of a group.
+        """
         coarse, inner = self.weight.shape[:2]
         kernel = self.weight.read().reshape(coarse, inner, -1)
         if self.transposed:
@@ -219,8 +226,15 @@ class Conv(Block):
         by_fine = grouped.transpose(0, 2, 1, 3).reshape(self._fine_channels, -1, kernel.shape[2])
         return np.ascontiguousarray(by_fine), inner
 
-    def _pattern(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return, as a CSR over source positions: the tap and the target position of each edge."""
+    def pattern(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the edges of one source and one target channel, as a CSR over source positions.
+
+        Returns
+        -------
+        indptr : ndarray of int64, shape (positions of a source channel + 1,)
+        tap, position : ndarray of int64
+            Of each edge: the place in the flattened kernel, and the target position.
+        """
         axes = []
         for window in self.windows:
             fine, coarse, tap = window.pairs()
