@@ -114,7 +114,7 @@ def hits(
     >>> net = cg.toy("mlp")
     >>> found = hits(net, sign="absolute")
     >>> [float(h.sum().round(6)) for h in net.split(found.hubs).values()]
-    [1.0, 0.0, 0.0, 0.0]
+    [0.0, 1.0, 0.0, 0.0]
     >>> found = hits(net, sign="absolute", scope="layers")
     >>> [float(h.sum().round(6)) for h in net.split(found.hubs).values()]
     [1.0, 1.0, 1.0, 0.0]

@@ -60,6 +60,25 @@ class Operator:
             part.push(z, total)
         return total
 
+    def on_cycles(self) -> NDArray[np.bool_]:
+        """Return, of a square matrix, which nodes are on a cycle or behind one.
+
+        Nodes that no edge leads to are taken away, until all have one from what is left: an
+        edge of weight zero counts. It takes as many products as the longest path has edges.
+        """
+        left = np.ones(self.shape[0], dtype=bool)
+        while left.any():
+            reached, nodes = np.zeros(self.shape[0]), left.astype(np.float64)
+            for part in self.parts:
+                seen = part.source.gather(nodes)
+                if seen.any():
+                    part.target.scatter_add(reached, part.links(seen))
+            still = left & (reached > 0.5)
+            if (still == left).all():
+                break
+            left = still
+        return left
+
     def to_csr(self) -> csr_array:
         """Return the matrix unrolled, parallel edges added up, those of weight zero kept."""
         from scipy.sparse import csr_array
@@ -119,10 +138,11 @@ class AdjacencyOperator(Operator):
         """The parts in an order in which each has all it depends on before it."""
         return stages_of([(part.source, part.target) for part in self.parts], self.n_nodes)
 
-    @property
+    @cached_property
     def is_dag(self) -> bool:
-        """Whether no part depends on itself, so that one sweep in order follows every path."""
-        return not any(stage.is_loop for stage in self.stages)
+        """Whether no path leads back to where it began."""
+        knots = (self.among(stage.parts)[0] for stage in self.stages if stage.is_knot)
+        return not any(knot.on_cycles().any() for knot in knots)
 
     def among(self, parts: Sequence[int]) -> tuple[Operator, Ids]:
         """Return the square matrix of some parts, and the ids of its nodes, ascending."""

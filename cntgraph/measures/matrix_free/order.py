@@ -16,10 +16,14 @@ Ids = NDArray[np.int64]
 
 
 class Stage(NamedTuple):
-    """A part that all it depends on comes before, or parts that depend on each other."""
+    """A part that all it depends on comes before, or parts that depend on each other: a knot.
+
+    In a knot may be loops; or none, as in an unrolled recurrent layer, one of whose blocks leads
+    from each time step to the next.
+    """
 
     parts: tuple[int, ...]
-    is_loop: bool
+    is_knot: bool
 
 
 def stages_of(views: Sequence[tuple[View, View]], n_nodes: int) -> tuple[Stage, ...]:
@@ -34,22 +38,21 @@ def stages_of(views: Sequence[tuple[View, View]], n_nodes: int) -> tuple[Stage, 
     Returns
     -------
     tuple of Stage
-        In topological order. A feed-forward network has a stage a block and no loop; blocks on
-        a cycle (a recurrent layer that is not unrolled) share one.
+        In topological order. A network without recurrent layers has a stage a block and no
+        knot; blocks on a cycle share one.
 
     Notes
     -----
     The strongly connected components of the graph that joins blocks with the cells of nodes
-    that they read and write (see `cells_of`). A block that writes what it reads counts as a
-    loop, even if its edges should make no cycle.
+    that they read and write (see `cells_of`).
 
     Examples
     --------
     >>> a, b, c = (View((2,), start) for start in (0, 2, 4))
     >>> stages_of([(b, c), (a, b)], 6)
-    (Stage(parts=(1,), is_loop=False), Stage(parts=(0,), is_loop=False))
+    (Stage(parts=(1,), is_knot=False), Stage(parts=(0,), is_knot=False))
     >>> stages_of([(a, b), (b, b)], 4)
-    (Stage(parts=(0,), is_loop=False), Stage(parts=(1,), is_loop=True))
+    (Stage(parts=(0,), is_knot=False), Stage(parts=(1,), is_knot=True))
     """
     n = len(views)
     cells = cells_of([view for pair in views for view in pair], n_nodes)

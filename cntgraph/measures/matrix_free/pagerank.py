@@ -80,8 +80,7 @@ def pagerank(
     ----------
     .. [1] Brin and Page, "The anatomy of a large-scale hypertextual web search engine",
        Computer Networks 30, 1998, section 2.1.
-    .. [2] Langville and Meyer, "Deeper inside PageRank", Internet Mathematics 1(3), 2004,
-       section 5.
+    .. [2] Langville and Meyer, "Deeper inside PageRank", Internet Mathematics 1(3), 2004.
 
     Examples
     --------
@@ -121,7 +120,8 @@ def _jumps(n_nodes: int, personalization: ArrayLike | None) -> Values:
         raise CntGraphError(f"expected a personalization a node, ({n_nodes},); got {jumps.shape}")
     if not (np.isfinite(jumps).all() and jumps.min() >= 0 and jumps.sum() > 0):
         raise CntGraphError("expected a personalization that is finite, not negative and not all 0")
-    return jumps / jumps.sum()
+    jumps /= jumps.sum()
+    return jumps
 
 
 def _shares(
@@ -131,7 +131,7 @@ def _shares(
     out = np.abs(
         node_strengths(net_or_graph, transform=transform, edges=edges, bias=False).outgoing
     )
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         shares = alpha / out
     # The strengths of subnormal weights have no finite inverse, and lead nowhere.
     shares[~np.isfinite(shares)] = 0.0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.base import Block, Values
+from cntgraph.blocks.csr import csr_of
 from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.view import View
 
@@ -34,6 +35,8 @@ class Part:
     n_edges : int
     product, transposed : callable
         M x and Mᵀ z, by the positions of the views.
+    links : callable
+        Mᵀ z with every weight one: how many edges lead to each target from where z is one.
     matrix : callable
         M itself, by the positions of the views, for those who may unroll it.
     """
@@ -45,6 +48,7 @@ class Part:
     n_edges: int
     product: Callable[[Values], Values]
     transposed: Callable[[Values], Values]
+    links: Callable[[Values], Values]
     matrix: Callable[[], csr_array]
 
     @classmethod
@@ -64,6 +68,7 @@ class Part:
             n_edges=block.n_edges,
             product=lambda x: sign * block.matvec(x, transform),
             transposed=lambda z: sign * block.rmatvec(z, transform),
+            links=lambda z: block.rmatvec(z, "count"),
             matrix=matrix,
         )
 
@@ -80,6 +85,7 @@ class Part:
             n_edges=int(matrix.nnz),
             product=lambda x: np.asarray(matrix @ x),
             transposed=lambda z: np.asarray(matrix.T @ z),
+            links=lambda z: np.asarray(_of_ones(matrix).T @ z),
             matrix=lambda: matrix,
         )
 
@@ -90,6 +96,8 @@ class Part:
     def push(self, z: Values, into: Values, scale: Values | float = 1.0) -> None:
         """Add what the targets receive from values `z` of the source's nodes, times `scale`."""
         values = self.source.gather(z)
+        if not values.any():
+            return
         if isinstance(scale, np.ndarray):
             values = values * self.source.gather(scale)
         elif scale != 1.0:
@@ -109,6 +117,10 @@ class Part:
         own = self.matrix().tocoo()
         places = (self.source.as_ids()[own.row], self.target.as_ids()[own.col])
         return coo_array((own.data.astype(np.float64), places), shape=shape)
+
+
+def _of_ones(matrix: csr_array) -> csr_array:
+    return csr_of(np.ones(matrix.nnz), matrix.indices, matrix.indptr, matrix.shape)
 
 
 def _renumbered(view: View, nodes: Ids) -> View:

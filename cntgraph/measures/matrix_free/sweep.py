@@ -55,7 +55,7 @@ def walk_sums(
     y = b + Mᵀ b + Mᵀ² b + … is summed until it changes no more.
     """
     for stage in progress(operator.stages, noun, show=show_progress):
-        if stage.is_loop:
+        if stage.is_knot:
             _round(operator, stage, start, scale, tol, max_iter, noun, advice)
         else:
             operator.parts[stage.parts[0]].push(start, start, scale)

@@ -1,0 +1,145 @@
+"""Slow references of measures of flow: dense matrices, and paths listed one by one."""
+
+import numpy as np
+from oracles.nets import adjacency, edge_list, nets, random_net
+
+import cntgraph as cg
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.parameter import Parameter
+from cntgraph.recipe import Recipe
+
+F = {
+    "signed": lambda w: w,
+    "absolute": np.abs,
+    "positive": lambda w: np.maximum(w, 0.0),
+    "negative": lambda w: np.maximum(-w, 0.0),
+    "square": np.square,
+    "count": np.ones_like,
+}
+SIGNS = ("absolute", "positive", "negative")
+
+
+def dense(net, transform="signed", edges="all"):
+    """The matrix of f(weight), magnitudes for negative ones; parallel edges added up."""
+    matrix = adjacency(net, edges)
+    matrix.data = F[transform](matrix.data)
+    return matrix.toarray()
+
+
+def recurrent_net(kind="rnn", unroll=None, seed=0, n=4, steps=1):
+    """An input, a recurrent layer (a loop, or unrolled) and a dense layer behind it."""
+    builder, rng = Builder(unroll=unroll), np.random.default_rng(seed)
+
+    def tensor(*shape):
+        value = rng.normal(size=shape).astype(np.float32)
+        name = f"w{len(builder.parameters)}" if hasattr(builder, "parameters") else None
+        name = name or f"w{rng.integers(1 << 40)}"
+        return Recipe.of(builder.parameter(Parameter.from_array(name, value)))
+
+    def gate(**more):
+        return Gate(tensor(n, 3), tensor(n, n), tensor(n), **more)
+
+    shape = (3, steps) if steps > 1 else (3,)
+    ids = builder.input("x", shape).reshape(3, steps).T
+    if kind == "rnn":
+        _, last = rnn(builder, "r", ids, gate())
+    elif kind == "lstm":
+        _, last, _ = lstm(builder, "r", ids, [gate() for _ in range(4)])
+    else:
+        gates = [gate(), gate(), Gate(tensor(n, 3), tensor(n, n), tensor(n), tensor(n))]
+        _, last = gru(builder, "r", ids, gates, reset_after=True)
+    last = np.asarray(last).reshape(-1)
+    builder.output(builder.linear("out", last, tensor(2, last.size), tensor(2)))
+    return builder.finish()
+
+
+def two_loops(seed=0):
+    """A recurrent layer that feeds another: a strong loop and a weak one, in either order."""
+    builder, rng = Builder(), np.random.default_rng(seed)
+
+    def tensor(name, scale, *shape):
+        value = scale * rng.random(shape)
+        return Recipe.of(builder.parameter(Parameter.from_array(name, value)))
+
+    ids = builder.input("x", (3,)).reshape(3, 1).T
+    for name, scale in (("r", 1.0), ("s", 0.5)):
+        width = ids.shape[1]
+        w, u, b = (tensor(f"{name}.{k}", scale, *s)
+                   for k, s in (("w", (4, width)), ("u", (4, 4)), ("b", (4,))))  # fmt: skip
+        ids, last = rnn(builder, name, ids, Gate(w, u, b))
+    last = np.asarray(last).reshape(-1)
+    builder.output(builder.linear("out", last, tensor("o", 1.0, 2, last.size), None))
+    return builder.finish()
+
+
+def feed_forward():
+    """Toys, random networks, one unrolled over time and one with a node a channel, by name."""
+    found = nets()
+    found["unrolled"] = recurrent_net(unroll=3, steps=3)
+    found["unrolled lstm"] = recurrent_net("lstm", unroll=2, steps=2)
+    found["channels"] = cg.coarsen(random_net(3), "channel")
+    return found
+
+
+def with_loops():
+    """Networks with recurrent layers that are loops, by name."""
+    return {kind: recurrent_net(kind) for kind in ("rnn", "lstm", "gru")} | {"two": two_loops()}
+
+
+def list_paths(net, edges="all"):
+    """The weights along every path from a node of an input layer to one of an output layer."""
+    leaving = {}
+    for source, target, weight in edge_list(net, edges):
+        leaving.setdefault(source, []).append((target, weight))
+    inputs, outputs = ends(net)
+    paths = []
+
+    def follow(node, weights):
+        if node in outputs:
+            paths.append((node, weights))
+        for target, weight in leaving.get(node, []):
+            follow(target, [*weights, weight])
+
+    for node in inputs:
+        follow(node, [])
+    return paths
+
+
+def ends(net):
+    inputs, outputs = [], []
+    for layer in net.layers:
+        nodes = range(layer.slice.start, layer.slice.stop)
+        inputs += list(nodes) if layer.is_input else []
+        outputs += list(nodes) if layer.is_output else []
+    return inputs, outputs
+
+
+def n_cut(matrix, labels):
+    """The normalised cut of the graph with directions left out, entry by entry."""
+    both = matrix + matrix.T
+    total = 0.0
+    for label in sorted(set(labels.tolist())):
+        cut = volume = 0.0
+        for i in np.flatnonzero(labels == label):
+            for j in range(len(both)):
+                volume += both[i, j]
+                cut += both[i, j] if labels[j] != label else 0.0
+        total += cut / volume
+    return total
+
+
+def layer_paths(links, inputs, outputs):
+    """The number of learned operations on each path of a DAG given by (source, target, 0 or 1)."""
+    found = []
+
+    def follow(layer, depth):
+        if layer in outputs:
+            found.append(depth)
+        for source, target, learned in links:
+            if source == layer:
+                follow(target, depth + learned)
+
+    for layer in inputs:
+        follow(layer, 0)
+    return found
