@@ -19,9 +19,7 @@ from cntgraph.version import __version__
 PIECE = 20_000
 
 HEAD = f"""<?xml version="1.0" encoding="UTF-8"?>
-<gexf xmlns="http://gexf.net/1.3" xmlns:viz="http://gexf.net/1.3/viz"
- xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
- xsi:schemaLocation="http://gexf.net/1.3 http://gexf.net/1.3/gexf.xsd" version="1.3">
+<gexf xmlns="http://gexf.net/1.3" xmlns:viz="http://gexf.net/1.3/viz" version="1.3">
 <meta><creator>cntgraph {__version__}</creator></meta>
 """
 TAIL = "</graph>\n</gexf>\n"
