@@ -246,8 +246,15 @@ def _found(
 ) -> list[int]:
     if method == "louvain":
         return list(graph.community_multilevel(weights=weights, resolution=resolution).membership)
+    # Said as a Potts model of strengths, which is the same: the objective "modularity" of igraph
+    # leaves loops out of the strengths, and looks for something else where there are any.
+    strength = graph.strength(weights=weights, loops=True)
     found = graph.community_leiden(
-        objective_function="modularity", weights=weights, resolution=resolution, n_iterations=-1
+        objective_function="CPM",
+        weights=weights,
+        node_weights=strength,
+        resolution=resolution / sum(strength),
+        n_iterations=-1,
     )
     return list(found.membership)
 

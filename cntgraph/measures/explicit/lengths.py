@@ -59,14 +59,15 @@ def length_matrix(magnitudes: csr_array, length: Length | None) -> csr_array:
         return csr_of(
             np.ones(magnitudes.nnz), magnitudes.indices, magnitudes.indptr, magnitudes.shape
         )
-    w = magnitudes.data
-    with np.errstate(divide="ignore", over="ignore"):
-        # As a difference: w / max w of the smallest weights would round to 0.
-        data = 1.0 / w if length == "inverse" else np.log(w.max(initial=0.0)) - np.log(w)
-    kept = np.isfinite(data) & (w > 0)
+    kept = magnitudes.data > 0
+    w = magnitudes.data[kept]
+    if length == "inverse":
+        with np.errstate(over="ignore"):  # of the smallest weights that there can be
+            data = np.minimum(1.0 / w, np.finfo(np.float64).max)
+    else:  # as a difference: w / max w may round to 0
+        data = np.log(w.max()) - np.log(w) if w.size else w
     before = np.concatenate([[0], np.cumsum(kept)])
-    arrays = (data[kept], magnitudes.indices[kept], before[magnitudes.indptr])
-    return csr_of(*arrays, magnitudes.shape)
+    return csr_of(data, magnitudes.indices[kept], before[magnitudes.indptr], magnitudes.shape)
 
 
 def positive_lengths(lengths: csr_array) -> csr_array:

@@ -175,12 +175,12 @@ def _convolution(block: Conv) -> tuple[int, int, Values]:
         n_sources + targets.reshape(block.target.shape[0], -1),
     )
     parent = np.full(n_sources + n_targets, -1, np.int64)
-    n_nodes, n = convolution_parts(kernel.shape, per_group, *places, *nodes, parent)
+    linked = np.zeros(len(parent), np.bool_)
+    tree = np.empty(convolution_parts(kernel.shape, per_group, *places, *nodes, linked, parent))
     parent[:] = -1
-    tree = np.empty(n)
     order = np.argsort(-np.abs(kernel.reshape(-1)), kind="stable")
-    convolution_forest(order, kernel, per_group, *places, *nodes, parent, tree)
-    return int(n_nodes), block.n_edges, tree
+    convolution_forest(order, kernel, per_group, *places, *nodes, linked, parent, tree)
+    return int(linked.sum()), block.n_edges, tree
 
 
 def _by_tap(block: Conv, n_taps: int) -> tuple[Ids, Ids, Ids]:

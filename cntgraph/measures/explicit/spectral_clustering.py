@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 #: Nodes up to which all eigenvectors are computed at once, which is faster then.
-_DENSE = 600
+_DENSE = 1000
 #: Starts of k-means, the best of which is taken.
 _STARTS = 10
 
@@ -178,22 +178,48 @@ def operations(n_nodes: int, n_edges: int) -> float:
 
 
 def _embedding(matrix: csr_array, strength: Values, k: int) -> tuple[Values, Values]:
-    """Return the k smallest eigenvalues of the normalised Laplacian, and each node's place."""
-    from scipy.linalg import eigh
+    """Return the k smallest eigenvalues of the normalised Laplacian, and each node's place.
+
+    Connected components are solved one by one: each has an eigenvalue of 0, and iterations from
+    one start do not find the same eigenvalue twice.
+    """
     from scipy.sparse import csr_array, diags_array
-    from scipy.sparse.linalg import eigsh
+    from scipy.sparse.csgraph import connected_components
 
     root = diags_array(1.0 / np.sqrt(strength))
     normal = csr_array(root @ matrix @ root)
-    n = len(strength)
+    n_parts, part = connected_components(normal, directed=False)
+    order = np.argsort(part, kind="stable")
+    sizes = np.bincount(part, minlength=n_parts)
+    values, columns = [], []
+    for nodes in np.split(order, np.cumsum(sizes)[:-1]):
+        for value, vector in _largest(normal[nodes][:, nodes] if n_parts > 1 else normal, k):
+            values.append(value)
+            columns.append((nodes, vector))
+    chosen = np.argsort(-np.array(values), kind="stable")[:k]
+    vectors = np.zeros((len(strength), k))
+    for column, which in enumerate(chosen):
+        nodes, vector = columns[which]
+        vectors[nodes, column] = vector
+    found = np.clip(1.0 - np.array(values)[chosen], 0.0, None)
+    return found, root @ vectors
+
+
+def _largest(matrix: csr_array, k: int) -> list[tuple[float, Values]]:
+    """Return the k largest eigenvalues, descending, with their vectors; fewer of a small matrix."""
+    from scipy.linalg import eigh
+    from scipy.sparse.linalg import eigsh
+
+    n = matrix.shape[0]
+    k = min(k, n)
     if n <= max(_DENSE, 2 * k):
-        values, vectors = eigh(normal.toarray(), subset_by_index=[n - k, n - 1])
+        values, vectors = eigh(matrix.toarray(), subset_by_index=[n - k, n - 1])
     else:
         # v0 is fixed, and no eigenvector in particular: the same numbers in every run.
         start = np.random.default_rng(0).uniform(0.5, 1.5, n)
-        values, vectors = eigsh(normal, k=k, which="LA", v0=start)
-    order = np.argsort(-values)
-    return np.clip(1.0 - values[order], 0.0, None), root @ _same_sign(vectors[:, order])
+        values, vectors = eigsh(matrix, k=k, which="LA", v0=start)
+    vectors = _same_sign(vectors)
+    return [(float(values[c]), vectors[:, c]) for c in np.argsort(-values)]
 
 
 def _same_sign(vectors: Values) -> Values:
