@@ -81,23 +81,33 @@ def edge_forest(order, sources, targets, sizes, parent, tree):
 
 @njit(cache=True, nogil=True)
 def convolution_forest(
-    order, kernel, rows_per_group, indptr, before, after, sources, targets, parent, tree
-):
+    order, kernel, rows_per_group, indptr, before, after, sources, targets, linked, parent, tree
+):  # fmt: skip
     """Write the tree edges of an unrolled convolution, whose kernel's entries come in `order`.
 
     `kernel` has shape (source channels, target channels of a group, taps); tap t connects the
     positions ``before[k]`` and ``after[k]`` for k in ``indptr[t]:indptr[t + 1]``. `sources` and
-    `targets` name the nodes at (channel, position), -1 where there is none. All edges are found
-    once `tree` is full: a kernel's largest entries suffice to connect what is connected.
+    `targets` name the nodes at (channel, position), -1 where there is none; `linked` are those
+    that have an edge. A kernel's largest entries soon connect what there is to connect: all is
+    found once `tree` is full, and entries between channels that are of one part are left out.
     """
     _, per_group, n_taps = kernel.shape
-    n = 0
+    source_parts = np.full(sources.shape[0], -1, np.int64)
+    target_parts = np.full(targets.shape[0], -1, np.int64)
+    n, n_seen, next_look = 0, 0, sources.shape[0] + targets.shape[0]
     for e in order:
         if n == tree.size:
             break
+        n_seen += 1
+        if n_seen == next_look:  # ever more seldom: a look costs as much as some entries
+            next_look *= 2
+            _look(parent, sources, linked, source_parts)
+            _look(parent, targets, linked, target_parts)
         tap, pair = e % n_taps, e // n_taps
         channel = pair // per_group
         target = channel // rows_per_group * per_group + pair % per_group
+        if source_parts[channel] >= 0 and source_parts[channel] == target_parts[target]:
+            continue
         for k in range(indptr[tap], indptr[tap + 1]):
             a = sources[channel, before[k]]
             if a >= 0 and _merge(parent, a, targets[target, after[k]]):
@@ -107,16 +117,33 @@ def convolution_forest(
 
 
 @njit(cache=True, nogil=True)
-def convolution_parts(shape, rows_per_group, indptr, before, after, sources, targets, parent):
-    """Connect what an unrolled convolution connects; return (nodes with an edge, tree edges).
+def _look(parent, nodes, linked, parts):
+    """Write the part that each channel's nodes are in; -1 where they are in several."""
+    for channel in range(nodes.shape[0]):
+        part = -1
+        for node in nodes[channel]:
+            if node >= 0 and linked[node]:
+                root = _root(parent, node)
+                if part >= 0 and root != part:
+                    part = -1
+                    break
+                part = root
+        parts[channel] = part
+
+
+@njit(cache=True, nogil=True)
+def convolution_parts(
+    shape, rows_per_group, indptr, before, after, sources, targets, linked, parent
+):  # fmt: skip
+    """Connect what an unrolled convolution connects; return its number of tree edges.
 
     All target channels of a group read the same nodes: it is enough to follow the edges to
-    the first of them, and to connect the others with that one.
+    the first of them, and to connect the others with that one. `linked` becomes true of the
+    nodes that have an edge.
     """
     n_channels, per_group, n_taps = shape
     n_edges = 0
     reached = np.zeros(targets.shape, np.bool_)
-    linked = np.zeros(parent.size, np.bool_)
     for channel in range(n_channels):
         first = channel // rows_per_group * per_group
         for k in range(indptr[n_taps]):
@@ -131,4 +158,4 @@ def convolution_parts(shape, rows_per_group, indptr, before, after, sources, tar
                 a = targets[target, position]
                 linked[a] = True
                 n_edges += _merge(parent, a, targets[first, position])
-    return linked.sum(), n_edges
+    return n_edges

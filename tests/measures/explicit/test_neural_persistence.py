@@ -180,6 +180,22 @@ def test_a_scale_changes_nothing():
 # -- the odd ones --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_channels_without_weights_come_last(groups):
+    """All else is connected long before: a convolution's tree is that of its edges."""
+    weight = np.random.default_rng(3).normal(size=(12, 10 // groups, 3, 3))
+    weight[4], weight[:, 2] = 0.0, 0.0
+    window = Window(fine=5, coarse=5, kernel=3, before=1)
+    block = Conv(
+        name="c", source=View((10, 5, 5)), target=View((12, 5, 5), 250), groups=groups,
+        weight=Recipe.of(cg.Parameter.from_array("w", weight)), windows=(window, window),
+    )  # fmt: skip
+    net = local.network((250, 300), [block])
+    unrolled = neural_persistence(cg.build_graph(net)).loc["c"]
+    assert np.allclose(neural_persistence(net).loc["c"], unrolled, rtol=1e-12)
+    assert unrolled["n_components"] == groups
+
+
 def test_blocks_without_edges_have_none():
     net = local.network((0, 2), [local.dense("fc", (0, 0), (0, 2), np.zeros((2, 0)))])
     for measured in (net, cg.build_graph(net)):
