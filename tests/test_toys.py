@@ -13,6 +13,7 @@ from cntgraph.errors import CntGraphError
         ("mlp", {"input": (6,), "fc1": (8,), "fc2": (4,), "fc3": (2,)}, 88, 102),
         ("cnn", {"input": (1, 6, 6), "conv1": (2, 6, 6), "pool": (2, 3, 3), "fc": (3,)}, 638, 77),
         ("residual", {"input": (4,), "fc1": (5,), "sum": (5,)}, 50, 55),
+        ("recurrent", {"input": (3,), "rnn": (4,), "fc": (2,)}, 36, 42),
     ],
 )
 def test_what_they_are(name, layers, n_edges, n_parameters):
@@ -23,7 +24,7 @@ def test_what_they_are(name, layers, n_edges, n_parameters):
     assert [layer.is_output for layer in net.layers] == [False] * (net.n_layers - 1) + [True]
 
 
-@pytest.mark.parametrize("name", TOYS)
+@pytest.mark.parametrize("name", [*TOYS, "recurrent"])
 def test_they_are_the_same_every_time_and_leave_the_global_state_alone(name):
     np.random.seed(7)  # noqa: NPY002
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
@@ -51,6 +52,13 @@ def test_the_cnn_computes_a_convolution_and_a_pooling():
     assert np.allclose(after["pool"], blocks.max(axis=(2, 4)))
 
 
+def test_the_recurrent_one_is_a_loop():
+    net = cg.toy("recurrent")
+    loop = net.layer("rnn").slice
+    stored = net.parameters["rnn.hidden"].read()
+    assert np.array_equal(cg.build_graph(net).adjacency.toarray()[loop, loop], stored.T)
+
+
 def test_an_unknown_toy():
-    with pytest.raises(CntGraphError, match="mlp, cnn, residual; got 'gan'"):
+    with pytest.raises(CntGraphError, match="mlp, cnn, residual, recurrent; got 'gan'"):
         cg.toy("gan")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.recurrent import Gate, rnn
 from cntgraph.blocks import Stencil, Window
 from cntgraph.errors import CntGraphError
 from cntgraph.network import Network
@@ -19,9 +20,10 @@ def toy(name: str) -> Network:
 
     Parameters
     ----------
-    name : {"mlp", "cnn", "residual"}
+    name : {"mlp", "cnn", "residual", "recurrent"}
         ``"mlp"``: fully connected, 6–8–4–2 nodes; ``"cnn"``: a padded convolution, a max
-        pooling and a dense layer; ``"residual"``: two dense layers, a skip around the second.
+        pooling and a dense layer; ``"residual"``: two dense layers, a skip around the second;
+        ``"recurrent"``: a recurrent layer, whose nodes have edges among them, and a dense one.
 
     Returns
     -------
@@ -87,4 +89,14 @@ def _residual(toy: _Toy) -> None:
     builder.output(builder.add("sum", [toy.dense("fc2", first, 5), first]))
 
 
-_TOYS: dict[str, Callable[[_Toy], None]] = {"mlp": _mlp, "cnn": _cnn, "residual": _residual}
+def _recurrent(toy: _Toy) -> None:
+    steps = toy.builder.input("input", (3,)).reshape(1, 3)
+    shapes = {"input": (4, 3), "hidden": (4, 4), "bias": (4,)}
+    gate = Gate(*(toy.tensor(f"rnn.{name}", *shape) for name, shape in shapes.items()))
+    _, last = rnn(toy.builder, "rnn", steps, gate)
+    toy.builder.output(toy.dense("fc", last, 2))
+
+
+_TOYS: dict[str, Callable[[_Toy], None]] = {
+    "mlp": _mlp, "cnn": _cnn, "residual": _residual, "recurrent": _recurrent
+}  # fmt: skip
