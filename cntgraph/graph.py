@@ -60,6 +60,8 @@ class Graph:
         The bias of every node, from the blocks in the graph.
     parametric_bias : ndarray of float64, shape (n_nodes,)
         The part of it that comes from learned blocks.
+    table : pandas.DataFrame, optional
+        What `nodes` is, where layers hold only some of the nodes that their shapes would have.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class Graph:
     parametric: NDArray[np.bool_]
     bias: Values
     parametric_bias: Values = field(repr=False)
+    table: pd.DataFrame | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         n = sum(layer.n_nodes for layer in self.layers)
@@ -89,6 +92,7 @@ class Graph:
             and self.edge_block.shape == self.adjacency.data.shape
             and self.bias.shape == self.parametric_bias.shape == (n,)
             and len(self.parametric) == len(self.block_names)
+            and (self.table is None or len(self.table) == n)
         )
         if not fits:
             raise CntGraphError(
@@ -364,6 +368,8 @@ class Graph:
         """
         import pandas as pd
 
+        if self.table is not None:
+            return self.table
         tables = [_layer_table(layer, depth) for depth, layer in enumerate(self.layers)]
         nodes = (
             pd.concat(tables, ignore_index=True) if tables else _layer_table(Layer("", (0,), ""), 0)
@@ -418,7 +424,8 @@ def build_graph(
     edges : {"all", "parametric"}, default "all"
         Whether to keep structural edges (pooling, identity).
     threshold : float, optional
-        Keep edges with ``abs(weight) >= threshold`` only.
+        Keep edges with ``abs(weight) >= threshold`` only, and none of weight NaN;
+        `threshold_edges` does so, too, and says what share of edges and weights that is.
     max_edges : int, default 200 million
         Refuse, before anything is allocated, to unroll more edges than this.
 
