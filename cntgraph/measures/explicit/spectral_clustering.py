@@ -232,22 +232,18 @@ def _same_sign(vectors: Values) -> Values:
 
 def _k_means(places: Values, k: int, rng: Any) -> NDArray[np.int64]:
     """Return the best of several runs of k-means."""
-    import warnings
-
-    from scipy.cluster.vq import kmeans2
+    from scipy.cluster.vq import kmeans, vq
 
     # The first eigenvector gives all nodes one place; rounding is no distance.
-    scale = np.abs(places).max()
-    places = np.round(places / scale, 12)
-    best, least = None, np.inf
+    places = np.round(places / np.abs(places).max(), 12)
+    best, least = np.zeros(len(places), np.int64), np.inf
     for _ in range(_STARTS):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an empty cluster: there are fewer then
-            centres, labels = kmeans2(places, _starts(places, k, rng), iter=100, minit="matrix")
-        distance = float(((places - centres[labels]) ** 2).sum())
-        if best is None or distance < least:
-            best, least = labels, distance
-    return np.asarray(best, dtype=np.int64)
+        centres, _ = kmeans(places, _starts(places, k, rng), thresh=1e-12)
+        labels, distances = vq(places, centres)
+        total = float((distances**2).sum())
+        if total < least:
+            best, least = labels.astype(np.int64), total
+    return best
 
 
 def _starts(places: Values, k: int, rng: Any) -> Values:
