@@ -129,10 +129,9 @@ def trees_of_graph(graph: Graph, chosen: list[int]) -> Iterator[SpanningTree]:
 def _edges(name: str, sources: Ids, targets: Ids, weights: NDArray[Any]) -> SpanningTree:
     from cntgraph.kernels.spanning import edge_forest
 
-    _, sources = np.unique(sources, return_inverse=True)
-    n_sources = int(sources.max(initial=-1)) + 1
-    _, targets = np.unique(targets, return_inverse=True)
-    n_nodes = n_sources + int(targets.max(initial=-1)) + 1
+    sources, n_sources = _counted(sources)
+    targets, n_targets = _counted(targets)
+    n_nodes = n_sources + n_targets
     sizes = np.abs(weights.astype(np.float64))
     parent, tree = np.full(n_nodes, -1, np.int64), np.empty(n_nodes)
     order = np.argsort(-sizes, kind="stable")
@@ -143,7 +142,8 @@ def _edges(name: str, sources: Ids, targets: Ids, weights: NDArray[Any]) -> Span
 def _dense(block: Dense) -> tuple[int, int, Values]:
     from cntgraph.kernels.spanning import full_tree
 
-    check_memory(2 * 8 * prod(block.weight.shape), f"the weight of block {block.name!r}")
+    size = 2 * block.weight.dtype.itemsize * prod(block.weight.shape)
+    check_memory(size, f"the weight of block {block.name!r}")
     weight = _merged(_merged(block.weight.read(), block.target, 0), block.source, 1)
     tree = np.empty(sum(weight.shape) - 1)
     full_tree(np.ascontiguousarray(weight), tree)
@@ -196,6 +196,14 @@ def _labels(view: View) -> tuple[Ids, int]:
     """Return the nodes that a view sees, counted from 0, -1 where there is none; and how many."""
     if view.ids is None:
         return np.arange(view.size, dtype=np.int64), view.size
-    nodes, labels = np.unique(view.ids, return_inverse=True)
-    empty = int(nodes.size > 0 and nodes[0] < 0)
-    return labels.astype(np.int64) - empty, len(nodes) - empty
+    labels, n = _counted(view.ids[view.ids >= 0])
+    every = np.full(view.size, -1, np.int64)
+    every[view.ids >= 0] = labels
+    return every, n
+
+
+def _counted(nodes: Ids) -> tuple[Ids, int]:
+    """Return node ids counted from 0, without those that do not occur; and how many do."""
+    occurs = np.zeros(int(nodes.max(initial=-1)) + 1, np.bool_)
+    occurs[nodes] = True
+    return (np.cumsum(occurs) - 1)[nodes], int(occurs.sum())

@@ -100,6 +100,19 @@ def test_weights_that_are_not_finite():
             average_neighbour_strength(measured, weighted=True, sign="absolute")
 
 
+@pytest.mark.parametrize("name", ["conv1.weight", "fc.weight"])
+def test_what_is_not_a_number_reaches_only_neighbours(name):
+    net = cg.toy("cnn")
+    values = net.parameters[name].read().copy()
+    values.flat[0] = np.nan
+    net = net.bind({**net.parameters, name: cg.Parameter.from_array(name, values)}, {})
+    for options in ({"source": "in"}, {"source": "out"}, {"edges": "all"}):
+        found = average_neighbour_strength(net, **options)
+        summed = average_neighbour_strength(cg.build_graph(net), **options)
+        assert np.allclose(found, summed, equal_nan=True)
+    assert np.isfinite(average_neighbour_strength(net, source="in", target="in")).any()
+
+
 @pytest.mark.parametrize(
     "wrong", [{"source": "in+out"}, {"target": None}, {"transform": "abs"}, {"edges": "some"}]
 )
