@@ -33,8 +33,7 @@ def recurrent_net(kind="rnn", unroll=None, seed=0, n=4, steps=1):
 
     def tensor(*shape):
         value = rng.normal(size=shape).astype(np.float32)
-        name = f"w{len(builder.parameters)}" if hasattr(builder, "parameters") else None
-        name = name or f"w{rng.integers(1 << 40)}"
+        name = f"w{rng.integers(1 << 40)}"
         return Recipe.of(builder.parameter(Parameter.from_array(name, value)))
 
     def gate(**more):
@@ -55,11 +54,11 @@ def recurrent_net(kind="rnn", unroll=None, seed=0, n=4, steps=1):
 
 
 def two_loops(seed=0):
-    """A recurrent layer that feeds another: a strong loop and a weak one, in either order."""
+    """A recurrent layer that feeds another: a strong loop, and a weak one behind it."""
     builder, rng = Builder(), np.random.default_rng(seed)
 
     def tensor(name, scale, *shape):
-        value = scale * rng.random(shape)
+        value = scale * rng.random(shape) * rng.choice([-1, 1], shape)
         return Recipe.of(builder.parameter(Parameter.from_array(name, value)))
 
     ids = builder.input("x", (3,)).reshape(3, 1).T

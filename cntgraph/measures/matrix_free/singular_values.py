@@ -173,6 +173,8 @@ def _by_products(matrix: Operator, k: int, tol: float) -> Values:
 
     operator = LinearOperator(shape=(n, n), dtype=np.dtype(np.float64), matvec=gram)
     start = np.random.default_rng(0).standard_normal(n)
+    if not gram(start).any():  # all weights are zero
+        return np.zeros(k)
     try:
         values = eigsh(operator, k, v0=start, tol=tol, return_eigenvectors=False)
     except ArpackNoConvergence as error:

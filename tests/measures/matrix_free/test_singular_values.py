@@ -1,0 +1,111 @@
+"""Singular values of blocks and of the whole against NumPy on dense matrices."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import flows
+
+import cntgraph as cg
+from cntgraph.adapters.builder import Builder
+from cntgraph.blocks import Window
+from cntgraph.errors import CntGraphError, NonFiniteWeightError, UndefinedMeasureError
+from cntgraph.measures.matrix_free import singular_values as module
+from cntgraph.measures.matrix_free.singular_values import singular_values
+from cntgraph.recipe import Recipe
+
+NETS = flows.feed_forward() | flows.with_loops()
+
+
+def both(net):
+    return net, cg.build_graph(net)
+
+
+def of_block(net, block, transform):
+    own = block.to_csr().tocoo()
+    matrix = np.zeros((net.n_nodes, net.n_nodes))
+    places = block.source.as_ids()[own.row], block.target.as_ids()[own.col]
+    np.add.at(matrix, places, flows.F[transform](own.data.astype(np.float64)))
+    return np.linalg.svd(matrix, compute_uv=False)
+
+
+@pytest.mark.parametrize("by_products", [False, True])
+@pytest.mark.parametrize("transform", ["signed", "absolute", "negative"])
+@pytest.mark.parametrize("name", NETS)
+def test_singular_values_of_blocks(name, transform, by_products, monkeypatch):
+    net = NETS[name]
+    if by_products:
+        for limit in ("_DENSE", "_NARROW"):
+            monkeypatch.setattr(module, limit, 0)
+    for measured in both(net):
+        found = singular_values(measured, 2, transform=transform)
+        assert list(found.index) == [block.name for block in net.blocks]
+        assert list(found.columns) == [1, 2]
+        for block in net.blocks:
+            expected = of_block(net, block, transform)[:2]
+            assert np.allclose(found.loc[block.name].fillna(0.0), expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("edges", ["all", "parametric"])
+@pytest.mark.parametrize("name", NETS)
+def test_singular_values_of_the_whole(name, edges):
+    net = NETS[name]
+    expected = np.linalg.svd(flows.dense(net, "signed", edges), compute_uv=False)[:6]
+    for measured in both(net):
+        found = singular_values(measured, 6, per="network", edges=edges)
+        assert list(found.index) == list(range(1, 7))
+        assert np.allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution of any stride, dilation, padding and groups, with its input."""
+    groups = draw(st.sampled_from([1, 1, 2]))
+    channels = [groups * draw(st.integers(1, 3)) for _ in range(2)]
+    windows = []
+    for _ in range(draw(st.integers(1, 2))):
+        kernel, stride, dilation, before = (
+            draw(st.integers(1, 3)), draw(st.integers(1, 3)),
+            draw(st.integers(1, 2)), draw(st.integers(0, 2)),
+        )  # fmt: skip
+        fine = draw(st.integers(kernel * dilation, 7))
+        coarse = (fine + 2 * before - dilation * (kernel - 1) - 1) // stride + 1
+        windows.append(Window(fine, coarse, kernel, stride, dilation, before))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    shape = (channels[1], channels[0] // groups, *(w.kernel for w in windows))
+    builder = Builder()
+    weight = cg.Parameter.from_array("w", rng.normal(size=shape))
+    ids = builder.input("input", (channels[0], *(w.fine for w in windows)))
+    recipe = Recipe.of(builder.parameter(weight))
+    builder.output(builder.conv("conv", ids, recipe, None, tuple(windows), groups=groups))
+    return builder.finish()
+
+
+@given(convolutions())
+def test_the_norm_of_a_convolution_is_that_of_the_unrolled_matrix(net):
+    expected = np.linalg.svd(flows.dense(net), compute_uv=False)[0]
+    assert np.isclose(singular_values(net).loc["conv", 1], expected, rtol=1e-9)
+    matrix = next(iter(module._blocks(net, "signed", "all")))[1]
+    by_products = module._by_products(matrix, 1, 1e-12) if min(matrix.shape) > 2 else [expected]
+    assert np.isclose(by_products[0], expected, rtol=1e-7)
+
+
+def test_a_block_that_has_fewer_than_are_asked_for():
+    found = singular_values(cg.toy("mlp"), 5)
+    assert found.loc["fc1"].notna().all()
+    assert found.loc["fc3"].notna().tolist() == [True, True, False, False, False]
+
+
+def test_what_makes_no_sense():
+    net = cg.toy("mlp")
+    for options in ({"k": 0}, {"k": 1.5}, {"per": "layer"}):
+        with pytest.raises(CntGraphError, match="expected per"):
+            singular_values(net, **options)
+    empty = cg.build_graph(net).keep_edges(np.zeros(net.n_edges, dtype=bool))
+    with pytest.raises(UndefinedMeasureError, match="without edges"):
+        singular_values(empty, per="network")
+    assert singular_values(empty).isna().to_numpy().all()
+    data = cg.build_graph(net).adjacency.data.copy()
+    data[3] = np.nan
+    with pytest.raises(NonFiniteWeightError):
+        singular_values(cg.build_graph(net).with_weights(data))
