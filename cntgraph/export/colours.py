@@ -16,8 +16,8 @@ NEGATIVE, ZERO, POSITIVE = (0, 114, 178), (160, 160, 160), (213, 94, 0)
 #: What has no value.
 MISSING = (217, 217, 217)
 #: From dark to light in even steps (viridis, without its brightest end, which is faint on white).
-_SEQUENTIAL = ((68, 1, 84), (65, 68, 135), (42, 120, 142), (34, 168, 132), (122, 209, 81),
-               (190, 223, 38))  # fmt: skip
+_SEQUENTIAL = ((68, 1, 84), (72, 41, 121), (61, 77, 138), (47, 107, 142), (36, 135, 142),
+               (31, 162, 135), (64, 189, 114), (127, 211, 78), (202, 225, 31))  # fmt: skip
 #: From below zero to above it: as dark on both sides, lightest in the middle.
 _DIVERGING = (NEGATIVE, (112, 169, 207), (221, 221, 221), (232, 160, 108), POSITIVE)
 

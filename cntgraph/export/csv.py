@@ -72,7 +72,8 @@ def write_csv(
     -----
     Columns of nodes: ``Id``, ``Label``, then the attributes as in `write_gexf`; of edges:
     ``Source``, ``Target``, ``Type``, ``Id``, ``Weight``, ``block``. A value that is NaN is an
-    empty cell. Numbers read back to the same bits, weights as the type they have.
+    empty cell. Numbers read back to the same bits, weights as the type they have (in pandas
+    before 3, with ``float_precision="round_trip"``).
 
     Examples
     --------

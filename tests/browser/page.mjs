@@ -10,13 +10,16 @@ window.read = (text) => {
   return { multi: window.graph.multi, type: window.graph.type, nodes, edges };
 };
 
+let renderer;
+
 window.draw = () =>
   new Promise((resolve) => {
-    const renderer = new Sigma(window.graph, document.querySelector("#graph"), {
+    if (renderer) renderer.kill();
+    renderer = new Sigma(window.graph, document.querySelector("#graph"), {
       itemSizesReference: "positions",
       zoomToSizeRatioFunction: (ratio) => ratio,
       renderLabels: false,
-      minEdgeThickness: 0.5,
+      minEdgeThickness: 1.7,
       nodeReducer: (_, { color, size, x, y }) => ({ color, size: size / 2, x, y }),
       edgeReducer: (_, { color }) => ({ color, size: 0.5 }),
     });

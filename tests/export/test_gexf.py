@@ -202,9 +202,9 @@ def test_a_threshold_may_make_a_network_small_enough(tmp_path):
 
 def test_options_that_do_not_fit(tmp_path):
     net = cg.toy("mlp")
-    with pytest.raises(CntGraphError, match="pass them to cg.build_graph"):
+    with pytest.raises(CntGraphError, match=r"pass them to cg\.build_graph"):
         write_gexf(cg.build_graph(net), tmp_path / "g.gexf", granularity="channel")
-    with pytest.raises(CntGraphError, match="unknown options: granulairty; .* granularity"):
+    with pytest.raises(CntGraphError, match=r"unknown options: granulairty; .* granularity"):
         write_gexf(net, tmp_path / "g.gexf", granulairty="channel")
     with pytest.raises(CntGraphError, match="expected a Network or a Graph, got dict"):
         write_gexf({}, tmp_path / "g.gexf")

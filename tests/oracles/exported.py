@@ -23,7 +23,9 @@ def clean(value):
 
 def _forbidden(sign):
     code = ord(sign)
-    return (code < 32 and sign not in "\t\n\r") or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF)
+    return (
+        (code < 32 and sign not in "\t\n\r") or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF)
+    )
 
 
 def nodes_of(graph, measures=None):
@@ -55,7 +57,9 @@ def edges_of(graph):
 def same_weights(texts_or_floats, graph):
     """Whether weights that were read are, as the graph's own type, the same bits."""
     data = graph.adjacency.data
-    read = np.array([float(value) for value in texts_or_floats], dtype=np.float64).astype(data.dtype)
+    read = np.array([float(value) for value in texts_or_floats], dtype=np.float64).astype(
+        data.dtype
+    )
     return read.tobytes() == data.tobytes()
 
 

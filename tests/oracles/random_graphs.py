@@ -1,4 +1,4 @@
-"""Graphs put together by hand: any names, any finite weights, loops, parallel edges, empty layers."""
+"""Graphs by hand: any names, any finite weights, loops, parallel edges, empty layers."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -34,14 +34,17 @@ def layers_of(names, shapes):
 
 
 @st.composite
-def graphs(draw, *, text=st.text(max_size=6)):
+def graphs(draw):
     """Draw a small graph."""
+    text = st.text(max_size=6)
     shapes = draw(st.lists(st.sampled_from(SHAPES), max_size=3))
     names = draw(st.lists(text, min_size=len(shapes), max_size=len(shapes), unique=True))
     layers = layers_of(names, shapes)
     n = sum(layer.n_nodes for layer in layers)
     dtype, width = draw(st.sampled_from([(np.float32, 32), (np.float64, 64)]))
-    numbers = st.floats(allow_nan=False, allow_infinity=False, width=width)
+    # Their sums are doubles, too.
+    most = 1e300 if width == 64 else None
+    numbers = st.floats(most and -most, most, allow_nan=False, allow_infinity=False, width=width)
     node = st.integers(0, max(n - 1, 0))
     edge = st.tuples(node, node, numbers, st.integers(0, 1))
     edges = draw(st.lists(edge, max_size=12)) if n else []
