@@ -107,10 +107,11 @@ def clustering(
         return _unweighted(pairs)
 
     def measure(transform: Transform) -> Values:
-        matrix = symmetric(without_loops(magnitude_matrix(graph, transform)))
-        if weighted:
-            return _weighted(matrix)
-        return _unweighted(matrix)
+        matrix = without_loops(magnitude_matrix(graph, transform))
+        pairs = matrix.copy()
+        pairs.data[:] = 1.0  # an edge of weight zero is one
+        pairs = symmetric(pairs)
+        return _weighted(symmetric(matrix), pairs) if weighted else _unweighted(pairs)
 
     return by_sign(graph, sign, measure, noun="clustering")
 
@@ -133,11 +134,11 @@ def _unweighted(pairs: csr_array) -> Values:
     return found
 
 
-def _weighted(matrix: csr_array) -> Values:
-    matrix.eliminate_zeros()  # SciPy has none after an addition; said rather than trusted
-    degree = np.diff(matrix.indptr).astype(np.float64)
+def _weighted(matrix: csr_array, pairs: csr_array) -> Values:
+    degree = np.diff(pairs.indptr).astype(np.float64)
     root = matrix.copy()
-    root.data = np.cbrt(matrix.data / matrix.data.max(initial=0.0) if matrix.nnz else matrix.data)
+    if matrix.nnz:
+        root.data = np.cbrt(matrix.data / matrix.data.max())
     twice = np.asarray((root @ root).multiply(root).sum(axis=1)).reshape(-1)
     _check_triangles(twice)
     found: Values = np.divide(

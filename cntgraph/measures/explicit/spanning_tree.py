@@ -134,7 +134,7 @@ def _edges(name: str, sources: Ids, targets: Ids, weights: NDArray[Any]) -> Span
     n_nodes = n_sources + n_targets
     sizes = np.abs(weights.astype(np.float64))
     parent, tree = np.full(n_nodes, -1, np.int64), np.empty(n_nodes)
-    order = np.argsort(-sizes, kind="stable")
+    order = np.argsort(-sizes)
     n = edge_forest(order, sources, targets + n_sources, sizes, parent, tree)
     return SpanningTree(name, n_nodes, len(sizes), tree[:n].copy())
 
@@ -178,7 +178,7 @@ def _convolution(block: Conv) -> tuple[int, int, Values]:
     linked = np.zeros(len(parent), np.bool_)
     tree = np.empty(convolution_parts(kernel.shape, per_group, *places, *nodes, linked, parent))
     parent[:] = -1
-    order = np.argsort(-np.abs(kernel.reshape(-1)), kind="stable")
+    order = np.argsort(-np.abs(kernel.reshape(-1)))
     convolution_forest(order, kernel, per_group, *places, *nodes, linked, parent, tree)
     return int(linked.sum()), block.n_edges, tree
 
