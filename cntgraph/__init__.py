@@ -19,14 +19,60 @@ from cntgraph.dynamics.randomised import flip_signs, redraw_weights, shuffle_wei
 from cntgraph.dynamics.separation import separation, separation_auc
 from cntgraph.dynamics.trajectory import Trajectory, open
 from cntgraph.errors import CntGraphError, CoverageWarning
+from cntgraph.export.csv import write_csv
+from cntgraph.export.gexf import write_gexf
+from cntgraph.export.graphml import write_graphml
 from cntgraph.graph import Graph, build_graph
 from cntgraph.loading import load
+from cntgraph.measures.explicit.assortativity import assortativity
+from cntgraph.measures.explicit.betweenness import betweenness, edge_betweenness
+from cntgraph.measures.explicit.bipartite_clustering import (
+    bipartite_clustering,
+    robins_alexander_clustering,
+)
+from cntgraph.measures.explicit.closeness import closeness
+from cntgraph.measures.explicit.clustering import clustering
+from cntgraph.measures.explicit.communities import communities, modularity
+from cntgraph.measures.explicit.core_number import core_number
+from cntgraph.measures.explicit.motifs import motifs
+from cntgraph.measures.explicit.neural_persistence import neural_persistence
+from cntgraph.measures.explicit.path_length import average_path_length, global_efficiency
+from cntgraph.measures.explicit.rich_club import rich_club
+from cntgraph.measures.explicit.small_world import small_world
+from cntgraph.measures.explicit.spectral_clustering import spectral_clustering
+from cntgraph.measures.explicit.square_clustering import square_clustering
+from cntgraph.measures.explicit.subgraph_centrality import subgraph_centrality
 from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.link_weights import link_weights
+from cntgraph.measures.local.degree import degree
+from cntgraph.measures.local.disparity import disparity
+from cntgraph.measures.local.neighbour_strength import average_neighbour_strength
+from cntgraph.measures.local.participation_ratio import (
+    inverse_participation_ratio,
+    participation_ratio,
+)
+from cntgraph.measures.local.strength_correlation import strength_correlation
+from cntgraph.measures.matrix_free.effective_depth import effective_depth
+from cntgraph.measures.matrix_free.eigenvector import eigenvector_centrality
+from cntgraph.measures.matrix_free.hits import hits
+from cntgraph.measures.matrix_free.katz import katz_centrality
+from cntgraph.measures.matrix_free.n_cut import n_cut
+from cntgraph.measures.matrix_free.pagerank import pagerank
+from cntgraph.measures.matrix_free.path_count import path_count
+from cntgraph.measures.matrix_free.path_norm import path_norm, path_weight
+from cntgraph.measures.matrix_free.singular_values import singular_values
+from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
 from cntgraph.measures.strength import node_strength
 from cntgraph.measures.summary import analyze, describe
 from cntgraph.network import Layer, Network, coarsen
 from cntgraph.parameter import Parameter
+from cntgraph.profile import cnt_profile, node_measures
+from cntgraph.reduction.disparity_filter import disparity_filter
+from cntgraph.reduction.nodes import drop_isolated_nodes, keep_nodes
+from cntgraph.reduction.noise_corrected import noise_corrected_backbone
+from cntgraph.reduction.sampling import sample_edges, sample_nodes
+from cntgraph.reduction.threshold import threshold_edges
+from cntgraph.reduction.top_edges import keep_top_edges
 from cntgraph.report import write_report
 from cntgraph.store.recorder import Recorder
 from cntgraph.store.writer import save
@@ -43,27 +89,76 @@ __all__ = [
     "Recorder",
     "Trajectory",
     "analyze",
+    "assortativity",
+    "average_neighbour_strength",
+    "average_path_length",
+    "betweenness",
+    "bipartite_clustering",
     "build_graph",
+    "closeness",
+    "clustering",
+    "cnt_profile",
     "coarsen",
+    "communities",
+    "core_number",
+    "degree",
     "demo_file",
     "describe",
+    "disparity",
+    "disparity_filter",
     "divergence",
     "divergence_matrix",
+    "drop_isolated_nodes",
+    "edge_betweenness",
+    "effective_depth",
+    "eigenvector_centrality",
     "flip_signs",
+    "global_efficiency",
+    "hits",
     "iid_strength_std",
+    "inverse_participation_ratio",
+    "katz_centrality",
+    "keep_nodes",
+    "keep_top_edges",
     "layer_fluctuation",
     "link_weights",
     "load",
+    "modularity",
+    "motifs",
+    "n_cut",
+    "neural_persistence",
+    "node_measures",
     "node_strength",
+    "noise_corrected_backbone",
     "open",
+    "pagerank",
+    "participation_ratio",
+    "path_count",
+    "path_norm",
+    "path_weight",
     "predict_accuracy",
     "redraw_weights",
+    "rich_club",
+    "robins_alexander_clustering",
+    "sample_edges",
+    "sample_nodes",
     "save",
     "separation",
     "separation_auc",
     "shuffle_weights",
+    "singular_values",
+    "small_world",
+    "spectral_clustering",
+    "spectral_radius",
+    "square_clustering",
+    "strength_correlation",
+    "subgraph_centrality",
+    "threshold_edges",
     "toy",
     "weight_statistics",
+    "write_csv",
+    "write_gexf",
+    "write_graphml",
     "write_report",
     "z_scores",
 ]

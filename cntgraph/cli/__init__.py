@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cntgraph.cli.graph import export, profile
 from cntgraph.cli.network import analyze, convert, describe
 from cntgraph.cli.output import reports_errors
 from cntgraph.cli.population import compare, report
@@ -31,5 +32,5 @@ def demo(
     run_demo(output)
 
 
-for _command in (describe, analyze, convert, compare, report, demo):
+for _command in (describe, analyze, profile, convert, export, compare, report, demo):
     app.command()(_command)

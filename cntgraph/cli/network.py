@@ -51,9 +51,13 @@ def describe(
 
     coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
     measured = _of_measures(model)
-    net = _load(model, input_shape, unroll, norm, strict) if measured is None else measured.topology
+    net = (
+        load_network(model, input_shape, unroll, norm, strict)
+        if measured is None
+        else measured.topology
+    )
     net = cg.coarsen(net, **coarse)
-    emit(cg.describe(net), output, format, title=_title(model, net, granularity))
+    emit(cg.describe(net), output, format, title=title_of(model, net, granularity))
     if format is Format.table and not output:
         emit(_shortened_coverage(net), None, format, title="\nCoverage")
 
@@ -88,15 +92,15 @@ def analyze(
     if snapshots:
         with cg.open(model) as trajectory:
             table = trajectory.analyze(show_progress=True, **options, **coarse)
-        title = _title(model, None, granularity)
+        title = title_of(model, None, granularity)
     elif measured is not None:
         table = measured[-1:].analyze(**options, **coarse)
         table = table.loc[:, "layer":]  # type: ignore[misc]
-        title = _title(model, measured.topology, granularity)
+        title = title_of(model, measured.topology, granularity)
     else:
-        net = cg.coarsen(_load(model, input_shape, unroll, norm, strict), **coarse)
+        net = cg.coarsen(load_network(model, input_shape, unroll, norm, strict), **coarse)
         table = cg.analyze(net, show_progress=True, **options).reset_index()
-        title = _title(model, net, granularity)
+        title = title_of(model, net, granularity)
     if not len(table) or not table["n_edges"].any():
         raise CntGraphError(
             f"{model}: nothing was analysed: no layer has {edges.value} edges; "
@@ -124,14 +128,15 @@ def convert(
 
     if output.suffix.lower() not in (".h5", ".hdf5"):
         raise CntGraphError(f"{output}: expected a file that ends in .h5, got {output.suffix!r}")
-    net = _load(model, input_shape, unroll, norm, strict)
+    net = load_network(model, input_shape, unroll, norm, strict)
     cg.save(net, output, compression=compression, overwrite=overwrite)
     typer.echo(f"{output}: {net!r}")
 
 
-def _load(
+def load_network(
     model: Path, input_shape: str | None, unroll: int | None, norm: Norm, strict: bool
 ) -> Network:
+    """Return the network of a file, as the options say; print what was left out."""
     import cntgraph as cg
 
     shape = None if input_shape is None else parse_shape(input_shape)
@@ -150,7 +155,8 @@ def _of_measures(model: Path) -> Trajectory | None:
     return None if trajectory.has_parameters else trajectory
 
 
-def _title(model: Path, net: Network | None, granularity: Granularity) -> str:
+def title_of(model: Path, net: Network | None, granularity: Granularity) -> str:
+    """Return the line above a table."""
     what = "" if granularity is Granularity.neuron else f", a node a {granularity.value}"
     size = "" if net is None else ": " + repr(net).strip("<>").removeprefix("Network: ")
     return f"{model}{what}{size}"

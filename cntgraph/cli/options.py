@@ -49,6 +49,14 @@ class Kernel(StrEnum):
     l2 = "l2"
 
 
+class Sign(StrEnum):
+    """What measures of weights ≥ 0 take of the others."""
+
+    absolute = "absolute"
+    positive = "positive"
+    negative = "negative"
+
+
 Model = Annotated[
     Path,
     typer.Argument(
@@ -74,6 +82,12 @@ GranularityOption = Annotated[
 ]
 KernelOption = Annotated[
     Kernel, typer.Option(help="Of the weights between two channels: their sum, L1 or L2 norm.")
+]
+SignOption = Annotated[
+    Sign | None,
+    typer.Option(
+        help="What measures of weights ≥ 0 take: |w| of all, or of those of one sign only."
+    ),
 ]
 FormatOption = Annotated[Format, typer.Option("-f", "--format", help="How to print the table.")]
 

@@ -65,6 +65,10 @@ class Measure:
         Takes a `Size`, gives about how many seconds it takes on one core.
     unrolls : bool, default False
         Whether it needs the explicit graph.
+    partitions : bool, default False
+        Whether a measure of the whole network brings a partition of its nodes along.
+    read : callable, optional
+        Takes what the function returns, and gives what of it a profile shows; by default all.
 
     Examples
     --------
@@ -79,6 +83,13 @@ class Measure:
     complexity: str
     seconds: Callable[[Size], float]
     unrolls: bool = False
+    partitions: bool = False
+    read: Callable[[Any], Any] = lambda result: result
+
+    @property
+    def of_nodes(self) -> bool:
+        """Whether there is a value a node in what it returns."""
+        return self.level == "node" or self.partitions
 
     @property
     def name(self) -> str:

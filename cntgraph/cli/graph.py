@@ -1,0 +1,217 @@
+"""Commands on the graph of a network: export, profile."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cntgraph.cli.network import load_network, title_of
+from cntgraph.cli.options import (
+    Edges,
+    Format,
+    FormatOption,
+    Granularity,
+    GranularityOption,
+    InputShape,
+    Kernel,
+    KernelOption,
+    Model,
+    Norm,
+    NormOption,
+    Output,
+    Sign,
+    SignOption,
+    Strict,
+    Unroll,
+)
+from cntgraph.cli.output import emit, reports_errors
+from cntgraph.errors import CntGraphError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from cntgraph.graph import Graph
+    from cntgraph.network import Network
+
+
+class Backbone(StrEnum):
+    """Which filter keeps the edges that stand out."""
+
+    disparity = "disparity"
+    noise_corrected = "noise-corrected"
+
+
+@reports_errors
+def export(
+    model: Model,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The file to write: .gexf, .graphml (or these with .gz), or .csv, which gives "
+            "one of nodes and one of edges.",
+        ),
+    ],
+    input_shape: InputShape = None,
+    unroll: Unroll = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    granularity: GranularityOption = Granularity.neuron,
+    kernel: KernelOption = Kernel.sum,
+    edges: Annotated[Edges, typer.Option(help="Which edges the graph has.")] = Edges.all,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="Keep this layer only; may be given several times.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Keep edges with |weight| of at least this.")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Keep so many edges out of each node, the largest.")
+    ] = None,
+    backbone: Annotated[
+        Backbone | None, typer.Option(help="Keep the edges that stand out; needs --sign.")
+    ] = None,
+    sign: SignOption = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure the nodes, such as pagerank; may be given several times."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="What the size of a node shows, such as strength.")
+    ] = None,
+    colour: Annotated[
+        str, typer.Option(help="What the colour of a node shows, such as strength.")
+    ] = "layer",
+    snapshots: Annotated[
+        bool, typer.Option("--snapshots", help="All snapshots of a .h5 file: a dynamic .gexf.")
+    ] = False,
+    max_edges: Annotated[int, typer.Option(help="Refuse to write more edges.")] = 200_000,
+) -> None:
+    """Write the graph of a network for Gephi and other programs."""
+    import cntgraph as cg
+
+    kind = _kind(output)
+    looks: dict[str, Any] = {} if kind == "csv" else {"size": size, "colour": colour}
+    writing: dict[str, Any] = {"max_edges": max_edges, "show_progress": True}
+    building: dict[str, Any] = {
+        "granularity": granularity.value, "kernel": kernel.value, "edges": edges.value,
+        "layers": layer or None, "threshold": threshold,
+    }  # fmt: skip
+    if snapshots:
+        if top or backbone or measure or kind != "gexf":
+            raise CntGraphError(
+                "--snapshots writes .gexf, and does not go with --top, --backbone and --measure"
+            )
+        with cg.open(model) as trajectory:
+            written = cg.write_gexf(trajectory, output, **looks, **building, **writing)
+        typer.echo(str(written))
+        return
+    net = load_network(model, input_shape, unroll, norm, strict)
+    if measure:
+        coarse = cg.coarsen(net, granularity.value, kernel=kernel.value)
+        writing["measures"] = _measured(coarse, measure, sign, layer)
+    if top or backbone:
+        graph = _reduced(cg.build_graph(net, **building), top, backbone, sign)
+        typer.echo(_write(graph, output, kind, looks | writing))
+    else:
+        typer.echo(_write(net, output, kind, building | looks | writing))
+
+
+def _kind(output: Path) -> str:
+    """Return the kind of a file, by its name; it may be compressed."""
+    kind = output.name.lower().removesuffix(".gz").rpartition(".")[2]
+    if kind not in ("gexf", "graphml", "csv"):
+        raise CntGraphError(
+            f"{output}: expected a file that ends in .gexf, .graphml or .csv, or in one of these "
+            f"and .gz; got {output.suffix!r}"
+        )
+    return kind
+
+
+def _write(source: Network | Graph, output: Path, kind: str, options: dict[str, Any]) -> str:
+    import cntgraph as cg
+
+    if kind == "csv":
+        return "\n".join(str(path) for path in cg.write_csv(source, output, **options))
+    write = cg.write_gexf if kind == "gexf" else cg.write_graphml
+    return str(write(source, output, **options))
+
+
+def _measured(
+    net: Network, names: list[str], sign: Sign | None, layers: list[str] | None
+) -> dict[str, Any]:
+    """Return measures of the nodes of the layers that are written."""
+    import numpy as np
+
+    import cntgraph as cg
+
+    table = cg.node_measures(net, names, sign=sign.value if sign else None)
+    kept = [layer.slice for layer in net.layers if not layers or layer.name in layers]
+    nodes = np.concatenate([np.arange(part.start, part.stop) for part in kept])
+    return {str(name): column.to_numpy()[nodes] for name, column in table.items()}
+
+
+def _reduced(graph: Graph, top: int | None, backbone: Backbone | None, sign: Sign | None) -> Graph:
+    """Return fewer edges of a graph, and print what they are of all."""
+    import cntgraph as cg
+
+    policy: Any = sign.value if sign else None
+    steps: list[Callable[[Graph], Any]] = []
+    if backbone is Backbone.disparity:
+        steps.append(lambda g: cg.disparity_filter(g, sign=policy))
+    if backbone is Backbone.noise_corrected:
+        steps.append(lambda g: cg.noise_corrected_backbone(g, sign=policy))
+    if top:
+        steps.append(lambda g: cg.keep_top_edges(g, top, by="source"))
+    for step in steps:
+        reduced = step(graph)
+        typer.echo(repr(reduced).strip("<>"), err=True)
+        graph = reduced.graph
+    return graph
+
+
+@reports_errors
+def profile(
+    model: Model,
+    input_shape: InputShape = None,
+    unroll: Unroll = None,
+    norm: NormOption = Norm.fold,
+    strict: Strict = False,
+    granularity: GranularityOption = Granularity.neuron,
+    kernel: KernelOption = Kernel.sum,
+    sign: SignOption = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="Only this measure; may be given several times.")
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(help="Leave out what is estimated to take more seconds.")
+    ] = 30.0,
+    max_edges: Annotated[int, typer.Option(help="Unroll no more edges.")] = 5_000_000,
+    output: Output = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Take every affordable measure of a network, and show what each cost."""
+    import cntgraph as cg
+
+    net = load_network(model, input_shape, unroll, norm, strict)
+    net = cg.coarsen(net, granularity.value, kernel=kernel.value)
+    table = cg.cnt_profile(
+        net, sign=sign.value if sign else None, measures=measure, budget=budget,
+        max_edges=max_edges, show_progress=True,
+    )  # fmt: skip
+    people = format is Format.table and not output
+    emit(_shortened(table) if people else table, output, format,
+         title=title_of(model, net, granularity))  # fmt: skip
+
+
+def _shortened(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that fit on a terminal, with the beginning of every reason."""
+    columns = ["measure", "part", "level", "n", "mean", "std", "min", "max", "seconds", "status"]
+    reason = table["reason"].str.partition(":")[0].str.partition("; ")[0]
+    return table[columns].assign(reason=reason)
