@@ -1,0 +1,186 @@
+"""Matrix-free measures: VGG-16's 15 billion unrolled edges, and ratios to the tools people use.
+
+    python benchmarks/matrix_free.py [--output benchmarks/results/matrix_free.md] [--layers]
+
+Each measure of VGG-16 at 224 × 224 runs in a process of its own, whose peak memory includes
+Python, PyTorch and the model. The same measures of a network small enough to be unrolled beside
+networkx, igraph and SciPy on its edges. ``--layers`` adds HITS of every layer by itself, which
+takes about as long as all the rest. Needs pip install -e '.[test]'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import igraph
+import networkx as nx
+import numpy as np
+import torch
+from strengths import _peak_memory, vgg16
+from timing import machine, markdown
+from torch import nn
+
+import cntgraph as cg
+from cntgraph.measures.explicit.graph import magnitude_matrix
+from cntgraph.measures.matrix_free.effective_depth import effective_depth
+from cntgraph.measures.matrix_free.hits import hits
+from cntgraph.measures.matrix_free.katz import katz_centrality
+from cntgraph.measures.matrix_free.n_cut import n_cut
+from cntgraph.measures.matrix_free.pagerank import pagerank
+from cntgraph.measures.matrix_free.path_count import path_count
+from cntgraph.measures.matrix_free.path_norm import path_norm
+from cntgraph.measures.matrix_free.singular_values import singular_values
+from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
+
+Net = cg.Network | cg.Graph
+
+MEASURES: dict[str, Callable[[Net], object]] = {
+    "pagerank": lambda net: pagerank(net, sign="absolute"),
+    "katz_centrality": lambda net: katz_centrality(net, sign="absolute"),
+    "hits": lambda net: hits(net, sign="absolute"),
+    "path_count": path_count,
+    "path_norm": path_norm,
+    "n_cut, 8 clusters": lambda net: n_cut(net, np.arange(net.n_nodes) % 8, sign="absolute"),
+    "spectral_radius": spectral_radius,
+    "effective_depth": effective_depth,
+    "singular_values, one a block": singular_values,
+}
+LAYERS = {"hits, scope='layers'": lambda net: hits(net, sign="absolute", scope="layers")}
+
+
+def main() -> None:
+    """Run all, print, and write the tables to a file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--layers", action="store_true")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        _measure(options.measure)
+        return
+    command = "python benchmarks/matrix_free.py" + " --layers" * options.layers
+    parts = [f"# Matrix-free measures\n\n`{command}` on {machine()}.\n"]
+    for table in (lambda: vgg_table(layers=options.layers), small_table):
+        parts.append(table())
+        print(parts[-1], flush=True)
+    if options.output is not None:
+        options.output.write_text("\n".join(parts))
+
+
+# -- VGG-16 ---------------------------------------------------------------------------------------
+
+
+def vgg_table(*, layers: bool) -> str:
+    """Seconds and peak memory of each measure of VGG-16 at 224 × 224."""
+    rows = []
+    for name in [*MEASURES, *(LAYERS if layers else ())]:
+        command = [sys.executable, __file__, "--measure", name]
+        output = subprocess.run(command, capture_output=True, check=True).stdout
+        seconds, before, peak = json.loads(output)
+        print(f"{name}: {seconds:.1f} s, {peak:,.0f} MiB", file=sys.stderr, flush=True)
+        rows.append([name, f"{seconds:.1f} s", f"{peak:,.0f} MiB", f"{peak - before:,.0f} MiB"])
+    net = _vgg()
+    title = f"VGG-16 at 224 × 224, random weights: {net.n_nodes:,} nodes, {net.n_edges:,} unrolled edges"
+    return markdown(title, ["", "time", "peak memory of the process", "beyond the model"], rows)
+
+
+def _vgg() -> cg.Network:
+    torch.manual_seed(0)
+    return cg.load(vgg16(), input_shape=(3, 224, 224))
+
+
+def _measure(name: str) -> None:
+    """Print the seconds of a measure, and the peak memory in MiB before and after it."""
+    net, before = _vgg(), _peak_memory()
+    start = time.perf_counter()
+    (MEASURES | LAYERS)[name](net)
+    print(json.dumps([time.perf_counter() - start, before, _peak_memory()]))
+
+
+# -- beside the tools people use ------------------------------------------------------------------
+
+
+def small_table() -> str:
+    """The same measures of a network that can be unrolled, and what a user would pick instead."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2048, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    net = cg.load(model, input_shape=(3, 32, 32))
+    graph = cg.build_graph(net)
+    matrix = magnitude_matrix(graph, "absolute")
+    in_nx = nx.from_scipy_sparse_array(matrix, create_using=nx.DiGraph)
+    coo = matrix.tocoo()
+    in_igraph = igraph.Graph(net.n_nodes, np.column_stack([coo.row, coo.col]), directed=True)
+    in_igraph.es["weight"] = coo.data
+    rows = [row for name, others in _others(matrix, in_nx, in_igraph).items()
+            for row in _rows(name, net, graph, others)]  # fmt: skip
+    title = f"A small network, {graph.n_nodes:,} nodes, {graph.n_edges:,} edges: |w|"
+    header = ["", "", "time", "of cntgraph's", "largest difference"]
+    return markdown(title, header, rows)
+
+
+def _others(matrix, in_nx, in_igraph) -> dict[str, dict[str, Callable[[], np.ndarray]]]:
+    from scipy.sparse import eye_array
+    from scipy.sparse.linalg import spsolve, svds
+
+    def scipy_katz():
+        n = matrix.shape[0]
+        found = spsolve(eye_array(n, format="csc") - 0.1 * matrix.T.tocsc(), np.ones(n))
+        return found / np.linalg.norm(found)
+
+    def igraph_hubs():
+        found = np.array(in_igraph.hub_score(weights="weight"))
+        return found / found.sum()
+
+    start = np.ones(matrix.shape[0])
+    return {
+        "pagerank": {
+            "networkx": lambda: np.array(list(nx.pagerank(in_nx, tol=1e-12).values())),
+            "igraph": lambda: np.array(in_igraph.pagerank(weights="weight")),
+        },
+        "katz_centrality": {
+            "networkx": lambda: np.array(
+                list(nx.katz_centrality(in_nx, weight="weight", tol=1e-10).values())
+            ),
+            "scipy, spsolve": scipy_katz,
+        },
+        "hits": {
+            "networkx": lambda: np.array(list(nx.hits(in_nx)[0].values())),
+            "igraph": igraph_hubs,
+        },
+        "largest singular value of the whole": {
+            "scipy, svds": lambda: svds(matrix, 1, v0=start, return_singular_vectors=False)
+        },
+    }
+
+
+def _rows(name: str, net, graph, others) -> list[list[str]]:
+    ours = MEASURES.get(name) or (
+        lambda x: singular_values(x, per="network", transform="absolute").to_numpy()
+    )
+    times, found = {}, {}
+    calls = {"cntgraph, blocks": lambda: ours(net), "cntgraph, explicit graph": lambda: ours(graph)}
+    for tool, call in (calls | others).items():
+        start = time.perf_counter()
+        found[tool] = call()
+        times[tool] = time.perf_counter() - start
+    values = {tool: getattr(value, "hubs", value) for tool, value in found.items()}
+    base = times["cntgraph, blocks"]
+    return [
+        [name if tool == "cntgraph, blocks" else "", tool, f"{1e3 * t:,.0f} ms", f"{t / base:.1f}×",
+         f"{np.abs(values[tool] - values['cntgraph, blocks']).max():.0e}"]
+        for tool, t in times.items()
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
