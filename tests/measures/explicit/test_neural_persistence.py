@@ -180,6 +180,27 @@ def test_a_scale_changes_nothing():
 # -- the odd ones --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "fine", "coarse", "stride"), [(1, 5, 5, 1), (2, 6, 3, 2), (2, 7, 3, 2), (3, 9, 2, 4)]
+)
+def test_windows_that_do_not_overlap(kernel, fine, coarse, stride, transposed):
+    """Features of tokens, patches of an image, and the other way round."""
+    rng = np.random.default_rng(kernel)
+    window = Window(fine=fine, coarse=coarse, kernel=kernel, stride=stride)
+    weight = Recipe.of(cg.Parameter.from_array("w", rng.normal(size=(6, 4, kernel, kernel))))
+    sides = [(8, fine, fine), (6, coarse, coarse)][:: -1 if transposed else 1]
+    n = [math.prod(side) for side in sides]
+    block = Conv(
+        name="c", source=View(sides[0]), target=View(sides[1], n[0]), weight=weight, groups=2,
+        windows=(window, window), transposed=transposed,
+    )  # fmt: skip
+    net = local.network(n, [block])
+    found = neural_persistence(net).loc["c"]
+    assert np.allclose(found, neural_persistence(cg.build_graph(net)).loc["c"], rtol=1e-12)
+    assert found["n_components"] == 2 * coarse**2
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_channels_without_weights_come_last(groups):
     """All else is connected long before: a convolution's tree is that of its edges."""
