@@ -5,6 +5,7 @@ Every node is born at 1. Where thresholds descend and components merge, all but 
 """
 
 import math
+from functools import cache
 
 
 def components(nodes, edges):
@@ -24,10 +25,11 @@ def components(nodes, edges):
     return n
 
 
+@cache
 def diagram(edges, top):
     """Return (births and deaths of what dies, number of components that never do).
 
-    Edges are (source, target, weight); a node is a source or a target, never both.
+    Edges are a tuple of (source, target, weight); a node is a source or a target, never both.
     """
     edges = [(("source", i), ("target", j), abs(w) / top if top else 0.0) for i, j, w in edges]
     nodes = {end for a, b, _ in edges for end in (a, b)}

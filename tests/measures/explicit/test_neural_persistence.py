@@ -29,7 +29,7 @@ def block_edges(block):
     own = block.to_csr().tocoo()
     ends = block.source.as_ids()[own.row], block.target.as_ids()[own.col]
     weights = own.data.astype(np.float64)
-    return list(zip(*(values.tolist() for values in (*ends, weights)), strict=True))
+    return tuple(zip(*(values.tolist() for values in (*ends, weights)), strict=True))
 
 
 def largest(edges):
