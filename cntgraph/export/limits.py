@@ -30,16 +30,13 @@ def check_size(graph: Graph, max_edges: int) -> None:
     """
     if graph.n_edges <= max_edges:
         return
-    magnitudes = np.abs(graph.adjacency.data)
-    place = graph.n_edges - max_edges
-    threshold = float(np.partition(magnitudes, place)[place]) if max_edges > 0 else np.inf
-    per_node = max(max_edges // max(int(np.count_nonzero(np.diff(graph.adjacency.indptr))), 1), 1)
+    sources = int(np.count_nonzero(np.diff(graph.adjacency.indptr)))
     raise GraphSizeError(
         f"expected at most max_edges={max_edges:,} edges, which programs can draw; got "
         f"{graph.n_edges:,}. What makes them fewer:\n"
-        f"* graph.keep_edges(np.abs(graph.adjacency.data) >= {threshold:.3g}): about "
-        f"the largest {max_edges:,}\n"
-        f"* cg.keep_top_edges(graph, {per_node}): the largest out of each node\n" + _OF_ANY
+        f'* cg.keep_top_edges(graph, {max_edges}, by="graph").graph: the largest |w| of all\n'
+        f'* cg.keep_top_edges(graph, {max_edges // sources}, by="source").graph: the largest out '
+        "of each node\n" + _OF_ANY
     )
 
 
@@ -83,7 +80,8 @@ def proposals(net: Network) -> str:
         + "".join(coarser)
         + "* layers=[…]: some layers and the edges among them\n"
         "* threshold=…: edges with |weight| of at least that\n"
-        "* cg.keep_top_edges(cg.build_graph(net), k): the k largest of each node\n" + _OF_ANY
+        "* graph = cg.build_graph(net), then one of\n"
+        "* cg.keep_top_edges(graph, k).graph: the k largest |w| of each node\n" + _OF_ANY
     )
 
 
@@ -91,6 +89,6 @@ _COARSER: tuple[Granularity, ...] = ("channel", "layer")
 
 
 _OF_ANY = (
-    "* cg.disparity_filter(graph) or cg.noise_corrected_backbone(graph): those that stand out\n"
+    '* cg.disparity_filter(graph, sign="absolute").graph: those that stand out at their nodes\n'
     "* or pass a larger max_edges"
 )

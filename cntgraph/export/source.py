@@ -51,7 +51,7 @@ def graph_of(source: Network | Graph, max_edges: int, building: Mapping[str, Any
     else:
         raise CntGraphError(
             f"expected a Network or a Graph, got {type(source).__name__}; cg.load gives the one, "
-            "cg.build_graph the other"
+            "cg.build_graph the other, and what makes a graph smaller has it as .graph"
         )
     check_size(graph, max_edges)
     return graph

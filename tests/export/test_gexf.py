@@ -184,9 +184,11 @@ def test_what_the_message_proposes_for_a_graph_is_small_enough(tmp_path):
     graph = cg.build_graph(cg.toy("mlp"))
     with pytest.raises(GraphSizeError, match=r"at most max_edges=50 edges.*got 88") as caught:
         write_gexf(graph, tmp_path / "g.gexf", max_edges=50)
-    threshold = float(str(caught.value).split(">= ")[1].split(")")[0])
-    kept = graph.keep_edges(np.abs(graph.adjacency.data) >= threshold)
-    assert 45 <= kept.n_edges <= 51
+    lines = [line[2:] for line in str(caught.value).splitlines() if line.startswith("* cg.")]
+    names = {"cg": cg, "graph": graph}
+    sizes = [eval(line.split(": ")[0], names).n_edges for line in lines]  # noqa: S307
+    assert sizes[0] == 50
+    assert 0 < min(sizes) <= max(sizes) <= 50
     with pytest.raises(GraphSizeError):
         write_gexf(graph, tmp_path / "g.gexf", max_edges=0)
 
