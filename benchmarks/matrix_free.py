@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,7 +87,8 @@ def vgg_table(*, layers: bool) -> str:
         print(f"{name}: {seconds:.1f} s, {peak:,.0f} MiB", file=sys.stderr, flush=True)
         rows.append([name, f"{seconds:.1f} s", f"{peak:,.0f} MiB", f"{peak - before:,.0f} MiB"])
     net = _vgg()
-    title = f"VGG-16 at 224 × 224, random weights: {net.n_nodes:,} nodes, {net.n_edges:,} unrolled edges"
+    size = f"{net.n_nodes:,} nodes, {net.n_edges:,} unrolled edges"
+    title = f"VGG-16 at 224 × 224, random weights: {size}"
     return markdown(title, ["", "time", "peak memory of the process", "beyond the model"], rows)
 
 
@@ -138,7 +140,9 @@ def _others(matrix, in_nx, in_igraph) -> dict[str, dict[str, Callable[[], np.nda
         return found / np.linalg.norm(found)
 
     def igraph_hubs():
-        found = np.array(in_igraph.hub_score(weights="weight"))
+        with warnings.catch_warnings():  # that most nodes have a score of zero
+            warnings.simplefilter("ignore")
+            found = np.array(in_igraph.hub_score(weights="weight"))
         return found / found.sum()
 
     start = np.ones(matrix.shape[0])
