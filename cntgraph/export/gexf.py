@@ -101,6 +101,12 @@ def write_gexf(
     above zero, blue below, grey at zero. Weights are written with as few digits as read back
     to the same bits. Control characters in names become U+FFFD.
 
+    Snapshots give ``strength``, ``in_strength``, ``out_strength`` and ``bias`` of nodes and the
+    weight of edges with a timestamp each. Between timestamps Gephi takes weights as 0: let the
+    window of its timeline reach from one to the next, which ``time="index"`` makes easy. The
+    file has ``n_snapshots`` values an edge; 25 times `max_edges` of them are the most. networkx
+    does not read timestamps; graphology takes the last value.
+
     The file is written a piece at a time, in constant memory, and takes its name when it is
     complete. Gephi leaves out edges whose weight is exactly 0, and says so.
 
@@ -117,7 +123,7 @@ def write_gexf(
     638
     """
     target = Path(path)
-    if not isinstance(source, Network | Graph) and isinstance(source, Sequence):
+    if isinstance(source, Sequence) and not isinstance(source, str):
         write_dynamic(
             source, target, measures=measures, size=size, colour=colour, positions=positions,
             parallel=parallel, max_edges=max_edges, time=time, drawn=drawn,

@@ -2,6 +2,7 @@
 
 import gzip
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import networkx as nx
@@ -186,7 +187,7 @@ def test_what_the_message_proposes_for_a_graph_is_small_enough(tmp_path):
         write_gexf(graph, tmp_path / "g.gexf", max_edges=50)
     lines = [line[2:] for line in str(caught.value).splitlines() if line.startswith("* cg.")]
     names = {"cg": cg, "graph": graph}
-    sizes = [eval(line.split(": ")[0], names).n_edges for line in lines]  # noqa: S307
+    sizes = [eval(line.split(": ")[0], names).n_edges for line in lines]
     assert sizes[0] == 50
     assert 0 < min(sizes) <= max(sizes) <= 50
     with pytest.raises(GraphSizeError):
@@ -208,8 +209,9 @@ def test_options_that_do_not_fit(tmp_path):
         write_gexf(cg.build_graph(net), tmp_path / "g.gexf", granularity="channel")
     with pytest.raises(CntGraphError, match=r"unknown options: granulairty; .* granularity"):
         write_gexf(net, tmp_path / "g.gexf", granulairty="channel")
-    with pytest.raises(CntGraphError, match="expected a Network or a Graph, got dict"):
-        write_gexf({}, tmp_path / "g.gexf")
+    for wrong in ({}, "net.onnx"):
+        with pytest.raises(CntGraphError, match=r"a Network or a Graph, got .*; cg\.load gives"):
+            write_gexf(wrong, tmp_path / "g.gexf")
 
 
 def test_compressed_files_are_the_same_each_time(tmp_path):
@@ -234,6 +236,21 @@ def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
     check(write_gexf(cg.toy("mlp"), path), cg.build_graph(cg.toy("mlp")))
     with pytest.raises(CntGraphError, match="cannot be written"):
         write_gexf(cg.toy("mlp"), tmp_path / "no" / "folder.gexf")
+
+
+def test_memory_does_not_grow_with_the_edges(tmp_path):
+    def most(n):
+        pairs = [(s, n + t, 0.1 * s - t / 3, 0) for s in range(n) for t in range(n)]
+        graph = graph_of(layers_of(["a", "b"], [(n,), (n,)]), pairs)
+        tracemalloc.start()
+        write_gexf(graph, tmp_path / "g.gexf")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    write_gexf(cg.toy("mlp"), tmp_path / "g.gexf")  # what is imported late
+    small = most(150)  # both more than a piece
+    assert most(350) < 1.3 * small
 
 
 def test_pieces_are_seamless(tmp_path, monkeypatch):
