@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cntgraph.blocks.base import Block, Values
 from cntgraph.blocks.csr import csr_of, index_dtype
 from cntgraph.blocks.grouping import Kernel
-from cntgraph.engines.edges import EdgeArrays, Parallel, edge_arrays
+from cntgraph.engines.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
 from cntgraph.engines.nodes import Measures, node_attributes
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.granularity import Granularity
@@ -203,10 +203,11 @@ class Graph:
         >>> cg.build_graph(cg.toy("residual")).to_scipy().nnz
         45
         """
-        edges = self.edge_arrays(parallel=parallel)
-        counts = np.bincount(edges.source, minlength=self.n_nodes)
-        indptr = np.concatenate([[0], np.cumsum(counts)])
-        return csr_of(edges.weight, edges.target.copy(), indptr, self.adjacency.shape)
+        check_parallel(parallel)
+        matrix = self.adjacency.astype(np.float64)
+        if parallel == "sum":
+            matrix.sum_duplicates()
+        return matrix
 
     def to_networkx(
         self, *, measures: Measures | None = None, parallel: Parallel = "sum"

@@ -73,12 +73,9 @@ def _edges(nodes: Any, edges: EdgeArrays) -> Iterator[tuple[int, int, dict[str, 
     ids = np.empty(len(nodes), dtype=object)
     ids[:] = list(nodes)
     names = np.array(edges.block_names, dtype=object)
-    columns = (
-        ids[edges.source].tolist(),
-        ids[edges.target].tolist(),
-        edges.weight.tolist(),
-        names[edges.block].tolist(),
-        edges.parametric[edges.block].tolist(),
-    )
-    for u, v, weight, block, parametric in zip(*columns, strict=True):
-        yield u, v, {"weight": weight, "block": block, "parametric": parametric}
+    values = (edges.weight, names[edges.block], edges.parametric[edges.block])
+    data = [
+        {"weight": weight, "block": block, "parametric": parametric}
+        for weight, block, parametric in zip(*(v.tolist() for v in values), strict=True)
+    ]
+    return zip(ids[edges.source].tolist(), ids[edges.target].tolist(), data, strict=True)
