@@ -10,6 +10,7 @@ Importing it loads no framework, no plotting and no graph library.
 
 from cntgraph.data.demo import demo_file
 from cntgraph.data.toys import toy
+from cntgraph.dynamics.clusterability import clusterability
 from cntgraph.dynamics.divergence import divergence, divergence_matrix
 from cntgraph.dynamics.features import weight_statistics
 from cntgraph.dynamics.nulls import iid_strength_std, z_scores
@@ -23,6 +24,7 @@ from cntgraph.export.csv import write_csv
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.graphml import write_graphml
 from cntgraph.graph import Graph, build_graph
+from cntgraph.layout import node_positions
 from cntgraph.loading import load
 from cntgraph.measures.explicit.assortativity import assortativity
 from cntgraph.measures.explicit.betweenness import betweenness, edge_betweenness
@@ -96,6 +98,7 @@ __all__ = [
     "bipartite_clustering",
     "build_graph",
     "closeness",
+    "clusterability",
     "clustering",
     "cnt_profile",
     "coarsen",
@@ -128,6 +131,7 @@ __all__ = [
     "n_cut",
     "neural_persistence",
     "node_measures",
+    "node_positions",
     "node_strength",
     "noise_corrected_backbone",
     "open",
