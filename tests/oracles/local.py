@@ -122,7 +122,7 @@ def odd_nets():
 
 
 def all_nets():
-    """Toys and random networks, these between channels, and the odd ones."""
-    found = nets()
-    found |= {f"{name} by channel": cg.coarsen(net, "channel") for name, net in found.items()}
+    """Toys and random networks, two of them between channels, and the odd ones."""
+    found = {name: net for name, net in nets().items() if name != "random2"}
+    found |= {f"{k} by channel": cg.coarsen(found[k], "channel") for k in ("cnn", "random1")}
     return found | odd_nets()
