@@ -2,7 +2,8 @@
 
     python benchmarks/reduction.py [--output benchmarks/results/reduction.md]
 
-What pandas is given are the columns source, target and |w|; both keep the same edges.
+pandas is given the columns source, target and |w|, and only says which edges stay: the same
+ones, of which cntgraph makes a graph.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from cntgraph.reduction.top_edges import keep_top_edges
 UNIT = 0.01
 
 OURS: dict[str, Callable[[cg.Graph], Reduced]] = {
-    "threshold_edges": lambda graph: threshold_edges(graph, 0.1),
+    "threshold_edges": lambda graph: threshold_edges(graph, 0.05),
     "keep_top_edges, by source": lambda graph: keep_top_edges(graph, 5, by="source"),
     "keep_top_edges, by either end": lambda graph: keep_top_edges(graph, 5),
     "disparity_filter": lambda graph: disparity_filter(graph, sign="absolute"),
@@ -130,7 +131,7 @@ def _noise_corrected(frame: pd.DataFrame) -> pd.Series:
 
 
 PANDAS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "threshold_edges": lambda frame: frame["w"] >= 0.1,
+    "threshold_edges": lambda frame: frame["w"] >= 0.05,
     "keep_top_edges, by source": lambda frame: _largest(frame, "source"),
     "keep_top_edges, by either end": lambda frame: (
         _largest(frame, "source") | _largest(frame, "target")

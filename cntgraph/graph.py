@@ -171,7 +171,8 @@ class Graph:
         Returns
         -------
         EdgeArrays
-            By source, then by target; with ``"keep"`` aligned with ``adjacency.data``.
+            By source, then by target; with ``"keep"`` aligned with ``adjacency.data``. Some of
+            the arrays may be the graph's own: copy what is to be written to.
 
         Examples
         --------

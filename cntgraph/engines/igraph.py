@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.engines.edges import EdgeArrays
+from cntgraph.memory import check_memory
 
 if TYPE_CHECKING:
     from igraph import Graph as Graph
+
+#: Held for an edge: its ends, twice sorted, and its attributes.
+BYTES_AN_EDGE = 110
 
 
 def igraph_graph(attributes: Mapping[str, NDArray[Any]], edges: EdgeArrays) -> Graph:
@@ -29,6 +33,11 @@ def igraph_graph(attributes: Mapping[str, NDArray[Any]], edges: EdgeArrays) -> G
         Edges have `weight` (float), `block` (str) and `parametric` (bool). All values are Python
         scalars.
 
+    Raises
+    ------
+    GraphSizeError
+        If there is not the memory for so many edges.
+
     Notes
     -----
     Pairs are made one at a time, from one object a node: igraph 1.0 takes an array of shape
@@ -44,6 +53,7 @@ def igraph_graph(attributes: Mapping[str, NDArray[Any]], edges: EdgeArrays) -> G
     """
     import igraph
 
+    check_memory(BYTES_AN_EDGE * edges.n_edges, f"igraph, for {edges.n_edges:,} edges,")
     n_nodes = len(next(iter(attributes.values())))
     ids = np.arange(n_nodes).astype(object)
     names = np.array(edges.block_names, dtype=object)

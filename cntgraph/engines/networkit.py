@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from cntgraph.engines.edges import EdgeArrays
 from cntgraph.errors import require
+from cntgraph.memory import check_memory
 
 if TYPE_CHECKING:
     from networkit import Graph as Graph
+
+#: Held for an edge: its ends and its weight at both nodes, and the arrays it comes from.
+BYTES_AN_EDGE = 65
 
 
 def networkit_graph(attributes: Mapping[str, NDArray[Any]], edges: EdgeArrays) -> Graph:
@@ -33,6 +37,8 @@ def networkit_graph(attributes: Mapping[str, NDArray[Any]], edges: EdgeArrays) -
     ------
     MissingExtraError
         If networkit is not installed.
+    GraphSizeError
+        If there is not the memory for so many edges.
 
     Notes
     -----
@@ -40,6 +46,7 @@ def networkit_graph(attributes: Mapping[str, NDArray[Any]], edges: EdgeArrays) -
     another type would be misread. From a ``coo_matrix`` it takes no weights.
     """
     networkit = require("networkit", "networkit", needed_for="A graph of networkit")
+    check_memory(BYTES_AN_EDGE * edges.n_edges, f"networkit, for {edges.n_edges:,} edges,")
     n_nodes = len(next(iter(attributes.values())))
     ends = tuple(np.ascontiguousarray(side, dtype=np.intp) for side in (edges.source, edges.target))
     made = networkit.Graph(n_nodes, weighted=True, directed=True)

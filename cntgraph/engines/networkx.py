@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.engines.edges import EdgeArrays
+from cntgraph.memory import check_memory
 
 if TYPE_CHECKING:
     from networkx import DiGraph as DiGraph
+
+#: Held for an edge: its dictionary, and its places in those of two nodes.
+BYTES_AN_EDGE = 350
 
 
 def networkx_graph(
@@ -33,6 +37,11 @@ def networkx_graph(
         Edges have `weight` (float), `block` (str) and `parametric` (bool). All values are Python
         scalars, which the writers of networkx can write.
 
+    Raises
+    ------
+    GraphSizeError
+        If there is not the memory for so many edges.
+
     Notes
     -----
     The dictionaries of the graph are filled here: ``add_edges_from`` makes and updates two more
@@ -48,6 +57,7 @@ def networkx_graph(
     """
     import networkx as nx
 
+    check_memory(BYTES_AN_EDGE * edges.n_edges, f"networkx, for {edges.n_edges:,} edges,")
     columns = {name: values.tolist() for name, values in attributes.items()}
     made = (nx.MultiDiGraph if multigraph else nx.DiGraph)()
     rows = zip(*columns.values(), strict=True)

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from importlib import import_module
 
 import networkx as nx
 import numpy as np
@@ -12,8 +13,9 @@ from oracles.graphs import ODD, added_up, edges_of, graphs, odd
 from oracles.nets import nets
 
 import cntgraph as cg
+from cntgraph.engines.edges import EdgeArrays
 
-NETS = nets()
+NETS = nets() | {"recurrent": cg.toy("recurrent")}
 SCALARS = (int, float, str, bool)
 
 
@@ -183,6 +185,21 @@ def test_only_the_library_asked_for_is_imported(library):
     assert set(done.stdout.split()) - ({"networkx"} if library == "networkit" else set()) == {
         library
     }
+
+
+@pytest.mark.parametrize("library", CHECKS)
+def test_more_edges_than_there_is_memory_for(library, monkeypatch):
+    pytest.importorskip(library)
+    monkeypatch.setattr("cntgraph.memory.available_memory", lambda: 1 << 28)
+    n = 10_000_000
+    edges = EdgeArrays(
+        *(np.broadcast_to(np.int32(0), n) for _ in "ij"), np.broadcast_to(0.5, n),
+        np.broadcast_to(np.uint8(0), n), ("fc",), np.ones(1, bool),
+    )  # fmt: skip
+    convert = getattr(import_module(f"cntgraph.engines.{library}"), f"{library}_graph")
+    options = {"multigraph": True} if library == "networkx" else {}
+    with pytest.raises(cg.CntGraphError, match=f"{library}, for 10,000,000 edges, needs about"):
+        convert({"label": np.array(["a"], dtype=object)}, edges, **options)
 
 
 def test_networkit_that_is_not_there_is_named(monkeypatch):

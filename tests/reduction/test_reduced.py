@@ -62,7 +62,7 @@ def test_odd_graphs(name, reduction):
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize("name", ["mlp", "cnn", "residual"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "residual", "recurrent"])
 def test_toys(name, reduction):
     graph = cg.build_graph(cg.toy(name))
     found = REDUCTIONS[reduction](graph)
