@@ -105,6 +105,23 @@ def list_paths(net, edges="all"):
     return paths
 
 
+def path_lengths(graph, counted):
+    """The number of counted edges on every path of an explicit graph from input to output."""
+    inputs, outputs = ends(graph)
+    indptr, indices = graph.adjacency.indptr, graph.adjacency.indices
+    found = []
+
+    def follow(node, length):
+        if node in outputs:
+            found.append(length)
+        for k in range(indptr[node], indptr[node + 1]):
+            follow(indices[k], length + counted[k])
+
+    for node in inputs:
+        follow(node, 0)
+    return found
+
+
 def ends(net):
     inputs, outputs = [], []
     for layer in net.layers:

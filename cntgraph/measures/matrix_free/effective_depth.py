@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from cntgraph.errors import UndefinedMeasureError
+from cntgraph.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.graph import Graph
+from cntgraph.measures.matrix_free.path_depth import path_depth
 from cntgraph.network import Network
 from cntgraph.view import parts_of
 
@@ -16,37 +17,44 @@ from cntgraph.view import parts_of
 class EffectiveDepth(NamedTuple):
     """The mean number of learned operations on a path, and how many such paths lie side by side.
 
-    ``n_paths`` are all paths from input to output, layer by layer.
+    ``n_paths`` are all paths from input to output.
     """
 
     depth: float
     width: float
-    n_paths: int
+    n_paths: float
 
 
 #: An edge between two layers, and whether it is learned.
 Link = tuple[int, int, bool]
 
 
-def effective_depth(net_or_graph: Network | Graph) -> EffectiveDepth:
+Per = Literal["layer", "node"]
+
+
+def effective_depth(net_or_graph: Network | Graph, *, per: Per = "layer") -> EffectiveDepth:
     """Return the effective depth and width of an architecture.
 
     Parameters
     ----------
     net_or_graph : Network or Graph
-        Only which blocks join which layers matters; no weight is read.
+        Only which blocks join which layers, or nodes, matters; no weight is read.
+    per : {"layer", "node"}, default "layer"
+        Whether paths lead from layer to layer, as in the paper, or from node to node, where an
+        operation counts with the number of paths that its edges make.
 
     Returns
     -------
     EffectiveDepth
-        ``depth``, ``width`` and ``n_paths``. Both of the first are 0.0 if no path has a learned
-        operation.
+        ``depth``, ``width`` and ``n_paths``: an int by layers, a float (infinite if it is too
+        large for one) by nodes. Both of the first are 0.0 if no path has a learned operation.
 
     Raises
     ------
     UndefinedMeasureError
-        If a layer feeds itself (a recurrent one, unrolled or not), if input or output is not
-        known, or if no path joins them.
+        If there are loops, or a layer that feeds itself though its nodes do not (an unrolled
+        recurrent one, which has a depth by nodes); if input or output is not known, or no path
+        joins them.
 
     Notes
     -----
@@ -57,8 +65,8 @@ def effective_depth(net_or_graph: Network | Graph) -> EffectiveDepth:
         depth = Σᵢ dᵢ / p,    width = Σᵢ 1[dᵢ > 0] / depth
 
     Numbers of paths and of operations on them are added up along the layers in order, as whole
-    numbers without rounding: O(blocks). An operation that reads several layers (after a
-    concatenation) is an edge from each.
+    numbers without rounding: O(blocks); by nodes with three products with every block.
+    An operation that reads several layers (after a concatenation) is an edge from each.
 
     References
     ----------
@@ -72,7 +80,19 @@ def effective_depth(net_or_graph: Network | Graph) -> EffectiveDepth:
     >>> import cntgraph as cg
     >>> effective_depth(cg.toy("residual"))
     EffectiveDepth(depth=1.5, width=1.3333333333333333, n_paths=2)
+
+    Between nodes, five edges of the second dense layer lead where one of the skip does.
+
+    >>> round(effective_depth(cg.toy("residual"), per="node").depth, 3)
+    1.833
     """
+    if per not in get_args(Per):
+        raise CntGraphError(f"expected per to be 'layer' or 'node', got {per!r}")
+    if per == "node":
+        depth, learned, n_paths = path_depth(net_or_graph, "the effective depth")
+        if not n_paths:
+            raise UndefinedMeasureError(_NO_PATH)
+        return EffectiveDepth(depth, learned / depth if depth else 0.0, n_paths)
     starts = np.array([layer.start for layer in net_or_graph.layers], dtype=np.int64)
     if isinstance(net_or_graph, Graph):
         links = _links_of_graph(net_or_graph, starts)
@@ -83,13 +103,16 @@ def effective_depth(net_or_graph: Network | Graph) -> EffectiveDepth:
     paths, depths = _sums(links, order, inputs)
     n_paths, total = (sum(found.get(k, 0) for k in outputs) for found in (paths, depths))
     if not n_paths:
-        raise UndefinedMeasureError(
-            "the effective depth is a mean over paths, and no path leads from input to output; "
-            "net.coverage says what was left out"
-        )
+        raise UndefinedMeasureError(_NO_PATH)
     structural, _ = _sums([link for link in links if not link[2]], order, inputs)
     learned = n_paths - sum(structural.get(k, 0) for k in outputs)
     return EffectiveDepth(total / n_paths, learned * n_paths / total if total else 0.0, n_paths)
+
+
+_NO_PATH = (
+    "the effective depth is a mean over paths, and no path leads from input to output; "
+    "net.coverage says what was left out"
+)
 
 
 def _links_of_network(net: Network, starts: np.ndarray) -> list[Link]:
@@ -137,7 +160,7 @@ def _order(links: list[Link]) -> list[int]:
     except CycleError:
         raise UndefinedMeasureError(
             "the effective depth is a mean over paths from layer to layer, and a recurrent layer "
-            "feeds itself; cntgraph.path_count counts the paths between nodes of an unrolled one"
+            "feeds itself; load it with unroll=T time steps and take per='node'"
         ) from None
 
 

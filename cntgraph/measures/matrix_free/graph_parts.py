@@ -12,7 +12,7 @@ from cntgraph.blocks.transform import Transform, apply_transform
 from cntgraph.graph import Graph
 from cntgraph.measures.explicit.graph import explicit_graph
 from cntgraph.measures.matrix_free.part import Part
-from cntgraph.network import Edges
+from cntgraph.network import Edges, Layer
 from cntgraph.view import View
 
 if TYPE_CHECKING:
@@ -34,28 +34,36 @@ def graph_parts(graph: Graph, transform: Transform, edges: Edges, sign: float) -
     Returns
     -------
     tuple of Part
+        Learned edges and structural ones in matrices of their own.
     """
-    graph = explicit_graph(graph, edges=edges)
+    graph, found = explicit_graph(graph, edges=edges), []
+    for parametric in sorted(set(graph.parametric.tolist())):
+        own = graph
+        if not (graph.parametric == parametric).all():
+            own = graph.keep_edges((graph.parametric == parametric)[graph.edge_block])
+        found += _by_layer(own, transform, sign, parametric)
+    return tuple(found)
+
+
+def _by_layer(graph: Graph, transform: Transform, sign: float, parametric: bool) -> list[Part]:
     old = graph.adjacency
     matrix = csr_of(sign * apply_transform(old.data, transform), old.indices, old.indptr, old.shape)
     starts = np.array([layer.start for layer in graph.layers], dtype=np.int64)
-    return tuple(
-        _part(layer.name, matrix, np.arange(layer.slice.start, layer.slice.stop), starts)
+    return [
+        _of_layer(layer, matrix, starts, parametric)
         for layer in graph.layers
         if old.indptr[layer.slice.stop] > old.indptr[layer.slice.start]
-    )
+    ]
 
 
-def _part(name: str, matrix: csr_array, rows: Ids, starts: Ids) -> Part:
-    """Return the rows of some nodes, its columns those of the runs of nodes that they reach."""
-    own = matrix[rows[0] : rows[-1] + 1] if len(rows) == rows[-1] - rows[0] + 1 else matrix[rows]
-    n = matrix.shape[1]
-    run = np.searchsorted(starts, own.indices, side="right") - 1
-    reached = np.unique(run)
+def _of_layer(layer: Layer, matrix: csr_array, starts: Ids, parametric: bool) -> Part:
+    """Return the rows of a layer's nodes, with columns for the nodes of the layers they reach."""
+    own, n = matrix[layer.slice], matrix.shape[1]
+    reached = np.unique(np.searchsorted(starts, own.indices, side="right") - 1)
     ends = np.append(starts[1:], n)
-    columns = np.concatenate([np.arange(starts[k], ends[k]) for k in reached] or [rows[:0]])
-    place = np.zeros(n, dtype=np.int64)
+    columns = np.concatenate([np.arange(starts[k], ends[k]) for k in reached])
+    place = np.zeros(n, dtype=own.indices.dtype)
     place[columns] = np.arange(len(columns))
-    shape = (len(rows), len(columns))
-    moved = csr_of(own.data, place[own.indices], own.indptr, shape)
-    return Part.of_matrix(name, moved, View.of(rows), View.of(columns), parametric=True)
+    moved = csr_of(own.data, place[own.indices], own.indptr, (layer.n_nodes, len(columns)))
+    source = View((layer.n_nodes,), layer.start)
+    return Part.of_matrix(layer.name, moved, source, View.of(columns), parametric=parametric)

@@ -132,7 +132,7 @@ def sweep(operator: AdjacencyOperator, at_nodes: Scaled, noun: str, show_progres
             continue
         knot, nodes = operator.among(stage.parts)
         step = at_nodes.part(nodes)
-        while step.mantissa.any():
+        while step.any():
             step = _step(knot, step)
             at_nodes.add(nodes, step)
 

@@ -70,6 +70,10 @@ class Scaled:
         self.mantissa[nodes] = old + np.ldexp(mantissa, exponent - after)
         self.exponent[nodes] = after
 
+    def any(self) -> bool:
+        """Return whether a value is not zero."""
+        return bool(self.mantissa.any())
+
     def values(self) -> Values:
         """Return the values as floats, infinite where they are too large for one."""
         with np.errstate(over="ignore"):

@@ -4,7 +4,9 @@ NumPy on the dense matrix or a slow loop, and is the same for a network and its 
 import networkx as nx
 import numpy as np
 import pytest
+from hypothesis import given
 from oracles import flows
+from oracles.convolutions import convolutions
 from oracles.flows import SIGNS, dense
 from scipy.sparse import csr_array
 
@@ -312,6 +314,29 @@ def test_n_cut_refuses_what_is_no_partition():
     one = cg.build_graph(net).keep_edges(np.arange(net.n_edges) > 10)
     with pytest.raises(UndefinedMeasureError, match="weigh nothing"):
         n_cut(one, lonely, sign="absolute")
+
+
+# -- any convolution ----------------------------------------------------------------------------
+
+
+@given(convolutions())
+def test_a_convolution_is_its_explicit_graph(net):
+    graph = cg.build_graph(net)
+    for measure in (pagerank, katz_centrality, hits, hits_of_layers):
+        closed, explicit = (as_tuple(measure(x, sign="absolute")) for x in (net, graph))
+        for a, b in zip(closed, explicit, strict=True):
+            assert np.allclose(a, b, rtol=1e-8, atol=1e-8)
+    inverse = np.eye(net.n_nodes) - 0.1 * np.abs(graph.adjacency.toarray()).T
+    expected = np.linalg.solve(inverse, np.ones(net.n_nodes))
+    assert np.allclose(katz_centrality(net, sign="absolute", normalized=False), expected)
+
+
+def hits_of_layers(net, sign):
+    return hits(net, sign=sign, scope="layers")
+
+
+def as_tuple(value):
+    return value if isinstance(value, tuple) else (value,)
 
 
 # -- policies -----------------------------------------------------------------------------------

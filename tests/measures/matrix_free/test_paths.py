@@ -202,6 +202,26 @@ def test_effective_depth_is_the_mean_over_the_list(name):
         assert np.allclose(effective_depth(measured), expected)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_effective_depth_between_nodes_is_the_mean_over_the_list(name):
+    """Learned weights are turned to 2, structural ones to 1: the product counts the learned."""
+    net = DAGS[name]
+    graph = cg.build_graph(net)
+    learned = graph.parametric[graph.edge_block]
+    depths = np.array(flows.path_lengths(graph, learned))
+    expected = depths.mean(), np.count_nonzero(depths) / depths.mean(), len(depths)
+    for measured in (net, graph):
+        assert np.allclose(effective_depth(measured, per="node"), expected)
+
+
+def test_effective_depth_of_more_paths_than_a_float_counts():
+    found = effective_depth(chain([np.ones((10, 10))] * 400), per="node")
+    assert np.isclose(found.depth, 400)
+    assert found.n_paths == found.width == np.inf
+    with pytest.raises(CntGraphError, match="per"):
+        effective_depth(DAGS["mlp"], per="neuron")
+
+
 def test_layers_that_feed_themselves_have_no_effective_depth():
     for net in (flows.recurrent_net(), DAGS["unrolled"]):
         with pytest.raises(UndefinedMeasureError, match="feeds itself"):
@@ -214,5 +234,6 @@ def test_effective_depth_without_learned_operations_or_paths():
     assert effective_depth(builder.finish())[:2] == (0.0, 0.0)
     net = chain([np.ones((2, 2))])
     empty = cg.build_graph(net).keep_edges(np.zeros(4, dtype=bool))
-    with pytest.raises(UndefinedMeasureError, match="no path"):
-        effective_depth(empty)
+    for per in ("layer", "node"):
+        with pytest.raises(UndefinedMeasureError, match="no path"):
+            effective_depth(empty, per=per)
