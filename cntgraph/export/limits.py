@@ -31,12 +31,13 @@ def check_size(graph: Graph, max_edges: int) -> None:
     if graph.n_edges <= max_edges:
         return
     sources = int(np.count_nonzero(np.diff(graph.adjacency.indptr)))
+    each = max_edges // max(sources, 1)
     raise GraphSizeError(
         f"expected at most max_edges={max_edges:,} edges, which programs can draw; got "
         f"{graph.n_edges:,}. What makes them fewer:\n"
         f'* cg.keep_top_edges(graph, {max_edges}, by="graph").graph: the largest |w| of all\n'
-        f'* cg.keep_top_edges(graph, {max_edges // sources}, by="source").graph: the largest out '
-        "of each node\n" + _OF_ANY
+        f'* cg.keep_top_edges(graph, {each}, by="source").graph: the largest out of each node\n'
+        + _OF_ANY
     )
 
 
