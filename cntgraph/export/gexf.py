@@ -108,7 +108,7 @@ def write_gexf(
     does not read timestamps; graphology takes the last value.
 
     The file is written a piece at a time, in constant memory, and takes its name when it is
-    complete. Gephi leaves out edges whose weight is exactly 0, and says so.
+    complete. Versions of Gephi leave out edges whose weight is exactly 0, and say so.
 
     References
     ----------

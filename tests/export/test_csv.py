@@ -15,12 +15,13 @@ import cntgraph as cg
 from cntgraph.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
 from cntgraph.export.csv import write_csv
 
+NETS = nets() | {"recurrent": cg.toy("recurrent")}
 TEXTS = {"keep_default_na": False}  # empty texts stay texts
 
 
-@pytest.mark.parametrize("name", nets())
+@pytest.mark.parametrize("name", NETS)
 def test_pandas_reads_the_same_tables(name, tmp_path):
-    graph = cg.build_graph(nets()[name])
+    graph = cg.build_graph(NETS[name])
     tables = write_csv(graph, tmp_path / "new" / "folder")
     assert tables == (tmp_path / "new/folder/nodes.csv", tmp_path / "new/folder/edges.csv")
     nodes = pd.read_csv(tables.nodes, **TEXTS)

@@ -19,6 +19,9 @@ from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.gexf import write_gexf
 from cntgraph.layout import node_positions
 
+#: The last has edges within a layer, and from nodes to themselves.
+NETS = nets() | {"recurrent": cg.toy("recurrent")}
+
 
 def check(path, graph, measures=None):
     """A file says exactly what a graph is."""
@@ -37,10 +40,10 @@ def check(path, graph, measures=None):
         assert tuple(edge["color"].values()) == colours[int(np.sign(weight))]
 
 
-@pytest.mark.parametrize("name", nets())
+@pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("granularity", ["neuron", "channel", "layer"])
 def test_networks(name, granularity, tmp_path, valid_gexf):
-    net = nets()[name]
+    net = NETS[name]
     path = write_gexf(net, tmp_path / "net.gexf", granularity=granularity, kernel="l1")
     valid_gexf(path)
     check(path, cg.build_graph(net, granularity=granularity, kernel="l1"))
@@ -55,9 +58,9 @@ def test_any_graph(graph, valid_gexf):
         check(path, graph)
 
 
-@pytest.mark.parametrize("name", nets())
+@pytest.mark.parametrize("name", NETS)
 def test_networkx_reads_the_same_graph(name, tmp_path):
-    graph = cg.build_graph(nets()[name])
+    graph = cg.build_graph(NETS[name])
     path = write_gexf(graph, tmp_path / "graph.gexf", positions="layers")
     read = nx.read_gexf(path, node_type=int)
     assert list(read.nodes) == list(range(graph.n_nodes))

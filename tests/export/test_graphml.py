@@ -16,6 +16,7 @@ import cntgraph as cg
 from cntgraph.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
 from cntgraph.export.graphml import write_graphml
 
+NETS = nets() | {"recurrent": cg.toy("recurrent")}
 DRAWING = ("x", "y", "z", "size", "r", "g", "b")
 
 
@@ -50,10 +51,10 @@ def check_igraph(path, graph, measures=None):
     assert same_weights(read.es["weight"], graph)
 
 
-@pytest.mark.parametrize("name", nets())
+@pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("granularity", ["neuron", "channel"])
 def test_networks(name, granularity, tmp_path, valid_graphml):
-    net = nets()[name]
+    net = NETS[name]
     path = write_graphml(net, tmp_path / "net.graphml", granularity=granularity)
     graph = cg.build_graph(net, granularity=granularity)
     valid_graphml(path)
