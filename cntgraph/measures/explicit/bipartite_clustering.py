@@ -124,8 +124,8 @@ def robins_alexander_clustering(
     Returns
     -------
     pandas.Series of float64
-        By block; 1 where all nodes are connected with all. NaN for a block without a path of
-        three edges, such as an identity.
+        By block that has edges; 1 where all nodes are connected with all. NaN for a block
+        without a path of three edges, such as an identity.
 
     Raises
     ------
@@ -158,12 +158,12 @@ def robins_alexander_clustering(
     out = np.bincount(wiring.source, minlength=wiring.n_nodes).astype(np.float64)
     noun = "robins_alexander_clustering"
     check_operations(noun, float(out[wiring.source].sum()), max_operations, "choose layers")
-    parts = zip(wiring.starts[:-1], wiring.starts[1:], strict=True)
-    found = [_closed(wiring, slice(low, high)) for low, high in parts]
-    if not np.isfinite(found).any():
+    parts = zip(graph.block_names, wiring.starts[:-1], wiring.starts[1:], strict=True)
+    found = {name: _closed(wiring, slice(low, high)) for name, low, high in parts if high > low}
+    if not np.isfinite(list(found.values())).any():
         raise UndefinedMeasureError(f"{noun} is a fraction of paths of three edges; there are none")
-    names = pd.Index(graph.block_names, name="block")
-    return pd.Series(found, index=names, name=noun, dtype=np.float64)
+    names = pd.Index(found, name="block")
+    return pd.Series(list(found.values()), index=names, name=noun, dtype=np.float64)
 
 
 def operations(n_nodes: int, n_edges: int) -> float:
@@ -221,8 +221,6 @@ def _closed(wiring: Wiring, part: slice) -> float:
 
     _, source = np.unique(wiring.source[part], return_inverse=True)
     _, target = np.unique(wiring.target[part], return_inverse=True)
-    if not len(source):
-        return float("nan")
     into, out = np.bincount(target).astype(np.float64), np.bincount(source).astype(np.float64)
     paths = ((out[source] - 1) * (into[target] - 1)).sum()
     if not paths:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 #: Elementary operations that finding one subgraph takes.
-_A_SUBGRAPH = 100
+_A_SUBGRAPH = 300
 
 
 def motifs(
@@ -134,7 +134,7 @@ def operations(n_nodes: int, n_edges: int, size: int = 3) -> float:
     Examples
     --------
     >>> operations(1000, 20_000), operations(1000, 20_000, size=4)
-    (80000000.0, 4266666666.7)
+    (240000000.0, 12800000000.0)
     """
     k = 2 * n_edges / max(n_nodes, 1)
     subgraphs = n_nodes * (k**2 / 2 if size == 3 else 2 * k**3 / 3)

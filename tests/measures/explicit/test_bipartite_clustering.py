@@ -82,8 +82,10 @@ def block_graph(net, block):
 def test_closed_paths_are_those_of_networkx(name):
     net = NETS[name]
     found = robins_alexander_clustering(net)
-    assert found.index.tolist() == [block.name for block in net.blocks]
     for block in net.blocks:
+        if block.name not in found:  # the skip: its edges are the convolution's
+            assert block.kind == "identity"
+            continue
         graph = block_graph(net, block)
         if found[block.name] != found[block.name]:
             assert all(graph.degree(i) == 1 or graph.degree(j) == 1 for i, j in graph.edges)
