@@ -12,7 +12,7 @@ from cntgraph.export import write_gexf, write_graphml
         ('weight="', 'weight="a'),
         ('version="1.3"', 'version="1.2"'),
         ('type="double"', 'type="real"'),
-        ('g="', 'g="300'),
+        (' g="', ' g="300'),
         ("<viz:size ", "<size "),
         ('mode="static">\n<attributes', '>\n<attributes'),
         ("</nodes>", "</nodes><nodes></nodes>"),
