@@ -4,7 +4,7 @@ NumPy on the dense matrix or a slow loop, and is the same for a network and its 
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from oracles import flows
 from oracles.convolutions import convolutions
 from oracles.flows import SIGNS, dense
@@ -321,8 +321,12 @@ def test_n_cut_refuses_what_is_no_partition():
 
 @given(convolutions())
 def test_a_convolution_is_its_explicit_graph(net):
+    assume(net.n_edges)
     graph = cg.build_graph(net)
-    for measure in (pagerank, katz_centrality, hits, hits_of_layers):
+    strongest = [*np.linalg.svd(dense(net, "absolute"), compute_uv=False)[:2], 0.0]
+    is_unique = strongest[1] < 0.999 * strongest[0]
+    ranks = (hits, hits_of_layers) if is_unique else ()
+    for measure in (pagerank, katz_centrality, *ranks):
         closed, explicit = (as_tuple(measure(x, sign="absolute")) for x in (net, graph))
         for a, b in zip(closed, explicit, strict=True):
             assert np.allclose(a, b, rtol=1e-8, atol=1e-8)
