@@ -126,18 +126,47 @@ def _added_up(edges: EdgeArrays, first: NDArray[np.bool_]) -> EdgeArrays:
 
 def _joined(edges: EdgeArrays, starts: NDArray[np.int64]) -> tuple[Any, tuple[str, ...], Any]:
     """Return the block of each sum, and all names: a joined one for each set of blocks."""
-    ends = np.append(starts[1:], edges.n_edges)
-    names, parametric = list(edges.block_names), edges.parametric.tolist()
+    counts = np.diff(starts, append=edges.n_edges)
+    merged = np.flatnonzero(counts > 1)
+    several = np.repeat(counts > 1, counts)
+    group = np.repeat(np.arange(merged.size), counts[merged])
+    codes, sets = _sets_of_blocks(
+        group, edges.block[several].astype(np.int64), len(edges.parametric)
+    )
     block = edges.block[starts].astype(np.int64)
-    known: dict[tuple[int, ...], int] = {}
-    for k in np.flatnonzero(ends - starts > 1).tolist():
-        parts = tuple(sorted(set(edges.block[starts[k] : ends[k]].tolist())))
-        if len(parts) == 1:
-            continue
-        if parts not in known:
-            known[parts] = len(names)
-            names.append("+".join(edges.block_names[p] for p in parts))
-            parametric.append(any(edges.parametric[p] for p in parts))
-        block[k] = known[parts]
-    smallest = np.min_scalar_type(max(len(names) - 1, 0))
-    return block.astype(smallest), tuple(names), np.array(parametric, dtype=bool)
+    block[merged] = codes
+    names = ("+".join(edges.block_names[k] for k in blocks) for blocks in sets)
+    parametric = np.array([edges.parametric[list(blocks)].any() for blocks in sets], dtype=bool)
+    return block.astype(np.min_scalar_type(max(len(sets) - 1, 0))), tuple(names), parametric
+
+
+def _sets_of_blocks(
+    group: NDArray[np.int64], block: NDArray[np.int64], n_blocks: int
+) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+    """Return which set of blocks each group has, and the sets: first those of one block each."""
+    n_groups = int(group[-1]) + 1
+    pairs = np.sort(group * n_blocks + block)
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+    group, block = pairs // n_blocks, pairs % n_blocks
+    starts = np.searchsorted(group, np.arange(n_groups))
+    counts = np.diff(starts, append=group.size)
+    codes = block[starts]
+    sets: list[tuple[int, ...]] = [(k,) for k in range(n_blocks)]
+    for rank in range(1, int(counts.max())):
+        # A set that ends here is that of its first blocks and one more.
+        ends = np.flatnonzero(counts > rank)
+        longer, place = np.unique(
+            codes[ends] * n_blocks + block[starts[ends] + rank], return_inverse=True
+        )
+        codes[ends] = len(sets) + place
+        sets += [(*sets[code // n_blocks], code % n_blocks) for code in longer.tolist()]
+    return _without_unused(codes, sets, n_blocks)
+
+
+def _without_unused(
+    codes: NDArray[np.int64], sets: list[tuple[int, ...]], n_blocks: int
+) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+    counts = np.bincount(codes, minlength=len(sets))
+    counts[:n_blocks] += 1
+    used = np.flatnonzero(counts)
+    return np.searchsorted(used, codes), [sets[k] for k in used.tolist()]

@@ -63,7 +63,7 @@ def disparity_filter(
     References
     ----------
     .. [1] Serrano, Boguñá, Vespignani, "Extracting the multiscale backbone of complex weighted
-       networks", PNAS 106 (2009) 6483, equation 2 and the section on directed networks.
+       networks", PNAS 106 (2009) 6483, equation 2.
 
     Examples
     --------

@@ -42,7 +42,8 @@ def noise_corrected_backbone(
         weights are stronger evidence, and more edges stay.
     within : {"graph", "block"}, default "graph"
         Of what the sums are: of all edges, as in the paper, or of each block by itself. In a
-        layered network most pairs of nodes cannot be connected; within a block all may be.
+        layered network most pairs of nodes cannot be connected, which makes all those that are
+        look strong; within a block they are compared with each other.
 
     Returns
     -------
@@ -81,8 +82,7 @@ def noise_corrected_backbone(
 
     References
     ----------
-    .. [1] Coscia, Neffke, "Network Backboning with Noisy Data", ICDE 2017, arXiv:1701.07336,
-       section IV.
+    .. [1] Coscia, Neffke, "Network Backboning with Noisy Data", ICDE 2017, arXiv:1701.07336.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def disparity(edges):
 
 
 def noise_corrected(edges, unit=1.0, *, published=False):
-    """(transformed lift, its standard deviation) of every edge; Coscia & Neffke 2017, section IV.
+    """(transformed lift, its standard deviation) of every edge; Coscia & Neffke 2017.
 
     With `published`, the β of the prior as it stands in the authors' code.
     """
