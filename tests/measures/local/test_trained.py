@@ -14,13 +14,16 @@ from cntgraph.measures.local.neighbour_strength import average_neighbour_strengt
 from cntgraph.measures.local.participation_ratio import participation_ratio
 from cntgraph.measures.local.strength_correlation import strength_correlation
 
-TRAINED = cg.open(cg.demo_file("training"))[-1], cg.open(cg.demo_file("population"))[-1]
-NETS = [cg.coarsen(net, size) for net in TRAINED for size in ("neuron", "channel", "layer")]
 
-
-@pytest.fixture(params=NETS, ids=str)
-def net(request):
+@pytest.fixture(params=["neuron", "channel", "layer"])
+def granularity(request):
     return request.param
+
+
+@pytest.fixture(params=["training", "population"])
+def net(request, granularity):
+    with cg.open(cg.demo_file(request.param)) as trajectory:
+        yield cg.coarsen(trajectory[-1], granularity)
 
 
 def test_measures_of_nodes(net):
