@@ -45,7 +45,7 @@ def motifs(
     net_or_graph : Network or Graph
         Which edges there are, whatever their weights. As all edges of a dense layer are there,
         it is of the strong ones that motifs tell something: ``build_graph(net,
-        threshold=...)``, or the graph of positive weights.
+        threshold=...)``.
     size : {3, 4}, default 3
         How many nodes a motif has.
     n_nulls : int, default 0
@@ -86,6 +86,10 @@ def motifs(
     that each has the layers of the network: against nulls that do not, layers themselves would
     look like motifs. ``p`` is (b + 1)/(n_nulls + 1), with b how many nulls are as far as the
     network from the mean of them all.
+
+    Zambra et al. leave out weights close to the mean of a normal distribution fitted to all, and
+    tell negative, mild and positive edges apart, as colours. Edges have no colour here: to look
+    at positive ones alone, pass ``graph.keep_edges(graph.adjacency.data >= threshold)``.
 
     References
     ----------

@@ -36,7 +36,8 @@ class SpectralClustering:
     Parameters
     ----------
     partition : ndarray of int64, shape (n_nodes,)
-        The cluster of every node, counted from 0; -1 for a node without weight.
+        The cluster of every node, counted from 0; -1 for a node without weight. Where there is
+        none, `cntgraph.n_cut` of it is the same number, without unrolling.
     n_cut : float
         The normalised cut, between 0 and the number of clusters.
     n_clusters : int

@@ -8,6 +8,7 @@ from cntgraph.measures.explicit.spectral_clustering import (
     _k_means,
     spectral_clustering,
 )
+from cntgraph.measures.matrix_free.n_cut import n_cut as matrix_free_n_cut
 
 NETS = networks()
 
@@ -37,6 +38,14 @@ def test_the_n_cut_is_that_of_the_clusters_and_above_the_bound(name):
         laplacian = np.eye(len(own)) - own / np.outer(root, root)
         expected = np.linalg.eigvalsh(laplacian)[:3]
         assert np.allclose(found.eigenvalues, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "random0", "recurrent"])
+def test_the_n_cut_is_that_of_the_blocks(name):
+    """The matrix-free measure of the same clusters gives the same number."""
+    found = spectral_clustering(NETS[name], n_clusters=3, sign="absolute")
+    blocks = matrix_free_n_cut(NETS[name], found.partition, sign="absolute")
+    assert found.n_cut == pytest.approx(blocks, rel=1e-8)
 
 
 def test_two_dense_parts_are_found():
