@@ -65,6 +65,8 @@ def neural_persistence(
 
     Raises
     ------
+    CntGraphError
+        If an option is not one of those above.
     NonFiniteWeightError
         If a weight is NaN or infinite.
     GraphSizeError
@@ -83,9 +85,12 @@ def neural_persistence(
     an edge of weight zero. So a block whose weights are all zero has normalized persistence 1.
     A block from a layer to itself has each of its nodes twice, as a source and as a target.
 
-    A dense block costs Prim's algorithm, O((n_in + n_out)²) and no memory besides the weight; a
-    convolution Kruskal's on its kernel's entries in descending order, each of which connects
-    all positions at once, until nothing is left to connect: seldom more than a few edges a node.
+    A dense block costs Prim's algorithm, O((n_in + n_out)²) and no memory besides the weight; so
+    does a window of a convolution whose windows do not overlap (features of tokens, patches),
+    once for all of them. Other convolutions cost Kruskal's on their kernel's entries in
+    descending order, each of which connects all positions at once, until nothing is left to
+    connect: seldom more than a few edges a node. Any other block, and a graph, costs the sorting
+    of its edges.
 
     References
     ----------

@@ -45,6 +45,8 @@ def disparity(
 
     Raises
     ------
+    CntGraphError
+        If an option is not one of those above.
     SignedWeightError
         If there are negative weights and no `sign`.
     NonFiniteWeightError

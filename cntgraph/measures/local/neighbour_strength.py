@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.csr import csr_of
 from cntgraph.blocks.transform import Transform, apply_transform
+from cntgraph.errors import CntGraphError
 from cntgraph.graph import Graph
 from cntgraph.measures.local.sums import node_sums, ratio
 from cntgraph.measures.signs import Sign, Split, by_sign
 from cntgraph.measures.strength import (
     Direction,
     Strengths,
-    check_direction,
     node_strength,
     select_direction,
 )
@@ -64,6 +66,8 @@ def average_neighbour_strength(
 
     Raises
     ------
+    CntGraphError
+        If an option is not one of those above.
     SignedWeightError
         If `weighted`, there are negative weights and no `sign`.
     NonFiniteWeightError
@@ -94,7 +98,9 @@ def average_neighbour_strength(
     >>> net.split(average_neighbour_strength(net, transform="count"))["fc1"]
     array([8.8, 8.8, 8.8, 8.8, 8.8, 8.8, 8.8, 8.8])
     """
-    check_direction(source)
+    for name, value in (("source", source), ("target", target)):
+        if value not in get_args(Direction):
+            raise CntGraphError(f"expected {name} to be 'total', 'in' or 'out'; got {value!r}")
     strength = node_strength(
         net_or_graph, direction=target, transform=transform, edges=edges, bias=bias
     )

@@ -1,3 +1,5 @@
+import re
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -118,5 +120,8 @@ def test_what_is_not_a_number_reaches_only_neighbours(name):
 )
 def test_options_are_checked(wrong):
     for measured in (cg.toy("mlp"), cg.build_graph(cg.toy("mlp"))):
-        with pytest.raises(CntGraphError, match="got "):
+        ((name, value),) = wrong.items()
+        with pytest.raises(
+            CntGraphError, match=f"expected {name} to be .* got {re.escape(repr(value))}"
+        ):
             average_neighbour_strength(measured, **wrong)
