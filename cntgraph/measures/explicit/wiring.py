@@ -72,6 +72,12 @@ class Wiring:
         """Number of edges."""
         return len(self.source)
 
+    def has_mutual_edges(self) -> bool:
+        """Return whether an edge leads back where another comes from."""
+        there = self.source * self.n_nodes + self.target
+        back = self.target * self.n_nodes + self.source
+        return bool(np.isin(there, back).any())
+
     def matrix(self) -> csr_array:
         """Return the adjacency matrix, of ones."""
         from scipy.sparse import coo_array, csr_array
