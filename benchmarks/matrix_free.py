@@ -1,11 +1,11 @@
 """Matrix-free measures: VGG-16's 15 billion unrolled edges, and ratios to the tools people use.
 
-    python benchmarks/matrix_free.py [--output benchmarks/results/matrix_free.md] [--layers]
+    python benchmarks/matrix_free.py [--output benchmarks/results/matrix_free.md] [--slow]
 
 Each measure of VGG-16 at 224 × 224 runs in a process of its own, whose peak memory includes
 Python, PyTorch and the model. The same measures of a network small enough to be unrolled beside
-networkx, igraph and SciPy on its edges. ``--layers`` adds HITS of every layer by itself, which
-takes about as long as all the rest. Needs pip install -e '.[test]'.
+networkx, igraph and SciPy on its edges. ``--slow`` adds what is computed for every block by
+itself, which takes longer than all the rest. Needs pip install -e '.[test]'.
 """
 
 from __future__ import annotations
@@ -50,24 +50,26 @@ MEASURES: dict[str, Callable[[Net], object]] = {
     "n_cut, 8 clusters": lambda net: n_cut(net, np.arange(net.n_nodes) % 8, sign="absolute"),
     "spectral_radius": spectral_radius,
     "effective_depth": effective_depth,
+}
+SLOW: dict[str, Callable[[Net], object]] = {
+    "hits, scope='layers'": lambda net: hits(net, sign="absolute", scope="layers"),
     "singular_values, one a block": singular_values,
 }
-LAYERS = {"hits, scope='layers'": lambda net: hits(net, sign="absolute", scope="layers")}
 
 
 def main() -> None:
     """Run all, print, and write the tables to a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--layers", action="store_true")
+    parser.add_argument("--slow", action="store_true")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         _measure(options.measure)
         return
-    command = "python benchmarks/matrix_free.py" + " --layers" * options.layers
+    command = "python benchmarks/matrix_free.py" + " --slow" * options.slow
     parts = [f"# Matrix-free measures\n\n`{command}` on {machine()}.\n"]
-    for table in (lambda: vgg_table(layers=options.layers), small_table):
+    for table in (lambda: vgg_table(slow=options.slow), small_table):
         parts.append(table())
         print(parts[-1], flush=True)
     if options.output is not None:
@@ -77,10 +79,10 @@ def main() -> None:
 # -- VGG-16 ---------------------------------------------------------------------------------------
 
 
-def vgg_table(*, layers: bool) -> str:
+def vgg_table(*, slow: bool) -> str:
     """Seconds and peak memory of each measure of VGG-16 at 224 × 224."""
     rows = []
-    for name in [*MEASURES, *(LAYERS if layers else ())]:
+    for name in [*MEASURES, *(SLOW if slow else ())]:
         command = [sys.executable, __file__, "--measure", name]
         output = subprocess.run(command, capture_output=True, check=True).stdout
         seconds, before, peak = json.loads(output)
@@ -101,7 +103,7 @@ def _measure(name: str) -> None:
     """Print the seconds of a measure, and the peak memory in MiB before and after it."""
     net, before = _vgg(), _peak_memory()
     start = time.perf_counter()
-    (MEASURES | LAYERS)[name](net)
+    (MEASURES | SLOW)[name](net)
     print(json.dumps([time.perf_counter() - start, before, _peak_memory()]))
 
 

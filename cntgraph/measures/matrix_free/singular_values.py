@@ -36,7 +36,7 @@ def singular_values(
     per: Per = "block",
     transform: Transform = "signed",
     edges: Edges = "all",
-    tol: float = 1e-10,
+    tol: float = 1e-8,
     show_progress: bool = False,
 ) -> pd.DataFrame | pd.Series[float]:
     """Return the largest singular values of every block, or of the whole adjacency matrix.
@@ -54,8 +54,8 @@ def singular_values(
         is no sign policy.
     edges : {"all", "parametric"}, default "all"
         Whether structural edges (pooling, identity) count.
-    tol : float, default 1e-10
-        Relative residual at which to stop; values are at least as exact.
+    tol : float, default 1e-8
+        Relative residual at which to stop; values are at least as exact, relatively.
     show_progress : bool, default False
 
     Returns
@@ -79,10 +79,11 @@ def singular_values(
     The first one is the operator norm (the Lipschitz constant) of a block: that of the
     *unrolled* convolution at its size, with its padding and stride, not that of the kernel
     reshaped to a matrix. It is found by products with the block and its transpose (Lanczos'
-    method on the Gram matrix of the smaller side): tens to hundreds of products, memory of 20
-    values a node of that side. Small blocks are made dense. The singular values of the whole
-    are those of its groups of layers taken together (see `hits`): for a feed-forward chain,
-    those of its blocks.
+    method on the Gram matrix of the smaller side): tens of products, up to a thousand for a
+    convolution over many positions, whose singular values lie close; memory of 20 values a
+    node of that side. Small blocks are made dense. The singular values of the whole are those
+    of its groups of layers taken together (see `hits`): for a feed-forward chain, those of its
+    blocks.
 
     References
     ----------
