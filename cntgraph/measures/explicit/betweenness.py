@@ -134,7 +134,7 @@ def edge_betweenness(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-) -> csr_array | Split[csr_array]:
+) -> Values | Split[Values]:
     """Return how many shortest paths lead along every edge.
 
     Parameters
@@ -146,9 +146,10 @@ def edge_betweenness(
 
     Returns
     -------
-    scipy.sparse.csr_array of float64, shape (n_nodes, n_nodes)
-        At (i, j) the betweenness of the edge i → j, parallel edges being one; no entry where
-        there is no edge that a path may take. Or a `Split` of two for ``sign="split"``.
+    ndarray of float64, shape (n_edges,)
+        In the order of ``adjacency.data`` of the graph, or of that which `build_graph` makes of
+        the network (with `edges`). Each of parallel edges has what leads along all of them; an
+        edge that no path may take has 0. Or a `Split` of two for ``sign="split"``.
 
     Raises
     ------
@@ -167,22 +168,18 @@ def edge_betweenness(
     Examples
     --------
     >>> import cntgraph as cg
-    >>> found = edge_betweenness(cg.toy("mlp"), normalized=False)
-    >>> float(found[[0]].max())
-    1.75
+    >>> edge_betweenness(cg.toy("mlp"), normalized=False)[:3]
+    array([1.75, 1.75, 1.75])
     """
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
     n = graph.n_nodes
     work = operations(n, graph.n_edges)
     check_operations("edge_betweenness", work, max_operations, "measure nodes with n_samples=")
 
-    def measure(lengths: csr_array) -> csr_array:
-        found = lengths.copy()
+    def measure(lengths: csr_array) -> Values:
         sources = np.arange(n)
-        found.data = _accumulated("edge_betweenness", lengths, length, sources, found.nnz, False)
-        if normalized:
-            found.data /= max(n * (n - 1), 1)
-        return found
+        total = _accumulated("edge_betweenness", lengths, length, sources, lengths.nnz, False)
+        return _on_edges(graph, lengths, total / max(n * (n - 1), 1) if normalized else total)
 
     return by_length(graph, sign, length, measure, noun="edge_betweenness")
 
@@ -221,6 +218,22 @@ def _accumulated(
     for part in progress(parts, name, show=show):
         total += method(sources=part, weights=weights)
     return total
+
+
+def _on_edges(graph: Graph, lengths: csr_array, values: Values) -> Values:
+    """Return the values of the edges that paths take in the order of all edges of a graph."""
+    paths, own = _pairs(lengths), _pairs(graph.adjacency)
+    place = np.minimum(np.searchsorted(paths, own), max(len(paths) - 1, 0))
+    if not len(paths):
+        return np.zeros(len(own))
+    return np.where(paths[place] == own, values[place], 0.0)
+
+
+def _pairs(matrix: csr_array) -> NDArray[np.int64]:
+    """Return a number for the ends of each entry; ascending, as columns do within rows."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    numbers: NDArray[np.int64] = rows * matrix.shape[0] + matrix.indices
+    return numbers
 
 
 def _scaled(total: Values, sources: NDArray[np.int64], normalized: bool) -> Values:

@@ -75,16 +75,28 @@ def test_split_is_both_one_by_one():
     assert not np.array_equal(both.positive, both.negative)
 
 
-def test_edges_are_those_of_networkx():
-    for net in (NETS["mlp"], NETS["recurrent"], NETS["residual"]):
-        for length in (None, "inverse"):
-            graph = with_lengths(digraph(net), length)
-            weight = None if length is None else "length"
-            expected = nx.edge_betweenness_centrality(graph, weight=weight)
-            found = edge_betweenness(net, length=length, sign="absolute")
-            assert found.nnz == len(expected)
-            for (i, j), value in expected.items():
-                assert found[i, j] == pytest.approx(value, abs=1e-12)
+def check_edges(net, length, sign):
+    oracle = with_lengths(digraph(net, sign), length)
+    weight = None if length is None else "length"
+    expected = nx.edge_betweenness_centrality(oracle, weight=weight)
+    graph = net if isinstance(net, cg.Graph) else cg.build_graph(net)
+    found = edge_betweenness(net, length=length, sign=sign)
+    assert found.shape == (graph.n_edges,)
+    edges = graph.adjacency.tocoo()
+    for i, j, value in zip(edges.row.tolist(), edges.col.tolist(), found, strict=True):
+        assert value == pytest.approx(expected.get((i, j), 0.0), abs=1e-12)
+
+
+@pytest.mark.parametrize("length", [None, "inverse"])
+@pytest.mark.parametrize("name", ["mlp", "recurrent", "residual"])
+def test_edges_are_those_of_networkx(name, length):
+    check_edges(NETS[name], length, "absolute")
+
+
+@given(st.integers(0, 10**6), st.sampled_from([None, "inverse"]))
+def test_edges_of_any_graph(seed, length):
+    for sign in ("absolute", "positive", "negative"):
+        check_edges(random_graph(seed), length, sign)
 
 
 @pytest.mark.parametrize("normalized", [True, False])
