@@ -131,7 +131,6 @@ def _noise_corrected(frame: pd.DataFrame) -> pd.Series:
 
 
 PANDAS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "threshold_edges": lambda frame: frame["w"] >= 0.05,
     "keep_top_edges, by source": lambda frame: _largest(frame, "source"),
     "keep_top_edges, by either end": lambda frame: (
         _largest(frame, "source") | _largest(frame, "target")
