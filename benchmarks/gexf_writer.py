@@ -136,7 +136,10 @@ def writer_table() -> str:
     ]
     title = f"{graph.n_edges:,} edges of {graph.n_nodes:,} nodes, float32 weights"
     header = ["", "time", "", "of cntgraph's time", "memory beyond the graph", "file"]
-    return markdown(title, header, rows)
+    note = (
+        "\nigraph writes 15 digits, not enough for every float64; cntgraph as many as it needs.\n"
+    )
+    return markdown(title, header, rows) + note
 
 
 def size_table() -> str:

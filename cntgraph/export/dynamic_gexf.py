@@ -58,7 +58,7 @@ def write_dynamic(
         labels, *others = (a for a in typed(values) if a.name not in moving)
         with new_file(path) as file:
             file.write(HEAD + _GRAPH.format(times.kind))
-            file.write(declared(others, "node") + declared(_of(moving), "node", "dynamic"))
+            file.write(declared(others, "node") + declared(typed(moving), "node", "dynamic"))
             file.write(declared([BLOCK], "edge") + declared([_WEIGHT], "edge", "dynamic"))
             file.writelines(
                 node_pieces(labels, others, looks, _Changing(moving, times),
@@ -110,10 +110,6 @@ def _sorted_out(
             )
         moving[name] = values
     return still, moving
-
-
-def _of(moving: Mapping[str, NDArray[Any]]) -> list[Attribute]:
-    return list(typed(moving))
 
 
 class _Changing:

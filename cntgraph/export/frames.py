@@ -168,12 +168,13 @@ class _Cut:
         self.first = self.first or graph
         same = (
             graph.layers == self.first.layers
+            and graph.adjacency.dtype == self.first.adjacency.dtype
             and np.array_equal(graph.adjacency.indptr, self.first.adjacency.indptr)
             and np.array_equal(graph.adjacency.indices, self.first.adjacency.indices)
         )
         if not same:
             raise CntGraphError(
-                f"expected snapshots of one network; number {k} has other layers or edges than "
-                "the first: write each to a file of its own"
+                f"expected snapshots of one network; number {k} has other layers, edges or types "
+                "of weights than the first: write each to a file of its own"
             )
         return graph

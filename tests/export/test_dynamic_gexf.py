@@ -168,8 +168,10 @@ def test_what_is_no_trajectory(tmp_path):
         write_gexf([], path)
     with pytest.raises(CntGraphError, match="each a Network; got int"):
         write_gexf([1], path)
-    with pytest.raises(CntGraphError, match="number 1 has other layers or edges"):
+    with pytest.raises(CntGraphError, match="number 1 has other layers, edges"):
         write_gexf([cg.toy("mlp"), cg.toy("cnn")], path)
+    with pytest.raises(CntGraphError, match="or types of weights"):
+        write_gexf([random_net(0), random_net(0, dtype=np.float64)], path)
     with pytest.raises(CntGraphError, match="drawn as one of 1 snapshots, got 1"):
         write_gexf([cg.toy("mlp")], path, drawn=1)
     assert not path.exists()
