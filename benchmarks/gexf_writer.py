@@ -136,9 +136,7 @@ def writer_table() -> str:
     ]
     title = f"{graph.n_edges:,} edges of {graph.n_nodes:,} nodes, float32 weights"
     header = ["", "time", "", "of cntgraph's time", "memory beyond the graph", "file"]
-    note = (
-        "\nigraph writes 15 digits, not enough for every float64; cntgraph as many as it needs.\n"
-    )
+    note = "\nigraph writes 15 digits, not enough for every float64; cntgraph all it needs.\n"
     return markdown(title, header, rows) + note
 
 

@@ -164,6 +164,10 @@ def test_too_many_snapshots_say_how_to_thin_them(tmp_path):
 
 def test_what_is_no_trajectory(tmp_path):
     path = tmp_path / "t.gexf"
+    net = cg.toy("mlp")
+    doubles = {name: cg.Parameter.from_array(name, value.read().astype(np.float64))
+               for name, value in net.parameters.items()}  # fmt: skip
+    wide = net.bind(doubles, {})
     with pytest.raises(CntGraphError, match="at least one snapshot"):
         write_gexf([], path)
     with pytest.raises(CntGraphError, match="each a Network; got int"):
@@ -171,7 +175,7 @@ def test_what_is_no_trajectory(tmp_path):
     with pytest.raises(CntGraphError, match="number 1 has other layers, edges"):
         write_gexf([cg.toy("mlp"), cg.toy("cnn")], path)
     with pytest.raises(CntGraphError, match="or types of weights"):
-        write_gexf([random_net(0), random_net(0, dtype=np.float64)], path)
+        write_gexf([cg.toy("mlp"), wide], path)
     with pytest.raises(CntGraphError, match="drawn as one of 1 snapshots, got 1"):
         write_gexf([cg.toy("mlp")], path, drawn=1)
     assert not path.exists()
