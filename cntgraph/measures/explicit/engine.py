@@ -132,7 +132,8 @@ def _igraph(edges: Any, *, directed: bool) -> igraph.Graph:
 def seeded_igraph(rng: Seed) -> Iterator[None]:
     """Let igraph draw from a generator of our own, and give its default back after.
 
-    igraph draws from Python's global `random` unless told otherwise; that stays untouched.
+    igraph draws from Python's global `random` unless told otherwise; that stays untouched. A
+    generator that a caller gave to igraph before is not known to us, and not given back.
 
     Parameters
     ----------

@@ -65,7 +65,8 @@ def length_matrix(magnitudes: csr_array, length: Length | None) -> csr_array:
         with np.errstate(over="ignore"):  # of the smallest weights that there can be
             data = np.minimum(1.0 / w, np.finfo(np.float64).max)
     else:  # as a difference: w / max w may round to 0
-        data = np.log(w.max()) - np.log(w) if w.size else w
+        logs = np.log(w)
+        data = logs.max(initial=-np.inf) - logs
     before = np.concatenate([[0], np.cumsum(kept)])
     return csr_of(data, magnitudes.indices[kept], before[magnitudes.indptr], magnitudes.shape)
 

@@ -92,8 +92,9 @@ def rich_club(
     if not wiring.n_edges:
         raise UndefinedMeasureError("rich_club is not defined on a graph without edges")
     table = _coefficients(wiring)
+    degrees = table["degree"].to_numpy()
     nulls = [
-        _coefficients(wiring.rewired(random, noun="rich_club"))
+        _coefficients(wiring.rewired(random, noun="rich_club"), degrees)["coefficient"]
         for _ in progress(range(n_nulls), "rewired networks", show=show_progress)
     ]
     return _with_nulls(table, nulls) if nulls else table
@@ -110,7 +111,8 @@ def operations(n_nodes: int, n_edges: int, n_nulls: int = 0) -> float:
     return float(n_nodes + n_edges) * (1 + SWAPS_PER_EDGE * n_nulls)
 
 
-def _coefficients(wiring: Wiring) -> pd.DataFrame:
+def _coefficients(wiring: Wiring, k: NDArray[np.int64] | None = None) -> pd.DataFrame:
+    """Return a row each of some degrees, by default of those that occur."""
     import pandas as pd
 
     low = np.minimum(wiring.source, wiring.target)
@@ -122,12 +124,16 @@ def _coefficients(wiring: Wiring) -> pd.DataFrame:
     top = int(degree.max())
     n_nodes = _more_than(np.bincount(degree, minlength=top + 1))
     n_edges = _more_than(np.bincount(poorer, minlength=top + 1))
-    # φ changes at degrees that occur only.
-    k = np.concatenate([[0], np.unique(degree[degree > 0])])
-    k = k[n_nodes[k] > 1]
-    n, e = n_nodes[k], n_edges[k]
+    if k is None:  # φ changes at degrees that occur only
+        k = np.concatenate([[0], np.unique(degree[degree > 0])])
+        k = k[n_nodes[k] > 1]
+    n, e = (counts[np.minimum(k, top)] for counts in (n_nodes, n_edges))
     columns: dict[str, Any] = {"degree": k, "n_nodes": n, "n_edges": e}
-    return pd.DataFrame(columns | {"coefficient": 2.0 * e / (n * (n - 1.0))})
+    pairs_of_rich = n * (n - 1.0) / 2
+    columns["coefficient"] = np.divide(
+        e, pairs_of_rich, out=np.full(len(k), np.nan), where=pairs_of_rich > 0
+    )
+    return pd.DataFrame(columns)
 
 
 def _more_than(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -136,16 +142,12 @@ def _more_than(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return above
 
 
-def _with_nulls(table: pd.DataFrame, nulls: list[pd.DataFrame]) -> pd.DataFrame:
-    # Edges in both directions may fall together in a null, and give other degrees: φ is a step
-    # function, looked up at the network's.
-    k = table["degree"].to_numpy()
-    rows = []
-    for null in nulls:
-        place = np.searchsorted(null["degree"].to_numpy(), k, side="right") - 1
-        rows.append(null["coefficient"].to_numpy()[place])
-    values = np.array(rows)
-    mean, std = values.mean(axis=0), values.std(axis=0, ddof=1)
+def _with_nulls(table: pd.DataFrame, nulls: list[pd.Series]) -> pd.DataFrame:
+    # Where a null's edges come to lead both ways, its nodes have fewer neighbours: a degree may
+    # be beyond all of them, and the null is left out of the mean.
+    values = np.ma.masked_invalid(np.array(nulls))
+    mean = np.ma.filled(values.mean(axis=0), np.nan)
+    std = np.ma.filled(values.std(axis=0, ddof=1), np.nan)
     own = table["coefficient"].to_numpy()
     ratio = np.divide(own, mean, out=np.full(len(own), np.nan), where=mean > 0)
     return table.assign(null_mean=mean, null_std=std, ratio=ratio)

@@ -55,6 +55,23 @@ def test_nulls_have_the_same_degrees_and_the_ratio_is_to_their_mean():
     assert rich_club(graph, n_nulls=5, rng=3).equals(table)
 
 
+def test_nulls_of_loops_whose_edges_come_to_lead_both_ways():
+    """A degree may be beyond all of a null: it is left out of the mean, not counted as 0."""
+    edges = [(i, j, 1.0, 0) for i in range(6) for j in range(6) if (j - i) % 6 in (1, 2)]
+    graph = graph_of([*edges, (0, 3, 1.0, 0)], 6)
+    table = rich_club(graph, n_nulls=30)
+    rng, wiring = np.random.default_rng(0), Wiring.of(graph)
+    values = []
+    for _ in range(30):
+        made = nx.Graph(nx.from_scipy_sparse_array(wiring.rewired(rng).matrix()).edges)
+        values.append(nx.rich_club_coefficient(made, normalized=False))
+    degrees = {max(v) for v in values}
+    assert len(degrees) > 1
+    for k, mean in table[["degree", "null_mean"]].itertuples(index=False):
+        expected = [v[k] for v in values if k in v]
+        assert mean == pytest.approx(np.mean(expected)) if expected else np.isnan(mean)
+
+
 def test_errors():
     with pytest.raises(UndefinedMeasureError, match="no two edges can be swapped"):
         rich_club(cg.toy("mlp"), n_nulls=3)
