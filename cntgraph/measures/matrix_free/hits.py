@@ -82,6 +82,8 @@ def hits(
     UndefinedMeasureError
         If there is no edge of a weight other than zero.
     ConvergenceError
+    GraphSizeError
+        If the vectors of the largest group do not fit into memory.
 
     Notes
     -----

@@ -9,6 +9,7 @@ import numpy as np
 
 from cntgraph.blocks.base import Values
 from cntgraph.measures.matrix_free.convergence import ConvergenceError
+from cntgraph.memory import check_memory
 
 #: Vectors that are held: more need fewer products, and memory.
 N_VECTORS = 20
@@ -57,6 +58,8 @@ def leading_eigenpair(
     Raises
     ------
     ConvergenceError
+    GraphSizeError
+        If the vectors do not fit into memory.
 
     Notes
     -----
@@ -77,6 +80,7 @@ def leading_eigenpair(
     (4.0, array([0. , 0.6, 0.8]))
     """
     m = min(n_vectors, len(start))
+    check_memory(8 * (m + m // 3 + 4) * len(start), f"{m} vectors of {len(start):,} nodes")
     vectors = np.empty((m + 1, len(start)))
     matrix = np.zeros((m + 1, m + 1))
     vectors[0] = start / np.linalg.norm(start)

@@ -17,6 +17,7 @@ from cntgraph.measures.matrix_free.operator import Operator, adjacency_operator
 from cntgraph.measures.matrix_free.order import linked
 from cntgraph.measures.matrix_free.places import layers_of_parts
 from cntgraph.measures.signs import check_weights
+from cntgraph.memory import check_memory
 from cntgraph.network import Edges, Network
 from cntgraph.progress import progress
 
@@ -172,6 +173,7 @@ def _by_products(matrix: Operator, k: int, tol: float) -> Values:
             return matrix.matvec(matrix.rmatvec(x))
         return matrix.rmatvec(matrix.matvec(x))
 
+    check_memory(8 * (max(2 * k + 1, 20) + 5) * n, f"singular vectors of {n:,} nodes")
     operator = LinearOperator(shape=(n, n), dtype=np.dtype(np.float64), matvec=gram)
     start = np.random.default_rng(0).standard_normal(n)
     if not gram(start).any():  # all weights are zero
