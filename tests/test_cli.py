@@ -11,30 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from oracles.commands import fails, run
 from oracles.nets import random_net
 from torch import nn
-from typer.testing import CliRunner
 
 import cntgraph as cg
-from cntgraph.cli import app
 
 SHAPE = (1, 6, 6)
-
-
-def run(*args, code=0):
-    """Run a command in this process; its exit status must be `code`."""
-    result = CliRunner().invoke(app, [str(arg) for arg in args])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
-
-
-def fails(*args):
-    """Run a command that fails as people should see it: one line, status 1."""
-    result = run(*args, code=1)
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 def module(last=nn.Identity):

@@ -7,27 +7,20 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from oracles import commands
 
 import cntgraph as cg
-from cntgraph.cli import app
 from cntgraph.dynamics.population import Population
 
 MEASURES = ["fluctuation", "link_weight_std"]
 
 
 def run(*args, code=0):
-    result = CliRunner().invoke(app, ["compare", *map(str, args)])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
+    return commands.run("compare", *args, code=code)
 
 
 def fails(*args):
-    result = run(*args, code=1)
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
+    return commands.fails("compare", *args)
 
 
 @pytest.fixture(scope="module")

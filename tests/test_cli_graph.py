@@ -8,24 +8,9 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from oracles.commands import fails, run
 
 import cntgraph as cg
-from cntgraph.cli import app
-
-
-def run(*args, code=0):
-    result = CliRunner().invoke(app, [str(arg) for arg in args])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
-
-
-def fails(*args):
-    result = run(*args, code=1)
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture

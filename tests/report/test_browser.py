@@ -1,33 +1,14 @@
 """The pages in a real browser: they draw, answer, and ask the network for nothing."""
 
-import os
-import shutil
 import warnings
 
 import pytest
+from browser.chromium import ARGS, chromium
 
 import cntgraph as cg
 from cntgraph.report import write_report
 
 from .conftest import MARKUP, SCRIPT, VALUE
-
-ARGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-def chromium():
-    """Return the path of a Chromium; without one these tests fail."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CNTGRAPH_CHROMIUM") or next(filter(None, map(shutil.which, names)), "")
-    if not found:
-        pytest.fail(
-            "the report is tested in a real browser, and none is here: apt-get install chromium, "
-            "or set CNTGRAPH_CHROMIUM to the path of a Chromium or Chrome",
-            pytrace=False,
-        )
-    return found
 
 
 # Of this module only: Playwright's loop must not run while other tests have loops of their own.
