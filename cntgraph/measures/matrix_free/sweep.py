@@ -51,8 +51,9 @@ def walk_sums(
     Notes
     -----
     Block by block in topological order, y[targets] += Mᵀ y[sources]: one product a block is
-    exact where there is no loop, for then y of the sources is complete. Round a loop,
-    y = b + Mᵀ b + Mᵀ² b + … is summed until it changes no more.
+    exact, for y of the sources is complete. Where blocks depend on each other,
+    y = b + Mᵀ b + Mᵀ² b + … is summed: until nothing is left to hand on if their nodes make no
+    cycle (an unrolled recurrent layer), round a loop until it changes no more.
     """
     for stage in progress(operator.stages, noun, show=show_progress):
         if stage.is_knot:
@@ -72,8 +73,10 @@ def _round(
     noun: str,
     advice: str,
 ) -> None:
-    """Add to `y` what goes round a loop, step by step."""
+    """Add to `y` what goes through a knot, step by step: to the end, if it has no loop."""
     loop, nodes = operator.among(stage.parts)
+    if not loop.on_cycles().any():
+        tol, max_iter = 0.0, len(nodes)
     own = scale[nodes] if isinstance(scale, np.ndarray) else scale
     total, change = y[nodes], np.inf
     step = total.copy()

@@ -8,8 +8,7 @@ from oracles.convolutions import convolutions
 
 import cntgraph as cg
 from cntgraph.errors import CntGraphError, NonFiniteWeightError, UndefinedMeasureError
-from cntgraph.measures.matrix_free import singular_values as module
-from cntgraph.measures.matrix_free.singular_values import singular_values
+from cntgraph.measures.matrix_free.singular_values import _blocks, _by_products, singular_values
 
 NETS = flows.feed_forward() | flows.with_loops()
 
@@ -33,7 +32,7 @@ def test_singular_values_of_blocks(name, transform, by_products, monkeypatch):
     net = NETS[name]
     if by_products:
         for limit in ("_DENSE", "_NARROW"):
-            monkeypatch.setattr(module, limit, 0)
+            monkeypatch.setitem(singular_values.__globals__, limit, 0)
     for measured in both(net):
         found = singular_values(measured, 2, transform=transform)
         assert list(found.index) == [block.name for block in net.blocks]
@@ -58,8 +57,8 @@ def test_singular_values_of_the_whole(name, edges):
 def test_the_norm_of_a_convolution_is_that_of_the_unrolled_matrix(net):
     expected = np.linalg.svd(flows.dense(net), compute_uv=False)[0]
     assert np.isclose(singular_values(net).loc["conv", 1], expected, rtol=1e-9)
-    matrix = next(iter(module._blocks(net, "signed", "all")))[1]
-    by_products = module._by_products(matrix, 1, 1e-12) if min(matrix.shape) > 2 else [expected]
+    matrix = next(iter(_blocks(net, "signed", "all")))[1]
+    by_products = _by_products(matrix, 1, 1e-12) if min(matrix.shape) > 2 else [expected]
     assert np.isclose(by_products[0], expected, rtol=1e-7)
 
 
