@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from cntgraph.errors import StoreError
 from cntgraph.store.disk import Paths
@@ -139,10 +141,27 @@ def _open_reader(paths: Paths) -> h5py.File:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(paths.main))
     overlay = JournaledFile(paths.main, writable=False)
     try:
-        return h5py.File(overlay, "r")
+        file = h5py.File(overlay, "r")
     except BaseException:
         overlay.close()
         raise
+    _readers.add(file)
+    return file
+
+
+#: Files that are open for reading.
+_readers: WeakSet[h5py.File] = WeakSet()
+
+
+@atexit.register
+def _close_readers() -> None:
+    """Close the files that are still open when Python ends.
+
+    HDF5 itself closes them later, and would then call an overlay of which nothing is left: the
+    process would end by a segmentation fault.
+    """
+    for file in list(_readers):
+        file.close()
 
 
 def _fingerprint(paths: Paths) -> tuple[str, int, int, int] | None:
