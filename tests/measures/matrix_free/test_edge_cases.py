@@ -167,8 +167,22 @@ def test_two_networks_side_by_side():
     assert np.allclose(found.hubs, np.tile(expected.hubs, 2) / 2, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", WEIGHTED)
-def test_progress_and_repetition_change_nothing(name):
-    net = flows.recurrent_net() if name == "eigenvector" else cg.toy("cnn")
-    first, second = (parts(WEIGHTED[name](net)) for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+SHOWING = {
+    "pagerank": lambda x, show: pagerank(x, sign="absolute", show_progress=show),
+    "katz": lambda x, show: katz_centrality(x, sign="absolute", show_progress=show),
+    "hits": lambda x, show: hits(x, sign="absolute", show_progress=show),
+    "n_cut": lambda x, show: n_cut(
+        x, np.arange(x.n_nodes) % 2, sign="absolute", show_progress=show
+    ),
+    "singular_values": lambda x, show: singular_values(x, show_progress=show),
+    "path_count": lambda x, show: path_count(x, show_progress=show),
+    "path_norm": lambda x, show: path_norm(x, show_progress=show),
+    "path_weight": lambda x, show: path_weight(x, show_progress=show),
+}
+
+
+@pytest.mark.parametrize("name", SHOWING)
+def test_showing_progress_changes_no_bit(name):
+    for x in both(cg.toy("cnn")):
+        shown, silent = (parts(SHOWING[name](x, show)) for show in (True, False))
+        assert all(np.array_equal(a, b) for a, b in zip(shown, silent, strict=True))
