@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block, Values
-from cntgraph.blocks.csr import csr_of, index_dtype
+from cntgraph.blocks.base import Values
+from cntgraph.blocks.csr import csr_of
 from cntgraph.blocks.grouping import Kernel
 from cntgraph.engines.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
-from cntgraph.engines.nodes import Measures, node_attributes
+from cntgraph.engines.nodes import Measures, node_attributes, node_table
 from cntgraph.errors import CntGraphError, GraphSizeError
 from cntgraph.granularity import Granularity
 from cntgraph.memory import check_memory
 from cntgraph.network import Edges, Layer, Network, coarsen
-from cntgraph.view import View
+from cntgraph.unrolling import assemble, induced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -368,36 +368,7 @@ class Graph:
         ``activation`` of the layer; ``channel``, ``z``, ``y``, ``x``, of which the last three
         count along the last axes of the layer's shape, -1 where it has none; ``bias``.
         """
-        import pandas as pd
-
-        if self.table is not None:
-            return self.table
-        tables = [_layer_table(layer, depth) for depth, layer in enumerate(self.layers)]
-        nodes = (
-            pd.concat(tables, ignore_index=True) if tables else _layer_table(Layer("", (0,), ""), 0)
-        )
-        names = [layer.name for layer in self.layers]
-        nodes["layer"] = pd.Categorical(nodes["layer"], categories=names, ordered=True)
-        nodes["bias"] = self.bias
-        nodes.index.name = "node"
-        return nodes
-
-
-def _layer_table(layer: Layer, depth: int) -> pd.DataFrame:
-    import pandas as pd
-
-    shape = layer.shape or (1,)
-    # The first axis is channels; further ones are the last of z, y, x (any beyond fold into z).
-    spatial = shape[1:]
-    if len(spatial) > 3:
-        spatial = (int(np.prod(spatial[:-2])), *spatial[-2:])
-    places = np.indices((shape[0], *spatial)).reshape(1 + len(spatial), -1)
-    table: dict[str, Any] = {"layer": layer.name, "layer_index": depth, "kind": layer.kind,
-                             "activation": layer.activation, "channel": places[0]}  # fmt: skip
-    for axis, name in zip(range(-3, 0), "zyx", strict=True):
-        known = len(spatial) >= -axis
-        table[name] = places[axis] if known else np.full(layer.n_nodes, -1)
-    return pd.DataFrame(table)
+        return node_table(self.layers, self.bias) if self.table is None else self.table
 
 
 def build_graph(
@@ -459,7 +430,7 @@ def build_graph(
     """
     net = coarsen(net, granularity, kernel=kernel)
     if layers is not None:
-        net = _induced(net, layers)
+        net = induced(net, layers)
     estimate = net.estimate(edges=edges)
     if estimate.n_edges > max_edges:
         raise GraphSizeError(
@@ -471,71 +442,7 @@ def build_graph(
     blocks = net.select_blocks(edges)
     names = tuple(block.name for block in blocks)
     parametric = np.array([block.parametric for block in blocks], dtype=bool)
-    adjacency, marks = _assemble(net.n_nodes, blocks)
+    adjacency, marks = assemble(net.n_nodes, blocks)
     biases = (net.bias(edges), net.bias("parametric"))
     graph = Graph(adjacency, marks, net.layers, names, parametric, *biases)
     return graph if threshold is None else graph.keep_edges(np.abs(adjacency.data) >= threshold)
-
-
-def _assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[Any]]:
-    from cntgraph.kernels.csr import mark_rows, sort_rows
-
-    degrees = [block.out_degrees() for block in blocks]
-    total = np.zeros(n_nodes, dtype=np.float64)
-    for block, degree in zip(blocks, degrees, strict=True):
-        block.source.scatter_add(total, degree)
-    indptr = np.concatenate([[0], np.cumsum(total.astype(np.int64))])
-    indices = np.empty(indptr[-1], index_dtype(max(n_nodes, int(indptr[-1]))))
-    data = np.empty(indptr[-1], np.result_type(np.float32, *(b.dtype for b in blocks)))
-    marks = np.empty(indptr[-1], np.min_scalar_type(max(len(blocks) - 1, 0)))
-    cursor = indptr[:-1].copy()
-    for k, (block, degree) in enumerate(zip(blocks, degrees, strict=True)):
-        starts = _claim(block.source, degree, cursor)
-        target = block.target
-        block.fill(starts, target.start if target.ids is None else target.ids, indices, data)
-        mark_rows(starts, degree, k, marks)
-    sort_rows(indptr, indices, data, marks)
-    return csr_of(data, indices, indptr, (n_nodes, n_nodes)), marks
-
-
-def _claim(source: View, degree: Ints, cursor: Ints) -> Ints:
-    """Return where each source position writes, and move the cursor of its node beyond.
-
-    A node that is seen at several positions (a repeated view) writes them one after another.
-    """
-    if source.ids is None:
-        here = slice(source.start, source.start + source.size)
-        starts = cursor[here].copy()
-        cursor[here] += degree
-        return starts
-    order = np.argsort(source.ids, kind="stable")
-    ids, ordered = source.ids[order], degree[order]
-    before = np.cumsum(ordered) - ordered
-    first = np.searchsorted(ids, ids, side="left")
-    starts = np.empty(source.size, dtype=np.int64)
-    starts[order] = np.where(ids < 0, -1, cursor[ids] + before - before[first])
-    mask = source.ids >= 0
-    np.add.at(cursor, source.ids[mask], degree[mask])
-    return starts
-
-
-def _induced(net: Network, names: Sequence[str]) -> Network:
-    """Return the network of some layers and the edges among them, with nodes renumbered."""
-    chosen = [net.layer(name) for name in names]
-    kept = [layer for layer in net.layers if layer in chosen]
-    new_id = np.full(net.n_nodes, -1, dtype=np.int64)
-    layers, start = [], 0
-    for layer in kept:
-        new_id[layer.slice] = np.arange(start, start + layer.n_nodes)
-        layers.append(replace(layer, start=start))
-        start += layer.n_nodes
-    blocks = []
-    for block in net.blocks:
-        target = new_id[block.target.as_ids()]
-        source = block.source.as_ids()
-        source = np.where(source < 0, -1, new_id[source])
-        if target.min(initial=0) >= 0 and source.max(initial=-1) >= 0:
-            views = (View.of(ids, v.shape) for ids, v in
-                     ((source, block.source), (target, block.target)))  # fmt: skip
-            blocks.append(replace(block, source=next(views), target=next(views)))
-    return replace(net, layers=tuple(layers), blocks=tuple(blocks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,48 @@ if TYPE_CHECKING:
 
 #: Any array of a value a node, by the name that the attribute is to have.
 Measures = Mapping[str, ArrayLike]
+
+
+def node_table(layers: Sequence[Layer], bias: ArrayLike) -> pd.DataFrame:
+    """Return the table of the nodes of a graph, a row a node in node order.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In node order.
+    bias : array of shape (n_nodes,)
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `Graph.nodes`.
+    """
+    import pandas as pd
+
+    tables = [_layer_table(layer, depth) for depth, layer in enumerate(layers)]
+    nodes = pd.concat(tables, ignore_index=True) if tables else _layer_table(Layer("", (0,), ""), 0)
+    names = [layer.name for layer in layers]
+    nodes["layer"] = pd.Categorical(nodes["layer"], categories=names, ordered=True)
+    nodes["bias"] = bias
+    nodes.index.name = "node"
+    return nodes
+
+
+def _layer_table(layer: Layer, depth: int) -> pd.DataFrame:
+    import pandas as pd
+
+    shape = layer.shape or (1,)
+    # The first axis is channels; further ones are the last of z, y, x (any beyond fold into z).
+    spatial = shape[1:]
+    if len(spatial) > 3:
+        spatial = (int(np.prod(spatial[:-2])), *spatial[-2:])
+    places = np.indices((shape[0], *spatial)).reshape(1 + len(spatial), -1)
+    table: dict[str, Any] = {"layer": layer.name, "layer_index": depth, "kind": layer.kind,
+                             "activation": layer.activation, "channel": places[0]}  # fmt: skip
+    for axis, name in zip(range(-3, 0), "zyx", strict=True):
+        known = len(spatial) >= -axis
+        table[name] = places[axis] if known else np.full(layer.n_nodes, -1)
+    return pd.DataFrame(table)
 
 
 def node_attributes(
