@@ -44,7 +44,7 @@ from cntgraph.measures.matrix_free.path_norm import path_norm, path_weight
 from cntgraph.measures.matrix_free.singular_values import singular_values
 from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
 from cntgraph.measures.strength import node_strength
-from cntgraph.profile.estimates import operations, passes, per_edge, products
+from cntgraph.profile.estimates import operations, passes, products
 from cntgraph.profile.measure import Measure
 from cntgraph.profile.reading import count_by_motif, parts
 
@@ -75,7 +75,7 @@ _MATRIX_FREE = (
     Measure(singular_values, "block", "O(m) a step", products(60)),
     Measure(spectral_radius, "network", "O(m) a step", products(2)),
     Measure(eigenvector_centrality, "node", "O(m) a step", products(60)),
-    Measure(neural_persistence, "block", "O(m log m)", per_edge(200), read=parts("persistence")),
+    Measure(neural_persistence, "block", "O(w log w + n)", passes(300), read=parts("persistence")),
 )
 
 _unrolled = partial(Measure, unrolls=True)
@@ -83,42 +83,42 @@ _parted = partial(_unrolled, partitions=True)
 
 #: On single edges and paths: the graph is unrolled.
 _EXPLICIT = (
-    _unrolled(assortativity.assortativity, "network", "O(m)", operations(assortativity, 20)),
-    _unrolled(core_number.core_number, "node", "O(m)", operations(core_number, 100)),
+    _unrolled(assortativity.assortativity, "network", "O(m)", operations(assortativity, 2000)),
+    _unrolled(core_number.core_number, "node", "O(m)", operations(core_number, 3000)),
     _unrolled(
-        rich_club.rich_club, "network", "O(m)", operations(rich_club, 100),
+        rich_club.rich_club, "network", "O(m)", operations(rich_club, 1500),
         read=parts("coefficient"),
     ),
     _parted(
-        communities.communities, "network", "O(m) a round", operations(communities, 10),
+        communities.communities, "network", "O(m) a round", operations(communities, 25),
         read=parts("modularity", "n_communities"),
     ),
     _parted(
         spectral_clustering.spectral_clustering, "network", "O(m) a step",
-        operations(spectral_clustering, 1), read=parts("n_cut"),
+        operations(spectral_clustering, 8), read=parts("n_cut"),
     ),
-    _unrolled(clustering.clustering, "node", "O(m²/n)", operations(clustering, 5)),
+    _unrolled(clustering.clustering, "node", "O(m²/n)", operations(clustering, 8)),
     _unrolled(
-        square_clustering.square_clustering, "node", "O(m²/n)", operations(square_clustering, 5)
+        square_clustering.square_clustering, "node", "O(m²/n)", operations(square_clustering, 8)
     ),
     _unrolled(
         bipartite_clustering.bipartite_clustering, "node", "O(m²/n)",
         operations(bipartite_clustering, 20),
     ),
     _unrolled(
-        motifs.motifs, "network", "O(m²/n)", operations(motifs, 2), read=count_by_motif
+        motifs.motifs, "network", "O(m²/n)", operations(motifs, 1), read=count_by_motif
     ),
-    _unrolled(closeness.closeness, "node", "O(n·m)", operations(closeness, 5)),
+    _unrolled(closeness.closeness, "node", "O(n·m)", operations(closeness, 2)),
     _unrolled(
-        path_length.average_path_length, "network", "O(n·m)", operations(path_length, 5)
+        path_length.average_path_length, "network", "O(n·m)", operations(path_length, 2)
     ),
-    _unrolled(path_length.global_efficiency, "network", "O(n·m)", operations(path_length, 5)),
-    _unrolled(betweenness.betweenness, "node", "O(n·m)", operations(betweenness, 20)),
+    _unrolled(path_length.global_efficiency, "network", "O(n·m)", operations(path_length, 2)),
+    _unrolled(betweenness.betweenness, "node", "O(n·m)", operations(betweenness, 5)),
     _unrolled(
         subgraph_centrality.subgraph_centrality, "node", "O(n³)",
         operations(subgraph_centrality, 1),
     ),
-    _unrolled(small_world.small_world, "network", "O(n·m) a null", operations(small_world, 5)),
+    _unrolled(small_world.small_world, "network", "O(n·m) a null", operations(small_world, 3)),
 )  # fmt: skip
 
 CATALOGUE: tuple[Measure, ...] = (*_CLOSED_FORM, *_MATRIX_FREE, *_EXPLICIT)
