@@ -97,7 +97,7 @@ def node_strength(
     return select_direction(found, direction)
 
 
-@np.errstate(invalid="ignore")  # infinities that cancel are NaN
+@np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
 def node_strengths(
     net_or_graph: Network | Graph,
     *,
@@ -187,7 +187,7 @@ def select_direction(strengths: Strengths, direction: Direction) -> Values:
         return strengths.incoming
     if direction == "out":
         return strengths.outgoing
-    with np.errstate(invalid="ignore"):  # infinities that cancel are NaN
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities that cancel are NaN
         return strengths.incoming + strengths.outgoing
 
 

@@ -182,3 +182,9 @@ def test_strength_is_additive_in_the_weights():
     assert np.allclose(positive + negative, cg.node_strength(net, bias=False), atol=1e-10)
     absolute = cg.node_strength(net, transform="absolute", bias=False)
     assert np.allclose(positive - negative, absolute, atol=1e-10)
+
+
+def test_sums_beyond_float64_are_infinite_without_a_warning():
+    net = cg.load([np.full((3, 3), 1.5e308), np.full((3, 3), 1.5e308)])
+    for subject in (net, cg.build_graph(net)):
+        assert np.isposinf(cg.node_strength(subject)).all()
