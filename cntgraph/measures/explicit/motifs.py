@@ -132,9 +132,14 @@ def motifs(
     ).reshape(n_nulls, len(counts))
     table = _table(size, counts, nulls)
     if n_nulls and len(table) and not (table["null_std"] > 0).any():
+        instead = (
+            "there are no triangles. Pass size=4" if size == 3
+            else "nearly all edges that there can be are there. Pass fewer (cg.keep_top_edges, "
+            "a threshold or a backbone)"
+        )  # fmt: skip
         raise UndefinedMeasureError(
             f"degrees alone decide how often motifs of {size} nodes occur in this network, and "
-            "its nulls have the same: there are no triangles. Pass size=4, or n_nulls=0 to count"
+            f"its nulls have the same: {instead}, or n_nulls=0 to count"
         )
     return table
 

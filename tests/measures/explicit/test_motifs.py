@@ -170,3 +170,13 @@ def test_odd_graphs():
     assert counted(loop, 3) == {"V-out": 1}
     assert list(motifs(loop, 4).columns) == ["motif", "edges", "n_edges", "count"]
     assert counted(graph_of([(0, 1, 1.0, 0), (2, 3, 1.0, 0)], 4), 3) == {}
+
+
+def test_a_network_with_nearly_all_edges_is_told_to_have_fewer():
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(6, 5)), rng.normal(size=(5, 4))]
+    graph = cg.build_graph(cg.load(weights))
+    kept = np.ones(graph.n_edges, dtype=bool)
+    kept[[0, 6]] = False  # of different nodes: other two pairs can be missing in their place
+    with pytest.raises(UndefinedMeasureError, match="Pass fewer"):
+        motifs(graph.keep_edges(kept), 4, n_nulls=5)
