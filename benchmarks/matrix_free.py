@@ -4,8 +4,8 @@
 
 Each measure of VGG-16 at 224 × 224 runs in a process of its own, whose peak memory includes
 Python, PyTorch and the model. The same measures of a network small enough to be unrolled beside
-networkx, igraph and SciPy on its edges. ``--slow`` adds what is computed for every block by
-itself, which takes longer than all the rest. Needs pip install -e '.[test]'.
+networkx, igraph and SciPy on its edges. ``--slow`` adds HITS of every layer by itself,
+which takes longer than all the rest. Needs pip install -e '.[test]'.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ MEASURES: dict[str, Callable[[Net], object]] = {
 }
 SLOW: dict[str, Callable[[Net], object]] = {
     "hits, scope='layers'": lambda net: hits(net, sign="absolute", scope="layers"),
-    "singular_values, one a block": singular_values,
 }
 
 
