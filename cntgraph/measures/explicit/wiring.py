@@ -106,7 +106,8 @@ class Wiring:
         Raises
         ------
         UndefinedMeasureError
-            If no two edges can be swapped, as in blocks that connect all nodes with all.
+            If no pair of edges that was tried can be swapped, as in blocks that connect all nodes
+            with all.
 
         Notes
         -----
@@ -135,9 +136,9 @@ class Wiring:
                 left -= len(picks)
         if not swapped:
             raise UndefinedMeasureError(
-                f"{noun or 'this measure'} compares with networks of the same degrees, and there "
-                "is no other one: no two edges can be swapped (every block connects all nodes "
-                "with all, or has too few edges). Keep the strong edges only, with "
-                "cntgraph.build_graph(net, threshold=) or a backbone"
+                f"{noun or 'this measure'} compares with networks of the same degrees, and none "
+                "was found: no two edges can be swapped of all pairs that were tried (blocks "
+                "connect nearly all nodes with all, or have too few edges). Keep the strong "
+                "edges only, with cntgraph.build_graph(net, threshold=) or a backbone"
             )
         return replace(self, target=target)
