@@ -13,7 +13,7 @@ from cntgraph.profile.measure import Size
 Estimate = Callable[[Size], float]
 
 #: What a measure takes of the smallest network, in seconds.
-CALL = 2e-3
+CALL = 5e-3
 
 
 def passes(nanoseconds: float) -> Estimate:
@@ -22,7 +22,7 @@ def passes(nanoseconds: float) -> Estimate:
     Examples
     --------
     >>> round(passes(4)(Size(n_nodes=10**6, n_edges=10**9, n_weights=10**7)), 3)
-    0.046
+    0.049
     """
     return lambda size: CALL + 1e-9 * nanoseconds * (size.n_weights + size.n_nodes)
 
