@@ -70,6 +70,7 @@ from cntgraph.network import Layer, Network, coarsen
 from cntgraph.parameter import Parameter
 from cntgraph.profile import cnt_profile, node_measures
 from cntgraph.reduction.disparity_filter import disparity_filter
+from cntgraph.reduction.layers import keep_layers
 from cntgraph.reduction.nodes import drop_isolated_nodes, keep_nodes
 from cntgraph.reduction.noise_corrected import noise_corrected_backbone
 from cntgraph.reduction.sampling import sample_edges, sample_nodes
@@ -121,6 +122,7 @@ __all__ = [
     "iid_strength_std",
     "inverse_participation_ratio",
     "katz_centrality",
+    "keep_layers",
     "keep_nodes",
     "keep_top_edges",
     "layer_fluctuation",

@@ -83,10 +83,10 @@ _parted = partial(_unrolled, partitions=True)
 
 #: On single edges and paths: the graph is unrolled.
 _EXPLICIT = (
-    _unrolled(assortativity.assortativity, "network", "O(m)", operations(assortativity, 2000)),
-    _unrolled(core_number.core_number, "node", "O(m)", operations(core_number, 2000)),
+    _unrolled(assortativity.assortativity, "network", "O(m)", operations(assortativity, 200)),
+    _unrolled(core_number.core_number, "node", "O(m)", operations(core_number, 300)),
     _unrolled(
-        rich_club.rich_club, "network", "O(m)", operations(rich_club, 1500),
+        rich_club.rich_club, "network", "O(m)", operations(rich_club, 800),
         read=parts("coefficient"),
     ),
     _parted(

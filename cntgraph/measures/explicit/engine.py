@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.blocks.csr import csr_of
+from cntgraph.engines.igraph import igraph_of_pairs
 from cntgraph.errors import GraphSizeError
 from cntgraph.graph import Graph
 
@@ -97,7 +98,8 @@ def directed_igraph(matrix: csr_array) -> igraph.Graph:
     >>> directed_igraph(topology(cg.build_graph(cg.toy("mlp")))).ecount()
     88
     """
-    return _igraph(matrix.tocoo(), directed=True)
+    edges = matrix.tocoo()
+    return igraph_of_pairs(matrix.shape[0], edges.row, edges.col)
 
 
 def undirected_igraph(matrix: csr_array) -> tuple[igraph.Graph, NDArray[np.float64]]:
@@ -118,14 +120,8 @@ def undirected_igraph(matrix: csr_array) -> tuple[igraph.Graph, NDArray[np.float
 
     upper = triu(matrix, format="coo")
     weights = np.where(upper.row == upper.col, upper.data / 2, upper.data)
-    return _igraph(upper, directed=False), weights
-
-
-def _igraph(edges: Any, *, directed: bool) -> igraph.Graph:
-    import igraph
-
-    pairs = np.column_stack([edges.row, edges.col]).astype(np.int64)
-    return igraph.Graph(edges.shape[0], edges=pairs, directed=directed)
+    made = igraph_of_pairs(matrix.shape[0], upper.row, upper.col, directed=False)
+    return made, weights
 
 
 @contextmanager
