@@ -136,6 +136,8 @@ class _CoarseConv:
         a, b = self.coarse.nodes, self.fine.nodes
         # Targets are all nodes: whether a tap is at work is for the sources to say.
         taps = (self.coarse if self.block.transposed else self.fine).taps
+        if self.block.bias is not None and not self._reaches_every_target():
+            return self._listed()
         if a is not None and b is not None and taps is not None:
             return self._summed_over_taps(a, b, taps)
         if self.block.groups == 1 and a is not None and self.coarse.is_whole:
@@ -143,6 +145,15 @@ class _CoarseConv:
         if self.block.groups == 1 and b is not None and self.fine.is_whole:
             return self._mixed_coarse(b)
         return self._listed()
+
+    def _reaches_every_target(self) -> bool:
+        """Whether each coarse node that has a bias also has an edge, so that one view shows both.
+
+        It has none where all its positions read padding only: the channels of a target whose
+        positions were mixed may differ in that.
+        """
+        side = self.fine if self.block.transposed else self.coarse
+        return np.array_equal(np.unique(side.links[2]), self.target.nodes)
 
     # -- a coarse node a channel --------------------------------------------------------------
 

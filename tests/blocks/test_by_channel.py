@@ -281,6 +281,18 @@ def test_convolutions(drawn, kernel):
     check_learned(drawn, kernel)
 
 
+def test_a_bias_reaches_channels_that_no_edge_does():
+    """A target whose positions are mixed: those that read padding only are a channel."""
+    weight, values, entries = stored((2, 1, 1))
+    views = {"source": View((1, 1), 0), "target": View.of(np.array([4, 3, 6, 5, 1, 2]), (2, 3))}
+    bias = Recipe.of(Parameter.from_array("b", np.array([[-0.5]])))
+    windows = (Window(fine=1, coarse=3, kernel=1, before=1),)
+    block = Conv(name="conv", **views, weight=weight, bias=bias, windows=windows)
+    net = network([Layer("a", (1, 1), "input"), Layer("z", (2, 3), "conv", start=1)], block)
+    for kernel in KERNELS:
+        check_learned((net, [(0, 1, 0), (0, 4, 1)], values), kernel)
+
+
 @settings(max_examples=200)
 @given(other_nets, st.sampled_from(KERNELS))
 def test_other_learned_blocks(drawn, kernel):
