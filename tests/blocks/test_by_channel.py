@@ -283,7 +283,7 @@ def test_convolutions(drawn, kernel):
 
 def test_a_bias_reaches_channels_that_no_edge_does():
     """A target whose positions are mixed: those that read padding only are a channel."""
-    weight, values, entries = stored((2, 1, 1))
+    weight, values, _ = stored((2, 1, 1))
     views = {"source": View((1, 1), 0), "target": View.of(np.array([4, 3, 6, 5, 1, 2]), (2, 3))}
     bias = Recipe.of(Parameter.from_array("b", np.array([[-0.5]])))
     windows = (Window(fine=1, coarse=3, kernel=1, before=1),)
