@@ -83,10 +83,10 @@ def export(
         typer.Option(help="Measure the nodes, such as pagerank; may be given several times."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(help="What the size of a node shows, such as strength.")
+        str | None, typer.Option(help="What the size of a node shows; not in .csv.")
     ] = None,
     colour: Annotated[
-        str, typer.Option(help="What the colour of a node shows, such as strength.")
+        str, typer.Option(help="What the colour of a node shows; not in .csv.")
     ] = "layer",
     snapshots: Annotated[
         bool, typer.Option("--snapshots", help="All snapshots of a .h5 file: a dynamic .gexf.")

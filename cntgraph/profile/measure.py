@@ -55,8 +55,8 @@ class Measure:
     Parameters
     ----------
     function : callable
-        Takes a Network or a Graph, and any of the options ``sign``, ``length``, ``rng``,
-        ``max_edges`` by name.
+        Takes a Network or a Graph, and any of the options ``sign``, ``rng``, ``max_edges``
+        by name.
     level : {"node", "edge", "layer", "block", "network"}
         What it gives a number of.
     complexity : str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.errors import CntGraphError
 from cntgraph.graph import Graph
+from cntgraph.measures.explicit.graph import explicit_graph
 from cntgraph.measures.signs import Sign
 from cntgraph.network import Network
 from cntgraph.profile.catalogue import find_measures
@@ -54,6 +55,7 @@ def node_measures(
     import pandas as pd
 
     columns: dict[str, Any] = {}
+    graph = None
     for measure in find_measures(names):
         if not measure.of_nodes:
             known = ", ".join(m.name for m in find_measures() if m.of_nodes)
@@ -61,9 +63,12 @@ def node_measures(
                 f"{measure.name} is a measure of the {measure.level}, not of nodes; those of "
                 f"nodes are: {known}"
             )
+        if measure.unrolls and graph is None:  # once for all that need it
+            graph = explicit_graph(net_or_graph)
+        subject = graph if measure.unrolls else net_or_graph
         options = {"sign": sign, "rng": rng}
         taken = {name: value for name, value in options.items() if measure.takes(name)}
-        for part, values in named_numbers(measure.function(net_or_graph, **taken)).items():
+        for part, values in named_numbers(measure.function(subject, **taken)).items():
             if len(values) == net_or_graph.n_nodes:  # not those of the whole: modularity
                 columns[f"{measure.name}.{part}" if part else measure.name] = values
     index = pd.RangeIndex(net_or_graph.n_nodes, name="node")

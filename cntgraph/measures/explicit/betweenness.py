@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cntgraph.errors import CntGraphError
 from cntgraph.graph import Graph
+from cntgraph.measures.explicit.distances import operations
 from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, directed_igraph
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.lengths import Length, by_length, positive_lengths
@@ -182,17 +183,6 @@ def edge_betweenness(
         return _on_edges(graph, lengths, total / max(n * (n - 1), 1) if normalized else total)
 
     return by_length(graph, sign, length, measure, noun="edge_betweenness")
-
-
-def operations(n_nodes: int, n_edges: int) -> float:
-    """Return how many elementary operations it takes, from so many sources (`n_nodes` for all).
-
-    Examples
-    --------
-    >>> operations(1000, 20_000)
-    20000000.0
-    """
-    return float(n_nodes) * n_edges
 
 
 def _sources(n_nodes: int, n_samples: int | None, rng: Seed) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cntgraph.errors import CntGraphError
 from cntgraph.graph import Graph
-from cntgraph.measures.explicit.distances import distance_rows
+from cntgraph.measures.explicit.distances import distance_rows, operations
 from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, directed_igraph
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.lengths import Length, by_length
@@ -110,17 +110,6 @@ def closeness(
         return _of_lengths(lengths, direction, harmonic, show_progress)
 
     return by_length(graph, sign, length, measure, noun="closeness")
-
-
-def operations(n_nodes: int, n_edges: int) -> float:
-    """Return how many elementary operations it takes.
-
-    Examples
-    --------
-    >>> operations(1000, 20_000)
-    20000000.0
-    """
-    return float(n_nodes) * n_edges
 
 
 def _of_hops(matrix: csr_array, direction: Direction, harmonic: bool) -> Values:

@@ -57,3 +57,14 @@ def distance_rows(
     parts = [sources[k : k + width] for k in range(0, len(sources), width)]
     for part in progress(parts, what, show=show):
         yield part, np.atleast_2d(dijkstra(lengths, indices=part))
+
+
+def operations(n_sources: int, n_edges: int) -> float:
+    """Return how many elementary operations the shortest paths from so many nodes take.
+
+    Examples
+    --------
+    >>> operations(1000, 20_000)
+    20000000.0
+    """
+    return float(n_sources) * n_edges
