@@ -26,7 +26,7 @@ from timing import compare, machine, markdown
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 Candidate = Callable[[cg.Graph], object]
 

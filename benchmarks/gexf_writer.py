@@ -23,8 +23,8 @@ from timing import compare, machine, markdown
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
+from cntgraph.core.recipe import Recipe
 from cntgraph.export import write_csv, write_gexf, write_graphml
-from cntgraph.recipe import Recipe
 
 MILLION = 1_000_000
 

@@ -24,7 +24,7 @@ import pandas as pd
 from timing import machine, markdown
 
 import cntgraph as cg
-from cntgraph.dynamics import Population
+from cntgraph.training import Population
 
 #: Dense layers of each network: 5.9 million weights, some 70 ms on one core.
 SIZES = (784, 1536, 1536, 1536, 10)

@@ -18,13 +18,13 @@ from timing import compare, machine, markdown
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.recipe import Recipe
-from cntgraph.reduction.disparity_filter import disparity_filter
-from cntgraph.reduction.noise_corrected import noise_corrected_backbone
-from cntgraph.reduction.reduced import Reduced
-from cntgraph.reduction.sampling import sample_edges, sample_nodes
-from cntgraph.reduction.threshold import threshold_edges
-from cntgraph.reduction.top_edges import keep_top_edges
+from cntgraph.core.recipe import Recipe
+from cntgraph.graph.reduction.disparity_filter import disparity_filter
+from cntgraph.graph.reduction.noise_corrected import noise_corrected_backbone
+from cntgraph.graph.reduction.reduced import Reduced
+from cntgraph.graph.reduction.sampling import sample_edges, sample_nodes
+from cntgraph.graph.reduction.threshold import threshold_edges
+from cntgraph.graph.reduction.top_edges import keep_top_edges
 
 UNIT = 0.01
 

@@ -25,7 +25,7 @@ import numpy as np
 from timing import machine, markdown
 
 import cntgraph as cg
-from cntgraph.parallel import ordered_map
+from cntgraph.core.parallel import ordered_map
 
 HIDDEN, INNER, ENTRIES, N_SHARDS = 2048, 5632, 32000, 4
 LIMIT_MB = 600

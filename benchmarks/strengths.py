@@ -27,10 +27,10 @@ from timing import compare, machine, markdown
 from torch import nn
 
 import cntgraph as cg
-from cntgraph.blocks import Dense
-from cntgraph.parallel import ordered_map
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.parallel import ordered_map
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Dense
 
 
 def main() -> None:
@@ -79,7 +79,9 @@ def dense_table() -> str:
         {
             "reading it once (float32 sum)": lambda: _read(w.reshape(-1)),
             "cntgraph, signed sums both ways": lambda: block.sums("signed"),
-            "cntgraph, signed sums and moments": lambda: block.survey(("signed",), statistics=True),
+            "cntgraph, signed sums and moments": lambda: block.sums_and_statistics(
+                ("signed",), statistics=True
+            ),
             "numpy, two sums in float64": lambda: (w.sum(0, np.float64), w.sum(1, np.float64)),
         }
     )

@@ -8,24 +8,24 @@
 Importing it loads no framework, no plotting and no graph library.
 """
 
+from cntgraph.core.errors import CntGraphError, CoverageWarning
+from cntgraph.core.parameter import Parameter
 from cntgraph.data.demo import demo_file
 from cntgraph.data.toys import toy
-from cntgraph.dynamics.clusterability import clusterability
-from cntgraph.dynamics.divergence import divergence, divergence_matrix
-from cntgraph.dynamics.features import weight_statistics
-from cntgraph.dynamics.nulls import iid_strength_std, z_scores
-from cntgraph.dynamics.population import Population
-from cntgraph.dynamics.prediction import predict_accuracy
-from cntgraph.dynamics.randomised import flip_signs, redraw_weights, shuffle_weights
-from cntgraph.dynamics.separation import separation, separation_auc
-from cntgraph.dynamics.trajectory import Trajectory, open
-from cntgraph.errors import CntGraphError, CoverageWarning
 from cntgraph.export.csv import write_csv
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.graphml import write_graphml
-from cntgraph.graph import Graph, build_graph
-from cntgraph.layout import node_positions
+from cntgraph.graph.graph import Graph, build_graph
+from cntgraph.graph.node_positions import node_positions
+from cntgraph.graph.reduction.disparity_filter import disparity_filter
+from cntgraph.graph.reduction.layers import keep_layers
+from cntgraph.graph.reduction.nodes import drop_isolated_nodes, keep_nodes
+from cntgraph.graph.reduction.noise_corrected import noise_corrected_backbone
+from cntgraph.graph.reduction.sampling import sample_edges, sample_nodes
+from cntgraph.graph.reduction.threshold import threshold_edges
+from cntgraph.graph.reduction.top_edges import keep_top_edges
 from cntgraph.loading import load
+from cntgraph.measures.analyze import analyze, describe
 from cntgraph.measures.explicit.assortativity import assortativity
 from cntgraph.measures.explicit.betweenness import betweenness, edge_betweenness
 from cntgraph.measures.explicit.bipartite_clustering import (
@@ -64,21 +64,22 @@ from cntgraph.measures.matrix_free.path_count import path_count
 from cntgraph.measures.matrix_free.path_norm import path_norm, path_weight
 from cntgraph.measures.matrix_free.singular_values import singular_values
 from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
+from cntgraph.measures.profile import cnt_profile, node_measures
 from cntgraph.measures.strength import node_strength
-from cntgraph.measures.summary import analyze, describe
-from cntgraph.network import Layer, Network, coarsen
-from cntgraph.parameter import Parameter
-from cntgraph.profile import cnt_profile, node_measures
-from cntgraph.reduction.disparity_filter import disparity_filter
-from cntgraph.reduction.layers import keep_layers
-from cntgraph.reduction.nodes import drop_isolated_nodes, keep_nodes
-from cntgraph.reduction.noise_corrected import noise_corrected_backbone
-from cntgraph.reduction.sampling import sample_edges, sample_nodes
-from cntgraph.reduction.threshold import threshold_edges
-from cntgraph.reduction.top_edges import keep_top_edges
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Network, coarsen
 from cntgraph.report import write_report
-from cntgraph.store.recorder import Recorder
 from cntgraph.store.writer import save
+from cntgraph.training.population import Population
+from cntgraph.training.recorder import Recorder
+from cntgraph.training.statistics.clusterability import clusterability
+from cntgraph.training.statistics.divergence import divergence, divergence_matrix
+from cntgraph.training.statistics.features import weight_statistics
+from cntgraph.training.statistics.nulls import iid_strength_std, z_scores
+from cntgraph.training.statistics.prediction import predict_accuracy
+from cntgraph.training.statistics.randomised import flip_signs, redraw_weights, shuffle_weights
+from cntgraph.training.statistics.separation import separation, separation_auc
+from cntgraph.training.trajectory import Trajectory, open
 from cntgraph.version import __version__ as __version__
 
 __all__ = [

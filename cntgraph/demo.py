@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cntgraph import tables
 from cntgraph.data.demo import demo_file
-from cntgraph.dynamics.separation import auc, separation_auc
-from cntgraph.dynamics.trajectory import open as open_file
+from cntgraph.training.statistics.separation import auc, separation_auc
+from cntgraph.training.trajectory import open as open_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,9 +95,9 @@ def save_figure(training: pd.DataFrame, areas: pd.DataFrame, path: Path) -> None
     CntGraphError
         If it cannot be written.
     """
-    from cntgraph.plots.figure import new_figure, save
-    from cntgraph.plots.separation import plot_separation
-    from cntgraph.plots.training import plot_training
+    from cntgraph.report.plots.figure import new_figure, save
+    from cntgraph.report.plots.separation import plot_separation
+    from cntgraph.report.plots.training import plot_training
 
     figure, (left, right) = new_figure(ncols=2, size=(11, 4.2))
     plot_training(training, ax=left)

@@ -8,8 +8,8 @@ from typing import Any
 
 from cntgraph.adapters import registry
 from cntgraph.adapters.builder import Norm
-from cntgraph.errors import FormatError
-from cntgraph.network import Network
+from cntgraph.core.errors import FormatError
+from cntgraph.network.network import Network
 
 
 def load(

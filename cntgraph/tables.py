@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cntgraph.errors import CntGraphError, require
+from cntgraph.core.errors import CntGraphError, require
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -65,7 +65,7 @@ def measure_kind(arch: str, activation: str, depth: int, images: Images) -> pd.D
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw fluctuation by layer: a row of axes an activation, a column an architecture."""
-    from cntgraph.plots.style import sequential_map
+    from cntgraph.report.plots.style import sequential_map
 
     figure = Figure(figsize=(10, 6.4), dpi=100, layout="constrained")
     axes = figure.subplots(len(ACTIVATIONS), len(ARCHITECTURES), sharex=True, sharey=True)

@@ -22,7 +22,8 @@ def with_iid(layers: pd.DataFrame) -> pd.DataFrame:
     """Add each layer's fluctuation as a multiple of what independent weights would give.
 
     That is √(σ_in² n_in + σ_out² n_out), with the deviation of the weights as they are (see
-    `cntgraph.dynamics.nulls.iid_strength_std`). Only between dense blocks in a chain, else NaN.
+    `cntgraph.training.statistics.nulls.iid_strength_std`). Only between dense blocks in a chain,
+    else NaN.
     """
     dense = (layers["n_edges"] == layers["n_weights"]).astype(float)
     fan_in = layers["n_weights"] / layers["n_nodes"]

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tables import Tables
 
-from cntgraph.plots.separation import plot_separation
-from cntgraph.plots.style import COLOURS, MARKERS
+from cntgraph.report.plots.separation import plot_separation
+from cntgraph.report.plots.style import COLOURS, MARKERS
 
 DPI = 100
 

@@ -24,8 +24,8 @@ from followed import architectures_text, single_text
 from populations import read_rows
 from tables import RESULTS, Tables
 
-from cntgraph.dynamics.prediction import predict_accuracy
-from cntgraph.dynamics.separation import separation
+from cntgraph.training.statistics.prediction import predict_accuracy
+from cntgraph.training.statistics.separation import separation
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from timing import machine, markdown

@@ -26,9 +26,9 @@ from tables import FLOAT_FORMAT, RESULTS
 from training import BATCH, evaluate, initialise, losses, make_optimizer
 
 import cntgraph as cg
-from cntgraph.dynamics.divergence import divergence
-from cntgraph.measures.samples import Distribution, layer_samples
-from cntgraph.plots.training import plot_training
+from cntgraph.measures.layer_values import Distribution, values_by_layer
+from cntgraph.report.plots.training import plot_training
+from cntgraph.training.statistics.divergence import divergence
 
 RUNS = (("mnist", "fc", 3000), ("mnist", "cnn", 3000), ("cifar10", "cnn", 6000))
 """Task, architecture and number of updates."""
@@ -69,9 +69,9 @@ def divergences(trajectory: cg.Trajectory) -> pd.DataFrame:
     """Return how far every layer's distributions are from where they started."""
     rows: list[dict[str, Any]] = []
     for measure in MEASURES:
-        start = layer_samples(trajectory[0], measure)
+        start = values_by_layer(trajectory[0], measure)
         for net in trajectory:
-            for layer, found in layer_samples(net, measure).items():
+            for layer, found in values_by_layer(net, measure).items():
                 about = {"step": net.labels["step"], "layer": layer, "measure": measure}
                 for kind in ("jeffreys", "kolmogorov_smirnov"):
                     about[kind] = divergence(start[layer], found, kind)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from cntgraph.dynamics.diverged import diverged
+from cntgraph.training.statistics.diverged import diverged
 
 RESULTS = Path(__file__).parent.parent / "results" / "reproduction"
 

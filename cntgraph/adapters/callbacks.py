@@ -7,7 +7,7 @@ from importlib import import_module
 from math import prod
 from typing import Any, Literal, Protocol, get_args
 
-from cntgraph.errors import CntGraphError, MissingExtraError
+from cntgraph.core.errors import CntGraphError, MissingExtraError
 
 Framework = Literal["lightning", "keras", "transformers"]
 Per = Literal["step", "epoch"]

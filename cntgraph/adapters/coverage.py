@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
-from cntgraph.blocks import Block
-from cntgraph.errors import CoverageError, CoverageWarning
-from cntgraph.network import CoverageEntry
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import CoverageError, CoverageWarning
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.blocks import Block
+from cntgraph.network.coverage import CoverageEntry
 
 
 def coverage_entries(

@@ -24,9 +24,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-from cntgraph.errors import CntGraphError, FormatError, MissingExtraError, UnsafeFileError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import CntGraphError, FormatError, MissingExtraError, UnsafeFileError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 
 
 class Adapter(Protocol):
@@ -49,8 +49,8 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "numpy": (".npz", ".npy"),
     "jax": (),
 }
-#: Adapters that need no framework.
-_CORE = frozenset({"safetensors", "numpy"})
+#: Adapters that need no framework, and their modules: those of weights without a graph.
+_WEIGHTS = {"safetensors": "weights.safetensors", "numpy": "weights"}
 #: What to do with files that no adapter reads.
 _INSTEAD = {
     ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite)",
@@ -154,7 +154,7 @@ def adapter_of(source: Any) -> Adapter:
         If no adapter knows it; the message lists those at hand.
     """
     for name in BUILTIN:
-        at_hand = name in _CORE or name in sys.modules
+        at_hand = name in _WEIGHTS or name in sys.modules
         if at_hand and (found := builtin(name, "this model")).recognises(source):
             return found
     for plugin in _plugins():
@@ -240,7 +240,7 @@ def _at_hand() -> str:
 
 def _is_installed(name: str) -> bool:
     """Whether an adapter's framework is there; it is not imported."""
-    if name in _CORE or sys.modules.get(name) is not None:
+    if name in _WEIGHTS or sys.modules.get(name) is not None:
         return True
     try:
         return name not in sys.modules and importlib.util.find_spec(name) is not None
@@ -268,7 +268,9 @@ def builtin(name: str, doing: str) -> Adapter:
         If its framework is not installed.
     """
     try:
-        return cast(Adapter, importlib.import_module(f"cntgraph.adapters.{name}"))
+        return cast(
+            Adapter, importlib.import_module(f"cntgraph.adapters.{_WEIGHTS.get(name, name)}")
+        )
     except ImportError as error:
         missing = (error.name or name).partition(".")[0]
         if missing == "cntgraph":

@@ -28,15 +28,15 @@ from cntgraph.cli.options import (
     Unroll,
 )
 from cntgraph.cli.output import emit, reports_errors
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
 
-    from cntgraph.graph import Graph
-    from cntgraph.network import Network
+    from cntgraph.graph.graph import Graph
+    from cntgraph.network.network import Network
 
 
 class Backbone(StrEnum):

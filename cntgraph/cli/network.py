@@ -25,13 +25,13 @@ from cntgraph.cli.options import (
     parse_shape,
 )
 from cntgraph.cli.output import emit, reports_errors, warnings_said
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cntgraph.dynamics.trajectory import Trajectory
-    from cntgraph.network import Network
+    from cntgraph.network.network import Network
+    from cntgraph.training.trajectory import Trajectory
 
 
 @reports_errors

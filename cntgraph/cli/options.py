@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 
 class Format(StrEnum):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cntgraph.cli.options import Format
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def warnings_said(ignore: str | None = None) -> Iterator[None]:
     """Print what was left out of a graph in a line, each once."""
     import warnings
 
-    from cntgraph.errors import CoverageWarning
+    from cntgraph.core.errors import CoverageWarning
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CoverageWarning)

@@ -16,12 +16,12 @@ from cntgraph.cli.options import (
     parse_shape,
 )
 from cntgraph.cli.output import emit, reports_errors, warnings_said
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cntgraph.dynamics.population import Population
+    from cntgraph.training.population import Population
 
 
 @reports_errors
@@ -109,7 +109,7 @@ def compare(
     format: FormatOption = Format.table,
 ) -> None:
     """Test which measures of which layers tell good networks from poor ones."""
-    from cntgraph.dynamics.population import Population
+    from cntgraph.training.population import Population
 
     shape = {} if input_shape is None else {"input_shape": parse_shape(input_shape)}
     chosen = None if measures is None else [name.strip() for name in measures.split(",")]

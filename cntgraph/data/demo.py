@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 _FILES = {"training": "training.h5", "population": "population.h5"}
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.recurrent import Gate, rnn
-from cntgraph.blocks import Stencil, Window
-from cntgraph.errors import CntGraphError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks import AxisOperator, Window
+from cntgraph.network.network import Network
 
 
 def toy(name: str) -> Network:
@@ -78,7 +78,7 @@ def _cnn(toy: _Toy) -> None:
     weight = toy.tensor("conv1.weight", 2, 1, 3, 3)
     bias = toy.tensor("conv1.bias", 2)
     ids = builder.conv("conv1", builder.input("input", (1, 6, 6)), weight, bias, (window, window))
-    halves = Stencil.of_window(Window(fine=6, coarse=3, kernel=2, stride=2))
+    halves = AxisOperator.of_window(Window(fine=6, coarse=3, kernel=2, stride=2))
     ids = builder.pool("pool", builder.activate(ids, "relu"), (halves, halves), "max")
     builder.output(toy.dense("fc", ids.reshape(-1), 3))
 

@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.export.colours import Colours, sequence_colours, value_colours
-from cntgraph.graph import Graph
-from cntgraph.layout import node_positions
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.node_positions import node_positions
 
 #: Diameter of a node, where nodes are at least 20 apart; and of the one with the least measure.
 SIZE, SMALLEST = 12.0, 3.0

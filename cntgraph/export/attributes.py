@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.engines.nodes import Measures
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.export.markup import escape
 from cntgraph.export.numbers import number_texts
-from cntgraph.graph import Graph
+from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import node_strength
 
 Kind = Literal["string", "boolean", "integer", "long", "double"]

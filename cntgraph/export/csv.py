@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.engines.edges import Parallel
-from cntgraph.engines.nodes import Measures
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.export.attributes import node_values
 from cntgraph.export.edges import EdgeList, edge_list
 from cntgraph.export.limits import MAX_EDGES
@@ -20,8 +18,10 @@ from cntgraph.export.markup import printable
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.source import graph_of
 from cntgraph.export.writing import new_file
-from cntgraph.graph import Graph
-from cntgraph.network import Network
+from cntgraph.graph.conversions.edges import Parallel
+from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.graph.graph import Graph
+from cntgraph.network.network import Network
 
 
 class Tables(NamedTuple):

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cntgraph.dynamics.trajectory import Trajectory
-from cntgraph.engines.edges import Parallel
-from cntgraph.engines.nodes import Measures
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.export.appearance import Positions, appearance
 from cntgraph.export.attributes import BLOCK, Attribute, node_values, typed
 from cntgraph.export.frames import Frames, read_frames
@@ -22,7 +19,10 @@ from cntgraph.export.markup import escape
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.times import Time, Times, snapshot_times
 from cntgraph.export.writing import new_file
-from cntgraph.network import Network
+from cntgraph.graph.conversions.edges import Parallel
+from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.network.network import Network
+from cntgraph.training.trajectory import Trajectory
 
 #: Values that are held as text at once.
 VALUES = 200_000

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.engines.edges import Parallel, check_parallel
-from cntgraph.errors import NonFiniteWeightError
-from cntgraph.graph import Graph
-from cntgraph.progress import progress
-
-Array = NDArray[Any]
+from cntgraph.core.errors import NonFiniteWeightError
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Array
+from cntgraph.graph.conversions.edges import Parallel, check_parallel
+from cntgraph.graph.graph import Graph
 
 #: Edges of one piece: what is held as text at once, about 10 MB.
 PIECE = 20_000

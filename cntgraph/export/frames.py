@@ -12,18 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from cntgraph.engines.edges import Parallel
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Array
 from cntgraph.export.edges import EdgeList, check_finite, edge_list
 from cntgraph.export.limits import MAX_SNAPSHOTS, check_size, check_values
 from cntgraph.export.source import check_options, unrolled
-from cntgraph.graph import MAX_EDGES as UNROLLED
-from cntgraph.graph import Graph
+from cntgraph.graph.conversions.edges import Parallel
+from cntgraph.graph.graph import MAX_EDGES as UNROLLED
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import node_strengths
-from cntgraph.network import Network
-from cntgraph.progress import progress
-
-Array = NDArray[Any]
+from cntgraph.network.network import Network
 
 #: Bytes up to which what changes is held in memory; more is kept in a temporary file.
 IN_MEMORY = 64 << 20

@@ -9,8 +9,6 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from cntgraph.engines.edges import Parallel
-from cntgraph.engines.nodes import Measures
 from cntgraph.export.appearance import Positions, appearance
 from cntgraph.export.attributes import BLOCK, node_values, typed
 from cntgraph.export.dynamic_gexf import write_dynamic
@@ -21,8 +19,10 @@ from cntgraph.export.numbers import number_texts
 from cntgraph.export.source import graph_of
 from cntgraph.export.times import Time
 from cntgraph.export.writing import new_file
-from cntgraph.graph import Graph
-from cntgraph.network import Network
+from cntgraph.graph.conversions.edges import Parallel
+from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.graph.graph import Graph
+from cntgraph.network.network import Network
 
 
 def write_gexf(

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cntgraph.engines.edges import Parallel
-from cntgraph.engines.nodes import Measures
 from cntgraph.export.appearance import Appearance, Positions, appearance
 from cntgraph.export.attributes import BLOCK, Attribute, node_values, typed
 from cntgraph.export.edges import EdgeList, edge_list
@@ -20,8 +18,10 @@ from cntgraph.export.markup import escape
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.source import graph_of
 from cntgraph.export.writing import new_file
-from cntgraph.graph import Graph
-from cntgraph.network import Network
+from cntgraph.graph.conversions.edges import Parallel
+from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.graph.graph import Graph
+from cntgraph.network.network import Network
 
 
 def write_graphml(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cntgraph.errors import GraphSizeError
-from cntgraph.granularity import Granularity
-from cntgraph.graph import Graph
-from cntgraph.network import Network
+from cntgraph.core.errors import GraphSizeError
+from cntgraph.graph.graph import Graph
+from cntgraph.network.coarsening.granularity import Granularity
+from cntgraph.network.network import Network
 
 #: Edges beyond which Gephi and a browser are hard to work with.
 MAX_EDGES = 200_000

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cntgraph.errors import CntGraphError, GraphSizeError
+from cntgraph.core.errors import CntGraphError, GraphSizeError
 from cntgraph.export.limits import check_size, proposals
-from cntgraph.graph import MAX_EDGES as UNROLLED
-from cntgraph.graph import Graph, build_graph
-from cntgraph.network import Network
+from cntgraph.graph.graph import MAX_EDGES as UNROLLED
+from cntgraph.graph.graph import Graph, build_graph
+from cntgraph.network.network import Network
 
 #: Options of `build_graph` that a writer hands on.
 BUILDING = ("granularity", "kernel", "layers", "edges", "threshold")

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 
 @contextmanager

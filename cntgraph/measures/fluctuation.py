@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cntgraph.blocks.transform import Transform
-from cntgraph.graph import Graph
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import Direction, node_strength
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import pandas as pd

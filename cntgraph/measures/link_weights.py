@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.blocks.statistics import WeightStatistics
-from cntgraph.network import Network
+from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.network import Network
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,18 +7,18 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.transform import Transform, apply_transform, check_transform
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
-from cntgraph.memory import check_memory
-from cntgraph.network import Edges, Network
-from cntgraph.parallel import ordered_map
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.memory import check_memory
+from cntgraph.core.parallel import ordered_map
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.network.blocks.transform import Transform, apply_transform, check_transform
+from cntgraph.network.network import Edges, Network
 
 #: Held at once to measure a node: in- and out-strength, their total, the sums of a block.
 BYTES_A_NODE = 48
 
 Direction = Literal["total", "in", "out"]
-Values = NDArray[np.float64]
 
 
 class Strengths(NamedTuple):
@@ -203,7 +203,7 @@ def _network_sums(net: Network, transform: Transform, edges: Edges) -> tuple[Val
 
 def _graph_sums(graph: Graph, transform: Transform, edges: Edges) -> tuple[Values, Values]:
     """Sum the rows and columns of the CSR in one pass, in parts of rows on all cores."""
-    from cntgraph.kernels.csr import row_column_sums
+    from cntgraph.core.kernels.csr import row_column_sums
 
     if edges not in ("all", "parametric"):
         raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")

@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block
-from cntgraph.blocks.histogram import N_COUNTS, Bins, Counts
-from cntgraph.measures.samples import DISTRIBUTIONS
+from cntgraph.core.types import Values
+from cntgraph.measures.analyze import LayerTotals
+from cntgraph.measures.layer_values import DISTRIBUTIONS
 from cntgraph.measures.strength import Strengths, node_strengths, select_direction
-from cntgraph.measures.summary import LayerTotals
-from cntgraph.network import Layer, Network
-
-Values = NDArray[np.float64]
-#: Bins by measure and name of the layer.
-LayerBins = dict[tuple[str, str], Bins]
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Network
 
 #: As many weights of a layer, drawn at random, tell where most of them lie.
 _SAMPLE = 1 << 16

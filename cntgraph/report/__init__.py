@@ -1,8 +1,5 @@
-"""The report: a training or a population of networks as one interactive page.
+"""What people look at: an interactive page of a training or a population, and figures."""
 
-The only place where plotly is imported, and only when a report is written.
-"""
-
-from cntgraph.report.writing import write_report
+from cntgraph.report.page.writing import write_report
 
 __all__ = ["write_report"]

@@ -4,7 +4,6 @@ The only place where h5py is imported.
 """
 
 from cntgraph.store.reader import StoreFile, read_network
-from cntgraph.store.recorder import Recorder
 from cntgraph.store.writer import save
 
-__all__ = ["Recorder", "StoreFile", "read_network", "save"]
+__all__ = ["StoreFile", "read_network", "save"]

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder.layout import MAX_NODES
-from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity, Pool, Sparse
-from cntgraph.errors import GraphSizeError, StoreError
-from cntgraph.network import CoverageEntry, Layer, Network
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import GraphSizeError, StoreError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity, Pool, Sparse
+from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Network
+from cntgraph.network.size import MAX_NODES
 from cntgraph.store.schema import check_description
-from cntgraph.view import View
 
 #: Arrays up to this size are written as lists.
 _INLINE = 256

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store.disk import Paths
 from cntgraph.store.overlay import JournaledFile
 

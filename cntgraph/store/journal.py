@@ -41,7 +41,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store import disk
 from cntgraph.store.disk import Paths
 from cntgraph.store.locks import WriterLock, readers_gone

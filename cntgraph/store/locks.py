@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store.disk import Paths
 
 try:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.histogram import N_COUNTS, Bins, Counts
-from cntgraph.errors import CntGraphError, StoreError
-from cntgraph.measures.survey import LayerBins, LayerSurvey
-from cntgraph.packed import read_values
+from cntgraph.core.bounded_hdf5 import read_values
+from cntgraph.core.errors import CntGraphError, StoreError
+from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
 from cntgraph.store.schema import check_measures
 from cntgraph.store.writer import fixed_text
 
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
     from cntgraph.store.reader import StoreFile
 
+#: A row a layer of the table of `analyze`.
+Rows = Sequence[Mapping[str, Any]]
+
 #: Columns of `analyze` that are no measures: they follow from the topology, or are the status.
 _NOT_MEASURED = ("layer", "kind", "shape", "activation", "status")
 #: What a layer's status can be, in the order of their codes.
@@ -30,9 +32,7 @@ _STATUSES = ("ok", "no edges", "non-finite weights", "empty")
 _CHUNK = 64
 
 
-def write_measures_head(
-    file: h5py.File, bins: LayerBins, survey: LayerSurvey, *, parameters: bool
-) -> None:
+def write_measures_head(file: h5py.File, bins: LayerBins, rows: Rows, *, parameters: bool) -> None:
     """Write what the measures of all snapshots have in common into a file with a topology.
 
     Parameters
@@ -40,12 +40,12 @@ def write_measures_head(
     file : h5py.File
     bins : dict of (measure, layer) to Bins
         In which bins the values are counted.
-    survey : LayerSurvey
-        Of the first snapshot, for its columns.
+    rows : sequence of mapping
+        What `analyze` found at the first snapshot, for its columns.
     parameters : bool
         Whether the snapshots have parameters as well.
     """
-    first = survey.rows[0] if survey.rows else {}
+    first = rows[0] if rows else {}
     description = {
         "parameters": parameters,
         "columns": [
@@ -85,20 +85,22 @@ def _places(bins: LayerBins) -> NDArray[np.float64]:
     return np.array(places, dtype=np.float64).reshape(-1, 2)
 
 
-def write_measures(group: h5py.Group, survey: LayerSurvey) -> None:
+def write_measures(group: h5py.Group, rows: Rows, counts: NDArray[np.int64]) -> None:
     """Write the measures of one snapshot into its group.
 
     Parameters
     ----------
     group : h5py.Group
-    survey : LayerSurvey
+    rows : sequence of mapping
+        What `analyze` found, a row a layer.
+    counts : ndarray of int64, shape (n of the bins, 515)
+        The histograms.
     """
-    names = [name for name in (survey.rows or [{}])[0] if name not in _NOT_MEASURED]
-    values = [[row[name] for name in names] for row in survey.rows]
+    names = [name for name in (rows or [{}])[0] if name not in _NOT_MEASURED]
+    values = [[row[name] for name in names] for row in rows]
     group["measures/layers"] = np.array(values, dtype=np.float64).reshape(-1, len(names))
-    codes = [_STATUSES.index(row["status"]) for row in survey.rows]
+    codes = [_STATUSES.index(row["status"]) for row in rows]
     group["measures/status"] = np.array(codes, dtype=np.uint8)
-    counts = survey.counts
     packing: dict[str, Any] = {}
     if counts.size:  # most of the counts are zero
         chunks = (min(len(counts), _CHUNK), N_COUNTS)

@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store import disk
 from cntgraph.store.disk import Paths
 from cntgraph.store.journal import Change, apply, check_base, load, publish, recover_locked

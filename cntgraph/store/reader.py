@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, FormatError, GraphSizeError, StoreError
-from cntgraph.network import Network
-from cntgraph.packed import check_stored, read_values
-from cntgraph.parameter import Parameter, storage_dtype
+from cntgraph.core.bounded_hdf5 import check_stored, read_values
+from cntgraph.core.errors import CntGraphError, FormatError, GraphSizeError, StoreError
+from cntgraph.core.parameter import Parameter, storage_dtype
+from cntgraph.network.network import Network
 from cntgraph.store.description import rebuild_network
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import read

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from cntgraph.adapters.builder.layout import MAX_NODES
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
+from cntgraph.network.size import MAX_NODES
 
 Check = Callable[[Any, str], None]
 
@@ -46,7 +46,7 @@ def check_description(description: Any, coverage: Any) -> None:
     >>> check_description({"layers": [], "blocks": [], "parameters": []}, {"name": 3})
     Traceback (most recent call last):
     ...
-    cntgraph.errors.StoreError: coverage: expected a list, got {'name': 3}
+    cntgraph.core.errors.StoreError: coverage: expected a list, got {'name': 3}
     """
     _DESCRIPTION(description, "description")
     _COVERAGE(coverage, "coverage")
@@ -80,7 +80,7 @@ def check_measures(description: Any, layers: Sequence[str]) -> None:
     ... )
     Traceback (most recent call last):
     ...
-    cntgraph.errors.StoreError: measures.columns[0].whole: expected true or false, got 0
+    cntgraph.core.errors.StoreError: measures.columns[0].whole: expected true or false, got 0
     """
     _MEASURES(description, "measures")
     for key in ("columns", "statuses"):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from cntgraph.errors import StoreError
-from cntgraph.packed import read_values
+from cntgraph.core.bounded_hdf5 import read_values
+from cntgraph.core.errors import StoreError
 
 if TYPE_CHECKING:
     from cntgraph.store.reader import StoreFile

@@ -14,9 +14,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, StoreError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import CntGraphError, StoreError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 from cntgraph.store.description import describe_coverage, describe_network, differences
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import LIBVER

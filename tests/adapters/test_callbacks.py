@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import cntgraph as cg
 from cntgraph.adapters.callbacks import callback_for, plain_numbers
-from cntgraph.errors import CntGraphError, MissingExtraError
+from cntgraph.core.errors import CntGraphError, MissingExtraError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 import cntgraph as cg
 from cntgraph.adapters import registry
-from cntgraph.errors import CntGraphError, FormatError, MissingExtraError, UnsafeFileError
+from cntgraph.core.errors import CntGraphError, FormatError, MissingExtraError, UnsafeFileError
 
 
 class Point:

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from oracles.random_graphs import graph_of, layers_of
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.export.appearance import SIZE, SMALLEST, appearance
 from cntgraph.export.colours import MISSING, NEGATIVE, POSITIVE, sequence_colours, value_colours
-from cntgraph.layout import node_positions
+from cntgraph.graph.node_positions import node_positions
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_any_values_have_colours(values):
 
 
 def test_the_scale_is_that_of_the_plots():
-    from cntgraph.plots.style import sequential_map
+    from cntgraph.report.plots.style import sequential_map
 
     expected = 255 * sequential_map()(np.linspace(0, 1, 60))[:, :3]
     assert np.abs(sequence_colours(60) - expected).max() < 6

@@ -15,7 +15,7 @@ from oracles.exported import edges_of, nodes_of
 import cntgraph as cg
 from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.gexf import write_gexf
-from cntgraph.layout import node_positions
+from cntgraph.graph.node_positions import node_positions
 
 HERE = Path(__file__).parent.parent / "browser"
 BUNDLER = HERE / "node_modules" / "esbuild" / "bin" / "esbuild"

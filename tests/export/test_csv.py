@@ -12,7 +12,7 @@ from oracles.nets import nets
 from oracles.random_graphs import graph_of, graphs, layers_of
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
 from cntgraph.export.csv import write_csv
 
 NETS = nets() | {"recurrent": cg.toy("recurrent")}

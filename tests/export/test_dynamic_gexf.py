@@ -6,7 +6,7 @@ from oracles.exported import Gexf, edges_of, nodes_of
 from oracles.nets import random_net
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
 from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.times import snapshot_times

@@ -14,10 +14,10 @@ from oracles.nets import nets
 from oracles.random_graphs import graph_of, graphs, layers_of
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
 from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.gexf import write_gexf
-from cntgraph.layout import node_positions
+from cntgraph.graph.node_positions import node_positions
 
 #: The last has edges within a layer, and from nodes to themselves.
 NETS = nets() | {"recurrent": cg.toy("recurrent")}

@@ -13,7 +13,7 @@ from oracles.nets import nets
 from oracles.random_graphs import graph_of, graphs, layers_of
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
 from cntgraph.export.graphml import write_graphml
 
 NETS = nets() | {"recurrent": cg.toy("recurrent")}

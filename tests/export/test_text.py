@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles.exported import clean
 
-from cntgraph.errors import CntGraphError, StoreError
+from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.export.markup import REPLACEMENT, escape, printable
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.writing import new_file

@@ -4,7 +4,7 @@ from oracles import loops
 from oracles.nets import nets
 
 import cntgraph as cg
-from cntgraph.blocks import TRANSFORMS
+from cntgraph.network.blocks import TRANSFORMS
 
 NETS = nets()
 

@@ -6,7 +6,7 @@ from oracles.nets import nets, random_net
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 NETS = nets()
 COLUMNS = ["source", "target", "kind", "n_weights", "mean", "std", "skew", "kurtosis", "min", "max",

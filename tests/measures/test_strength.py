@@ -7,10 +7,10 @@ from oracles.nets import edge_list, nets, random_net
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.blocks import TRANSFORMS, Window
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.recipe import Recipe
 from cntgraph.measures.strength import node_strengths
-from cntgraph.recipe import Recipe
+from cntgraph.network.blocks import TRANSFORMS, Window
 
 NETS = nets()
 DIRECTIONS = ("total", "in", "out")

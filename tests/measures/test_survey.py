@@ -6,11 +6,11 @@ import pytest
 from oracles.nets import nets
 
 import cntgraph as cg
-from cntgraph.blocks import Dense
-from cntgraph.blocks.histogram import Bins
-from cntgraph.measures.samples import DISTRIBUTIONS, layer_samples
+from cntgraph.core.parameter import Parameter
+from cntgraph.measures.layer_values import DISTRIBUTIONS, values_by_layer
 from cntgraph.measures.survey import layer_bins, survey_layers
-from cntgraph.parameter import Parameter
+from cntgraph.network.blocks import Dense
+from cntgraph.network.blocks.histogram import Bins
 
 NETS = nets()
 
@@ -26,7 +26,7 @@ def test_the_rows_are_those_of_analyze(net):
 
 
 def test_there_are_bins_for_every_layer_that_has_values(net):
-    expected = [(m, layer) for m in DISTRIBUTIONS for layer in layer_samples(net, m)]
+    expected = [(m, layer) for m in DISTRIBUTIONS for layer in values_by_layer(net, m)]
     assert list(layer_bins(net)) == expected
 
 
@@ -34,7 +34,7 @@ def test_histograms_are_those_of_the_samples(net):
     bins = layer_bins(net)
     found = survey_layers(net, bins).counts
     for counts, ((measure, layer), own) in zip(found, bins.items(), strict=True):
-        values = layer_samples(net, measure)[layer]
+        values = values_by_layer(net, measure)[layer]
         np.testing.assert_array_equal(counts, own.count(values))
         assert counts.sum() == values.size > 0
         assert own == Bins.about(values)
@@ -85,10 +85,8 @@ def test_weights_that_are_not_finite_are_counted_apart():
 
 def test_a_block_that_does_not_count(monkeypatch):
     """Of a third party: its weights are read once more."""
-    own = Dense._survey
-    monkeypatch.setattr(
-        Dense, "_survey", lambda self, t, statistics: own(self, t, bool(statistics))
-    )
+    own = Dense._sums
+    monkeypatch.setattr(Dense, "_sums", lambda self, t, statistics: own(self, t, bool(statistics)))
     net = cg.toy("mlp")
     bins = layer_bins(net)
     found = dict(zip(bins, survey_layers(net, bins).counts, strict=True))

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from cntgraph.parallel import n_threads
+from cntgraph.core.parallel import n_threads
 
 
 def late_first(k):

@@ -12,9 +12,9 @@ from scipy.sparse import coo_array, csr_array
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.recurrent import Gate, rnn
-from cntgraph.graph import Graph
-from cntgraph.parts import Layer
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.graph.graph import Graph
+from cntgraph.network.layer import Layer
 
 
 @lru_cache

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.blocks import Window
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks import Window
 
 
 @st.composite

@@ -6,8 +6,8 @@ from oracles.nets import adjacency, edge_list, nets, random_net
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
 
 F = {
     "signed": lambda w: w,

@@ -9,9 +9,9 @@ import numpy as np
 from oracles.nets import nets
 
 import cntgraph as cg
-from cntgraph.blocks import Dense
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Dense
 
 #: What a sign policy takes of the edges: their magnitudes.
 MAGNITUDES = {

@@ -5,8 +5,8 @@ from scipy.sparse import coo_array
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.blocks import Stencil, Window
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks import AxisOperator, Window
 
 TOYS = ("mlp", "cnn", "residual")
 
@@ -32,7 +32,9 @@ def random_net(seed, *, dtype=np.float32):
     skip = builder.add("sum", [conv("conv2", first, 4, groups=2, activation=""), first])
     ids = np.concatenate([skip, first[:2], np.full_like(first[:1], -1)])
     ids = conv("conv3", ids, 3)
-    axes = [Stencil.of_window(Window(n, n // 2, 2, 2), np.full(n // 2, 2.0)) for n in ids.shape[1:]]
+    axes = [
+        AxisOperator.of_window(Window(n, n // 2, 2, 2), np.full(n // 2, 2.0)) for n in ids.shape[1:]
+    ]
     pooled = builder.pool("pool", ids, tuple(axes), "average")
     gain, shift = tensor("norm.weight", 3, 1, 1), tensor("norm.bias", 3, 1, 1)
     ids = builder.scale("norm", pooled, gain, shift, kind="norm", foldable=False)

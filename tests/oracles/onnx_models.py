@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import cntgraph as cg
 from cntgraph.adapters import onnx as adapter
-from cntgraph.blocks import Pool
+from cntgraph.network.blocks import Pool
 
 I64 = np.int64
 

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 import cntgraph as cg
-from cntgraph.blocks.csr import csr_of
-from cntgraph.parts import Layer
+from cntgraph.network.blocks.csr import csr_of
+from cntgraph.network.layer import Layer
 
 SHAPES = ((0,), (1,), (3,), (), (2, 2), (1, 2, 3), (2, 1, 2, 2))
 

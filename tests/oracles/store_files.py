@@ -15,9 +15,9 @@ from oracles.nets import random_net
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.recurrent import Gate, lstm
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
 from cntgraph.measures.survey import layer_bins, survey_layers
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.measured import write_measures, write_measures_head
 from cntgraph.store.writer import fixed_text, write_snapshot, write_topology
@@ -52,10 +52,10 @@ def _measured(path):
     survey = survey_layers(net, bins)
     with h5py.File(path, "w", libver=LIBVER) as file:
         write_topology(file, net, measures=True)
-        write_measures_head(file, bins, survey, parameters=True)
+        write_measures_head(file, bins, survey.rows, parameters=True)
         for step in range(2):
             number = write_snapshot(file, net.parameters, {"step": step})
-            write_measures(file[f"snapshots/{number}"], survey)
+            write_measures(file[f"snapshots/{number}"], survey.rows, survey.counts)
     return path.read_bytes()
 
 

@@ -7,7 +7,7 @@ from oracles.torch_models import randomise, record
 from torch import nn
 
 import cntgraph as cg
-from cntgraph.blocks import TRANSFORMS
+from cntgraph.network.blocks import TRANSFORMS
 
 
 def sample(shape, seed=0, dtype=torch.double):

@@ -9,9 +9,9 @@ from typing import Any
 import h5py
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.writer import fixed_text
 

@@ -15,7 +15,7 @@ from store.samples import replace_text, use
 from store.test_damaged import damaged, tampered
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, StoreError
+from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.writer import fixed_text
 

@@ -13,11 +13,24 @@ from hypothesis import strategies as st
 from oracles.nets import TOYS, random_net
 
 import cntgraph as cg
-from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity, Pool, Sparse, Stencil, Window
-from cntgraph.errors import CntGraphError, ParameterError, StoreError
-from cntgraph.network import CoverageEntry, Layer, Network
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError, ParameterError, StoreError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import (
+    AxisOperator,
+    Block,
+    Conv,
+    Dense,
+    Diagonal,
+    Identity,
+    Pool,
+    Sparse,
+    Window,
+)
+from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Network
 from cntgraph.store.description import (
     block_kinds,
     describe_coverage,
@@ -25,7 +38,6 @@ from cntgraph.store.description import (
     differences,
     rebuild_network,
 )
-from cntgraph.view import View
 
 RNG = np.random.default_rng(5)
 
@@ -83,8 +95,8 @@ def some_blocks() -> list[Block]:
     """Every kind of block, with every option that its description has to carry."""
     window = Window(fine=7, coarse=4, kernel=3, stride=2, dilation=1, before=1)
     crop = Window(fine=6, coarse=2, kernel=2, stride=2, dilation=2, before=-1)
-    halves = Stencil.of_window(Window(7, 3, 2, 2), np.full(3, 2.0))
-    wide = Stencil.of_window(Window(600, 300, 2, 2))
+    halves = AxisOperator.of_window(Window(7, 3, 2, 2), np.full(3, 2.0))
+    wide = AxisOperator.of_window(Window(600, 300, 2, 2))
     padded = np.where(np.arange(20) % 7 == 3, -1, np.arange(20)[::-1])
     large = np.random.default_rng(0).permutation(600)
     indices = np.random.default_rng(1).integers(0, 3, 500)
@@ -100,11 +112,11 @@ def some_blocks() -> list[Block]:
         Conv(name="transposed", source=View((2, 4), 0), target=View((3, 7), 100), transposed=True,
              weight=tensor("e", 2, 3, 3), windows=(window,), parametric=False),
         Pool(name="max", source=View((2, 7), 0), target=View((2, 3), 50), mode="max",
-             stencils=(Stencil.adaptive(7, 3, average=False),)),
+             operators=(AxisOperator.adaptive(7, 3, average=False),)),
         Pool(name="average", source=View((2, 7, 5), 0), target=View((2, 3, 5), 80), mode="average",
-             stencils=(halves, Stencil.adaptive(5, 5))),
+             operators=(halves, AxisOperator.adaptive(5, 5))),
         Pool(name="wide", source=View((1, 600), 0), target=View((1, 300), 600), mode="max",
-             stencils=(wide,)),
+             operators=(wide,)),
         Diagonal(name="norm", source=View((2, 3), 0), target=View((2, 3), 6),
                  weight=tensor("f", 2, 1), bias=tensor("fb", 2, 1)),
         Diagonal(name="gate", source=View((6,), 0), target=View((6,), 6), weight=tensor("g", 6),

@@ -22,7 +22,7 @@ from oracles.reading import outcome
 from store.samples import replace_text
 
 import cntgraph as cg
-from cntgraph.errors import GraphSizeError, StoreError
+from cntgraph.core.errors import GraphSizeError, StoreError
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.reader import StoreFile
 

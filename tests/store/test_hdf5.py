@@ -16,7 +16,7 @@ from store.faults import (
     snapshot,
 )
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store import hdf5, locks
 from cntgraph.store.hdf5 import LIBVER, append, read
 from cntgraph.store.journal import recover

@@ -20,7 +20,7 @@ from store.faults import (
     snapshot,
 )
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store import disk, journal
 from cntgraph.store.hdf5 import read
 from cntgraph.store.journal import recover

@@ -18,7 +18,7 @@ from store.faults import (
     leave_journal,
 )
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store import journal, locks
 from cntgraph.store.hdf5 import append, read
 from cntgraph.store.journal import recover

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 import torch
 from store.faults import ROOT
-from store.test_recorder import SHAPE, make, state, step
+from training.test_recorder import SHAPE, make, state, step
 
 import cntgraph as cg
-from cntgraph.blocks.histogram import N_COUNTS
-from cntgraph.errors import CntGraphError, StoreError
-from cntgraph.measures.samples import DISTRIBUTIONS, layer_samples
+from cntgraph.core.errors import CntGraphError, StoreError
+from cntgraph.measures.layer_values import DISTRIBUTIONS, values_by_layer
+from cntgraph.network.blocks.histogram import N_COUNTS
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.reader import StoreFile
 
@@ -64,11 +64,11 @@ def test_histograms_are_those_of_the_samples(path: Path, store: str) -> None:
     nets = record(path, store)
     measures = StoreFile(path).measures
     assert measures is not None
-    expected = [(m, layer) for m in DISTRIBUTIONS for layer in layer_samples(nets[0], m)]
+    expected = [(m, layer) for m in DISTRIBUTIONS for layer in values_by_layer(nets[0], m)]
     assert list(measures.bins) == expected
     for k, net in enumerate(nets):
         for (measure, layer), bins in measures.bins.items():
-            values = layer_samples(net, measure)[layer]
+            values = values_by_layer(net, measure)[layer]
             counts = measures.counts(k, measure, layer)
             np.testing.assert_array_equal(counts, bins.count(values))
 

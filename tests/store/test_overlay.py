@@ -19,7 +19,7 @@ from store.faults import (
     crash_at,
 )
 
-from cntgraph.errors import StoreError
+from cntgraph.core.errors import StoreError
 from cntgraph.store.hdf5 import read
 from cntgraph.store.overlay import JournaledFile
 

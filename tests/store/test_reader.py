@@ -16,8 +16,8 @@ from store.faults import ROOT
 from store.samples import FORMAT_1, carrying, saved
 
 import cntgraph as cg
-from cntgraph.errors import FormatError, StoreError
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import FormatError, StoreError
+from cntgraph.core.parameter import Parameter
 from cntgraph.store.reader import StoreFile
 
 # --- Reading ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from oracles.nets import random_net
 from store.samples import replace_text, use
 
 import cntgraph as cg
-from cntgraph.errors import FormatError, StoreError
+from cntgraph.core.errors import FormatError, StoreError
 from cntgraph.store.hdf5 import LIBVER
 
 WEIGHT = "snapshots/0/parameters/fc1.weight"

@@ -17,9 +17,9 @@ from store.faults import add, leave_journal
 from store.samples import carrying, saved
 
 import cntgraph as cg
-from cntgraph.errors import StoreError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import StoreError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 from cntgraph.store.reader import read_network
 from cntgraph.store.writer import parameter_key
 

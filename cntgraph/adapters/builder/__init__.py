@@ -5,6 +5,6 @@
 """
 
 from cntgraph.adapters.builder.builder import Builder, Norm
-from cntgraph.adapters.builder.layout import Ids
+from cntgraph.core.types import Ids
 
 __all__ = ["Builder", "Ids", "Norm"]

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.broadcasting import features_first
-from cntgraph.adapters.builder.layout import Ids, Layout, spread
-from cntgraph.blocks import Conv, Dense, Pool, Sparse, Stencil, Window
-from cntgraph.network import Layer
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.adapters.builder.layout import Layout, spread
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import AxisOperator, Conv, Dense, Pool, Sparse, Window
+from cntgraph.network.layer import Layer
 
 
 class Affine(Layout):
@@ -173,11 +174,13 @@ class Affine(Layout):
         )  # fmt: skip
         return made
 
-    def pool(self, name: str, ids: Ids, stencils: tuple[Stencil, ...], mode: str) -> Ids:
+    def pool(self, name: str, ids: Ids, operators: tuple[AxisOperator, ...], mode: str) -> Ids:
         """Apply a pooling to ids of shape (channels, *spatial); see `blocks.Pool`."""
         name = self.unique(name)
-        shape = (ids.shape[0], *(stencil.n_out for stencil in stencils))
+        shape = (ids.shape[0], *(operator.n_out for operator in operators))
         made = self.add_layer(name, shape, "pool", unique=False)
         source, target = View.of(ids), View.of(made)
-        self.add_block(Pool(name=name, source=source, target=target, stencils=stencils, mode=mode))
+        self.add_block(
+            Pool(name=name, source=source, target=target, operators=operators, mode=mode)
+        )
         return made

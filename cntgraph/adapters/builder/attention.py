@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks import Pool, Stencil
-from cntgraph.view import View
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import AxisOperator, Pool
 
 if TYPE_CHECKING:
     from cntgraph.adapters.builder.builder import Builder
-
-Ids = NDArray[np.int64]
 
 
 def attention(
@@ -96,7 +95,7 @@ def attend(builder: Builder, name: str, left: Ids, right: Ids, *, soft: bool) ->
     else:
         _modulate(builder, f"{name}.right", flat[1], flat[2], n)
     rows, ends = flat[0].reshape(-1, k), flat[2].reshape(-1, m)
-    _add_pool(builder, f"{name}.left", rows, ends, (Stencil.ones(k, m),), modulatory=True)
+    _add_pool(builder, f"{name}.left", rows, ends, (AxisOperator.ones(k, m),), modulatory=True)
     return made
 
 
@@ -104,11 +103,11 @@ def _pass_on(builder: Builder, name: str, left: Ids, right: Ids, made: Ids) -> N
     """Pass features on to every position, uniformly over those that a row of `left` keeps."""
     patterns = _patterns(left >= 0)
     for k, (kind, heads) in enumerate(patterns):
-        stencil = Stencil.uniform(kind)
+        operator = AxisOperator.uniform(kind)
         label = name if len(patterns) == 1 else builder.unique(f"{name}.{k}")
         source, target = (ids[heads].swapaxes(1, 2) for ids in (right, made))
         shape = (len(heads) * right.shape[2], -1)
-        _add_pool(builder, label, source.reshape(shape), target.reshape(shape), (stencil,))
+        _add_pool(builder, label, source.reshape(shape), target.reshape(shape), (operator,))
 
 
 def _patterns(keep: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
@@ -123,18 +122,18 @@ def _patterns(keep: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[
 
 def _modulate(builder: Builder, name: str, right: Ids, made: Ids, n: int) -> None:
     """Let every entry of a column of `right` modulate the scores of that column."""
-    stencils = (Stencil.ones(right.shape[1], n), Stencil.identity(right.shape[2]))
-    _add_pool(builder, name, right, made, stencils, modulatory=True)
+    operators = (AxisOperator.ones(right.shape[1], n), AxisOperator.identity(right.shape[2]))
+    _add_pool(builder, name, right, made, operators, modulatory=True)
 
 
 def _add_pool(
-    builder: Builder, name: str, source: Ids, target: Ids, stencils: tuple[Stencil, ...],
+    builder: Builder, name: str, source: Ids, target: Ids, operators: tuple[AxisOperator, ...],
     *, modulatory: bool = False,
 ) -> None:  # fmt: skip
     mode = "modulation" if modulatory else "attention"
     name = builder.unique(name) if modulatory else name
     ends = (View.of(source), View.of(target))
     builder.add_block(
-        Pool(name=name, source=ends[0], target=ends[1], stencils=stencils, mode=mode,
+        Pool(name=name, source=ends[0], target=ends[1], operators=operators, mode=mode,
              modulatory=modulatory)
     )  # fmt: skip

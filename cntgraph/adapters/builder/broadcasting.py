@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:

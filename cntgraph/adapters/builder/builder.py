@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder.affine import Affine
 from cntgraph.adapters.builder.attention import attend, attention
 from cntgraph.adapters.builder.elementwise import Elementwise
-from cntgraph.adapters.builder.layout import Ids
 from cntgraph.adapters.coverage import coverage_entries, report_left_out
 from cntgraph.adapters.simplify import Draft, simplify
-from cntgraph.errors import TraceError
-from cntgraph.network import Network
-from cntgraph.view import View
+from cntgraph.core.errors import TraceError
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.network import Network
 
 Norm = Literal["fold", "keep"]
 
@@ -35,8 +35,8 @@ class Builder(Affine, Elementwise):
 
     Examples
     --------
-    >>> from cntgraph.parameter import Parameter
-    >>> from cntgraph.recipe import Recipe
+    >>> from cntgraph.core.parameter import Parameter
+    >>> from cntgraph.core.recipe import Recipe
     >>> b = Builder()
     >>> w = Recipe.of(b.parameter(Parameter.from_array("fc.weight", np.ones((2, 3)))))
     >>> ids = b.linear("fc", b.input("input", (3,)), w, None)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.network import Layer
-
-Ids = NDArray[np.int64]
+from cntgraph.core.types import Ids
+from cntgraph.network.layer import Layer
 
 
 def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.broadcasting import features_first
-from cntgraph.adapters.builder.layout import Ids, Layout, spread
-from cntgraph.blocks import Diagonal, Identity
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.adapters.builder.layout import Layout, spread
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Diagonal, Identity
 
 
 class Elementwise(Layout):

@@ -11,18 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.blocks import Block
-from cntgraph.errors import GraphSizeError
-from cntgraph.memory import check_memory
-from cntgraph.network import CoverageEntry, Layer
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
-from cntgraph.view import View, parts_of
+from cntgraph.core.errors import GraphSizeError
+from cntgraph.core.memory import check_memory
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View, parts_of
+from cntgraph.network.blocks import Block
+from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.layer import Layer
+from cntgraph.network.size import MAX_NODES
 
-Ids = NDArray[np.int64]
-
-#: Nodes that a network may have; their ids alone take 8 GiB. A damaged file may ask for more.
-MAX_NODES = 1 << 30
 #: Activations by how much they make what they are applied to a gate; any other one is 1.
 GATES = {"silu": 2, "gelu": 2, "sigmoid": 3, "hardsigmoid": 3, "softmax": 3}
 

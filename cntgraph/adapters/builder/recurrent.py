@@ -19,17 +19,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks import Conv, Dense, Identity, Sparse, Window
-from cntgraph.errors import InputShapeError
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.errors import InputShapeError
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Conv, Dense, Identity, Sparse, Window
 
 if TYPE_CHECKING:
     from cntgraph.adapters.builder.builder import Builder
-
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

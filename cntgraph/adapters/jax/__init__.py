@@ -13,9 +13,9 @@ from typing import Any
 from cntgraph.adapters.builder import Builder, Norm
 from cntgraph.adapters.jax.sources import changes, is_function, model_of
 from cntgraph.adapters.jax.tracing import build, trace
-from cntgraph.errors import FormatError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import FormatError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 
 suffixes: tuple[str, ...] = ()
 options = ("params",)

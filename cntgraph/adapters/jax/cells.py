@@ -22,7 +22,7 @@ from cntgraph.adapters.jax.body import Body
 from cntgraph.adapters.jax.polynomial import Applied, Bias, Function, Source, Sum, Term
 from cntgraph.adapters.jax.program import Program
 from cntgraph.adapters.jax.values import Unknown, has_nodes, name_of
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer

@@ -9,8 +9,9 @@ import numpy as np
 
 from cntgraph.adapters.jax import weights
 from cntgraph.adapters.jax.numeric import compute
-from cntgraph.adapters.jax.values import Array, Lazy, Value, Weight, has_nodes, scalar_of
-from cntgraph.recipe import Recipe
+from cntgraph.adapters.jax.values import Lazy, Value, Weight, has_nodes, scalar_of
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array
 
 Coefficient = Weight | Array
 AsRecipe = Callable[[Array], Recipe]

@@ -8,10 +8,11 @@ import numpy as np
 
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.values import Ids, Nodes, has_nodes, name_of
+from cntgraph.adapters.jax.values import Nodes, has_nodes, name_of
 from cntgraph.adapters.jax.weights import as_weight, whole
-from cntgraph.blocks import Window
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks import Window
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer

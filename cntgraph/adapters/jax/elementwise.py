@@ -29,8 +29,8 @@ from cntgraph.adapters.jax.values import (
     parts,
     stays_lazy,
 )
-from cntgraph.blocks import Identity
-from cntgraph.view import View
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Identity
 
 #: Names that other adapters have for a single operation.
 _NAMES = {

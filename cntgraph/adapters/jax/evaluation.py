@@ -10,7 +10,8 @@ import numpy as np
 
 from cntgraph.adapters.jax import movement
 from cntgraph.adapters.jax.numeric import compute
-from cntgraph.adapters.jax.values import Array, Lazy, Value, Weight, parts, scalar_of
+from cntgraph.adapters.jax.values import Lazy, Value, Weight, parts, scalar_of
+from cntgraph.core.types import Array
 
 #: Stands for a learned number.
 _COEFFICIENT = 0.3

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.jax.numeric import compute
-
-Values = NDArray[np.float64]
+from cntgraph.core.types import Values
 
 #: Where functions are compared; zero, and the places where pieces meet, are among them.
 GRID: Values = np.linspace(-9.0, 9.0, 289)

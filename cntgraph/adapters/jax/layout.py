@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from cntgraph.adapters.jax.values import Ids
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 
 def strides(ids: Ids) -> list[int]:

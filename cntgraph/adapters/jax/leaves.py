@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import ParameterError
-from cntgraph.parameter import Parameter, storage_dtype
+from cntgraph.core.errors import ParameterError
+from cntgraph.core.parameter import Parameter, storage_dtype
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,11 @@ from cntgraph.adapters.builder.recurrent import gru, lstm, rnn
 from cntgraph.adapters.jax.cells import Cell, recognise_cell
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
-from cntgraph.adapters.jax.values import Ids, Nodes, Value, Weight, has_nodes, scalar_of
+from cntgraph.adapters.jax.values import Nodes, Value, Weight, has_nodes, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
-from cntgraph.errors import InputShapeError
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import InputShapeError
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer

@@ -18,8 +18,6 @@ from cntgraph.adapters.jax.movement import REARRANGING
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS
 from cntgraph.adapters.jax.statistics import by_statistics
 from cntgraph.adapters.jax.values import (
-    Array,
-    Ids,
     Lazy,
     Meaning,
     Nodes,
@@ -29,6 +27,7 @@ from cntgraph.adapters.jax.values import (
     scalar_of,
     sources_of,
 )
+from cntgraph.core.types import Array, Ids
 
 
 def meaning_of(value: Lazy, known: dict[Any, Meaning | None]) -> Meaning | None:

@@ -7,11 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.jax.program import Op
+from cntgraph.core.types import Array
 
-Array = NDArray[Any]
 Params = Mapping[str, Any]
 
 

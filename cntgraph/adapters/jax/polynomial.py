@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,21 +7,20 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.layout import layer_order
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.values import Array, Ids, Nodes, has_nodes, scalar_of, without
-from cntgraph.blocks import Pool, Stencil, Window
+from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of, without
+from cntgraph.core.types import Array, Ids, Values
+from cntgraph.network.blocks import AxisOperator, Pool, Window
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.scaling import Scaling
     from cntgraph.adapters.jax.tracer import Tracer
 
-Values = NDArray[np.float64]
 _MODES = {"reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min"}
 
 
@@ -92,9 +91,9 @@ def reduce_axes(t: Scaling, op: Op, x: Nodes, *, average: bool) -> Nodes:
     moved = sample.transpose(*kept, *pooled)
     sizes = [sample.shape[axis] for axis in kept]
     mode = "average" if average else _MODES[op.name]
-    stencils = tuple(Stencil.adaptive(sample.shape[a], 1, average=average) for a in pooled)
+    operators = tuple(AxisOperator.adaptive(sample.shape[a], 1, average=average) for a in pooled)
     rows = moved.reshape(prod(sizes), *(sample.shape[axis] for axis in pooled))
-    ids = t.builder.pool(t.label(op), rows, stencils, mode).reshape(sizes)
+    ids = t.builder.pool(t.label(op), rows, operators, mode).reshape(sizes)
     return t.batched(_unordered(ids, kept), out)
 
 
@@ -150,8 +149,8 @@ def reduce_windows(
     order = [*channels, *spatial]
     rows = ids.transpose(order).reshape(prod(ids.shape[a] for a in channels),
                                         *(ids.shape[a] for a in spatial))  # fmt: skip
-    stencils = tuple(Stencil.of_window(windows[a], numbers[a]) for a in spatial)
-    made = t.builder.pool(t.label(op), rows, stencils, mode if divisors is None else "average")
+    operators = tuple(AxisOperator.of_window(windows[a], numbers[a]) for a in spatial)
+    made = t.builder.pool(t.label(op), rows, operators, mode if divisors is None else "average")
     made = made.reshape([ids.shape[a] for a in channels] + [windows[a].coarse for a in spatial])
     return t.batched(_unordered(made, order), op.outputs[0])
 
@@ -211,14 +210,14 @@ def cumulative(t: Tracer, op: Op, args: list[Any]) -> Any:
     before = np.tri(n, dtype=bool)
     before = before.T if op.params.get("reverse") else before
     columns, rows = np.nonzero(before)
-    stencil = Stencil(n, n, rows, columns, np.ones(len(rows)))
+    operator = AxisOperator(n, n, rows, columns, np.ones(len(rows)))
     lines = sample.transpose(*kept, axis)
     mode = {"cumsum": "sum", "cummax": "max", "cummin": "min"}[op.name]
-    made = t.builder.pool(t.label(op), lines.reshape(-1, n), (stencil,), mode)
+    made = t.builder.pool(t.label(op), lines.reshape(-1, n), (operator,), mode)
     return t.batched(_unordered(made.reshape(lines.shape), [*kept, axis]), op.outputs[0])
 
 
-def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, stencil: Stencil) -> Ids | None:
+def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, operator: AxisOperator) -> Ids | None:
     """Resize one axis of a sample; axes that are resized one after another make one layer.
 
     Parameters
@@ -229,7 +228,7 @@ def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, stencil: Stencil) ->
     x : Nodes
     axis : int
         The axis of a sample.
-    stencil : Stencil
+    operator : AxisOperator
         How it is resized.
 
     Returns
@@ -246,26 +245,26 @@ def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, stencil: Stencil) ->
     spatial = [a for a in range(sample.ndim) if a not in channels]
     order = [*channels, *spatial]
     rows = sample.transpose(order)
-    stencils = [stencil if a == axis else Stencil.identity(sample.shape[a]) for a in spatial]
+    operators = [operator if a == axis else AxisOperator.identity(sample.shape[a]) for a in spatial]
     lines = rows.reshape(-1, *rows.shape[len(channels) :])
     last = b.blocks[-1] if b.blocks else None
     ends = isinstance(last, Pool) and last.mode == "linear" and x.awaits_bias
-    ends = ends and len(last.stencils) == len(stencils)  # type: ignore[union-attr]
+    ends = ends and len(last.operators) == len(operators)  # type: ignore[union-attr]
     if isinstance(last, Pool) and ends and np.array_equal(last.target.as_ids(), lines.reshape(-1)):
-        before = zip(last.stencils, stencils, strict=True)
-        stencils = [_after(one, other) for one, other in before]
+        before = zip(last.operators, operators, strict=True)
+        operators = [_after(one, other) for one, other in before]
         lines = last.source.as_ids().reshape(last.source.shape)
         b.blocks.pop()
         name = b.layers.pop().name
-    made = b.pool(name, lines, tuple(stencils), "linear")
-    shape = [sample.shape[a] for a in channels] + [s.n_out for s in stencils]
+    made = b.pool(name, lines, tuple(operators), "linear")
+    shape = [sample.shape[a] for a in channels] + [s.n_out for s in operators]
     return _unordered(made.reshape(shape), order)
 
 
-def _after(first: Stencil, second: Stencil) -> Stencil:
-    """Return one stencil for two in a row."""
+def _after(first: AxisOperator, second: AxisOperator) -> AxisOperator:
+    """Return one operator for two in a row."""
     matrix = (first.matrix @ second.matrix).tocoo()
     rows, columns = matrix.coords
-    return Stencil(
+    return AxisOperator(
         first.n_in, second.n_out, rows.astype(np.int64), columns.astype(np.int64), matrix.data
     )

@@ -14,11 +14,12 @@ from cntgraph.adapters.jax.lookup import one_hot_tokens
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.pooling import resize_axis
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.values import Ids, Nodes, has_nodes, name_of
+from cntgraph.adapters.jax.values import Nodes, has_nodes, name_of
 from cntgraph.adapters.jax.weights import as_weight, whole
-from cntgraph.blocks import Stencil
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import AxisOperator
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer
@@ -128,9 +129,9 @@ def _interpolation(
     if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0 or x.batch in of_x.summed:
         return None
     rows, columns = np.nonzero(matrix)
-    stencil = Stencil(len(matrix), matrix.shape[1], rows, columns, matrix[rows, columns])
+    operator = AxisOperator(len(matrix), matrix.shape[1], rows, columns, matrix[rows, columns])
     axis = of_x.summed[0] - (x.batch is not None and x.batch < of_x.summed[0])
-    made = resize_axis(t, t.label(op), x, axis, stencil)
+    made = resize_axis(t, t.label(op), x, axis, operator)
     if made is None:
         return None
     return np.moveaxis(made, axis, -1).reshape(*(x.ids.shape[a] for a in of_x.own), matrix.shape[1])

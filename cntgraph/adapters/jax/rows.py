@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cntgraph.adapters.jax.program import Op
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from cntgraph.adapters.jax import layout, weights
 from cntgraph.adapters.jax.coefficients import Coefficient, Peeled
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.values import (
-    Array,
-    Ids,
     Lazy,
     Meaning,
     Nodes,
@@ -28,11 +26,12 @@ from cntgraph.adapters.jax.values import (
     scalar_of,
     without,
 )
-from cntgraph.blocks import Conv, Dense
-from cntgraph.blocks.base import broadcasts
-from cntgraph.network import CoverageEntry
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Conv, Dense
+from cntgraph.network.blocks.base import broadcasts
+from cntgraph.network.coverage import CoverageEntry
 
 #: What is added to a score to take it out of a softmax is at most this.
 _MASKED = -1e4

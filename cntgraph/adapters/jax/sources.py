@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from cntgraph.adapters.jax.leaves import Leaf, is_array, leaves_of
-from cntgraph.errors import FormatError
+from cntgraph.core.errors import FormatError
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.jax import movement
 from cntgraph.adapters.jax.evaluation import evaluate, signature
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, REDUCTIONS, axes_of
-from cntgraph.adapters.jax.values import Ids, Lazy, Meaning, Nodes, Value, sources_of
+from cntgraph.adapters.jax.values import Lazy, Meaning, Nodes, Value, sources_of
+from cntgraph.core.types import Ids, Values
 
-Values = NDArray[np.float64]
 #: More numbers than these are not computed with; what they amount to is then told by parts.
 _MOST_VALUES = 1 << 25
 _TOLERANCE = 1e-6

@@ -35,8 +35,8 @@ from cntgraph.adapters.jax.values import (
     sources_of,
     stays_lazy,
 )
-from cntgraph.errors import ParameterError
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import ParameterError
+from cntgraph.core.recipe import Recipe
 
 # These modules are imported for the handlers that they register.
 __all__ = ["Tracer", "convolution", "lookup", "loops", "pooling", "products"]

@@ -16,8 +16,8 @@ from cntgraph.adapters.jax.scaling import ChannelsElsewhere
 from cntgraph.adapters.jax.sources import Model
 from cntgraph.adapters.jax.tracer import Tracer
 from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
-from cntgraph.errors import CntGraphError, InputShapeError, TraceError
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
+from cntgraph.core.recipe import Recipe
 
 Shapes = Any
 

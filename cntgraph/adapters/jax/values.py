@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.jax.leaves import module_of
 from cntgraph.adapters.jax.program import Op
-from cntgraph.recipe import Recipe
-
-Ids = NDArray[np.int64]
-Array = NDArray[Any]
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Ids
 
 
 @dataclass(frozen=True, eq=False)

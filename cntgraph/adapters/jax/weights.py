@@ -12,8 +12,9 @@ from cntgraph.adapters.jax import movement
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.rows import rows_of
-from cntgraph.adapters.jax.values import Array, Weight, scalar_of
-from cntgraph.recipe import Recipe
+from cntgraph.adapters.jax.values import Weight, scalar_of
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array
 
 _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe]] = {
     "add": lambda a, b: a + b, "add_any": lambda a, b: a + b, "sub": lambda a, b: a - b,

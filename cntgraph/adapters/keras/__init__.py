@@ -15,8 +15,8 @@ import keras
 from cntgraph.adapters.builder import Builder, Norm
 from cntgraph.adapters.keras.live import trace_model
 from cntgraph.adapters.keras.variables import named_variables, parameters_of
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 
 suffixes = (".keras", ".h5", ".hdf5")
 options = ("config",)

@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 
 from cntgraph.adapters.keras.source import Source
-from cntgraph.adapters.stored import member_offset, zip_members
-from cntgraph.errors import FormatError
+from cntgraph.adapters.weights.stored import member_offset, zip_members
+from cntgraph.core.errors import FormatError
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 #: A configuration is a text; a larger one is none.

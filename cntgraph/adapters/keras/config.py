@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from cntgraph.errors import FormatError, UnsafeFileError
+from cntgraph.core.errors import FormatError, UnsafeFileError
 
 #: Layers that run code, or read files, that a configuration names.
 _REFUSED = {

@@ -10,9 +10,10 @@ import numpy as np
 
 from cntgraph.adapters.keras.handlers import handles
 from cntgraph.adapters.keras.tracer import Tracer
-from cntgraph.adapters.keras.values import Arguments, CannotFollow, Ids, Nodes
-from cntgraph.blocks import Window
-from cntgraph.recipe import Recipe
+from cntgraph.adapters.keras.values import Arguments, CannotFollow, Nodes
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks import Window
 
 #: One label an axis; axes of the same label go together.
 Labels = tuple[Any, ...]

@@ -12,7 +12,6 @@ from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
-    Ids,
     Nodes,
     Weights,
     has_channels_last,
@@ -20,8 +19,9 @@ from cntgraph.adapters.keras.values import (
     per_axis,
 )
 from cntgraph.adapters.keras.windows import same_or_valid, transposed
-from cntgraph.blocks import Window
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks import Window
 
 #: Images of one sample (frames, views) that are convolved one after another.
 _MAX_IMAGES = 4096

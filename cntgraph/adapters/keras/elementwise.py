@@ -12,13 +12,13 @@ from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
-    Ids,
     Nodes,
     as_array,
     is_constant,
     is_learned,
 )
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 #: Functions of one neuron, or over the neurons of an axis, under the names of PyTorch.
 ACTIVATIONS = {

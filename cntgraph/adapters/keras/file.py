@@ -17,9 +17,9 @@ from cntgraph.adapters.keras.names import named_tensors
 from cntgraph.adapters.keras.skeleton import build_skeleton
 from cntgraph.adapters.keras.source import Source
 from cntgraph.adapters.keras.weights import stored_parameters
-from cntgraph.adapters.tensors import network_of
-from cntgraph.errors import CntGraphError, FormatError, GraphSizeError
-from cntgraph.network import Network
+from cntgraph.adapters.weights.tensors import network_of
+from cntgraph.core.errors import CntGraphError, FormatError, GraphSizeError
+from cntgraph.network.network import Network
 
 #: Nodes of one layer of a saved model, whose sizes are those that the file declares.
 MAX_LAYER = 1 << 26

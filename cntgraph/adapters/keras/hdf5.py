@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.keras.source import Source
-from cntgraph.adapters.stored import StoredArray, file_state
-from cntgraph.errors import FormatError, StoreError, UnsafeFileError
-from cntgraph.packed import check_stored, read_values
-from cntgraph.parameter import ArrayHandle, storage_dtype
+from cntgraph.adapters.weights.stored import StoredArray, file_state
+from cntgraph.core.bounded_hdf5 import check_stored, read_values
+from cntgraph.core.errors import FormatError, StoreError, UnsafeFileError
+from cntgraph.core.parameter import ArrayHandle, storage_dtype
 
 if TYPE_CHECKING:
     import h5py

@@ -9,7 +9,7 @@ import mmap
 import struct
 from pathlib import Path
 
-from cntgraph.errors import FormatError
+from cntgraph.core.errors import FormatError
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEADER, _OBJECT = 16, 16

@@ -10,7 +10,7 @@ import numpy as np
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.layout import channels_last
 from cntgraph.adapters.keras.values import Nodes, leaves, map_leaves
-from cntgraph.errors import InputShapeError
+from cntgraph.core.errors import InputShapeError
 
 #: Sizes of one sample; None where a model leaves one open.
 Shape = tuple[int | None, ...]

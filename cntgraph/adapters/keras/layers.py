@@ -18,7 +18,7 @@ from cntgraph.adapters.keras.values import (
     is_constant,
 )
 from cntgraph.adapters.keras.values import constant as constant_of
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @handles_layer("Dense")

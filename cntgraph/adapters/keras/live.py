@@ -9,7 +9,6 @@ from typing import Any
 import keras
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.layout import MAX_NODES
 from cntgraph.adapters.keras import (  # noqa: F401  (they register their handlers)
     contraction,
     convolution,
@@ -25,9 +24,10 @@ from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import CannotFollow, Nodes, leaves
 from cntgraph.adapters.keras.variables import Symbols, all_layers, parameters_of
 from cntgraph.adapters.keras.watch import watching
-from cntgraph.errors import CntGraphError, TraceError
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError, TraceError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.size import MAX_NODES
 
 
 def trace_model(

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.keras.handlers import handles
-from cntgraph.adapters.keras.moves import MOVES, Array
+from cntgraph.adapters.keras.moves import MOVES
 from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
@@ -22,7 +22,8 @@ from cntgraph.adapters.keras.values import (
     per_axis,
 )
 from cntgraph.adapters.keras.windows import same_or_valid
-from cntgraph.blocks import Window
+from cntgraph.core.types import Array
+from cntgraph.network.blocks import Window
 
 #: Operations whose result is their argument, value by value.
 _IDENTITIES = ("Array", "Cast", "ConvertToTensor", "Copy", "Real", "SaturateCast", "StopGradient")

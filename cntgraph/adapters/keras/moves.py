@@ -7,11 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.keras.values import Arguments, as_array, map_leaves
 
-Array = NDArray[Any]
 Move = Callable[[Any, Arguments], Any]
 #: How an operation (its options, its arguments by name as arrays) moves arrays, by its class.
 MOVES: dict[str, Move] = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cntgraph.adapters.keras.hdf5 import Contents, Tensor
-from cntgraph.adapters.tensors import Tensors
-from cntgraph.errors import ParameterError
-from cntgraph.parameter import Parameter
+from cntgraph.adapters.weights.tensors import Tensors
+from cntgraph.core.errors import ParameterError
+from cntgraph.core.parameter import Parameter
 
 
 def named_tensors(contents: Contents) -> Tensors:

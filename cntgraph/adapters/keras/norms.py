@@ -11,7 +11,7 @@ from cntgraph.adapters.keras.elementwise import scaled
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import Arguments, CannotFollow, Nodes, Weights, as_array
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 #: What Keras never divides by less than.
 _EPSILON = 1e-7

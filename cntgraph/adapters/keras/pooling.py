@@ -15,20 +15,20 @@ from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
-    Ids,
     Nodes,
     has_channels_last,
     per_axis,
 )
 from cntgraph.adapters.keras.windows import same_or_valid
-from cntgraph.blocks import Stencil, Window
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks import AxisOperator, Window
 
 #: Taps of a pooling window, and edges along one axis of a pooling.
 _MAX_TAPS, _MAX_EDGES = 1 << 16, 1 << 26
 
 
 def pool(
-    t: Tracer, name: str, x: Nodes, stencils: Sequence[Stencil], mode: str, *, last: bool
+    t: Tracer, name: str, x: Nodes, operators: Sequence[AxisOperator], mode: str, *, last: bool
 ) -> Nodes:
     """Pool the spatial axes; the channels and whatever is folded into the batch stay.
 
@@ -40,7 +40,7 @@ def pool(
         Name of the operation.
     x : Nodes
         Shape (batch, *spatial, channels) or (batch, channels, *spatial).
-    stencils : sequence of Stencil
+    operators : sequence of AxisOperator
         One a spatial axis.
     mode : str
         As of `Builder.pool`.
@@ -54,7 +54,7 @@ def pool(
     ids = np.moveaxis(x.ids, -1, 1) if last else x.ids
     batch, channels, *spatial = ids.shape
     flat = ids.reshape(batch * channels, *spatial)
-    made = t.builder.pool(name, flat, tuple(stencils), mode)
+    made = t.builder.pool(name, flat, tuple(operators), mode)
     made = made.reshape(batch, channels, *made.shape[1:])
     return Nodes(np.moveaxis(made, 1, -1) if last else made)
 
@@ -74,14 +74,14 @@ def window_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
     mode = "max" if type(operation).__name__ == "MaxPool" else "average"
     windows = [same_or_valid(n, k, s, 1, operation.padding)
                for n, k, s in zip(sizes, taps, strides, strict=True)]  # fmt: skip
-    stencils = [_stencil(window, mode) for window in windows]
-    return pool(t, t.name(operation), x, stencils, mode, last=last)
+    operators = [_operator(window, mode) for window in windows]
+    return pool(t, t.name(operation), x, operators, mode, last=last)
 
 
-def _stencil(window: Window, mode: str) -> Stencil:
+def _operator(window: Window, mode: str) -> AxisOperator:
     if mode == "max":
-        return Stencil.of_window(window)
-    return Stencil.of_window(window, np.maximum(window.coarse_cover.sum(axis=0), 1.0))
+        return AxisOperator.of_window(window)
+    return AxisOperator.of_window(window, np.maximum(window.coarse_cover.sum(axis=0), 1.0))
 
 
 @handles("AdaptiveMaxPool", "AdaptiveAveragePool")
@@ -91,9 +91,9 @@ def adaptive_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
     sizes = x.ids.shape[1:-1] if last else x.ids.shape[2:]
     wanted = per_axis(operation.output_size, len(sizes))
     mode = "max" if type(operation).__name__ == "AdaptiveMaxPool" else "average"
-    stencils = [Stencil.adaptive(n, m, average=mode == "average")
+    operators = [AxisOperator.adaptive(n, m, average=mode == "average")
                 for n, m in zip(sizes, wanted, strict=True)]  # fmt: skip
-    return pool(t, t.name(operation), x, stencils, mode, last=last)
+    return pool(t, t.name(operation), x, operators, mode, last=last)
 
 
 # -- whole axes -----------------------------------------------------------------------------
@@ -150,9 +150,11 @@ def pool_axes(t: Tracer, name: str, ids: Ids, axes: Sequence[int], mode: str) ->
     channels = channel_axes(ids, t.builder.layers)
     order = sorted(kept, key=lambda axis: axis not in channels)
     moved = ids.transpose(*order, *axes)
-    stencils = tuple(Stencil.adaptive(ids.shape[k], 1, average=mode == "average") for k in axes)
+    operators = tuple(
+        AxisOperator.adaptive(ids.shape[k], 1, average=mode == "average") for k in axes
+    )
     flat = moved.reshape(prod(ids.shape[k] for k in kept), *(ids.shape[k] for k in axes))
-    made = t.builder.pool(name, flat, stencils, mode)
+    made = t.builder.pool(name, flat, operators, mode)
     return made.reshape([ids.shape[k] for k in order]).transpose(
         [order.index(k) for k in kept]
     )  # fmt: skip
@@ -216,5 +218,5 @@ def resize(t: Tracer, operation: Any, a: Arguments) -> Any:
     # A smaller size is smoothed, or not, as the backend has it.
     if operation.interpolation != "bilinear" or any(m < n for n, m in sizes):
         return NotImplemented
-    stencils = [Stencil.linear(n, m) for n, m in sizes]
-    return pool(t, t.name(operation), x, stencils, "linear", last=last)
+    operators = [AxisOperator.linear(n, m) for n, m in sizes]
+    return pool(t, t.name(operation), x, operators, "linear", last=last)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cntgraph.adapters.keras.moves import MOVES
 from cntgraph.adapters.keras.values import Arguments, Weights, as_array, is_constant, leaves
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 _UNCHANGED = frozenset(("Cast", "ConvertToTensor", "Copy", "SaturateCast", "StopGradient"))
 _SAME_ORDER = frozenset(("ExpandDims", "Ravel", "Reshape", "Squeeze"))

@@ -13,14 +13,14 @@ from cntgraph.adapters.keras.tracer import Tracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
-    Ids,
     Nodes,
     activation_label,
     as_array,
     is_constant,
     leaves,
 )
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 
 @handles_layer("RNN", "SimpleRNN", "LSTM", "GRU")

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.keras.config import check_config
-from cntgraph.errors import CntGraphError, FormatError
+from cntgraph.core.errors import CntGraphError, FormatError
 
 #: Layers that look at the values of their variables when they are built.
 _LOOKING = ("Normalization",)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cntgraph.adapters.keras.heaps import check_heaps
-from cntgraph.errors import CntGraphError, FormatError
+from cntgraph.core.errors import CntGraphError, FormatError
 
 if TYPE_CHECKING:
     import h5py

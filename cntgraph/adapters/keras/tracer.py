@@ -24,7 +24,6 @@ from cntgraph.adapters.keras.recipes import recipe_of_operation
 from cntgraph.adapters.keras.values import (
     Arguments,
     CannotFollow,
-    Ids,
     Nodes,
     Weights,
     activation_label,
@@ -34,9 +33,10 @@ from cntgraph.adapters.keras.values import (
     map_leaves,
 )
 from cntgraph.adapters.keras.variables import Symbols
-from cntgraph.errors import CntGraphError, GraphSizeError, TraceError
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError, GraphSizeError, TraceError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 #: Calls that a model may make; one that calls itself over and over in a small file is refused.
 MAX_CALLS = 200_000

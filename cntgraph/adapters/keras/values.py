@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
-Ids = NDArray[np.int64]
 #: An operation's arguments by name.
 Arguments = dict[str, Any]
 #: Keras' names of activation functions that PyTorch calls otherwise.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.keras.values import Weights
-from cntgraph.parameter import ArrayHandle, Parameter, storage_dtype
-from cntgraph.recipe import Recipe
+from cntgraph.core.parameter import ArrayHandle, Parameter, storage_dtype
+from cntgraph.core.recipe import Recipe
 
 #: Where layers keep lists of their variables and layers; what they compute with is elsewhere.
 _TRACKED = frozenset(

@@ -19,8 +19,8 @@ from cntgraph.adapters.keras.variables import (
     parameters_of,
     trainable_variables,
 )
-from cntgraph.errors import FormatError
-from cntgraph.parameter import ArrayHandle, Parameter
+from cntgraph.core.errors import FormatError
+from cntgraph.core.parameter import ArrayHandle, Parameter
 
 
 def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, Parameter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cntgraph.adapters.keras.values import CannotFollow
-from cntgraph.blocks import Window
+from cntgraph.network.blocks import Window
 
 
 def same_or_valid(n: int, kernel: int, stride: int, dilation: int, padding: str) -> Window:

@@ -20,9 +20,9 @@ from cntgraph.adapters.onnx.inputs import BY_OPERATION
 from cntgraph.adapters.onnx.message import check_model, read_model
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.walk import Walk
-from cntgraph.errors import CntGraphError, TraceError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import CntGraphError, TraceError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 
 suffixes = (".onnx",)
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.samples import Samples
-from cntgraph.adapters.onnx.values import Derived, Ids, Nodes, concrete
-from cntgraph.recipe import Recipe
+from cntgraph.adapters.onnx.values import Derived, Nodes, concrete
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 #: Additive masks: what is added to a score that may not count.
 MASKED = -1e4

@@ -15,7 +15,7 @@ import numpy as np
 
 from cntgraph.adapters.onnx.reference import compute
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 #: Operations that say something about values: what they yield is no neuron.
 _JUDGING = frozenset(

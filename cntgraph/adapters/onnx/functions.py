@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 import onnx.inliner
 
-from cntgraph.errors import FormatError
+from cntgraph.core.errors import FormatError
 
 #: A model's functions may not stand for more operations than this, once they are written out.
 _MOST_OPERATIONS = 1_000_000

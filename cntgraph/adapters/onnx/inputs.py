@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 
 from cntgraph.adapters.onnx.reference import LARGEST
 from cntgraph.adapters.onnx.roles import Roles
-from cntgraph.errors import InputShapeError, TraceError
+from cntgraph.core.errors import InputShapeError, TraceError
 
 _INDICES = frozenset(
     [TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT16,

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from cntgraph.errors import FormatError
+from cntgraph.core.errors import FormatError
 
 #: Runs of raw bytes from this length on stay in the file.
 _LONG = 4096

@@ -7,7 +7,7 @@ import re
 
 import onnx
 
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 _FUNCTIONAL = frozenset(["Add", "Sub", "Mul", "Div", "Sum", "Neg"])
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from cntgraph.adapters.onnx.values import Call, shape_of
-from cntgraph.errors import TraceError
+from cntgraph.core.errors import TraceError
 
 #: Constants and movements of more values than these are refused.
 LARGEST = 1 << 26

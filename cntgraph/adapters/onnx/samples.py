@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.onnx.values import Ids
+from cntgraph.core.types import Ids
 
 #: Bits of a node id; the number of the sample stands above them.
 _BITS = 40

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import SparseTensorProto, TensorProto, numpy_helper
 
-from cntgraph.errors import FormatError
-from cntgraph.parameter import Parameter, storage_dtype, widen
+from cntgraph.core.errors import FormatError
+from cntgraph.core.parameter import Parameter, storage_dtype, widen
 
 #: Stored types whose bits are read as they lie.
 _PLAIN = {

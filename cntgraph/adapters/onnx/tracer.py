@@ -24,16 +24,11 @@ from cntgraph.adapters.onnx.samples import (
     numbered,
     one_a_sample,
 )
-from cntgraph.adapters.onnx.values import (
-    Call,
-    Derived,
-    Ids,
-    Nodes,
-    shape_of,
-)
+from cntgraph.adapters.onnx.values import Call, Derived, Nodes, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
-from cntgraph.network import CoverageEntry
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.network.coverage import CoverageEntry
 
 Handler = Callable[["OnnxTracer", Call], Any]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
@@ -311,9 +306,9 @@ class OnnxTracer(Constants):
         made = samples.spread(self.builder.linear(name, one, weight, bias))
         return Nodes(made.reshape(*x.shape[:-1], n_out), lead=x.lead if merged else None)
 
-    def pool(self, x: Ids, stencils: Sequence[Any], mode: str, name: str) -> Ids:
+    def pool(self, x: Ids, operators: Sequence[Any], mode: str, name: str) -> Ids:
         """Pool the last axes of one sample; all others are channels."""
-        rank = len(stencils)
+        rank = len(operators)
         lead, spatial = x.shape[:-rank], x.shape[-rank:]
-        made = self.builder.pool(name, x.reshape(prod(lead), *spatial), tuple(stencils), mode)
+        made = self.builder.pool(name, x.reshape(prod(lead), *spatial), tuple(operators), mode)
         return made.reshape(*lead, *made.shape[1:])

@@ -14,9 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from cntgraph.recipe import Recipe
-
-Ids = NDArray[np.int64]
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 
 @dataclass(frozen=True, eq=False)

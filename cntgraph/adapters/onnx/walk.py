@@ -17,8 +17,8 @@ from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.tracer import OnnxTracer
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, attributes_of, shape_of
-from cntgraph.errors import CntGraphError, FormatError, TraceError
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError, FormatError, TraceError
+from cntgraph.core.recipe import Recipe
 
 assert ops  # every operation has registered its handler
 _OWN = ("", "ai.onnx")

@@ -12,7 +12,7 @@ import numpy as np
 from cntgraph.adapters.onnx.layout import RESHAPING, new_shape
 from cntgraph.adapters.onnx.reference import COMPUTABLE, run
 from cntgraph.adapters.onnx.values import Call, concrete
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 #: Functions of weights that are no recipe are computed once, up to this many values.
 _LARGEST_COMPUTED = 1 << 24

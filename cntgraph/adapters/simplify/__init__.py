@@ -18,8 +18,8 @@ from cntgraph.adapters.simplify.functions import collapse_functions
 from cntgraph.adapters.simplify.gains import fold_gains
 from cntgraph.adapters.simplify.modulators import drop_scalings
 from cntgraph.adapters.simplify.norms import collapse_norms
-from cntgraph.blocks import Block
-from cntgraph.network import Layer
+from cntgraph.network.blocks import Block
+from cntgraph.network.layer import Layer
 
 __all__ = ["Draft", "simplify"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks import Block
-from cntgraph.network import Layer
-from cntgraph.view import View, parts_of
+from cntgraph.core.view import View, parts_of
+from cntgraph.network.blocks import Block
+from cntgraph.network.layer import Layer
 
 
 @dataclass

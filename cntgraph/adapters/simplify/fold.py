@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.draft import Draft
-from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity
 
 
 def fold_backward(draft: Draft, unfoldable: Collection[str]) -> dict[str, str]:

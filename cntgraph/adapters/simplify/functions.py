@@ -12,12 +12,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.draft import Draft
-from cntgraph.blocks import Block, Diagonal, Identity
-
-Ids = NDArray[np.int64]
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks import Block, Diagonal, Identity
 
 #: Kinds of layer that an elementwise function passes through.
 _ELEMENTWISE = frozenset({"add", "multiply", "where", "max", "scale"})

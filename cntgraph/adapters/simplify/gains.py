@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.draft import Draft
-from cntgraph.blocks import Block, Conv, Dense, Diagonal, Identity
-from cntgraph.network import Layer
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity
+from cntgraph.network.layer import Layer
 
 
 def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cntgraph.adapters.simplify.draft import Draft
-from cntgraph.blocks import Block, Diagonal
+from cntgraph.network.blocks import Block, Diagonal
 
 
 def drop_scalings(draft: Draft) -> None:

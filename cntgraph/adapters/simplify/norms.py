@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.draft import Draft
-from cntgraph.blocks import Block, Diagonal, Identity, Pool
+from cntgraph.network.blocks import Block, Diagonal, Identity, Pool
 
 #: What a scaling by statistics passes through, under the names of any framework.
 _INVERSES = {"rsqrt", "sqrt", "reciprocal", "pow", "integer_pow", "div"}

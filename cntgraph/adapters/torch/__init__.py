@@ -15,14 +15,14 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.builder import Builder, Norm
-from cntgraph.adapters.tensors import Tensors, network_of
 from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
 from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.program import trace_program
-from cntgraph.errors import FormatError
-from cntgraph.network import Network
-from cntgraph.parameter import Parameter
+from cntgraph.adapters.weights.tensors import Tensors, network_of
+from cntgraph.core.errors import FormatError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
 
 suffixes = (".pt2", *checkpoint.suffixes)
 options = ("model",)

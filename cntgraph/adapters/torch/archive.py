@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.stored import member_offset, zip_members
-from cntgraph.errors import FormatError, UnsafeFileError
-from cntgraph.parameter import Parameter, storage_dtype
+from cntgraph.adapters.weights.stored import member_offset, zip_members
+from cntgraph.core.errors import FormatError, UnsafeFileError
+from cntgraph.core.parameter import Parameter, storage_dtype
 
 #: The archive's numbers for the types of tensors that can be weights.
 DTYPES = {

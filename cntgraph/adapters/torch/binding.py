@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from cntgraph.adapters.tensors import Tensors
-from cntgraph.errors import FormatError
-from cntgraph.network import CoverageEntry, Network
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.adapters.weights.tensors import Tensors
+from cntgraph.core.errors import FormatError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.network import Network
 
 #: What wrappers put before the names of a model's parameters.
 _PREFIXES = ("module.", "model.", "_orig_mod.")

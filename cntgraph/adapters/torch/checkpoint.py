@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.stored import zip_members
-from cntgraph.adapters.tensors import Tensors
 from cntgraph.adapters.torch.tensors import parameter_of
-from cntgraph.errors import FormatError, ParameterError, UnsafeFileError
+from cntgraph.adapters.weights.stored import zip_members
+from cntgraph.adapters.weights.tensors import Tensors
+from cntgraph.core.errors import FormatError, ParameterError, UnsafeFileError
 
 suffixes = (".pt", ".pth", ".ckpt", ".bin")
 

@@ -9,8 +9,8 @@ import torch
 from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
 from cntgraph.adapters.torch.aten.values import leaves, map_leaves, named_arguments
-from cntgraph.errors import GraphSizeError, TraceError
-from cntgraph.memory import check_memory
+from cntgraph.core.errors import GraphSizeError, TraceError
+from cntgraph.core.memory import check_memory
 
 #: None of them is random, reads files or runs code.
 _ALLOWED = (

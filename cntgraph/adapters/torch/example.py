@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cntgraph.errors import InputShapeError
+from cntgraph.core.errors import InputShapeError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cntgraph.errors import InputShapeError, TraceError
+from cntgraph.core.errors import InputShapeError, TraceError
 
 #: Operations that have their samples on the second axis, unless they are batch first.
 _RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")

@@ -14,9 +14,9 @@ from cntgraph.adapters.torch.aten import AtenTracer, Place
 from cntgraph.adapters.torch.example import Example, make_examples
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
 from cntgraph.adapters.torch.watch import Watch, watching
-from cntgraph.errors import CntGraphError, TraceError
-from cntgraph.parameter import Parameter
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError, TraceError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
 
 
 def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:

@@ -36,8 +36,8 @@ from cntgraph.adapters.torch.serialized import (
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import taken_apart
-from cntgraph.errors import CntGraphError, FormatError, TraceError
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import CntGraphError, FormatError, TraceError
+from cntgraph.core.recipe import Recipe
 
 #: Index that stands in for tokens; the first few mean padding and the like in many vocabularies.
 _TOKEN = 3

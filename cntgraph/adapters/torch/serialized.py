@@ -11,7 +11,7 @@ import torch
 
 from cntgraph.adapters.torch.archive import DTYPES
 from cntgraph.adapters.torch.aten import Place
-from cntgraph.errors import TraceError
+from cntgraph.core.errors import TraceError
 
 #: Arithmetic on sizes.
 _SIZES: dict[str, Callable[..., Any]] = {

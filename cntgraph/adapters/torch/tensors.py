@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cntgraph.errors import ParameterError
-from cntgraph.parameter import Parameter
+from cntgraph.core.errors import ParameterError
+from cntgraph.core.parameter import Parameter
 
 
 def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:

@@ -15,7 +15,7 @@ from cntgraph.adapters.torch.aten import AtenTracer, Derived, Nodes, Place, hand
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
 from cntgraph.adapters.torch.aten.values import map_leaves
 from cntgraph.adapters.torch.stand_ins import zeros_for
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @contextmanager

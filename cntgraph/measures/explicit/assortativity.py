@@ -7,14 +7,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import directed_igraph, topology
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.strength import Direction, check_direction, node_strength
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
-Values = NDArray[np.float64]
 Attribute: TypeAlias = Literal["degree", "strength", "layer"] | NDArray[Any]
 
 

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split
 from cntgraph.measures.explicit.distances import operations
 from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, directed_igraph
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.lengths import Length, by_length, positive_lengths
-from cntgraph.measures.signs import Sign, Split
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from cntgraph.measures.explicit.engine import Seed
 
-Values = NDArray[np.float64]
 
 #: Sources that igraph gets at a time, between two steps of the progress bar.
 _PART = 256

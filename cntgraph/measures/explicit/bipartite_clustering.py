@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import (
     MAX_OPERATIONS,
     check_operations,
@@ -19,13 +19,12 @@ from cntgraph.measures.explicit.engine import (
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.square_clustering import row_parts
 from cntgraph.measures.explicit.wiring import Wiring
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_array
 
-Values = NDArray[np.float64]
 Mode = Literal["dot", "min", "max"]
 Direction = Literal["in", "out", "total"]
 

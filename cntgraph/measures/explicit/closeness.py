@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split
 from cntgraph.measures.explicit.distances import distance_rows, operations
 from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, directed_igraph
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.lengths import Length, by_length
-from cntgraph.measures.signs import Sign, Split
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Values = NDArray[np.float64]
 Direction = Literal["in", "out"]
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import UndefinedMeasureError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.explicit.engine import (
     MAX_OPERATIONS,
     check_operations,
@@ -23,13 +23,11 @@ from cntgraph.measures.explicit.engine import (
     without_loops,
 )
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph, magnitude_matrix
-from cntgraph.measures.signs import Sign, Split, by_sign
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-Values = NDArray[np.float64]
 
 
 def clustering(
@@ -97,7 +95,7 @@ def clustering(
     >>> import cntgraph as cg
     >>> clustering(cg.toy("mlp"))
     Traceback (most recent call last):
-    cntgraph.errors.UndefinedMeasureError: clustering counts triangles, and there are none: ...
+    cntgraph.core.errors.UndefinedMeasureError: clustering counts triangles, and there are none: ...
     """
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
     pairs = undirected_topology(graph)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.explicit.engine import (
     directed_igraph,
     seeded_igraph,
@@ -18,8 +18,8 @@ from cntgraph.measures.explicit.engine import (
     undirected_igraph,
 )
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph, magnitude_matrix
-from cntgraph.measures.signs import Sign, Split, by_sign
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import igraph

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import directed_igraph, topology
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
 Direction = Literal["total", "in", "out"]
 

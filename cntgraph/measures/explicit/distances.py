@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.progress import progress
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Values
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Values = NDArray[np.float64]
 
 #: Distances held at a time: 32 MiB.
 _PART = 2**22

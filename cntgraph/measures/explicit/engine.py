@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.csr import csr_of
-from cntgraph.engines.igraph import igraph_of_pairs
-from cntgraph.errors import GraphSizeError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import GraphSizeError
+from cntgraph.graph.conversions.igraph import igraph_of_pairs
+from cntgraph.graph.graph import Graph
+from cntgraph.network.blocks.csr import csr_of
 
 if TYPE_CHECKING:  # NumPy imports its random numbers when they are asked for
     import igraph
@@ -168,7 +168,7 @@ def check_operations(noun: str, operations: float, limit: float, advice: str) ->
     --------
     >>> check_operations("betweenness", 1e15, 1e11, "sample sources with n_samples=")
     Traceback (most recent call last):
-    cntgraph.errors.GraphSizeError: betweenness would take about 1e+15 elementary operations; ...
+    cntgraph.core.errors.GraphSizeError: betweenness would take about 1e+15 elementary ...
     """
     if operations > limit:
         raise GraphSizeError(

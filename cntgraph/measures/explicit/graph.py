@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cntgraph.blocks.csr import csr_of
-from cntgraph.blocks.transform import Transform, apply_transform
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph, build_graph
-from cntgraph.network import Edges, Network
+from cntgraph.core.errors import CntGraphError
+from cntgraph.graph.graph import Graph, build_graph
+from cntgraph.network.blocks.csr import csr_of
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

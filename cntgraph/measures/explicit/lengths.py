@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 
-from cntgraph.blocks.csr import csr_of
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.explicit.engine import topology
 from cntgraph.measures.explicit.graph import magnitude_matrix
-from cntgraph.measures.signs import Sign, Split, by_sign
+from cntgraph.network.blocks.csr import csr_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

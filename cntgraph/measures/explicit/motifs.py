@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, directed_igraph
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.motif_names import motif_edges, motif_names
 from cntgraph.measures.explicit.square_clustering import row_parts
 from cntgraph.measures.explicit.wiring import Wiring
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from cntgraph.measures.explicit.engine import Seed
 
-Values = NDArray[np.float64]
 
 #: Elementary operations that finding one subgraph takes, and one step of a sparse product.
 _A_SUBGRAPH, _A_STEP = 300, 10

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.progress import progress
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import check_weights
 from cntgraph.measures.explicit.graph import MAX_EDGES
 from cntgraph.measures.explicit.spanning_tree import SpanningTree, tree_of_block, trees_of_graph
-from cntgraph.measures.signs import check_weights
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.progress import progress
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.wiring import SWAPS_PER_EDGE, Wiring
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cntgraph.measures.explicit.engine import Seed
-
-Values = NDArray[np.float64]
 
 
 def rich_club(

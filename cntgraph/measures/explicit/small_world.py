@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.progress import progress
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import (
     MAX_OPERATIONS,
     check_operations,
@@ -19,8 +20,7 @@ from cntgraph.measures.explicit.engine import (
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
 from cntgraph.measures.explicit.square_clustering import squares
 from cntgraph.measures.explicit.wiring import Wiring
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from cntgraph.measures.explicit.engine import Seed

@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block
-from cntgraph.blocks.conv import Conv
-from cntgraph.blocks.dense import Dense
-from cntgraph.errors import GraphSizeError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import GraphSizeError
+from cntgraph.core.memory import check_memory
+from cntgraph.core.types import Ids, Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.weight_tree import convolution_tree, counted, dense_tree
-from cntgraph.memory import check_memory
-
-Ids = NDArray[np.int64]
-Values = NDArray[np.float64]
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.conv import Conv
+from cntgraph.network.blocks.dense import Dense
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def trees_of_graph(graph: Graph, chosen: list[int]) -> Iterator[SpanningTree]:
 
 
 def _edges(name: str, sources: Ids, targets: Ids, weights: NDArray[Any]) -> SpanningTree:
-    from cntgraph.kernels.spanning import edge_forest
+    from cntgraph.core.kernels.spanning import edge_forest
 
     sources, n_sources = counted(sources)
     targets, n_targets = counted(targets)

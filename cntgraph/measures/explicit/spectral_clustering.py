@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, symmetric
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph, magnitude_matrix
-from cntgraph.measures.signs import Sign, Split, by_sign
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from cntgraph.measures.explicit.engine import Seed
 
-Values = NDArray[np.float64]
 
 #: Nodes up to which all eigenvectors are computed at once, which is faster then.
 _DENSE = 1000

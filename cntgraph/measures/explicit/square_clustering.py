@@ -6,18 +6,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.errors import UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import UndefinedMeasureError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import MAX_OPERATIONS, check_operations, undirected_topology
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Values = NDArray[np.float64]
 
 #: Entries of S² that are held at a time.
 _PART = 20_000_000

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import GraphSizeError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import GraphSizeError, UndefinedMeasureError
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import undirected_topology
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
 #: Nodes up to which it is computed without being asked: a minute, and 0.4 GB.
 MAX_NODES = 5000

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.conv import Conv
-from cntgraph.blocks.dense import Dense
-from cntgraph.memory import check_memory
-from cntgraph.view import View
-
-Ids = NDArray[np.int64]
-Values = NDArray[np.float64]
+from cntgraph.core.memory import check_memory
+from cntgraph.core.types import Ids, Values
+from cntgraph.core.view import View
+from cntgraph.network.blocks.conv import Conv
+from cntgraph.network.blocks.dense import Dense
 
 
 def dense_tree(block: Dense) -> tuple[int, Values]:
@@ -83,7 +81,7 @@ def convolution_tree(block: Conv) -> tuple[int, Values]:
 
 
 def _full_tree(weight: NDArray[Any]) -> Values:
-    from cntgraph.kernels.spanning import full_tree
+    from cntgraph.core.kernels.spanning import full_tree
 
     sizes = np.empty(sum(weight.shape) - 1)
     full_tree(np.ascontiguousarray(weight), sizes)
@@ -93,7 +91,7 @@ def _full_tree(weight: NDArray[Any]) -> Values:
 def _overlapping(
     block: Conv, kernel: NDArray[Any], rows_per_group: int, places: tuple[Ids, Ids, Ids]
 ) -> tuple[int, Values]:
-    from cntgraph.kernels.spanning import convolution_forest, convolution_parts
+    from cntgraph.core.kernels.spanning import convolution_forest, convolution_parts
 
     sources, n_sources = _labels(block.source)
     targets, n_targets = _labels(block.target)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.errors import UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import UndefinedMeasureError
+from cntgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -122,7 +122,7 @@ class Wiring:
         .. [1] A. R. Rao, R. Jana, S. Bandyopadhyay, "A Markov chain Monte Carlo method for
            generating random (0,1)-matrices with given marginals", Sankhyā A 58 (1996).
         """
-        from cntgraph.kernels.swaps import add_edges, swap_targets
+        from cntgraph.core.kernels.swaps import add_edges, swap_targets
 
         bits = max(int(np.ceil(np.log2(max(2 * self.n_edges, 2)))), 1)
         table, shift = np.full(2**bits, -1, np.int64), 64 - bits

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.graph import Graph
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import Direction, node_strength
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
 
 def degree(

@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks.csr import csr_of
-from cntgraph.blocks.transform import Transform, apply_transform
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
-from cntgraph.measures.local.sums import node_sums, ratio
-from cntgraph.measures.signs import Sign, Split, by_sign
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
+from cntgraph.measures.local.node_sums import node_sums, ratio
 from cntgraph.measures.strength import (
     Direction,
     Strengths,
     node_strength,
     select_direction,
 )
-from cntgraph.network import Edges, Network
-
-Values = NDArray[np.float64]
+from cntgraph.network.blocks.csr import csr_of
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.network import Edges, Network
 
 
 def average_neighbour_strength(

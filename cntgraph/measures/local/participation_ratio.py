@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.graph import Graph
-from cntgraph.measures.local.sums import node_sums, ratio
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.measures.local.node_sums import node_sums, ratio
 from cntgraph.measures.strength import Direction, check_direction, select_direction
-from cntgraph.network import Edges, Network
-
-Values = NDArray[np.float64]
+from cntgraph.network.network import Edges, Network
 
 
 def participation_ratio(

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import node_strengths
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Values = NDArray[np.float64]
 Method = Literal["pearson", "spearman"]
 
 #: Strengths that lie closer than this part of the largest are the same, but for rounding.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 
 
 class ConvergenceError(CntGraphError, ArithmeticError):

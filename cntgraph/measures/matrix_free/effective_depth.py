@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.view import parts_of
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.path_depth import path_depth
-from cntgraph.network import Network
-from cntgraph.view import parts_of
+from cntgraph.network.network import Network
 
 
 class EffectiveDepth(NamedTuple):

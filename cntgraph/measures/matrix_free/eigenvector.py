@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from cntgraph.blocks.base import Values
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import UndefinedMeasureError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.matrix_free.loops import loops_of, perron_vector
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator, adjacency_operator
 from cntgraph.measures.matrix_free.sweep import walk_sums
-from cntgraph.measures.signs import Sign, Split, by_sign
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 
 def eigenvector_centrality(
@@ -71,7 +71,7 @@ def eigenvector_centrality(
     >>> import cntgraph as cg
     >>> eigenvector_centrality(cg.toy("mlp"), sign="absolute")
     Traceback (most recent call last):
-    cntgraph.errors.UndefinedMeasureError: eigenvector centrality is not defined ...
+    cntgraph.core.errors.UndefinedMeasureError: eigenvector centrality is not defined ...
     """
 
     def measure(transform: Transform) -> Values:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks.csr import csr_of
-from cntgraph.blocks.transform import Transform, apply_transform
-from cntgraph.graph import Graph
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.graph import explicit_graph
 from cntgraph.measures.matrix_free.part import Part
-from cntgraph.network import Edges, Layer
-from cntgraph.view import View
+from cntgraph.network.blocks.csr import csr_of
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Edges
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-Ids = NDArray[np.int64]
 
 
 def graph_parts(graph: Graph, transform: Transform, edges: Edges, sign: float) -> tuple[Part, ...]:

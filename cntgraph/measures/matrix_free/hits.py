@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Values
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Ids, Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.matrix_free.lanczos import leading_eigenpair
 from cntgraph.measures.matrix_free.operator import (
     AdjacencyOperator,
@@ -20,11 +20,9 @@ from cntgraph.measures.matrix_free.operator import (
 )
 from cntgraph.measures.matrix_free.order import linked
 from cntgraph.measures.matrix_free.places import layers_of_parts
-from cntgraph.measures.signs import Sign, Split, by_sign
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
-Ids = NDArray[np.int64]
 Scope = Literal["network", "layers"]
 
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Values
+from cntgraph.core.types import Ids, Values
 from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Ids = NDArray[np.int64]
 
 #: Edges up to which a loop's matrix is unrolled, to find which of its nodes are on cycles.
 MAX_EDGES = 5_000_000
@@ -54,7 +53,7 @@ def loops_of(operator: AdjacencyOperator) -> Iterator[Loop]:
     []
     """
     for stage in operator.stages:
-        if not stage.is_knot:
+        if not stage.is_strongly_connected:
             continue
         found, nodes = operator.among(stage.parts)
         if not found.on_cycles().any():

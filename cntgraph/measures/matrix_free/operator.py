@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Values
-from cntgraph.blocks.transform import Transform, check_transform
-from cntgraph.graph import Graph
+from cntgraph.core.memory import check_memory
+from cntgraph.core.types import Ids, Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.graph_parts import graph_parts
 from cntgraph.measures.matrix_free.order import Stage, stages_of
 from cntgraph.measures.matrix_free.part import Part, nodes_of
-from cntgraph.memory import check_memory
-from cntgraph.network import Edges, Layer, Network
+from cntgraph.network.blocks.transform import Transform, check_transform
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import LinearOperator
-
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +140,10 @@ class AdjacencyOperator(Operator):
     @cached_property
     def is_dag(self) -> bool:
         """Whether no path leads back to where it began."""
-        knots = (self.among(stage.parts)[0] for stage in self.stages if stage.is_knot)
-        return not any(knot.on_cycles().any() for knot in knots)
+        components = (
+            self.among(stage.parts)[0] for stage in self.stages if stage.is_strongly_connected
+        )
+        return not any(component.on_cycles().any() for component in components)
 
     def among(self, parts: Sequence[int]) -> tuple[Operator, Ids]:
         """Return the square matrix of some parts, and the ids of its nodes, ascending."""

@@ -7,23 +7,21 @@ from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.measures.matrix_free.cells import cells_of
-from cntgraph.view import View
-
-Ids = NDArray[np.int64]
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.measures.matrix_free.node_groups import node_groups
 
 
 class Stage(NamedTuple):
-    """A part that all it depends on comes before, or parts that depend on each other: a knot.
+    """A part that all it depends on comes before, or a strongly connected component of parts.
 
-    In a knot may be loops; or none, as in an unrolled recurrent layer, one of whose blocks leads
-    from each time step to the next.
+    In a component may be loops; or none, as in an unrolled recurrent layer, one of whose blocks
+    leads from each time step to the next.
     """
 
     parts: tuple[int, ...]
-    is_knot: bool
+    is_strongly_connected: bool
 
 
 def stages_of(views: Sequence[tuple[View, View]], n_nodes: int) -> tuple[Stage, ...]:
@@ -38,43 +36,43 @@ def stages_of(views: Sequence[tuple[View, View]], n_nodes: int) -> tuple[Stage, 
     Returns
     -------
     tuple of Stage
-        In topological order. A network without recurrent layers has a stage a block and no
-        knot; blocks on a cycle share one.
+        In topological order. A network without recurrent layers has a stage a block;
+        blocks on a cycle share one.
 
     Notes
     -----
-    The strongly connected components of the graph that joins blocks with the cells of nodes
-    that they read and write (see `cells_of`).
+    The strongly connected components of the graph that joins blocks with the groups of nodes
+    that they read and write (see `node_groups`).
 
     Examples
     --------
     >>> a, b, c = (View((2,), start) for start in (0, 2, 4))
     >>> stages_of([(b, c), (a, b)], 6)
-    (Stage(parts=(1,), is_knot=False), Stage(parts=(0,), is_knot=False))
+    (Stage(parts=(1,), is_strongly_connected=False), Stage(parts=(0,), is_strongly_connected=False))
     >>> stages_of([(a, b), (b, b)], 4)
-    (Stage(parts=(0,), is_knot=False), Stage(parts=(1,), is_knot=True))
+    (Stage(parts=(0,), is_strongly_connected=False), Stage(parts=(1,), is_strongly_connected=True))
     """
     n = len(views)
-    cells = cells_of([view for pair in views for view in pair], n_nodes)
-    reads, writes = cells[::2], cells[1::2]
+    groups = node_groups([view for pair in views for view in pair], n_nodes)
+    reads, writes = groups[::2], groups[1::2]
     component = _components(reads, writes, n)
     on_cycle = np.bincount(component, minlength=component.max(initial=-1) + 1) > 1
     written: dict[int, set[int]] = {}
     for k in range(n):
-        for cell in writes[k].tolist():
-            written.setdefault(cell, set()).add(int(component[k]))
+        for group in writes[k].tolist():
+            written.setdefault(group, set()).add(int(component[k]))
     needs = TopologicalSorter[int]()
     members: dict[int, list[int]] = {}
     for k in range(n):
         own = int(component[k])
         members.setdefault(own, []).append(k)
-        before = set().union(*(written.get(cell, set()) for cell in reads[k].tolist()))
+        before = set().union(*(written.get(group, set()) for group in reads[k].tolist()))
         needs.add(own, *sorted(before - {own}))
     return tuple(Stage(tuple(members[c]), bool(on_cycle[c])) for c in needs.static_order())
 
 
 def _components(reads: Sequence[Ids], writes: Sequence[Ids], n: int) -> Ids:
-    """Return the strongly connected component of each block, then of each cell."""
+    """Return the strongly connected component of each block, then of each group."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cntgraph.blocks.base import Values
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.matrix_free.operator import adjacency_operator
 from cntgraph.measures.matrix_free.sweep import walk_sums
-from cntgraph.measures.signs import Sign, Split, by_sign
 from cntgraph.measures.strength import node_strengths
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 
 def pagerank(

@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Block, Values
-from cntgraph.blocks.csr import csr_of
-from cntgraph.blocks.transform import Transform, apply_transform
-from cntgraph.view import View
+from cntgraph.core.types import Ids, Values
+from cntgraph.core.view import View
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.csr import csr_of
+from cntgraph.network.blocks.transform import Transform, apply_transform
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array, csr_array
-
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

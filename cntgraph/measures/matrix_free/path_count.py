@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cntgraph.graph import Graph
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.paths import PathSum, path_sum
-from cntgraph.network import Edges, Network
+from cntgraph.network.network import Edges, Network
 
 
 def path_count(

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from cntgraph.graph import Graph
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator, adjacency_operator
 from cntgraph.measures.matrix_free.part import Part
 from cntgraph.measures.matrix_free.paths import check_dag, ends_of, sweep
 from cntgraph.measures.matrix_free.scaled import Scaled
-from cntgraph.network import Network
+from cntgraph.network.network import Network
 
 
 def path_depth(net_or_graph: Network | Graph, noun: str) -> tuple[float, float, float]:
@@ -46,7 +46,7 @@ def path_depth(net_or_graph: Network | Graph, noun: str) -> tuple[float, float, 
     start[sources] = 1.0
     paths, depths = Scaled(start), Scaled(np.zeros_like(start))
     for stage in operator.stages:
-        if stage.is_knot:
+        if stage.is_strongly_connected:
             _round(operator, stage.parts, paths, depths)
         else:
             _push(operator.parts[stage.parts[0]], (paths, depths), (paths, depths))
@@ -78,12 +78,12 @@ def _push(part: Part, of: tuple[Scaled, Scaled], into: tuple[Scaled, Scaled]) ->
 def _round(
     operator: AdjacencyOperator, parts: tuple[int, ...], paths: Scaled, depths: Scaled
 ) -> None:
-    """Follow the paths through a knot, step by step."""
-    knot, nodes = operator.among(parts)
+    """Follow the paths through a component, step by step."""
+    component, nodes = operator.among(parts)
     step = paths.part(nodes), depths.part(nodes)
     while step[0].any():
         following = Scaled(np.zeros(len(nodes))), Scaled(np.zeros(len(nodes)))
-        for part in knot.parts:
+        for part in component.parts:
             _push(part, step, following)
         step = following
         paths.add(nodes, step[0])

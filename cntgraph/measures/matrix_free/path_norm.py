@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from cntgraph.blocks.base import Values
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import CntGraphError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.paths import PathSum, path_sum
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 
 def path_norm(

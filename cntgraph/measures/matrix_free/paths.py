@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Values
-from cntgraph.blocks.transform import Transform, apply_transform
-from cntgraph.errors import UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import UndefinedMeasureError
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Ids, Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import check_weights
 from cntgraph.measures.matrix_free.operator import (
     AdjacencyOperator,
     Operator,
@@ -18,12 +18,9 @@ from cntgraph.measures.matrix_free.operator import (
 )
 from cntgraph.measures.matrix_free.part import Part
 from cntgraph.measures.matrix_free.scaled import Scaled
-from cntgraph.measures.signs import check_weights
 from cntgraph.measures.strength import node_bias
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
-
-Ids = NDArray[np.int64]
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.network import Edges, Network
 
 
 class PathSum(NamedTuple):
@@ -127,19 +124,19 @@ def check_dag(operator: AdjacencyOperator, noun: str) -> None:
 def sweep(operator: AdjacencyOperator, at_nodes: Scaled, noun: str, show_progress: bool) -> None:
     """Add to every node, in place, what comes to it along all paths; there must be no loop."""
     for stage in progress(operator.stages, noun, show=show_progress):
-        if not stage.is_knot:
+        if not stage.is_strongly_connected:
             pushed(operator.parts[stage.parts[0]], at_nodes, at_nodes)
             continue
-        knot, nodes = operator.among(stage.parts)
+        component, nodes = operator.among(stage.parts)
         step = at_nodes.part(nodes)
         while step.any():
-            step = _step(knot, step)
+            step = _step(component, step)
             at_nodes.add(nodes, step)
 
 
-def _step(knot: Operator, values: Scaled) -> Scaled:
+def _step(component: Operator, values: Scaled) -> Scaled:
     following = Scaled(np.zeros(len(values.mantissa)))
-    for part in knot.parts:
+    for part in component.parts:
         pushed(part, values, following)
     return following
 

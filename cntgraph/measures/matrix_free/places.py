@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cntgraph.core.view import View, parts_of
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator
-from cntgraph.view import View, parts_of
 
 
 def layers_of_parts(operator: AdjacencyOperator) -> list[tuple[set[int], set[int]]]:

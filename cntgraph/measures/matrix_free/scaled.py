@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.blocks.base import Values
-from cntgraph.view import View
+from cntgraph.core.types import Values
+from cntgraph.core.view import View
 
 
 class Scaled:

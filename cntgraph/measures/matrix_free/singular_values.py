@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from cntgraph.blocks.base import Values
-from cntgraph.blocks.transform import Transform
-from cntgraph.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.memory import check_memory
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import check_weights
 from cntgraph.measures.explicit.graph import explicit_graph
 from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.operator import Operator, adjacency_operator
 from cntgraph.measures.matrix_free.order import linked
 from cntgraph.measures.matrix_free.places import layers_of_parts
-from cntgraph.measures.signs import check_weights
-from cntgraph.memory import check_memory
-from cntgraph.network import Edges, Network
-from cntgraph.progress import progress
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
     import pandas as pd

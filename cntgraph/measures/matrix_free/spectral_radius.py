@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cntgraph.blocks.transform import Transform
-from cntgraph.graph import Graph
+from cntgraph.graph.graph import Graph
+from cntgraph.graph.signs import check_weights
 from cntgraph.measures.matrix_free.loops import largest_eigenvalue, loops_of
 from cntgraph.measures.matrix_free.operator import adjacency_operator
-from cntgraph.measures.signs import check_weights
-from cntgraph.network import Edges, Network
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.network import Edges, Network
 
 
 def spectral_radius(

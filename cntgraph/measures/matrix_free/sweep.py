@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cntgraph.blocks.base import Values
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Values
 from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator
 from cntgraph.measures.matrix_free.order import Stage
-from cntgraph.progress import progress
 
 
 def walk_sums(
@@ -56,7 +56,7 @@ def walk_sums(
     cycle (an unrolled recurrent layer), round a loop until it changes no more.
     """
     for stage in progress(operator.stages, noun, show=show_progress):
-        if stage.is_knot:
+        if stage.is_strongly_connected:
             _round(operator, stage, start, scale, tol, max_iter, noun, advice)
         else:
             operator.parts[stage.parts[0]].push(start, start, scale)
@@ -73,7 +73,7 @@ def _round(
     noun: str,
     advice: str,
 ) -> None:
-    """Add to `y` what goes through a knot, step by step: to the end, if it has no loop."""
+    """Add to `y` what goes through a component, step by step: to the end, if it has no loop."""
     loop, nodes = operator.among(stage.parts)
     if not loop.on_cycles().any():
         tol, max_iter = 0.0, len(nodes)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from oracles.classic import digraph, graph_of, networks, random_graph
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
 from cntgraph.measures.explicit.assortativity import assortativity
 
 NETS = networks()

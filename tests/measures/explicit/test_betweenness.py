@@ -13,7 +13,7 @@ from oracles.classic import (
 )
 
 import cntgraph as cg
-from cntgraph.errors import (
+from cntgraph.core.errors import (
     CntGraphError,
     GraphSizeError,
     NonFiniteWeightError,

@@ -7,7 +7,7 @@ from networkx.algorithms import bipartite
 from oracles.classic import edges_of, graph_of, networks, random_graph, undirected
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
 from cntgraph.measures.explicit.bipartite_clustering import (
     bipartite_clustering,
     robins_alexander_clustering,

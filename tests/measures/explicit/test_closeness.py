@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from oracles.classic import digraph, graph_of, networks, random_graph, with_lengths
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, SignedWeightError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, SignedWeightError
 from cntgraph.measures.explicit.closeness import closeness
 
 NETS = networks()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from oracles.classic import graph_of, networks, random_graph, undirected
 
 import cntgraph as cg
-from cntgraph.errors import (
+from cntgraph.core.errors import (
     GraphSizeError,
     NonFiniteWeightError,
     SignedWeightError,

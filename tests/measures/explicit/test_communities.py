@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from oracles.classic import digraph, graph_of, networks, random_graph, symmetric_matrix
 
 import cntgraph as cg
-from cntgraph.errors import (
+from cntgraph.core.errors import (
     CntGraphError,
     GraphSizeError,
     NonFiniteWeightError,

@@ -4,7 +4,7 @@ import pytest
 from oracles.classic import digraph, graph_of, networks, random_graph, symmetric_matrix, undirected
 
 import cntgraph as cg
-from cntgraph.errors import GraphSizeError
+from cntgraph.core.errors import GraphSizeError
 from cntgraph.measures.explicit.engine import (
     check_operations,
     directed_igraph,

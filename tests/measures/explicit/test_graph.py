@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError
+from cntgraph.core.errors import CntGraphError, GraphSizeError
 from cntgraph.measures.explicit.graph import explicit_graph, magnitude_matrix
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from oracles.classic import digraph, graph_of, random_graph, with_lengths
 from scipy.sparse import csr_array
 
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.explicit.graph import magnitude_matrix
 from cntgraph.measures.explicit.lengths import (
     TINY_LENGTH,

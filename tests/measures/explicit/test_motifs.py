@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles.classic import digraph, graph_of, networks, random_graph
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
 from cntgraph.measures.explicit.motif_names import MOTIFS, motif_edges, motif_names
 from cntgraph.measures.explicit.motifs import motifs, null_scores
 from cntgraph.measures.explicit.wiring import Wiring

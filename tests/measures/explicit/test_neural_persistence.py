@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from oracles import local, persistence
 
 import cntgraph as cg
-from cntgraph.blocks import Conv, Dense, Window
-from cntgraph.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
 from cntgraph.measures.explicit.neural_persistence import neural_persistence
 from cntgraph.measures.explicit.spanning_tree import tree_of_block
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.network.blocks import Conv, Dense, Window
 
 NETS = local.all_nets()
 COLUMNS = ["n_nodes", "n_edges", "n_components", "largest", "persistence"]

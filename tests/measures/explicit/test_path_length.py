@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 from oracles.classic import digraph, graph_of, networks, random_graph, with_lengths
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, SignedWeightError, UndefinedMeasureError
+from cntgraph.core.errors import (
+    CntGraphError,
+    GraphSizeError,
+    SignedWeightError,
+    UndefinedMeasureError,
+)
 from cntgraph.measures.explicit.path_length import average_path_length, global_efficiency
 
 NETS = networks()

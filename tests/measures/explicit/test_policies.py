@@ -11,7 +11,12 @@ from oracles.classic import graph_of, networks
 
 import cntgraph as cg
 import cntgraph.measures.explicit as package
-from cntgraph.errors import CntGraphError, GraphSizeError, SignedWeightError, UndefinedMeasureError
+from cntgraph.core.errors import (
+    CntGraphError,
+    GraphSizeError,
+    SignedWeightError,
+    UndefinedMeasureError,
+)
 from cntgraph.measures.explicit.assortativity import assortativity
 from cntgraph.measures.explicit.betweenness import betweenness, edge_betweenness
 from cntgraph.measures.explicit.bipartite_clustering import (

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from oracles.classic import graph_of, networks, random_graph, undirected
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
 from cntgraph.measures.explicit.rich_club import rich_club
 from cntgraph.measures.explicit.wiring import Wiring
 

@@ -4,7 +4,7 @@ import pytest
 from oracles.classic import graph_of, networks
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
 from cntgraph.measures.explicit.small_world import small_world
 from cntgraph.measures.explicit.wiring import Wiring
 

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from oracles.classic import graph_of, networks, symmetric_matrix
 
-from cntgraph.errors import CntGraphError, GraphSizeError, SignedWeightError, UndefinedMeasureError
+from cntgraph.core.errors import (
+    CntGraphError,
+    GraphSizeError,
+    SignedWeightError,
+    UndefinedMeasureError,
+)
 from cntgraph.measures.explicit.spectral_clustering import (
     _embedding,
     _k_means,

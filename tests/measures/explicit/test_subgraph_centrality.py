@@ -7,7 +7,7 @@ from oracles.classic import graph_of, networks, random_graph, undirected
 from scipy.linalg import expm
 
 import cntgraph as cg
-from cntgraph.errors import GraphSizeError, UndefinedMeasureError
+from cntgraph.core.errors import GraphSizeError, UndefinedMeasureError
 from cntgraph.measures.explicit.subgraph_centrality import subgraph_centrality
 
 NETS = networks()

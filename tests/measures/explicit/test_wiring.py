@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from oracles.classic import graph_of, networks, random_graph
 
 import cntgraph as cg
-from cntgraph.errors import UndefinedMeasureError
+from cntgraph.core.errors import UndefinedMeasureError
 from cntgraph.measures.explicit.engine import topology
 from cntgraph.measures.explicit.wiring import Wiring
 

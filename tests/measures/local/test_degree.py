@@ -5,7 +5,7 @@ from oracles import local
 from oracles.nets import adjacency, edge_list
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.local.degree import degree
 
 NETS = local.all_nets()

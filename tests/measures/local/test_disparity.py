@@ -6,7 +6,7 @@ from oracles import local
 from oracles.nets import edge_list
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, NonFiniteWeightError, SignedWeightError
+from cntgraph.core.errors import CntGraphError, NonFiniteWeightError, SignedWeightError
 from cntgraph.measures.local.disparity import disparity
 
 NETS = local.all_nets()

@@ -7,9 +7,9 @@ from oracles import local
 from oracles.nets import edge_list
 
 import cntgraph as cg
-from cntgraph.blocks import TRANSFORMS
-from cntgraph.errors import CntGraphError, NonFiniteWeightError, SignedWeightError
+from cntgraph.core.errors import CntGraphError, NonFiniteWeightError, SignedWeightError
 from cntgraph.measures.local.neighbour_strength import average_neighbour_strength
+from cntgraph.network.blocks import TRANSFORMS
 
 NETS = local.all_nets()
 DIRECTIONS = ("total", "in", "out")

@@ -6,7 +6,7 @@ from oracles import local
 from oracles.nets import edge_list
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.local.participation_ratio import (
     inverse_participation_ratio,
     participation_ratio,

@@ -9,9 +9,9 @@ from oracles.nets import edge_list
 from scipy import stats
 
 import cntgraph as cg
-from cntgraph.blocks import TRANSFORMS
-from cntgraph.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.local.strength_correlation import _levels, strength_correlation
+from cntgraph.network.blocks import TRANSFORMS
 
 NETS = local.all_nets()
 

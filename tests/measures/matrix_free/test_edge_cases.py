@@ -7,8 +7,8 @@ from oracles.nets import random_net
 from scipy.sparse import block_diag, csr_array
 
 import cntgraph as cg
-from cntgraph.errors import NonFiniteWeightError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import NonFiniteWeightError, UndefinedMeasureError
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.effective_depth import effective_depth
 from cntgraph.measures.matrix_free.eigenvector import eigenvector_centrality
 from cntgraph.measures.matrix_free.hits import hits
@@ -19,7 +19,8 @@ from cntgraph.measures.matrix_free.path_count import path_count
 from cntgraph.measures.matrix_free.path_norm import path_norm, path_weight
 from cntgraph.measures.matrix_free.singular_values import singular_values
 from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
-from cntgraph.network import Layer, Network
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Network
 
 WEIGHTED = {
     "pagerank": lambda x: pagerank(x, sign="absolute"),

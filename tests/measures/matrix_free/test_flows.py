@@ -12,8 +12,9 @@ from scipy.sparse import csr_array
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.errors import CntGraphError, SignedWeightError, UndefinedMeasureError
-from cntgraph.graph import Graph
+from cntgraph.core.errors import CntGraphError, SignedWeightError, UndefinedMeasureError
+from cntgraph.core.recipe import Recipe
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.eigenvector import eigenvector_centrality
 from cntgraph.measures.matrix_free.hits import hits
@@ -22,8 +23,7 @@ from cntgraph.measures.matrix_free.loops import largest_eigenvalue, loops_of, pe
 from cntgraph.measures.matrix_free.n_cut import n_cut
 from cntgraph.measures.matrix_free.pagerank import pagerank
 from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
-from cntgraph.network import Layer
-from cntgraph.recipe import Recipe
+from cntgraph.network.layer import Layer
 
 DAGS, LOOPS = flows.feed_forward(), flows.with_loops()
 NETS = DAGS | LOOPS

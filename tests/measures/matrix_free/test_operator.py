@@ -1,4 +1,4 @@
-"""The adjacency as an operator: products, cells, the order of blocks, numbers of any size."""
+"""The adjacency as an operator: products, groups, the order of blocks, numbers of any size."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from oracles import flows
 
 import cntgraph as cg
-from cntgraph.measures.matrix_free.cells import cells_of
+from cntgraph.core.view import View
 from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.lanczos import leading_eigenpair
+from cntgraph.measures.matrix_free.node_groups import node_groups
 from cntgraph.measures.matrix_free.operator import adjacency_operator
 from cntgraph.measures.matrix_free.order import stages_of
 from cntgraph.measures.matrix_free.scaled import Scaled
-from cntgraph.view import View
 
 DAGS, LOOPS = flows.feed_forward(), flows.with_loops()
 NETS = DAGS | LOOPS
@@ -78,14 +78,14 @@ def test_stages_come_after_all_they_depend_on(name):
             if written & set(after.source.as_ids().tolist()):
                 same = place[a] == place[b]
                 assert same or place[a] < place[b]
-                assert not same or operator.stages[place[a]].is_knot
+                assert not same or operator.stages[place[a]].is_strongly_connected
 
 
 def test_no_blocks_have_no_stages():
     assert stages_of([], 5) == ()
 
 
-# -- cells ----------------------------------------------------------------------------------------
+# -- groups ----------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -105,11 +105,11 @@ def views(draw):
 @given(views())
 def test_views_share_a_cell_where_they_share_a_node(case):
     n, found = case
-    cells = cells_of(found, n)
+    groups = node_groups(found, n)
     nodes = [set(view.as_ids().tolist()) - {-1} for view in found]
     for a in range(len(found)):
         for b in range(len(found)):
-            shared = set(cells[a].tolist()) & set(cells[b].tolist())
+            shared = set(groups[a].tolist()) & set(groups[b].tolist())
             assert bool(shared) == bool(nodes[a] & nodes[b])
 
 

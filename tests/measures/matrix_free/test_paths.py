@@ -8,11 +8,11 @@ from oracles import flows
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.errors import CntGraphError, NonFiniteWeightError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, NonFiniteWeightError, UndefinedMeasureError
+from cntgraph.core.recipe import Recipe
 from cntgraph.measures.matrix_free.effective_depth import effective_depth
 from cntgraph.measures.matrix_free.path_count import path_count
 from cntgraph.measures.matrix_free.path_norm import path_norm, path_weight
-from cntgraph.recipe import Recipe
 
 DAGS = flows.feed_forward()
 #: Those whose paths can be listed one by one.

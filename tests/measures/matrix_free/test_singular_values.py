@@ -7,7 +7,7 @@ from oracles import flows
 from oracles.convolutions import convolutions
 
 import cntgraph as cg
-from cntgraph.errors import CntGraphError, NonFiniteWeightError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, NonFiniteWeightError, UndefinedMeasureError
 from cntgraph.measures.matrix_free.singular_values import _blocks, _by_products, singular_values
 
 NETS = flows.feed_forward() | flows.with_loops()

@@ -12,7 +12,7 @@ from cntgraph.adapters.onnx.ops.arithmetic import plus
 from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @handles("Gemm")

@@ -11,9 +11,9 @@ import numpy as np
 from cntgraph.adapters.onnx.constants import MASKED, NotFollowedError
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, is_learned, shape_of
-from cntgraph.blocks import Identity
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Identity
 
 #: Parameters of more values are not looked at to see whether they are a mask.
 _LARGEST_MASK = 1 << 22

@@ -20,7 +20,7 @@ from cntgraph.adapters.onnx.ops.arithmetic import plus
 from cntgraph.adapters.onnx.ops.rotary import rotated
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, shape_of
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
 from cntgraph.adapters.onnx.weights import along
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 handles("com.microsoft.QuantizeLinear")(quantize)
 handles("com.microsoft.DequantizeLinear")(dequantize)

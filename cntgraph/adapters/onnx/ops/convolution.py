@@ -11,9 +11,10 @@ from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.geometry import conv_windows, transposed_windows
 from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Ids, Nodes
-from cntgraph.blocks import Window
-from cntgraph.recipe import Recipe
+from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks import Window
 
 
 @handles("Conv")

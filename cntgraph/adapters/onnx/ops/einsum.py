@@ -11,7 +11,7 @@ from cntgraph.adapters.onnx.ops.affine import by_heads, product_of_nodes
 from cntgraph.adapters.onnx.ops.pooling import reduced
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -10,8 +10,8 @@ from cntgraph.adapters.onnx.ops.arithmetic import multiply_nodes
 from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, shape_of
-from cntgraph.blocks import Stencil
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks import AxisOperator
 
 #: By operation, what the activation is called; PyTorch's names where it has them.
 ACTIVATIONS = {
@@ -85,6 +85,6 @@ def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
     reach = np.tri(n, k=-1 if call.get("exclusive", 0) else 0, dtype=bool)
     reach = reach[::-1, ::-1] if call.get("reverse", 0) else reach
     after, before = np.nonzero(reach)
-    stencil = Stencil(n, n, before, after, np.ones(len(after)))
-    made = t.pool(np.moveaxis(ids, own, -1), [stencil], "sum", call.name)
+    operator = AxisOperator(n, n, before, after, np.ones(len(after)))
+    made = t.pool(np.moveaxis(ids, own, -1), [operator], "sum", call.name)
     return Nodes(samples.spread(np.moveaxis(made, -1, own)))

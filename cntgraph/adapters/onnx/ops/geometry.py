@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.onnx.values import Call
-from cntgraph.blocks import Stencil, Window
-from cntgraph.errors import TraceError
+from cntgraph.core.errors import TraceError
+from cntgraph.network.blocks import AxisOperator, Window
 
 Sizes = Sequence[int]
 
@@ -153,8 +153,8 @@ def pool_windows(call: Call, spatial: Sizes) -> list[tuple[Window, int]]:
     return windows
 
 
-def average_stencils(call: Call, spatial: Sizes) -> list[Stencil]:
-    """Return the stencils of an average pooling.
+def average_operators(call: Call, spatial: Sizes) -> list[AxisOperator]:
+    """Return the operators of an average pooling.
 
     Parameters
     ----------
@@ -165,11 +165,11 @@ def average_stencils(call: Call, spatial: Sizes) -> list[Stencil]:
 
     Returns
     -------
-    list of Stencil
+    list of AxisOperator
     """
     include = bool(call.get("count_include_pad", 0))
     return [
-        Stencil.of_window(window, _divisor(window, behind, include))
+        AxisOperator.of_window(window, _divisor(window, behind, include))
         for window, behind in pool_windows(call, spatial)
     ]
 

@@ -17,7 +17,7 @@ from cntgraph.adapters.onnx.ops.arithmetic import chosen
 from cntgraph.adapters.onnx.reference import refuse_above, run
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, shape_of
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 #: Operations that move or copy values, and which of their inputs are the values.
 _MOVEMENT: dict[str, tuple[int, ...]] = {

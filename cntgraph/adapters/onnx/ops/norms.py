@@ -13,7 +13,7 @@ from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.arithmetic import add_nodes, plus
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @handles("BatchNormalization")

@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.onnx.constants import NotFollowedError
-from cntgraph.adapters.onnx.ops.geometry import average_stencils, pool_windows
+from cntgraph.adapters.onnx.ops.geometry import average_operators, pool_windows
 from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.blocks import Stencil
+from cntgraph.network.blocks import AxisOperator
 
 
 @handles("MaxPool")
 def max_pool(t: OnnxTracer, call: Call) -> Any:
     """Take the largest of each window: an edge from each candidate."""
     windows = pool_windows(call, call.inputs[0].shape[2:])
-    return over_windows(t, call, [Stencil.of_window(w) for w, _ in windows], "max")
+    return over_windows(t, call, [AxisOperator.of_window(w) for w, _ in windows], "max")
 
 
 @handles("AveragePool")
 def average_pool(t: OnnxTracer, call: Call) -> Any:
     """Average over each window."""
-    return over_windows(t, call, average_stencils(call, call.inputs[0].shape[2:]), "average")
+    return over_windows(t, call, average_operators(call, call.inputs[0].shape[2:]), "average")
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
@@ -33,8 +33,8 @@ def global_pool(t: OnnxTracer, call: Call) -> Any:
     """Pool all positions of each channel."""
     mode = "max" if "Max" in call.operation else "average"
     sizes = call.inputs[0].shape[2:]
-    stencils = [Stencil.adaptive(n, 1, average=mode == "average") for n in sizes]
-    return over_windows(t, call, stencils, mode)
+    operators = [AxisOperator.adaptive(n, 1, average=mode == "average") for n in sizes]
+    return over_windows(t, call, operators, mode)
 
 
 @handles("LpPool", "GlobalLpPool")
@@ -49,7 +49,9 @@ def data_dependent(t: OnnxTracer, call: Call) -> Any:
     raise NotFollowedError("neurons themselves say which positions are read")
 
 
-def over_windows(t: OnnxTracer, call: Call, stencils: Sequence[Stencil], mode: str) -> Nodes | None:
+def over_windows(
+    t: OnnxTracer, call: Call, operators: Sequence[AxisOperator], mode: str
+) -> Nodes | None:
     """Pool the positions of every channel.
 
     Parameters
@@ -58,7 +60,7 @@ def over_windows(t: OnnxTracer, call: Call, stencils: Sequence[Stencil], mode: s
         The tracer.
     call : Call
         The operation; its first input has shape (batch, channels, *positions).
-    stencils : sequence of Stencil
+    operators : sequence of AxisOperator
         One an axis of positions.
     mode : str
         ``"max"`` or ``"average"``.
@@ -68,19 +70,19 @@ def over_windows(t: OnnxTracer, call: Call, stencils: Sequence[Stencil], mode: s
     Nodes or None
     """
     x = call.inputs[0]
-    if not isinstance(x, Nodes) or not stencils or len(x.shape) != 2 + len(stencils):
+    if not isinstance(x, Nodes) or not operators or len(x.shape) != 2 + len(operators):
         return None
     samples = find(x.ids, t.n_samples)
     if samples.axis not in (0, None):
         raise MixedSamplesError
-    ids, rank = samples.first(x.ids), len(stencils)
+    ids, rank = samples.first(x.ids), len(operators)
     kept = [
-        k for k, s in enumerate(stencils)
+        k for k, s in enumerate(operators)
         if 2 + k not in call.idle or (s.n_in, s.n_out) != (1, 1)
     ]  # fmt: skip
-    lead, out = ids.shape[:-rank], [s.n_out for s in stencils]
-    narrow = ids.reshape(*lead, *(stencils[k].n_in for k in kept))
-    made = t.pool(narrow, [stencils[k] for k in kept], mode, call.name)
+    lead, out = ids.shape[:-rank], [s.n_out for s in operators]
+    narrow = ids.reshape(*lead, *(operators[k].n_in for k in kept))
+    made = t.pool(narrow, [operators[k] for k in kept], mode, call.name)
     return Nodes(samples.spread(made.reshape(*lead, *out)))
 
 
@@ -162,8 +164,8 @@ def reduced(
     batch = samples.axis if samples.alone else None
     own = [a - (batch is not None and a > batch) for a in axes]
     kept = [k for k in range(ids.ndim) if k not in own]
-    stencils = [Stencil.adaptive(ids.shape[a], 1, average=mode == "average") for a in own]
-    made = t.pool(ids.transpose(*kept, *own), stencils, mode, name)
+    operators = [AxisOperator.adaptive(ids.shape[a], 1, average=mode == "average") for a in own]
+    made = t.pool(ids.transpose(*kept, *own), operators, mode, name)
     if keep:
         wide = made.reshape([1 if k in own else n for k, n in enumerate(ids.shape)])
         return Nodes(samples.spread(wide))

@@ -16,7 +16,7 @@ from cntgraph.adapters.onnx.ops.convolution import convolve
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes
 from cntgraph.adapters.onnx.weights import along
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @handles("QuantizeLinear")

@@ -19,10 +19,11 @@ from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
 from cntgraph.adapters.onnx.samples import Samples
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Ids, Nodes, concrete, is_learned
-from cntgraph.blocks import Diagonal
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Diagonal
 
 _DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 

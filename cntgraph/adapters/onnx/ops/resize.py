@@ -15,7 +15,7 @@ from cntgraph.adapters.onnx.reference import refuse_above
 from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
-from cntgraph.blocks import Stencil
+from cntgraph.network.blocks import AxisOperator
 
 Places = NDArray[Any]
 #: No axis is made so many times longer; a damaged file can say so.
@@ -51,7 +51,7 @@ def resize(t: OnnxTracer, call: Call) -> Any:
     if "linear" not in mode:
         raise NotFollowedError(f"{mode} interpolation has negative weights, which no pooling has")
     smooth = bool(call.get("antialias", 0))
-    return _linear(t, x, axes, lambda axis: _stencil(axis, how, smooth), call.name)
+    return _linear(t, x, axes, lambda axis: _operator(axis, how, smooth), call.name)
 
 
 def _is_old(call: Call) -> bool:
@@ -134,26 +134,26 @@ _ROUNDED: dict[str, Callable[[Places], Places]] = {
 # -- interpolation ------------------------------------------------------------------------------
 
 
-def _stencil(axis: _Axis, how: str, smooth: bool) -> Stencil:
+def _operator(axis: _Axis, how: str, smooth: bool) -> AxisOperator:
     """Return the weights of a linear interpolation along one axis."""
     if axis.n_in == axis.n_out and axis.scale == 1.0:
-        return Stencil.identity(axis.n_in)
+        return AxisOperator.identity(axis.n_in)
     if smooth and axis.scale < 1.0:
         return _smoothed(axis, how)
     if axis.n_out == _grown(axis.n_in, axis.scale) and how in ("align_corners", "half_pixel"):
         corners = how == "align_corners"
         exact = axis.scale == axis.n_out / axis.n_in
         scale = None if corners or exact else axis.scale
-        return Stencil.linear(axis.n_in, axis.n_out, align_corners=corners, scale=scale)
+        return AxisOperator.linear(axis.n_in, axis.n_out, align_corners=corners, scale=scale)
     x = np.clip(_COORDINATES[how](axis).astype(np.float64), 0.0, axis.n_in - 1)
     first, o = np.floor(x).astype(np.int64), np.arange(axis.n_out)
     rows, columns = np.concatenate([first, first + 1]), np.concatenate([o, o])
     weights = np.concatenate([1.0 - (x - first), x - first])
     edges = weights > 0
-    return Stencil(axis.n_in, axis.n_out, rows[edges], columns[edges], weights[edges])
+    return AxisOperator(axis.n_in, axis.n_out, rows[edges], columns[edges], weights[edges])
 
 
-def _smoothed(axis: _Axis, how: str) -> Stencil:
+def _smoothed(axis: _Axis, how: str) -> AxisOperator:
     """Return the weights of an interpolation that averages over what it skips.
 
     What lies beyond the border is the border.
@@ -167,11 +167,15 @@ def _smoothed(axis: _Axis, how: str) -> Stencil:
     columns = np.broadcast_to(np.arange(axis.n_out), places.shape)
     np.add.at(matrix, (np.clip(places, 0, axis.n_in - 1), columns), weights)
     rows, outputs = np.nonzero(matrix)
-    return Stencil(axis.n_in, axis.n_out, rows, outputs, matrix[rows, outputs])
+    return AxisOperator(axis.n_in, axis.n_out, rows, outputs, matrix[rows, outputs])
 
 
 def _linear(
-    t: OnnxTracer, x: Nodes, axes: Sequence[_Axis], stencil: Callable[[_Axis], Stencil], name: str
+    t: OnnxTracer,
+    x: Nodes,
+    axes: Sequence[_Axis],
+    operator: Callable[[_Axis], AxisOperator],
+    name: str,
 ) -> Nodes:
     """Interpolate along all axes that are resized and all behind the first of them."""
     first = next((k for k, a in enumerate(axes) if a.n_in != a.n_out or a.scale != 1.0), len(axes))
@@ -183,5 +187,5 @@ def _linear(
     if batch >= min(first, 2) or first == 0:
         raise MixedSamplesError
     start = min(first, 2)  # an image that grows along one axis has both
-    stencils = [stencil(axis) for axis in axes[start:]]
-    return Nodes(samples.spread(t.pool(ids, stencils, "linear", name)))
+    operators = [operator(axis) for axis in axes[start:]]
+    return Nodes(samples.spread(t.pool(ids, operators, "linear", name)))

@@ -12,8 +12,8 @@ from cntgraph.adapters.torch.aten.geometry import convolution_windows
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
-from cntgraph.blocks import Window
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks import Window
 
 
 @handles("linear")

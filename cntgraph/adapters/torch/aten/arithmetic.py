@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.aten.values import Arguments
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe]] = {
     "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "rsub": lambda x, y: y - x,

@@ -9,9 +9,9 @@ import torch
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes
-from cntgraph.blocks import Identity
-from cntgraph.recipe import Recipe
-from cntgraph.view import View
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Identity
 
 _KEPT = "a mask that depends on the input: nothing is masked"
 

@@ -13,7 +13,7 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes, leaves
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 #: Operations that judge: what they yield is no neuron.
 _JUDGING = frozenset(

@@ -10,7 +10,7 @@ from cntgraph.adapters.torch.aten.masks import additive_mask, without_hidden
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes, is_learned
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 #: Elementwise functions of one neuron, and normalisations over the outputs.
 ACTIVATIONS = tuple(

@@ -9,22 +9,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.torch.aten.values import Derived, Nodes, Place, is_learned, name_of
 from cntgraph.adapters.torch.tensors import stored_array
-from cntgraph.blocks.base import broadcasts
-from cntgraph.errors import TraceError
-from cntgraph.memory import check_memory
-from cntgraph.network import CoverageEntry
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import TraceError
+from cntgraph.core.memory import check_memory
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks.base import broadcasts
+from cntgraph.network.coverage import CoverageEntry
 
-Ids = NDArray[np.int64]
 
-
-class Values:
+class ValueFlow:
     """Values on their way through a model, and what is known of them.
 
     Parameters

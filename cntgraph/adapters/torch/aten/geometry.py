@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.torch.aten.values import Arguments
-from cntgraph.blocks import Window
+from cntgraph.network.blocks import Window
 
 
 def per_axis(value: Any, rank: int) -> tuple[int, ...]:

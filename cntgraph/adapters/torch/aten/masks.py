@@ -11,7 +11,7 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, is_learned, map_leaves
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 if TYPE_CHECKING:
     from cntgraph.adapters.torch.aten.tracer import AtenTracer

@@ -6,7 +6,7 @@ from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 
 @handles(

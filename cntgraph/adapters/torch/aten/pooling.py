@@ -14,28 +14,30 @@ from cntgraph.adapters.torch.aten.geometry import average_divisor, paddings, poo
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.blocks import Stencil
+from cntgraph.network.blocks import AxisOperator
 
 
-def pool_axes(t: AtenTracer, x: Nodes, stencils: Sequence[Stencil], mode: str, name: str) -> Nodes:
+def pool_axes(
+    t: AtenTracer, x: Nodes, operators: Sequence[AxisOperator], mode: str, name: str
+) -> Nodes:
     """Pool the last axes; all other axes but the batch are channels, or frames of channels."""
-    rank = len(stencils)
+    rank = len(operators)
     lead, spatial = x.shape[:-rank], x.shape[-rank:]
     images = t.first(x.ids) if len(lead) == 2 else x.ids
     if len(lead) == 2 and len(images) > 1:
         # Frames that were folded into the batch are positions that are not mixed.
-        frames = Stencil.identity(len(images))
+        frames = AxisOperator.identity(len(images))
         by_channel = images.transpose(0, 1).numpy()
-        made = np.moveaxis(t.builder.pool(name, by_channel, (frames, *stencils), mode), 1, 0)
+        made = np.moveaxis(t.builder.pool(name, by_channel, (frames, *operators), mode), 1, 0)
     else:
         sample = t.first(x.ids.reshape(prod(lead), *spatial)).numpy()
-        made = t.builder.pool(name, sample, tuple(stencils), mode)
+        made = t.builder.pool(name, sample, tuple(operators), mode)
     return t.batched(made, (*lead, *made.shape[-rank:]))
 
 
 def _max_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
     windows = pool_windows(a, a["self"].shape[-rank:])
-    return pool_axes(t, a["self"], [Stencil.of_window(w) for w in windows], "max", name)
+    return pool_axes(t, a["self"], [AxisOperator.of_window(w) for w in windows], "max", name)
 
 
 def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
@@ -48,16 +50,16 @@ def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
     else:
         include, pads = bool(a.get("count_include_pad", True)), paddings(a, rank)
         divisors = [average_divisor(w, p, include) for w, p in zip(windows, pads, strict=True)]
-    stencils = [Stencil.of_window(w, d) for w, d in zip(windows, divisors, strict=True)]
-    return pool_axes(t, a["self"], stencils, "average", name)
+    operators = [AxisOperator.of_window(w, d) for w, d in zip(windows, divisors, strict=True)]
+    return pool_axes(t, a["self"], operators, "average", name)
 
 
 def _adaptive_pool(t: AtenTracer, a: Arguments, name: str, rank: int, mode: str) -> Nodes:
     size = a["output_size"]
     sizes = [size] * rank if isinstance(size, int) else list(size) * (rank // len(size))
     pairs = zip(a["self"].shape[-rank:], sizes, strict=True)
-    stencils = [Stencil.adaptive(n, m or n, average=mode == "average") for n, m in pairs]
-    return pool_axes(t, a["self"], stencils, mode, name)
+    operators = [AxisOperator.adaptive(n, m or n, average=mode == "average") for n, m in pairs]
+    return pool_axes(t, a["self"], operators, mode, name)
 
 
 def _register(rank: int) -> None:
@@ -89,8 +91,8 @@ def reduce_axes(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | No
         return None  # samples are mixed
     kept = [d for d in range(ndim) if d not in axes]
     moved = Nodes(x.ids.permute(*kept, *axes))
-    stencils = [Stencil.adaptive(x.shape[d], 1, average=mode == "average") for d in axes]
-    ids = pool_axes(t, moved, stencils, mode, name).ids
+    operators = [AxisOperator.adaptive(x.shape[d], 1, average=mode == "average") for d in axes]
+    ids = pool_axes(t, moved, operators, mode, name).ids
     keep, dropped = bool(a.get("keepdim", False)), range(ndim) if whole else axes
     shape = [1 if d in axes else x.shape[d] for d in range(ndim) if keep or d not in dropped]
     return Nodes(ids.reshape(shape))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.aten.values import Arguments, leaves, map_leaves
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 _SAME_ORDER = frozenset(
     "view reshape _unsafe_view unsqueeze squeeze flatten unflatten view_copy unsqueeze_copy "

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
-from cntgraph.adapters.torch.aten.flow import Ids
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
-from cntgraph.errors import TraceError
-from cntgraph.recipe import Recipe
+from cntgraph.core.errors import TraceError
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 _PACKED = Refused("a packed sequence; call the model with a padded one")
 

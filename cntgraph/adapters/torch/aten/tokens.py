@@ -10,7 +10,7 @@ import torch
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
-from cntgraph.blocks import Stencil
+from cntgraph.network.blocks import AxisOperator
 
 #: Modes of an embedding bag, by the numbers that ATen gives them, as modes of a pooling.
 _MODES = ("sum", "average", "max")
@@ -43,10 +43,10 @@ def embedding_bag(t: AtenTracer, a: Arguments, name: str) -> Any:
     name = t.name_of(weight, name)
     made = t.builder.embed(f"{name}.embedding", bags, weight)
     mode = _MODES[int(a.get("mode", 0))]
-    pooled = Stencil.adaptive(length, 1, average=mode == "average")
+    pooled = AxisOperator.adaptive(length, 1, average=mode == "average")
     if len(bags) == 1:
         ids = t.builder.pool(name, made[0].T, (pooled,), mode).reshape(1, -1)
     else:
-        stencils = (Stencil.identity(len(bags)), pooled)
-        ids = t.builder.pool(name, np.moveaxis(made, -1, 0), stencils, mode)[..., 0].T
+        operators = (AxisOperator.identity(len(bags)), pooled)
+        ids = t.builder.pool(name, np.moveaxis(made, -1, 0), operators, mode)[..., 0].T
     return t.batched(ids, (n_bags, weight.shape[1]))

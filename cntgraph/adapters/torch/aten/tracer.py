@@ -12,13 +12,11 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cntgraph.adapters.torch.aten.arithmetic import compute_recipe
 from cntgraph.adapters.torch.aten.derived import derive, is_derived
-from cntgraph.adapters.torch.aten.flow import Values
+from cntgraph.adapters.torch.aten.flow import ValueFlow
 from cntgraph.adapters.torch.aten.masks import hide, keep_hidden
 from cntgraph.adapters.torch.aten.operations import (
     COPYING,
@@ -39,14 +37,12 @@ from cntgraph.adapters.torch.aten.values import (
     map_leaves,
     named_arguments,
 )
-from cntgraph.memory import check_memory
-from cntgraph.recipe import Recipe
-
-Ids = NDArray[np.int64]
+from cntgraph.core.memory import check_memory
+from cntgraph.core.recipe import Recipe
 
 
-class AtenTracer(Values):
-    """Turns ATen operations into calls of a `Builder`; what flows is in `Values`."""
+class AtenTracer(ValueFlow):
+    """Turns ATen operations into calls of a `Builder`; what flows is in `ValueFlow`."""
 
     def input(self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int = 0) -> Nodes:
         """Return the nodes of an input of `shape`, the batch dimension at `axis` included."""

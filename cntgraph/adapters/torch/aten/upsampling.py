@@ -9,7 +9,7 @@ from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.pooling import pool_axes
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
-from cntgraph.blocks import Stencil
+from cntgraph.network.blocks import AxisOperator
 
 
 @handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
@@ -27,11 +27,13 @@ def upsample(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
         # As PyTorch rounds: the product in the precision of the factor.
         sizes = tuple(int(np.float64(n) * f) for n, f in zip(x.shape[2:], factors, strict=True))
     aligned = bool(a["align_corners"])
-    stencils = [
-        Stencil.linear(n, m, align_corners=aligned, scale=None if factors is None else factors[k])
+    operators = [
+        AxisOperator.linear(
+            n, m, align_corners=aligned, scale=None if factors is None else factors[k]
+        )
         for k, (n, m) in enumerate(zip(x.shape[2:], sizes, strict=True))
     ]
-    return pool_axes(t, x, stencils, "linear", name)
+    return pool_axes(t, x, operators, "linear", name)
 
 
 def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from cntgraph.recipe import Recipe
+from cntgraph.core.recipe import Recipe
 
 #: An operation's arguments by name.
 Arguments = dict[str, Any]

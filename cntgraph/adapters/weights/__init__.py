@@ -1,0 +1,154 @@
+"""Weights without a graph; and the adapter of NumPy, for arrays in files, dicts and lists.
+
+Files are ``.npz`` and ``.npy``, and lists are as Keras gives them. Arrays by name have no graph:
+each weight is a block of its own (`tensors`). A list of arrays, or the ``arr_0, arr_1, …`` that
+``numpy.savez(path, *arrays)`` writes, is in the order of Keras's ``get_weights()`` (kernel, bias,
+kernel, bias, …) and is a chain of layers (`chain`): of dense ones as it stands, of others with a
+`description`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.weights.chain import chain_of
+from cntgraph.adapters.weights.files import add_array, read_arrays
+from cntgraph.adapters.weights.tensors import Tensors, network_of
+from cntgraph.core.errors import FormatError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.network import Network
+
+suffixes = (".npz", ".npy")
+options = ("description",)
+
+
+def recognises(source: object) -> bool:
+    """Return whether `source` is an array, a list of arrays, or a dict of arrays by name."""
+    if isinstance(source, Mapping):
+        return any(True for _ in _named(source, ""))
+    if isinstance(source, list | tuple):
+        return bool(source) and all(_is_array(value) for value in source)
+    return isinstance(source, np.ndarray)
+
+
+def load(
+    source: Any,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    example_input: Any = None,
+    norm: Norm = "fold",
+    unroll: int | None = None,
+    strict: bool = False,
+    description: Sequence[str | Mapping[str, Any]] | str | None = None,
+) -> Network:
+    """Return the network of arrays in a file, a dict or a list.
+
+    Parameters
+    ----------
+    source : str, Path, array, dict of arrays, or list of arrays
+        Dicts may be nested, as Flax's parameters are; names are joined by dots.
+    input_shape : tuple of int, optional
+        Shape of one sample, channels first; needed for a chain that begins with a convolution.
+    example_input : array, optional
+        Instead: a batch of samples, of which only the shape is looked at.
+    norm : {"fold", "keep"}, default "fold"
+        Whether batch norms are folded.
+    unroll : None
+        Of no use here.
+    strict : bool, default False
+        Whether to raise where something is left out.
+    description : list of str or dict, or "separate", optional
+        The layers in order, see `weights.description`; ``"separate"`` makes each weight of a list a
+        block of its own.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If a file is damaged, or a list is no chain of layers.
+    InputShapeError
+        If the size of the input is needed and missing.
+    """
+    tensors, is_list = _tensors(source)
+    separate = isinstance(description, str) and description == "separate"
+    if separate or (description is None and not is_list):
+        if is_list:
+            tensors = Tensors([p.rename(_name_in_list(p)) for p in tensors.parameters])
+        return network_of(tensors, strict=strict)
+    if tensors.left_out:
+        entry = tensors.left_out[0]
+        raise FormatError(f"expected a list of weights; {entry.name} is {entry.reason}")
+    if input_shape is None and example_input is not None:
+        input_shape = np.shape(example_input)[1:]
+    return chain_of(tensors.parameters, description, input_shape, norm=norm, strict=strict)
+
+
+def parameters(source: Any) -> dict[str, Parameter]:
+    """Return the arrays of a file, a dict or a list by name.
+
+    Parameters
+    ----------
+    source : str, Path, array, dict of arrays, or list of arrays
+
+    Returns
+    -------
+    dict of str to Parameter
+    """
+    return {p.name: p for p in _tensors(source)[0].parameters}
+
+
+def _tensors(source: Any) -> tuple[Tensors, bool]:
+    """Return arrays by name, and whether they were a list without names."""
+    if isinstance(source, str | Path):
+        tensors = read_arrays(Path(source))
+    else:
+        tensors = Tensors()
+        for name, array in _named_arrays(source):
+            add_array(tensors, name, array)
+    names = [name for name in tensors.names() if not re.fullmatch(r"arr_\d+", name)]
+    if names or not tensors.parameters:
+        return tensors, False
+    tensors.parameters.sort(key=lambda p: int(p.name[4:]))
+    return tensors, True
+
+
+def _named_arrays(source: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+    if isinstance(source, Mapping):
+        yield from _named(source, "")
+    elif isinstance(source, np.ndarray):
+        yield "array", source
+    else:
+        yield from ((f"arr_{k}", np.asarray(array)) for k, array in enumerate(source))
+
+
+def _named(source: Mapping[Any, Any], prefix: str, depth: int = 16) -> Iterator[tuple[str, Any]]:
+    """Yield the arrays of a dict, nested or not."""
+    for key, value in source.items():
+        if isinstance(value, Mapping) and depth:
+            yield from _named(value, f"{prefix}{key}.", depth - 1)
+        elif _is_array(value):
+            yield f"{prefix}{key}", np.asarray(value)
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a value is an array of any library that NumPy can read."""
+    if isinstance(value, np.ndarray):
+        return True
+    return all(hasattr(value, what) for what in ("__array__", "shape", "dtype")) and not isinstance(
+        value, np.generic | type
+    )
+
+
+def _name_in_list(parameter: Parameter) -> str:
+    """Name an array of a list so that its outputs are known to be last."""
+    return f"{parameter.name}.kernel" if len(parameter.shape) > 1 else parameter.name

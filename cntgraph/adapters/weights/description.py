@@ -1,0 +1,179 @@
+"""What a list of arrays is: the layers in order, each a dict, or a string that is its kind.
+
+* ``{"kind": "dense"}``: a kernel and perhaps a bias;
+* ``{"kind": "conv", "stride": 1, "padding": "valid", "dilation": 1, "groups": 1}``: the same of a
+  convolution, over as many axes as its input has; padding is ``"valid"``, ``"same"`` or a number;
+* ``{"kind": "batch_norm", "epsilon": 1e-3}``: gamma, beta, moving mean and variance; without gamma
+  if ``"scale"`` is False, without beta if ``"center"`` is False.
+
+Each may have
+
+* ``"bias"``: True or False; by default an array of the right size that follows is the bias;
+* ``"activation"``: ``"relu"`` or any other name;
+* ``"pool"``: ``{"size": 2, "stride": 2, "padding": "valid", "mode": "max"}`` or ``"average"``,
+  after the activation; ``"size": "global"`` leaves one position; an average does not count padding;
+* ``"name"``;
+* ``"layout"``: ``"channels_last"``, as Keras stores kernels (taps, n_in, n_out) and flattens
+  (height, width, channels), or ``"channels_first"``, as PyTorch has them, (n_out, n_in, taps) and
+  (channels, height, width). It holds for the layers that follow, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from operator import index
+from typing import Any
+
+from cntgraph.core.errors import FormatError, InputShapeError
+from cntgraph.core.parameter import Parameter
+from cntgraph.network.blocks import Window
+
+Description = Sequence[str | Mapping[str, Any]]
+
+#: What a layer of each kind may say, and what holds where it says nothing.
+_COMMON = {"kind": "", "name": None, "activation": None, "pool": None, "layout": None}
+_KINDS: dict[str, dict[str, Any]] = {
+    "dense": {"bias": None},
+    "conv": {"bias": None, "stride": 1, "padding": "valid", "dilation": 1, "groups": 1},
+    "batch_norm": {"epsilon": 1e-3, "center": True, "scale": True},
+}
+POOL = {"size": None, "stride": None, "padding": "valid", "mode": "max"}
+_LAYOUTS = ("channels_last", "channels_first")
+#: Keras's names of activation functions that have another one here.
+_ACTIVATIONS = {"linear": "", "swish": "silu", "relu6": "hardtanh", "hard_tanh": "hardtanh",
+                "hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish"}  # fmt: skip
+
+
+def check_description(description: Any) -> list[dict[str, Any]]:
+    """Return the layers of a description with all that they may say.
+
+    Raises
+    ------
+    FormatError
+        If it is none; the message says what it should be.
+    """
+    if isinstance(description, str | Mapping) or not isinstance(description, Sequence):
+        raise FormatError(
+            "expected description as 'separate' or a list of layers, such as [{'kind': 'conv', "
+            f"'activation': 'relu'}}, 'dense']; got {description!r:.80}"
+        )
+    layers = []
+    for k, said in enumerate(description, start=1):
+        layer = {"kind": said} if isinstance(said, str) else said
+        kind = layer.get("kind") if isinstance(layer, Mapping) else None
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise FormatError(
+                f"layer {k} of the description: expected a kind of {', '.join(_KINDS)}; "
+                f"got {said!r:.80}"
+            )
+        layers.append(with_defaults(layer, _COMMON | _KINDS[kind], f"layer {k} ({kind})"))
+        layers[-1]["activation"] = _activation(layers[-1]["activation"], k)
+        if layers[-1]["layout"] not in (None, *_LAYOUTS):
+            raise FormatError(
+                f"layer {k}: expected a layout of {' or '.join(_LAYOUTS)}; "
+                f"got {layers[-1]['layout']!r}"
+            )
+    return layers
+
+
+def _activation(name: Any, k: int) -> str:
+    """Return the name of an activation function as it is everywhere here; empty for none."""
+    if name is not None and not isinstance(name, str):
+        raise FormatError(f"layer {k}: expected the name of an activation, got {name!r:.80}")
+    return _ACTIVATIONS.get(name or "", name or "")
+
+
+def with_defaults(said: Any, defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return what a dict says, and what holds where it says nothing."""
+    if not isinstance(said, Mapping) or set(said) - set(defaults):
+        raise FormatError(
+            f"{where}: expected a dict with some of {', '.join(defaults)}; got {said!r:.120}"
+        )
+    return {**defaults, **said}
+
+
+def describe_dense(arrays: Sequence[Parameter]) -> list[dict[str, Any]]:
+    """Return the description of arrays that are a chain of dense layers.
+
+    Raises
+    ------
+    FormatError
+        If they are not; the message says what to pass.
+    """
+    kernels = [p for p in arrays if len(p.shape) == 2]
+    odd = next((p for p in arrays if not 1 <= len(p.shape) <= 2), None)
+    if odd is not None or not kernels:
+        found = "no kernel" if odd is None else shown(odd)
+        raise FormatError(
+            f"expected kernels of two dimensions, each perhaps with a bias, got {found}; describe "
+            "the layers: description=[{'kind': 'conv', 'activation': 'relu'}, 'dense'] with "
+            "input_shape=(channels, height, width), or description='separate' for a block a weight"
+        )
+    sizes = [p.shape for p in kernels]
+    if not _chains(sizes) and _chains([(n_in, n_out) for n_out, n_in in sizes]):
+        raise FormatError(
+            f"expected kernels of shapes (n_in, n_out), as Keras has them, got {sizes}, which "
+            "fit as (n_out, n_in); pass description=[{'kind': 'dense', 'layout': "
+            f"'channels_first'}}] + ['dense'] * {len(kernels) - 1}"
+        )
+    return check_description(["dense"] * len(kernels))
+
+
+def _chains(sizes: Sequence[tuple[int, ...]]) -> bool:
+    return all(a[1] == b[0] for a, b in pairwise(sizes))
+
+
+def shown(parameter: Parameter) -> str:
+    """Return the name and shape of an array, for a message."""
+    return f"{parameter.name} of shape {parameter.shape}"
+
+
+# -- sizes ------------------------------------------------------------------------------------
+
+
+def windows_of(
+    name: str,
+    positions: Sequence[int],
+    kernel: Sequence[int],
+    padding: Any,
+    *,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[Window, ...]:
+    """Return the window of each axis; with "same", ⌈n / stride⌉ positions come out."""
+    rank = len(positions)
+    named = isinstance(padding, str)
+    if named and padding not in ("valid", "same"):
+        raise FormatError(f"{name}: expected padding 'valid', 'same' or numbers, got {padding!r}")
+    pads = (0,) * rank if named else sizes_of(padding, rank, f"{name}: padding", least=0)
+    windows = []
+    for n, k, s, d, pad in zip(positions, kernel, stride, dilation, pads, strict=True):
+        reach = d * (k - 1) + 1
+        coarse = (n + 2 * pad - reach) // s + 1
+        if padding == "same":
+            coarse = -(-n // s)
+            pad = max((coarse - 1) * s + reach - n, 0) // 2
+        if coarse < 1:
+            raise InputShapeError(f"{name}: a window of {reach} does not fit on {n} positions")
+        windows.append(Window(n, coarse, k, s, d, pad))
+    return tuple(windows)
+
+
+def sizes_of(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
+    """Return a number an axis, from one number or one an axis."""
+    values = value if isinstance(value, list | tuple) else (value,) * rank
+    if len(values) != rank:
+        raise FormatError(f"{what}: expected a number, or {rank}, got {value!r}")
+    return tuple(size_of(v, what, least) for v in values)
+
+
+def size_of(value: Any, what: str, least: int = 1) -> int:
+    """Return an integer, after checking that it is one and large enough."""
+    try:
+        found = index(value)
+    except TypeError:
+        found = least - 1
+    if found < least:
+        raise FormatError(f"{what}: expected an integer of at least {least}, got {value!r}")
+    return found

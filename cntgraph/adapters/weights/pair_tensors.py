@@ -1,0 +1,316 @@
+"""Which tensors belong together where no graph says so: told from names, types and shapes.
+
+A weight may have a bias, a scale that turns stored integers or 8-bit floats into values, a mask of
+pruning, a gain of weight normalisation. What is none of these, and no weight, is left out with a
+reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks.base import broadcasts
+
+#: Types that are values only together with a scale, where there is one.
+_QUANTISED = ("int8", "uint8", "int16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz",
+              "float8_e5m2fnuz")  # fmt: skip
+_STATISTICS = frozenset(
+    "running_mean running_var moving_mean moving_variance num_batches_tracked mean var".split()
+)
+_GAINS = frozenset("weight gamma scale gain g".split())
+_WEIGHT = re.compile(r"weight|kernel|embedding|^w\d*$", re.IGNORECASE)
+_BIAS = re.compile(r"bias|^beta$|^b\d*$", re.IGNORECASE)
+#: What stands in a bias's name for what in its weight's.
+_PAIRS = (("bias", "weight"), ("bias", "kernel"), ("bias", "embedding"), ("bias", "scale"),
+          ("bias", "gamma"), ("beta", "gamma"), ("_bias", ""))  # fmt: skip
+
+#: Reasons for which what is left out is no parameter of the model.
+BUFFERS = (
+    "statistics of a normalisation, of use only with the graph",
+    "integers without a scale: indices, counters or a mask, not weights",
+)
+_STATISTIC, _INTEGERS = BUFFERS
+_EMPTY = "without values"
+_SINGLE = "a single value: what it applies to is known only with the graph"
+_ONE_AXIS = "of one dimension: what it applies to is known only with the graph"
+_CONSTANT = "a learned constant: what it is added to is known only with the graph"
+_NO_WEIGHT = "a bias without a weight of its name and size"
+_PACKED = "packed values of fewer than 8 bits, or what unpacks them; save the model dequantised"
+_PARAMETRISED = "its value is computed by the model's code; pass model= or save the plain weight"
+
+
+@dataclass
+class Weight:
+    """A tensor that becomes a block.
+
+    Parameters
+    ----------
+    name : str
+        Its name; of one in parts (a mask and what it masks), the name of the whole.
+    value : Recipe
+        Its value.
+    bias : Recipe or None
+        Its bias.
+    note : str
+        What is remarkable about it, for the coverage table.
+    """
+
+    name: str
+    value: Recipe
+    bias: Recipe | None = None
+    note: str = ""
+
+
+@dataclass
+class Companions:
+    """Finds the weights among named tensors, and what belongs to each.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Parameter
+        All, in order.
+    reasons : dict of str to str
+        Why a tensor is left out; more are added.
+    """
+
+    tensors: Mapping[str, Parameter]
+    reasons: dict[str, str]
+    #: The weights by name.
+    weights: dict[str, Weight] = field(default_factory=dict)
+    #: By tensor, what it is to the weight into whose value it is folded.
+    folded: dict[str, str] = field(default_factory=dict)
+    _biases: dict[str, Recipe] = field(default_factory=dict)
+    _done: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.reasons.update({n: _EMPTY for n, p in self.tensors.items() if not p.size})
+        for step in (self._leave_packed, self._compose, self._sort):
+            for parameter in self._left():
+                step(parameter)
+        for name, bias in self._biases.items():
+            self._pair(name, bias)
+
+    def in_order(self) -> list[Weight]:
+        """Return the weights in the order in which their tensors are stored."""
+        place = {name: k for k, name in enumerate(self.tensors)}
+        return sorted(
+            self.weights.values(), key=lambda w: min(place[p.name] for p in w.value.parameters())
+        )
+
+    def _left(self) -> Iterator[Parameter]:
+        """Yield the tensors of which nothing is known yet."""
+        for name, parameter in self.tensors.items():
+            if not (name in self.reasons or name in self.folded or name in self._done):
+                yield parameter
+
+    def _first(self, *names: str) -> Parameter | None:
+        """Return the first tensor of these names that there is."""
+        found = (name for name in names if name in self.tensors and name not in self.reasons)
+        return self.tensors.get(next(found, ""))
+
+    def _made(self, name: str, value: Recipe, *folded: tuple[Parameter, str]) -> None:
+        """Keep a weight, or a bias, that is put together."""
+        self._done.update(parameter.name for parameter in value.parameters())
+        self.folded.update({p.name: f"the {what} of {name}" for p, what in folded})
+        if _BIAS.search(split_name(name)[1]):
+            self._biases[name] = value
+        else:
+            self.weights[name] = Weight(name, value)
+
+    # -- weights in several parts -----------------------------------------------------------------
+
+    def _leave_packed(self, parameter: Parameter) -> None:
+        """Leave out values that are packed into larger ones, with all that unpacks them."""
+        name, (stem, leaf) = parameter.name, split_name(parameter.name)
+        packed = leaf in ("qweight", "weight_packed") or f"{name}.absmax" in self.tensors
+        packed |= leaf.endswith("_blocks") and f"{name[:-7]}_scales" in self.tensors
+        if packed:
+            beside = [n for n in self.tensors if split_name(n)[0] == stem or n.startswith(name)]
+            self.reasons.update({n: _PACKED for n in beside if not n.endswith("bias")})
+
+    def _compose(self, parameter: Parameter) -> None:
+        """Put a weight together whose value takes several tensors."""
+        name = parameter.name
+        whole = name.rpartition("_")[0]
+        if name.endswith("_orig"):
+            self._masked(parameter, whole, self._first(f"{whole}_mask"))
+        elif name.endswith("_v") and f"{whole}_g" in self.tensors:
+            self._normalised(parameter, whole, self._first(f"{whole}_g"))
+        elif "parametrizations." in name and not name.endswith(".original0"):
+            whole = name.replace("parametrizations.", "").removesuffix(".original1")
+            gain = self._first(name[:-1] + "0") if name.endswith(".original1") else None
+            self._normalised(parameter, whole, gain)
+        elif parameter.dtype in _QUANTISED and len(parameter.shape) > 1:
+            self._dequantised(parameter)
+
+    def _masked(self, parameter: Parameter, name: str, mask: Parameter | None) -> None:
+        """Multiply what pruning has kept by its mask."""
+        if mask is None or mask.shape != parameter.shape:
+            self.reasons[parameter.name] = _PARAMETRISED
+        else:
+            self._made(name, Recipe.of(parameter) * Recipe.of(mask), (mask, "mask"))
+
+    def _normalised(self, parameter: Parameter, name: str, gain: Parameter | None) -> None:
+        """Undo a weight normalisation: w = g v / ‖v‖, the norm over the axes that g lacks."""
+        shape = parameter.shape
+        fits = gain is not None and len(gain.shape) == len(shape)
+        if gain is None or not fits or not broadcasts(gain.shape, shape):
+            self.reasons[parameter.name] = _PARAMETRISED
+            return
+        direction = Recipe.of(parameter)
+        length = direction.square().sum(_axes_without(gain.shape)).sqrt()
+        self._made(name, direction * (Recipe.of(gain) / length), (gain, "gain"))
+
+    def _dequantised(self, parameter: Parameter) -> None:
+        """Multiply stored integers or 8-bit floats by their scale, less a zero point."""
+        name, shape, (stem, _) = parameter.name, parameter.shape, split_name(parameter.name)
+        scale = self._first(f"{name}_scale", f"{name}_scale_inv", f"{name}.scale", f"{stem}SCB",
+                            f"{stem}scale", f"{stem}scales")  # fmt: skip
+        if scale is None or scale is parameter:
+            return
+        zero = self._first(f"{name}_zero_point", f"{stem}zero_point")
+        value, parts = Recipe.of(parameter), [(scale, "scale")]
+        factor = expanded_scale(Recipe.of(scale), shape)
+        shift = None if zero is None else expanded_scale(Recipe.of(zero), shape)
+        if factor is None or (zero is not None and shift is None):
+            reason = f"the scale {scale.name} of shape {scale.shape} does not fit {shape}"
+            self.reasons[name] = self.reasons[scale.name] = reason
+            return
+        if zero is not None and shift is not None:
+            value, parts = value - shift, [*parts, (zero, "zero point")]
+        if scale.name.endswith("SCB"):  # the largest magnitude of a row, which is stored as 127
+            factor = factor * (1.0 / 127.0)
+        self._made(name, value * factor, *parts)
+
+    # -- all others -------------------------------------------------------------------------------
+
+    def _sort(self, parameter: Parameter) -> None:
+        """Say what a tensor on its own is: a weight, a bias, or left out."""
+        name, leaf = parameter.name, split_name(parameter.name)[1]
+        named, ndim = bool(_WEIGHT.search(leaf)), len(parameter.shape)
+        is_integer = "float" not in parameter.dtype
+        if leaf in _STATISTICS:
+            self.reasons[name] = _STATISTIC
+        elif is_integer and (ndim < 2 or not named or parameter.dtype == "bool"):
+            self.reasons[name] = _INTEGERS
+        elif not ndim:
+            self.reasons[name] = _SINGLE
+        elif _BIAS.search(leaf) and not named:
+            self._biases[name] = Recipe.of(parameter)
+        elif ndim == 1 and leaf.lower() not in _GAINS:
+            self.reasons[name] = _ONE_AXIS
+        elif not named and sum(size > 1 for size in parameter.shape) < min(ndim, 2):
+            self.reasons[name] = _CONSTANT
+        else:
+            note = "integers without a scale, as they are stored" if is_integer else ""
+            self.weights[name] = Weight(name, Recipe.of(parameter), note=note)
+
+    def _pair(self, name: str, bias: Recipe) -> None:
+        """Give a bias to the weight whose name and size it fits."""
+        for weight in (self.weights.get(other) for other in _weight_names(name)):
+            if weight and not weight.bias and orientations(weight.value.shape, bias.shape):
+                weight.bias = bias
+                return
+        self.reasons.update({parameter.name: _NO_WEIGHT for parameter in bias.parameters()})
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return what a name begins with, its last separator included, and its last part.
+
+    The number that TensorFlow puts after it is dropped.
+
+    Examples
+    --------
+    >>> split_name("encoder.0.weight"), split_name("dense/kernel:0"), split_name("w")
+    (('encoder.0.', 'weight'), ('dense/', 'kernel'), ('', 'w'))
+    """
+    at = max(name.rfind("."), name.rfind("/")) + 1
+    return name[:at], re.sub(r":\d+$", "", name[at:])
+
+
+def orientations(shape: tuple[int, ...], bias: tuple[int, ...]) -> list[str]:
+    """Return along which axes a weight's outputs may lie, if it has a bias of that shape.
+
+    Parameters
+    ----------
+    shape, bias : tuple of int
+        Shapes of both.
+
+    Returns
+    -------
+    list of str
+        Some of "first", "last", "second" (a transposed convolution), "trailing" (several axes),
+        "stacked" (a bias for each of several matrices).
+
+    Examples
+    --------
+    >>> orientations((3, 5), (5,)), orientations((4, 4), (4,)), orientations((4, 2), (3,))
+    (['last'], ['first', 'last'], [])
+    """
+    if len(shape) == 1:
+        return ["first"] if bias == shape else []
+    if len(bias) > 1:
+        trailing = len(bias) < len(shape) and shape[-len(bias) :] == bias
+        stacked = len(shape) == 3 and bias in ((shape[0], shape[1]), (shape[0], shape[2]))
+        return ["trailing"] * trailing + ["stacked"] * stacked
+    places = {"first": 0, "last": -1} | ({"second": 1} if len(shape) > 2 else {})
+    return [place for place, axis in places.items() if (shape[axis],) == bias]
+
+
+def expanded_scale(scale: Recipe, shape: tuple[int, ...]) -> Recipe | None:
+    """Return a scale so that it broadcasts against a weight, or None where it does not fit.
+
+    Parameters
+    ----------
+    scale : Recipe
+        One value, one a row, one a column, or one a block of rows and columns.
+    shape : tuple of int
+        Shape of the weight.
+
+    Returns
+    -------
+    Recipe or None
+        A block is of 128 entries where that fits, or else what divides the weight.
+
+    Examples
+    --------
+    >>> expanded_scale(Recipe.constant(np.ones((2, 3))), (256, 300)).shape
+    (256, 300)
+    """
+    if prod(scale.shape) == 1:
+        return scale.reshape(())
+    if scale.shape == shape[:1]:
+        return scale.reshape((shape[0], *(1,) * (len(shape) - 1)))
+    if broadcasts(scale.shape, shape):
+        return scale
+    if len(scale.shape) != len(shape):
+        return None
+    for axis, (n_blocks, size) in enumerate(zip(scale.shape, shape, strict=True)):
+        block = 128 if -(-size // 128) == n_blocks else size // n_blocks
+        if not block or -(-size // block) != n_blocks:
+            return None
+        if 1 < n_blocks < size:
+            scale = scale.gather(axis, np.arange(size) // block)
+    return scale
+
+
+def _axes_without(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(axis for axis, size in enumerate(shape) if size == 1)
+
+
+def _weight_names(bias: str) -> Iterator[str]:
+    """Yield what the weight of a bias may be called."""
+    stem, leaf = split_name(bias)
+    number = bias[len(stem) + len(leaf) :]
+    for old, new in _PAIRS:
+        if old in leaf:
+            yield stem + leaf.replace(old, new, 1) + number
+    if re.fullmatch(r"[bB]\d*", leaf):
+        yield from (f"{stem}{letter}{leaf[1:]}{number}" for letter in "wW")

@@ -1,0 +1,279 @@
+"""Named tensors without a graph as a network: every weight is a block of its own.
+
+What leads to a weight and what follows it is not known, so each is a small network by itself: a
+source layer ``name.in``, which counts as an input, and a target layer ``name``, which counts as an
+output. Its strengths are exact as far as its own edges and its bias go.
+
+* A matrix W of shape (n_out, n_in) is a dense block y = W x + b.
+* A convolution kernel of shape (c_out, c_in / groups, *taps) is dense, too: from one window of its
+  input, of shape (c_in / groups, *taps), to one position of its output, (c_out,). Each stored
+  weight is one edge, and the strength of a target node is the sum of a channel's kernel.
+* A gain of one dimension is a diagonal block.
+* The outputs come last where the name says so (``kernel``, as Keras and Flax store it), where the
+  bias fits no other axis, and in an embedding table, whose entries are the sources.
+* Three dimensions of which the name says that they are experts are one matrix an expert.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.weights.pair_tensors import (
+    BUFFERS,
+    Companions,
+    Weight,
+    orientations,
+    split_name,
+)
+from cntgraph.core.errors import FormatError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.network import Network
+
+
+@dataclass
+class Tensors:
+    """The tensors of a file, in the order in which they are stored.
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+        Those that are real numbers.
+    left_out : list of CoverageEntry
+        The others, and why.
+    reasons : dict of str to str
+        Why a parameter is left out, where that is known already.
+    same : dict of str to str
+        By name, the name of the parameter that is the same tensor.
+    labels : dict
+        What else the file says: epoch, step.
+    """
+
+    parameters: list[Parameter] = field(default_factory=list)
+    left_out: list[CoverageEntry] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    same: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    def leave_out(
+        self, name: str, shape: tuple[int, ...], dtype: str, reason: str, kind: str = "parameter"
+    ) -> None:
+        """Note what is in the file and cannot be a parameter of the network."""
+        self.left_out.append(CoverageEntry(name, kind, "skipped", "", reason, shape, dtype))
+
+    def names(self) -> set[str]:
+        """Return the names of all tensors."""
+        return {p.name for p in self.parameters} | {e.name for e in self.left_out} | {*self.same}
+
+    def add(self, others: Tensors, path: Path) -> None:
+        """Append the tensors of another part of the same model.
+
+        Raises
+        ------
+        FormatError
+            If a name is there already.
+        """
+        twice = self.names() & others.names()
+        if twice:
+            raise FormatError(
+                f"{path}: the tensor {min(twice)!r} is in another file of the model, too; "
+                "these files are not the parts of one model"
+            )
+        self.parameters += others.parameters
+        self.left_out += others.left_out
+
+
+def network_of(tensors: Tensors, *, strict: bool = False) -> Network:
+    """Return the network in which every weight is a block of its own.
+
+    Parameters
+    ----------
+    tensors : Tensors
+        What a file holds.
+    strict : bool, default False
+        Whether to raise where something is left out.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If there is no weight among the tensors.
+    CoverageError
+        If `strict` and something is left out.
+
+    Examples
+    --------
+    >>> w = Parameter.from_array("fc.weight", np.ones((2, 3)))
+    >>> b = Parameter.from_array("fc.bias", np.ones(2))
+    >>> net = network_of(Tensors([w, b]))
+    >>> [(layer.name, layer.shape) for layer in net.layers]
+    [('fc.in', (3,)), ('fc', (2,))]
+    """
+    found = Companions({p.name: p for p in tensors.parameters}, dict(tensors.reasons))
+    weights = found.in_order()
+    if not weights:
+        names = ", ".join(sorted(tensors.names())[:4]) or "nothing"
+        raise FormatError(
+            f"expected tensors of two or more dimensions to make a network of, got none ({names})"
+        )
+    builder = Builder()
+    for parameter in tensors.parameters:
+        buffer = parameter.name in found.folded or found.reasons.get(parameter.name) in BUFFERS
+        builder.parameter(replace(parameter, trainable=False) if buffer else parameter)
+    builder.reasons.update(found.reasons)
+    builder.operations += tensors.left_out
+    usual = _usual_orientation(weights)
+    for weight in weights:
+        _add_block(builder, weight, usual)
+    net = builder.finish(strict=strict)
+    entries = _with_notes(net.entries, found) + _same(net.entries, tensors.same)
+    # The recipes read the parameters as they are registered: buffers among them are known as such.
+    return replace(net.bind(net.parameters, tensors.labels), entries=entries)
+
+
+# -- blocks -----------------------------------------------------------------------------------
+
+
+def _add_block(builder: Builder, weight: Weight, usual: str) -> None:
+    """Add the source layer, the target layer and the edges of one weight."""
+    value, name = weight.value, block_name(weight.name)
+    if len(value.shape) == 1:
+        ids = builder.input(f"{name}.in", value.shape)
+        builder.output(builder.scale(name, ids, value, weight.bias, foldable=False))
+        return
+    orientation = _orientation(weight, usual)
+    if orientation == "stacked":
+        for k, part in enumerate(_stack(weight)):
+            _add_dense(builder, f"{name}.{k}", part, _orientation(part, usual))
+    else:
+        _add_dense(builder, name, weight, orientation)
+
+
+def _add_dense(builder: Builder, name: str, weight: Weight, orientation: str) -> None:
+    value, bias = weight.value, weight.bias
+    shape = value.shape
+    if orientation in ("last", "trailing"):
+        n_last = 1 if bias is None or orientation == "last" else len(bias.shape)
+        before, n_out = shape[:-n_last], int(np.prod(shape[-n_last:]))
+        if orientation == "last":
+            weight.note = weight.note or "stored with its outputs last"
+        # Channels first, as everywhere; the weight is read as it lies.
+        ids = builder.input(f"{name}.in", (before[-1], *before[:-1]))
+        ids = np.moveaxis(ids, 0, -1)
+        value = value.reshape((-1, n_out)).transpose((1, 0))
+    else:
+        if orientation == "second":
+            value = value.transpose((1, 0, *range(2, len(shape))))
+        ids = builder.input(f"{name}.in", value.shape[1:])
+        value = value.reshape((value.shape[0], -1))
+    bias = None if bias is None else bias.reshape((-1,))
+    builder.output(builder.linear(name, ids.reshape(-1), value, bias))
+
+
+def _stack(weight: Weight) -> Iterator[Weight]:
+    """Yield the matrices of a stack, each with its part of the bias."""
+    for k in range(weight.value.shape[0]):
+        value, bias = (_entry(recipe, k) for recipe in (weight.value, weight.bias))
+        assert value is not None
+        yield Weight(weight.name, value, bias)
+
+
+def _entry(recipe: Recipe | None, k: int) -> Recipe | None:
+    return None if recipe is None else recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
+
+
+# -- where the outputs are ------------------------------------------------------------------------
+
+
+def _orientation(weight: Weight, usual: str) -> str:
+    """Return where the outputs of a weight are; see `orientations`."""
+    wanted = "first"
+    if split_name(weight.name)[1].endswith("kernel"):
+        wanted = "last"
+    elif weight.bias is None:
+        wanted = _without_bias(weight)
+    fits = _fitting(weight)
+    if wanted == "first" and len(fits) > 1 and len(weight.value.shape) == 2:
+        wanted = usual
+    return wanted if wanted in fits or not fits else fits[0]
+
+
+def _fitting(weight: Weight) -> list[str]:
+    return [] if weight.bias is None else orientations(weight.value.shape, weight.bias.shape)
+
+
+def _without_bias(weight: Weight) -> str:
+    stem, leaf = split_name(weight.name)
+    module = split_name(stem[:-1])[1]
+    if len(weight.value.shape) == 3 and "expert" in weight.name:
+        return "stacked"
+    long_axes = sum(size > 1 for size in weight.value.shape)
+    is_table = any("embed" in part or part in ("wte", "wpe") for part in (module, leaf))
+    return "last" if is_table and long_axes == 2 else "first"
+
+
+def _usual_orientation(weights: list[Weight]) -> str:
+    """Return where the outputs of square matrices are: where they are in most of the others.
+
+    Some models of one framework keep them last throughout, and a square bias does not tell.
+    """
+    seen = Counter(
+        fits[0]
+        for weight in weights
+        if len(weight.value.shape) == 2 and len(fits := _fitting(weight)) == 1
+    )
+    return "last" if seen["last"] > seen["first"] else "first"
+
+
+# -- names and notes ------------------------------------------------------------------------------
+
+
+def block_name(name: str) -> str:
+    """Return what the block of a tensor is called: the module, where the tensor is its only weight.
+
+    Examples
+    --------
+    >>> block_name("encoder.0.weight"), block_name("params/Dense_0/kernel")
+    ('encoder.0', 'params/Dense_0')
+    >>> block_name("lstm.weight_ih_l0"), block_name("weight")
+    ('lstm.weight_ih_l0', 'weight')
+    """
+    stem, leaf = split_name(name)
+    return stem[:-1] if stem[:-1] and leaf in _ONLY_WEIGHT else name
+
+
+_ONLY_WEIGHT = frozenset("weight kernel embedding embeddings gamma scale w W".split())
+
+
+def _with_notes(entries: tuple[CoverageEntry, ...], found: Companions) -> tuple[CoverageEntry, ...]:
+    """Say in the coverage table what is folded into a weight, and what is remarkable about it."""
+    notes = {p.name: w.note for w in found.weights.values() for p in w.value.parameters()}
+    done = []
+    for entry in entries:
+        if entry.name in found.folded and entry.status == "included":
+            entry = replace(entry, status="folded", reason=found.folded[entry.name])
+        elif entry.status == "included":
+            entry = replace(entry, reason=notes.get(entry.name, ""))
+        done.append(entry)
+    return tuple(done)
+
+
+def _same(entries: tuple[CoverageEntry, ...], same: dict[str, str]) -> tuple[CoverageEntry, ...]:
+    """Return an entry for each further name of a tensor."""
+    by_name = {entry.name: entry for entry in entries}
+    return tuple(
+        replace(by_name[first], name=name, reason=f"the same tensor as {first}")
+        for name, first in same.items()
+        if first in by_name
+    )

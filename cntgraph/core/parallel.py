@@ -1,0 +1,133 @@
+"""Run a function over chunks on several threads, with results in the order of the chunks.
+
+Kernels release the GIL, so plain threads use every core; results come back in order, so that
+merging them gives the same bits whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+
+from cntgraph.core.errors import CntGraphError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_limit: ContextVar[int | None] = ContextVar("cntgraph_threads", default=None)
+
+
+@contextmanager
+def limited_threads(limit: int) -> Iterator[None]:
+    """Use no more threads in the ``with`` statement; other threads than this one are not bound.
+
+    For work that is one of many that run side by side: each on all cores would be in the way of
+    the others.
+
+    Parameters
+    ----------
+    limit : int
+
+    Examples
+    --------
+    >>> with limited_threads(1):
+    ...     n_threads()
+    1
+    """
+    token = _limit.set(limit)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def n_threads() -> int:
+    """Return how many threads to use: ``CNTGRAPH_NUM_THREADS``, or the cores of this process.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    CntGraphError
+        If the variable is not a positive integer.
+
+    Examples
+    --------
+    >>> n_threads() >= 1
+    True
+    """
+    limit = _limit.get()
+    wanted = _wanted_threads()
+    return wanted if limit is None else min(limit, wanted)
+
+
+def _wanted_threads() -> int:
+    wanted = os.environ.get("CNTGRAPH_NUM_THREADS", "")
+    if not wanted:
+        available = getattr(os, "sched_getaffinity", None)
+        return len(available(0)) if available else os.cpu_count() or 1
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise CntGraphError(
+            f"expected CNTGRAPH_NUM_THREADS to be a positive integer, got {wanted!r}"
+        )
+    return int(wanted)
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
+) -> Iterator[Result]:
+    """Yield ``function(item)`` for every item, in order, computing a few ahead on threads.
+
+    Parameters
+    ----------
+    function : callable
+        Called once an item; should release the GIL for most of its time.
+    items : iterable
+        What to call it with.
+    threads : int, optional
+        Number of threads; default `n_threads()`. With one, no thread is started.
+
+    Yields
+    ------
+    object
+        The results, in the order of `items`.
+
+    Examples
+    --------
+    >>> list(ordered_map(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+    threads = n_threads() if threads is None else threads
+    if threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="cntgraph") as pool:
+        pending: deque[Future[Result]] = deque()
+        for item in items:
+            pending.append(pool.submit(function, item))
+            # A bounded queue keeps at most a few results in memory.
+            if len(pending) > 2 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+@lru_cache(maxsize=1)
+def keep_freed_chunks() -> None:
+    """Let the C library keep the memory of a chunk that is freed for the next one.
+
+    That of Linux gives large blocks back to the system at once, and a chunk on fresh memory costs
+    more page faults than computing with it. Freeing one block of up to 32 MiB raises for good what
+    is large to it. That block is never written to, and takes no memory.
+    """
+    np.empty((32 << 20) - (1 << 16), np.uint8)

@@ -1,0 +1,160 @@
+"""View: which nodes an operation reads from or writes to, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.types import Ids, Values
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Node ids in the order and shape in which an operation sees them.
+
+    Usually a whole layer in order, held as a range; after a concatenation, a permutation or
+    a crop an index array; -1 stands where there is no node (padding).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape in which the operation sees the nodes: (channels, *spatial).
+    start : int
+        First node id, if the ids are consecutive.
+    ids : ndarray of int64, shape (size,), or None
+        The ids, if they are not consecutive.
+
+    Examples
+    --------
+    >>> View.of(np.arange(4, 10), (2, 3))
+    View(shape=(2, 3), start=4, ids=None)
+    >>> view = View.of(np.array([7, -1, 5]), (3,))
+    >>> view.gather(np.arange(10.0))
+    array([7., 0., 5.])
+    """
+
+    shape: tuple[int, ...]
+    start: int = 0
+    ids: Ids | None = None
+
+    @classmethod
+    def of(cls, ids: NDArray[Any], shape: tuple[int, ...] | None = None) -> View:
+        """Return the view of an array of node ids, as a range where it is one."""
+        shape = tuple(ids.shape) if shape is None else shape
+        flat = np.ascontiguousarray(ids, dtype=np.int64).reshape(-1)
+        if flat.size == 0:
+            return cls(shape, 0)
+        if _is_consecutive(flat):
+            return cls(shape, int(flat[0]))
+        return cls(shape, 0, flat.copy())
+
+    @property
+    def size(self) -> int:
+        """Number of positions, those without a node included."""
+        return prod(self.shape)
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of positions that are nodes."""
+        mask = self.mask
+        return self.size if mask is None else int(mask.sum())
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """True where a position is a node, shape (size,); None where all are."""
+        if self.ids is None or self.ids.min(initial=0) >= 0:
+            return None
+        return self.ids >= 0
+
+    def as_ids(self) -> Ids:
+        """Return the node ids as an array, shape (size,), -1 where there is no node."""
+        if self.ids is not None:
+            return self.ids
+        return np.arange(self.start, self.start + self.size, dtype=np.int64)
+
+    def reshape(self, shape: tuple[int, ...]) -> View:
+        """Return the same nodes seen in another shape (C order)."""
+        return replace(self, shape=shape)
+
+    def shifted(self, offset: int) -> View:
+        """Return the view with every node id moved by `offset`."""
+        if self.ids is None:
+            return replace(self, start=self.start + offset)
+        return replace(self, ids=np.where(self.ids < 0, -1, self.ids + offset))
+
+    def gather(self, values: NDArray[Any]) -> Values:
+        """Return the values of the nodes seen, 0 where there is no node, shape (size,)."""
+        if self.ids is None:
+            return values[self.start : self.start + self.size].astype(np.float64, copy=False)
+        return np.where(self.ids < 0, 0.0, values[self.ids])
+
+    def scatter_add(self, total: Values, values: NDArray[Any]) -> None:
+        """Add values to `total`, shape (n_nodes,), at the nodes seen.
+
+        Parameters
+        ----------
+        total : ndarray of float64, shape (n_nodes,)
+            What is added to, in place.
+        values : ndarray, shape (size,) or one that broadcasts against the view's
+        """
+        shaped = values.reshape(self.shape) if values.size == self.size else values
+        if self.ids is None:
+            seen = total[self.start : self.start + self.size].reshape(self.shape)
+            seen += shaped
+            return
+        flat = np.broadcast_to(shaped, self.shape).reshape(-1)
+        mask = self.mask
+        if mask is None:
+            np.add.at(total, self.ids, flat)
+        else:
+            np.add.at(total, self.ids[mask], flat[mask])
+
+    def span(self) -> tuple[int, int]:
+        """Return the smallest node id seen and one more than the largest; (0, 0) if none."""
+        if self.ids is None:
+            return self.start, self.start + self.size
+        nodes = self.ids[self.ids >= 0]
+        return (int(nodes.min()), int(nodes.max()) + 1) if nodes.size else (0, 0)
+
+
+def parts_of(ids: Ids, starts: NDArray[np.int64]) -> list[int]:
+    """Return in which of the ranges that begin at `starts` node ids lie, ascending.
+
+    Parameters
+    ----------
+    ids : ndarray of int64
+        Node ids, -1 where there is no node.
+    starts : ndarray of int64
+        First node of each range, ascending, beginning with 0.
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> parts_of(np.array([7, -1, 2, 6]), np.array([0, 4, 6]))
+    [0, 2]
+    """
+    nodes = ids[ids >= 0] if ids.min(initial=0) < 0 else ids
+    if not nodes.size:
+        return []
+    low, high = np.searchsorted(starts, [nodes.min(), nodes.max()], side="right") - 1
+    if low == high:
+        return [int(low)]
+    found = np.zeros(len(starts), dtype=bool)
+    found[np.searchsorted(starts, nodes, side="right") - 1] = True
+    return [int(k) for k in np.flatnonzero(found)]
+
+
+def _is_consecutive(ids: Ids) -> bool:
+    """Whether ids count up by one; looks at parts that fit in cache, and stops early."""
+    first, step = int(ids[0]), 1 << 15
+    if first < 0 or ids[-1] != first + ids.size - 1:
+        return False
+    parts = (ids[k : k + step + 1] for k in range(0, ids.size, step))
+    return all(bool((part[1:] - part[:-1] == 1).all()) for part in parts)

@@ -1,4 +1,0 @@
-"""Graphs for other libraries: arrays and a table of nodes become networkx, igraph, networkit.
-
-Nothing here knows `cntgraph.graph`, which calls it; each library is imported where it is used.
-"""

@@ -1,0 +1,449 @@
+"""Graph: the explicit graph, one CSR adjacency over all layers with a table of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import CntGraphError, GraphSizeError
+from cntgraph.core.memory import check_memory
+from cntgraph.core.types import Values
+from cntgraph.graph.conversions.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
+from cntgraph.graph.conversions.nodes import Measures, node_attributes, node_table
+from cntgraph.graph.unrolling import assemble, induced
+from cntgraph.network.blocks.csr import csr_of
+from cntgraph.network.coarsening.granularity import Granularity
+from cntgraph.network.coarsening.grouping import Kernel
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Edges, Network, coarsen
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_array
+
+    from cntgraph.graph.conversions.igraph import Graph as IGraph
+    from cntgraph.graph.conversions.networkit import Graph as NetworkitGraph
+    from cntgraph.graph.conversions.networkx import DiGraph
+
+Ints = NDArray[np.int64]
+
+#: Edges up to which `build_graph` unrolls without being asked: about 2 GiB.
+MAX_EDGES = 200_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The explicit directed weighted graph of a network.
+
+    Two blocks may connect the same pair of nodes (a convolution and the skip around it): both
+    edges are stored, so that sums of |w| or w² and degrees are those of the edges. Call
+    ``graph.adjacency.copy().sum_duplicates()`` for a simple graph.
+
+    Parameters
+    ----------
+    adjacency : scipy.sparse.csr_array, shape (n_nodes, n_nodes)
+        A[i, j] is the weight of the edge i → j; a stored zero is an edge of weight zero.
+        Columns ascend within a row.
+    edge_block : ndarray of unsigned int, shape (n_edges,)
+        For each entry of ``adjacency.data``, the block it belongs to.
+    layers : tuple of Layer
+        In node order.
+    block_names : tuple of str
+        What `edge_block` counts.
+    parametric : ndarray of bool, shape (n_blocks,)
+        Which blocks' edges are learned.
+    bias : ndarray of float64, shape (n_nodes,)
+        The bias of every node, from the blocks in the graph.
+    parametric_bias : ndarray of float64, shape (n_nodes,)
+        The part of it that comes from learned blocks.
+    table : pandas.DataFrame, optional
+        What `nodes` is, where layers hold only some of the nodes that their shapes would have.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> graph = cg.build_graph(cg.toy("mlp"))
+    >>> graph
+    <Graph: 4 layers, 20 nodes, 88 edges>
+    >>> graph.nodes.head(2)[["layer", "channel", "bias"]]
+         layer  channel  bias
+    node
+    0    input        0   0.0
+    1    input        1   0.0
+    """
+
+    adjacency: csr_array
+    edge_block: NDArray[Any]
+    layers: tuple[Layer, ...]
+    block_names: tuple[str, ...]
+    parametric: NDArray[np.bool_]
+    bias: Values
+    parametric_bias: Values = field(repr=False)
+    table: pd.DataFrame | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        n = sum(layer.n_nodes for layer in self.layers)
+        fits = (
+            self.adjacency.shape == (n, n)
+            and self.edge_block.shape == self.adjacency.data.shape
+            and self.bias.shape == self.parametric_bias.shape == (n,)
+            and len(self.parametric) == len(self.block_names)
+            and (self.table is None or len(self.table) == n)
+        )
+        if not fits:
+            raise CntGraphError(
+                f"expected an adjacency of shape ({n}, {n}), a block an edge and a bias a node; "
+                f"got {self.adjacency.shape}, {self.edge_block.shape}, {self.bias.shape}"
+            )
+
+    def __repr__(self) -> str:
+        return f"<Graph: {len(self.layers)} layers, {self.n_nodes:,} nodes, {self.n_edges:,} edges>"
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return int(self.adjacency.shape[0])
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges, those of weight zero included."""
+        return int(self.adjacency.nnz)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    def layer_slice(self, name: str) -> slice:
+        """Return the node ids of a layer.
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such layer; the message lists the names.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer.slice
+        names = ", ".join(layer.name for layer in self.layers)
+        raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
+
+    def node_attributes(self, measures: Measures | None = None) -> dict[str, NDArray[Any]]:
+        """Return what other libraries are told of every node: arrays in node order, by name.
+
+        Parameters
+        ----------
+        measures : mapping of str to array of shape (n_nodes,), optional
+            Further attributes: numbers, truth values or texts.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n_nodes,)
+            ``label``, the columns of `nodes`, the measures.
+
+        Raises
+        ------
+        CntGraphError
+            If a measure is not one value a node, or has the name of an attribute that there is.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("cnn"))
+        >>> graph.node_attributes()["label"][[0, 40, 126]].tolist()
+        ['input[0, 0, 0]', 'conv1[0, 0, 4]', 'fc[0]']
+        """
+        return node_attributes(self.layers, self.nodes, measures)
+
+    def edge_arrays(self, *, parallel: Parallel = "sum") -> EdgeArrays:
+        """Return the edges as arrays: source, target, weight and block of each.
+
+        Parameters
+        ----------
+        parallel : {"sum", "keep"}, default "sum"
+            Whether edges between the same two nodes (a convolution and the skip around it) are
+            added up, their blocks' names joined by ``+``, or stay several.
+
+        Returns
+        -------
+        EdgeArrays
+            By source, then by target; with ``"keep"`` aligned with ``adjacency.data``. Some of
+            the arrays may be the graph's own: copy what is to be written to.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> edges = cg.build_graph(cg.toy("mlp")).edge_arrays()
+        >>> edges.n_edges, edges.source[:3], edges.target[:3], edges.block_names[edges.block[0]]
+        (88, array([0, 0, 0], dtype=int32), array([6, 7, 8], dtype=int32), 'fc1')
+        """
+        return edge_arrays(
+            self.adjacency, self.edge_block, self.block_names, self.parametric, parallel=parallel
+        )
+
+    def to_scipy(self, *, parallel: Parallel = "sum") -> csr_array:
+        """Return the adjacency as a matrix of its own, in float64.
+
+        Parameters
+        ----------
+        parallel : {"sum", "keep"}, default "sum"
+            As in `edge_arrays`; with ``"keep"`` a pair of nodes may have several entries.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of float64, shape (n_nodes, n_nodes)
+            A[i, j] is the weight of i → j; edges of weight zero are stored. A copy.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> cg.build_graph(cg.toy("residual")).to_scipy().nnz
+        45
+        """
+        check_parallel(parallel)
+        matrix = self.adjacency.astype(np.float64)
+        if parallel == "sum":
+            matrix.sum_duplicates()
+        return matrix
+
+    def to_networkx(
+        self, *, measures: Measures | None = None, parallel: Parallel = "sum"
+    ) -> DiGraph:
+        """Return the graph as one of networkx.
+
+        Parameters
+        ----------
+        measures : mapping of str to array of shape (n_nodes,), optional
+            Become attributes of the nodes, beside those of `node_attributes`.
+        parallel : {"sum", "keep"}, default "sum"
+            As in `edge_arrays`.
+
+        Returns
+        -------
+        networkx.DiGraph, or networkx.MultiDiGraph with ``parallel="keep"``
+            Nodes are 0 to n_nodes - 1 in order, isolated ones too. Edges have `weight` (float),
+            `block` (str) and `parametric` (bool). Weights are as they are: negative, zero, NaN.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("mlp"))
+        >>> g = graph.to_networkx(measures={"strength": cg.node_strength(graph)})
+        >>> g.nodes[7]["label"], g.edges[0, 7]["block"], g.number_of_edges()
+        ('fc1[1]', 'fc1', 88)
+        """
+        from cntgraph.graph.conversions.networkx import networkx_graph
+
+        edges = self.edge_arrays(parallel=parallel)
+        attributes = self.node_attributes(measures)
+        return networkx_graph(attributes, edges, multigraph=parallel == "keep")
+
+    def to_igraph(self, *, measures: Measures | None = None, parallel: Parallel = "sum") -> IGraph:
+        """Return the graph as one of igraph.
+
+        Parameters
+        ----------
+        measures, parallel
+            As in `to_networkx`.
+
+        Returns
+        -------
+        igraph.Graph
+            Nodes and edges as in `to_networkx`; with ``parallel="keep"``, edge k is entry k of
+            ``adjacency.data``.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> g = cg.build_graph(cg.toy("mlp")).to_igraph()
+        >>> g.vs[7]["label"], g.es[1]["block"], g.ecount()
+        ('fc1[1]', 'fc1', 88)
+        """
+        from cntgraph.graph.conversions.igraph import igraph_graph
+
+        edges = self.edge_arrays(parallel=parallel)
+        return igraph_graph(self.node_attributes(measures), edges)
+
+    def to_networkit(
+        self, *, measures: Measures | None = None, parallel: Parallel = "sum"
+    ) -> NetworkitGraph:
+        """Return the graph as one of networkit (``pip install 'cntgraph[networkit]'``).
+
+        Parameters
+        ----------
+        measures, parallel
+            As in `to_networkx`.
+
+        Returns
+        -------
+        networkit.Graph
+            Nodes as in `to_networkx`, truth values as 0 and 1; edges have their weight only.
+
+        Raises
+        ------
+        MissingExtraError
+            If networkit is not installed.
+        """
+        from cntgraph.graph.conversions.networkit import networkit_graph
+
+        edges = self.edge_arrays(parallel=parallel)
+        return networkit_graph(self.node_attributes(measures), edges)
+
+    def keep_edges(self, kept: NDArray[np.bool_]) -> Graph:
+        """Return the graph of the same nodes and some of the edges.
+
+        Parameters
+        ----------
+        kept : ndarray of bool, shape (n_edges,)
+            For each entry of ``adjacency.data``, whether its edge stays.
+
+        Returns
+        -------
+        Graph
+            Biases are those of the nodes, and stay.
+
+        Raises
+        ------
+        CntGraphError
+            If there is not one truth value an edge.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("mlp"))
+        >>> graph.keep_edges(graph.adjacency.data > 0)
+        <Graph: 4 layers, 20 nodes, 46 edges>
+        """
+        kept = np.asarray(kept)
+        if kept.shape != (self.n_edges,) or kept.dtype != bool:
+            raise CntGraphError(
+                f"expected one truth value an edge, shape ({self.n_edges},); "
+                f"got {kept.dtype} of shape {kept.shape}"
+            )
+        before = np.concatenate([[0], np.cumsum(kept)])
+        old = self.adjacency
+        arrays = (old.data[kept], old.indices[kept], before[old.indptr])
+        return replace(self, adjacency=csr_of(*arrays, old.shape), edge_block=self.edge_block[kept])
+
+    def with_weights(self, weights: NDArray[Any]) -> Graph:
+        """Return the graph of the same nodes and edges with other weights.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_edges,)
+            In the order of ``adjacency.data``.
+
+        Returns
+        -------
+        Graph
+
+        Raises
+        ------
+        CntGraphError
+            If there is not one weight an edge.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("mlp"))
+        >>> bool(graph.with_weights(np.abs(graph.adjacency.data)).adjacency.min() < 0)
+        False
+        """
+        old, weights = self.adjacency, np.asarray(weights)
+        if weights.shape != (self.n_edges,):
+            raise CntGraphError(
+                f"expected one weight an edge, shape ({self.n_edges},); got {weights.shape}"
+            )
+        return replace(self, adjacency=csr_of(weights, old.indices, old.indptr, old.shape))
+
+    @cached_property
+    def nodes(self) -> pd.DataFrame:
+        """A row a node, in node order.
+
+        ``layer`` and ``layer_index``, its name and its place in the order of depth; ``kind`` and
+        ``activation`` of the layer; ``channel``, ``z``, ``y``, ``x``, of which the last three
+        count along the last axes of the layer's shape, -1 where it has none; ``bias``.
+        """
+        return node_table(self.layers, self.bias) if self.table is None else self.table
+
+
+def build_graph(
+    net: Network,
+    *,
+    granularity: Granularity = "neuron",
+    kernel: Kernel = "sum",
+    layers: Sequence[str] | None = None,
+    edges: Edges = "all",
+    threshold: float | None = None,
+    max_edges: int = MAX_EDGES,
+) -> Graph:
+    """Unroll a network into one CSR adjacency over all its nodes.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    granularity : {"neuron", "channel", "layer"}, default "neuron"
+        What a node is: a neuron, a channel (a feature map, a unit, a token's feature) or a
+        layer; see `coarsen`.
+    kernel : {"sum", "l1", "l2"}, default "sum"
+        What an edge's weight is of those between two channels or layers.
+    layers : sequence of str, optional
+        Keep these layers only, and the edges among them.
+    edges : {"all", "parametric"}, default "all"
+        Whether to keep structural edges (pooling, identity).
+    threshold : float, optional
+        Keep edges with ``abs(weight) >= threshold`` only, and none of weight NaN;
+        `threshold_edges` does so, too, and says what share of edges and weights that is.
+    max_edges : int, default 200 million
+        Refuse, before anything is allocated, to unroll more edges than this.
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    GraphSizeError
+        If there would be more than `max_edges` edges; the message carries the estimate.
+
+    Notes
+    -----
+    The number of edges of every row is known in closed form, so the arrays are allocated once
+    and every block writes its edges to their place.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> graph = cg.build_graph(cg.toy("cnn"), edges="parametric")
+    >>> graph.adjacency.shape == (graph.n_nodes, graph.n_nodes)
+    True
+    >>> cg.build_graph(cg.toy("cnn"), granularity="layer", kernel="l1").adjacency.toarray().round(2)
+    array([[ 0.  ,  6.08,  0.  ,  0.  ],
+           [ 0.  ,  0.  ,  8.  ,  0.  ],
+           [ 0.  ,  0.  ,  0.  , 21.41],
+           [ 0.  ,  0.  ,  0.  ,  0.  ]])
+    """
+    net = coarsen(net, granularity, kernel=kernel)
+    if layers is not None:
+        net = induced(net, layers)
+    estimate = net.estimate(edges=edges)
+    if estimate.n_edges > max_edges:
+        raise GraphSizeError(
+            f"the unrolled graph would have {estimate}; the limit is max_edges={max_edges:,}. "
+            "Choose layers=, or use measures on the network itself, which need no explicit graph; "
+            "or raise max_edges"
+        )
+    check_memory(estimate.nbytes, f"the unrolled graph of {estimate.n_edges:,} edges")
+    blocks = net.select_blocks(edges)
+    names = tuple(block.name for block in blocks)
+    parametric = np.array([block.parametric for block in blocks], dtype=bool)
+    adjacency, marks = assemble(net.n_nodes, blocks)
+    biases = (net.bias(edges), net.bias("parametric"))
+    graph = Graph(adjacency, marks, net.layers, names, parametric, *biases)
+    return graph if threshold is None else graph.keep_edges(np.abs(adjacency.data) >= threshold)

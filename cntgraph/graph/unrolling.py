@@ -1,0 +1,133 @@
+"""Unrolling: the edges of blocks, each written to its place in one CSR matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.view import View
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.csr import csr_of, index_dtype
+from cntgraph.network.network import Network
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Ints = NDArray[np.int64]
+
+
+def assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[Any]]:
+    """Return the edges of all blocks in one CSR matrix between nodes, and the block of each.
+
+    Parameters
+    ----------
+    n_nodes : int
+    blocks : sequence of Block
+
+    Returns
+    -------
+    adjacency : scipy.sparse.csr_array, shape (n_nodes, n_nodes)
+        Columns ascend within a row; parallel edges stay side by side.
+    marks : ndarray of unsigned int, shape (n_edges,)
+        For each entry, the index of its block.
+
+    Notes
+    -----
+    The number of edges of every row is known in closed form, so that the arrays are allocated
+    once and every block writes its edges to their place.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("residual")
+    >>> adjacency, marks = assemble(net.n_nodes, net.blocks)
+    >>> adjacency.nnz, np.bincount(marks).tolist()
+    (50, [20, 25, 5])
+    """
+    from cntgraph.core.kernels.csr import mark_rows, sort_rows
+
+    degrees = [block.out_degrees() for block in blocks]
+    total = np.zeros(n_nodes, dtype=np.float64)
+    for block, degree in zip(blocks, degrees, strict=True):
+        block.source.scatter_add(total, degree)
+    indptr = np.concatenate([[0], np.cumsum(total.astype(np.int64))])
+    indices = np.empty(indptr[-1], index_dtype(max(n_nodes, int(indptr[-1]))))
+    data = np.empty(indptr[-1], np.result_type(np.float32, *(b.dtype for b in blocks)))
+    marks = np.empty(indptr[-1], np.min_scalar_type(max(len(blocks) - 1, 0)))
+    cursor = indptr[:-1].copy()
+    for k, (block, degree) in enumerate(zip(blocks, degrees, strict=True)):
+        starts = _claim(block.source, degree, cursor)
+        target = block.target
+        block.fill(starts, target.start if target.ids is None else target.ids, indices, data)
+        mark_rows(starts, degree, k, marks)
+    sort_rows(indptr, indices, data, marks)
+    return csr_of(data, indices, indptr, (n_nodes, n_nodes)), marks
+
+
+def _claim(source: View, degree: Ints, cursor: Ints) -> Ints:
+    """Return where each source position writes, and move the cursor of its node beyond.
+
+    A node that is seen at several positions (a repeated view) writes them one after another.
+    """
+    if source.ids is None:
+        here = slice(source.start, source.start + source.size)
+        starts = cursor[here].copy()
+        cursor[here] += degree
+        return starts
+    order = np.argsort(source.ids, kind="stable")
+    ids, ordered = source.ids[order], degree[order]
+    before = np.cumsum(ordered) - ordered
+    first = np.searchsorted(ids, ids, side="left")
+    starts = np.empty(source.size, dtype=np.int64)
+    starts[order] = np.where(ids < 0, -1, cursor[ids] + before - before[first])
+    mask = source.ids >= 0
+    np.add.at(cursor, source.ids[mask], degree[mask])
+    return starts
+
+
+def induced(net: Network, names: Sequence[str]) -> Network:
+    """Return the network of some layers and the edges among them, with nodes renumbered.
+
+    Parameters
+    ----------
+    net : Network
+    names : sequence of str
+        Layers, in any order; they stay in that of the network.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    CntGraphError
+        If there is no layer of a name; the message lists the names.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> induced(cg.toy("mlp"), ["fc2", "fc1"])
+    <Network: 2 layers, 1 blocks, 12 nodes, 32 edges, 102 parameters>
+    """
+    chosen = [net.layer(name) for name in names]
+    kept = [layer for layer in net.layers if layer in chosen]
+    new_id = np.full(net.n_nodes, -1, dtype=np.int64)
+    layers, start = [], 0
+    for layer in kept:
+        new_id[layer.slice] = np.arange(start, start + layer.n_nodes)
+        layers.append(replace(layer, start=start))
+        start += layer.n_nodes
+    blocks = []
+    for block in net.blocks:
+        target = new_id[block.target.as_ids()]
+        source = block.source.as_ids()
+        source = np.where(source < 0, -1, new_id[source])
+        if target.min(initial=0) >= 0 and source.max(initial=-1) >= 0:
+            views = (View.of(ids, v.shape) for ids, v in
+                     ((source, block.source), (target, block.target)))  # fmt: skip
+            blocks.append(replace(block, source=next(views), target=next(views)))
+    return replace(net, layers=tuple(layers), blocks=tuple(blocks))

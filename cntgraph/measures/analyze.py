@@ -1,0 +1,253 @@
+"""describe and analyze: a network as a table, without and with its weights."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cntgraph.core.memory import check_memory
+from cntgraph.core.progress import progress
+from cntgraph.core.types import Values
+from cntgraph.measures.link_weights import weight_columns
+from cntgraph.measures.strength import BYTES_A_NODE, add_boundary
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.coarsening.granularity import Granularity
+from cntgraph.network.coarsening.grouping import Kernel
+from cntgraph.network.layer import Layer
+from cntgraph.network.network import Edges, Network, coarsen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def describe(
+    net: Network, *, granularity: Granularity = "neuron", kernel: Kernel = "sum"
+) -> pd.DataFrame:
+    """Return what a network consists of, without reading a weight.
+
+    Parameters
+    ----------
+    net : Network
+        What is described.
+    granularity, kernel
+        What a node is, and an edge's weight (see `coarsen`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a layer and block that ends in it: ``layer``, ``kind``, ``shape``, ``n_nodes``,
+        ``activation``, ``block``, ``block_kind``, ``source``, ``weight_shape``,
+        ``n_parameters`` (values of the trainable tensors it reads, folded ones included),
+        ``n_edges``, ``parametric``. A layer without a block, such as the input, has one row.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> cg.describe(cg.toy("cnn"))[["layer", "shape", "block", "source", "n_edges"]]
+       layer      shape  block source  n_edges
+    0  input  (1, 6, 6)                      0
+    1  conv1  (2, 6, 6)  conv1  input      512
+    2   pool  (2, 3, 3)   pool  conv1       72
+    3     fc       (3,)     fc   pool       54
+    """
+    import pandas as pd
+
+    net = coarsen(net, granularity, kernel=kernel)
+    rows: list[dict[str, Any]] = []
+    for layer in net.layers:
+        own = {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "shape": layer.shape,
+            "n_nodes": layer.n_nodes,
+            "activation": layer.activation,
+        }
+        blocks = net.blocks_into(layer)
+        rows.extend({**own, **_block_columns(net, block)} for block in blocks)
+        if not blocks:
+            rows.append({**own, **_NO_BLOCK})
+    return pd.DataFrame(rows, columns=[*_LAYER_COLUMNS, *_NO_BLOCK])
+
+
+_LAYER_COLUMNS = ("layer", "kind", "shape", "n_nodes", "activation")
+_NO_BLOCK: dict[str, Any] = {
+    "block": "",
+    "block_kind": "",
+    "source": "",
+    "weight_shape": (),
+    "n_parameters": 0,
+    "n_edges": 0,
+    "parametric": False,
+}
+
+
+def _block_columns(net: Network, block: Any) -> dict[str, Any]:
+    read = {p.name: p.size for p in block.parameters() if p.trainable}
+    return {
+        "block": block.name,
+        "block_kind": block.kind,
+        "source": ", ".join(layer.name for layer in net.layers_of(block.source)),
+        "weight_shape": () if block.weight is None else block.weight.shape,
+        "n_parameters": sum(read.values()),
+        "n_edges": block.n_edges,
+        "parametric": block.parametric,
+    }
+
+
+@np.errstate(invalid="ignore")  # infinities that cancel are NaN
+def analyze(
+    net: Network,
+    *,
+    granularity: Granularity = "neuron",
+    kernel: Kernel = "sum",
+    edges: Edges = "parametric",
+    bias: bool = True,
+    boundary: float = 0.0,
+    show_progress: bool = False,
+) -> pd.DataFrame:
+    """Return strengths, fluctuation and link weights of every layer, from one pass over memory.
+
+    Parameters
+    ----------
+    net : Network
+        What is measured.
+    granularity : {"neuron", "channel", "layer"}, default "neuron"
+        What a node is (see `coarsen`).
+    kernel : {"sum", "l1", "l2"}, default "sum"
+        What an edge's weight is of those between two channels or layers.
+    edges : {"parametric", "all"}, default "parametric"
+        Whether structural edges (pooling, identity) count.
+    bias : bool, default True
+        Whether biases are added to in-strengths.
+    boundary : float, default 0.0
+        Weight of the virtual edges of input and output layers (see `node_strength`).
+    show_progress : bool, default False
+        Whether to show a progress bar on a terminal.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a layer, indexed by its name: ``kind``, ``shape``, ``activation``, ``n_nodes``,
+        ``n_edges`` (that end in it), ``in_strength_*``, ``out_strength_*``, ``strength_*`` (each
+        mean, std, min, max), ``fluctuation`` (the std of total strength), ``n_weights`` and
+        ``link_weight_*`` (mean, std, skew, kurtosis, min, max, zero_fraction, n_nan, n_inf) of
+        the learned weights that lead to it, and ``status``: ``ok``, ``no edges`` (input
+        layers excepted), ``non-finite weights`` (or biases) or ``empty``.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> table = cg.analyze(cg.toy("cnn"))
+    >>> table[["n_nodes", "n_edges", "fluctuation", "status"]].round(3)
+           n_nodes  n_edges  fluctuation status
+    layer
+    input       36        0        0.567     ok
+    conv1       72      512        1.770     ok
+    pool        18        0        0.887     ok
+    fc           3       54        1.873     ok
+    >>> cg.analyze(cg.toy("cnn"), granularity="channel", kernel="l1")["n_nodes"].tolist()
+    [1, 2, 2, 3]
+    """
+    import pandas as pd
+
+    net = coarsen(net, granularity, kernel=kernel)
+    totals = LayerTotals(net)
+    for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
+        totals.add(block, bias=bias)
+    add_boundary(net, totals.incoming, totals.outgoing, boundary)
+    rows = [totals.row(layer) for layer in net.layers or (_NO_LAYER,)]
+    return pd.DataFrame(rows).set_index("layer").iloc[: net.n_layers]
+
+
+class LayerTotals:
+    """What `analyze` adds up, block by block.
+
+    Parameters
+    ----------
+    net : Network
+        What is measured.
+    """
+
+    def __init__(self, net: Network) -> None:
+        check_memory(BYTES_A_NODE * net.n_nodes, f"analysing {net.n_nodes:,} nodes")
+        self.net = net
+        self.incoming, self.outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
+        self.statistics: defaultdict[str, WeightStatistics] = defaultdict(WeightStatistics)
+        self.n_edges: Counter[str] = Counter()
+        self.bad_biases: set[str] = set()
+        self.fed = {
+            net.layers_of(block.target)[0].name for block in net.blocks if block.target.size
+        }
+
+    def add(self, block: Block, *, bias: bool, bins: Bins | None = None) -> None:
+        """Add the edges of a block, reading its weights once, and count them in bins."""
+        found = block.sums_and_statistics(("signed",), statistics=bins or block.parametric)
+        block.source.scatter_add(self.outgoing, found.sums["signed"].row)
+        block.target.scatter_add(self.incoming, found.sums["signed"].column)
+        statistics = found.statistics
+        if bins is not None and block.weight is not None and statistics.counts is None:
+            # A kind of block of a third party that does not count them itself.
+            statistics = replace(statistics, counts=bins.count(block.weight.read()))
+        for layer in self.net.layers_of(block.target):
+            self.statistics[layer.name] += statistics
+            self.n_edges[layer.name] += block.n_edges
+            if bias and block.bias is not None:
+                shift = block.bias.read()
+                block.target.scatter_add(self.incoming, shift)
+                if not np.isfinite(shift).all():
+                    self.bad_biases.add(layer.name)
+
+    def row(self, layer: Layer) -> dict[str, Any]:
+        """Return the row of one layer."""
+        found = self.statistics[layer.name]
+        return {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "shape": layer.shape,
+            "activation": layer.activation,
+            "n_nodes": layer.n_nodes,
+            "n_edges": self.n_edges[layer.name],
+            **_strength_columns(self.incoming[layer.slice], self.outgoing[layer.slice]),
+            "n_weights": found.size,
+            **weight_columns(found, "link_weight_"),
+            "status": self._status(layer),
+        }
+
+    def _status(self, layer: Layer) -> str:
+        found = self.statistics[layer.name]
+        if not layer.n_nodes:
+            return "empty"
+        if found.n_nan or found.n_inf or layer.name in self.bad_biases:
+            return "non-finite weights"
+        return "ok" if layer.name in self.fed or layer.is_input else "no edges"
+
+
+#: A network without layers has the columns of this one.
+_NO_LAYER = Layer("", (0,), "")
+
+
+def _strength_columns(incoming: Values, outgoing: Values) -> dict[str, float]:
+    total = incoming + outgoing
+    columns = {}
+    for name, values in (
+        ("in_strength", incoming),
+        ("out_strength", outgoing),
+        ("strength", total),
+    ):
+        summary = _summary(values) if values.size else (np.nan,) * 4
+        for what, value in zip(("mean", "std", "min", "max"), summary, strict=True):
+            columns[f"{name}_{what}"] = value
+    return columns | {"fluctuation": columns["strength_std"]}
+
+
+def _summary(values: Values) -> tuple[float, ...]:
+    """Return mean, std, min and max from one pass; of values that are not finite, as NumPy does."""
+    found = WeightStatistics.of(values)
+    if found.n == values.size:
+        return found.mean, found.std, found.minimum, found.maximum
+    return tuple(float(function(values)) for function in (np.mean, np.std, np.min, np.max))

@@ -1,0 +1,6 @@
+"""All measures of one network in one table, with what each cost or would cost."""
+
+from cntgraph.measures.profile.nodes import node_measures
+from cntgraph.measures.profile.profile import cnt_profile
+
+__all__ = ["cnt_profile", "node_measures"]

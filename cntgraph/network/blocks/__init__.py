@@ -1,0 +1,34 @@
+"""Blocks: the edges of one operation, as an operator rather than an array.
+
+Each kind knows in closed form its number of edges, its row and column sums under every
+transform, its products with a vector, and its explicit CSR matrix.
+"""
+
+from cntgraph.network.blocks.axis_operator import AxisOperator
+from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.conv import Conv
+from cntgraph.network.blocks.dense import Dense
+from cntgraph.network.blocks.diagonal import Diagonal
+from cntgraph.network.blocks.identity import Identity
+from cntgraph.network.blocks.pool import Pool
+from cntgraph.network.blocks.sparse import Sparse
+from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.blocks.transform import TRANSFORMS, Transform
+from cntgraph.network.blocks.window import Window
+
+__all__ = [
+    "TRANSFORMS",
+    "AxisOperator",
+    "Block",
+    "BlockSums",
+    "Conv",
+    "Dense",
+    "Diagonal",
+    "Identity",
+    "Pool",
+    "Sparse",
+    "Sums",
+    "Transform",
+    "WeightStatistics",
+    "Window",
+]

@@ -1,0 +1,192 @@
+"""AxisOperator: the small sparse matrix by which a pooling acts along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import ParameterError
+from cntgraph.core.memory import check_memory
+from cntgraph.core.types import Values
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.blocks.window import Window, check_positions
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class AxisOperator:
+    """Weights w >= 0 from the positions of an axis before a pooling to those after it.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of positions before and after.
+    rows, columns : ndarray of int64, shape (n,)
+        Position before and position after of each edge.
+    weights : ndarray of float64, shape (n,)
+        Its weight, not negative.
+
+    Examples
+    --------
+    >>> AxisOperator.adaptive(5, 2).matrix.toarray()
+    array([[0.33333333, 0.        ],
+           [0.33333333, 0.        ],
+           [0.33333333, 0.33333333],
+           [0.        , 0.33333333],
+           [0.        , 0.33333333]])
+    """
+
+    n_in: int
+    n_out: int
+    rows: Indices
+    columns: Indices
+    weights: Values
+
+    def __post_init__(self) -> None:
+        if not len(self.rows) == len(self.columns) == len(self.weights):
+            raise ParameterError("expected a row and a column for each weight of a pooling")
+        for places, size in ((self.rows, self.n_in), (self.columns, self.n_out)):
+            if places.size and not 0 <= places.min() <= places.max() < size:
+                raise ParameterError(f"expected positions of a pooling below {size}")
+        if not (np.isfinite(self.weights) & (self.weights >= 0)).all():
+            raise ParameterError(
+                "a pooling's weights are finite and not negative; use a Sparse block"
+            )
+
+    @classmethod
+    def of_window(cls, window: Window, divisor: Values | None = None) -> AxisOperator:
+        """Return the operator of a sliding window: weights 1, or 1 / `divisor` by output."""
+        fine, coarse, _ = window.pairs()
+        weights = np.ones(fine.size) if divisor is None else 1.0 / divisor[coarse]
+        return cls(window.fine, window.coarse, fine, coarse, weights)
+
+    @classmethod
+    def adaptive(cls, n_in: int, n_out: int, *, average: bool = True) -> AxisOperator:
+        """Return the operator of an adaptive pooling: output o covers [⌊o n/m⌋, ⌈(o+1) n/m⌉)."""
+        check_positions(n_in, n_out)
+        o = np.arange(n_out)
+        first, last = o * n_in // n_out, -(-(o + 1) * n_in // n_out)
+        counts = last - first
+        columns = np.repeat(o, counts)
+        rows = np.arange(len(columns)) + (first - np.cumsum(counts) + counts)[columns]
+        weights = np.repeat(1.0 / np.maximum(counts, 1) if average else np.ones(n_out), counts)
+        return cls(n_in, n_out, rows, columns, weights)
+
+    @classmethod
+    def identity(cls, n: int) -> AxisOperator:
+        """Return the operator that hands every position on to itself."""
+        check_positions(n)
+        places = np.arange(n, dtype=np.int64)
+        return cls(n, n, places, places, np.ones(n))
+
+    @classmethod
+    def ones(cls, n_in: int, n_out: int) -> AxisOperator:
+        """Return the operator of weight one from every position to every other."""
+        check_memory(48 * n_in * n_out, f"connecting {n_in:,} positions with {n_out:,}")
+        rows, columns = (places.reshape(-1) for places in np.indices((n_in, n_out)))
+        return cls(n_in, n_out, rows, columns, np.ones(n_in * n_out))
+
+    @classmethod
+    def uniform(cls, keep: NDArray[np.bool_]) -> AxisOperator:
+        """Return the operator of an attention whose weights are data: uniform over what is kept.
+
+        Parameters
+        ----------
+        keep : ndarray of bool, shape (n_out, n_in)
+            Which positions each output may attend to.
+
+        Returns
+        -------
+        AxisOperator
+            Weight 1 / (number kept for the output) from every position that is kept.
+
+        Examples
+        --------
+        >>> AxisOperator.uniform(np.tri(3, dtype=bool)).matrix.toarray().round(3)
+        array([[1.   , 0.5  , 0.333],
+               [0.   , 0.5  , 0.333],
+               [0.   , 0.   , 0.333]])
+        """
+        columns, rows = np.nonzero(keep)
+        weights = 1.0 / keep.sum(axis=1)[columns]
+        return cls(keep.shape[1], keep.shape[0], rows, columns, weights)
+
+    @classmethod
+    def linear(
+        cls, n_in: int, n_out: int, *, align_corners: bool = False, scale: float | None = None
+    ) -> AxisOperator:
+        """Return the operator of a linear interpolation: each output lies between two inputs.
+
+        Output o lies at x = (o + ½) n/m − ½, kept within the axis, or, with the corners aligned,
+        at x = o (n − 1)/(m − 1); it reads ⌊x⌋ and ⌊x⌋ + 1 with weights that add up to one.
+
+        Parameters
+        ----------
+        n_in, n_out : int
+            Number of positions before and after.
+        align_corners : bool, default False
+            Whether the first and the last positions lie on each other.
+        scale : float, optional
+            m/n as it was asked for, where it is not n_out / n_in exactly.
+
+        Returns
+        -------
+        AxisOperator
+
+        Examples
+        --------
+        >>> AxisOperator.linear(2, 4).matrix.toarray()
+        array([[1.  , 0.75, 0.25, 0.  ],
+               [0.  , 0.25, 0.75, 1.  ]])
+        """
+        check_positions(n_in, n_out)
+        if n_in == n_out:
+            return cls.identity(n_in)
+        o = np.arange(n_out, dtype=np.float64)
+        if align_corners:
+            x = o * (n_in - 1) / max(n_out - 1, 1)
+        elif scale is None:
+            x = ((2 * o + 1) * n_in - n_out) / (2 * n_out)
+        else:
+            x = (o + 0.5) / scale - 0.5
+        x = np.clip(x, 0.0, max(n_in - 1, 0))
+        first = np.floor(x).astype(np.int64)
+        rows, columns = np.concatenate([first, first + 1]), np.tile(np.arange(n_out), 2)
+        weights = np.concatenate([1.0 - (x - first), x - first])
+        edges = weights > 0  # a position that lies on an input reads no other
+        return cls(n_in, n_out, rows[edges], columns[edges], weights[edges])
+
+    @cached_property
+    def matrix(self) -> csr_array:
+        """The weights as a matrix of shape (n_in, n_out)."""
+        from scipy.sparse import coo_array
+
+        places = (self.weights, (self.rows, self.columns))
+        return coo_array(places, shape=(self.n_in, self.n_out)).tocsr()
+
+    def transformed(self, transform: Transform) -> csr_array:
+        """Return f of the matrix, entry by entry of what is stored."""
+        matrix = self.matrix.copy()
+        matrix.data = apply_transform(matrix.data, transform)
+        return matrix
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the operator as plain values and arrays."""
+        arrays = {"rows": self.rows, "columns": self.columns, "weights": self.weights}
+        return {"n_in": self.n_in, "n_out": self.n_out, **arrays}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AxisOperator:
+        """Rebuild an operator from `to_dict`'s values."""
+        rows, columns = (np.asarray(data[k], dtype=np.int64) for k in ("rows", "columns"))
+        weights = np.asarray(data["weights"], dtype=np.float64)
+        return cls(int(data["n_in"]), int(data["n_out"]), rows, columns, weights)

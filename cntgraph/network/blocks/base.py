@@ -1,0 +1,334 @@
+"""Block: all edges of one operation, an operator that knows its sums in closed form."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import CntGraphError, ParameterError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Values
+from cntgraph.core.view import View
+from cntgraph.network.blocks.csr import csr_of, index_dtype
+from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.coarsening.grouping import Grouping, Kernel
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class Sums(NamedTuple):
+    """Row sums (by source position) and column sums (by target position) of f(A)."""
+
+    row: Values
+    column: Values
+
+
+@dataclass(frozen=True)
+class BlockSums:
+    """What one pass over a block's weights gives."""
+
+    sums: dict[Transform, Sums]
+    statistics: WeightStatistics = field(default_factory=WeightStatistics)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Block(ABC):
+    """All edges of one operation, from a view of nodes to (part of) one layer.
+
+    The block's matrix A has a row a position of `source` and a column a position of `target`.
+    Rows at positions without a node (-1, padding) are empty.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operation, unique in a network.
+    source, target : View
+        The nodes it reads and the nodes it writes.
+    weight : Recipe or None
+        How its weights are had from parameters; None where they follow from the geometry.
+    bias : Recipe or None
+        What it adds to its target nodes; broadcasts against ``target.shape``.
+    parametric : bool
+        Whether its weights are learned. Structural edges (pooling, identity) are not.
+    modulatory : bool, default False
+        Whether its edges only modulate (gates, attention scores).
+
+    Notes
+    -----
+    With f a transform of the weights and m the 0/1 mask of the source positions that are
+    nodes, column sums are f(A)ᵀ m and row sums are f(A) 1. A third party adds a kind of block
+    by a subclass and an entry point in the group ``cntgraph.blocks``.
+    """
+
+    kind: ClassVar[str]
+
+    name: str
+    source: View
+    target: View
+    weight: Recipe | None = None
+    bias: Recipe | None = None
+    parametric: bool
+    modulatory: bool = False
+
+    # -- what a kind of block provides, for a source without padding -------------------------
+
+    @abstractmethod
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+        """Sum f(A) by rows and columns, for every transform, in one pass over the weights."""
+
+    @abstractmethod
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        """Return f(A) x, x of shape (target.size,)."""
+
+    @abstractmethod
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        """Return f(A)ᵀ z, z of shape (source.size,)."""
+
+    @abstractmethod
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix.
+
+        Parameters
+        ----------
+        starts : ndarray of int64, shape (source.size,)
+            Where each row's edges begin; negative where the row is left out.
+        columns : ndarray of int64, shape (target.size,), or int
+            The column of each target position, or of the first one if they are consecutive.
+        indices, data : ndarray
+            The arrays to write to.
+        """
+
+    @abstractmethod
+    def geometry(self) -> dict[str, Any]:
+        """Return what describes the block besides views and recipes: JSON values and arrays."""
+
+    @classmethod
+    @abstractmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Block:
+        """Rebuild the block from `geometry` and the fields common to all blocks."""
+
+    # -- the same block between coarse nodes ---------------------------------------------------
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Return the block between channels: one edge a pair, its weight that of their kernel.
+
+        Parameters
+        ----------
+        source, target : Grouping
+            The channel of each position of `source` and `target`.
+        kernel : {"sum", "l1", "l2"}
+            What the weight is of the stored weights that connect the pair, each counted once:
+            Σw, Σ|w| or √Σw².
+
+        Returns
+        -------
+        Block
+            Over channels instead of nodes, with a recipe over the same parameters. Its views
+            are of one dimension, or of one position a channel.
+
+        Raises
+        ------
+        CntGraphError
+            If the kind of block does not say what the kernel between two channels is.
+        """
+        if not (source.is_trivial and target.is_trivial and kernel == "sum"):
+            raise CntGraphError(
+                f"block {self.name!r}: the kind {self.kind!r} does not say what its weight "
+                "between two channels is; its class needs a method by_channel"
+            )
+        views = (View.of(side.flat, side.shape) for side in (source, target))
+        return replace(self, source=next(views), target=next(views))
+
+    def by_layer(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Return the block between layers, given that it is one between channels.
+
+        Parameters
+        ----------
+        source, target : Grouping
+            The layer of each position of `source` and `target`.
+        kernel : {"sum", "l1", "l2"}
+            What the weight is of those between their channels.
+
+        Returns
+        -------
+        Block
+        """
+        return self.by_channel(source, target, kernel)
+
+    # -- what every block offers ---------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Positions of the source, positions of the target."""
+        return self.source.size, self.target.size
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges; an edge whose weight is zero is an edge."""
+        return int(self.sums("count")["count"].column.sum())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that holds its weights exactly: float32 or float64."""
+        return np.dtype(np.float64) if self.weight is None else self.weight.dtype
+
+    def sums_and_statistics(
+        self, transforms: tuple[Transform, ...], *, statistics: bool | Bins = False
+    ) -> BlockSums:
+        """Return the sums under `transforms`, and the weights' statistics, in one pass.
+
+        Parameters
+        ----------
+        transforms : tuple of str
+            Any of signed, absolute, positive, negative, square, fourth, count.
+        statistics : bool or Bins, default False
+            Whether the statistics of the weights (as stored, not as unrolled) are wanted, and in
+            which bins they are counted.
+
+        Returns
+        -------
+        BlockSums
+        """
+        found = self._sums(transforms, statistics)
+        mask = self.source.mask
+        if mask is None:
+            return found
+        nodes = mask.astype(np.float64)
+        sums = {
+            t: Sums(np.where(mask, s.row, 0.0), self._apply_transposed(nodes, t))
+            for t, s in found.sums.items()
+        }
+        return BlockSums(sums, found.statistics)
+
+    def sums(self, *transforms: Transform) -> dict[Transform, Sums]:
+        """Return row and column sums of f(A), in float64, for every transform asked for.
+
+        Parameters
+        ----------
+        *transforms : str
+            Any of signed, absolute, positive, negative, square, fourth, count.
+
+        Returns
+        -------
+        dict of str to Sums
+        """
+        return self.sums_and_statistics(transforms).sums
+
+    def statistics(self) -> WeightStatistics:
+        """Return the statistics of its weights, each stored weight counted once."""
+        return self.sums_and_statistics((), statistics=True).statistics
+
+    def matvec(self, x: Array, transform: Transform = "signed") -> Values:
+        """Return f(A) x: what the sources receive from values on the targets.
+
+        Parameters
+        ----------
+        x : ndarray, shape (target.size,)
+        transform : str, default "signed"
+            What is taken of every weight: any of signed, absolute, positive, negative, square,
+            fourth, count.
+
+        Returns
+        -------
+        ndarray of float64, shape (source.size,)
+        """
+        result = self._apply(_vector(x, self.target.size), transform)
+        mask = self.source.mask
+        return result if mask is None else np.where(mask, result, 0.0)
+
+    def rmatvec(self, z: Array, transform: Transform = "signed") -> Values:
+        """Return f(A)ᵀ z: what the targets receive from values on the sources.
+
+        Parameters
+        ----------
+        z : ndarray, shape (source.size,)
+        transform : str, default "signed"
+            As in `matvec`.
+
+        Returns
+        -------
+        ndarray of float64, shape (target.size,)
+        """
+        values, mask = _vector(z, self.source.size), self.source.mask
+        values = values if mask is None else np.where(mask, values, 0.0)
+        return self._apply_transposed(values, transform)
+
+    def bias_values(self) -> Values:
+        """Return the bias at every target position, shape (target.size,); zeros without one."""
+        if self.bias is None:
+            return np.zeros(self.target.size)
+        bias = self.bias.read().astype(np.float64, copy=False)
+        return np.broadcast_to(bias, self.target.shape).reshape(-1)
+
+    def out_degrees(self) -> NDArray[np.int64]:
+        """Return the number of edges that leave each source position."""
+        return self.sums("count")["count"].row.astype(np.int64)
+
+    def to_csr(self) -> csr_array:
+        """Return the block's matrix with every edge stored, zeros included.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape ``shape``
+        """
+        degrees = self.out_degrees()
+        indptr = np.concatenate([[0], np.cumsum(degrees)])
+        indices = np.empty(indptr[-1], index_dtype(max(*self.shape, int(indptr[-1]))))
+        data = np.empty(indptr[-1], self.dtype)
+        mask = self.source.mask
+        starts = indptr[:-1] if mask is None else np.where(mask, indptr[:-1], -1)
+        self.fill(np.ascontiguousarray(starts), 0, indices, data)
+        return csr_of(data, indices, indptr, self.shape)
+
+    def parameters(self) -> list[Parameter]:
+        """Return the parameters its weight and bias are read from."""
+        recipes = [recipe for recipe in (self.weight, self.bias) if recipe is not None]
+        return [parameter for recipe in recipes for parameter in recipe.parameters()]
+
+    def bind(self, parameters: Mapping[str, Parameter]) -> Block:
+        """Return the same block reading its weights from another set of parameters."""
+        weight = None if self.weight is None else self.weight.bind(parameters)
+        bias = None if self.bias is None else self.bias.bind(parameters)
+        return replace(self, weight=weight, bias=bias)
+
+    def _check(self, condition: bool, expected: str) -> None:
+        if not condition:
+            weight = None if self.weight is None else self.weight.shape
+            raise ParameterError(
+                f"{self.kind} block {self.name!r}: expected {expected}; got weight {weight}, "
+                f"source {self.source.shape}, target {self.target.shape}"
+            )
+
+
+def broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+    """Return whether a value of `shape` can be broadcast to the shape `onto`.
+
+    Examples
+    --------
+    >>> broadcasts((3, 1), (2, 3, 4)), broadcasts((2,), (3,)), broadcasts((1, 3), (3,))
+    (True, False, False)
+    """
+    pairs = zip(reversed(shape), reversed(onto), strict=False)
+    return len(shape) <= len(onto) and all(ours in (1, theirs) for ours, theirs in pairs)
+
+
+def _vector(values: Array, size: int) -> Values:
+    vector = np.asarray(values, dtype=np.float64).reshape(-1)
+    if vector.size != size:
+        raise ParameterError(f"expected a vector of {size} values, got {vector.size}")
+    return vector

@@ -1,0 +1,279 @@
+"""Conv: the unrolled edges of a convolution in any number of dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import reduce
+from itertools import product
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.memory import check_memory
+from cntgraph.core.parallel import n_threads, ordered_map
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Values
+from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.csr import as_columns
+from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.blocks.window import Window, spread
+from cntgraph.network.coarsening.conv_kernel import coarse_conv
+from cntgraph.network.coarsening.grouping import Grouping, Kernel
+
+Slices = tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Block):
+    """The edges of a convolution, unrolled: a node a channel and position, an edge a tap.
+
+    Output channel c at position o receives, from input channel k at o·s − p + t·d, an edge of
+    weight K[c, k, t]; taps on padding are no edges. With V[t, o] = 1 where tap t of position
+    o is a node, and U[t, q] = 1 where position q is read by tap t,
+
+        in-strength[c, o]  = Σₜ V[t, o] Σₖ f(K[c, k, t])
+        out-strength[k, q] = Σₜ U[t, q] Σ꜀ f(K[c, k, t])
+
+    both separable over the axes, so that a pass over the kernel and one write a node suffice.
+    A transposed convolution is the same operator with source and target exchanged.
+
+    Parameters
+    ----------
+    windows : tuple of Window
+        One a spatial axis.
+    groups : int, default 1
+        Number of groups of channels; as many as input channels is a depthwise convolution.
+    transposed : bool, default False
+        Whether the source is the coarse side.
+    weight : Recipe
+        Shape (coarse channels, fine channels / groups, *kernel), as PyTorch stores both
+        ``Conv`` and ``ConvTranspose``.
+
+    Examples
+    --------
+    >>> from cntgraph.core.parameter import Parameter
+    >>> from cntgraph.core.view import View
+    >>> w = Recipe.of(Parameter.from_array("w", np.array([[[1.0, 10.0, 100.0]]])))
+    >>> block = Conv(name="conv", source=View((1, 4), 0), target=View((1, 4), 4), weight=w,
+    ...              windows=(Window(fine=4, coarse=4, kernel=3, before=1),))
+    >>> block.to_csr().toarray()
+    array([[ 10.,   1.,   0.,   0.],
+           [100.,  10.,   1.,   0.],
+           [  0., 100.,  10.,   1.],
+           [  0.,   0., 100.,  10.]])
+    >>> block.sums("signed")["signed"].column
+    array([110., 111., 111.,  11.])
+    """
+
+    kind: ClassVar[str] = "conv"
+
+    weight: Recipe
+    windows: tuple[Window, ...]
+    groups: int = 1
+    transposed: bool = False
+    parametric: bool = True
+
+    def __post_init__(self) -> None:
+        coarse, inner = self.weight.shape[:2]
+        expected = (coarse, self._fine_channels // self.groups, *(w.kernel for w in self.windows))
+        self._check(self.weight.shape == expected, f"a weight of shape {expected}")
+        self._check(inner * self.groups == self._fine_channels, "channels divisible by groups")
+        self._check(coarse % self.groups == 0, "channels divisible by groups")
+        fine, coarse_view = self._sides(self.source, self.target)
+        self._check(fine.shape[1:] == tuple(w.fine for w in self.windows), "the windows' sizes")
+        self._check(
+            coarse_view.shape == (coarse, *(w.coarse for w in self.windows)), "the windows' sizes"
+        )
+
+    # -- the two sides ----------------------------------------------------------------------
+
+    def _sides(self, source: Any, target: Any) -> tuple[Any, Any]:
+        """Order something that belongs to source and target as (fine, coarse); and back."""
+        return (target, source) if self.transposed else (source, target)
+
+    @property
+    def _fine_channels(self) -> int:
+        return (self.target if self.transposed else self.source).shape[0]
+
+    @property
+    def _fine_shape(self) -> tuple[int, ...]:
+        return tuple(w.fine for w in self.windows)
+
+    @property
+    def _coarse_shape(self) -> tuple[int, ...]:
+        return tuple(w.coarse for w in self.windows)
+
+    # -- sums -------------------------------------------------------------------------------
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges: kernel entries times the positions each is used at."""
+        if self.source.mask is not None:
+            return super().n_edges
+        uses = prod(int(w.coarse_cover.sum()) for w in self.windows)
+        return self.weight.shape[0] * self.weight.shape[1] * uses
+
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+        sums, found = row_column_sums(
+            self.weight, transforms, groups=self.groups, statistics=statistics
+        )
+        return BlockSums({t: self._spread(own) for t, own in sums.items()}, found)
+
+    def _spread(self, sums: RowColumnSums) -> Sums:
+        kernel = tuple(w.kernel for w in self.windows)
+        at_fine = sums.column.reshape(self._fine_channels, *kernel)
+        at_coarse = sums.row.reshape(self.weight.shape[0], *kernel)
+        fine = spread(at_fine, [w.fine_cover for w in self.windows]).reshape(-1)
+        coarse = spread(at_coarse, [w.coarse_cover for w in self.windows]).reshape(-1)
+        return Sums(*self._sides(fine, coarse))
+
+    # -- products ---------------------------------------------------------------------------
+
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        return self._to_coarse(x, transform) if self.transposed else self._to_fine(x, transform)
+
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        return self._to_fine(z, transform) if self.transposed else self._to_coarse(z, transform)
+
+    def _to_coarse(self, values: Values, transform: Transform) -> Values:
+        """Correlate: one matrix product a tap, over the positions at which it is a node."""
+        kernel = self._grouped_kernel(transform)
+        fine = values.reshape(self.groups, kernel.shape[2], *self._fine_shape)
+        coarse = np.zeros((self.groups, kernel.shape[1], *self._coarse_shape))
+        for t, (on_fine, on_coarse) in enumerate(self._taps()):
+            part = fine[on_fine]
+            moved = kernel[..., t] @ part.reshape(self.groups, part.shape[1], -1)
+            coarse[on_coarse] += moved.reshape(coarse[on_coarse].shape)
+        return coarse.reshape(-1)
+
+    def _to_fine(self, values: Values, transform: Transform) -> Values:
+        """Do the transpose of `_to_coarse`."""
+        kernel = self._grouped_kernel(transform)
+        coarse = values.reshape(self.groups, kernel.shape[1], *self._coarse_shape)
+        fine = np.zeros((self.groups, kernel.shape[2], *self._fine_shape))
+        for t, (on_fine, on_coarse) in enumerate(self._taps()):
+            part = coarse[on_coarse]
+            moved = kernel[..., t].mT @ part.reshape(self.groups, part.shape[1], -1)
+            fine[on_fine] += moved.reshape(fine[on_fine].shape)
+        return fine.reshape(-1)
+
+    def _grouped_kernel(self, transform: Transform) -> Values:
+        """Return f(K) with shape (groups, coarse channels, fine channels of a group, taps)."""
+        check_memory(8 * prod(self.weight.shape), f"a kernel of shape {self.weight.shape}")
+        if transform == "count":
+            kernel = np.ones(self.weight.shape)
+        else:
+            kernel = apply_transform(self.weight.read(), transform)
+        per_group = self.weight.shape[0] // self.groups
+        return kernel.reshape(self.groups, per_group, self.weight.shape[1], -1)
+
+    def _taps(self) -> Iterator[tuple[Slices, Slices]]:
+        """Yield, tap by tap, the positions it connects, as slices of (group, channel, *axes)."""
+        everything = (slice(None), slice(None))
+        for taps in product(*(range(w.kernel) for w in self.windows)):
+            places = [w.tap(t) for w, t in zip(self.windows, taps, strict=True)]
+            fine = tuple(place.fine for place in places)
+            coarse = tuple(place.coarse for place in places)
+            yield everything + fine, everything + coarse
+
+    # -- explicit edges -----------------------------------------------------------------------
+
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
+        from cntgraph.core.kernels.csr import fill_convolution
+
+        kernel, rows_per_group = self.row_kernel()
+        indptr, tap, position = self.pattern()
+        n_positions = prod(self.target.shape[1:])
+        targets = as_columns(columns, self.target.size)
+
+        def work(channels: tuple[int, int]) -> None:
+            fill_convolution(
+                kernel, rows_per_group, indptr, tap, position, n_positions,
+                *channels, starts, targets, indices, data,
+            )  # fmt: skip
+
+        n_channels = self.source.shape[0]
+        step = max(1, -(-n_channels // (4 * n_threads())))
+        parts = [(c, min(c + step, n_channels)) for c in range(0, n_channels, step)]
+        for _ in ordered_map(work, parts, threads=1 if len(indices) < 100_000 else None):
+            pass
+
+    def row_kernel(self) -> tuple[Array, int]:
+        """Return the kernel as (source channels, target channels of a group, taps).
+
+        Returns
+        -------
+        kernel : ndarray
+        rows_per_group : int
+            Source channels of a group.
+        """
+        coarse, inner = self.weight.shape[:2]
+        kernel = self.weight.read().reshape(coarse, inner, -1)
+        if self.transposed:
+            return np.ascontiguousarray(kernel), coarse // self.groups
+        grouped = kernel.reshape(self.groups, coarse // self.groups, inner, -1)
+        by_fine = grouped.transpose(0, 2, 1, 3).reshape(self._fine_channels, -1, kernel.shape[2])
+        return np.ascontiguousarray(by_fine), inner
+
+    def pattern(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the edges of one source and one target channel, as a CSR over source positions.
+
+        Returns
+        -------
+        indptr : ndarray of int64, shape (positions of a source channel + 1,)
+        tap, position : ndarray of int64
+            Of each edge: the place in the flattened kernel, and the target position.
+        """
+        axes = []
+        for window in self.windows:
+            fine, coarse, tap = window.pairs()
+            rows, positions = self._sides(fine, coarse)
+            axes.append(
+                (rows, positions, tap, *self._sides(window.fine, window.coarse), window.kernel)
+            )
+        empty = np.zeros(1, dtype=np.int64)
+        start = (empty, empty, empty, 1, 1, 1)
+        row, position, tap, n_rows, n_positions, _ = reduce(_combine, axes, start)
+        order = np.argsort(row * n_positions + position, kind="stable")
+        counts = np.bincount(row, minlength=n_rows)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return indptr, tap[order], position[order]
+
+    # -- between coarse nodes -------------------------------------------------------------------
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Sum the kernel over its taps (see `Block.by_channel` and `conv_kernel`)."""
+        return coarse_conv(self, source, target, kernel)
+
+    # -- as data --------------------------------------------------------------------------------
+
+    def geometry(self) -> dict[str, Any]:
+        """Return windows, groups and direction."""
+        windows = [asdict(window) for window in self.windows]
+        return {"windows": windows, "groups": self.groups, "transposed": self.transposed}
+
+    @classmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Conv:
+        """Rebuild the block from `geometry` and the fields common to all blocks."""
+        windows = tuple(Window(**window) for window in geometry["windows"])
+        transposed = bool(geometry["transposed"])
+        return cls(windows=windows, groups=geometry["groups"], transposed=transposed, **common)
+
+
+def _combine(left: Any, right: Any) -> Any:
+    """Return all pairs of the edges of two axes: rows, positions and taps in C order."""
+    sizes = [left[k] * right[k] for k in (3, 4, 5)]
+    grids = [np.add.outer(left[k] * right[k + 3], right[k]).reshape(-1) for k in (0, 1, 2)]
+    return (*grids, *sizes)

@@ -1,0 +1,118 @@
+"""Dense: every source position is connected to every target position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Values
+from cntgraph.core.view import View
+from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.csr import as_columns
+from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.merging import merged_bias, merged_matrix, raised, rooted
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(Block):
+    """The edges of a fully connected operation y = W x + b.
+
+    The weight has shape (target.size, source.size), as PyTorch stores it; A = Wᵀ. A matrix
+    stored the other way round is given as a transposed recipe and is read as it lies.
+
+    Examples
+    --------
+    >>> from cntgraph.core.parameter import Parameter
+    >>> from cntgraph.core.view import View
+    >>> w = Recipe.of(Parameter.from_array("w", np.array([[1.0, -2.0, 3.0], [0.0, 5.0, -6.0]])))
+    >>> block = Dense(name="fc", source=View((3,), 0), target=View((2,), 3), weight=w)
+    >>> block.sums("signed")["signed"]
+    Sums(row=array([ 1.,  3., -3.]), column=array([ 2., -1.]))
+    >>> block.n_edges
+    6
+    """
+
+    kind: ClassVar[str] = "dense"
+
+    weight: Recipe
+    parametric: bool = True
+
+    def __post_init__(self) -> None:
+        expected = (self.target.size, self.source.size)
+        self._check(self.weight.shape == expected, f"a weight of shape {expected}")
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return self.target.size * self.source.n_nodes
+
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+        swapped = self.weight.stored_transposed
+        stored = self.weight.args[0] if swapped else self.weight
+        sums, found = row_column_sums(stored, transforms, statistics=statistics)
+        return BlockSums({t: _oriented(own, swapped) for t, own in sums.items()}, found)
+
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        if transform == "count":
+            return np.full(self.source.size, x.sum())
+        total = np.zeros(self.source.size)
+        for start, stop in self.weight.chunks():
+            total += x[start:stop] @ apply_transform(self.weight.read(0, start, stop), transform)
+        return total
+
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        if transform == "count":
+            return np.full(self.target.size, z.sum())
+        total = np.zeros(self.target.size)
+        for start, stop in self.weight.chunks():
+            total[start:stop] = apply_transform(self.weight.read(0, start, stop), transform) @ z
+        return total
+
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
+        from cntgraph.core.kernels.csr import fill_dense
+
+        targets = as_columns(columns, self.target.size)
+        for start, stop in self.weight.chunks():
+            part = np.ascontiguousarray(self.weight.read(0, start, stop))
+            fill_dense(part, start, starts, targets, indices, data)
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Dense:
+        """Add up the weights between the nodes of two channels (see `Block.by_channel`)."""
+        found = merged_matrix(raised(self.weight, kernel), target.flat, source.flat)
+        weight, rows, columns = found
+        return replace(
+            self,
+            source=View.of(columns),
+            target=View.of(rows),
+            weight=rooted(weight, kernel),
+            bias=merged_bias(self.bias, target, rows),
+        )
+
+    def geometry(self) -> dict[str, Any]:
+        """Return nothing: the views say all."""
+        return {}
+
+    @classmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Dense:
+        """Rebuild the block from the fields common to all blocks."""
+        return cls(**common)
+
+
+def _oriented(sums: RowColumnSums, swapped: bool) -> Sums:
+    by_row, by_column = sums.row[:, 0], sums.column[0, :, 0]
+    return Sums(by_row, by_column) if swapped else Sums(by_column, by_row)

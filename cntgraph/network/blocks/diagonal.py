@@ -1,0 +1,129 @@
+"""Diagonal: one edge from each source position to the target position of the same rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Values
+from cntgraph.core.view import View
+from cntgraph.network.blocks.base import Block, BlockSums, Sums, broadcasts
+from cntgraph.network.blocks.csr import as_columns
+from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.sparse import Sparse
+from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.merging import (
+    in_target_order,
+    merged_bias,
+    merged_list,
+    paired,
+    picked,
+    raised,
+    rooted,
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Diagonal(Block):
+    """The edges of an elementwise scaling y = w ⊙ x + b, such as a normalisation that is kept.
+
+    Parameters
+    ----------
+    weight : Recipe
+        Broadcasts against ``target.shape``; a normalisation has one value a channel.
+
+    Examples
+    --------
+    >>> from cntgraph.core.parameter import Parameter
+    >>> from cntgraph.core.view import View
+    >>> gain = Recipe.of(Parameter.from_array("gain", np.array([[2.0], [3.0]])))
+    >>> block = Diagonal(name="norm", source=View((2, 2), 0), target=View((2, 2), 4), weight=gain)
+    >>> block.to_csr().diagonal()
+    array([2., 2., 3., 3.])
+    """
+
+    kind: ClassVar[str] = "diagonal"
+
+    weight: Recipe
+    parametric: bool = True
+
+    def __post_init__(self) -> None:
+        self._check(self.source.size == self.target.size, "as many targets as sources")
+        fits = broadcasts(self.weight.shape, self.target.shape)
+        self._check(fits, "a weight that broadcasts against the target")
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return self.source.n_nodes
+
+    def _values(self) -> Array:
+        return np.broadcast_to(self.weight.read(), self.target.shape).reshape(-1)
+
+    def _transformed(self, transform: Transform) -> Values:
+        if transform == "count":
+            return np.ones(self.target.size)
+        return apply_transform(self._values(), transform)
+
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+        sums = {}
+        for transform in transforms:
+            values = self._transformed(transform)
+            sums[transform] = Sums(values, values)
+        found = WeightStatistics()
+        if statistics:
+            found = WeightStatistics.of(self.weight.read(), bins=statistics)
+        return BlockSums(sums, found)
+
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        return self._transformed(transform) * x
+
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        return self._transformed(transform) * z
+
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
+        kept = starts >= 0
+        indices[starts[kept]] = as_columns(columns, self.target.size)[kept]
+        data[starts[kept]] = self._values()[kept]
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Add up the distinct gains between two channels (see `Block.by_channel`)."""
+        shape = (*(1,) * (len(target.shape) - len(self.weight.shape)), *self.weight.shape)
+        entries = np.arange(prod(shape), dtype=np.int64).reshape(shape)
+        values = raised(self.weight.reshape((-1,)), kernel)
+        starts, ends, sums = merged_list(values, *paired(source, target, entries))
+        weight = rooted(sums, kernel)
+        order = in_target_order(ends, target.nodes)
+        if order is None:
+            return Sparse.between(starts, ends, weight, self, target)
+        return replace(
+            self,
+            source=View.of(starts[order]),
+            target=View.of(ends[order]),
+            weight=picked(weight, 0, order),
+            bias=merged_bias(self.bias, target, ends[order]),
+        )
+
+    def geometry(self) -> dict[str, Any]:
+        """Return whether its weights are learned: views and recipe say the rest."""
+        return {"parametric": self.parametric}
+
+    @classmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Diagonal:
+        """Rebuild the block from `geometry` and the fields common to all blocks."""
+        return cls(parametric=bool(geometry["parametric"]), **common)

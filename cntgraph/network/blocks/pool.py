@@ -1,0 +1,178 @@
+"""Pool: the edges of a pooling, channel by channel, a product of one operator an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Ids, Values
+from cntgraph.core.view import View
+from cntgraph.network.blocks.axis_operator import AxisOperator
+from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.csr import fill_from_csr
+from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.sparse import Sparse
+from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.merging import in_target_order, merged_bias
+from cntgraph.network.coarsening.structural import added_up, fullest_windows
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Block):
+    """The structural edges of a max, average, global or adaptive pooling.
+
+    A = I ⊗ P₁ ⊗ P₂ ⊗ …, with I over the channels and Pₐ the operator of axis a. Average pooling
+    has weight 1 / window, max pooling 1 for each candidate. Sums of f(A) are products of the
+    operators' sums, since f(xy) = f(x) f(y) for weights that are not negative.
+
+    Parameters
+    ----------
+    operators : tuple of AxisOperator
+        One a spatial axis.
+    mode : str
+        ``"max"`` or ``"average"``, for people to read.
+
+    Examples
+    --------
+    >>> from cntgraph.core.view import View
+    >>> block = Pool(name="pool", source=View((1, 4), 0), target=View((1, 2), 4), mode="average",
+    ...              operators=(AxisOperator.adaptive(4, 2),))
+    >>> block.to_csr().toarray()
+    array([[0.5, 0. ],
+           [0.5, 0. ],
+           [0. , 0.5],
+           [0. , 0.5]])
+    """
+
+    kind: ClassVar[str] = "pool"
+
+    operators: tuple[AxisOperator, ...]
+    mode: str
+    parametric: bool = False
+
+    def __post_init__(self) -> None:
+        n_in, n_out = (tuple(getattr(s, k) for s in self.operators) for k in ("n_in", "n_out"))
+        self._check(self.source.shape[1:] == n_in, f"a source of shape (channels, *{n_in})")
+        expected = (self.source.shape[0], *n_out)
+        self._check(self.target.shape == expected, f"a target of shape {expected}")
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges: one a candidate of each window."""
+        if self.source.mask is None:
+            return self.source.shape[0] * prod(int(s.matrix.nnz) for s in self.operators)
+        degrees = [np.diff(s.matrix.indptr).astype(np.int64) for s in self.operators]
+        from_each = reduce(np.multiply.outer, degrees, np.ones((), dtype=np.int64)).reshape(-1)
+        nodes = self.source.mask.reshape(self.source.shape[0], from_each.size).sum(axis=0)
+        return int(nodes @ from_each)
+
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+        found = WeightStatistics.of(self._plane().data) if statistics else WeightStatistics()
+        return BlockSums({t: self._sums_of(t) for t in transforms}, found)
+
+    def _sums_of(self, transform: Transform) -> Sums:
+        if transform == "negative":
+            return Sums(np.zeros(self.source.size), np.zeros(self.target.size))
+        matrices = [operator.transformed(transform) for operator in self.operators]
+        row = reduce(np.multiply.outer, [m.sum(axis=1) for m in matrices], np.ones(()))
+        column = reduce(np.multiply.outer, [m.sum(axis=0) for m in matrices], np.ones(()))
+        channels = self.source.shape[0]
+        return Sums(np.tile(row.reshape(-1), channels), np.tile(column.reshape(-1), channels))
+
+    def _apply(self, x: Values, transform: Transform) -> Values:
+        return self._along_axes(x, self.target.shape, transform, transposed=False)
+
+    def _apply_transposed(self, z: Values, transform: Transform) -> Values:
+        return self._along_axes(z, self.source.shape, transform, transposed=True)
+
+    def _along_axes(
+        self, values: Values, shape: tuple[int, ...], transform: Transform, *, transposed: bool
+    ) -> Values:
+        sign = 0.0 if transform == "negative" else 1.0
+        result = sign * values.reshape(shape)
+        for axis, operator in enumerate(self.operators, start=1):
+            matrix = operator.transformed("signed" if transform == "negative" else transform)
+            moved = np.moveaxis(result, axis, 0)
+            flat = moved.reshape(moved.shape[0], prod(moved.shape[1:]))
+            product = (matrix.T if transposed else matrix) @ flat
+            result = np.moveaxis(product.reshape(len(product), *moved.shape[1:]), 0, axis)
+        return np.ascontiguousarray(result).reshape(-1)
+
+    def _plane(self) -> csr_array:
+        """Return the edges of one channel, as a matrix."""
+        from scipy.sparse import csr_array, kron
+
+        one = csr_array(np.ones((1, 1)))
+        return csr_array(
+            reduce(lambda a, b: kron(a, b, format="csr"), (s.matrix for s in self.operators), one)
+        )
+
+    def fill(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int64] | int,
+        indices: Array,
+        data: Array,
+    ) -> None:
+        """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
+        plane = self._plane()
+        n_in, n_out = plane.shape
+        for channel in range(self.source.shape[0]):
+            here = slice(channel * n_out, (channel + 1) * n_out)
+            part = columns + here.start if isinstance(columns, int) else columns[here]
+            fill_from_csr(plane, starts[channel * n_in : (channel + 1) * n_in], part, indices, data)
+
+    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Return the block between channels, whose kernel is a full window.
+
+        An average pooling sums to one, a max pooling to the number of its candidates, an
+        attention to one (see `Block.by_channel`); where it only modulates, the weight is one.
+        """
+        starts, ends, windows = fullest_windows(self.operators, source, target)
+        weights = np.sqrt(windows.squares) if kernel == "l2" else windows.sums
+        weights = np.ones(len(starts)) if self.modulatory else weights
+        return self._between(starts, ends, weights, target)
+
+    def by_layer(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+        """Add up the windows of the channels (see `Block.by_layer`); 1 where they modulate."""
+        return self._between(*added_up(self, source, target, kernel), target)
+
+    def _between(self, starts: Ids, ends: Ids, weights: Values, target: Grouping) -> Block:
+        order = in_target_order(ends, target.nodes)
+        if order is None or not len(order) or (weights[1:] != weights[:-1]).any():
+            return Sparse.between(starts, ends, Recipe.constant(weights), self, target)
+        # One position a channel, all alike.
+        nothing = np.zeros(1, dtype=np.int64)
+        return replace(
+            self,
+            source=View.of(starts[order], (len(order), 1)),
+            target=View.of(ends[order], (len(order), 1)),
+            operators=(AxisOperator(1, 1, nothing, nothing, weights[:1]),),
+            bias=_column(merged_bias(self.bias, target, ends[order])),
+        )
+
+    def geometry(self) -> dict[str, Any]:
+        """Return the operators and the mode."""
+        return {"mode": self.mode, "stencils": [operator.to_dict() for operator in self.operators]}
+
+    @classmethod
+    def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Pool:
+        """Rebuild the block from `geometry` and the fields common to all blocks."""
+        operators = tuple(AxisOperator.from_dict(operator) for operator in geometry["stencils"])
+        return cls(operators=operators, mode=geometry["mode"], **common)
+
+
+def _column(bias: Recipe | None) -> Recipe | None:
+    return None if bias is None else bias.reshape((-1, 1))

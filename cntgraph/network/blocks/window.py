@@ -1,0 +1,206 @@
+"""Window: how one spatial axis of a convolution or a pooling slides over its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import GraphSizeError, ParameterError
+from cntgraph.core.types import Values
+
+#: Positions of one axis, and what a stride, a dilation or a padding may be.
+MAX_POSITIONS, _MAX_STEP = 1 << 24, 1 << 32
+#: Taps of all positions of an axis, where there is one entry for each; edges, which take 24 bytes.
+_MAX_COVER, _MAX_PAIRS = 1 << 28, 1 << 26
+
+
+def check_positions(*sizes: int) -> None:
+    """Raise if an axis would have fewer than no positions, or far more than networks have.
+
+    Raises
+    ------
+    ParameterError, GraphSizeError
+
+    Examples
+    --------
+    >>> check_positions(224, 112)
+    """
+    if min(sizes) < 0:
+        raise ParameterError(f"expected an axis of 0 positions or more, got {min(sizes)}")
+    if max(sizes) > MAX_POSITIONS:
+        raise GraphSizeError(
+            f"expected an axis of at most {MAX_POSITIONS:,} positions, got {max(sizes):,}"
+        )
+
+
+class Tap(NamedTuple):
+    """The positions that one kernel position connects: ``fine[i]`` with ``coarse[i]``."""
+
+    fine: slice
+    coarse: slice
+
+
+@dataclass(frozen=True)
+class Window:
+    """One axis of a sliding window: tap t of coarse position o lies at fine o·s − p + t·d.
+
+    A convolution reads the fine side and writes the coarse side; a transposed convolution the
+    other way round. A tap that falls outside the fine side is padding: no edge.
+
+    Parameters
+    ----------
+    fine, coarse : int
+        Number of positions on either side.
+    kernel : int
+        Number of taps.
+    stride, dilation : int, default 1
+        The s and d above.
+    before : int, default 0
+        The padding p in front (may be negative: a crop). What stands behind follows from
+        the sizes.
+
+    Examples
+    --------
+    >>> w = Window(fine=5, coarse=3, kernel=3, stride=2, before=1)
+    >>> w.tap(0)
+    Tap(fine=slice(1, 4, 2), coarse=slice(1, 3, None))
+    >>> w.coarse_cover.astype(int)
+    array([[0, 1, 1],
+           [1, 1, 1],
+           [1, 1, 0]])
+    """
+
+    fine: int
+    coarse: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.fine, self.coarse) < 0 or min(self.kernel, self.stride, self.dilation) < 1:
+            raise ParameterError(
+                f"expected sizes >= 0 and kernel, stride, dilation >= 1; got {self}"
+            )
+        check_positions(self.fine, self.coarse)
+        steps = max(self.stride, self.dilation, abs(self.before))
+        if self.kernel > MAX_POSITIONS or steps > _MAX_STEP:
+            raise GraphSizeError(
+                f"expected a kernel of at most {MAX_POSITIONS:,} taps and steps of at most "
+                f"{_MAX_STEP:,}; got {self}"
+            )
+
+    def tap(self, t: int) -> Tap:
+        """Return the positions that tap `t` connects, as two slices of equal length."""
+        shift = t * self.dilation - self.before
+        first = max(0, -(shift // self.stride))
+        last = min(self.coarse - 1, (self.fine - 1 - shift) // self.stride)
+        if last < first:
+            return Tap(slice(0, 0), slice(0, 0))
+        fine_first = first * self.stride + shift
+        fine_last = last * self.stride + shift
+        return Tap(slice(fine_first, fine_last + 1, self.stride), slice(first, last + 1))
+
+    @cached_property
+    def coarse_cover(self) -> NDArray[np.bool_]:
+        """Whether tap t of coarse position o is a node, shape (kernel, coarse)."""
+        return self._cover(self.coarse, lambda tap: tap.coarse)
+
+    @cached_property
+    def fine_cover(self) -> NDArray[np.bool_]:
+        """Whether fine position p is read by tap t, shape (kernel, fine)."""
+        return self._cover(self.fine, lambda tap: tap.fine)
+
+    def _cover(self, n: int, side: Callable[[Tap], slice]) -> NDArray[np.bool_]:
+        if self.kernel * n > _MAX_COVER:
+            raise GraphSizeError(
+                f"expected at most {_MAX_COVER:,} taps over the positions of an axis, got "
+                f"{self.kernel:,} taps at {n:,} positions: {self}"
+            )
+        cover = np.zeros((self.kernel, n), dtype=bool)
+        for t in np.flatnonzero(self._firsts_and_lengths[1]):
+            cover[t, side(self.tap(int(t)))] = True
+        return cover
+
+    @cached_property
+    def _firsts_and_lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first coarse position that each tap connects, and how many follow it."""
+        shift = np.arange(self.kernel) * self.dilation - self.before
+        first = np.maximum(-(shift // self.stride), 0)
+        last = np.minimum((self.fine - 1 - shift) // self.stride, self.coarse - 1)
+        return first, np.maximum(last - first + 1, 0)
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return all (fine, coarse, tap) triples that are edges, as three arrays."""
+        first, lengths = self._firsts_and_lengths
+        n = int(lengths.sum())
+        if n > _MAX_PAIRS:
+            raise GraphSizeError(f"expected at most {_MAX_PAIRS:,} edges along an axis, got {n:,}")
+        tap = np.repeat(np.arange(self.kernel), lengths)
+        before = np.cumsum(lengths) - lengths
+        coarse = np.arange(n) + (first - before)[tap]
+        return coarse * self.stride + tap * self.dilation - self.before, coarse, tap
+
+
+def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:
+    """Return, for every position, the sum of `table` over the taps that cover it.
+
+    Positions in the interior are all covered alike, so only the few distinct coverings of an
+    axis are summed; the result is then copied out position by position.
+
+    Parameters
+    ----------
+    table : ndarray, shape (channels, *kernel)
+        A value a channel and tap.
+    covers : list of ndarray of bool, shapes (kernel, n)
+        For each axis, which tap covers which position.
+
+    Returns
+    -------
+    ndarray of float64, shape (channels, *n)
+
+    Examples
+    --------
+    >>> cover = Window(fine=4, coarse=4, kernel=3, before=1).coarse_cover
+    >>> spread(np.array([[1.0, 10.0, 100.0]]), [cover])
+    array([[110., 111., 111.,  11.]])
+    """
+    classes = []
+    for axis, cover in enumerate(covers, start=1):
+        # Measured again and again, a network in training has the same few covers.
+        found = _remembered_classes if cover.size <= _REMEMBERED else _classes
+        distinct, index = found(cover.shape, cover.tobytes())
+        table = _summed(table, axis, distinct)
+        classes.append(index)
+    # The last axis first: from then on, whole rows are copied.
+    for axis in range(len(covers), 0, -1):
+        table = np.take(table, classes[axis - 1], axis=axis)
+    return np.ascontiguousarray(table)
+
+
+#: Entries of a cover whose classes are kept.
+_REMEMBERED = 1 << 14
+
+
+def _classes(shape: tuple[int, ...], cover: bytes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return the distinct columns of a cover, and which of them each position has."""
+    columns = np.frombuffer(cover, np.bool_).reshape(shape)
+    distinct, index = np.unique(columns, axis=1, return_inverse=True)
+    return distinct, index.reshape(-1)
+
+
+_remembered_classes = lru_cache(maxsize=256)(_classes)
+
+
+def _summed(table: Values, axis: int, distinct: NDArray[np.bool_]) -> Values:
+    """Sum `table` along `axis` over the taps of each column of `distinct`."""
+    if np.isfinite(table).all():
+        return np.moveaxis(np.tensordot(table, distinct.astype(np.float64), (axis, 0)), -1, axis)
+    # A product would let 0 × NaN reach positions that the tap does not cover.
+    parts = [np.compress(taps, table, axis=axis).sum(axis=axis) for taps in distinct.T]
+    return np.stack(parts, axis=axis) if parts else np.take(table, [], axis=axis)

@@ -1,0 +1,334 @@
+"""Network: layers, the blocks of edges between them, and the parameters they are read from."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import CntGraphError
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.types import Values
+from cntgraph.core.view import View
+from cntgraph.network.blocks.base import Block, broadcasts
+from cntgraph.network.blocks.csr import index_dtype
+from cntgraph.network.coarsening.granularity import Granularity, coarse_parts
+from cntgraph.network.coarsening.grouping import Kernel
+from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.layer import Layer
+from cntgraph.network.size import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Edges = Literal["parametric", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network as a directed weighted graph that need not be unrolled.
+
+    Node ids follow the layers in topological order; inside a layer, C order over its shape.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        In node order.
+    blocks : tuple of Block
+        In the order of the operations.
+    parameters : mapping of str to Parameter
+        Every stored tensor of the model, by the name the framework gave it.
+    entries : tuple of CoverageEntry, default ()
+        What became of every parameter and operation.
+    labels : mapping, default {}
+        What is known of this network: step, epoch, accuracy, ….
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("mlp")
+    >>> net
+    <Network: 4 layers, 3 blocks, 20 nodes, 88 edges, 102 parameters>
+    >>> net.split(cg.node_strength(net))["fc3"].shape
+    (2,)
+    """
+
+    layers: tuple[Layer, ...]
+    blocks: tuple[Block, ...]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    entries: tuple[CoverageEntry, ...] = ()
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        start = 0
+        for layer in self.layers:
+            if layer.start != start:
+                raise CntGraphError(f"layer {layer.name!r}: expected to start at node {start}")
+            start += layer.n_nodes
+        for what in (self.layers, self.blocks):
+            names = [item.name for item in what]
+            if len(set(names)) != len(names):
+                raise CntGraphError(f"expected unique names, got {names}")
+        for block in self.blocks:
+            for view in (block.source, block.target):
+                low, high = view.span()
+                if low < 0 or high > self.n_nodes:
+                    raise CntGraphError(f"block {block.name!r}: node ids beyond the layers")
+            if block.bias is not None and not broadcasts(block.bias.shape, block.target.shape):
+                raise CntGraphError(
+                    f"block {block.name!r}: expected a bias that broadcasts against its target, "
+                    f"{block.target.shape}; got {block.bias.shape}"
+                )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Network: {self.n_layers} layers, {len(self.blocks)} blocks, {self.n_nodes:,} nodes, "
+            f"{self.n_edges:,} edges, {self.n_parameters:,} parameters>"
+        )
+
+    # -- sizes ------------------------------------------------------------------------------
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return self.layers[-1].slice.stop if self.layers else 0
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers, inputs included."""
+        return len(self.layers)
+
+    @cached_property
+    def n_edges(self) -> int:
+        """Number of edges of all blocks, convolutions unrolled; no weight is read."""
+        return sum(block.n_edges for block in self.blocks)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable values, each counted once however many blocks read it."""
+        return sum(p.size for p in self.parameters.values() if p.trainable)
+
+    def estimate(
+        self,
+        *,
+        edges: Edges = "all",
+        granularity: Granularity = "neuron",
+        kernel: Kernel = "sum",
+    ) -> Estimate:
+        """Return the size of the explicit graph, in closed form; no weight is read.
+
+        Parameters
+        ----------
+        edges : {"all", "parametric"}, default "all"
+            Which edges the graph would have.
+        granularity, kernel
+            As in `coarsen`.
+
+        Returns
+        -------
+        Estimate
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> net = cg.toy("cnn")
+        >>> net.estimate().n_edges, net.estimate(granularity="channel").n_edges
+        (638, 10)
+        """
+        if granularity != "neuron":
+            return coarsen(self, granularity, kernel=kernel).estimate(edges=edges)
+        chosen = self.select_blocks(edges)
+        n_edges = sum(block.n_edges for block in chosen)
+        weight = np.result_type(np.float32, *(block.dtype for block in chosen)).itemsize
+        index = index_dtype(max(self.n_nodes, n_edges)).itemsize
+        mark = np.min_scalar_type(max(len(chosen) - 1, 0)).itemsize
+        nbytes = n_edges * (weight + index + mark) + index * (self.n_nodes + 1)
+        return Estimate(self.n_nodes, n_edges, nbytes)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def layer(self, name: str) -> Layer:
+        """Return the layer called `name`.
+
+        Raises
+        ------
+        CntGraphError
+            If there is none; the message lists the names.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self.layers)
+        raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
+
+    def select_blocks(self, edges: Edges = "all") -> tuple[Block, ...]:
+        """Return the blocks whose edges are of the kind asked for.
+
+        Parameters
+        ----------
+        edges : {"all", "parametric"}
+
+        Returns
+        -------
+        tuple of Block
+
+        Raises
+        ------
+        CntGraphError
+            If `edges` is neither.
+        """
+        if edges not in ("all", "parametric"):
+            raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
+        return tuple(b for b in self.blocks if edges == "all" or b.parametric)
+
+    def layers_of(self, view: View) -> tuple[Layer, ...]:
+        """Return the layers whose nodes a view shows, in order."""
+        if view.ids is None:
+            found = range(self._layer_index(view.start), self._layer_index(view.span()[1] - 1) + 1)
+            return tuple(self.layers[k] for k in found) if view.size else ()
+        starts = [layer.start for layer in self.layers]
+        nodes = view.ids[view.ids >= 0]
+        index = np.unique(np.searchsorted(starts, nodes, side="right") - 1)
+        return tuple(self.layers[k] for k in index)
+
+    def _layer_index(self, node: int) -> int:
+        return bisect_right(self._starts, node) - 1
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [layer.start for layer in self.layers]
+
+    def blocks_into(self, layer: Layer) -> tuple[Block, ...]:
+        """Return the blocks whose edges end in a layer."""
+        return tuple(b for b in self.blocks if self._ends[b.name] == layer.name)
+
+    @cached_property
+    def _ends(self) -> dict[str, str]:
+        """The layer in which each block's edges end."""
+        ends = {}
+        for block in self.blocks:
+            layers = self.layers_of(block.target)
+            ends[block.name] = layers[0].name if layers else ""
+        return ends
+
+    # -- node values --------------------------------------------------------------------------
+
+    def bias(self, edges: Edges = "all") -> Values:
+        """Return the bias of every node, summed over the blocks that end in it.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_nodes,)
+        """
+        total = np.zeros(self.n_nodes)
+        for block in self.select_blocks(edges):
+            if block.bias is not None:
+                block.target.scatter_add(total, block.bias.read())
+        return total
+
+    def split(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Cut a node measure into layers, each shaped like its layer.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_nodes,)
+            Any node measure.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Views into `values`, by layer name.
+
+        Raises
+        ------
+        CntGraphError
+            If the number of values is not the number of nodes.
+        """
+        values = np.asarray(values)
+        if values.shape != (self.n_nodes,):
+            raise CntGraphError(
+                f"expected one value a node, shape ({self.n_nodes},); got {values.shape}"
+            )
+        return {layer.name: values[layer.slice].reshape(layer.shape) for layer in self.layers}
+
+    # -- tables and copies ----------------------------------------------------------------------
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """A row a parameter (and a row an operation that was left out): where it went, and why."""
+        import pandas as pd
+
+        columns = ["name", "kind", "shape", "dtype", "status", "block", "reason"]
+        rows = [{column: getattr(entry, column) for column in columns} for entry in self.entries]
+        return pd.DataFrame(rows, columns=columns).set_index("name")
+
+    def bind(self, parameters: Mapping[str, Parameter], labels: Mapping[str, Any]) -> Network:
+        """Return the same network at another moment, reading other values of its parameters.
+
+        Parameters
+        ----------
+        parameters : mapping of str to Parameter
+            Tensors of the same names and shapes.
+        labels : mapping
+            What is known of that moment.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is missing or has another shape.
+        """
+        blocks = tuple(block.bind(parameters) for block in self.blocks)
+        return replace(self, blocks=blocks, parameters=dict(parameters), labels=dict(labels))
+
+
+def coarsen(net: Network, granularity: Granularity, *, kernel: Kernel = "sum") -> Network:
+    """Return a network whose nodes are channels or layers, reading the same parameters.
+
+    Layers keep their names, in their order; blocks keep theirs, an edge a pair of nodes that
+    they connect. Its weights are recipes: nothing is read before a measure needs it, and every
+    measure works on it.
+
+    Parameters
+    ----------
+    net : Network
+        A node a neuron.
+    granularity : {"neuron", "channel", "layer"}
+        ``"channel"``: a node a channel, that is a feature map of a convolution, a unit of a
+        dense layer, a feature of a token. ``"layer"``: a node a layer. ``"neuron"``: as it is.
+    kernel : {"sum", "l1", "l2"}, default "sum"
+        What the weight of an edge is of the weights w between two channels: Σw, Σ|w| or √Σw².
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    CntGraphError
+        If `granularity` or `kernel` is none of these, or a block of a third party does not say
+        what its weight between two channels is.
+
+    Notes
+    -----
+    `cntgraph.network.coarsening.granularity` says which weight each kind of block gets.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("cnn")
+    >>> cg.coarsen(net, "channel")
+    <Network: 4 layers, 3 blocks, 8 nodes, 10 edges, 77 parameters>
+    >>> cg.build_graph(cg.coarsen(net, "layer", kernel="l2")).adjacency.data.round(2)
+    array([1.86, 2.83, 3.53])
+    """
+    layers, blocks = coarse_parts(net.layers, net.blocks, granularity, kernel)
+    return replace(net, layers=layers, blocks=blocks)

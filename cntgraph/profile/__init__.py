@@ -1,6 +1,0 @@
-"""All measures of one network in one table, with what each cost or would cost."""
-
-from cntgraph.profile.nodes import node_measures
-from cntgraph.profile.profile import cnt_profile
-
-__all__ = ["cnt_profile", "node_measures"]

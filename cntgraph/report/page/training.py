@@ -1,0 +1,229 @@
+"""What the report of a trajectory shows: one network through its training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cntgraph.core.progress import progress
+from cntgraph.measures.layer_values import Distribution
+from cntgraph.report.page.chart import Chart, View, numbers, plain
+from cntgraph.report.page.densities import training_densities
+from cntgraph.report.page.heatmaps import curve_divergence, heatmaps
+from cntgraph.report.page.page import Section, Table
+from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
+from cntgraph.report.plots.labels import measure_label
+from cntgraph.tables import cell
+from cntgraph.training.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Snapshots whose measures are drawn, and whose densities and divergences are.
+MEASURED, DRAWN = 200, 40
+#: Points of a density's curve.
+POINTS = 256
+#: Up to so many points of a line are marked.
+MARKED = 60
+#: Of more layers, the densities of all are had in one pass over the network.
+FEW = 3
+SHOWN: tuple[Distribution, ...] = ("strength", "link_weights")
+_ABOUT = (
+    "layer", "kind", "shape", "activation", "n_nodes", "n_edges", "n_weights", "fluctuation",
+    "strength_mean", "link_weight_mean", "link_weight_std", "status",
+)  # fmt: skip
+
+
+def trajectory_sections(
+    trajectory: Trajectory, layers: Iterable[str] | None, *, show_progress: bool = False
+) -> list[Section]:
+    """Return the parts of the page about one network in training.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+    layers : iterable of str or None
+        Which layers have curves.
+    show_progress : bool, default False
+
+    Returns
+    -------
+    list of Section
+    """
+    measured = _thinned(trajectory, MEASURED)
+    table = measured.analyze(show_progress=show_progress)
+    known = layers_of(table, layers)
+    chosen = evenly(known, LAYERS)
+    left_out = said(len(chosen), len(known), "layers")
+    drawn = _thinned(trajectory, DRAWN)
+    return [
+        _summary(trajectory, table),
+        _measures(measured, table, chosen, said(len(measured), len(trajectory), "snapshots")
+                  + left_out),
+        *_distributions(drawn, chosen, said(len(drawn), len(trajectory), "snapshots") + left_out,
+                        show_progress=show_progress),
+    ]  # fmt: skip
+
+
+def _thinned(trajectory: Trajectory, most: int) -> Trajectory:
+    """Return a trajectory of evenly spaced snapshots, the first and the last among them."""
+    return Trajectory(trajectory._store, evenly(trajectory._snapshots, most))
+
+
+def _summary(trajectory: Trajectory, table: pd.DataFrame) -> Section:
+    net, labels = trajectory.topology, trajectory.labels
+    facts = {
+        "snapshots": f"{len(trajectory):,}", "layers": f"{net.n_layers:,}",
+        "nodes": f"{net.n_nodes:,}", "edges": f"{net.n_edges:,}",
+        "parameters": f"{net.n_parameters:,}",
+    }  # fmt: skip
+    for name in labels.columns:
+        first, last = cell(labels[name].iloc[0]), cell(labels[name].iloc[-1])
+        facts[str(name).replace("_", " ")] = first if first == last else f"{first} → {last}"
+    last = table[table["snapshot"] == table["snapshot"].max()]
+    about = last[[name for name in _ABOUT if name in last.columns]]
+    layers = Table(about, "The layers and their measures in the last snapshot.")
+    every = labels.reset_index()
+    return Section("The network", DEFINITIONS, facts, [
+        layers, Table(every, "The snapshots and what was recorded with each.")])  # fmt: skip
+
+
+def _axis(labels: pd.DataFrame) -> tuple[str, list[Any]]:
+    """Return what snapshots are told apart by: step, epoch, or their number."""
+    for name in ("step", "epoch"):
+        if name in labels.columns and labels[name].notna().all() and labels[name].is_unique:
+            return name, labels[name].tolist()
+    return "snapshot", list(range(len(labels)))
+
+
+def _names(labels: pd.DataFrame) -> list[str]:
+    """Return what a snapshot is called: its step and its accuracy, if it has them."""
+    name, values = _axis(labels)
+    also = "accuracy" if "accuracy" in labels.columns else None
+    texts = [f"{name} {cell(value)}" for value in values]
+    if also is None:
+        return texts
+    return [f"{text}, accuracy {cell(value)}"
+            for text, value in zip(texts, labels[also], strict=True)]  # fmt: skip
+
+
+def _measures(
+    trajectory: Trajectory, table: pd.DataFrame, layers: Sequence[str], left_out: str
+) -> Section:
+    labels = trajectory.labels
+    axis, places = _axis(labels)
+    shared = {"x": numbers(places), "text": [plain(name) for name in _names(labels)]}
+    kinds = measures_of(table)
+    views = {}
+    for k, measure in enumerate(kinds):
+        wide = table.pivot_table(measure, "snapshot", "layer", sort=False, observed=True)
+        wide = wide.reindex(range(len(labels)))
+        data = [_line(layer, wide[layer], n) for n, layer in enumerate(layers) if layer in wide]
+        views[k,] = View(data, _titles(axis, measure_label(measure)))
+    caption = (
+        "The chosen measure of every layer over training. A click on a layer hides it, a double "
+        "click shows it alone." + left_out
+    )
+    menus = {"Measure": [name.replace("_", " ") for name in kinds]}
+    parts: list[Chart | Table] = [Chart("measures", caption, views, menus, shared=shared)]
+    text = "How the strengths and the weights of each layer change while the network learns."
+    recorded = _recorded(labels, axis, shared)
+    return Section("Measures over training", text, parts=[*parts, *recorded])
+
+
+def _recorded(labels: pd.DataFrame, axis: str, shared: dict[str, Any]) -> list[Chart]:
+    """Return a chart of what was recorded besides, such as accuracy, if anything was."""
+    names = [name for name in labels.select_dtypes("number") if name not in ("step", "epoch")]
+    views = {
+        (k,): View([_line(str(name), labels[name], k)], _titles(axis, str(name).replace("_", " ")))
+        for k, name in enumerate(names)
+    }
+    caption = "What was recorded with the snapshots."
+    menus = {"Label": [str(name).replace("_", " ") for name in names]}
+    return [Chart("labels", caption, views, menus, shared=shared)] if names else []
+
+
+def _line(name: str, values: Any, number: int) -> dict[str, Any]:
+    mode = "lines+markers" if len(values) <= MARKED else "lines"
+    return {"type": "scatter", "mode": mode, "y": numbers(values), "name": plain(name),
+            "marker": {"size": 5}, "meta": {"series": number, "shared": True}, "showlegend": True,
+            "hovertemplate": "%{text}<br>%{y}"}  # fmt: skip
+
+
+def _titles(x: str, y: str) -> dict[str, Any]:
+    return {"xaxis": {"title": {"text": plain(x)}}, "yaxis": {"title": {"text": plain(y)}}}
+
+
+def _distributions(
+    trajectory: Trajectory,
+    layers: Sequence[str],
+    left_out: str,
+    *,
+    show_progress: bool,
+) -> list[Section]:
+    """Return the sections of densities and of divergences."""
+    import pandas as pd
+
+    menus = {"Measure": ["strength", "link weights"], "Layer": list(layers)}
+    labels = trajectory.labels
+    densities, squares, columns = {}, {}, {}
+    for m, measure in enumerate(SHOWN):
+        from_first = {}
+        for layer, table in _densities(trajectory, measure, layers, show_progress).items():
+            n = layers.index(layer)
+            densities[m, n] = table
+            squares[m, n] = _named(curve_divergence(table, "snapshot"), labels)
+            from_first[layer] = squares[m, n].iloc[0]
+        if from_first:
+            columns[m,] = pd.DataFrame(from_first).T.rename_axis("layer")
+    shown = training_densities(densities, menus, _names(labels), "Snapshot", _DENSITIES + left_out)
+    return [
+        Section("Distributions", _DISTRIBUTIONS, parts=[shown]),
+        Section("Divergences", _DIVERGENCES, parts=[
+            heatmaps("from-first", columns, {"Measure": menus["Measure"]}, _FROM_FIRST + left_out),
+            heatmaps("between", squares, menus, _BETWEEN + left_out),
+        ]),
+    ]  # fmt: skip
+
+
+def _densities(
+    trajectory: Trajectory, measure: Distribution, layers: Sequence[str], show_progress: bool
+) -> dict[str, pd.DataFrame]:
+    """Return the density table of every layer that has values."""
+    import pandas as pd
+
+    if len(layers) > FEW:
+        whole = trajectory.density(measure, n_points=POINTS)
+    else:
+        each = progress(layers, measure, show=show_progress)
+        whole = pd.concat([trajectory.density(measure, x, n_points=POINTS) for x in each])
+    tables = {str(name): table for name, table in whole.groupby("layer", sort=False)}
+    return {x: tables[x] for x in layers if x in tables and tables[x]["density"].max() > 0}
+
+
+def _named(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return a square table with rows and columns named by step."""
+    import pandas as pd
+
+    axis, places = _axis(labels)
+    index = pd.Index([cell(place) for place in places], name=axis)
+    return table.set_axis(index).set_axis(index, axis=1)
+
+
+_DISTRIBUTIONS = (
+    "How the strength of the nodes of a layer, or the learned weights that lead to it, are "
+    "distributed. A curve is a kernel density; the area below it is 1."
+)
+_DENSITIES = (
+    "The slider goes through training; the first and the last snapshot stay for comparison. "
+    "Where a curve is much higher than most, it is cut: a double click shows all of it."
+)
+_DIVERGENCES = (
+    "How far these curves are from each other: their Jensen–Shannon divergence, in bits; 0 if "
+    "they are the same, 1 if they do not overlap."
+)
+_FROM_FIRST = "Of each layer from what it was in the first snapshot."
+_BETWEEN = (
+    "Between all pairs of snapshots of one layer. A dark square is a time in which little "
+    "changed, a light border a time in which much did."
+)

@@ -1,0 +1,197 @@
+"""How a measure is distributed in a layer: a curve a snapshot, or a bin of networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import CntGraphError
+from cntgraph.report.plots.labels import measure_label
+from cntgraph.report.plots.style import (
+    COLOURS,
+    check_table,
+    legend_label,
+    make_axes,
+    match_sizes,
+    sequential_map,
+    set_title,
+    tick_size,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
+#: Up to so many curves are filled; above so many they are drawn one behind the other.
+FILLED, OVERLAID = 6, 12
+#: Height of the highest curve of a ridge, in distances between two of them, at the least.
+OVERLAP = 4.0
+
+
+class _Curve(NamedTuple):
+    value: Any  # a number or an interval: what colours it
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+
+def plot_density(
+    table: pd.DataFrame,
+    *,
+    colour_by: str | None = None,
+    ridge: bool | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the distribution of a measure in a layer, a curve a snapshot or a bin of networks.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Densities of one layer and measure, as `Trajectory.density` and `Population.densities`
+        return them: ``snapshot`` and labels, or ``bin``; ``layer``, ``measure``, ``x``,
+        ``density``.
+    colour_by : str, optional
+        The column that colours a curve: by default ``bin``, else ``step``, else ``snapshot``.
+        Numbers and intervals have a colour bar, anything else a legend. What bins are of is
+        taken from ``table.attrs["by"]``, if it is there.
+    ridge : bool, optional
+        Whether curves are drawn one behind the other, the smallest value in front, rather than
+        over each other; by default where there are more than 12.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    CntGraphError
+        If the table is empty, lacks a column, or has more than one layer or measure.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"snapshot": [0, 0, 0, 1, 1, 1], "layer": "fc",
+    ...                       "measure": "strength", "x": [0.0, 1.0, 2.0] * 2,
+    ...                       "density": [0.0, 1.0, 0.0, 0.2, 0.6, 0.2]})
+    >>> ax = plot_density(table)
+    >>> ax.get_xlabel(), ax.get_ylabel(), len(ax.get_lines())
+    ('strength (sum of weights)', 'probability density (1/weight)', 2)
+    """
+    present = [c for c in ("bin", "step", "snapshot") if c in table.columns]
+    colour_by = colour_by or (present[0] if present else "snapshot")
+    check_table(table, (colour_by, "layer", "measure", "x", "density"), what="densities")
+    layer, measure = _only(table, "layer"), _only(table, "measure")
+    curves = _curves(table, colour_by)
+    ax = make_axes(ax)
+    # What a bin is of, the table may know.
+    name = str(table.attrs.get("by", colour_by) if colour_by == "bin" else colour_by)
+    colours = _colours([curve.value for curve in curves])
+    if len(curves) > OVERLAID if ridge is None else ridge:
+        _draw_ridge(ax, curves, colours)
+        ax.set_ylabel(f"{name.replace('_', ' ')} (heights: density)")
+    else:
+        _draw_overlaid(ax, curves, colours)
+        ax.set_ylabel("probability density (1/weight)")
+        _add_key(ax, curves, colours, name.replace("_", " "))
+    ax.set_xlim(min(c.x[0] for c in curves), max(c.x[-1] for c in curves))
+    ax.set_xlabel(measure_label(measure))
+    set_title(ax, layer)
+    return ax
+
+
+def _only(table: pd.DataFrame, column: str) -> str:
+    """Return the one value of a column."""
+    found = list(dict.fromkeys(table[column]))
+    if len(found) > 1:
+        raise CntGraphError(
+            f"expected densities of one {column}, got {', '.join(map(str, found))}; choose one: "
+            f"table[table[{column!r}] == {found[0]!r}]"
+        )
+    return str(found[0])
+
+
+def _curves(table: pd.DataFrame, colour_by: str) -> list[_Curve]:
+    """Return the curves in order of what colours them; bins without networks have none."""
+    key = next(c for c in ("bin", "snapshot", colour_by) if c in table.columns)
+    curves = []
+    for _, part in table.groupby(key, sort=False, observed=True):
+        part = part[part["density"].notna()].sort_values("x")
+        if len(part):
+            x, y = (part[name].to_numpy(dtype=np.float64) for name in ("x", "density"))
+            curves.append(_Curve(part[colour_by].iloc[0], x, y))
+    curves = [curve for curve in curves if curve.value == curve.value]
+    if not curves:
+        raise CntGraphError(f"no curve has both densities and a value of {colour_by!r}")
+    if all(_number(curve.value) is not None for curve in curves):
+        curves.sort(key=lambda curve: _number(curve.value) or 0.0)
+    return curves
+
+
+def _number(value: Any) -> float | None:
+    """Return where a number, or the middle of an interval, lies on the scale of colours."""
+    value = getattr(value, "mid", value)
+    return float(value) if isinstance(value, int | float | np.number) else None
+
+
+def _colours(values: list[Any]) -> ScalarMappable | None:
+    """Return the scale of colours: in steps for intervals, continuous for numbers, else none."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import BoundaryNorm, Normalize
+
+    numbers = [number for number in map(_number, values) if number is not None]
+    if len(numbers) < len(values):
+        return None
+    shades = sequential_map()
+    if all(hasattr(value, "left") for value in values):
+        edges = sorted({edge for value in values for edge in (value.left, value.right)})
+        return ScalarMappable(BoundaryNorm(edges, shades.N), shades)
+    return ScalarMappable(Normalize(min(numbers), max(numbers)), shades)
+
+
+def _colour(colours: ScalarMappable | None, curve: _Curve, k: int) -> Any:
+    """Return the colour of the k-th curve."""
+    if colours is None:
+        return COLOURS[k % len(COLOURS)]
+    return colours.to_rgba(np.array(_number(curve.value)))
+
+
+def _name(value: Any) -> str:
+    number = _number(value)
+    return str(value) if number is None else f"{number:g}"
+
+
+def _draw_overlaid(ax: Axes, curves: list[_Curve], colours: ScalarMappable | None) -> None:
+    for k, curve in enumerate(curves):
+        colour = _colour(colours, curve, k)
+        ax.plot(curve.x, curve.y, color=colour, linewidth=1.2)
+        if len(curves) <= FILLED:
+            ax.fill_between(curve.x, curve.y, color=colour, alpha=0.1, linewidth=0)
+    ax.set_ylim(0, None)
+
+
+def _draw_ridge(ax: Axes, curves: list[_Curve], colours: ScalarMappable | None) -> None:
+    """Draw curves one behind the other; the smallest value is in front, at the bottom."""
+    n = len(curves)
+    scale = max(OVERLAP, n / 5) / (max(float(curve.y.max()) for curve in curves) or 1.0)
+    for k, curve in enumerate(curves):
+        colour, top = _colour(colours, curve, k), k + scale * curve.y
+        ax.fill_between(curve.x, k, top, color=colour, alpha=0.75, linewidth=0, zorder=2 + n - k)
+        ax.plot(curve.x, top, color="white", linewidth=0.6, zorder=2 + n - k)
+    ax.spines["left"].set_zorder(3 + n)
+    shown = np.unique(np.linspace(0, n - 1, min(n, 6)).round().astype(int))
+    ax.set_yticks(shown, [_name(curves[k].value) for k in shown])
+    ax.set_ylim(-0.2, None)
+
+
+def _add_key(ax: Axes, curves: list[_Curve], colours: ScalarMappable | None, name: str) -> None:
+    if colours is None:
+        size = tick_size(ax)
+        labels = [legend_label(curve.value) for curve in curves]
+        ax.legend(ax.get_lines(), labels, title=name, frameon=False, fontsize=size,
+                  title_fontsize=size)  # fmt: skip
+    else:
+        match_sizes(ax.figure.colorbar(colours, ax=ax, pad=0.02), ax, name)

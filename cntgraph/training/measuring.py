@@ -1,0 +1,238 @@
+"""Work on the members of a population, wherever it is done; what fails is noted, not fatal."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import CntGraphError
+from cntgraph.loading import load
+from cntgraph.measures.analyze import analyze
+from cntgraph.measures.layer_values import Distribution as Measure
+from cntgraph.measures.layer_values import layer_values
+from cntgraph.network.network import Network
+from cntgraph.store.reader import StoreFile
+from cntgraph.training.mapping import map_ordered
+from cntgraph.training.members import Member
+from cntgraph.training.statistics.distributions import Distribution, Histogram, layer_distributions
+from cntgraph.training.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Snapshot(NamedTuple):
+    """A network of a cntgraph file, which may have measures only, and no parameters."""
+
+    store: StoreFile
+    number: int
+
+
+#: What a task is called with.
+Source = Snapshot | Network
+Task = Callable[[Source], Any]
+Key = tuple[str, int | None]
+
+#: Snapshots of one file that are measured by one call, which opens the file once for them.
+_BATCH: Final = 16
+
+
+class Measuring:
+    """Members, how they are loaded, and what went wrong with some of them.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    options : mapping
+        For `load`.
+    strict : bool
+        Raise where a member cannot be read; otherwise, note it and warn.
+    """
+
+    def __init__(
+        self, members: Sequence[Member], options: Mapping[str, Any], *, strict: bool
+    ) -> None:
+        self.members, self.options, self.strict = tuple(members), dict(options), strict
+        self.failed: dict[Key, str] = {}
+
+    def results(
+        self,
+        task: Task,
+        numbers: Sequence[int],
+        *,
+        what: str,
+        client: Any = None,
+        show_progress: bool = False,
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the number and the result of each of some members that give one, in order.
+
+        Parameters
+        ----------
+        task : callable
+        numbers : sequence of int
+        what, client, show_progress
+            As in `map_ordered`.
+
+        Yields
+        ------
+        (int, object)
+
+        Raises
+        ------
+        CntGraphError
+            If none gives one.
+        """
+        batches = _in_batches([self.members[k] for k in numbers])
+        work = partial(_work_on, task=task, options=self.options, strict=self.strict)
+        found = map_ordered(work, batches, client=client, what=what, show_progress=show_progress)
+        failed: dict[Key, str] = {}
+        for number, result in zip(numbers, chain.from_iterable(found), strict=True):
+            if isinstance(result, Failure):
+                failed[self.key(number)] = result.error
+            else:
+                yield number, result
+        self.note(failed, len(numbers))
+
+    def key(self, number: int) -> Key:
+        """Return what a member is called in `failed`: its path and snapshot."""
+        member = self.members[number]
+        return str(member.path), member.snapshot
+
+    def note(self, failed: Mapping[Key, str], n: int) -> None:
+        """Keep what went wrong with some of `n` networks, and say so.
+
+        Raises
+        ------
+        CntGraphError
+            If it went wrong with all.
+        """
+        if not failed:
+            return
+        (path, _), error = next(iter(failed.items()))
+        first = error if path in error else f"{path}: {error}"
+        if len(failed) == n:
+            raise CntGraphError(f"none of {n} networks can be read; the first: {first}")
+        self.failed.update(failed)
+        warnings.warn(
+            f"{len(failed)} of {n} networks cannot be read (see population.failed); the first: "
+            f"{first}",
+            stacklevel=3,
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Networks of one file, by an absolute path: a worker may be in another folder."""
+
+    path: Path
+    snapshots: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is had of a network instead of a result: why there is none."""
+
+    error: str
+
+
+def _in_batches(members: Sequence[Member]) -> list[Batch]:
+    """Put members of one file that follow each other together, a few at a time."""
+    batches = []
+    for path, group in groupby(members, key=lambda member: member.path):
+        numbers = [member.snapshot for member in group]
+        for start in range(0, len(numbers), _BATCH):
+            batches.append(Batch(path.absolute(), tuple(numbers[start : start + _BATCH])))
+    return batches
+
+
+def _work_on(
+    batch: Batch,
+    *,
+    task: Task,
+    options: Mapping[str, Any],
+    strict: bool,
+) -> list[Any]:
+    """Return the result of a task for every network of a batch, or the `Failure` it met."""
+    try:
+        return [_attempt(task, source, strict) for source in _sources(batch, options)]
+    except Exception as error:
+        if strict:
+            raise
+        return [_failure(error)] * len(batch.snapshots)
+
+
+def _sources(batch: Batch, options: Mapping[str, Any]) -> Iterator[Source]:
+    """Yield what each network of a batch is measured from; the file is open meanwhile."""
+    numbers = [number for number in batch.snapshots if number is not None]
+    if not numbers:
+        yield load(batch.path, **options)
+        return
+    store = StoreFile(batch.path)
+    try:
+        yield from (Snapshot(store, number) for number in numbers)
+    finally:
+        store.close()
+
+
+def _attempt(task: Task, source: Source, strict: bool) -> Any:
+    try:
+        return task(source)
+    # What files, frameworks and adapters of third parties raise is endless; none of it may cost
+    # the results of all other members.
+    except Exception as error:
+        if strict:
+            raise
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Failure:
+    known = isinstance(error, CntGraphError)
+    return Failure(str(error) if known else f"{type(error).__name__}: {error}")
+
+
+# -- tasks: what is computed of a network ----------------------------------------------------------
+
+
+def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Return `analyze` of a network: a row a layer, the layers' names in the first column."""
+    if isinstance(source, Network):
+        return analyze(source, **options).reset_index()
+    store, number = source
+    if store.measures is None:
+        return analyze(store.network(number), **options).reset_index()
+    table = Trajectory(store, [number]).analyze(**options)
+    return table.iloc[:, list(table.columns).index("layer") :]
+
+
+def layer_sample(
+    source: Source, *, measure: Measure, layer: str, n_most: int
+) -> NDArray[np.float64] | None:
+    """Return a layer's samples of a measure; None if the network has no such layer.
+
+    Of more than `n_most`, evenly spaced order statistics stand for all. Where only a histogram
+    was recorded, they are those of values spread evenly over each bin.
+    """
+    layers = source.layers if isinstance(source, Network) else source.store.topology.layers
+    if layer not in {found.name for found in layers}:
+        return None
+    if isinstance(source, Network):
+        found: Distribution = layer_values(source, measure, layer)
+    else:
+        found = layer_distributions(source.store, source.number, measure, layer)[layer]
+    if isinstance(found, Histogram):
+        return found.order_statistics(n_most)
+    if found.size <= n_most:
+        return found
+    places = (np.arange(n_most) + 0.5) * (found.size / n_most)
+    return np.sort(found)[places.astype(np.int64)]

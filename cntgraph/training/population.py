@@ -1,0 +1,410 @@
+"""Population: many networks with labels, measured here, on all cores or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cntgraph.core.errors import CntGraphError
+from cntgraph.measures.layer_values import Distribution, check_distribution
+from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files
+from cntgraph.training.measuring import Key, layer_sample, layer_table
+from cntgraph.training.members import Files, Member, Snapshots, find_files, read_headers
+from cntgraph.training.networks import Networks
+from cntgraph.training.statistics.diverged import diverged
+from cntgraph.training.statistics.pooled_values import Pooled, density_frame, layer_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cntgraph.training.labels import Labels
+    from cntgraph.training.statistics.divergence import Kind
+    from cntgraph.training.statistics.smoothing import Bandwidth
+
+
+class Population(Networks):
+    """Many networks, each with labels such as its accuracy: a list of networks, read when needed.
+
+    Networks that diverged (see `diverged`) are set apart: `analyze` marks them, what compares
+    networks leaves them out and counts them. A file that cannot be read is named in `failed`, and
+    the others are measured. Tables count both in ``table.attrs``: ``n_networks``,
+    ``n_diverged``, ``n_failed``.
+
+    What takes ``client=`` is computed here (None), on ``"threads"``, on ``"processes"``, or on
+    the workers of a `dask.distributed.Client` or of the scheduler at an address such as
+    ``"tcp://host:8786"``, who must see the files under the same paths. Results are the same
+    to the bit; a worker that dies costs time only. A worker has one network in memory.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Where each network is. `from_files` finds them.
+    labels : pandas.DataFrame
+        A row a member.
+    options : mapping, default {}
+        For `load`.
+    strict : bool, default False
+        As in `from_files`.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> from cntgraph.training import Population
+    >>> population = Population.from_files(cg.demo_file("population"), snapshots="all")
+    >>> population, population[3]
+    (<Population: 64 networks in 1 files>,
+     <Network: 6 layers, 5 blocks, 554 nodes, 15,456 edges, 2,634 parameters>)
+    >>> table = population[:8].analyze()
+    >>> table[["network", "accuracy", "layer", "fluctuation", "diverged"]].round(2).head(2)
+       network  accuracy  layer  fluctuation  diverged
+    0        0      0.94  input         3.75     False
+    1        0      0.94  conv1         2.42     False
+    """
+
+    _diverged: pd.DataFrame | None = None
+
+    @classmethod
+    def from_files(
+        cls,
+        files: Files,
+        *,
+        labels: Labels = None,
+        snapshots: Snapshots = "last",
+        strict: bool = False,
+        **options: Any,
+    ) -> Population:
+        """Return the networks of files, of equal or of different architecture.
+
+        Only the headers of cntgraph files are read; a network is loaded when it is measured.
+
+        Parameters
+        ----------
+        files : path-like, or iterable of path-like
+            Whatever `load` reads: files, or patterns such as ``"runs/**/*.h5"``, whose files
+            are sorted. A file is taken once.
+        labels : pandas.DataFrame or callable, optional
+            What is known of each network besides what was recorded in a cntgraph file: a table
+            whose index is a path (or its end), file name or stem, with exactly a row a file; or
+            a function of a `Path` that returns a dict. Where a name is in both, this one counts.
+        snapshots : {"last", "all"}, default "last"
+            Which snapshots of a cntgraph file are networks of the population.
+        strict : bool, default False
+            Raise, rather than warn, where a network cannot be read, now or later, or where a
+            part of one is left out.
+        **options
+            For `load`: ``input_shape``, ``model``, ….
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        CntGraphError
+            If no file is found or none can be read, or labels do not fit the files.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> from cntgraph.training import Population
+        >>> path = cg.demo_file("population")
+        >>> Population.from_files(path, labels=lambda path: {"task": path.stem}).labels["task"][0]
+        'population'
+        """
+        import pandas as pd
+
+        if snapshots not in ("last", "all"):
+            raise CntGraphError(f"expected snapshots to be 'last' or 'all', got {snapshots!r}")
+        paths = find_files(files)
+        given = labels_of_files(paths, labels)
+        members: list[Member] = []
+        rows: list[dict[str, Any]] = []
+        failed: dict[Key, str] = {}
+        for path, own in zip(paths, given, strict=True):
+            try:
+                found = read_headers(path, snapshots)
+            except (CntGraphError, OSError) as error:
+                if strict:
+                    raise
+                failed[str(path), None] = str(error)
+                continue
+            for member, recorded in found:
+                members.append(member)
+                rows.append(_labels_row(member, {**recorded, **own}, snapshots))
+        table = pd.DataFrame(rows, index=pd.RangeIndex(len(rows), name="network"))
+        made = cls(members, table, options={**options, "strict": strict}, strict=strict)
+        made._measuring.note(failed, len(paths))
+        return made
+
+    def __repr__(self) -> str:
+        n_files = len({member.path for member in self._measuring.members})
+        return f"<Population: {len(self)} networks in {n_files} files>"
+
+    @property
+    def diverged(self) -> pd.DataFrame:
+        """A row a network that diverged: ``network``, ``path``, ``reason``.
+
+        As the function `diverged` finds them in what `analyze` returns without options: NaN or
+        Inf, or link weights or a fluctuation far beyond those of the same architecture. If
+        nothing was measured before, all networks are, here.
+        """
+        return self._judged(None, False).copy()
+
+    # -- measures -------------------------------------------------------------------------------
+
+    def analyze(
+        self, *, client: Any = None, show_progress: bool = False, **options: Any
+    ) -> pd.DataFrame:
+        """Return `analyze` of every network, one below the other.
+
+        Parameters
+        ----------
+        client : None, "threads", "processes", str or dask.distributed.Client
+            Where it is computed (see `Population`).
+        show_progress : bool, default False
+            Whether to show a progress bar on a terminal.
+        **options
+            As for `analyze`. Which networks diverged is judged without them, which takes a pass
+            of its own over networks that were not measured yet.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a network and layer: ``network``, the labels, ``layer``, the columns of
+            `analyze`, and ``diverged``. A label called like one of them is ``label_<name>``.
+
+        Raises
+        ------
+        CntGraphError
+            If no network can be read.
+        """
+        if options:
+            self._judged(client, show_progress)
+        table = self._analyzed(client, show_progress, options)
+        if not options:
+            self._judge(table)
+        judged = self._judged(client, show_progress)
+        table["diverged"] = table["network"].isin(judged["network"])
+        table.attrs.update(self._counts(table["network"].nunique()))
+        return table
+
+    def table(
+        self, *, client: Any = None, show_progress: bool = False, **options: Any
+    ) -> pd.DataFrame:
+        """Return every layer measure of every network in long form, ready to be plotted.
+
+        Parameters
+        ----------
+        client, show_progress, **options
+            As in `analyze`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``network``, the labels, ``layer``, ``diverged``, ``measure``, ``value``.
+        """
+        wide = self.analyze(client=client, show_progress=show_progress, **options)
+        about = [*wide.columns[: list(wide.columns).index("layer") + 1], "diverged"]
+        measures = [c for c in wide.select_dtypes("number").columns if c not in about]
+        long = wide.melt(about, measures, var_name="measure", value_name="value")
+        long.attrs.update(wide.attrs)
+        return long.sort_values(["network", "measure"], kind="stable", ignore_index=True)
+
+    def densities(
+        self,
+        measure: Distribution,
+        layer: str,
+        *,
+        by: str = "accuracy",
+        bins: Bins = 5,
+        bandwidth: Bandwidth = "scott",
+        n_points: int = 512,
+        max_samples: int = 1_000_000,
+        client: Any = None,
+        show_progress: bool = False,
+    ) -> pd.DataFrame:
+        """Return how a measure of a layer is distributed in networks of similar label.
+
+        The values of all networks in a bin are pooled; those that diverged are left out.
+
+        Parameters
+        ----------
+        measure : {"strength", "in_strength", "out_strength", "link_weights"}
+            As in `samples`.
+        layer : str
+            Name of the layer; networks without it are left out.
+        by : str, default "accuracy"
+            A label.
+        bins : int, sequence of float or None, default 5
+            A number of bins of equal width over the range of the label; or their edges, as
+            `pandas.cut` has them; or None for a bin a value, which labels that are no numbers
+            always have.
+        bandwidth, n_points
+            As in `kernel_density`.
+        max_samples : int, default 1,000,000
+            Values a bin, about. Where there are more, each network gives its share: evenly
+            spaced order statistics of its values.
+        client, show_progress
+            As in `analyze`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``bin``, ``n_networks``, ``n_samples``, ``layer``, ``measure``, ``x``, ``density``: one
+            grid of x for all bins; an empty bin has ``n_networks`` 0 and no density. Its
+            ``attrs`` count, too, the networks in no bin (``n_outside``) and without the layer
+            (``n_without_layer``).
+
+        Raises
+        ------
+        CntGraphError
+            If no network has the layer, or there is no such label.
+
+        References
+        ----------
+        .. [1] La Malfa, La Malfa, Nicosia, Latora, "Characterizing Learning Dynamics of Deep
+           Neural Networks via Complex Networks", ICTAI 2021, arXiv:2110.02628, section IV.
+        """
+        pooled = self._pooled(measure, layer, by, bins, max_samples, client, show_progress)
+        return density_frame(pooled, bandwidth=bandwidth, n_points=n_points)
+
+    def divergence(
+        self,
+        measure: Distribution,
+        layer: str,
+        *,
+        by: str = "accuracy",
+        bins: Bins = 5,
+        kind: Kind = "jeffreys",
+        max_samples: int = 1_000_000,
+        client: Any = None,
+        show_progress: bool = False,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Return how far the distributions of a measure are from each other, bin by bin.
+
+        Parameters
+        ----------
+        measure, layer, by, bins, max_samples, client, show_progress
+            As in `densities`.
+        kind : str, default "jeffreys"
+            Which divergence (see `divergence`).
+        **options
+            As for `divergence_matrix`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row and a column a bin; NaN for empty ones.
+        """
+        from cntgraph.training.statistics.divergence import divergence_matrix
+
+        pooled = self._pooled(measure, layer, by, bins, max_samples, client, show_progress)
+        matrix = divergence_matrix(pooled.samples(), kind, **options)
+        matrix.attrs.update(pooled.counts)
+        return matrix
+
+    def separation(
+        self,
+        *,
+        by: str = "accuracy",
+        above: float | None = 0.8,
+        below: float | None = 0.3,
+        analysis: Mapping[str, Any] | None = None,
+        client: Any = None,
+        show_progress: bool = False,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Return how well each measure of each layer tells good networks from poor ones.
+
+        Networks that diverged are left out.
+
+        Parameters
+        ----------
+        by : str, default "accuracy"
+            A label.
+        above, below : float or None
+            Networks above the one are good, below the other poor.
+        analysis : mapping, optional
+            Options of `analyze`.
+        client, show_progress
+            As in `analyze`.
+        **options
+            As for `separation`: ``measures``, ``n_permutations``, ``n_bootstrap``, ….
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a layer and measure, as `separation` returns it.
+        """
+        from cntgraph.training.statistics.separation import separation
+
+        self._label(by)
+        table = self.analyze(client=client, show_progress=show_progress, **(analysis or {}))
+        found = separation(table, by=by, above=above, below=below, **options)
+        found.attrs.update(table.attrs)
+        return found
+
+    # -- how ------------------------------------------------------------------------------------
+
+    def _analyzed(
+        self, client: Any, show_progress: bool, options: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        task, every = partial(layer_table, options=options), range(len(self))
+        found = self._measuring.results(
+            task, every, what="analyze", client=client, show_progress=show_progress
+        )
+        return layer_frame(found, self._labels)
+
+    def _judge(self, table: pd.DataFrame) -> None:
+        found = diverged(table)
+        found.insert(1, "path", self._labels["path"].loc[found["network"]].to_numpy())
+        self._diverged = found
+
+    def _judged(self, client: Any, show_progress: bool) -> pd.DataFrame:
+        """Return which networks diverged, measured now unless they were before."""
+        if self._diverged is None:
+            self._judge(self._analyzed(client, show_progress, {}))
+        assert self._diverged is not None
+        return self._diverged
+
+    def _counts(self, n: int) -> dict[str, int]:
+        n_diverged = 0 if self._diverged is None else len(self._diverged)
+        n_failed = len(self._measuring.failed)
+        return {"n_networks": n, "n_diverged": n_diverged, "n_failed": n_failed}
+
+    def _pooled(
+        self,
+        measure: Distribution,
+        layer: str,
+        by: str,
+        bins: Bins,
+        max_samples: int,
+        client: Any,
+        show_progress: bool,
+    ) -> Pooled:
+        """Return the values of a layer in every network that counts, by the bin of its label."""
+        check_distribution(measure)
+        values = self._label(by)
+        judged, own = self._judged(client, show_progress), self._measuring
+        left_out = {*judged["network"], *(k for k in range(len(self)) if own.key(k) in own.failed)}
+        binned = in_bins(values.drop(index=[*left_out]), bins)
+        chosen = binned.dropna()
+        n_most = max(1, max_samples // max(1, chosen.value_counts().max()))
+        task = partial(layer_sample, measure=measure, layer=layer, n_most=n_most)
+        found = own.results(
+            task, [*chosen.index], what=measure, client=client, show_progress=show_progress
+        )
+        pooled = Pooled.of(measure, layer, chosen, found)
+        if len(chosen) and not pooled.n_networks:
+            self[int(chosen.index[0])].layer(layer)  # raises, and lists the layers
+        pooled.counts.update(self._counts(pooled.n_networks), n_outside=len(binned) - len(chosen))
+        return pooled
+
+
+def _labels_row(member: Member, labels: Mapping[str, Any], snapshots: Snapshots) -> dict[str, Any]:
+    row: dict[str, Any] = {"path": str(member.path)}
+    if snapshots == "all":
+        row["snapshot"] = member.snapshot
+    return row | {free_name(name, ("path", "snapshot")): value for name, value in labels.items()}

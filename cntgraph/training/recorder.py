@@ -1,0 +1,306 @@
+"""Recorder: append a snapshot of a model in training to a file, so that it cannot be lost."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.callbacks import Framework, Per, callback_for
+from cntgraph.adapters.processes import is_first_process
+from cntgraph.adapters.registry import adapter_of, load
+from cntgraph.core.errors import StoreError
+from cntgraph.core.parameter import Parameter
+from cntgraph.measures.survey import LayerSurvey, layer_bins, survey_layers
+from cntgraph.network.blocks.histogram import LayerBins
+from cntgraph.network.network import Network
+from cntgraph.store.description import differences
+from cntgraph.store.hdf5 import append
+from cntgraph.store.journal import recover
+from cntgraph.store.measured import check_bins, write_measures, write_measures_head
+from cntgraph.store.reader import StoreFile
+from cntgraph.store.writer import check_labels, write_snapshot, write_topology
+
+if TYPE_CHECKING:
+    import h5py
+
+Store = Literal["parameters", "measures", "both"]
+
+
+class Recorder:
+    """Records a model during its training: call it whenever a snapshot is wanted.
+
+    The model is traced once; each call reads its parameters and appends them, or what was
+    measured on them. When a call has returned, the snapshot survives a killed process. An
+    existing file of the same network is resumed.
+
+    Parameters
+    ----------
+    path : path-like
+        The file (``.h5``).
+    model : object
+        A live model of a framework that has an adapter; a compiled one is recorded like the one
+        that it was compiled from.
+    example_input : array or tuple of arrays, optional
+        What the model is called with, batch dimension included.
+    input_shape : tuple of int, optional
+        Instead: the shape of one sample.
+    norm : {"fold", "keep"}, default "fold"
+        As in `load`.
+    compression : int, optional
+        Level of gzip, 1 to 9; by default tensors are not compressed.
+    store : {"parameters", "measures", "both"}, default "parameters"
+        What a snapshot has. Measures are the columns of `analyze` and, of every layer, histograms
+        of its nodes' strengths and of its link weights, in bins that the first snapshot decides
+        (`cntgraph.store`'s FORMAT.md): enough for a trajectory's tables, densities and
+        divergences, in a few kilobytes a layer. They are found in one pass over the weights.
+    every : int, default 1
+        Of the optimizer steps or epochs that `attach` and `callback` see, each how many-th is
+        recorded. A call always records.
+
+    Raises
+    ------
+    StoreError
+        If the file exists and holds another network or another kind of snapshots, or another
+        writer is at work on it.
+
+    Notes
+    -----
+    Of several processes that train one model, only that of rank 0 writes: the rank in
+    ``torch.distributed`` if that is initialised, else the environment variable ``RANK``. In the
+    others, a call does nothing and returns None.
+
+    Examples
+    --------
+    >>> import tempfile, torch, cntgraph as cg
+    >>> model = torch.nn.Linear(3, 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with cg.Recorder(f"{folder}/run.h5", model, input_shape=(3,)) as record:
+    ...         for epoch in range(3):
+    ...             _ = record(epoch=epoch, accuracy=0.5)
+    ...     with cg.open(f"{folder}/run.h5") as trajectory:
+    ...         len(trajectory)
+    3
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        model: Any,
+        example_input: Any = None,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        norm: Norm = "fold",
+        compression: int | None = None,
+        store: Store = "parameters",
+        every: int = 1,
+    ) -> None:
+        if store not in get_args(Store):
+            raise StoreError(f"expected store to be one of {get_args(Store)}, got {store!r}")
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise StoreError(f"expected every to be a positive whole number, got {every!r}")
+        self.path, self.model, self.compression = Path(path), model, compression
+        self.store, self.every = store, every
+        self._adapter = adapter_of(model)
+        self.net: Network = load(
+            model, input_shape=input_shape, example_input=example_input, norm=norm
+        )
+        # Whatever the tracer made besides (constants of the program) does not change.
+        self._live = self._adapter.parameters(model).keys() & self.net.parameters.keys()
+        self._bins: LayerBins | None = None
+        if is_first_process():
+            recover(self.path)
+            if self.path.exists():
+                self._resume()
+
+    def __call__(
+        self, /, step: int | None = None, epoch: float | None = None, **labels: float | str | bool
+    ) -> int | None:
+        """Append the model's present state, and return the number of the snapshot.
+
+        Parameters
+        ----------
+        step : int, optional
+            Number of optimizer steps so far.
+        epoch : float, optional
+            Number of epochs so far.
+        **labels : int, float, str or bool
+            Whatever else is known: ``accuracy=0.97``.
+
+        Returns
+        -------
+        int or None
+            None in a process that is not of rank 0: it writes nothing.
+
+        Raises
+        ------
+        StoreError
+            If the model's parameters are no longer those it was traced with, a label is of
+            another type, or the disk refuses. The file is then as it was.
+        """
+        if not is_first_process():
+            return None
+        checked = check_labels({"step": step, "epoch": epoch, **labels})
+        parameters = self._present_parameters()
+        survey = None if self.store == "parameters" else self._survey(parameters)
+        kept = None if self.store == "measures" else parameters
+        with append(self.path) as file:
+            self._prepare(file, survey)
+            number = write_snapshot(file, kept, checked, compression=self.compression)
+            if survey is not None:
+                write_measures(file[f"snapshots/{number}"], survey.rows, survey.counts)
+        return number
+
+    def attach(self, optimizer: Any, *, step: int | None = None) -> Any:
+        """Record after each `every`-th step of a PyTorch optimizer.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            It is given a hook that is called after each of its steps.
+        step : int, optional
+            How many steps were taken before; by default the label ``step`` of the last snapshot
+            in the file, which is resumed, or 0.
+
+        Returns
+        -------
+        handle
+            Its method ``remove()`` ends the recording.
+
+        Raises
+        ------
+        StoreError
+            If `optimizer` takes no such hook.
+
+        Examples
+        --------
+        >>> import tempfile, torch, cntgraph as cg
+        >>> model = torch.nn.Linear(3, 2)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     record = cg.Recorder(f"{folder}/run.h5", model, input_shape=(3,), every=2)
+        ...     handle = record.attach(optimizer)
+        ...     for _ in range(5):
+        ...         model(torch.ones(1, 3)).sum().backward()
+        ...         optimizer.step()
+        ...     with cg.open(f"{folder}/run.h5") as trajectory:
+        ...         trajectory.labels["step"].tolist()
+        [2, 4]
+        """
+        if not hasattr(optimizer, "register_step_post_hook"):
+            raise StoreError(
+                f"expected an optimizer of PyTorch 2, got {type(optimizer).__name__}; call the "
+                "recorder after each step, or use its callback()"
+            )
+        count = self._last_step() if step is None else step
+
+        def hook(*_: Any) -> None:
+            nonlocal count
+            count += 1
+            if count % self.every == 0:
+                self(step=count)
+
+        return optimizer.register_step_post_hook(hook)
+
+    def callback(self, framework: Framework, *, per: Per = "step") -> Any:
+        """Return a callback that records while a framework trains the model.
+
+        Its snapshots are labelled with the step, the epoch, and those metrics that are plain
+        numbers.
+
+        Parameters
+        ----------
+        framework : {"lightning", "keras", "transformers"}
+            Of which a callback is wanted: for ``lightning.Trainer(callbacks=…)``,
+            ``model.fit(callbacks=…)`` or ``transformers.Trainer(callbacks=…)``.
+        per : {"step", "epoch"}, default "step"
+            Whether each `every`-th optimizer step is recorded, or each `every`-th epoch.
+
+        Returns
+        -------
+        object
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such callback, or the framework is not installed.
+        """
+        return callback_for(framework, self, per=per)
+
+    def _present_parameters(self) -> dict[str, Parameter]:
+        present = self._adapter.parameters(self.model)
+        for name in self._live:
+            traced, now = self.net.parameters[name], present.get(name)
+            if now is None or (now.shape, now.dtype) != (traced.shape, traced.dtype):
+                found = "is gone" if now is None else f"is {now.dtype} of shape {now.shape}"
+                raise StoreError(
+                    f"{self.path}: the model was changed: its parameter {name!r}, {traced.dtype} "
+                    f"of shape {traced.shape} when the Recorder was made, {found}; record it into "
+                    "another file with a new Recorder"
+                )
+        return {
+            name: present[name] if name in self._live else p
+            for name, p in self.net.parameters.items()
+        }
+
+    def _survey(self, parameters: dict[str, Parameter]) -> LayerSurvey:
+        net = self.net.bind(parameters, {})
+        if self._bins is None and self.path.exists():
+            self._resume()  # another recorder has begun the file in the meantime
+        if self._bins is None:
+            self._bins = layer_bins(net)
+        return survey_layers(net, self._bins)
+
+    def _prepare(self, file: h5py.File, survey: LayerSurvey | None) -> None:
+        """Write what all snapshots share, if this is the first one."""
+        if "network" in file:
+            if survey is not None:
+                check_bins(file, self._bins or {})
+            return
+        write_topology(file, self.net, measures=survey is not None)
+        if survey is not None and self._bins is not None:
+            parameters = self.store == "both"
+            write_measures_head(file, self._bins, survey.rows, parameters=parameters)
+
+    def _resume(self) -> None:
+        """Check that the file is of this network, and take over the bins of its histograms."""
+        store = StoreFile(self.path)
+        try:
+            if store.kind != self.store:
+                raise StoreError(
+                    f"{self.path} was recorded with store={store.kind!r}, not {self.store!r}; "
+                    f"pass store={store.kind!r}, or record into another file"
+                )
+            net = store.network() if store.has_parameters else store.topology
+            different = differences(self.net, net)
+            if store.measures is not None:
+                self._bins = store.measures.bins
+        finally:
+            store.close()
+        if different:
+            raise StoreError(
+                f"{self.path} holds another network (its {' and '.join(different)} differ); "
+                "record into another file, or remove this one"
+            )
+
+    def _last_step(self) -> int:
+        if not self.path.exists():
+            return 0
+        store = StoreFile(self.path)
+        try:
+            return int(store.labels(-1).get("step", 0))
+        finally:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave: every call has already finished its snapshot."""

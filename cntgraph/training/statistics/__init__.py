@@ -1,0 +1,1 @@
+"""What is told from values of layers and networks: densities, divergences, nulls, predictions."""

@@ -1,0 +1,110 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cntgraph.core.errors import GraphSizeError, ParameterError
+from cntgraph.network.blocks import Window
+from cntgraph.network.blocks.window import spread
+
+windows = st.builds(
+    Window,
+    fine=st.integers(0, 9),
+    coarse=st.integers(0, 9),
+    kernel=st.integers(1, 4),
+    stride=st.integers(1, 4),
+    dilation=st.integers(1, 3),
+    before=st.integers(-3, 6),
+)
+
+
+def triples(w):
+    """(fine, coarse, tap) of every edge, from the definition."""
+    found = []
+    for t, o in product(range(w.kernel), range(w.coarse)):
+        q = o * w.stride - w.before + t * w.dilation
+        if 0 <= q < w.fine:
+            found.append((q, o, t))
+    return sorted(found)
+
+
+@given(windows)
+def test_pairs_are_those_of_the_definition(w):
+    found = sorted(zip(*(part.tolist() for part in w.pairs()), strict=True))
+    assert found == triples(w)
+
+
+@given(windows)
+def test_taps_are_slices_of_equal_length(w):
+    found = []
+    for t in range(w.kernel):
+        tap = w.tap(t)
+        fine, coarse = range(w.fine)[tap.fine], range(w.coarse)[tap.coarse]
+        found += [(q, o, t) for q, o in zip(fine, coarse, strict=True)]
+    assert sorted(found) == triples(w)
+
+
+@given(windows)
+def test_covers_are_those_of_the_definition(w):
+    fine, coarse = np.zeros((w.kernel, w.fine), bool), np.zeros((w.kernel, w.coarse), bool)
+    for q, o, t in triples(w):
+        fine[t, q] = coarse[t, o] = True
+    assert np.array_equal(w.fine_cover, fine)
+    assert np.array_equal(w.coarse_cover, coarse)
+
+
+@given(st.lists(windows, min_size=1, max_size=2), st.booleans())
+def test_spread_sums_the_taps_that_cover_a_position(axes, on_fine):
+    covers = [w.fine_cover if on_fine else w.coarse_cover for w in axes]
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(2, *(w.kernel for w in axes)))
+    found = spread(table, covers)
+    assert found.shape == (2, *(c.shape[1] for c in covers))
+    for c, *place in product(range(2), *(range(n) for n in found.shape[1:])):
+        taps = product(*(range(w.kernel) for w in axes))
+        expected = sum(
+            table[(c, *t)]
+            for t in taps
+            if all(cover[tap, at] for cover, tap, at in zip(covers, t, place, strict=True))
+        )
+        assert found[(c, *place)] == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_is_not_covered_does_not_count_even_if_not_finite():
+    cover = Window(fine=4, coarse=4, kernel=3, before=1).coarse_cover
+    found = spread(np.array([[np.nan, 1.0, np.inf]]), [cover])
+    assert np.array_equal(found, [[np.inf, np.nan, np.nan, np.nan]], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"kernel": 0}, {"stride": 0}, {"dilation": 0}, {"fine": -1}, {"coarse": -1}]
+)
+def test_impossible_windows_are_refused(wrong):
+    with pytest.raises(ParameterError, match="expected sizes"):
+        Window(**{"fine": 4, "coarse": 4, "kernel": 3, **wrong})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"fine": 2**25}, {"coarse": 2**25}, {"kernel": 2**25}, {"stride": 2**33}, {"before": -(2**33)},
+     {"dilation": 2**62}],
+)  # fmt: skip
+def test_windows_larger_than_any_networks_are_refused(wrong):
+    with pytest.raises(GraphSizeError, match=r"at most 16,777,216 (positions|taps)"):
+        Window(**{"fine": 4, "coarse": 4, "kernel": 3, **wrong})
+
+
+def test_arrays_of_windows_are_refused_before_they_are_made():
+    whole = Window(fine=2**20, coarse=1, kernel=2**20)
+    assert len(whole.pairs()[0]) == 2**20
+    with pytest.raises(GraphSizeError, match="taps over the positions"):
+        whole.fine_cover  # noqa: B018
+    wide = Window(fine=2**14, coarse=2**14, kernel=2**14, before=2**13)
+    with pytest.raises(GraphSizeError, match="edges along an axis"):
+        wide.pairs()
+    # Taps that fall beside the axis cost nothing.
+    mostly_padding = Window(fine=6, coarse=7, kernel=10**6, before=5 * 10**5)
+    assert len(mostly_padding.pairs()[0]) == 42
+    assert mostly_padding.coarse_cover.sum() == 42

@@ -1,0 +1,269 @@
+"""write_report: what it takes, what the page says, and that a page is there whole or not at all."""
+
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import cntgraph as cg
+from cntgraph.cli import app
+from cntgraph.report import write_report
+from cntgraph.report.page import training as training_report
+from cntgraph.report.page.page import ROWS, Section, Table, render
+from cntgraph.report.page.selection import evenly, layers_of, said
+from cntgraph.training.population import Population
+
+from .conftest import MARKUP, SCRIPT, network, training
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be read.*:UserWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light():
+    """Pages without plotly.js, which is tested in a browser."""
+    import plotly.offline
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plotly.offline, "get_plotlyjs", lambda: "/* plotly */")
+        yield
+
+
+@pytest.fixture(scope="module")
+def page(run, light, tmp_path_factory):
+    """The page of a training."""
+    return write_report(run, tmp_path_factory.mktemp("page") / "a.html", title=MARKUP)
+
+
+def text_of(path):
+    """The text of a page, without its script and its charts."""
+    html = path.read_text(encoding="utf-8")
+    return re.sub(r"<(script|style).*?</\1>", "", html, flags=re.DOTALL)
+
+
+# --- Sources --------------------------------------------------------------------------------------
+
+
+def test_a_trajectory_and_its_file_give_the_same_page(run, tmp_path):
+    first = write_report(run, tmp_path / "a.html", layers=["fc3"])
+    with cg.open(run) as trajectory:
+        second = write_report(trajectory, tmp_path / "b.html", layers=["fc3"])
+        assert len(trajectory[0].layers) == 4  # it stays open
+    assert first == tmp_path / "a.html"
+    assert first.read_bytes() == second.read_bytes()
+    assert "Divergences" in text_of(first)
+
+
+def test_files_are_a_population_in_any_form(runs, tmp_path):
+    paths = sorted(runs.glob("net*[0-2].h5"))
+    sources = [str(runs / "net*[0-2].h5"), paths, Population.from_files(paths)]
+    pages = [
+        write_report(source, tmp_path / f"{k}.html", layers=["fc3"])
+        for k, source in enumerate(sources)
+    ]
+    assert pages[0].read_bytes() == pages[1].read_bytes() == pages[2].read_bytes()
+    text = text_of(pages[0])
+    assert "<h1>6 networks</h1>" in text
+    assert "Networks that diverged. They are left out of what follows." in text
+    assert "could not be read" not in text
+
+
+def test_snapshots_as_a_population(run, tmp_path):
+    path = write_report([run], tmp_path / "a.html", snapshots="all", layers=["fc3"])
+    assert "<h1>6 networks</h1>" in text_of(path)
+
+
+def test_groups_that_are_empty_are_said_to_be(run, tmp_path):
+    path = write_report(
+        Population.from_files(run, snapshots="all"), tmp_path / "a.html", above=2, layers=["fc3"]
+    )
+    assert "There are not networks of both kinds" in text_of(path)
+
+
+def test_by_a_label_of_names(runs, tmp_path):
+    path = write_report(runs / "net0*.h5", tmp_path / "a.html", by="optimizer", layers=["fc3"])
+    text = text_of(path)
+    assert "It cannot be told here" in text
+    assert "Measures against optimizer" in text
+
+
+# --- What cannot be reported ----------------------------------------------------------------------
+
+
+def test_errors_say_what_to_do(run, runs, tmp_path):
+    target = tmp_path / "a.html"
+    with cg.open(run) as trajectory:
+        cases = [
+            ((trajectory[:0],), {}, "no snapshots"),
+            ((trajectory,), {"layers": ["fc9"]}, r"names of layers, got \['fc9'\].*fc3"),
+            ((trajectory,), {"layers": []}, "names of layers"),
+            ((trajectory,), {"snapshots": "all"}, "options are for files"),
+            ((runs / "net0*.h5",), {"by": "loss"}, "no label is called 'loss'.*accuracy"),
+            ((tmp_path / "none.h5",), {}, "none.h5"),
+            ((tmp_path / "*.h5",), {}, r"\*\.h5"),
+            ((runs / "*12.h5",), {}, "all networks diverged"),
+        ]
+        for source, options, said_ in cases:
+            with pytest.raises(cg.CntGraphError, match=said_):
+                write_report(*source, target, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(run, tmp_path, monkeypatch):
+    target = write_report(run, tmp_path / "a.html", layers=["fc3"])
+    before = target.read_bytes()
+    with pytest.raises(cg.CntGraphError, match=r"absent.*cannot be written"):
+        write_report(run, tmp_path / "absent" / "a.html", layers=["fc3"])
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    with pytest.raises(cg.CntGraphError, match="no space left"):
+        write_report(run, target, layers=["input"])
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_without_plotly_the_extra_is_named(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(cg.core.errors.MissingExtraError, match=r"cntgraph\[report\]"):
+        write_report(run, tmp_path / "a.html")
+
+
+def test_importing_the_report_imports_no_plotly():
+    code = "import sys, cntgraph.report; print({'plotly', 'pandas', 'matplotlib'} & {*sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+# --- The page -------------------------------------------------------------------------------------
+
+
+def test_names_are_text_in_the_page(page):
+    html, outside = page.read_text(encoding="utf-8"), text_of(page)
+    for name in (SCRIPT, "<img", "<b>", "<i>"):
+        assert name not in outside
+    # The elements of script that the page has, and no more.
+    assert html.count("<script") == html.count("</script>") == 3
+    assert "&lt;b&gt;fc&lt;/b&gt;" in outside
+
+
+def test_the_page_refers_to_nothing_outside(page):
+    html = page.read_text(encoding="utf-8")
+    tags = re.findall(r"<[^>]*>", text_of(page))
+    places = [found for tag in tags for found in re.findall(r' (?:src|href)="([^"]*)', tag)]
+    assert places
+    assert all(place.startswith("#section-") or place == "data:," for place in places)
+    assert not re.search(r"https?://", html)
+    assert "default-src 'none'" in html
+
+
+def test_long_tables_are_cut_and_say_so():
+    table = pd.DataFrame({"network": range(ROWS + 50), "note": ["x" * 100] * (ROWS + 50)})
+    html = render("a", "b", [Section("c", parts=[Table(table, "Networks.")])])
+    assert html.count("<tr>") == ROWS + 1
+    assert f"The first {ROWS} of {ROWS + 50} rows are shown." in html
+    assert '<td class="long">' in html
+
+
+def test_a_long_training_of_many_layers_is_thinned_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_report, "MEASURED", 9)
+    monkeypatch.setattr(training_report, "DRAWN", 5)
+    monkeypatch.setattr(training_report, "LAYERS", 2)
+    page = write_report(training(tmp_path / "run.h5", 12), tmp_path / "a.html")
+    text = text_of(page)
+    assert "9 of 12 snapshots are shown, evenly spaced." in text
+    assert "5 of 12 snapshots are shown, evenly spaced." in text
+    assert "2 of 4 layers are shown, evenly spaced." in text
+    charts = re.search(r'id="charts">(.*?)</script>', page.read_text(encoding="utf-8")).group(1)
+    # The first and the last are there.
+    assert '"label":"step 0, accuracy 0"' in charts
+    assert '"label":"step 110, accuracy 0.9167"' in charts
+
+
+def test_a_training_of_which_nothing_was_recorded(tmp_path):
+    rng = np.random.default_rng(0)
+    cg.save([network(rng) for _ in range(2)], tmp_path / "run.h5")
+    page = write_report(tmp_path / "run.h5", tmp_path / "a.html", layers=["fc3"])
+    charts = re.search(r'id="charts">(.*?)</script>', page.read_text(encoding="utf-8")).group(1)
+    assert '"label":"snapshot 1"' in charts
+    assert "What was recorded with the snapshots." not in text_of(page)
+
+
+def test_thinning():
+    for n in (1, 2, 5, 6, 7, 1000):
+        found = evenly(range(n), 6)
+        assert len(found) == min(n, 6)
+        assert (found[0], found[-1]) == (0, n - 1)
+        assert len(set(np.diff(found))) <= 2
+    assert evenly([], 3) == []
+    assert said(2, 3, "layers") == " 2 of 3 layers are shown, evenly spaced."
+
+
+def test_layers_without_edges_are_not_shown():
+    table = pd.DataFrame({"layer": ["a", "b", "c"], "status": ["ok", "no edges", "empty"]})
+    assert layers_of(table, None) == ["a"]
+    assert layers_of(table, ["c", "c"]) == ["c"]
+    with pytest.raises(cg.CntGraphError, match="no layer has learned edges"):
+        layers_of(table[1:], None)
+
+
+# --- The command ----------------------------------------------------------------------------------
+
+
+def run_command(*args, code=0):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = CliRunner().invoke(app, ["report", *map(str, args)])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def test_the_command_writes_where_it_says(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run_command(run, "--layer", "fc3", "--title", "A <title>")
+    path = tmp_path / "cntgraph-report.html"
+    assert re.fullmatch(r"cntgraph-report\.html: 0\.\d MiB\n", result.stdout)
+    assert "A &lt;title&gt;" in text_of(path)
+    assert "Distributions" in text_of(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "n"),
+    [(["--population"], 6), (["--snapshots", "all"], 6), (["--snapshots", "last"], 1)],
+)
+def test_one_file_as_a_population(run, tmp_path, options, n):
+    run_command(run, *options, "--layer", "fc3", "-o", tmp_path / "a.html")
+    assert f"<h1>{n} networks</h1>" in text_of(tmp_path / "a.html")
+
+
+def test_a_pattern_and_several_files_are_a_population(runs, tmp_path):
+    for source in ([runs / "net0[0-4].h5"], sorted(runs.glob("net0[0-4].h5"))):
+        run_command(*source, "--layer", "fc3", "-o", tmp_path / "a.html")
+        assert "<h1>5 networks</h1>" in text_of(tmp_path / "a.html")
+
+
+def test_labels_from_a_table(runs, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("name,accuracy\n" + "".join(f"net0{k},0.{k}5\n" for k in range(5)))
+    run_command(runs / "net0[0-4].h5", "--labels", table, "--layer", "fc3",
+                "-o", tmp_path / "a.html")  # fmt: skip
+    assert '<td class="number">0.45</td>' in text_of(tmp_path / "a.html")
+
+
+def test_what_cannot_be_read_is_named_in_the_page_only(runs, tmp_path):
+    result = run_command(runs / "net00.h5", runs / "net01.h5", runs / "torn.h5", "--layer", "fc3",
+                         "-o", tmp_path / "a.html")  # fmt: skip
+    assert result.stderr == ""
+    assert "torn.h5" in text_of(tmp_path / "a.html")
+
+
+def test_the_command_fails_in_one_line(run, tmp_path):
+    result = run_command(run, "--population", "--by", "loss", "-o", tmp_path / "a.html", code=1)
+    assert result.stderr.startswith("error: no label is called 'loss'")
+    assert result.stderr.count("\n") == 1

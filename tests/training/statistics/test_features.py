@@ -1,0 +1,60 @@
+"""Features: a plain pivot of analyze's table, and plain statistics of weights and biases."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import cntgraph as cg
+from cntgraph.core.parameter import Parameter
+from cntgraph.training.statistics.features import layer_features, weight_statistics
+
+
+def test_statistics_of_every_layer():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU(),
+                                torch.nn.Linear(6, 3, bias=False))  # fmt: skip
+    found = weight_statistics(cg.load(model, example_input=torch.zeros(1, 4)))
+    expected = {}
+    tensors = {"0/weight": model[0].weight, "0/bias": model[0].bias, "2/weight": model[2].weight}
+    for name, tensor in tensors.items():
+        values = tensor.detach().numpy().astype(np.float64)
+        expected |= {f"{name}_mean": values.mean(), f"{name}_var": values.var()}
+        for q in (0, 25, 50, 75, 100):
+            expected[f"{name}_q{q}"] = np.percentile(values, q)
+    assert found.index.tolist() == list(expected)
+    np.testing.assert_allclose(found, list(expected.values()))
+
+
+def test_weights_that_are_not_finite_have_no_statistics():
+    net = cg.toy("mlp")
+    for bad in (np.nan, np.inf):
+        values = net.parameters["fc1.weight"].raw().copy()
+        values[0, 0] = bad
+        parameter = Parameter.from_array("fc1.weight", values)
+        found = weight_statistics(net.bind({**net.parameters, "fc1.weight": parameter}, {}))
+        assert found["fc1/weight_var":"fc1/weight_q100"].isna().all()
+        assert found["fc1/bias_mean":].notna().all()
+
+
+def test_columns_of_analyze_are_pivoted():
+    with cg.open(cg.demo_file("population")) as population:
+        table = population[:6].analyze()
+    found = layer_features(table, ["fluctuation", "strength_mean"])
+    assert found.shape == (6, 12)
+    assert found.index.name == "snapshot"
+    for _, row in table.iterrows():
+        assert found.loc[row["snapshot"], f"{row['layer']}/fluctuation"] == row["fluctuation"]
+    both = table.assign(network=table["snapshot"] % 2)
+    assert layer_features(both, ["fluctuation"]).index.names == ["network", "snapshot"]
+
+
+def test_networks_of_several_architectures():
+    table = pd.DataFrame({"network": [0, 0, 1], "layer": ["a", "b", "a"], "x": [1.0, 2.0, 3.0]})
+    with pytest.raises(cg.CntGraphError, match=r"of the layers a, b network 1 has only some"):
+        layer_features(table, ["x"])
+    with pytest.raises(cg.CntGraphError, match="one row a network"):
+        layer_features(table.assign(network=0), ["x"])
+    with pytest.raises(cg.CntGraphError, match="a column 'network' or 'snapshot'"):
+        layer_features(table.drop(columns="network"), ["x"])
+    with pytest.raises(cg.CntGraphError, match=r"expected columns \['y'\]"):
+        layer_features(table, ["y"])

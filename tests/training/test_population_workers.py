@@ -1,0 +1,106 @@
+"""500 networks: the same table from everywhere, also where a worker is killed in the middle."""
+
+import os
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cntgraph as cg
+from cntgraph.training import mapping
+from cntgraph.training.population import Population
+
+N = 500
+
+
+@pytest.fixture(scope="module")
+def population(tmp_path_factory):
+    """Networks of three architectures; one in fifty diverged."""
+    folder = tmp_path_factory.mktemp("many")
+    rng = np.random.default_rng(0)
+    nets = [cg.load([np.zeros((n, 4), np.float32), np.zeros(4, np.float32)]) for n in (3, 5, 700)]
+    for k in range(N):
+        net = nets[k % 3]
+        scale = np.inf if k % 50 == 7 else 10.0 ** rng.uniform(-2, 0)
+        tensors = {
+            name: cg.Parameter.from_array(name, rng.normal(0, 1, p.shape).astype("f4") * scale)
+            for name, p in net.parameters.items()
+        }
+        cg.save(net.bind(tensors, {"accuracy": rng.uniform()}), folder / f"{k:03}.h5")
+    return Population.from_files(folder / "*.h5")
+
+
+@pytest.fixture(scope="module")
+def serial(population):
+    table = population.analyze()
+    assert table["network"].nunique() == N
+    assert table.loc[table["diverged"], "network"].unique().tolist() == [*range(7, N, 50)]
+    return table
+
+
+def check(population, serial, client):
+    again = population[:]  # knows nothing of what was measured before
+    table = again.analyze(client=client)
+    pd.testing.assert_frame_equal(table, serial, check_exact=True)
+    assert table.attrs == serial.attrs
+    pd.testing.assert_frame_equal(again.diverged, population.diverged)
+
+
+def test_on_threads(population, serial):
+    check(population, serial, "threads")
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_process_killed_midway(population, serial, monkeypatch):
+    submit, seen = mapping._Processes.submit, []
+
+    def submit_and_kill(self, item):
+        seen.append(item)
+        if len(seen) == N // 2:
+            kill(next(iter(self.pool._processes)))
+        return submit(self, item)
+
+    monkeypatch.setattr(mapping._Processes, "submit", submit_and_kill)
+    check(population, serial, "processes")
+    assert len(seen) > N, "nothing was computed again"
+
+
+class Killing:
+    """A client that kills a worker when about half of the work has been given away."""
+
+    def __init__(self, client):
+        self.client, self.n, self.killed = client, 0, None
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def submit(self, *args, **options):
+        self.n += 1
+        if self.n == 25:  # of 63 calls, for 8 networks each
+            workers = self.client.run(os.getpid)
+            self.killed = next(iter(workers.values()))
+            kill(self.killed)
+        return self.client.submit(*args, **options)
+
+
+def test_a_worker_of_a_cluster_killed_midway(population, serial, dask):
+    client = Killing(dask)
+    check(population, serial, client)
+    assert client.killed is not None
+    dask.wait_for_workers(2)
+    assert client.killed not in dask.run(os.getpid).values()
+
+
+def test_what_is_compared_is_the_same(population, dask):
+    """Densities take samples from the workers: here of all architectures."""
+    here, there = (
+        part.densities("strength", "dense1", bins=[0, 0.3, 0.8, 1], client=client)
+        for part, client in ((population[:60], "threads"), (population[:60], dask))
+    )
+    pd.testing.assert_frame_equal(here, there, check_exact=True)
+    assert here.attrs == there.attrs
+    assert there.attrs["n_diverged"] == 2
