@@ -126,10 +126,8 @@ class OnnxTracer(Constants):
         try:
             result = self._attempt(call, shapes)
         except NotFollowed as error:
+            self.mixes |= isinstance(error, MixedSamplesError)
             return self._cut(call, shapes(), str(error))
-        except MixedSamplesError:
-            self.mixes = True
-            return self._cut(call, shapes(), "it reads several samples of a batch")
         if result is None:
             return self._cut(call, shapes(), "it is not a known linear or elementwise operation "
                              "of these inputs")  # fmt: skip
