@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -252,10 +251,3 @@ class OnnxTracer(Constants):
             raise MixedSamplesError  # samples are its features
         made = samples.spread(self.builder.linear(name, one, weight, bias))
         return Nodes(made.reshape(*x.shape[:-1], n_out), lead=x.lead if merged else None)
-
-    def pool(self, x: Ids, operators: Sequence[Any], mode: str, name: str) -> Ids:
-        """Pool the last axes of one sample; all others are channels."""
-        rank = len(operators)
-        lead, spatial = x.shape[:-rank], x.shape[-rank:]
-        made = self.builder.pool(name, x.reshape(prod(lead), *spatial), tuple(operators), mode)
-        return made.reshape(*lead, *made.shape[1:])

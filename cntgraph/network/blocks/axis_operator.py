@@ -193,7 +193,8 @@ class AxisOperator:
     def of_matrix(cls, matrix: Values) -> AxisOperator:
         """Return the operator with the entries of a matrix (n_in, n_out) that are not zero."""
         rows, columns = np.nonzero(matrix)
-        return cls(*matrix.shape, rows, columns, matrix[rows, columns])
+        n_in, n_out = matrix.shape
+        return cls(n_in, n_out, rows, columns, matrix[rows, columns])
 
     def then(self, other: AxisOperator) -> AxisOperator:
         """Return one operator for this one and another after it."""

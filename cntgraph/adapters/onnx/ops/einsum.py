@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.affine import by_heads, product_of_nodes
-from cntgraph.adapters.onnx.ops.pooling import reduced
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
+from cntgraph.adapters.tracing.reductions import reduce_axes
 from cntgraph.core.recipe import Recipe
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -78,7 +78,7 @@ def _transposed(t: OnnxTracer, x: Any, term: str, result: str, name: str) -> Nod
     made = x.ids
     if kept != term:
         over = [k for k, axis in enumerate(term) if axis not in result]
-        made = reduced(t, x, over, "sum", name, keep=False).ids
+        made = reduce_axes(t, x, over, "sum", name).ids
     return Nodes(made.transpose([kept.index(axis) for axis in result]))
 
 
