@@ -128,8 +128,7 @@ def _interpolation(
     matrix = w.transpose(*of_w.summed, *of_w.own).astype(np.float64)
     if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0 or x.batch in of_x.summed:
         return None
-    rows, columns = np.nonzero(matrix)
-    operator = AxisOperator(len(matrix), matrix.shape[1], rows, columns, matrix[rows, columns])
+    operator = AxisOperator.of_matrix(matrix)
     axis = of_x.summed[0] - (x.batch is not None and x.batch < of_x.summed[0])
     made = resize_axis(t, t.label(op), x, axis, operator)
     if made is None:
