@@ -64,7 +64,7 @@ class Recording(Watch):
 
 def pairs(nodes, tensor):
     """Ids of nodes and their values."""
-    ids = nodes.ids.reshape(-1).numpy().copy()
+    ids = nodes.ids.reshape(-1).copy()
     values = tensor.detach().double().reshape(-1).numpy().copy()
     return ids[ids >= 0], values[ids >= 0]
 

@@ -62,10 +62,10 @@ class Builder(Affine, Elementwise):
         -------
         ndarray of int64, shape (..., n, m)
         """
-        if not self._is_softmax(left) and self._is_softmax(right):
+        if not self.is_softmax(left) and self.is_softmax(right):
             turned = attend(self, name, right.swapaxes(-1, -2), left.swapaxes(-1, -2), soft=True)
             return turned.swapaxes(-1, -2)
-        return attend(self, name, left, right, soft=self._is_softmax(left))
+        return attend(self, name, left, right, soft=self.is_softmax(left))
 
     def attention(
         self, name: str, query: Ids, key: Ids, value: Ids, keep: NDArray[np.bool_] | None = None
@@ -87,7 +87,8 @@ class Builder(Affine, Elementwise):
         """
         return attention(self, name, query, key, value, keep)
 
-    def _is_softmax(self, ids: Ids) -> bool:
+    def is_softmax(self, ids: Ids) -> bool:
+        """Whether all nodes have passed a softmax."""
         layers = self.layers_of(View.of(ids))
         return bool(layers) and all(
             "softmax" in self.activations.get(layer.name, ()) for layer in layers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from cntgraph.adapters.jax.numeric import REDUCTIONS
 from cntgraph.adapters.jax.plan import WINDOW_SUMS
 from cntgraph.adapters.jax.pooling import reduce_axes, reduce_windows, take_average
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.scaling import Scaling, sample_of
+from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import (
     Lazy,
     Meaning,
@@ -29,12 +28,13 @@ from cntgraph.adapters.jax.values import (
     parts,
     stays_lazy,
 )
-from cntgraph.core.view import View
-from cntgraph.network.blocks import Identity
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data
 
 #: Names that other adapters have for a single operation.
 _NAMES = {
-    "max": "clamp", "min": "clamp", "integer_pow": "pow", "square": "pow", "logistic": "sigmoid",
+    "integer_pow": "pow", "square": "pow", "logistic": "sigmoid",
     "select_n": "where", "div": "reciprocal",
 }  # fmt: skip
 
@@ -143,6 +143,9 @@ class Elementwise(Scaling):
             gain = args[0]
             assert isinstance(gain, Weight | np.ndarray)
             return self.affine(replace(nodes[0], fill=0.0), Peeled(nodes[0], gain), like)
+        if op.name in ("max", "min"):
+            made: Nodes = arithmetic.extreme(self, args, op.name, self.label(op))
+            return replace(made, fill=0.0)
         for other in args:
             if isinstance(other, Weight):
                 reason = f"a coefficient of the activation {op.name}, not a weight"
@@ -168,52 +171,31 @@ class Elementwise(Scaling):
     # -- sums and products -------------------------------------------------------------------
 
     def _pair(self, op: Op, nodes: list[Nodes], like: Lazy) -> Nodes:
-        samples = [sample_of(n, like.batch, len(like.shape)) for n in nodes]
-        name = self.label(op)
-        if op.name in ("add", "add_any", "sub"):
-            signs = (1.0, -1.0) if op.name == "sub" else None
-            return self.batched(self.builder.add(name, samples, signs), like)
-        if op.name in ("mul", "div"):
-            left, right = np.broadcast_arrays(*samples)
-            if np.array_equal(left, right):
-                self.builder.activate(left, "mul" if op.name == "mul" else "div")
-                return self.batched(left, like)
-            if op.name == "div":
-                self.builder.activate(right, "reciprocal")
-            return self.batched(self.builder.multiply(name, samples), like)
-        if op.name in ("max", "min"):
-            return self._among(nodes, "max", like)
-        return self._cut_single(op, list(nodes), like, "is no sum or product")
-
-    def _among(self, nodes: Sequence[Nodes], kind: str, like: Lazy) -> Nodes:
-        """Choose among nodes by what the data are: an edge from each, as in a maximum pooling."""
-        wide = np.broadcast_arrays(*(sample_of(n, like.batch, len(like.shape)) for n in nodes))
-        if np.array_equal(wide[0], wide[1]):
-            self.builder.activate(wide[0], kind)
-            return self.batched(wide[0], like)
-        name = self.builder.unique(kind)
-        made = self.builder.fresh(name, wide[0], kind)
-        for k, ids in enumerate(wide):
-            branch = self.builder.unique(f"{name}.{k}")
-            source, target = View.of(ids), View.of(made)
-            self.builder.add_block(Identity(name=branch, source=source, target=target))
-        return self.batched(made, like)
+        name, (left, right) = self.label(op), nodes
+        if op.name in ("add", "add_any"):
+            made = arithmetic.add(self, left, right, name)
+        elif op.name == "sub":
+            made = arithmetic.add(self, left, right, name, -1.0)
+        elif op.name == "mul":
+            made = arithmetic.multiply(self, left, right, name)
+        elif op.name == "div":
+            made = arithmetic.divide(self, left, right, name)
+        elif op.name in ("max", "min"):
+            made = arithmetic.extreme(self, nodes, op.name, name)
+        else:
+            return self._cut_single(op, list(nodes), like, "is no sum or product")
+        wide = np.broadcast_to(made.ids, like.shape)
+        return Nodes(wide, like.batch)
 
     def _selected(self, op: Op, args: list[Value], like: Lazy) -> Nodes:
         """Choose by what depends on the data: all that may be chosen leads to the result."""
         which, *cases = args
-        nodes = [case for case in cases if isinstance(case, Nodes)]
-        if any(isinstance(case, Weight) for case in cases) or not nodes:
-            return self._cut_single(op, args, like, "chooses between weights by the data")
-        if len(nodes) == len(cases) == 2:
-            return self._among(nodes, "where", like)
-        if len(nodes) == 1 and is_choice(which):
-            self.note(self.label(op), "a mask that depends on the input: nothing is masked")
-        elif len(nodes) == 1:
-            self.builder.activate(nodes[0].sample, "where")
-        if len(nodes) == 1:
-            return nodes[0]
-        return self._cut_single(op, args, like, "chooses between nodes by what depends on the data")
+        choice = Data(which.shape, source="mask" if is_choice(which) else "neurons")
+        try:
+            made: Nodes = arithmetic.select(self, choice, cases, self.label(op))
+        except NotFollowed as refusal:
+            return self._cut_single(op, args, like, str(refusal))
+        return made
 
     def _kind(self, base: Nodes, meaning: Meaning) -> str:
         """Return the kind of a normalisation by the axes whose neurons go into one sum."""

@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.channels import channel_axes
@@ -26,17 +27,16 @@ from cntgraph.adapters.jax.values import (
     scalar_of,
     without,
 )
+from cntgraph.adapters.tracing.batch import Samples
+from cntgraph.adapters.tracing.masks import split_mask
+from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 from cntgraph.core.view import View
 from cntgraph.network.blocks import Conv, Dense
 from cntgraph.network.blocks.base import broadcasts
-from cntgraph.network.coverage import CoverageEntry
 
-#: What is added to a score to take it out of a softmax is at most this.
-_MASKED = -1e4
-#: Constants of more values are registered, rather than written into recipes.
-_LARGEST_CONSTANT = 64
 #: Names for what operations make.
 _LABELS = {
     "dot_general": "matmul", "conv_general_dilated": "conv", "reduce_window_max": "max_pool",
@@ -61,7 +61,7 @@ class ChannelsElsewhere(Exception):
         self.index, self.axis = index, axis
 
 
-class Scaling:
+class Scaling(Tracer):
     """What has one constant, or one learned number, an entry.
 
     Parameters
@@ -71,7 +71,7 @@ class Scaling:
     """
 
     def __init__(self, builder: Builder) -> None:
-        self.builder = builder
+        super().__init__(builder)
         self._carried: WeakKeyDictionary[Lazy, Nodes] = WeakKeyDictionary()
         self._constants: dict[Any, Recipe] = {}
         self._meanings: dict[Any, Meaning | None] = {}
@@ -102,17 +102,30 @@ class Scaling:
         """Cut the graph at an operation, and say why."""
         raise NotImplementedError
 
-    def note(self, label: str, reason: str) -> None:
-        """Say in the coverage table how an operation was read that depends on the input."""
-        entry = CoverageEntry(label, "operation", "included", "", reason)
-        if entry not in self.builder.operations:
-            self.builder.operations.append(entry)
+    # -- what a framework owes ------------------------------------------------------------------
+
+    def neurons(
+        self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
+    ) -> Nodes:
+        """Return ids, the samples included, as nodes."""
+        if not isinstance(like, Nodes):
+            return Nodes(ids, None if samples is None else samples.axis)
+        batch = None if like.batch is None else like.batch + ids.ndim - like.ids.ndim
+        return replace(like, ids=ids, batch=batch, awaits_bias=False)
+
+    def samples(self, x: Neurons) -> Samples:
+        """Return where the one sample is: along an axis that the program says."""
+        return Samples(x.batch) if isinstance(x, Nodes) else Samples()
+
+    def array(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of a constant; None for anything else."""
+        return np.asarray(value) if isinstance(value, np.ndarray | np.generic | float) else None
 
     # -- constants --------------------------------------------------------------------------
 
     def constant(self, value: Array) -> Recipe:
         """Return a constant as a recipe; a large one is registered."""
-        if value.size <= _LARGEST_CONSTANT:
+        if value.size <= LARGEST_CONSTANT:
             return Recipe.constant(value)
         # The layers of a model often read the same constants, such as rotations by position.
         key = value.shape, value.dtype.str, sha256(value.tobytes()).digest()
@@ -141,16 +154,17 @@ class Scaling:
         gain, shift = (
             _unless(c, nothing) for c, nothing in ((peeled.gain, 1.0), (peeled.shift, 0.0))
         )
-        keep = _kept(shift) if isinstance(shift, np.ndarray) else None
-        shift = shift if keep is None else None
+        parts = split_mask(shift) if isinstance(shift, np.ndarray) else None
+        if parts is not None:
+            shift = parts[1] if parts[1].any() else None
         ids, fill = np.broadcast_to(core.ids, like.shape), core.fill
         if gain is not None or shift is not None:
             options: dict[str, Any] = {"parametric": isinstance(gain, Weight) and gain.is_learned}
             if isinstance(gain, Weight) and _has_root(gain.recipe):
                 options = {"kind": "norm"}
             ids = self.scaled(ids, gain, shift, like, options)
-        if keep is not None:
-            ids, fill = self.builder.mask(ids, np.broadcast_to(keep, ids.shape)), -np.inf
+        if parts is not None:
+            ids, fill = self.builder.mask(ids, np.broadcast_to(parts[0], ids.shape)), -np.inf
         return replace(core, ids=ids, batch=like.batch, fill=fill)
 
     def scaled(
@@ -165,10 +179,10 @@ class Scaling:
         sample = sample_of(Nodes(ids, like.batch), like.batch, ids.ndim)
         recipes = [None if c is None else _recipe_of_sample(self.recipe(c), ids.ndim, like.batch)
                    for c in (gain, shift)]  # fmt: skip
-        made = self.scale(name, sample, *recipes, **options)
+        made = self.scale_sample(name, sample, *recipes, **options)
         return made if like.batch is None else np.expand_dims(made, like.batch)
 
-    def scale(
+    def scale_sample(
         self, name: str, ids: Ids, weight: Recipe | None, bias: Recipe | None, **options: Any
     ) -> Ids:
         """Scale nodes in the order of their layer, so that it can be folded into what made it."""
@@ -223,14 +237,6 @@ def _recipe_of_sample(recipe: Recipe, ndim: int, batch: int | None) -> Recipe:
 def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:
     """Return a coefficient, or None where it changes nothing."""
     return None if value is None or scalar_of(value) == nothing else value
-
-
-def _kept(shift: Array) -> Array | None:
-    """Return where an additive mask leaves scores as they are, or None if it is none."""
-    if shift.size < 2 or shift.dtype.kind != "f":
-        return None
-    masked = shift <= _MASKED
-    return ~masked if masked.any() and (shift[~masked] == 0.0).all() else None
 
 
 def _has_root(recipe: Recipe) -> bool:

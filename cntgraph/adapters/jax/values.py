@@ -15,12 +15,13 @@ import numpy as np
 
 from cntgraph.adapters.jax.leaves import module_of
 from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 
 
 @dataclass(frozen=True, eq=False)
-class Nodes:
+class Nodes(Neurons):
     """Node ids, in the shape of the value they stand for, samples included.
 
     Parameters
@@ -42,11 +43,6 @@ class Nodes:
     fill: float = 0.0
     is_index: bool = False
     awaits_bias: bool = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the value."""
-        return self.ids.shape
 
     @property
     def sample(self) -> Ids:

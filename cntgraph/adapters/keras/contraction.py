@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.keras.handlers import handles
-from cntgraph.adapters.keras.tracer import Tracer
-from cntgraph.adapters.keras.values import Arguments, CannotFollow, Nodes
+from cntgraph.adapters.keras.tracer import KerasTracer
+from cntgraph.adapters.keras.values import Arguments, Nodes
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import Window
@@ -20,7 +21,7 @@ Labels = tuple[Any, ...]
 
 
 def contract(
-    t: Tracer,
+    t: KerasTracer,
     name: str,
     left: Any,
     left_labels: Labels,
@@ -33,7 +34,7 @@ def contract(
 
     Parameters
     ----------
-    t : Tracer
+    t : KerasTracer
         What the network is built with.
     name : str
         Name of the operation.
@@ -50,7 +51,7 @@ def contract(
 
     Raises
     ------
-    CannotFollow
+    NotFollowed
         If a label is summed that only nodes have.
     """
     if isinstance(left, Nodes) and isinstance(right, Nodes):
@@ -63,7 +64,7 @@ def contract(
 
 
 def _with_weights(
-    t: Tracer, name: str, x: Nodes, of_x: Labels, weight: Recipe, of_weight: Labels,
+    t: KerasTracer, name: str, x: Nodes, of_x: Labels, weight: Recipe, of_weight: Labels,
     labels: Labels, bias: Recipe | None,
 ) -> Nodes:  # fmt: skip
     size = {
@@ -76,7 +77,7 @@ def _with_weights(
     places = [k for k in of_x if k not in of_weight]
     features = [k for k in inner if k in of_weight and k not in of_x]
     if not set(places) <= set(inner) or set(of_weight) - {*summed, *groups, *features}:
-        raise CannotFollow("it sums over an axis that only one side has")
+        raise NotFollowed("it sums over an axis that only one side has")
     order = (*groups, *features, *summed)
     matrix = weight.transpose(tuple(of_weight.index(k) for k in order))
     n_groups, n_out, n_in = (prod(size[k] for k in part) for part in (groups, features, summed))
@@ -96,7 +97,7 @@ def _with_weights(
 
 
 def _grouped(
-    t: Tracer, name: str, ids: Ids, matrix: Recipe, bias: Recipe | None, groups: int
+    t: KerasTracer, name: str, ids: Ids, matrix: Recipe, bias: Recipe | None, groups: int
 ) -> Ids:
     """Apply a matrix of its own to every group of features: a convolution of kernel one."""
     by_channel = np.moveaxis(ids, -1, 0)
@@ -133,7 +134,7 @@ def _for_sample(recipe: Recipe, ndim: int) -> Recipe:
 
 
 def _of_nodes(
-    t: Tracer, name: str, left: Nodes, of_left: Labels, right: Nodes, of_right: Labels,
+    t: KerasTracer, name: str, left: Nodes, of_left: Labels, right: Nodes, of_right: Labels,
     labels: Labels,
 ) -> Nodes:  # fmt: skip
     size = dict(zip((*of_left, *of_right), (*left.shape, *right.shape), strict=True))
@@ -143,7 +144,7 @@ def _of_nodes(
     rows = [k for k in of_left if k not in of_right and size[k] != 1]
     columns = [k for k in of_right if k not in of_left and size[k] != 1]
     if not {*rows, *columns} <= set(labels):
-        raise CannotFollow("it sums over an axis that only one side has")
+        raise NotFollowed("it sums over an axis that only one side has")
     lead = tuple(size[k] for k in shared)
     n, k, m = (prod(size[label] for label in part) for part in (rows, summed, columns))
     sides = (
@@ -175,7 +176,7 @@ def _arranged(ids: Ids, labels: Sequence[Any], order: Sequence[Any]) -> Ids:
 
 
 @handles("Matmul")
-def matmul(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def matmul(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return x1 x2 over the last axis and the last but one."""
     left, right = a["x1"], a["x2"]
     n_left, n_right = len(left.shape), len(right.shape)
@@ -188,12 +189,12 @@ def matmul(t: Tracer, operation: Any, a: Arguments) -> Nodes:
 
 
 @handles("Dot", "Inner", "Tensordot")
-def tensordot(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def tensordot(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return a sum over some axes of either side."""
     left, right = a["x1"], a["x2"]
     kind, n = type(operation).__name__, (len(left.shape), len(right.shape))
     if min(n) == 0:
-        raise CannotFollow("it is a product with a number")
+        raise NotFollowed("it is a product with a number")
     if kind == "Tensordot":
         axes = operation.axes
         if isinstance(axes, int):
@@ -211,7 +212,7 @@ def tensordot(t: Tracer, operation: Any, a: Arguments) -> Nodes:
 
 
 @handles("Einsum")
-def einsum(t: Tracer, operation: Any, a: Arguments) -> Any:
+def einsum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return a sum of products named by letters, of two operands; or a permutation of one."""
     operands = a["operands"]
     parts, result = equation_labels(operation.subscripts, [len(x.shape) for x in operands])

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.keras.handlers import handles, handles_layer
-from cntgraph.adapters.keras.tracer import Tracer
+from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import (
     Arguments,
-    CannotFollow,
     Nodes,
     Weights,
     has_channels_last,
@@ -19,6 +18,7 @@ from cntgraph.adapters.keras.values import (
     per_axis,
 )
 from cntgraph.adapters.keras.windows import same_or_valid, transposed
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import Window
@@ -28,14 +28,14 @@ _MAX_IMAGES = 4096
 
 
 def convolve(
-    t: Tracer, name: str, x: Nodes, weight: Recipe, bias: Recipe | None,
+    t: KerasTracer, name: str, x: Nodes, weight: Recipe, bias: Recipe | None,
     windows: Sequence[Window], *, last: bool, groups: int = 1, transposed: bool = False,
 ) -> Nodes:  # fmt: skip
     """Apply a convolution to every image that is folded into the batch, usually one.
 
     Parameters
     ----------
-    t : Tracer
+    t : KerasTracer
         What the network is built with.
     name : str
         Name of the operation.
@@ -56,7 +56,7 @@ def convolve(
     Nodes
     """
     if len(x.ids) > _MAX_IMAGES:
-        raise CannotFollow(f"it convolves {len(x.ids):,} images one after another")
+        raise NotFollowed(f"it convolves {len(x.ids):,} images one after another")
     options: dict[str, Any] = {"groups": groups, "transposed": transposed}
     made = [
         t.builder.conv(name, channels_first(ids, last), weight, bias, tuple(windows), **options)
@@ -73,7 +73,7 @@ def channels_first(ids: Ids, last: bool) -> Ids:
 
 def _spatial(x: Nodes, rank: int, last: bool) -> tuple[int, ...]:
     if x.ids.ndim != rank + 2:
-        raise CannotFollow(f"an input of {x.ids.ndim} axes, the batch included")
+        raise NotFollowed(f"an input of {x.ids.ndim} axes, the batch included")
     return x.ids.shape[1:-1] if last else x.ids.shape[2:]
 
 
@@ -102,7 +102,7 @@ def _windows(settings: Any, sizes: Sequence[int], kernel: Sequence[int]) -> list
 
 
 def _convolution(
-    t: Tracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
+    t: KerasTracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
 ) -> Nodes:
     last, taps = has_channels_last(settings), kernel.shape[:-2]
     sizes = _spatial(x, len(taps), last)
@@ -113,7 +113,7 @@ def _convolution(
 
 
 def _depthwise(
-    t: Tracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
+    t: KerasTracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
 ) -> Nodes:
     last, taps = has_channels_last(settings), kernel.shape[:-2]
     windows = _windows(settings, _spatial(x, len(taps), last), taps)
@@ -122,7 +122,7 @@ def _depthwise(
 
 
 def _separable(
-    t: Tracer, settings: Any, name: str, x: Nodes, depthwise: Recipe, pointwise: Recipe,
+    t: KerasTracer, settings: Any, name: str, x: Nodes, depthwise: Recipe, pointwise: Recipe,
     bias: Recipe | None,
 ) -> Nodes:  # fmt: skip
     """Convolve each channel by itself, then mix the channels position by position."""
@@ -134,7 +134,7 @@ def _separable(
 
 
 def _transposed(
-    t: Tracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
+    t: KerasTracer, settings: Any, name: str, x: Nodes, kernel: Recipe, bias: Recipe | None
 ) -> Nodes:
     last, taps = has_channels_last(settings), kernel.shape[:-2]
     rank = len(taps)
@@ -153,7 +153,7 @@ def _transposed(
 
 
 @handles_layer("BaseConv", "Conv1D", "Conv2D", "Conv3D")
-def convolution_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
+def convolution_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a convolution, and its activation."""
     kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
     if not isinstance(kernel, Weights):
@@ -163,7 +163,7 @@ def convolution_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
 
 
 @handles_layer("DepthwiseConv1D", "DepthwiseConv2D")
-def depthwise_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
+def depthwise_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a depthwise convolution, and its activation."""
     bias = t.optional_recipe(layer.bias if layer.use_bias else None)
     made = _depthwise(t, layer, t.name(), a["inputs"], layer.kernel.recipe, bias)
@@ -171,7 +171,7 @@ def depthwise_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
 
 
 @handles_layer("SeparableConv1D", "SeparableConv2D")
-def separable_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
+def separable_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a depthwise and a pointwise convolution, and the activation."""
     kernels = layer.depthwise_kernel.recipe, layer.pointwise_kernel.recipe
     bias = t.optional_recipe(layer.bias if layer.use_bias else None)
@@ -179,7 +179,7 @@ def separable_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
 
 
 @handles_layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
-def transposed_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
+def transposed_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a transposed convolution, and its activation."""
     bias = t.optional_recipe(layer.bias if layer.use_bias else None)
     made = _transposed(t, layer, t.name(), a["inputs"], layer.kernel.recipe, bias)
@@ -197,7 +197,7 @@ def _checked(a: Arguments, *kernels: str) -> bool:
 
 
 @handles("Conv")
-def convolution(t: Tracer, operation: Any, a: Arguments) -> Any:
+def convolution(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return ``keras.ops.conv``."""
     if not _checked(a, "kernel"):
         return NotImplemented
@@ -206,7 +206,7 @@ def convolution(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("DepthwiseConv")
-def depthwise(t: Tracer, operation: Any, a: Arguments) -> Any:
+def depthwise(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return ``keras.ops.depthwise_conv``."""
     if not _checked(a, "kernel"):
         return NotImplemented
@@ -214,7 +214,7 @@ def depthwise(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("SeparableConv")
-def separable(t: Tracer, operation: Any, a: Arguments) -> Any:
+def separable(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return ``keras.ops.separable_conv``."""
     if not _checked(a, "depthwise_kernel", "pointwise_kernel"):
         return NotImplemented
@@ -223,7 +223,7 @@ def separable(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("ConvTranspose")
-def transposed_convolution(t: Tracer, operation: Any, a: Arguments) -> Any:
+def transposed_convolution(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return ``keras.ops.conv_transpose``."""
     if not _checked(a, "kernel"):
         return NotImplemented

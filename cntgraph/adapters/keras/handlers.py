@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from cntgraph.adapters.tracing.operations import OperationTable
+
 AnyHandler = Callable[..., Any]
-LAYERS: dict[str, AnyHandler] = {}
-OPERATIONS: dict[str, AnyHandler] = {}
 
-
-def handles_layer(*names: str) -> Callable[[AnyHandler], AnyHandler]:
-    """Register a function as the handler of Keras' layers of these names.
-
-    It is called with the tracer, the layer, and the arguments of the call by name, and returns
-    what the layer yields; ``NotImplemented`` lets the layer be entered.
-    """
-    return _registering(LAYERS, names)
-
-
-def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
-    """Register a function as the handler of Keras' operations of these names.
-
-    It is called with the tracer, the operation, and the arguments of the call by name, and
-    returns what the operation yields; ``NotImplemented`` cuts the graph.
-    """
-    return _registering(OPERATIONS, names)
-
-
-def _registering(
-    table: dict[str, AnyHandler], names: Sequence[str]
-) -> Callable[[AnyHandler], AnyHandler]:
-    def register(handler: AnyHandler) -> AnyHandler:
-        for name in names:
-            table[name] = handler
-        return handler
-
-    return register
+#: Called with the tracer, the layer, and the arguments of the call by name; a handler returns what
+#: the layer yields, and ``NotImplemented`` lets the layer be entered.
+LAYERS: OperationTable[AnyHandler] = OperationTable("layer of Keras")
+#: Called with the tracer, the operation, and the arguments of the call by name; a handler returns
+#: what the operation yields, and ``NotImplemented`` cuts the graph.
+OPERATIONS: OperationTable[AnyHandler] = OperationTable("operation of Keras")
+handles_layer, handles = LAYERS.handles, OPERATIONS.handles
 
 
 def handler_of(layer: Any) -> AnyHandler | None:
@@ -44,7 +23,7 @@ def handler_of(layer: Any) -> AnyHandler | None:
     for kind in type(layer).__mro__:
         if is_of_keras(kind) and kind.__name__ in LAYERS:
             same = vars(type(layer)).get("call", type(layer).call) is getattr(kind, "call", None)
-            return LAYERS[kind.__name__] if same else None
+            return LAYERS.get(kind.__name__) if same else None
     return None
 
 

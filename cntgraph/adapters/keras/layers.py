@@ -7,22 +7,17 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.keras.contraction import contract, equation_labels
-from cntgraph.adapters.keras.elementwise import is_mask
 from cntgraph.adapters.keras.handlers import handles, handles_layer
-from cntgraph.adapters.keras.tracer import Tracer
-from cntgraph.adapters.keras.values import (
-    Arguments,
-    CannotFollow,
-    Nodes,
-    Weights,
-    is_constant,
-)
+from cntgraph.adapters.keras.tracer import KerasTracer
+from cntgraph.adapters.keras.values import Arguments, Nodes, Weights, is_constant
 from cntgraph.adapters.keras.values import constant as constant_of
+from cntgraph.adapters.tracing.masks import split_mask
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 
 
 @handles_layer("Dense")
-def dense(t: Tracer, layer: Any, a: Arguments) -> Any:
+def dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return y = x W + b on the last axis, and its activation."""
     x, kernel = a["inputs"], _kernel(layer, axis=0)
     if kernel is None or not isinstance(x, Nodes):
@@ -33,7 +28,7 @@ def dense(t: Tracer, layer: Any, a: Arguments) -> Any:
 
 
 @handles_layer("EinsumDense")
-def einsum_dense(t: Tracer, layer: Any, a: Arguments) -> Any:
+def einsum_dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a sum of products named by letters, plus a bias, and its activation."""
     x, kernel = a["inputs"], _kernel(layer, axis=None)
     if kernel is None or not isinstance(x, Nodes):
@@ -58,13 +53,13 @@ def _kernel(layer: Any, axis: int | None) -> Recipe | None:
 
 
 @handles_layer("Activation")
-def activation(t: Tracer, layer: Any, a: Arguments) -> Any:
+def activation(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Note an activation function."""
     return t.apply(layer.activation, a["inputs"])
 
 
 @handles_layer("PReLU")
-def prelu(t: Tracer, layer: Any, a: Arguments) -> Nodes:
+def prelu(t: KerasTracer, layer: Any, a: Arguments) -> Nodes:
     """Note a ReLU whose slope is learned."""
     t.builder.skip(layer.alpha.recipe, "a coefficient of the activation prelu, not a weight")
     t.builder.activate(t.sample(a["inputs"]), "prelu")
@@ -73,7 +68,7 @@ def prelu(t: Tracer, layer: Any, a: Arguments) -> Nodes:
 
 
 @handles_layer("Softmax")
-def softmax(t: Tracer, layer: Any, a: Arguments) -> Nodes:
+def softmax(t: KerasTracer, layer: Any, a: Arguments) -> Nodes:
     """Note a softmax, of what a constant mask leaves."""
     x, mask = a["inputs"], a.get("mask")
     if is_constant(mask):
@@ -85,26 +80,26 @@ def softmax(t: Tracer, layer: Any, a: Arguments) -> Nodes:
 
 
 @handles_layer("Masking")
-def masking(t: Tracer, layer: Any, a: Arguments) -> Nodes:
+def masking(t: KerasTracer, layer: Any, a: Arguments) -> Nodes:
     """Return what comes in: which steps are masked is a matter of the data."""
     x: Nodes = a["inputs"]
     return x
 
 
 @handles_layer("TimeDistributed")
-def each_step(t: Tracer, layer: Any, a: Arguments) -> Any:
+def each_step(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Apply a layer to every time step: the steps are its batch."""
     x: Nodes = a["inputs"]
     if len(x.ids) != 1:
-        raise CannotFollow("a time-distributed layer within another")
+        raise NotFollowed("a time-distributed layer within another")
     made = t.call_layer(layer.layer, (Nodes(x.ids[0], x.dtype),), {})
     if not isinstance(made, Nodes):
-        raise CannotFollow("a time-distributed layer of several outputs")
+        raise NotFollowed("a time-distributed layer of several outputs")
     return Nodes(made.ids[None])
 
 
 @handles("Take")
-def take(t: Tracer, operation: Any, a: Arguments) -> Any:
+def take(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Look up rows of a table by an integer input: an embedding; else a movement."""
     from cntgraph.adapters.keras.movement import move
 
@@ -112,17 +107,17 @@ def take(t: Tracer, operation: Any, a: Arguments) -> Any:
     if not isinstance(indices, Nodes):
         return move(t, operation, a)
     if not isinstance(table, Weights) or operation.axis != 0 or len(table.shape) != 2:
-        raise CannotFollow("the data decides what is taken")
+        raise NotFollowed("the data decides what is taken")
     made = t.builder.embed(t.name(operation), t.sample(indices), table.recipe)
     return t.nodes(made, (*indices.shape, table.shape[1]))
 
 
 @handles("DotProductAttention")
-def attention(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def attention(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return softmax(query keyᵀ) value, heads on the last axis but one; a scale says nothing."""
     query, key, value = (a[name] for name in ("query", "key", "value"))
     if not all(isinstance(x, Nodes) for x in (query, key, value)):
-        raise CannotFollow("an attention of constants")
+        raise NotFollowed("an attention of constants")
     heads = query.shape[2]
     q, k, v = (_heads_first(x, heads) for x in (query, key, value))
     steps, others = query.shape[1], key.shape[1]
@@ -151,6 +146,7 @@ def _bool_mask(mask: Any) -> Any:
 
 def _additive_mask(bias: Any) -> Any:
     values = constant_of(bias) if is_constant(bias) else None
-    if values is None or not is_mask(values):
-        raise CannotFollow("an attention whose scores have a bias")
-    return values == 0
+    parts = None if values is None else split_mask(values)
+    if parts is None or parts[1].any():
+        raise NotFollowed("an attention whose scores have a bias")
+    return parts[0]

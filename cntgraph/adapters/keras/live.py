@@ -20,10 +20,11 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
     recurrent,
 )
 from cntgraph.adapters.keras.inputs import make_inputs
-from cntgraph.adapters.keras.tracer import Tracer
-from cntgraph.adapters.keras.values import CannotFollow, Nodes, leaves
+from cntgraph.adapters.keras.tracer import KerasTracer
+from cntgraph.adapters.keras.values import Nodes, leaves
 from cntgraph.adapters.keras.variables import Symbols, all_layers, parameters_of
 from cntgraph.adapters.keras.watch import watching
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import CntGraphError, TraceError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -70,7 +71,7 @@ def trace_model(
         if parameter.name.endswith("seed_generator_state"):
             builder.skip(Recipe.of(parameter), "the state of a random number generator")
     symbols = Symbols(all_layers(model), parameters)
-    tracer = Tracer(builder, parameters, symbols, max_size)
+    tracer = KerasTracer(builder, parameters, symbols, max_size)
     with watching(tracer), symbols, warnings.catch_warnings():
         # What the code of a model warns of when it meets symbolic tensors says nothing.
         warnings.simplefilter("ignore")
@@ -80,7 +81,7 @@ def trace_model(
             builder.output(tracer.sample(leaf))
 
 
-def _run(tracer: Tracer, model: Any, inputs: tuple[Any, ...]) -> Any:
+def _run(tracer: KerasTracer, model: Any, inputs: tuple[Any, ...]) -> Any:
     if not isinstance(model, keras.Model):
         return tracer.call_layer(model, inputs, {})
     takes_training = "training" in inspect.signature(model.call).parameters
@@ -89,7 +90,7 @@ def _run(tracer: Tracer, model: Any, inputs: tuple[Any, ...]) -> Any:
     except (CntGraphError, MemoryError):
         raise
     except Exception as error:  # whatever the code of a model raises on symbolic tensors
-        what = str(error) if isinstance(error, CannotFollow) else f"{type(error).__name__}: {error}"
+        what = str(error) if isinstance(error, NotFollowed) else f"{type(error).__name__}: {error}"
         shapes = ", ".join(str(leaf.shape) for leaf in leaves(inputs))
         raise TraceError(
             f"the model could not be followed on an input of shape {shapes} (batch first): {what}"

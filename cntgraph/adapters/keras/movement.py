@@ -9,10 +9,9 @@ import numpy as np
 
 from cntgraph.adapters.keras.handlers import handles
 from cntgraph.adapters.keras.moves import MOVES
-from cntgraph.adapters.keras.tracer import Tracer
+from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import (
     Arguments,
-    CannotFollow,
     Nodes,
     as_array,
     constant,
@@ -22,6 +21,7 @@ from cntgraph.adapters.keras.values import (
     per_axis,
 )
 from cntgraph.adapters.keras.windows import same_or_valid
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.types import Array
 from cntgraph.network.blocks import Window
 
@@ -31,12 +31,12 @@ _INDICES = ("key", "indices", "start_indices")
 
 
 @handles(*(kind for kind in MOVES if kind != "Take"))
-def move(t: Tracer, operation: Any, a: Arguments) -> Any:
+def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Move node ids; a learned constant among them becomes nodes, any other is none."""
     for name in _INDICES:
         for leaf in leaves(a.get(name)):
             if isinstance(leaf, keras.KerasTensor):
-                raise CannotFollow("the data decides what is moved where")
+                raise NotFollowed("the data decides what is moved where")
 
     def ids(leaf: Any) -> Any:
         is_value = isinstance(leaf, keras.KerasTensor) or keras.ops.is_tensor(leaf)
@@ -54,7 +54,7 @@ def _index(value: Any) -> Any:
 
 
 @handles(*_IDENTITIES)
-def identity(t: Tracer, operation: Any, a: Arguments) -> Any:
+def identity(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return what comes in."""
     return next(leaf for leaf in leaves(a) if isinstance(leaf, Nodes))
 
@@ -63,7 +63,7 @@ def identity(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("Pad")
-def pad(t: Tracer, operation: Any, a: Arguments) -> Any:
+def pad(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Pad: by a constant that is no node, whatever its value, or by showing nodes again."""
     x, widths = a["x"], [tuple(int(n) for n in pair) for pair in operation.pad_width]
     widths = widths * x.ids.ndim if len(widths) == 1 else widths
@@ -73,7 +73,7 @@ def pad(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("Tril", "Triu")
-def triangle(t: Tracer, operation: Any, a: Arguments) -> Any:
+def triangle(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Take away the nodes above or below a diagonal."""
     rows, columns = a["x"].ids.shape[-2:]
     upper = type(operation).__name__ == "Triu"
@@ -82,7 +82,7 @@ def triangle(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("Where")
-def where(t: Tracer, operation: Any, a: Arguments) -> Any:
+def where(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Choose by a constant condition: nodes of either side, or none where a constant is chosen."""
     condition = constant(a["condition"]).astype(bool)
     sides = [t.as_ids(a[key], operation) for key in ("x1", "x2")]
@@ -90,7 +90,7 @@ def where(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("ZerosLike", "OnesLike", "FullLike")
-def constant_like(t: Tracer, operation: Any, a: Arguments) -> Any:
+def constant_like(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Make a constant of the shape of nodes."""
     fill = {"ZerosLike": 0.0, "OnesLike": 1.0}.get(type(operation).__name__, a.get("fill_value"))
     dtype = operation.dtype or a["x"].dtype
@@ -98,7 +98,7 @@ def constant_like(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("ExtractPatches")
-def extract_patches(t: Tracer, operation: Any, a: Arguments) -> Any:
+def extract_patches(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Lay the pixels of each patch out as its features, row by row, the channels last."""
     ids, last = a["images"].ids, has_channels_last(operation)
     rank = len(operation.size)

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.keras.elementwise import scaled
 from cntgraph.adapters.keras.handlers import handles, handles_layer
-from cntgraph.adapters.keras.tracer import Tracer
-from cntgraph.adapters.keras.values import Arguments, CannotFollow, Nodes, Weights, as_array
+from cntgraph.adapters.keras.tracer import KerasTracer
+from cntgraph.adapters.keras.values import Arguments, Nodes, Weights, as_array
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 
 #: What Keras never divides by less than.
@@ -18,50 +18,49 @@ _EPSILON = 1e-7
 
 
 @handles("BatchNorm")
-def batch_norm(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def batch_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return (x - mean) / √(variance + eps) · gain + shift, with the stored statistics."""
     x, mean, variance = a["x"], a["mean"], a["variance"]
     if isinstance(mean, Nodes) or isinstance(variance, Nodes):
-        raise CannotFollow("its statistics are those of a batch, as in training")
+        raise NotFollowed("its statistics are those of a batch, as in training")
     mean = t.recipe(mean)
     deviation = (t.recipe(variance) + float(operation.epsilon)).sqrt()
     gain, shift = t.optional_recipe(a["scale"]), t.optional_recipe(a["offset"])
     scale = (Recipe.constant(1.0) if gain is None else gain) / deviation
     offset = -(mean * scale) if shift is None else shift - mean * scale
     shape = _along(x, [operation.axis])
-    factors = scale.reshape(shape), offset.reshape(shape)
-    return scaled(t, operation, x, *factors, kind="norm")
+    return t.scale(x, scale.reshape(shape), offset.reshape(shape), t.name(operation), kind="norm")
 
 
 @handles("LayerNorm")
-def layer_norm(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def layer_norm(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return a layer norm, or one without centring."""
     kind = "rms_norm" if operation.rms_scaling else "layer_norm"
     return _normalised(t, t.name(operation), a["x"], a["gamma"], a["beta"], operation.axis, kind)
 
 
 @handles("RMSNorm")
-def rms_norm(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def rms_norm(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return a root-mean-square norm."""
     name = t.name(operation)
     return _normalised(t, name, a["x"], a["scale"], None, operation.axis, "rms_norm")
 
 
 @handles("Normalize")
-def unit_norm(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def unit_norm(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return vectors of length one."""
     return _normalised(t, t.name(operation), a["x"], None, None, operation.axis, "unit_norm")
 
 
 @handles_layer("GroupNormalization")
-def group_norm(t: Tracer, layer: Any, a: Arguments) -> Nodes:
+def group_norm(t: KerasTracer, layer: Any, a: Arguments) -> Nodes:
     """Return a group norm: gain and shift belong to channels."""
     gain, shift = layer.gamma, layer.beta
     return _normalised(t, t.name(), a["inputs"], gain, shift, layer.axis, "group_norm")
 
 
 def _normalised(
-    t: Tracer, name: str, x: Nodes, gain: Any, shift: Any, axis: Any, kind: str
+    t: KerasTracer, name: str, x: Nodes, gain: Any, shift: Any, axis: Any, kind: str
 ) -> Nodes:
     """Normalise by statistics of the data, then apply gain and shift along some axes."""
     sample = t.sample(x)
@@ -90,7 +89,7 @@ def _broadcast(recipe: Recipe | None, x: Nodes, shape: tuple[int, ...]) -> Recip
 
 
 @handles_layer("Normalization")
-def standardise(t: Tracer, layer: Any, a: Arguments) -> Nodes:
+def standardise(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return (x - mean) / deviation of the data that the layer was adapted to, or the inverse."""
     x, shape = a["inputs"], tuple(layer._broadcast_shape)
     if layer.input_mean is None:
@@ -104,9 +103,9 @@ def standardise(t: Tracer, layer: Any, a: Arguments) -> Nodes:
     mean, variance = mean.reshape(shape), variance.reshape(shape)
     deviation = _at_least(variance.sqrt(), _EPSILON)
     if layer.invert:
-        return scaled(t, None, x, deviation, mean, parametric=False)
+        return t.scale(x, deviation, mean, t.name(), parametric=False)
     weight = Recipe.constant(1.0) / deviation
-    return scaled(t, None, x, weight, -(mean / deviation), parametric=False)
+    return t.scale(x, weight, -(mean / deviation), t.name(), parametric=False)
 
 
 def _at_least(recipe: Recipe, least: float) -> Recipe:
@@ -115,10 +114,11 @@ def _at_least(recipe: Recipe, least: float) -> Recipe:
 
 
 @handles_layer("Rescaling")
-def rescale(t: Tracer, layer: Any, a: Arguments) -> Nodes:
+def rescale(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a constant times x, plus a constant."""
     scale, offset = as_array(layer.scale), as_array(layer.offset)
     if scale.ndim and keras.config.image_data_format() == "channels_first":
         scale = scale.reshape(scale.shape + (1,) * (3 - scale.ndim))
     bias = None if not offset.any() else offset
-    return scaled(t, None, a["inputs"], scale, bias, parametric=False)
+    shift = None if bias is None else t.recipe(bias)
+    return t.scale(a["inputs"], t.recipe(scale), shift, t.name(), parametric=False)

@@ -9,17 +9,12 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.adapters.keras.elementwise import plus
 from cntgraph.adapters.keras.handlers import handles
-from cntgraph.adapters.keras.tracer import Tracer
-from cntgraph.adapters.keras.values import (
-    Arguments,
-    CannotFollow,
-    Nodes,
-    has_channels_last,
-    per_axis,
-)
+from cntgraph.adapters.keras.tracer import KerasTracer
+from cntgraph.adapters.keras.values import Arguments, Nodes, has_channels_last, per_axis
 from cntgraph.adapters.keras.windows import same_or_valid
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator, Window
 
@@ -28,13 +23,13 @@ _MAX_TAPS, _MAX_EDGES = 1 << 16, 1 << 26
 
 
 def pool(
-    t: Tracer, name: str, x: Nodes, operators: Sequence[AxisOperator], mode: str, *, last: bool
+    t: KerasTracer, name: str, x: Nodes, operators: Sequence[AxisOperator], mode: str, *, last: bool
 ) -> Nodes:
     """Pool the spatial axes; the channels and whatever is folded into the batch stay.
 
     Parameters
     ----------
-    t : Tracer
+    t : KerasTracer
         What the network is built with.
     name : str
         Name of the operation.
@@ -60,7 +55,7 @@ def pool(
 
 
 @handles("MaxPool", "AveragePool")
-def window_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def window_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return a pooling over windows; an average divides by the positions that are there."""
     x, last = a["inputs"], has_channels_last(operation)
     sizes = x.ids.shape[1:-1] if last else x.ids.shape[2:]
@@ -70,7 +65,7 @@ def window_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
         max(taps) > _MAX_TAPS
         or max(n * min(n, k) for n, k in zip(sizes, taps, strict=True)) > _MAX_EDGES
     ):
-        raise CannotFollow(f"windows of {max(taps):,} positions on {max(sizes):,}")
+        raise NotFollowed(f"windows of {max(taps):,} positions on {max(sizes):,}")
     mode = "max" if type(operation).__name__ == "MaxPool" else "average"
     windows = [same_or_valid(n, k, s, 1, operation.padding)
                for n, k, s in zip(sizes, taps, strides, strict=True)]  # fmt: skip
@@ -85,7 +80,7 @@ def _operator(window: Window, mode: str) -> AxisOperator:
 
 
 @handles("AdaptiveMaxPool", "AdaptiveAveragePool")
-def adaptive_pool(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def adaptive_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return a pooling over windows that make a given number of positions."""
     x, last = a["inputs"], has_channels_last(operation)
     sizes = x.ids.shape[1:-1] if last else x.ids.shape[2:]
@@ -103,36 +98,36 @@ _MODES = {"Mean": "average", "Sum": "sum", "Max": "max", "Amax": "max", "Min": "
 
 
 @handles(*_MODES)
-def reduce(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def reduce(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Average, add up, or take an extreme of whole axes."""
     mode = _MODES[type(operation).__name__]
     return reduced(t, operation, a["x"], operation.axis, bool(operation.keepdims), mode)
 
 
-def reduced(t: Tracer, operation: Any, x: Nodes, axis: Any, keep: bool, mode: str) -> Nodes:
+def reduced(t: KerasTracer, operation: Any, x: Nodes, axis: Any, keep: bool, mode: str) -> Nodes:
     """Pool whole axes away, or to a size of one.
 
     Raises
     ------
-    CannotFollow
+    NotFollowed
         If the batch dimension is among them.
     """
     ndim = x.ids.ndim
     given = range(ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     axes = sorted({int(k) % ndim for k in given})
     if ndim > 1 and 0 in axes and x.ids.shape[0] == 1:
-        raise CannotFollow("it mixes the samples of a batch")
+        raise NotFollowed("it mixes the samples of a batch")
     made = pool_axes(t, t.name(operation), x.ids, axes, mode)
     shape = [1 if k in axes else n for k, n in enumerate(x.ids.shape) if keep or k not in axes]
     return Nodes(made.reshape(shape))
 
 
-def pool_axes(t: Tracer, name: str, ids: Ids, axes: Sequence[int], mode: str) -> Ids:
+def pool_axes(t: KerasTracer, name: str, ids: Ids, axes: Sequence[int], mode: str) -> Ids:
     """Pool axes away; all others are channels of the layer that is made, channels first.
 
     Parameters
     ----------
-    t : Tracer
+    t : KerasTracer
         What the network is built with.
     name : str
         Name of the operation.
@@ -161,7 +156,7 @@ def pool_axes(t: Tracer, name: str, ids: Ids, axes: Sequence[int], mode: str) ->
 
 
 @handles("Var", "Std")
-def deviation(t: Tracer, operation: Any, a: Arguments) -> Nodes:
+def deviation(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return the variance of whole axes: the mean of the squares of what lies off the mean."""
     keep = bool(operation.keepdims)
     made = _variance(t, operation, a["x"], operation.axis, keep)
@@ -171,22 +166,22 @@ def deviation(t: Tracer, operation: Any, a: Arguments) -> Nodes:
 
 
 @handles("Moments")
-def moments(t: Tracer, operation: Any, a: Arguments) -> list[Nodes]:
+def moments(t: KerasTracer, operation: Any, a: Arguments) -> list[Nodes]:
     """Return mean and variance of whole axes."""
     keep, axes = bool(operation.keepdims), operation.axes
     mean = reduced(t, operation, a["x"], axes, keep, "average")
     return [mean, _variance(t, operation, a["x"], axes, keep)]
 
 
-def _variance(t: Tracer, operation: Any, x: Nodes, axes: Any, keep: bool) -> Nodes:
+def _variance(t: KerasTracer, operation: Any, x: Nodes, axes: Any, keep: bool) -> Nodes:
     mean = reduced(t, operation, x, axes, True, "average")
-    off = plus(t, operation, [x, mean], (1.0, -1.0))
+    off = arithmetic.add(t, x, mean, t.name(operation), -1.0)
     t.builder.activate(t.sample(off), "square")
     return reduced(t, operation, off, axes, keep, "average")
 
 
 @handles("Norm")
-def length(t: Tracer, operation: Any, a: Arguments) -> Any:
+def length(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the Euclidean length over axes."""
     if operation.ord not in (None, 2):
         return NotImplemented
@@ -200,7 +195,7 @@ def length(t: Tracer, operation: Any, a: Arguments) -> Any:
 
 
 @handles("Resize")
-def resize(t: Tracer, operation: Any, a: Arguments) -> Any:
+def resize(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return images in another size: nearest pixels are shown again, linear ones are mixed."""
     x, last = a["images"], has_channels_last(operation)
     if x.ids.ndim != 4 or operation.antialias:

@@ -9,34 +9,34 @@ import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
 from cntgraph.adapters.keras.handlers import handles_layer, is_of_keras
-from cntgraph.adapters.keras.tracer import Tracer
+from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import (
     Arguments,
-    CannotFollow,
     Nodes,
     activation_label,
     as_array,
     is_constant,
     leaves,
 )
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
 
 @handles_layer("RNN", "SimpleRNN", "LSTM", "GRU")
-def recurrent_layer(t: Tracer, layer: Any, a: Arguments) -> Any:
+def recurrent_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return the sequence or its last entry, and the states if they are wanted."""
     return run_layer(t, t.name(), layer, a["sequences"], a["initial_state"])
 
 
 @handles_layer("ConvLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
-def convolutional(t: Tracer, layer: Any, a: Arguments) -> Any:
+def convolutional(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Refuse a convolutional recurrent layer."""
-    raise CannotFollow("convolutional recurrent layers have no canonical graph yet")
+    raise NotFollowed("convolutional recurrent layers have no canonical graph yet")
 
 
 @handles_layer("Bidirectional")
-def bidirectional(t: Tracer, layer: Any, a: Arguments) -> Any:
+def bidirectional(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Run two layers, one of them backwards in time, and join what they yield."""
     x, initial = a["sequences"], a["initial_state"]
     forward, backward = layer.forward_layer, layer.backward_layer
@@ -67,12 +67,12 @@ def _joined(mode: str | None, left: Nodes, right: Nodes) -> Any:
     return left + right if mode == "sum" else (left + right) / 2
 
 
-def run_layer(t: Tracer, name: str, layer: Any, x: Nodes, initial: Any) -> Any:
+def run_layer(t: KerasTracer, name: str, layer: Any, x: Nodes, initial: Any) -> Any:
     """Run a recurrent layer over a sequence.
 
     Parameters
     ----------
-    t : Tracer
+    t : KerasTracer
         What the network is built with.
     name : str
         Name of the layer.
@@ -87,7 +87,7 @@ def run_layer(t: Tracer, name: str, layer: Any, x: Nodes, initial: Any) -> Any:
     Nodes, or a tuple of Nodes and states
     """
     if not hasattr(layer, "cell") or x.ids.ndim != 3 or len(x.ids) != 1:
-        raise CannotFollow("a recurrent layer of an unknown kind, or on several sequences at once")
+        raise NotFollowed("a recurrent layer of an unknown kind, or on several sequences at once")
     stacked = type(layer.cell).__name__ == "StackedRNNCells"
     cells = layer.cell.cells if stacked else [layer.cell]
     given = _states_of(initial, cells)
@@ -125,21 +125,21 @@ def _state(value: Any) -> Ids | None:
         return ids
     if is_constant(value) and not as_array(value).any():
         return None
-    raise CannotFollow("an initial state that is a constant other than zero")
+    raise NotFollowed("an initial state that is a constant other than zero")
 
 
 def _run_cell(
-    t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
+    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
     """Run one cell over a sequence; return what it yields at each step, and its last states."""
     kind = next((k for k in type(cell).__mro__ if k.__name__ in _CELLS and is_of_keras(k)), None)
     if kind is None or ("call" in vars(type(cell)) and type(cell) is not kind):
-        raise CannotFollow(f"the recurrent cell {type(cell).__name__} is not a known one")
+        raise NotFollowed(f"the recurrent cell {type(cell).__name__} is not a known one")
     return _CELLS[kind.__name__](t, name, cell, ids, reverse, initial)
 
 
 def _simple(
-    t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
+    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
     (gate,) = _gates(t, cell, 1)
     label = activation_label(cell.activation)
@@ -149,7 +149,7 @@ def _simple(
 
 
 def _lstm(
-    t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
+    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
     of_gate, own = activation_label(cell.recurrent_activation), activation_label(cell.activation)
     sequence, last, last_cell = lstm(
@@ -160,7 +160,7 @@ def _lstm(
 
 
 def _gru(
-    t: Tracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
+    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
 ) -> tuple[Ids, list[Ids]]:
     update, reset, candidate = _gates(t, cell, 3)
     labels = activation_label(cell.recurrent_activation), activation_label(cell.activation)
@@ -174,7 +174,7 @@ def _gru(
 _CELLS = {"SimpleRNNCell": _simple, "LSTMCell": _lstm, "GRUCell": _gru}
 
 
-def _gates(t: Tracer, cell: Any, n: int) -> list[Gate]:
+def _gates(t: KerasTracer, cell: Any, n: int) -> list[Gate]:
     """Cut Keras' weights, which lie side by side, into those of the gates."""
     units = cell.units
     kernels = cell.kernel.recipe, cell.recurrent_kernel.recipe

@@ -17,22 +17,27 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.handlers import OPERATIONS, handler_of, is_of_keras
 from cntgraph.adapters.keras.recipes import recipe_of_operation
 from cntgraph.adapters.keras.values import (
     Arguments,
-    CannotFollow,
     Nodes,
     Weights,
     activation_label,
     as_array,
     has_nodes,
+    is_constant,
     leaves,
     map_leaves,
 )
 from cntgraph.adapters.keras.variables import Symbols
+from cntgraph.adapters.tracing.batch import Samples
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
+from cntgraph.adapters.tracing.values import Neurons, weights_of
 from cntgraph.core.errors import CntGraphError, GraphSizeError, TraceError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -42,7 +47,7 @@ from cntgraph.core.types import Ids
 MAX_CALLS = 200_000
 
 
-class Tracer:
+class KerasTracer(Tracer):
     """Turns calls of Keras' layers and operations into calls of a `Builder`.
 
     Parameters
@@ -60,7 +65,8 @@ class Tracer:
     def __init__(
         self, builder: Builder, parameters: dict[int, Parameter], symbols: Symbols, max_size: int
     ) -> None:
-        self.builder, self.parameters, self.symbols = builder, parameters, symbols
+        super().__init__(builder)
+        self.parameters, self.symbols = parameters, symbols
         self.max_size = max_size
         self.path: list[Any] = []
         self.calls, self.active = 0, True
@@ -90,7 +96,7 @@ class Tracer:
             if result is not NotImplemented:
                 return result
         if layer.quantization_mode is not None:
-            raise CannotFollow(f"it is quantised ({layer.quantization_mode})")
+            raise NotFollowed(f"it is quantised ({layer.quantization_mode})")
         return layer.call(*args, **kwargs)
 
     def call_operation(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
@@ -109,7 +115,7 @@ class Tracer:
         try:
             handler = OPERATIONS.get(kind)
             result = NotImplemented if handler is None else handler(self, operation, a)
-        except CannotFollow as error:
+        except NotFollowed as error:
             result, reason = NotImplemented, str(error)
         if result is NotImplemented:
             return self._cut_operation(operation, args, kwargs, reason)
@@ -168,7 +174,7 @@ class Tracer:
 
     def _cut_layer(self, layer: Any, args: Any, kwargs: Arguments, error: Exception) -> Any:
         kind = type(layer).__name__
-        reason = str(error) if isinstance(error, CannotFollow) else _first_line(error)
+        reason = str(error) if isinstance(error, NotFollowed) else _first_line(error)
         reason = reason if layer.built else "it is not built; call the model once before"
         for variable in layer.weights:
             if id(variable) in self.parameters:
@@ -230,10 +236,19 @@ class Tracer:
 
     # -- values -----------------------------------------------------------------------------
 
-    def sample(self, nodes: Nodes) -> Ids:
-        """Return the ids of a sample, without the batch dimension."""
-        ids: Ids = nodes.ids
-        return ids[0] if ids.ndim > 1 and len(ids) == 1 else ids
+    def neurons(
+        self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
+    ) -> Nodes:
+        """Return ids, the batch dimension included, as a symbolic tensor."""
+        return Nodes(ids, like.dtype) if isinstance(like, Nodes) else Nodes(ids)
+
+    def samples(self, x: Neurons) -> Samples:
+        """Return where the one sample is: along the first axis, of length one."""
+        return Samples(0) if x.ids.ndim > 1 and len(x.ids) == 1 else Samples()
+
+    def array(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of a number, an array or a tensor; None for anything else."""
+        return as_array(value) if is_constant(value) else None
 
     def nodes(self, ids: Ids, shape: Sequence[int]) -> Nodes:
         """Return the ids of a sample in the shape of a tensor, the batch dimension included."""
@@ -254,10 +269,11 @@ class Tracer:
 
     def recipe(self, value: Any) -> Recipe:
         """Return a parameter, a constant tensor or a number as a recipe."""
-        if isinstance(value, Weights):
-            return value.recipe
+        recipe = weights_of(value)
+        if recipe is not None:
+            return recipe
         array = as_array(value)
-        if array.size > 64:
+        if array.size > LARGEST_CONSTANT:
             return self.builder.constant(f"{self.name() or 'model'}/constant", array)
         return Recipe.constant(array.astype(np.float64))
 

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
@@ -21,11 +23,7 @@ _LABELS = {"hard_shrink": "hardshrink", "hard_sigmoid": "hardsigmoid", "hard_sil
            "tanh_shrink": "tanhshrink"}  # fmt: skip
 
 
-class CannotFollow(Exception):
-    """A layer or operation does something that the graph does not have; the message says what."""
-
-
-class Nodes(keras.KerasTensor):
+class Nodes(keras.KerasTensor, Neurons):
     """A symbolic tensor of neurons: node ids, -1 where there is no node.
 
     Parameters
@@ -82,11 +80,6 @@ def has_nodes(value: Any) -> bool:
     return any(isinstance(leaf, Nodes) for leaf in leaves(value))
 
 
-def is_learned(value: Any) -> bool:
-    """Whether a value depends on a trainable parameter."""
-    return isinstance(value, Weights) and any(p.trainable for p in value.recipe.parameters())
-
-
 def is_constant(value: Any) -> bool:
     """Whether a value is a number, an array or a tensor of the backend."""
     return not isinstance(value, keras.KerasTensor | keras.Variable) and (
@@ -116,11 +109,11 @@ def constant(value: Any) -> NDArray[Any]:
 
     Raises
     ------
-    CannotFollow
+    NotFollowed
         If neurons or parameters decide it.
     """
     if not is_constant(value):
-        raise CannotFollow("the data decides what is moved where")
+        raise NotFollowed("the data decides what is moved where")
     return as_array(value)
 
 

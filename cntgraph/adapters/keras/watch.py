@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import keras
 
-from cntgraph.adapters.keras.values import Arguments, CannotFollow
+from cntgraph.adapters.keras.values import Arguments
+from cntgraph.adapters.tracing.operations import NotFollowed
 
 _lock = threading.RLock()
 
@@ -49,7 +50,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
     def next_seed(generator: Any, *args: Any, **kwargs: Any) -> Any:
         if watched():
-            raise CannotFollow("it draws random numbers")
+            raise NotFollowed("it draws random numbers")
         return draw(generator, *args, **kwargs)
 
     with _lock, _plain_errors():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cntgraph.adapters.keras.values import CannotFollow
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.network.blocks import Window
 
 
@@ -28,7 +28,7 @@ def same_or_valid(n: int, kernel: int, stride: int, dilation: int, padding: str)
         before = reach - 1 if padding == "causal" else 0
         coarse = (n + before - reach) // stride + 1
     if coarse < 1:
-        raise CannotFollow(f"a window of {reach} positions does not fit on {n}")
+        raise NotFollowed(f"a window of {reach} positions does not fit on {n}")
     return Window(n, coarse, kernel, stride, dilation, before)
 
 
@@ -64,5 +64,5 @@ def transposed(
         front = min(-(-total // 2), reach - 1)
     fine = (n - 1) * stride + 1 + total - reach + 1
     if fine < 1:
-        raise CannotFollow("nothing is left of what it makes")
+        raise NotFollowed("nothing is left of what it makes")
     return Window(fine, n, kernel, stride, dilation, reach - 1 - front)

@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.onnx.samples import Samples
-from cntgraph.adapters.onnx.values import Derived, Nodes, concrete
+from cntgraph.adapters.onnx.values import Nodes, concrete
+from cntgraph.adapters.tracing.batch import Samples
+from cntgraph.adapters.tracing.masks import HIDDEN
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
-#: Additive masks: what is added to a score that may not count.
-MASKED = -1e4
 
-
-class NotFollowedError(Exception):
-    """An operation has no edges that could be said; the message says why."""
-
-
-class Constants:
+class Constants(Tracer):
     """Turns constants and parameters into recipes and into nodes.
 
     Parameters
@@ -30,7 +28,7 @@ class Constants:
     """
 
     def __init__(self, builder: Builder) -> None:
-        self.builder = builder
+        super().__init__(builder)
         self._constants: dict[int, Recipe] = {}
         self._names: dict[int, tuple[Any, str]] = {}
         self._learned: dict[int, tuple[Any, Ids]] = {}
@@ -45,15 +43,20 @@ class Constants:
         """Return a parameter or a constant as a recipe; a large constant is registered."""
         if isinstance(value, Recipe):
             return value
-        if isinstance(value, Nodes | Derived | list) or value is None:
-            raise NotFollowedError("neurons stand where it has its weights")
+        if isinstance(value, Nodes | Data | list) or value is None:
+            raise NotFollowed("neurons stand where it has its weights")
         array = np.asarray(value)
-        if array.size <= 64:
+        if array.size <= LARGEST_CONSTANT:
             return Recipe.constant(array)
         if id(value) not in self._constants:
             _, name = self._names.setdefault(id(value), (value, "constant"))
             self._constants[id(value)] = self.builder.constant(name, array)
         return self._constants[id(value)]
+
+    def array(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of a constant; None for anything else."""
+        other = value is None or isinstance(value, Nodes | Recipe | Data | list)
+        return None if other else np.asarray(value)
 
     def vector(self, value: Any) -> Recipe | None:
         """Return a bias as a recipe, None where there is none or where it is a constant zero."""
@@ -79,12 +82,12 @@ class Constants:
         """
         if isinstance(value, Nodes):
             return value.ids
-        if isinstance(value, Derived | list) or (is_index and not isinstance(value, Nodes)):
-            raise NotFollowedError("it joins neurons to what is none")
+        if isinstance(value, Data | list) or (is_index and not isinstance(value, Nodes)):
+            raise NotFollowed("it joins neurons to what is none")
         if isinstance(value, Recipe):
             return self.learned(value, name)
         array = np.asarray(value)
-        nothing = (array == 0) | (array <= MASKED)
+        nothing = (array == 0) | (array <= HIDDEN)
         if nothing.all():
             return np.broadcast_to(np.int64(-1), array.shape)
         flat = array.reshape(-1)
@@ -107,7 +110,7 @@ class Constants:
 
     def example_of(self, value: Any) -> Any:
         """Return what a value is for the example that was given, None where that is not known."""
-        if isinstance(value, Derived):
+        if isinstance(value, Data):
             return value.value
         if not isinstance(value, Nodes):
             return concrete(value)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.onnx.reference import compute
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes
+from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.tracing.values import Data, Source, is_mask
 from cntgraph.core.recipe import Recipe
 
 #: Operations that say something about values: what they yield is no neuron.
@@ -41,7 +42,7 @@ def is_derived(call: Call) -> bool:
     bool
     """
     nodes = [value for value in call.inputs if isinstance(value, Nodes)]
-    derived = any(isinstance(value, Derived) for value in call.inputs)
+    derived = any(isinstance(value, Data) for value in call.inputs)
     if not nodes and not derived:
         return False
     if call.operation in _JUDGING:
@@ -69,16 +70,16 @@ def derive(
 
     Returns
     -------
-    list of Derived
+    list of Data
     """
-    flowing = [value for value in call.inputs if isinstance(value, Nodes | Derived)]
-    of_indices = all(v.is_index if isinstance(v, Nodes) else v.of_indices for v in flowing)
-    if call.operation in ("IsNaN", "IsInf") and not of_indices:
+    flowing = [value for value in call.inputs if isinstance(value, Nodes | Data)]
+    source: Source = "mask" if all(map(is_mask, flowing)) else "neurons"
+    if call.operation in ("IsNaN", "IsInf") and source == "neurons":
         # A neuron is a number. Exporters guard a softmax by such a question.
         return [np.broadcast_to(np.bool_(False), flowing[0].shape)]
     examples = [None if value is None else example_of(value) for value in call.inputs]
     missing = any(e is None and v is not None for e, v in zip(examples, call.inputs, strict=True))
     values = None if missing else compute(replace(call, inputs=examples))
     if values is None:
-        return [Derived(shape, None, of_indices) for shape in shapes()]
-    return [None if v is None else Derived(np.shape(v), v, of_indices) for v in values]
+        return [Data(shape, None, source) for shape in shapes()]
+    return [None if v is None else Data(np.shape(v), v, source) for v in values]

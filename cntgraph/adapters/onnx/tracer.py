@@ -2,62 +2,44 @@
 
 Whatever only moves data is carried out on the node ids themselves. What computes has a handler in
 ``ops``: a function of the tracer and the call, with the decorator `handles`. It returns what the
-operation yields, None where it does not apply to these inputs, or raises `NotFollowedError`.
+operation yields, None where it does not apply to these inputs, or raises `NotFollowed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.onnx.constants import Constants, NotFollowedError
+from cntgraph.adapters.onnx.constants import Constants
 from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.reference import compute, run
-from cntgraph.adapters.onnx.samples import (
+from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
+from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
+from cntgraph.adapters.tracing.batch import (
     MixedSamplesError,
     Samples,
     find,
     numbered,
     one_a_sample,
 )
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, shape_of
-from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
+from cntgraph.adapters.tracing.masks import LARGEST_MASK
+from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
+from cntgraph.adapters.tracing.values import Data, Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
-from cntgraph.network.coverage import CoverageEntry
 
 Handler = Callable[["OnnxTracer", Call], Any]
-AnyHandler = TypeVar("AnyHandler", bound=Handler)
 Shapes = Callable[[], list[tuple[int, ...]]]
 
 #: What each operation does, by its name; those of other domains have theirs in front.
-HANDLERS: dict[str, Handler] = {}
-
-
-def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
-    """Register a function as the handler of operations.
-
-    Parameters
-    ----------
-    *names : str
-        Their types, with the domain in front where it is not ONNX's own.
-
-    Returns
-    -------
-    callable
-        The decorator.
-    """
-
-    def register(handler: AnyHandler) -> AnyHandler:
-        for name in names:
-            HANDLERS[name] = handler
-        return handler
-
-    return register
+HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation")
+handles = HANDLERS.handles
 
 
 class OnnxTracer(Constants):
@@ -124,13 +106,6 @@ class OnnxTracer(Constants):
             if isinstance(item, Nodes):
                 self.builder.output(self.any_sample(item))
 
-    def any_sample(self, nodes: Nodes) -> Ids:
-        """Return the ids of one sample, or of all nodes where samples are mixed."""
-        try:
-            return self.sample(nodes)[0]
-        except MixedSamplesError:
-            return Samples().first(nodes.ids)
-
     # -- operations -----------------------------------------------------------------------------
 
     def call(self, call: Call, shapes: Shapes) -> list[Any]:
@@ -150,7 +125,7 @@ class OnnxTracer(Constants):
         """
         try:
             result = self._attempt(call, shapes)
-        except NotFollowedError as error:
+        except NotFollowed as error:
             return self._cut(call, shapes(), str(error))
         except MixedSamplesError:
             self.mixes = True
@@ -167,12 +142,12 @@ class OnnxTracer(Constants):
 
     def _attempt(self, call: Call, shapes: Shapes) -> Any:
         if any(v is None and n for v, n in zip(call.inputs, call.node.input, strict=True)):
-            raise NotFollowedError("it reads what was not followed")
+            raise NotFollowed("it reads what was not followed")
         if call.operation in ("Shape", "Size"):
             return run(call, [np.broadcast_to(np.int8(0), shape_of(call.inputs[0]))])
         if is_derived(call):
             return derive(call, self.example_of, shapes)
-        flows = any(isinstance(value, Nodes | Derived | list) for value in call.inputs)
+        flows = any(isinstance(value, Nodes | Data | list) for value in call.inputs)
         if flows or call.operation.startswith("Sequence"):
             handler = HANDLERS.get(call.operation)
             return handler(self, call) if handler else None
@@ -209,40 +184,34 @@ class OnnxTracer(Constants):
                 made.append(Nodes(numbered(ids, 0, self.n_samples)))
         return made
 
-    def skip(self, values: Iterable[Any], reason: str) -> None:
-        """Say of all parameters among values why they are in no block."""
-        for value in values:
-            if isinstance(value, Recipe):
-                self.builder.skip(value, reason)
-
-    def note(self, label: str, reason: str) -> None:
-        """Say in the coverage table how an operation was read that depends on the input."""
-        entry = CoverageEntry(label, "operation", "included", "", reason)
-        if entry not in self.builder.operations:
-            self.builder.operations.append(entry)
-
     # -- samples --------------------------------------------------------------------------------
 
-    def sample(self, nodes: Nodes) -> tuple[Ids, Samples]:
-        """Return the ids of one sample, and where the samples lie.
+    def neurons(
+        self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
+    ) -> Nodes:
+        """Return ids, the batch dimension included, as nodes."""
+        return replace(like, ids=ids, lead=None) if isinstance(like, Nodes) else Nodes(ids)
 
-        Of a batch of one, the dimension is the first of length one before the features.
-        """
-        samples = find(nodes.ids, self.n_samples)
-        if self.n_samples == 1 and 1 in nodes.shape[:-1]:
-            samples = Samples(nodes.shape.index(1))
-        return samples.first(nodes.ids), samples
+    def samples(self, x: Neurons) -> Samples:
+        """Return where the samples lie; in a batch of one the first axis of length one is it."""
+        if self.n_samples == 1 and 1 in x.shape[:-1]:
+            return Samples(x.shape.index(1))
+        return find(x.ids, self.n_samples)
 
-    def together(self, operands: Sequence[Nodes]) -> tuple[list[Ids], Samples]:
-        """Broadcast nodes together; return the ids of one sample of each."""
-        wide = np.broadcast_arrays(*(nodes.ids for nodes in operands))
-        found = [find(ids, self.n_samples) for ids in wide]
-        one = next((s for s in found if s.axis is not None), None) or max(
-            found, key=lambda s: s.number
-        )
-        if not all(one.agrees(other) for other in found):
-            raise MixedSamplesError
-        return [one.first(ids) for ids in wide], one
+    def mask_values(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of a constant or a stored tensor that may be a mask."""
+        if not isinstance(value, Recipe):
+            return self.array(value)
+        stored = value.parameter
+        if stored is None or len(value.shape) < 2 or stored.size > LARGEST_MASK:
+            return None
+        return None if stored.name in self.declared else value.read()
+
+    def use_as_mask(self, value: Any) -> None:
+        """Note that a stored tensor is a mask; nothing else tells it from a parameter."""
+        if isinstance(value, Recipe) and value.parameter is not None:
+            self.builder.parameter(replace(value.parameter, trainable=False))
+        super().use_as_mask(value)
 
     def without_batch(self, nodes: Nodes, axis: int) -> tuple[Ids, Samples]:
         """Return the ids of one sample, where the batch dimension must be `axis`."""
@@ -257,50 +226,30 @@ class OnnxTracer(Constants):
 
     # -- what many operations do ------------------------------------------------------------------
 
-    def activate(self, x: Nodes, activation: str) -> Nodes:
-        """Note that a function is applied to neurons."""
-        self.builder.activate(self.any_sample(x), activation)
-        return x
-
     def scale(
-        self, x: Nodes, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
+        self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
     ) -> Nodes:
         """Apply y = w ⊙ x + b to every sample; w and b broadcast against it."""
-        shapes = [r.shape for r in (weight, bias) if r is not None]
-        wide = np.broadcast_shapes(x.shape, *shapes)
-        ids, samples = self.sample(Nodes(np.broadcast_to(x.ids, wide)))
-        weight, bias = (self._of_sample(r, len(wide), samples) for r in (weight, bias))
-        made = samples.spread(self.builder.scale(name, ids, weight, bias, **kind))
-        return Nodes(made, lead=x.lead if wide == x.shape else None)
+        made: Nodes = super().scale(x, weight, bias, name, **kind)
+        lead = x.lead if isinstance(x, Nodes) and made.shape == x.shape else None
+        return replace(made, lead=lead)
 
     def normalise(
         self, x: Nodes, gain: Recipe | None, shift: Recipe | None, name: str, kind: str
     ) -> Nodes:
         """Normalise by statistics of the data; gain and shift broadcast against `x`."""
-        ids, samples = self.sample(x)
-        gain, shift = (self._of_sample(r, len(x.shape), samples) for r in (gain, shift))
+        samples = self.samples(x)
+        ids = samples.first(x.ids)
+        gain, shift = (self.of_sample(r, x, samples, ids) for r in (gain, shift))
         return Nodes(samples.spread(self.builder.normalise(name, ids, gain, shift, kind)))
-
-    def _of_sample(self, recipe: Recipe | None, rank: int, samples: Samples) -> Recipe | None:
-        """Return a recipe that broadcasts against a batch as one that does so against a sample."""
-        if recipe is None or not samples.alone or samples.axis is None:
-            return recipe
-        if all(n == 1 for n in recipe.shape):
-            return recipe.reshape(())
-        shape = (1,) * (rank - len(recipe.shape)) + recipe.shape
-        if shape[samples.axis] != 1:
-            raise MixedSamplesError
-        rest = shape[: samples.axis] + shape[samples.axis + 1 :]
-        while len(rest) > 1 and rest[0] == 1:
-            rest = rest[1:]
-        return recipe.reshape(rest)
 
     def linear(self, x: Nodes, weight: Recipe, bias: Recipe | None, name: str) -> Nodes:
         """Apply y = W x + b to the last axis, W of shape (n_out, n_in)."""
         n_out = weight.shape[0]
         merged = x.lead is not None and x.ids.ndim == 2
         ids = x.ids.reshape(*(x.lead or ()), x.shape[-1]) if merged else x.ids
-        one, samples = self.sample(Nodes(ids))
+        samples = self.samples(Nodes(ids))
+        one = samples.first(ids)
         if samples.axis == ids.ndim - 1 and ids.ndim > 1:
             raise MixedSamplesError  # samples are its features
         made = samples.spread(self.builder.linear(name, one, weight, bias))

@@ -1,7 +1,7 @@
 """What flows through an ONNX graph.
 
 `Nodes` are ids of neurons, a `Recipe` is a function of stored weights, an array is a constant, a
-list of them a sequence; `Derived` depends on the input without being a neuron.
+list of them a sequence; `Data` depends on the input without being a neuron.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
 
 @dataclass(frozen=True, eq=False)
-class Nodes:
+class Nodes(Neurons):
     """Node ids, -1 where there is no node, in the shape of the tensor they stand for.
 
     Parameters
@@ -39,30 +40,6 @@ class Nodes:
     lead: tuple[int, ...] | None = None
     step: Any = None
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the tensor the nodes stand for, the batch dimension included."""
-        return self.ids.shape
-
-
-@dataclass(frozen=True, eq=False)
-class Derived:
-    """What depends on the input but is no neuron: truth values, masks, positions.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Its shape.
-    value : ndarray, optional
-        What it is for the example that was given.
-    of_indices : bool, default False
-        Whether it follows from tokens alone, as a mask does.
-    """
-
-    shape: tuple[int, ...]
-    value: NDArray[Any] | None = None
-    of_indices: bool = False
-
 
 @dataclass(frozen=True)
 class Call:
@@ -73,7 +50,7 @@ class Call:
     node : onnx.NodeProto
         The operation.
     inputs : list
-        `Nodes`, `Recipe`, arrays, `Derived`, lists of them; None where there is nothing.
+        `Nodes`, `Recipe`, arrays, `Data`, lists of them; None where there is nothing.
     name : str
         A name for what it makes.
     opset : int
@@ -136,8 +113,3 @@ def shape_of(value: Any) -> tuple[int, ...]:
     if value is None or isinstance(value, list):
         return ()
     return tuple(value.shape) if hasattr(value, "shape") else tuple(np.shape(value))
-
-
-def is_learned(value: Any) -> bool:
-    """Whether a value depends on a trainable parameter."""
-    return isinstance(value, Recipe) and any(p.trainable for p in value.parameters())

@@ -16,7 +16,8 @@ from cntgraph.adapters.onnx.names import operation_name
 from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.tracer import OnnxTracer
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, attributes_of, shape_of
+from cntgraph.adapters.onnx.values import Call, Nodes, attributes_of, shape_of
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
 
@@ -216,7 +217,7 @@ class Walk:
         """Return the shapes of what an unknown operation makes, as far as they can be known."""
         known = self._inferred(call)
         noted = {v.name: v for v in (*self.graph.value_info, *self.graph.output)}
-        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Derived)]
+        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Data)]
         shapes = []
         for name in call.node.output:
             shape = known.get(name)

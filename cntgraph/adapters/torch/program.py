@@ -18,9 +18,9 @@ import torch
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.archive import Archive
-from cntgraph.adapters.torch.aten import AtenTracer, Derived, Nodes, Place
+from cntgraph.adapters.torch.aten import AtenTracer, Data, Nodes, Place
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
-from cntgraph.adapters.torch.aten.values import is_learned, leaves, map_leaves
+from cntgraph.adapters.torch.aten.values import leaves, map_leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
@@ -36,6 +36,7 @@ from cntgraph.adapters.torch.serialized import (
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import taken_apart
+from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
 
@@ -124,7 +125,7 @@ class _Program:
         for name, shape in shapes.items():
             nodes = self.tracer.input(name, shape, self._dtype(name), inputs.batch_axis)
             self.values[name] = nodes
-            low, high = int(nodes.ids.min()), int(nodes.ids.max()) + 1
+            low, high = int(nodes.tensor.min()), int(nodes.tensor.max()) + 1
             self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
 
     def _read_tensors(self) -> None:
@@ -194,7 +195,7 @@ class _Program:
         if base in CHECKS:
             return None
         found = list(leaves([args, list(kwargs.values())]))
-        if any(isinstance(value, Nodes | Recipe | Derived) for value in found):
+        if any(isinstance(value, Nodes | Recipe | Data) for value in found):
             result = self._follow(operation, args, kwargs, place, shapes)
             if isinstance(result, Recipe) and not is_learned(result):
                 self._remember(result, operation, args, kwargs)
@@ -209,7 +210,7 @@ class _Program:
     def _remember(self, recipe: Recipe, operation: Any, args: Any, kwargs: Any) -> None:
         """Keep the value of what is computed from buffers, in the types that PyTorch has it in."""
         found = leaves([args, list(kwargs.values())])
-        if prod(recipe.shape) > _SMALL or any(isinstance(value, Derived) for value in found):
+        if prod(recipe.shape) > _SMALL or any(isinstance(value, Data) for value in found):
             return
         args, kwargs = map_leaves([args, kwargs], self._value_of, of=Recipe)
         try:
@@ -238,24 +239,24 @@ class _Program:
         found = list(leaves([args, list(kwargs.values())]))
         if any(isinstance(value, Recipe) for value in found):
             return None
-        values = [self._stand_in(value) for value in found if isinstance(value, Nodes | Derived)]
+        values = [self._stand_in(value) for value in found if isinstance(value, Nodes | Data)]
         if any(value is None for value in values):
             return None
-        args, kwargs = map_leaves([args, kwargs], self._stand_in, of=Nodes | Derived)
+        args, kwargs = map_leaves([args, kwargs], self._stand_in, of=Nodes | Data)
         try:
             return carry_out(operation, args, kwargs, name_of_operation(operation))
         except TraceError:
             return None
 
-    def _stand_in(self, value: Nodes | Derived) -> torch.Tensor | None:
+    def _stand_in(self, value: Nodes | Data) -> torch.Tensor | None:
         """Return what indices, masks and what depends on them are for the stand-in input."""
-        if isinstance(value, Derived):
+        if isinstance(value, Data):
             return value.value
         if not value.is_index:
             return None
         made = torch.zeros(value.shape, dtype=torch.int64)
         for low, high, number in self.stand_ins:
-            made[(value.ids >= low) & (value.ids < high)] = number
+            made[(value.tensor >= low) & (value.tensor < high)] = number
         return made.to(value.dtype)
 
     def _foreign(self, target: str, args: Any, place: Place, shapes: Any) -> Any:
@@ -279,7 +280,7 @@ class _Program:
         """Note the type of the tensor that nodes stand for."""
         if isinstance(value, Nodes) and name in self.graph["tensor_values"]:
             dtype = self._dtype(name)
-            value = value if value.dtype in (None, dtype) else Nodes(value.ids.clone())
+            value = value if value.dtype in (None, dtype) else Nodes(value.tensor.clone())
             value.dtype = dtype
         return value
 
@@ -328,7 +329,7 @@ class _Program:
 
 def _without_data(value: Any) -> Any:
     """Return a tensor without memory in the place of nodes, a parameter or a mask."""
-    if not isinstance(value, Nodes | Recipe | Derived):
+    if not isinstance(value, Nodes | Recipe | Data):
         return value
     dtype = value.dtype if isinstance(value, Nodes) else None
     return torch.empty(value.shape, dtype=dtype or torch.float32, device="meta")

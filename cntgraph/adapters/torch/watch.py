@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cntgraph.adapters.torch.aten import AtenTracer, Derived, Nodes, Place, handler_of
+from cntgraph.adapters.torch.aten import AtenTracer, Data, Nodes, Place, handler_of
 from cntgraph.adapters.torch.aten.tracer import name_of_operation
 from cntgraph.adapters.torch.aten.values import map_leaves
 from cntgraph.adapters.torch.stand_ins import zeros_for
@@ -38,7 +38,7 @@ def taken_apart(tracer: AtenTracer, operation: Any, args: Any, kwargs: Any, plac
     operation : torch._ops.OpOverload
         The operation.
     args, kwargs
-        Its arguments: `Nodes`, `Recipe`, `Derived`, tensors, numbers, and lists of them.
+        Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
     place : Place
         Where it stands in the model.
 
@@ -51,7 +51,7 @@ def taken_apart(tracer: AtenTracer, operation: Any, args: Any, kwargs: Any, plac
     def stand_in(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             return value.float() if value.is_floating_point() else value
-        if not isinstance(value, Nodes | Recipe | Derived):
+        if not isinstance(value, Nodes | Recipe | Data):
             return value
         whole = isinstance(value, Nodes) and value.is_index
         zero = torch.zeros((), dtype=torch.int64 if whole else torch.float32)
@@ -83,7 +83,7 @@ class Watch(TorchDispatchMode):
     Attributes
     ----------
     known : WeakTensorKeyDictionary
-        What tensors stand for: `Nodes`, `Recipe` or `Derived`; any other is a constant.
+        What tensors stand for: `Nodes`, `Recipe` or `Data`; any other is a constant.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Watch(TorchDispatchMode):
             self.known[base] = Nodes(torch.full(base.shape, -1, dtype=torch.int64))
         if base is tensor:
             return self.known[base]
-        ids = self.known[base].ids
+        ids = self.known[base].tensor
         seen = ids.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
         self.known[tensor] = Nodes(seen)
         return self.known[tensor]
@@ -157,9 +157,9 @@ class Watch(TorchDispatchMode):
         if isinstance(result, torch.Tensor):
             if isinstance(yielded, Nodes):
                 if yielded.dtype not in (None, result.dtype):
-                    yielded = Nodes(yielded.ids.clone())
+                    yielded = Nodes(yielded.tensor.clone())
                 yielded.dtype = result.dtype
-            if isinstance(yielded, Nodes | Recipe | Derived):
+            if isinstance(yielded, Nodes | Recipe | Data):
                 self.known[result] = yielded
         elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
             for part, value in zip(result, yielded, strict=False):
@@ -171,7 +171,7 @@ def _has_traced(values: Any) -> bool:
         return _has_traced(list(values.values()))
     if isinstance(values, list | tuple):
         return any(_has_traced(value) for value in values)
-    return isinstance(values, Nodes | Recipe | Derived)
+    return isinstance(values, Nodes | Recipe | Data)
 
 
 def _shapes(result: Any) -> Any:

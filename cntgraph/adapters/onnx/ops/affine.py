@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.onnx.names import name_of
-from cntgraph.adapters.onnx.ops.arithmetic import plus
-from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.batch import MixedSamplesError, find
 from cntgraph.core.recipe import Recipe
 
 
@@ -30,7 +30,7 @@ def gemm(t: OnnxTracer, call: Call) -> Any:
         made = t.linear(x, weight, None, name)
         scaled = c if beta == 1.0 else t.scale(
             c, Recipe.constant(beta), None, f"{name}.beta", parametric=False)  # fmt: skip
-        return plus(t, made, scaled, 1.0, call.name)
+        return arithmetic.add(t, made, scaled, call.name)
     bias = t.vector(c)
     bias = bias if bias is None or beta == 1.0 else bias * beta
     if bias is not None and prod(bias.shape) != weight.shape[0]:
@@ -49,7 +49,7 @@ def _gemm_of_nodes(t: OnnxTracer, call: Call) -> Any:
     made = product(t, left, right, call.name)
     if made is None or float(call.get("alpha", 1.0)) != 1.0 or addend is None:
         return made
-    return plus(t, made, addend, 1.0, call.name)
+    return arithmetic.add(t, made, addend, call.name)
 
 
 @handles("MatMul")

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.affine import product_of_nodes
-from cntgraph.adapters.onnx.ops.arithmetic import plus
 from cntgraph.adapters.onnx.ops.rotary import rotated
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, shape_of
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 
 
@@ -44,7 +45,7 @@ class _Heads:
         if key is None and value is None:
             return self
         if not isinstance(key, Nodes) or not isinstance(value, Nodes):
-            raise NotFollowedError("its cache is no input of the model")
+            raise NotFollowed("its cache is no input of the model")
         grown = [Nodes(np.concatenate([a.ids, b.ids], 2))
                  for a, b in ((key, self.key), (value, self.value))]  # fmt: skip
         return replace(self, key=grown[0], value=grown[1], n_past=key.shape[2])
@@ -62,7 +63,7 @@ def split_heads(x: Nodes, n_heads: int) -> Nodes:
     if len(x.shape) == 4:
         return x
     if len(x.shape) != 3 or n_heads < 1:
-        raise NotFollowedError(f"its input has shape {x.shape}, for {n_heads} heads")
+        raise NotFollowed(f"its input has shape {x.shape}, for {n_heads} heads")
     batch, n, width = x.shape
     return Nodes(x.ids.reshape(batch, n, n_heads, width // n_heads).swapaxes(1, 2))
 
@@ -98,12 +99,12 @@ def attend(
     """
     n_heads, n_kept = heads.query.shape[1], heads.key.shape[1]
     if n_kept < 1 or n_heads % n_kept:
-        raise NotFollowedError(f"{n_heads} heads of queries share {n_kept} of keys")
+        raise NotFollowed(f"{n_heads} heads of queries share {n_kept} of keys")
     key, value = (Nodes(np.repeat(x.ids, n_heads // n_kept, 1)) for x in (heads.key, heads.value))
     turned = Nodes(key.ids.swapaxes(-1, -2))
     scores = product_of_nodes(t, heads.query, turned, f"{name}.scores")
     if scores is None:
-        raise NotFollowedError("it mixes the samples of a batch")
+        raise NotFollowed("it mixes the samples of a batch")
     if softcap:
         t.activate(scores, "tanh")
     for mask in masks:
@@ -118,14 +119,14 @@ def _masked(t: OnnxTracer, scores: Nodes, mask: Any, name: str) -> Nodes:
     """Return scores without those that a mask hides."""
     if mask is None:
         return scores
-    whole = isinstance(mask, Derived) or (isinstance(mask, Nodes) and mask.is_index)
-    if whole and not (isinstance(mask, Derived) and mask.value is not None):
+    whole = isinstance(mask, Data) or (isinstance(mask, Nodes) and mask.is_index)
+    if whole and not (isinstance(mask, Data) and mask.value is not None):
         t.note(name, "a mask that depends on the input: everything is kept")
         return scores
     if isinstance(mask, Recipe | Nodes):
-        made: Nodes = plus(t, scores, mask, 1.0, f"{name}.bias")
+        made: Nodes = arithmetic.add(t, scores, mask, f"{name}.bias")
         return made
-    values = np.asarray(mask.value if isinstance(mask, Derived) else mask)
+    values = np.asarray(mask.value if isinstance(mask, Data) else mask)
     missing = scores.shape[-1] - values.shape[-1]
     if values.shape[-1] != 1 and missing > 0:  # what lies beyond a mask is hidden
         fill = False if values.dtype == bool else -np.inf
@@ -133,7 +134,7 @@ def _masked(t: OnnxTracer, scores: Nodes, mask: Any, name: str) -> Nodes:
         values = np.pad(values, widths, constant_values=fill)
     if values.dtype == bool:
         values = np.where(values, 0.0, -np.inf)
-    shifted: Nodes = plus(t, scores, values, 1.0, f"{name}.bias") if values.any() else scores
+    shifted: Nodes = arithmetic.add(t, scores, values, f"{name}.bias") if values.any() else scores
     return shifted
 
 
@@ -153,7 +154,7 @@ def attention(t: OnnxTracer, call: Call) -> Any:
     masks = [call.input(3)]
     lengths = call.input(6)
     offset = 0
-    if lengths is not None and not isinstance(lengths, Nodes | Derived):
+    if lengths is not None and not isinstance(lengths, Nodes | Data):
         longest = int(np.max(concrete(lengths)))
         masks.append(np.arange(heads.key.shape[2]) < longest)
         offset = longest - heads.query.shape[2]
@@ -174,7 +175,7 @@ def packed_attention(t: OnnxTracer, call: Call) -> Any:
     if not isinstance(x, Nodes) or isinstance(weight, Nodes):
         return None
     if past is not None:
-        raise NotFollowedError("its cache holds keys and values in one tensor")
+        raise NotFollowed("its cache holds keys and values in one tensor")
     matrix = t.recipe(weight)
     n_heads, width = int(call.get("num_heads", 0)), matrix.shape[1]
     sizes = [int(n) for n in call.get("qkv_hidden_sizes") or [width // 3] * 3]
@@ -234,7 +235,7 @@ def _unpacked(query: Nodes, key: Any, value: Any) -> tuple[Nodes, Nodes, Nodes]:
     if value is None and isinstance(key, Nodes) and len(key.shape) == 5:
         return query, *(Nodes(key.ids[..., k, :].swapaxes(1, 2)) for k in range(2))  # type: ignore
     if not isinstance(key, Nodes) or not isinstance(value, Nodes):
-        raise NotFollowedError("its keys and values are not found")
+        raise NotFollowed("its keys and values are not found")
     return query, key, value
 
 
@@ -245,7 +246,7 @@ def _biased(
     made, start = [], 0
     for label, x in zip(("query", "key", "value"), parts, strict=True):
         if len(x.shape) != 3:
-            raise NotFollowedError("it adds a bias to packed heads")
+            raise NotFollowed("it adds a bias to packed heads")
         part = bias.take(0, start, start + x.shape[-1])
         made.append(t.scale(x, None, part, f"{name}.{label}"))
         start += x.shape[-1]
@@ -254,7 +255,7 @@ def _biased(
 
 def _of_keys(mask: Any, heads: _Heads) -> Any:
     """Return which keys count, from truth values, or from the number of those that do."""
-    if mask is None or isinstance(mask, Nodes | Derived):
+    if mask is None or isinstance(mask, Nodes | Data):
         return mask
     values = concrete(mask)
     n = heads.key.shape[2]
@@ -272,7 +273,7 @@ def _rotated(
     if not call.get("do_rotary", 0):
         return heads
     if any(shape_of(cache) == () for cache in caches):
-        raise NotFollowedError("it rotates by angles that the model does not hold")
+        raise NotFollowed("it rotates by angles that the model does not hold")
     interleaved = bool(call.get("rotary_interleaved", 0))
     query, key = (
         rotated(t, x, *caches, f"{call.name}.{label}", interleaved=interleaved)

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.ops.affine import gemm, product
-from cntgraph.adapters.onnx.ops.arithmetic import add_nodes, multiply_nodes, plus
 from cntgraph.adapters.onnx.ops.convolution import conv
 from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
 from cntgraph.adapters.onnx.ops.movement import move
@@ -18,8 +16,11 @@ from cntgraph.adapters.onnx.ops.norms import data_norm
 from cntgraph.adapters.onnx.ops.pooling import average_pool, global_pool, mean
 from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete
 from cntgraph.adapters.onnx.weights import along
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 
 handles("com.microsoft.QuantizeLinear")(quantize)
@@ -36,7 +37,7 @@ _SAME = {"QLinearLeakyRelu": "leaky_relu", "QLinearSigmoid": "sigmoid", "QLinear
 def fused_mat_mul(t: OnnxTracer, call: Call) -> Any:
     """Return alpha · A B, either transposed."""
     if call.get("transBatchA", 0) or call.get("transBatchB", 0):
-        raise NotFollowedError("it moves the batch")
+        raise NotFollowed("it moves the batch")
     left, right = (
         _turned(t, value) if call.get(key, 0) else value
         for value, key in zip(call.inputs[:2], ("transA", "transB"), strict=True)
@@ -67,7 +68,7 @@ def fused_conv(t: OnnxTracer, call: Call) -> Any:
     """Return an activation of a convolution, to which something may be added."""
     made = conv(t, replace(call, inputs=call.inputs[:3]))
     if made is not None and call.input(3) is not None:
-        made = plus(t, made, call.inputs[3], 1.0, f"{call.name}.add")
+        made = arithmetic.add(t, made, call.inputs[3], f"{call.name}.add")
     return _activated(t, call, made)
 
 
@@ -88,7 +89,8 @@ def embed_norm(t: OnnxTracer, call: Call) -> Any:
         return None
     table = t.recipe(words)
     name = name_of(table, call.name)
-    ids, samples = t.sample(tokens)
+    samples = t.samples(tokens)
+    ids = samples.first(tokens.ids)
     made = Nodes(samples.spread(t.builder.embed(name, ids, table)))
     if segments is not None and kinds is not None:
         made = _with_segments(t, made, segments, t.recipe(kinds), call.name)
@@ -100,12 +102,14 @@ def embed_norm(t: OnnxTracer, call: Call) -> Any:
 
 def _with_segments(t: OnnxTracer, x: Nodes, segments: Any, table: Recipe, name: str) -> Nodes:
     if isinstance(segments, Nodes):
-        ids, samples = t.sample(segments)
+        samples = t.samples(segments)
+        ids = samples.first(segments.ids)
         label = name_of(table, f"{name}.segments")
         embedded = Nodes(samples.spread(t.builder.embed(label, ids, table)))
-        return add_nodes(t, [x, embedded], None, f"{name}.add")
-    if isinstance(segments, Derived):
-        raise NotFollowedError("its segments are computed from the input")
+        made: Nodes = arithmetic.add_branches(t, [x, embedded], f"{name}.add")
+        return made
+    if isinstance(segments, Data):
+        raise NotFollowed("its segments are computed from the input")
     chosen = concrete(segments)
     rows = table.gather(0, np.ravel(chosen[:1])).reshape((*chosen.shape[1:], -1))
     return t.scale(x, None, rows, f"{name}.segments")
@@ -123,17 +127,13 @@ def _value(t: OnnxTracer, call: Call, k: int) -> Any:
 @handles("com.microsoft.QLinearAdd")
 def add(t: OnnxTracer, call: Call) -> Any:
     """Return x + y."""
-    return plus(t, _value(t, call, 0), _value(t, call, 3), 1.0, call.name)
+    return arithmetic.add(t, _value(t, call, 0), _value(t, call, 3), call.name)
 
 
 @handles("com.microsoft.QLinearMul")
 def multiply(t: OnnxTracer, call: Call) -> Any:
     """Return x · y."""
-    left, right = _value(t, call, 0), _value(t, call, 3)
-    if isinstance(left, Nodes) and isinstance(right, Nodes):
-        return multiply_nodes(t, left, right, call.name)
-    nodes, factor = (left, right) if isinstance(left, Nodes) else (right, left)
-    return t.scale(nodes, factor, None, call.name, parametric=is_learned(factor))
+    return arithmetic.multiply(t, _value(t, call, 0), _value(t, call, 3), call.name)
 
 
 @handles("com.microsoft.QLinearConcat")
@@ -210,7 +210,7 @@ def few_bits_mat_mul(t: OnnxTracer, call: Call) -> Any:
     if not isinstance(x, Nodes) or isinstance(w, Nodes):
         return None
     if order is not None:
-        raise NotFollowedError("its columns are in an order of their own")
+        raise NotFollowed("its columns are in an order of their own")
     n_in, n_out = int(call.get("K", 0)), int(call.get("N", 0))
     block, bits = int(call.get("block_size", 0)), int(call.get("bits", 4))
     n_blocks = -(-n_in // block)

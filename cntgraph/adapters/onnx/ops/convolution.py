@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.geometry import conv_windows, transposed_windows
-from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import Window
@@ -59,7 +59,7 @@ def convolve(
     slide = transposed_windows if transposed else conv_windows
     windows = slide(call, x.shape[2:], kernel)
     if windows is None:
-        raise NotFollowedError("its output is larger than what it reads from can reach")
+        raise NotFollowed("its output is larger than what it reads from can reach")
     images, samples = _images(t, x)
     name, groups = name_of(weight, call.name), int(call.get("group", 1))
     kept = [

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.ops.arithmetic import multiply_nodes
-from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, shape_of
+from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.batch import MixedSamplesError, find
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import AxisOperator
 
@@ -35,7 +36,7 @@ ACTIVATIONS = {
 def _activation(label: str) -> Any:
     def activate(t: OnnxTracer, call: Call) -> Any:
         nodes = [value for value in call.inputs if isinstance(value, Nodes)]
-        if len(nodes) != 1 or any(isinstance(value, Derived) for value in call.inputs):
+        if len(nodes) != 1 or any(isinstance(value, Data) for value in call.inputs):
             return None
         (x,) = nodes
         wide = label != "prelu"  # whose slopes, one a channel, once had no other axes
@@ -66,14 +67,14 @@ def swiglu(t: OnnxTracer, call: Call) -> Any:
     gate, x = call.inputs[:2]
     if not isinstance(gate, Nodes) or not isinstance(x, Nodes):
         return None
-    return multiply_nodes(t, t.activate(gate, "silu"), x, call.name)
+    return arithmetic.multiply(t, t.activate(gate, "silu"), x, call.name)
 
 
 @handles("CumSum")
 def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
     """Sum everything up to each position: edges of weight one."""
     x = call.inputs[0]
-    if not isinstance(x, Nodes) or isinstance(call.inputs[1], Nodes | Derived | Recipe):
+    if not isinstance(x, Nodes) or isinstance(call.inputs[1], Nodes | Data | Recipe):
         return None
     axis = int(np.ravel(call.inputs[1])[0]) % len(x.shape)
     samples = find(x.ids, t.n_samples)

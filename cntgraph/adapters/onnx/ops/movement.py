@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.layout import new_shape
 from cntgraph.adapters.onnx.names import name_of
-from cntgraph.adapters.onnx.ops.arithmetic import chosen
 from cntgraph.adapters.onnx.reference import refuse_above, run
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, shape_of
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data, is_mask
 from cntgraph.core.recipe import Recipe
 
 #: Operations that move or copy values, and which of their inputs are the values.
@@ -70,11 +71,11 @@ def _how(t: OnnxTracer, value: Any, name: str) -> Any:
     """Return what says how values are moved; what depends on the input is as in the example."""
     if value is None:
         return None
-    if not isinstance(value, Nodes | Derived):
+    if not isinstance(value, Nodes | Data):
         return concrete(value)
-    found = t.example_of(value) if isinstance(value, Derived) or value.is_index else None
+    found = t.example_of(value) if isinstance(value, Data) or value.is_index else None
     if found is None:
-        raise NotFollowedError(
+        raise NotFollowed(
             "which values it moves depends on the input; pass example_input with its values"
         )
     t.note(name, "what the input selects is taken as for the example")
@@ -144,7 +145,7 @@ def gather(t: OnnxTracer, call: Call) -> Any:
     data, index = call.inputs[:2]
     if isinstance(data, Nodes):
         return move(t, call, (0,))
-    if isinstance(index, Derived):
+    if isinstance(index, Data):
         places = _how(t, index, call.name)
         shaped = replace(call, inputs=[data, places])
         from cntgraph.adapters.onnx.weights import on_recipes
@@ -158,40 +159,27 @@ def gather(t: OnnxTracer, call: Call) -> Any:
         return None
     weight = t.recipe(data)
     matrix = weight if len(weight.shape) == 2 else weight.reshape((-1, 1))
-    tokens, samples = t.sample(index)
+    samples = t.samples(index)
+    tokens = samples.first(index.ids)
     made = samples.spread(t.builder.embed(name_of(weight, call.name), tokens, matrix))
     return Nodes(made if len(weight.shape) == 2 else made[..., 0])
 
 
 @handles("Where")
 def where(t: OnnxTracer, call: Call) -> Any:
-    """Choose between neurons, or between neurons and a constant.
-
-    A constant choice moves neurons. Where the choice is data, all that may be chosen leads to the
-    result; a choice between functions of the same neurons is an activation.
-    """
+    """Choose between neurons, or between neurons and a constant; a constant choice moves them."""
     choice, one, other = call.inputs
-    if not isinstance(choice, Nodes | Derived):
+    if not isinstance(choice, Nodes | Data):
         return move(t, call, (1, 2))
-    wide = np.broadcast_shapes(*(shape_of(value) for value in call.inputs))
-    nodes = [value for value in (one, other) if isinstance(value, Nodes)]
-    if not nodes or isinstance(one, Recipe | Derived) or isinstance(other, Recipe | Derived):
-        return None
-    if len(nodes) == 2:
-        return chosen(t, nodes, call.name, "where")
-    if isinstance(choice, Derived) and choice.value is not None and choice.of_indices:
+    if isinstance(choice, Data) and choice.value is not None and is_mask(choice):
         return move(t, replace(call, inputs=[choice.value.astype(bool), one, other]), (1, 2))
-    if choice.is_index if isinstance(choice, Nodes) else choice.of_indices:
-        t.note(call.name, "a mask that depends on the input: everything is kept")
-    else:
-        t.activate(nodes[0], "where")
-    return replace(nodes[0], ids=np.broadcast_to(nodes[0].ids, wide))
+    return arithmetic.select(t, choice, (one, other), call.name)
 
 
 @handles("TopK")
 def top(t: OnnxTracer, call: Call) -> Any:
     """Refuse to guess which neurons are the largest."""
-    raise NotFollowedError("neurons themselves say which of them are kept")
+    raise NotFollowed("neurons themselves say which of them are kept")
 
 
 # -- padding --------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.onnx.names import name_of
-from cntgraph.adapters.onnx.ops.arithmetic import add_nodes, plus
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.values import Data, is_learned
 from cntgraph.core.recipe import Recipe
 
 
@@ -20,7 +21,7 @@ from cntgraph.core.recipe import Recipe
 def batch_norm(t: OnnxTracer, call: Call) -> Any:
     """Normalise as in evaluation, by the running statistics that the model stores."""
     x = call.inputs[0]
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Derived) for v in call.inputs[1:5]):
+    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Data) for v in call.inputs[1:5]):
         return None
     if call.get("training_mode", 0):
         t.note(call.name, "saved as in training; read as in evaluation")
@@ -86,7 +87,7 @@ def data_norm(
     -------
     Nodes or None
     """
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Derived) for v in (gain, shift)):
+    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Data) for v in (gain, shift)):
         return None
     weight, bias = (
         None if value is None or _is_everywhere(t, value, nothing) else shaped(t.recipe(value))
@@ -131,8 +132,7 @@ def skip_norm(t: OnnxTracer, call: Call) -> Any:
     shift, bias = (None, call.input(3)) if simplified else (call.input(3), call.input(4))
     if not isinstance(x, Nodes):
         return None
-    total = add_nodes(t, [x, skip], None, f"{call.name}.add") if isinstance(skip, Nodes) else plus(
-        t, x, skip, 1.0, f"{call.name}.add")  # fmt: skip
+    total = arithmetic.add(t, x, skip, f"{call.name}.add")
     if bias is not None:
         total = t.scale(total, None, t.recipe(bias), f"{call.name}.bias")
     kind = "rms_norm" if simplified else "layer_norm"

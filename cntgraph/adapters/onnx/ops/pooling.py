@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.ops.geometry import average_operators, pool_windows
-from cntgraph.adapters.onnx.samples import MixedSamplesError, Samples, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.network.blocks import AxisOperator
 
 
@@ -40,13 +40,13 @@ def global_pool(t: OnnxTracer, call: Call) -> Any:
 @handles("LpPool", "GlobalLpPool")
 def norm_pool(t: OnnxTracer, call: Call) -> Any:
     """Refuse a pooling by a norm, which is not linear and has no largest candidate."""
-    raise NotFollowedError("a pooling by a norm of its window has no weights")
+    raise NotFollowed("a pooling by a norm of its window has no weights")
 
 
 @handles("MaxUnpool", "MaxRoiPool", "RoiAlign", "GridSample", "DeformConv")
 def data_dependent(t: OnnxTracer, call: Call) -> Any:
     """Refuse to guess where neurons themselves say what is read."""
-    raise NotFollowedError("neurons themselves say which positions are read")
+    raise NotFollowed("neurons themselves say which positions are read")
 
 
 def over_windows(

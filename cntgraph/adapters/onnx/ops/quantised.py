@@ -14,8 +14,9 @@ import numpy as np
 from cntgraph.adapters.onnx.ops.affine import product
 from cntgraph.adapters.onnx.ops.convolution import convolve
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes
+from cntgraph.adapters.onnx.values import Call, Nodes
 from cntgraph.adapters.onnx.weights import along
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 
 
@@ -122,7 +123,7 @@ def _by_step(t: OnnxTracer, weight: Recipe, x: Nodes) -> Recipe:
 
 def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Nodes:
     """Return whole numbers without their zero point; quantised neurons already are."""
-    known = isinstance(zero, Recipe | np.ndarray) and not isinstance(zero, Derived)
+    known = isinstance(zero, Recipe | np.ndarray) and not isinstance(zero, Data)
     if x.step is not None or not known or (isinstance(zero, np.ndarray) and not zero.any()):
         return x
     offset = -t.recipe(zero)

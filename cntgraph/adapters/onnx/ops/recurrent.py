@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
-from cntgraph.adapters.onnx.samples import Samples
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete, is_learned
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete
+from cntgraph.adapters.tracing.batch import Samples
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data, is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
@@ -115,7 +116,7 @@ def recurrent(t: OnnxTracer, call: Call) -> Any:
 
 def _refuse(call: Call) -> None:
     if call.get("input_forget", 0):
-        raise NotFollowedError("its forget gate is the input gate's complement")
+        raise NotFollowed("its forget gate is the input gate's complement")
     kind = call.operation
     size = call.get("hidden_size")
     if (
@@ -128,7 +129,7 @@ def _refuse(call: Call) -> None:
 def _length(call: Call, n_steps: int) -> int:
     """Return how many time steps are computed."""
     lengths = call.input(4)
-    if lengths is None or isinstance(lengths, Nodes | Derived):
+    if lengths is None or isinstance(lengths, Nodes | Data):
         return n_steps  # a length that depends on the input hides nothing
     longest = int(np.max(concrete(lengths), initial=0))
     return min(max(longest, 0), n_steps)

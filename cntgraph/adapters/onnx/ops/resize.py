@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.reference import refuse_above
-from cntgraph.adapters.onnx.samples import MixedSamplesError, find
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete
+from cntgraph.adapters.tracing.batch import MixedSamplesError, find
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.network.blocks import AxisOperator
 
 Places = NDArray[Any]
@@ -34,7 +35,7 @@ class _Axis(NamedTuple):
 def resize(t: OnnxTracer, call: Call) -> Any:
     """Repeat the nearest neurons, or interpolate linearly between them."""
     x = call.inputs[0]
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Derived) for v in call.inputs[1:]):
+    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Data) for v in call.inputs[1:]):
         return None
     old, mode = _is_old(call), call.get("mode", "nearest")
     axes = _axes(call, x.shape)
@@ -43,13 +44,13 @@ def resize(t: OnnxTracer, call: Call) -> Any:
     refuse_above(prod(axis.n_out for axis in axes), call)
     how = "asymmetric" if old else call.get("coordinate_transformation_mode", "half_pixel")
     if how not in _COORDINATES:
-        raise NotFollowedError(f"coordinates by {how} are not read")
+        raise NotFollowed(f"coordinates by {how} are not read")
     if mode == "nearest":
         rounded = _ROUNDED["floor" if old else call.get("nearest_mode", "round_prefer_floor")]
         places = [np.clip(rounded(_COORDINATES[how](axis)), 0, axis.n_in - 1) for axis in axes]
         return replace(x, ids=x.ids[np.ix_(*(p.astype(np.int64) for p in places))], lead=None)
     if "linear" not in mode:
-        raise NotFollowedError(f"{mode} interpolation has negative weights, which no pooling has")
+        raise NotFollowed(f"{mode} interpolation has negative weights, which no pooling has")
     smooth = bool(call.get("antialias", 0))
     return _linear(t, x, axes, lambda axis: _operator(axis, how, smooth), call.name)
 

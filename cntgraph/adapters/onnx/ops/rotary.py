@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
-from cntgraph.adapters.onnx.ops.arithmetic import add_nodes
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Derived, Nodes, concrete
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data
 
 
 @handles("RotaryEmbedding", "com.microsoft.RotaryEmbedding")
@@ -36,7 +37,7 @@ def rotary_embedding(t: OnnxTracer, call: Call) -> Any:
 
 def _positions(t: OnnxTracer, call: Call, value: Any) -> Any:
     """Return the positions of tokens; in order, where they depend on the input."""
-    if not isinstance(value, Nodes | Derived):
+    if not isinstance(value, Nodes | Data):
         return concrete(value)
     found = t.example_of(value)
     if found is None:
@@ -79,8 +80,8 @@ def rotated(
     n, width = x.shape[2:]
     tables = []
     for table in (cos, sin):
-        if isinstance(table, Nodes | Derived):
-            raise NotFollowedError("it rotates by angles that depend on the input")
+        if isinstance(table, Nodes | Data):
+            raise NotFollowed("it rotates by angles that depend on the input")
         part = _rows(concrete(table), n, positions)[:, None]
         tables.append(np.repeat(part, 2, -1) if interleaved else np.concatenate([part, part], -1))
     half, sign = width // 2, np.ones(width)
@@ -94,7 +95,8 @@ def rotated(
     kept = t.scale(x, angles[0], None, f"{name}.cos", parametric=False)
     other = Nodes(x.ids[..., partner])
     turned = t.scale(other, angles[1], None, f"{name}.sin", parametric=False)
-    return add_nodes(t, [kept, turned], None, name)
+    made: Nodes = arithmetic.add_branches(t, [kept, turned], name)
+    return made
 
 
 def _rows(table: NDArray[Any], n: int, positions: Any) -> NDArray[Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.constants import NotFollowedError
 from cntgraph.adapters.onnx.ops.movement import concatenate
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
+from cntgraph.adapters.tracing.operations import NotFollowed
 
 #: A sequence has no more parts; a damaged file can ask for as many as an axis is long.
 _MOST_PARTS = 1 << 16
@@ -85,7 +85,7 @@ def join(t: OnnxTracer, call: Call) -> Any:
     """Join the tensors of a sequence, along an axis that they have or along a new one."""
     parts, axis = call.inputs[0], int(call.get("axis", 0))
     if not any(isinstance(part, Nodes) for part in parts):
-        raise NotFollowedError("it joins constants of a sequence")
+        raise NotFollowed("it joins constants of a sequence")
     if call.get("new_axis", 0):
         rank = len(shape_of(parts[0])) + 1
         ids = [t.as_ids(part, call.name) for part in parts]
@@ -100,5 +100,5 @@ def join(t: OnnxTracer, call: Call) -> Any:
 def _position(call: Call, k: int) -> int:
     value = call.inputs[k]
     if isinstance(value, Nodes):
-        raise NotFollowedError("neurons themselves say which tensor of a sequence is meant")
+        raise NotFollowed("neurons themselves say which tensor of a sequence is meant")
     return int(concrete(value).reshape(()))

@@ -20,13 +20,14 @@ from cntgraph.adapters.torch.aten import (
 )
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, handler_of
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Derived, Nodes, Place
+from cntgraph.adapters.torch.aten.values import Nodes, Place
+from cntgraph.adapters.tracing.values import Data
 
 __all__ = [
     "IDENTITY",
     "MOVEMENT",
     "AtenTracer",
-    "Derived",
+    "Data",
     "Nodes",
     "Place",
     "affine",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -11,7 +11,9 @@ import torch
 from cntgraph.adapters.torch.aten.geometry import convolution_windows
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import Window
 
@@ -36,7 +38,7 @@ def addmm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
         matrix = matrix.reshape(matrix.shape[-2:])
         return _linear(t, x, matrix.transpose((1, 0)), constant, name)
     made = matmul(t, {"self": x, "other": weight}, name)
-    return t.scale(made, None, t.recipe(constant), name) if isinstance(made, Nodes) else made
+    return made if made is None else arithmetic.add(t, made, constant, name)
 
 
 @handles("mm", "matmul", "bmm", "mv", "dot")
@@ -63,12 +65,14 @@ def _once(matrix: Any) -> Any:
 def _by_right(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None:
     if len(weight.shape) == 1:
         made = _linear(t, x, weight.reshape((1, -1)), None, name)
-        return None if made is None else Nodes(made.ids[..., 0])
+        return None if made is None else Nodes(made.tensor[..., 0])
     if prod(weight.shape[:-2]) != 1:
         return _by_head(t, x, weight, name)
     matrix = weight.reshape(weight.shape[-2:]).transpose((1, 0))
     made = _linear(t, x, matrix, None, name)
-    return None if made is None else Nodes(made.ids[(None,) * (len(weight.shape) - len(x.shape))])
+    return (
+        None if made is None else Nodes(made.tensor[(None,) * (len(weight.shape) - len(x.shape))])
+    )
 
 
 def _by_left(t: AtenTracer, weight: Recipe, x: Nodes, name: str) -> Nodes | None:
@@ -76,8 +80,8 @@ def _by_left(t: AtenTracer, weight: Recipe, x: Nodes, name: str) -> Nodes | None
     if len(x.shape) < 2:
         return _linear(t, x, weight, None, name) if len(weight.shape) == 2 else None
     turned = weight.transpose((*range(len(weight.shape) - 2), -1, -2))
-    made = _by_right(t, Nodes(x.ids.transpose(-1, -2)), turned, name)
-    return None if made is None else Nodes(made.ids.transpose(-1, -2))
+    made = _by_right(t, Nodes(x.tensor.transpose(-1, -2)), turned, name)
+    return None if made is None else Nodes(made.tensor.transpose(-1, -2))
 
 
 def _by_head(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None:
@@ -85,7 +89,7 @@ def _by_head(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None
     lead = torch.broadcast_shapes(x.shape[:-2], weight.shape[:-2])
     heads = (1,) * (len(lead) + 2 - len(weight.shape)) + weight.shape[:-2]
     n_in, n_out = weight.shape[-2:]
-    ids = x.ids.expand(*lead, *x.shape[-2:])
+    ids = x.tensor.expand(*lead, *x.shape[-2:])
     made = ids.new_empty((*lead, x.shape[-2], n_out))
     weight, name = weight.reshape((*heads, n_in, n_out)), t.name_of(weight, name)
     for index in np.ndindex(*heads):
@@ -96,7 +100,7 @@ def _by_head(t: AtenTracer, x: Nodes, weight: Recipe, name: str) -> Nodes | None
         matrix = part.reshape((n_in, n_out)).transpose((1, 0))
         head = _linear(t, Nodes(ids[tuple(where)]), matrix, None, name)
         assert head is not None
-        made[tuple(where)] = head.ids
+        made[tuple(where)] = head.tensor
     return Nodes(made)
 
 
@@ -106,7 +110,9 @@ def _product(t: AtenTracer, left: Nodes, right: Nodes, name: str) -> Nodes | Non
         return None
     lead = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     ends = [
-        t.sample(Nodes(side.ids.expand(*lead, *side.shape[-2:]))) if lead else side.ids.numpy()
+        t.sample(Nodes(side.tensor.expand(*lead, *side.shape[-2:])))
+        if lead
+        else side.tensor.numpy()
         for side in (left, right)
     ]
     made = t.builder.matmul(name, *ends)
@@ -122,7 +128,7 @@ def _linear(t: AtenTracer, x: Any, weight: Any, bias: Any, name: str) -> Nodes |
     weight = t.recipe(weight)
     n_out, n_in = weight.shape
     *lead, _ = x.shape
-    rows = t.first(x.ids.reshape(prod(lead), n_in))
+    rows = t.first(x.tensor.reshape(prod(lead), n_in))
     positions = lead[1:] if lead and lead[0] == t.batch else [len(rows)]
     vector = None if bias is None else t.recipe(bias).reshape((-1,))
     ids = rows.numpy().reshape(*positions, n_in)
@@ -131,9 +137,9 @@ def _linear(t: AtenTracer, x: Any, weight: Any, bias: Any, name: str) -> Nodes |
 
 
 @handles("bilinear", "trilinear")
-def bilinear(t: AtenTracer, a: Arguments, name: str) -> Refused:
+def bilinear(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
     """Refuse x₁ᵀ W x₂: its weights belong to pairs of nodes."""
-    return Refused("a product of two inputs is not an edge")
+    raise NotFollowed("a product of two inputs is not an edge")
 
 
 @handles("convolution", "conv1d", "conv2d", "conv3d")
@@ -148,7 +154,7 @@ def convolution(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
         return None
     weight = t.recipe(weight)
     sizes, batched = weight.shape[2:], len(x.shape) == len(weight.shape)
-    images = t.first(x.ids) if batched else x.ids.unsqueeze(0)
+    images = t.first(x.tensor) if batched else x.tensor.unsqueeze(0)
     transposed = bool(a.get("transposed", False))
     windows = convolution_windows(a, tuple(images.shape[2:]), sizes, transposed)
     ids, many = images[0], len(images)

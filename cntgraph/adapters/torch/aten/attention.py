@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from cntgraph.adapters.torch.aten.affine import matmul
-from cntgraph.adapters.torch.aten.elementwise import plus
-from cntgraph.adapters.torch.aten.masks import additive_mask
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.masks import split_mask
+from cntgraph.adapters.tracing.values import Data
 
 
 @handles(
@@ -36,7 +37,7 @@ def attention(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     mask = a.get("attn_mask") if "attn_mask" in a else a.get("attn_bias")
     if mask is None:
         return _fused(t, q, k, v, causal, name)
-    if isinstance(mask, Derived) or (isinstance(mask, Nodes) and mask.is_index):
+    if isinstance(mask, Data) or (isinstance(mask, Nodes) and mask.is_index):
         t.note(name, "a mask that depends on the input: nothing is masked")
         return _fused(t, q, k, v, causal, name)
     keep = _kept(t, mask)
@@ -59,20 +60,20 @@ def _biased(
     t: AtenTracer, q: Nodes, k: Nodes, v: Nodes, bias: Any, keep: torch.Tensor | None, name: str
 ) -> Nodes | None:
     """Return an attention whose scores have something added to them (relative positions)."""
-    turned = Nodes(k.ids.transpose(-1, -2))
+    turned = Nodes(k.tensor.transpose(-1, -2))
     scores = matmul(t, {"self": q, "other": turned}, f"{name}.scores")
-    made = None if scores is None else plus(t, scores, bias, 1.0, f"{name}.bias")
+    made = None if scores is None else arithmetic.add(t, scores, bias, f"{name}.bias")
     if made is None:
         return None
     if keep is not None:
-        made = Nodes(made.ids.masked_fill(~keep, -1))
+        made = Nodes(made.tensor.masked_fill(~keep, -1))
     t.builder.activate(t.sample(made), "softmax")
     return matmul(t, {"self": made, "other": v}, name)
 
 
 def _repeated(x: Nodes, heads: int) -> Nodes:
     """Return the heads of keys or values as often as queries share them."""
-    return Nodes(x.ids.repeat_interleave(heads // x.shape[-3], -3))
+    return Nodes(x.tensor.repeat_interleave(heads // x.shape[-3], -3))
 
 
 def _causal(n: int, m: int) -> torch.Tensor:
@@ -81,14 +82,16 @@ def _causal(n: int, m: int) -> torch.Tensor:
 
 def _kept(t: AtenTracer, mask: Any) -> torch.Tensor | None:
     """Return which positions a constant mask keeps, or None if it is none."""
-    if not isinstance(mask, torch.Tensor):
-        return additive_mask(t, mask)
-    if mask.dtype == torch.bool:
+    if isinstance(mask, torch.Tensor) and mask.dtype == torch.bool:
         return mask.cpu()
-    hidden = additive_mask(t, mask)
-    if hidden is None and not mask.any():
-        return torch.ones(mask.shape, dtype=torch.bool)
-    return hidden
+    values = t.mask_values(mask)
+    if values is None:
+        return None
+    keep, rest = split_mask(values) or (np.ones(values.shape, dtype=bool), values)
+    if rest.any():
+        return None
+    t.use_as_mask(mask)
+    return torch.from_numpy(keep)
 
 
 def _for_sample(keep: torch.Tensor, q: Nodes, k: Nodes) -> NDArray[np.bool_]:

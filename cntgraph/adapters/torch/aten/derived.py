@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
-from cntgraph.adapters.torch.aten.values import Arguments, Derived, Nodes, leaves
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves
+from cntgraph.adapters.tracing.values import Data, Source
 from cntgraph.core.recipe import Recipe
 
 #: Operations that judge: what they yield is no neuron.
@@ -62,7 +63,7 @@ def derive(name: str, a: Arguments, shapes: Any, result: Any) -> Any:
 
     Returns
     -------
-    Derived, or a list of them
+    Data, or a list of them
     """
     source = _source(name.removesuffix("_"), list(leaves(a.values())))
     known = source != "neurons" and result is not None
@@ -72,8 +73,8 @@ def derive(name: str, a: Arguments, shapes: Any, result: Any) -> Any:
     return _derived(shapes, result if known else None, source)
 
 
-def _source(name: str, found: list[Any]) -> str:
-    sources = {value.source for value in found if isinstance(value, Derived)}
+def _source(name: str, found: list[Any]) -> Source:
+    sources = {value.source for value in found if isinstance(value, Data)}
     nodes = [value for value in found if isinstance(value, Nodes)]
     if "neurons" in sources or not all(value.is_index for value in nodes):
         return "neurons"
@@ -81,7 +82,7 @@ def _source(name: str, found: list[Any]) -> str:
     return "indices" if arithmetic and sources <= {"indices"} else "mask"
 
 
-def _derived(shape: Any, value: Any, source: str) -> Derived | None:
+def _derived(shape: Any, value: Any, source: Source) -> Data | None:
     if shape is None:
         return None
-    return Derived(tuple(shape), value if isinstance(value, torch.Tensor) else None, source)
+    return Data(tuple(shape), value if isinstance(value, torch.Tensor) else None, source)

@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.broadcasting import for_sample
-from cntgraph.adapters.torch.aten.values import Derived, Nodes, Place, is_learned, name_of
+from cntgraph.adapters.torch.aten.values import Nodes, Place, name_of
 from cntgraph.adapters.torch.tensors import stored_array
+from cntgraph.adapters.tracing.batch import RepeatedSamples, Samples
+from cntgraph.adapters.tracing.masks import LARGEST_MASK
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
+from cntgraph.adapters.tracing.values import Data, Neurons, is_learned
 from cntgraph.core.errors import TraceError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
-from cntgraph.network.blocks.base import broadcasts
-from cntgraph.network.coverage import CoverageEntry
 
 
-class ValueFlow:
+class ValueFlow(Tracer):
     """Values on their way through a model, and what is known of them.
 
     Parameters
@@ -41,7 +44,8 @@ class ValueFlow:
     """
 
     def __init__(self, builder: Builder, batch: int = 1) -> None:
-        self.builder, self.batch = builder, batch
+        super().__init__(builder)
+        self.batch = batch
         self.place = Place()
         self.hidden: dict[int, tuple[Recipe, torch.Tensor]] = {}
         self.expanded: dict[int, tuple[Recipe, tuple[int, ...]]] = {}
@@ -66,25 +70,25 @@ class ValueFlow:
 
         Their operation has no recipe, so that another snapshot would not change the result.
         """
-        for value in values:
-            if isinstance(value, Recipe):
-                self.builder.skip(value, f"used as a constant, by way of {operation}")
-
-    def note(self, label: str, reason: str) -> None:
-        """Say in the coverage table how an operation was read that depends on the input."""
-        entry = CoverageEntry(label, "operation", "included", "", reason)
-        if entry not in self.builder.operations:
-            self.builder.operations.append(entry)
+        self.skip(values, f"used as a constant, by way of {operation}")
 
     # -- samples and batches --------------------------------------------------------------------
 
-    def sample(self, nodes: Nodes) -> Ids:
-        """Return the ids of one sample, without the batch dimension."""
-        ids = self.first(nodes.ids) if nodes.ids.ndim else nodes.ids
-        if ids.ndim > 1 and ids.shape[0] == 1:
-            ids = ids[0]
-        array: Ids = ids.numpy()
-        return array
+    def neurons(
+        self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
+    ) -> Nodes:
+        """Return ids, the batch dimension included, as nodes."""
+        return Nodes(torch.from_numpy(np.require(ids, requirements="W")))
+
+    def samples(self, x: Neurons) -> Samples:
+        """Return where the samples lie, which follow each other on the first axis."""
+        assert isinstance(x, Nodes)
+        n = len(self.first(x.tensor)) if x.tensor.ndim else 0
+        if x.tensor.ndim < 2 or len(x.tensor) == n != 1:
+            return Samples()
+        if self.batch == 1:
+            return Samples(0)
+        return RepeatedSamples(0, np.arange(self.batch * n).reshape(self.batch, n))
 
     def first(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the ids of the first sample, where samples follow each other on the first axis.
@@ -117,10 +121,10 @@ class ValueFlow:
     def as_ids(self, value: Any) -> Any:
         """Return what moves along with node ids: ids, indices, or "no node" for a constant."""
         if isinstance(value, Nodes):
-            return value.ids
+            return value.tensor
         if isinstance(value, Recipe):
             return self.learned(value, self.shape_of(value))
-        if isinstance(value, Derived):
+        if isinstance(value, Data):
             return value.value
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             return torch.full(value.shape, -1, dtype=torch.int64)
@@ -159,22 +163,33 @@ class ValueFlow:
         """Return a parameter, a constant tensor or a number as a recipe."""
         if isinstance(value, Recipe):
             return value
-        if isinstance(value, torch.Tensor) and value.numel() > 64:
+        if isinstance(value, torch.Tensor) and value.numel() > LARGEST_CONSTANT:
             return self.builder.constant("constant", *stored_array(value))
+        array = self.array(value)
+        if array is None:
+            raise NotFollowed("neurons stand where it has its weights")
+        return Recipe.constant(array.astype(np.float64))
+
+    def array(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of a constant tensor or a number; None for anything else."""
         if isinstance(value, torch.Tensor):
-            return Recipe.constant(value.detach().cpu().double().numpy())
-        return Recipe.constant(float(value))
+            plain = value.detach().cpu()
+            array: NDArray[Any] = (plain.double() if plain.is_floating_point() else plain).numpy()
+            return array
+        return np.asarray(value) if isinstance(value, bool | int | float | np.ndarray) else None
+
+    def mask_values(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of a constant or a buffer that may be a mask."""
+        if not isinstance(value, Recipe):
+            return self.array(value)
+        if is_learned(value) or prod(value.shape) > LARGEST_MASK or len(value.shape) < 2:
+            return None
+        return value.read()
+
+    def hidden_by(self, value: Any) -> NDArray[np.bool_] | None:
+        """Return what a mask keeps that was put on a parameter before."""
+        return self.hidden[id(value)][1].numpy() if id(value) in self.hidden else None
 
     def optional_recipe(self, value: Any) -> Recipe | None:
         """Return `recipe(value)`, or None for None."""
         return None if value is None else self.recipe(value)
-
-    def scale(
-        self, x: Nodes, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
-    ) -> Nodes | None:
-        """Apply y = w ⊙ x + b to every sample; None where w or b does not broadcast to one."""
-        sample = self.sample(x)
-        weight, bias = (for_sample(recipe, sample.ndim) for recipe in (weight, bias))
-        if not all(r is None or broadcasts(r.shape, sample.shape) for r in (weight, bias)):
-            return None
-        return self.batched(self.builder.scale(name, sample, weight, bias, **kind), x.shape)

@@ -14,7 +14,7 @@ from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 @handles("constant_pad_nd")
 def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Pad with positions that are no nodes, whatever the constant."""
-    return Nodes(torch.nn.functional.pad(a["self"].ids, a["pad"], value=-1))
+    return Nodes(torch.nn.functional.pad(a["self"].tensor, a["pad"], value=-1))
 
 
 @handles("pad")
@@ -23,7 +23,7 @@ def pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     if a.get("mode", "constant") == "constant":
         return constant_pad(t, a, name)
     # Only defined for floating point; float64 holds every id below 2**53 exactly.
-    padded = torch.nn.functional.pad(a["self"].ids.double(), a["pad"], mode=a["mode"])
+    padded = torch.nn.functional.pad(a["self"].tensor.double(), a["pad"], mode=a["mode"])
     return Nodes(padded.long())
 
 
@@ -37,7 +37,7 @@ def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 @handles("reshape_alias")
 def reshape(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Reshape; the strides asked for are those of the values, not of the ids."""
-    return Nodes(a["self"].ids.reshape(tuple(a["size"])))
+    return Nodes(a["self"].tensor.reshape(tuple(a["size"])))
 
 
 @handles("as_strided")
@@ -78,4 +78,4 @@ def copy(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 @handles("fill", "zero")
 def fill(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Take neurons away by writing a constant over them."""
-    return Nodes(torch.full_like(a["self"].ids, -1))
+    return Nodes(torch.full_like(a["self"].tensor, -1))

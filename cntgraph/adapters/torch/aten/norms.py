@@ -79,7 +79,7 @@ def _channels_first(t: AtenTracer, x: Nodes) -> tuple[Nodes, tuple[int, ...]]:
 
     Also the shape in which one value a channel broadcasts against them.
     """
-    images = t.first(x.ids)
+    images = t.first(x.tensor)
     if len(images) == 1:
         return x, (-1,) + (1,) * (len(x.shape) - 2)
     return Nodes(images.transpose(0, 1).unsqueeze(0)), (-1,) + (1,) * (len(x.shape) - 1)
@@ -88,5 +88,5 @@ def _channels_first(t: AtenTracer, x: Nodes) -> tuple[Nodes, tuple[int, ...]]:
 def _turned_back(made: Nodes, x: Nodes) -> Nodes:
     if made.shape == x.shape:
         return made
-    images = made.ids[0].transpose(0, 1)
+    images = made.tensor[0].transpose(0, 1)
     return Nodes(images.repeat(x.shape[0] // len(images), *(1,) * (len(x.shape) - 1)))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from cntgraph.adapters.torch.aten.values import Arguments
+from cntgraph.adapters.tracing.operations import OperationTable
 
-if TYPE_CHECKING:
-    from cntgraph.adapters.torch.aten.tracer import AtenTracer
+#: Takes the tracer, the arguments and a name for the operation; returns None where the operation
+#: may be taken apart into smaller ones, and raises `NotFollowed` where it never has edges.
+Handler = Callable[[Any, Arguments, str], Any]
 
-Handler = Callable[["AtenTracer", Arguments, str], Any]
-AnyHandler = TypeVar("AnyHandler", bound=Handler)
-
-#: What each operation does to node ids, by its name without underscores around it. A handler takes
-#: the tracer, the arguments and a name for the operation; None says that it does not apply, and
-#: `Refused` that it never will, and why.
-HANDLERS: dict[str, Handler] = {}
+#: What each operation does to node ids, by its name without underscores around it.
+HANDLERS: OperationTable[Handler] = OperationTable("ATen operation")
+handles = HANDLERS.handles
 
 #: Operations that move or copy values, computing nothing: carried out on the ids themselves.
 MOVEMENT = frozenset(
@@ -59,28 +57,6 @@ IDENTITY = frozenset(
     "feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata nan_to_num positive "
     "resolve_conj resolve_neg".split()
 )
-
-
-def handles(*names: str) -> Callable[[AnyHandler], AnyHandler]:
-    """Register a function as the handler of ATen operations.
-
-    Parameters
-    ----------
-    *names : str
-        Names without namespace, overload and underscores around them.
-
-    Returns
-    -------
-    callable
-        The decorator.
-    """
-
-    def register(handler: AnyHandler) -> AnyHandler:
-        for name in names:
-            HANDLERS[name] = handler
-        return handler
-
-    return register
 
 
 def handler_of(name: str) -> Handler | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.torch.aten.choices import choose
+from cntgraph.adapters.torch.aten.choices import maximum, minimum
 from cntgraph.adapters.torch.aten.geometry import average_divisor, paddings, pool_windows
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
@@ -23,14 +23,14 @@ def pool_axes(
     """Pool the last axes; all other axes but the batch are channels, or frames of channels."""
     rank = len(operators)
     lead, spatial = x.shape[:-rank], x.shape[-rank:]
-    images = t.first(x.ids) if len(lead) == 2 else x.ids
+    images = t.first(x.tensor) if len(lead) == 2 else x.tensor
     if len(lead) == 2 and len(images) > 1:
         # Frames that were folded into the batch are positions that are not mixed.
         frames = AxisOperator.identity(len(images))
         by_channel = images.transpose(0, 1).numpy()
         made = np.moveaxis(t.builder.pool(name, by_channel, (frames, *operators), mode), 1, 0)
     else:
-        sample = t.first(x.ids.reshape(prod(lead), *spatial)).numpy()
+        sample = t.first(x.tensor.reshape(prod(lead), *spatial)).numpy()
         made = t.builder.pool(name, sample, tuple(operators), mode)
     return t.batched(made, (*lead, *made.shape[-rank:]))
 
@@ -90,9 +90,9 @@ def reduce_axes(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | No
     elif ndim > 1 and 0 in axes and x.shape[0] == t.batch:
         return None  # samples are mixed
     kept = [d for d in range(ndim) if d not in axes]
-    moved = Nodes(x.ids.permute(*kept, *axes))
+    moved = Nodes(x.tensor.permute(*kept, *axes))
     operators = [AxisOperator.adaptive(x.shape[d], 1, average=mode == "average") for d in axes]
-    ids = pool_axes(t, moved, operators, mode, name).ids
+    ids = pool_axes(t, moved, operators, mode, name).tensor
     keep, dropped = bool(a.get("keepdim", False)), range(ndim) if whole else axes
     shape = [1 if d in axes else x.shape[d] for d in range(ndim) if keep or d not in dropped]
     return Nodes(ids.reshape(shape))
@@ -110,10 +110,16 @@ def total(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     return reduce_axes(t, a, name, "sum")
 
 
-@handles("amax", "amin", "max", "min")
-def maximum(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
+@handles("amax", "max")
+def largest(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Take the maximum over whole axes: an edge from each candidate."""
-    return choose(t, a, name) if "other" in a else reduce_axes(t, a, name, "max")
+    return maximum(t, a, name) if "other" in a else reduce_axes(t, a, name, "max")
+
+
+@handles("amin", "min")
+def smallest(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Take the minimum over whole axes: an edge from each candidate."""
+    return minimum(t, a, name) if "other" in a else reduce_axes(t, a, name, "min")
 
 
 @handles("linalg_vector_norm", "norm")

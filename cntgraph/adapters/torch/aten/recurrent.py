@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -13,31 +13,32 @@ import torch
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
-_PACKED = Refused("a packed sequence; call the model with a padded one")
+_PACKED = "a packed sequence; call the model with a padded one"
 
 
 @handles("pack_padded_sequence")
-def pack(t: AtenTracer, a: Arguments, name: str) -> Refused:
+def pack(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
     """Refuse to pack: the samples of a batch would lie among each other."""
-    return _PACKED
+    raise NotFollowed(_PACKED)
 
 
 def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     """Return the sequence and the last states of stacked layers, one direction or both."""
     x = a.get("input")
     if "batch_sizes" in a:
-        return _PACKED
+        raise NotFollowed(_PACKED)
     if not isinstance(x, Nodes) or not all(isinstance(p, Recipe) for p in a["params"]):
         return None
     batch_axis = None if len(x.shape) == 2 else 0 if a["batch_first"] else 1
     ids = _without_batch(t, x, batch_axis)
     if ids is None:
-        return Refused("the second axis is not that of the batch; pass batch_first=True")
+        raise NotFollowed("the second axis is not that of the batch; pass batch_first=True")
     sequence, states = _Stack(t, kind, a, t.name_of(a["params"][0], name)).run(ids)
     if batch_axis is None:
         return [Nodes(_tensor(made)) for made in (sequence, *states)]
@@ -163,22 +164,22 @@ def _initial(
     """Return the nodes of each cell's initial state; None where it is zero."""
     if isinstance(state, Recipe):
         state = Nodes(t.learned(state, state.shape))
-    if not isinstance(state, Nodes) or not (state.ids >= 0).any():
+    if not isinstance(state, Nodes) or not (state.tensor >= 0).any():
         return [None] * n_cells
     if of_cell:
         return [t.sample(state).reshape(-1)]
-    batched = state.ids if state.ids.ndim == 2 else state.ids[:, 0]
+    batched = state.tensor if state.tensor.ndim == 2 else state.tensor[:, 0]
     return [ids.numpy() for ids in batched]
 
 
 def _without_batch(t: AtenTracer, x: Nodes, axis: int | None) -> Ids | None:
     """Return the ids of one sample, shape (T, features); None if that is not what there is."""
-    ids = x.ids
+    ids = x.tensor
     if axis == 0:
         ids = t.first(ids)[0]
     elif axis == 1:
         ids = ids[:, 0]
-        if not torch.equal(x.ids, ids.unsqueeze(1).expand(x.ids.shape)):
+        if not torch.equal(x.tensor, ids.unsqueeze(1).expand(x.tensor.shape)):
             return None
     array: Ids = ids.numpy()
     return array

@@ -9,7 +9,8 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.network.blocks import AxisOperator
 
 #: Modes of an embedding bag, by the numbers that ATen gives them, as modes of a pooling.
@@ -31,15 +32,15 @@ def embedding_bag(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Look up rows and pool those of a bag; the bags of a sample must be equally long."""
     weight, tokens, offsets = t.recipe(a["weight"]), a["indices"], a["offsets"]
     if a.get("per_sample_weights") is not None:
-        return Refused("the weights of a bag's entries are data")
+        raise NotFollowed("the weights of a bag's entries are data")
     if not isinstance(tokens, Nodes) or not isinstance(offsets, torch.Tensor):
         return None
     starts = offsets[:-1] if a.get("include_last_offset") else offsets
     n_bags = len(starts)
     length, rest = divmod(tokens.shape[0], max(n_bags, 1))
     if rest or not length or not torch.equal(starts.cpu(), torch.arange(n_bags) * length):
-        return Refused("bags of different lengths")
-    bags = t.first(tokens.ids.reshape(n_bags, length)).numpy()
+        raise NotFollowed("bags of different lengths")
+    bags = t.first(tokens.tensor.reshape(n_bags, length)).numpy()
     name = t.name_of(weight, name)
     made = t.builder.embed(f"{name}.embedding", bags, weight)
     mode = _MODES[int(a.get("mode", 0))]

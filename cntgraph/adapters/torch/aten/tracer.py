@@ -1,7 +1,7 @@
 """AtenTracer: from one ATen operation after another to calls of a `Builder`.
 
 Four things flow through a model: `Nodes` (ids of neurons, in a tensor of the same shape as the
-values they stand for), `Recipe` (a function of parameters), `Derived` (masks and positions that
+values they stand for), `Recipe` (a function of parameters), `Data` (masks and positions that
 depend on the input) and plain tensors (constants).
 """
 
@@ -29,14 +29,15 @@ from cntgraph.adapters.torch.aten.operations import (
 from cntgraph.adapters.torch.aten.recipes import move_recipe
 from cntgraph.adapters.torch.aten.values import (
     Arguments,
-    Derived,
     Nodes,
     Place,
-    Refused,
     leaves,
     map_leaves,
     named_arguments,
 )
+from cntgraph.adapters.tracing.batch import MixedSamplesError
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
 
@@ -86,7 +87,7 @@ class AtenTracer(ValueFlow):
         operation : torch._ops.OpOverload
             The operation.
         args, kwargs
-            Its arguments: `Nodes`, `Recipe`, `Derived`, tensors, numbers, and lists of them.
+            Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
         place : Place
             Where it stands in the model.
         shapes : callable
@@ -96,7 +97,7 @@ class AtenTracer(ValueFlow):
 
         Returns
         -------
-        Nodes, Recipe, Derived, or a list of them; or None
+        Nodes, Recipe, Data, or a list of them; or None
         """
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
         self.place, found = place, list(leaves(a.values()))
@@ -136,7 +137,7 @@ class AtenTracer(ValueFlow):
         """
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
         found = list(leaves(a.values()))
-        if any(isinstance(value, Nodes | Derived) for value in found):
+        if any(isinstance(value, Nodes | Data) for value in found):
             full = operation._schema.name.replace("::", ".")
             reason = f"{full} is not a known linear or elementwise operation"
             if not any(isinstance(value, Nodes) for value in found):
@@ -158,11 +159,15 @@ class AtenTracer(ValueFlow):
             moved = operation(*map_leaves([args], _as_values, of=Nodes)[0], **kwargs)
             return Nodes(moved.long() - 1)
         if name in IDENTITY and isinstance(first, Nodes):
-            first = Nodes(first.ids.clone(), first.dtype) if name == "_to_copy" else first
+            first = Nodes(first.tensor.clone(), first.dtype) if name == "_to_copy" else first
             return [first] + [None] * (n_results - 1) if n_results > 1 else first
-        result = handler(self, a, place.name(base)) if handler else None
-        if isinstance(result, Refused):
-            return self._cut(name, a, place, shapes(), f"aten.{name}: {result.reason}")
+        try:
+            result = handler(self, a, place.name(base)) if handler else None
+        except NotFollowed as refusal:
+            return self._cut(name, a, place, shapes(), f"aten.{name}: {refusal}")
+        except MixedSamplesError:
+            reason = f"aten.{name}: it reads several samples of a batch"
+            return self._cut(name, a, place, shapes(), reason)
         if isinstance(result, Nodes) and not name.endswith("_"):
             result = _unshared(result, a)
         if n_results > 1 and isinstance(result, Nodes):
@@ -177,9 +182,9 @@ class AtenTracer(ValueFlow):
         indices = [value for key in ("index", "indices") for value in leaves([a.get(key)])]
         if any(isinstance(value, Nodes) for value in indices):
             return None  # neurons themselves say what is moved where
-        if any(isinstance(value, Derived) and value.value is None for value in indices):
+        if any(isinstance(value, Data) and value.value is None for value in indices):
             return None
-        if any(isinstance(value, Derived) for value in indices):
+        if any(isinstance(value, Data) for value in indices):
             self.note(place.name(name), "what the input selects is taken as for the example")
         moved = _moved(operation, *map_leaves([args, kwargs], self.as_ids))
         return map_leaves(moved, Nodes, of=torch.Tensor)
@@ -189,7 +194,7 @@ class AtenTracer(ValueFlow):
 
         Which of its entries are read may depend on the input: then it is as for the example.
         """
-        derived = [value for value in leaves(a.values()) if isinstance(value, Derived)]
+        derived = [value for value in leaves(a.values()) if isinstance(value, Data)]
         if any(value.value is None or value.source != "mask" for value in derived):
             return None
         masked = None if derived else hide(self, name, a)
@@ -197,7 +202,7 @@ class AtenTracer(ValueFlow):
             return masked
         if derived:
             self.note(name, "indices that the input's length or mask gives: as for the example")
-            a, args, kwargs = map_leaves([a, args, kwargs], lambda d: d.value, of=Derived)
+            a, args, kwargs = map_leaves([a, args, kwargs], lambda d: d.value, of=Data)
         first = next(value for value in leaves(a.values()) if isinstance(value, Recipe))
         if name in MOVEMENT or name in IDENTITY or name in ("_reshape_alias", "embedding"):
             moved = move_recipe(name, first, operation, args, kwargs)
@@ -230,7 +235,7 @@ def name_of_operation(operation: Any) -> str:
 
 def _as_values(nodes: Nodes) -> torch.Tensor:
     """Return ids as floating point that is exact below 2**53, with zero for "no node"."""
-    return (nodes.ids + 1).double()
+    return (nodes.tensor + 1).double()
 
 
 def _moved(operation: Any, args: list[Any], kwargs: Arguments) -> Any:
@@ -245,10 +250,10 @@ def _moved(operation: Any, args: list[Any], kwargs: Arguments) -> Any:
 
 def _unshared(result: Nodes, a: Arguments) -> Nodes:
     """Give what an operation computes memory of its own, apart from its operands."""
-    memory = result.ids.untyped_storage().data_ptr()
-    operands = (value.ids for value in leaves(a.values()) if isinstance(value, Nodes))
+    memory = result.tensor.untyped_storage().data_ptr()
+    operands = (value.tensor for value in leaves(a.values()) if isinstance(value, Nodes))
     shared = any(ids.untyped_storage().data_ptr() == memory for ids in operands)
-    return Nodes(result.ids.clone()) if shared else result
+    return Nodes(result.tensor.clone()) if shared else result
 
 
 def _in_place(name: str, a: Arguments, result: Any) -> Any:
@@ -257,6 +262,6 @@ def _in_place(name: str, a: Arguments, result: Any) -> Any:
     changes = name.endswith("_") and not name.endswith("__") and name not in MOVEMENT
     if changes and isinstance(first, Nodes) and isinstance(result, Nodes):
         if result is not first:
-            first.ids.copy_(result.ids)
+            first.tensor.copy_(result.tensor)
         return first
     return result

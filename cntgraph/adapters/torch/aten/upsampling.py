@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 
 from cntgraph.adapters.torch.aten.geometry import per_axis
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.pooling import pool_axes
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, Refused
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.network.blocks import AxisOperator
 
 
@@ -48,6 +51,8 @@ def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:
 
 
 @handles("upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa")
-def refuse(t: AtenTracer, a: Arguments, name: str) -> Refused:
+def refuse(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
     """Refuse what has weights of both signs, or windows of its own."""
-    return Refused("has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias")
+    raise NotFollowed(
+        "has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias"
+    )

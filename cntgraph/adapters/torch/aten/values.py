@@ -8,52 +8,44 @@ from typing import Any
 
 import torch
 
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 #: An operation's arguments by name.
 Arguments = dict[str, Any]
 
 
-@dataclass
-class Nodes:
+class Nodes(Neurons):
     """Node ids in a tensor, -1 where there is no node; in-place operations change it.
 
-    `dtype` is that of the tensor the nodes stand for; integers are indices (tokens).
+    Parameters
+    ----------
+    tensor : torch.Tensor of int64
+        The ids, the batch dimension included.
+    dtype : torch.dtype, optional
+        Of the tensor the nodes stand for; integers are indices (tokens).
     """
 
-    ids: torch.Tensor
-    dtype: torch.dtype | None = None
+    def __init__(self, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> None:
+        self.tensor, self.dtype = tensor, dtype
+
+    @property
+    def ids(self) -> Ids:  # type: ignore[override]
+        """The ids as an array, which shares the tensor's memory."""
+        array: Ids = self.tensor.numpy()
+        return array
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the tensor the nodes stand for, the batch dimension included."""
-        return tuple(self.ids.shape)
+        return tuple(self.tensor.shape)
 
     @property
-    def is_index(self) -> bool:
+    def is_index(self) -> bool:  # type: ignore[override]
         """Whether the tensor holds indices or truth values rather than activations."""
         kind = self.dtype
         return kind is not None and not (kind.is_floating_point or kind.is_complex)
-
-
-@dataclass(frozen=True)
-class Derived:
-    """What depends on the input but is no neuron: masks, positions, choices.
-
-    `value` is what it is for the example at hand, or None where that is not known; `source` says
-    what it is computed from: ``"neurons"``, the ``"indices"`` of an embedding, or a ``"mask"``.
-    """
-
-    shape: tuple[int, ...]
-    value: torch.Tensor | None = None
-    source: str = "mask"
-
-
-@dataclass(frozen=True)
-class Refused:
-    """What a handler returns for an operation that has no edges, and why."""
-
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -94,11 +86,6 @@ def map_leaves(value: Any, function: Callable[[Any], Any], of: Any = object) -> 
     if isinstance(value, dict):
         return {key: map_leaves(item, function, of) for key, item in value.items()}
     return function(value) if isinstance(value, of) else value
-
-
-def is_learned(value: Any) -> bool:
-    """Whether a value depends on a trainable parameter."""
-    return isinstance(value, Recipe) and any(p.trainable for p in value.parameters())
 
 
 def name_of(recipe: Recipe, default: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles.onnx_models import I64, assert_same, model, node, whole
 
 from cntgraph.adapters import onnx as adapter
-from cntgraph.adapters.onnx.samples import MixedSamplesError, find, numbered
+from cntgraph.adapters.tracing.batch import MixedSamplesError, find, numbered
 
 
 @st.composite

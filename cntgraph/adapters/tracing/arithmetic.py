@@ -1,0 +1,255 @@
+"""Arithmetic on neurons: sums, products, quotients, extremes and choices.
+
+What meets neurons decides what an operation means: with other neurons it is a layer that both
+lead to; with weights or a constant a scaling or a shift; with a mask it takes neurons away; with
+what depends on the input without being a neuron it is passed over, and noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.tracing.masks import pass_beside, split_mask, take_away
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Data, Neurons, is_learned, is_mask, weights_of
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Identity
+
+
+def _is_data(value: Any) -> bool:
+    return isinstance(value, Data)
+
+
+# -- sums -------------------------------------------------------------------------------------
+
+
+def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
+    """Return left + sign · right, where at least one is neurons.
+
+    Parameters
+    ----------
+    t : Tracer
+    left, right : Neurons, weights, Data or constant
+    name : str
+        Name of the operation.
+    sign : float, default 1.0
+        What the right operand is multiplied by; -1 for a difference.
+
+    Returns
+    -------
+    Neurons
+    """
+    if isinstance(left, Neurons) and isinstance(right, Neurons):
+        return add_branches(t, [left, right], name, None if sign == 1.0 else (1.0, sign))
+    x, other = (left, right) if isinstance(left, Neurons) else (right, left)
+    if _is_data(other):
+        return pass_beside(t, x, other, name)
+    if x is left or sign == 1.0:
+        return shift(t, x, other, name, sign if x is left else 1.0)
+    return t.scale(x, Recipe.constant(sign), t.recipe(other), name, parametric=False)
+
+
+def add_branches(
+    t: Tracer, operands: Sequence[Neurons], name: str, signs: Sequence[float] | None = None
+) -> Any:
+    """Return a layer that receives the edges of all branches, with a factor each."""
+    ids, samples = t.together(operands)
+    return t.made(t.builder.add(name, ids, signs), samples)
+
+
+def shift(t: Tracer, x: Neurons, other: Any, name: str, sign: float = 1.0) -> Any:
+    """Return x + sign · c: a bias; where c is a mask, without the neurons that it hides."""
+    values = t.mask_values(other)
+    mask = None if values is None else split_mask(sign * values)
+    if mask is None:
+        if _is(other, 0.0, t):
+            return t.widened(x, np.shape(other))
+        bias = t.recipe(other)
+        made = t.scale(x, None, bias if sign == 1.0 else bias * Recipe.constant(sign), name)
+        keep = t.hidden_by(other)
+        return made if keep is None else take_away(t, made, keep)
+    keep, rest = mask
+    t.use_as_mask(other)
+    kept = take_away(t, x, keep)
+    return t.scale(kept, None, t.recipe(rest), name) if rest.any() else kept
+
+
+def negate(t: Tracer, x: Neurons, name: str) -> Any:
+    """Return -x."""
+    return t.scale(x, Recipe.constant(-1.0), None, name, parametric=False)
+
+
+def mean_of(t: Tracer, values: Sequence[Any], name: str) -> Any:
+    """Return the mean of several values, neuron by neuron."""
+    share = Recipe.constant(1.0 / len(values))
+    return t.scale(total(t, values, name), share, None, name, parametric=False)
+
+
+def total(t: Tracer, values: Sequence[Any], name: str) -> Any:
+    """Return the sum of several values, at least one of which is neurons."""
+    neurons = [value for value in values if isinstance(value, Neurons)]
+    made = neurons[0] if len(neurons) == 1 else add_branches(t, neurons, name)
+    for value in values:
+        if not isinstance(value, Neurons):
+            made = add(t, made, value, name)
+    return made
+
+
+# -- products ---------------------------------------------------------------------------------
+
+
+def multiply(t: Tracer, left: Any, right: Any, name: str) -> Any:
+    """Return left · right: a scaling, a gate, or a function of the same neurons (as x · σ(x))."""
+    if isinstance(left, Neurons) and isinstance(right, Neurons):
+        return multiply_branches(t, left, right, name)
+    x, factor = (left, right) if isinstance(left, Neurons) else (right, left)
+    if _is_data(factor):
+        return pass_beside(t, x, factor, name)
+    if _is(factor, 1.0, t):
+        return t.widened(x, np.shape(factor))
+    return t.scale(x, t.recipe(factor), None, name, parametric=is_learned(factor))
+
+
+def multiply_branches(
+    t: Tracer, left: Neurons, right: Neurons, name: str, *, first: bool = False
+) -> Any:
+    """Multiply branches: the least of a gate is handed on, with `first` the left one."""
+    (a, b), samples = t.together([left, right])
+    if np.array_equal(a, b):
+        # A product of two functions of the same neurons is an activation (x · σ(x)).
+        t.builder.activate(a, "mul")
+        return t.widened(left, right.shape)
+    return t.made(t.builder.multiply(name, [a, b], first=first), samples)
+
+
+def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
+    """Return left / right: the numerator is handed on, a divisor of neurons modulates it.
+
+    A quotient is linear in its numerator alone, whatever gate either side has passed.
+    """
+    if isinstance(right, Neurons):
+        t.activate(right, "reciprocal")
+        if isinstance(left, Neurons):
+            return multiply_branches(t, left, right, name, first=True)
+        return multiply(t, left, right, name)
+    if _is_data(right):
+        return pass_beside(t, left, right, name)
+    if _is(right, 1.0, t):
+        return t.widened(left, np.shape(right))
+    divisor = t.recipe(right)
+    weight = Recipe.constant(1.0) / divisor
+    return t.scale(left, weight, None, name, parametric=is_learned(divisor))
+
+
+def gated_halves(t: Tracer, first: Neurons, second: Neurons, name: str) -> Any:
+    """Return one half of the features, gated by a sigmoid of the other (GLU)."""
+    t.activate(second, "sigmoid")
+    ids, samples = t.together([first, second])
+    return t.made(t.builder.multiply(name, ids), samples)
+
+
+def _is(value: Any, number: float, t: Tracer) -> bool:
+    """Whether a constant is one number everywhere, so that it changes nothing."""
+    array = t.array(value)
+    return array is not None and array.size > 0 and bool((array == number).all())
+
+
+# -- the larger, the smaller, the chosen --------------------------------------------------------
+
+
+def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
+    """Return the largest or smallest of several values, neuron by neuron.
+
+    Parameters
+    ----------
+    t : Tracer
+    values : sequence of Neurons, weights, Data or constant
+    mode : {"max", "min"}
+    name : str
+        Name of the operation.
+
+    Returns
+    -------
+    Neurons
+        Of a layer to which every branch leads with weight one, as in a maximum pooling; with
+        one branch and a bound the neurons themselves: ``max(x, 0)`` is a relu, any other bound a
+        clamp.
+    """
+    neurons = [value for value in values if isinstance(value, Neurons)]
+    bounds = [value for value in values if not isinstance(value, Neurons)]
+    if not bounds:
+        return choose_among(t, neurons, mode, name) if len(neurons) > 1 else neurons[0]
+    if len(neurons) != 1 or any(map(_is_data, bounds)):
+        raise NotFollowed("it compares neurons with constants and with each other")
+    t.skip(bounds, "a bound, not a weight")
+    zero = mode == "max" and all(_is(bound, 0.0, t) for bound in bounds)
+    t.activate(neurons[0], "relu" if zero else "clamp")
+    return t.widened(neurons[0], *(np.shape(bound) for bound in bounds))
+
+
+def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
+    """Choose among values, neuron by neuron, by what depends on the input.
+
+    All neurons that may be chosen lead to the result; a choice between functions of the same
+    neurons is an activation. A choice by a mask hides nothing.
+
+    Parameters
+    ----------
+    t : Tracer
+    choice : Neurons or Data
+        What decides; a constant choice moves data and does not come by here.
+    options : sequence of Neurons, weights or constant
+        What is chosen among.
+    name : str
+        Name of the operation.
+
+    Returns
+    -------
+    Neurons
+    """
+    neurons = [value for value in options if isinstance(value, Neurons)]
+    if not neurons or any(weights_of(value) is not None for value in options):
+        raise NotFollowed("it chooses between weights by the data")
+    if len(neurons) == len(options) > 1:
+        return choose_among(t, neurons, "where", name)
+    if len(neurons) > 1:
+        raise NotFollowed("it chooses between several neurons and a constant by the data")
+    if is_mask(choice):
+        return pass_beside(t, neurons[0], choice, name)
+    if not t.builder.is_softmax(t.any_sample(neurons[0])):
+        # A softmax whose rows without any entry are set to zero stays a softmax.
+        t.activate(neurons[0], "where")
+    return t.widened(neurons[0], *(np.shape(value) for value in (choice, *options)))
+
+
+def choose_among(t: Tracer, operands: Sequence[Neurons], kind: str, name: str) -> Any:
+    """Return neurons to which each of the others leads with weight one, as in a max pooling.
+
+    Parameters
+    ----------
+    t : Tracer
+    operands : sequence of Neurons
+    kind : {"max", "min", "where"}
+        Kind of the layer.
+    name : str
+        Name of the operation.
+
+    Returns
+    -------
+    Neurons
+    """
+    ids, samples = t.together(operands)
+    if all(np.array_equal(other, ids[0]) for other in ids[1:]):
+        t.builder.activate(ids[0], kind)
+        return t.made(ids[0], samples)
+    name = t.builder.unique(name)
+    made = t.builder.fresh(name, ids[0], kind)
+    for k, branch in enumerate(ids):
+        label = t.builder.unique(f"{name}.{k}")
+        t.builder.add_block(Identity(name=label, source=View.of(branch), target=View.of(made)))
+    return t.made(made, samples)

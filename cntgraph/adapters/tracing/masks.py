@@ -1,0 +1,67 @@
+"""Masks: what is added to scores, or chosen by a condition, to take positions out of a softmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Data, Neurons
+
+#: What is not above it hides a position, as frameworks write -∞.
+HIDDEN = -1e4
+#: Stored tensors of more values are not looked at to see whether they are a mask.
+LARGEST_MASK = 1 << 26
+
+_KEPT = "a mask that depends on the input: nothing is masked"
+
+
+def split_mask(values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]] | None:
+    """Split what is added to scores into the positions it keeps and a bias.
+
+    Parameters
+    ----------
+    values : ndarray
+        What is added.
+
+    Returns
+    -------
+    keep : ndarray of bool
+        Where positions are not hidden.
+    rest : ndarray
+        What is added there; zero elsewhere.
+        None is returned for an array that hides nothing, a single number, or one that is the
+        same finite number everywhere.
+
+    Examples
+    --------
+    >>> keep, rest = split_mask(np.array([[0.5, -np.inf], [0.0, 0.25]]))
+    >>> keep.tolist(), rest.tolist()
+    ([[True, False], [True, True]], [[0.5, 0.0], [0.0, 0.25]])
+    """
+    if values.ndim == 0 or values.dtype.kind not in "fiu":
+        return None
+    keep: NDArray[np.bool_] = values > HIDDEN
+    if keep.all() or (not keep.any() and np.isfinite(values).all()):
+        return None
+    return keep, np.where(keep, values, 0)
+
+
+def hides(value: NDArray[Any] | None) -> bool:
+    """Whether a constant that is put in the place of scores hides them."""
+    return value is not None and value.size > 0 and bool((value <= HIDDEN).all())
+
+
+def take_away(t: Tracer, x: Neurons, keep: NDArray[np.bool_]) -> Any:
+    """Return neurons without those where `keep` is false; both broadcast together."""
+    wide = np.broadcast_shapes(x.shape, keep.shape)
+    shown = np.broadcast_to(x.ids, wide)
+    return t.neurons(t.builder.mask(shown, np.broadcast_to(keep, wide)), like=x)
+
+
+def pass_beside(t: Tracer, x: Neurons, data: Data | Neurons, name: str) -> Any:
+    """Pass on neurons beside which something stands that depends on the input, as a mask does."""
+    t.note(name, _KEPT)
+    return t.widened(x, data.shape)

@@ -1,0 +1,212 @@
+"""Tracer: what a framework owes to be followed, and what all operations share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.broadcasting import for_sample
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Neurons, weights_of
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks.base import broadcasts
+from cntgraph.network.coverage import CoverageEntry
+
+#: Constants of more values are stored as parameters, rather than written into recipes.
+LARGEST_CONSTANT = 64
+
+
+class Tracer(ABC):
+    """Turns the operations of a model into calls of a `Builder`.
+
+    Parameters
+    ----------
+    builder : Builder
+        Collects the layers and blocks.
+
+    Notes
+    -----
+    A framework owes the abstract methods; everything else holds for all of them.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+
+    # -- what a framework owes --------------------------------------------------------------
+
+    @abstractmethod
+    def neurons(
+        self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
+    ) -> Any:
+        """Return ids, the samples of a batch included, as the framework's `Neurons`.
+
+        Parameters
+        ----------
+        ids : ndarray of int64
+        samples : Samples, optional
+            Where the samples lie, if that is known.
+        like : Neurons, optional
+            What they are a rearrangement of.
+        """
+
+    @abstractmethod
+    def samples(self, x: Neurons) -> Samples:
+        """Return where the samples of a batch lie among neurons.
+
+        Raises
+        ------
+        MixedSamplesError
+            If they cannot be told apart.
+        """
+
+    @abstractmethod
+    def array(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of a constant; None for neurons, weights and data."""
+
+    @abstractmethod
+    def recipe(self, value: Any) -> Recipe:
+        """Return weights or a constant as a recipe.
+
+        Raises
+        ------
+        NotFollowed
+            If it is neither.
+        """
+
+    # -- samples ----------------------------------------------------------------------------
+
+    def sample(self, x: Neurons) -> Ids:
+        """Return the ids of one sample, without the batch dimension."""
+        return self.samples(x).first(x.ids)
+
+    def any_sample(self, x: Neurons) -> Ids:
+        """Return the ids of one sample, or of all nodes where samples are mixed."""
+        try:
+            return self.sample(x)
+        except MixedSamplesError:
+            return Samples().first(x.ids)
+
+    def together(self, operands: Sequence[Neurons]) -> tuple[list[Ids], Samples]:
+        """Broadcast neurons together; return the ids of one sample of each.
+
+        Parameters
+        ----------
+        operands : sequence of Neurons
+
+        Returns
+        -------
+        ids : list of ndarray of int64
+            All of one shape.
+        samples : Samples
+            Where the samples of the result lie.
+
+        Raises
+        ------
+        MixedSamplesError
+            If the samples of one operand lie where those of another do not.
+        """
+        wide = [self.widened(x, *(other.shape for other in operands)) for x in operands]
+        found = [self.samples(x) for x in wide]
+        with_axis = (samples for samples in found if samples.axis is not None)
+        one = next(with_axis, None) or max(found, key=lambda samples: samples.number)
+        if not all(one.agrees(other) for other in found):
+            raise MixedSamplesError
+        return [one.first(x.ids) for x in wide], one
+
+    def made(self, ids: Ids, samples: Samples) -> Any:
+        """Return the ids of one sample of a result as neurons, the batch put back."""
+        return self.neurons(samples.spread(ids), samples)
+
+    def widened(self, x: Neurons, *shapes: tuple[int, ...]) -> Any:
+        """Return neurons repeated to the shape in which they meet wider operands."""
+        wide = np.broadcast_shapes(x.shape, *shapes)
+        return x if wide == x.shape else self.neurons(np.broadcast_to(x.ids, wide), like=x)
+
+    # -- the operations that others are made of -----------------------------------------------
+
+    def activate(self, x: Neurons, activation: str) -> Any:
+        """Note that a function is applied to neurons."""
+        self.builder.activate(self.any_sample(x), activation)
+        return x
+
+    def scale(
+        self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
+    ) -> Any:
+        """Apply y = w ⊙ x + b to every sample; w and b broadcast against it.
+
+        Parameters
+        ----------
+        x : Neurons
+        weight, bias : Recipe or None
+            In the shape of a batch, or of what broadcasts against one.
+        name : str
+            Name of the operation.
+        **kind
+            Of `Builder.scale`.
+
+        Returns
+        -------
+        Neurons
+        """
+        x = self.widened(x, *(recipe.shape for recipe in (weight, bias) if recipe is not None))
+        samples = self.samples(x)
+        ids = samples.first(x.ids)
+        weight, bias = (self.of_sample(r, x, samples, ids) for r in (weight, bias))
+        return self.made(self.builder.scale(name, ids, weight, bias, **kind), samples)
+
+    def of_sample(
+        self, recipe: Recipe | None, x: Neurons, samples: Samples, ids: Ids
+    ) -> Recipe | None:
+        """Return a recipe that broadcasts against a batch as one that does so against a sample."""
+        if recipe is None:
+            return None
+        rank = len(x.shape)
+        if samples.alone and samples.axis is not None and len(recipe.shape) + samples.axis >= rank:
+            shape = (1,) * (rank - len(recipe.shape)) + recipe.shape
+            if shape[samples.axis] != 1:
+                raise MixedSamplesError
+            recipe = recipe.reshape(shape[: samples.axis] + shape[samples.axis + 1 :])
+        recipe = for_sample(recipe, ids.ndim)
+        assert recipe is not None
+        if not broadcasts(recipe.shape, ids.shape):
+            raise NotFollowed("what it multiplies or adds differs from sample to sample")
+        return recipe
+
+    # -- coverage ---------------------------------------------------------------------------
+
+    def skip(self, values: Iterable[Any], reason: str) -> None:
+        """Say of all parameters among values why they are in no block."""
+        for value in values:
+            recipe = weights_of(value)
+            if recipe is not None:
+                self.builder.skip(recipe, reason)
+
+    def note(self, label: str, reason: str) -> None:
+        """Say in the coverage table how an operation was read that depends on the input."""
+        entry = CoverageEntry(label, "operation", "included", "", reason)
+        if entry not in self.builder.operations:
+            self.builder.operations.append(entry)
+
+    # -- masks ------------------------------------------------------------------------------
+
+    def mask_values(self, value: Any) -> NDArray[Any] | None:
+        """Return the values of what may be a mask; None for what is looked at no further.
+
+        A framework that stores masks among its weights also returns those.
+        """
+        return self.array(value)
+
+    def use_as_mask(self, value: Any) -> None:
+        """Note that weights turned out to be a mask."""
+        self.skip([value], "a mask: which positions may be attended to")
+
+    def hidden_by(self, value: Any) -> NDArray[np.bool_] | None:
+        """Return what a mask keeps that was put on weights before; None without one."""
+        return None

@@ -1,0 +1,73 @@
+"""The four things that a tensor can be while a model is traced.
+
+* `Neurons`: ids of nodes, in the shape of the tensor they stand for.
+* weights: a `Recipe`, a function of parameters alone; a framework that needs a tensor of its own
+  in its place has one with an attribute ``recipe``.
+* `Data`: what depends on the input without being a neuron, such as a mask.
+* anything else: a constant, which `Tracer.array` turns into an array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+
+Source = Literal["mask", "indices", "neurons"]
+
+
+class Neurons:
+    """Node ids in the shape of a tensor, the samples of a batch included; -1 is no node.
+
+    Every framework has a subclass of its own, which only `Tracer.neurons` makes.
+    """
+
+    #: In the framework's own order of axes.
+    ids: Ids
+    #: Whether the tensor holds whole numbers that choose something (tokens), not activations.
+    is_index: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor that the nodes stand for."""
+        return self.ids.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What depends on the input without being a neuron: masks, positions, choices.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    value : array, optional
+        What it is for the example at hand, where that is known.
+    source : {"mask", "indices", "neurons"}, default "mask"
+        What it follows from: which tokens count, the entries of an embedding, or activations.
+    """
+
+    shape: tuple[int, ...]
+    value: Any = None
+    source: Source = "mask"
+
+
+def weights_of(value: Any) -> Recipe | None:
+    """Return the recipe of a value that depends on parameters alone, None for any other."""
+    found = value if isinstance(value, Recipe) else getattr(value, "recipe", None)
+    return found if isinstance(found, Recipe) else None
+
+
+def is_learned(value: Any) -> bool:
+    """Whether a value depends on a trainable parameter."""
+    recipe = weights_of(value)
+    return recipe is not None and any(p.trainable for p in recipe.parameters())
+
+
+def is_mask(value: Any) -> bool:
+    """Whether a value says which tokens count."""
+    if isinstance(value, Neurons):
+        return value.is_index
+    return isinstance(value, Data) and value.source == "mask"
