@@ -125,16 +125,16 @@ class Elementwise(Layout):
                 self.add_block(Diagonal(**common, weight=weight, parametric=False))
         return spread(made, wide)
 
-    def multiply(self, name: str, operands: Sequence[Ids], *, first: bool = False) -> Ids:
+    def multiply(self, name: str, operands: Sequence[Ids]) -> Ids:
         """Multiply branches: the least of a gate is handed on, the others only modulate it.
 
-        A gate is what has passed a sigmoid or a softmax; less so a SiLU or GELU, then any other
-        activation. Of equals, the first is handed on; with `first` in any case (what is divided).
+        How much of a gate an activation makes of nodes is in `network.activations.GATES`; of
+        equals, the first is handed on.
         """
         name = self.unique(name)
         wide = np.broadcast_shapes(*(ids.shape for ids in operands))
         operands = self._together(operands)
-        operands = operands if first else sorted(operands, key=self.gating)
+        operands = sorted(operands, key=self.gating)
         made = self.like(name, operands[0], "multiply")
         for k, ids in enumerate(operands):
             source, target = View.of(ids), View.of(made)

@@ -217,7 +217,7 @@ class _Time:
         steps = 1 if self.loop else self.n_steps
         shape = (n,) if steps == 1 else (n, steps)
         made = self.builder.add_layer(name, shape, kind)
-        if activation and activation != "linear":
+        if activation:
             self.builder.activate(made, activation)
         return made.reshape(n, steps)
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
-from cntgraph.adapters.onnx.names import name_of, snake
-from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
+from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
 from cntgraph.adapters.tracing.batch import Samples
@@ -24,6 +23,7 @@ from cntgraph.adapters.tracing.values import Data, is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
+from cntgraph.network.activations import activation_name
 from cntgraph.network.blocks import Diagonal
 
 _DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
@@ -142,8 +142,7 @@ def _directions(t: OnnxTracer, call: Call) -> list[_Direction]:
         raise ValueError(f"direction {direction!r} for weights of shape {np.shape(call.inputs[1])}")
     n = len(_DEFAULTS[kind])
     given = [
-        ACTIVATIONS.get(str(f), snake(str(f)))
-        for f in call.get("activations") or _DEFAULTS[kind] * len(reverse)
+        activation_name(str(f)) for f in call.get("activations") or _DEFAULTS[kind] * len(reverse)
     ]
     if len(given) != n * len(reverse):
         raise ValueError(f"activations {given} for {len(reverse)} directions of {kind}")
