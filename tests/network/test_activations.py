@@ -31,7 +31,7 @@ def test_a_name_is_a_spelling_of_itself():
 def test_only_known_functions_are_noted_and_the_models_own():
     b = Builder()
     x = b.input("x", (3,))
-    with pytest.raises(ValueError, match="expected a name of network.activations, got 'swish'"):
+    with pytest.raises(ValueError, match=r"expected a name of network\.activations, got 'swish'"):
         b.activate(x, "swish")
     own = activation_name("swoosh")
     assert isinstance(own, OwnFunction)

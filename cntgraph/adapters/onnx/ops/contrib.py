@@ -95,8 +95,7 @@ def embed_norm(t: OnnxTracer, call: Call) -> Any:
         made = _with_segments(t, made, segments, t.recipe(kinds), call.name)
     position = t.recipe(places).take(0, 0, tokens.shape[-1])
     total = t.scale(made, None, position, f"{call.name}.positions")
-    normed = data_norm(t, total, gain, shift, call.name, "layer_norm")
-    return None if normed is None else [normed, mask, total]
+    return [data_norm(t, total, gain, shift, call.name, "layer_norm"), mask, total]
 
 
 def _with_segments(t: OnnxTracer, x: Nodes, segments: Any, table: Recipe, name: str) -> Nodes:
