@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -110,6 +111,15 @@ class Layout:
         name = self.unique(name)
         self.operations.append(CoverageEntry(name, "operation", "skipped", "", reason))
         return self.add_layer(name, tuple(shape), f"unknown ({operation})", unique=False)
+
+    @contextmanager
+    def one_step(self) -> Iterator[None]:
+        """Let recurrent layers have one time step, which the model's own loop goes through."""
+        unroll, self.unroll = self.unroll, 1
+        try:
+            yield
+        finally:
+            self.unroll = unroll
 
     def add_block(self, block: Block) -> None:
         """Add the edges of one operation."""

@@ -24,7 +24,7 @@ from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
-from cntgraph.network.blocks import Conv, Dense, Identity, Sparse, Window
+from cntgraph.network.blocks import Conv, Dense, Diagonal, Identity, Sparse, Window
 
 if TYPE_CHECKING:
     from cntgraph.adapters.builder.builder import Builder
@@ -103,6 +103,7 @@ def lstm(
     initial: Ids | None = None,
     initial_cell: Ids | None = None,
     activations: Sequence[str] = ("sigmoid", "tanh", "tanh"),
+    peepholes: Sequence[Recipe] = (),
 ) -> tuple[Ids, Ids, Ids]:
     """Add a long short-term memory.
 
@@ -118,6 +119,9 @@ def lstm(
         Nodes of the initial cell.
     activations : sequence of str
         Of the gates, of the candidate, and of the cell on its way out.
+    peepholes : sequence of Recipe, optional
+        Weights from the cell of the step before to input and forget gate, and from the cell of
+        the same step to the output gate; one a unit.
 
     Returns
     -------
@@ -140,6 +144,11 @@ def lstm(
     time.gated(inner, cell, hidden, made["output_gate"])
     if projection is not None:
         time.dense(name, hidden, output, projection, None)
+    for part, weight in zip(("input_gate", "forget_gate", "output_gate"), peepholes, strict=False):
+        if part == "output_gate":
+            time.diagonal(f"{name}.{part}.cell", cell, made[part], weight)
+        else:
+            time.diagonal_before(f"{name}.{part}", cell, made[part], weight, initial_cell)
     return time.sequence(output), time.last(output), time.last(cell)
 
 
@@ -270,6 +279,25 @@ class _Time:
             self.builder.skip(weight, "leads from the step before; there is one time step only")
         if initial is not None:
             self.dense(f"{name}.initial", initial.reshape(-1, 1), first, weight, None)
+
+    def diagonal(self, name: str, source: Ids, target: Ids, weight: Recipe) -> None:
+        """Lead from every unit to the same unit."""
+        if not source.size:
+            self.builder.skip(weight, "leads from the step before; there is one time step only")
+            return
+        name, weight = self.builder.unique(name), weight.reshape((-1, 1))
+        self.builder.add_block(
+            Diagonal(name=name, source=View.of(source), target=View.of(target), weight=weight)
+        )
+
+    def diagonal_before(
+        self, name: str, cell: Ids, target: Ids, weight: Recipe, initial: Ids | None
+    ) -> None:
+        """Lead from every unit of the cell of the step before to the same unit."""
+        before, after, first = self._shifted(cell, target)
+        self.diagonal(f"{name}.cell", before, after, weight)
+        if initial is not None:
+            self.diagonal(f"{name}.initial_cell", initial.reshape(-1, 1), first, weight)
 
     def gated(self, name: str, source: Ids, target: Ids, gate: Ids | None) -> None:
         """Hand every unit on to the same unit; a gate modulates it."""

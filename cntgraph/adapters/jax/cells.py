@@ -22,6 +22,7 @@ from cntgraph.adapters.jax.body import Body
 from cntgraph.adapters.jax.polynomial import Applied, Bias, Function, Source, Sum, Term
 from cntgraph.adapters.jax.program import Program
 from cntgraph.adapters.jax.values import Unknown, has_nodes, name_of
+from cntgraph.adapters.tracing.recurrent import Kind
 from cntgraph.core.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Recognised:
     """A recurrent cell.
 
     Parameters
@@ -41,15 +42,14 @@ class Cell:
     hidden, cell : int
         Which of the loop's states these are.
     gates : tuple of Gate
-        As the functions of `builder.recurrent` take them.
     activations : tuple of str
-        As these functions take them.
+        As `tracing.recurrent.Cell` has them.
     reset_after : bool
     name : str
         Of the module that its weights belong to.
     """
 
-    kind: str
+    kind: Kind
     input: int
     hidden: int
     gates: tuple[Gate, ...]
@@ -65,7 +65,7 @@ def recognise_cell(
     constants: Sequence[Any],
     carry: Sequence[Any],
     steps: Sequence[Any],
-) -> Cell | None:
+) -> Recognised | None:
     """Return the cell that the body of a loop computes, or None if it is no standard one.
 
     Parameters
@@ -79,7 +79,7 @@ def recognise_cell(
 
     Returns
     -------
-    Cell or None
+    Recognised or None
     """
     read = [k for k, value in enumerate(steps) if has_nodes(value)]
     if len(read) != 1 or any(has_nodes(value) for value in constants):
@@ -147,15 +147,15 @@ def _times(recipe: Recipe, factor: float) -> Recipe:
     return recipe if factor == 1.0 else recipe * factor
 
 
-def _simple(states: Sequence[Sum]) -> Cell | None:
+def _simple(states: Sequence[Sum]) -> Recognised | None:
     ((term, factor), *others) = states[0].terms.items() or [((), 0.0)]
     if others or factor != 1.0 or len(term) != 1 or not isinstance(term[0], Function):
         return None
     gate = _gate(term[0].of, 0)
-    return None if gate is None else Cell("rnn", 0, 0, (gate,), (term[0].name,))
+    return None if gate is None else Recognised("rnn", 0, 0, (gate,), (term[0].name,))
 
 
-def _lstm(states: Sequence[Sum]) -> Cell | None:
+def _lstm(states: Sequence[Sum]) -> Recognised | None:
     for cell, hidden in ((0, 1), (1, 0)):
         kept = _kept(states[cell], cell)
         out = _output(states[hidden], states[cell])
@@ -171,7 +171,7 @@ def _lstm(states: Sequence[Sum]) -> Cell | None:
         ):
             return None
         names = (enter.name, candidate.name, outer.name)
-        return Cell("lstm", 0, hidden, tuple(g for g in gates if g), names, cell)
+        return Recognised("lstm", 0, hidden, tuple(g for g in gates if g), names, cell)
     return None
 
 
@@ -207,7 +207,7 @@ def _output(new: Sum, cell: Sum) -> tuple[Function, Function] | None:
     return (gates[0], outer[0]) if len(outer) == 1 else None
 
 
-def _gru(states: Sequence[Sum]) -> Cell | None:
+def _gru(states: Sequence[Sum]) -> Recognised | None:
     found = _update(states[0])
     if found is None:
         return None
@@ -219,7 +219,7 @@ def _gru(states: Sequence[Sum]) -> Cell | None:
     if gates[0] is None or gates[1] is None:
         return None
     names = (update.name, candidate.name)
-    return Cell("gru", 0, 0, (gates[0], gates[1], gate), names, reset_after=after)
+    return Recognised("gru", 0, 0, (gates[0], gates[1], gate), names, reset_after=after)
 
 
 def _update(new: Sum) -> tuple[Function, Function] | None:
@@ -280,7 +280,7 @@ def _is_bias(term: Term) -> bool:
     return len(term) == 1 and isinstance(term[0], Bias)
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: Recognised) -> str:
     """Return the name that the modules of a cell's weights have in common."""
     names = [name_of(r).split(".") for gate in cell.gates for r in (gate.input, gate.hidden)]
     shared = []
