@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.adapters.jax.cells import Recognised, recognise_cell
+from cntgraph.adapters.builder.recurrent import run_cell
+from cntgraph.adapters.jax.cells import LoopCell, recognise_cell
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
 from cntgraph.adapters.jax.values import Nodes, Value, Weight, has_nodes, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
-from cntgraph.adapters.tracing.recurrent import Cell, initial_state, run_cell
+from cntgraph.adapters.tracing.recurrent import initial_state
 from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -139,9 +141,7 @@ def _stacked(t: Tracer, rows: list[Any], out: Var) -> Any:
     return np.stack(rows) if rows else np.zeros(out.shape)
 
 
-def _recurrent(
-    t: Tracer, op: Op, cell: Recognised, carry: list[Any], steps: list[Any]
-) -> list[Any]:
+def _recurrent(t: Tracer, op: Op, cell: LoopCell, carry: list[Any], steps: list[Any]) -> list[Any]:
     """Return what a recurrent layer yields: last states, and states of all steps."""
     x = t.nodes(steps[cell.input])
     ids = x.ids.reshape(len(x.ids), -1)
@@ -149,14 +149,10 @@ def _recurrent(
     reverse = bool(op.params["reverse"]) != backwards
     ids = ids[::-1] if backwards else ids
     name = cell.name or t.label(op)
-    places = [k for k in (cell.hidden, cell.cell) if k is not None]
-    initial = [_initial(t, name, carry[k]) for k in places]
-    sequence, last = run_cell(
-        t.builder, ids,
-        Cell(cell.kind, name, cell.gates, cell.activations, cell.reset_after, reverse=reverse,
-             initial=initial),
-    )  # fmt: skip
-    ends = dict(zip(places, last, strict=True))
+    initial = [_initial(t, name, carry[k]) for k in cell.states]
+    cell = replace(cell, name=name, reverse=reverse, initial=initial)
+    sequence, last = run_cell(t.builder, ids, cell)
+    ends = dict(zip(cell.states, last, strict=True))
     sequence = sequence[::-1] if backwards else sequence
     outputs = op.outputs
     finals = [t.batched(ends[k], out) for k, out in enumerate(outputs[: len(carry)])]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.builder.recurrent import Cell, Kind
 from cntgraph.adapters.keras.handlers import handles_layer, is_of_keras
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import (
@@ -16,7 +17,7 @@ from cntgraph.adapters.keras.values import (
     leaves,
 )
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.recurrent import Cell, Kind, cut_gates, initial_state, run_stack
+from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
 
 #: The kind of each cell, and the order in which Keras has the gates' weights.
 _ORDERS: dict[str, tuple[Kind, str]] = {

@@ -21,20 +21,7 @@ from cntgraph.core.recipe import Recipe
 def by_stored(
     mean: Recipe, variance: Recipe, epsilon: float, gain: Recipe | None, shift: Recipe | None
 ) -> tuple[Recipe, Recipe]:
-    """Return scale and offset of (x - mean) / √(variance + ε) · gain + shift.
-
-    Parameters
-    ----------
-    mean, variance : Recipe
-        One value a channel.
-    epsilon : float
-    gain, shift : Recipe or None
-        One value a channel.
-
-    Returns
-    -------
-    scale, offset : Recipe
-    """
+    """Return scale and offset of (x - mean) / √(variance + ε) · gain + shift."""
     deviation = (variance + float(epsilon)).sqrt()
     scale = (Recipe.constant(1.0) if gain is None else gain) / deviation
     offset = -(mean * scale) if shift is None else shift - mean * scale
@@ -45,18 +32,15 @@ def batch_norm(
     t: Tracer, x: Any, statistics: Sequence[Any], epsilon: float, gain: Any, shift: Any,
     name: str, *, axis: int = 1,
 ) -> Any:  # fmt: skip
-    """Normalise as in evaluation, by the running statistics that the model stores.
+    """Normalise as in evaluation, by the mean and variance of each channel that are stored.
 
     Parameters
     ----------
     t : Tracer
     x : Neurons
     statistics : sequence of weights or constants
-        Mean and variance of each channel.
     epsilon : float
-        What is added to the variance.
     gain, shift : weights, constant or None
-        One value a channel.
     name : str
         Name of the operation, if its weights have none.
     axis : int, default 1

@@ -7,64 +7,20 @@ states are; the graph of a cell is in `builder.recurrent`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.builder.recurrent import Cell, Gate, Kind, run_cell
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons, is_learned, weights_of
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
-Kind = Literal["rnn", "lstm", "gru"]
-
 #: The parts of each kind in the order of `builder.recurrent`: the hidden state; input gate, forget
 #: gate, candidate (g) and output gate; reset gate, update gate (z) and candidate (n).
 PARTS: dict[Kind, str] = {"rnn": "h", "lstm": "ifgo", "gru": "rzn"}
-#: The functions of each kind, where nothing else is said: of its gates, of the candidate, and of
-#: an LSTM's cell on its way out.
-FUNCTIONS: dict[Kind, tuple[str, ...]] = {
-    "rnn": ("tanh",), "lstm": ("sigmoid", "tanh", "tanh"), "gru": ("sigmoid", "tanh"),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A recurrent cell that runs over a sequence in one direction.
-
-    Parameters
-    ----------
-    kind : {"rnn", "lstm", "gru"}
-    name : str
-        Name of the layer that it makes.
-    gates : sequence of Gate
-        In the order of `PARTS`.
-    activations : sequence of str
-        In the order of `FUNCTIONS`.
-    reset_after : bool, default True
-        Whether a GRU's reset gate applies after the weights.
-    projection : Recipe, optional
-        Of an LSTM's hidden state.
-    peepholes : sequence of Recipe
-        From an LSTM's cell to its input, forget and output gate.
-    reverse : bool, default False
-        Whether time runs backwards.
-    initial : sequence of ndarray of int64 or None
-        Nodes of the initial hidden state, and of an LSTM's initial cell; None where it is zero.
-    """
-
-    kind: Kind
-    name: str
-    gates: Sequence[Gate]
-    activations: Sequence[str]
-    reset_after: bool = True
-    projection: Recipe | None = None
-    peepholes: Sequence[Recipe] = ()
-    reverse: bool = False
-    initial: Sequence[Ids | None] = (None, None)
 
 
 def cut_gates(
@@ -136,36 +92,6 @@ def initial_state(t: Tracer, name: str, value: Any) -> Ids | None:
         return None
     recipe = (t.recipe(value) if recipe is None else recipe).reshape((-1,))
     return t.builder.learned(f"{name}.initial", recipe, recipe.shape)
-
-
-def run_cell(builder: Builder, ids: Ids, cell: Cell) -> tuple[Ids, list[Ids]]:
-    """Run a cell over a sequence.
-
-    Parameters
-    ----------
-    builder : Builder
-    ids : ndarray of int64, shape (T, n_in)
-    cell : Cell
-
-    Returns
-    -------
-    sequence : ndarray of int64, shape (T, n_hidden)
-    states : list of ndarray of int64
-        The last hidden state, and an LSTM's last cell.
-    """
-    common: dict[str, Any] = {"reverse": cell.reverse, "initial": cell.initial[0]}
-    functions = {"activations": cell.activations}
-    made: tuple[Ids, ...]
-    if cell.kind == "rnn":
-        (gate,), (function,) = cell.gates, cell.activations
-        made = rnn(builder, cell.name, ids, gate, activation=function, **common)
-    elif cell.kind == "gru":
-        common |= functions
-        made = gru(builder, cell.name, ids, cell.gates, reset_after=cell.reset_after, **common)
-    else:
-        common |= functions | {"initial_cell": cell.initial[1], "projection": cell.projection}
-        made = lstm(builder, cell.name, ids, cell.gates, peepholes=cell.peepholes, **common)
-    return made[0], list(made[1:])
 
 
 def run_stack(

@@ -11,19 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.builder.recurrent import FUNCTIONS, Cell, Kind
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.recurrent import (
-    FUNCTIONS,
-    Cell,
-    Kind,
-    cut_gates,
-    initial_state,
-    piece,
-    run_stack,
-)
+from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, piece, run_stack
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.activations import activation_name

@@ -8,19 +8,12 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
+from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.recurrent import (
-    FUNCTIONS,
-    Cell,
-    Kind,
-    cut_gates,
-    initial_state,
-    run_cell,
-    run_stack,
-)
+from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
 from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -84,7 +77,7 @@ def _layers(t: AtenTracer, a: Arguments, name: str, kind: str) -> list[list[Cell
 
 def _cell(kind: str, name: str, *weights: Any, **options: Any) -> Cell:
     of_kind, order = _ORDERS[kind]
-    functions = ("relu",) if kind == "rnn_relu" else FUNCTIONS[of_kind]
+    functions = ("relu",) if kind == "rnn_relu" else ()
     return Cell(of_kind, name, cut_gates(of_kind, order, *weights), functions, **options)
 
 
