@@ -176,7 +176,7 @@ def moments(t: KerasTracer, operation: Any, a: Arguments) -> list[Nodes]:
 def _variance(t: KerasTracer, operation: Any, x: Nodes, axes: Any, keep: bool) -> Nodes:
     mean = reduced(t, operation, x, axes, True, "average")
     off = arithmetic.add(t, x, mean, t.name(operation), -1.0)
-    t.builder.activate(t.sample(off), "square")
+    t.builder.activate(t.sample(off), "pow")
     return reduced(t, operation, off, axes, keep, "average")
 
 
@@ -185,7 +185,7 @@ def length(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the Euclidean length over axes."""
     if operation.ord not in (None, 2):
         return NotImplemented
-    t.builder.activate(t.sample(a["x"]), "square")
+    t.builder.activate(t.sample(a["x"]), "pow")
     made = reduced(t, operation, a["x"], operation.axis, bool(operation.keepdims), "sum")
     t.builder.activate(t.sample(made), "sqrt")
     return made

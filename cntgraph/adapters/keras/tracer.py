@@ -34,6 +34,7 @@ from cntgraph.adapters.keras.values import (
     map_leaves,
 )
 from cntgraph.adapters.keras.variables import Symbols
+from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
@@ -290,8 +291,7 @@ class KerasTracer(Tracer):
         except (CntGraphError, MemoryError):
             raise
         except Exception:  # it computes with the backend's own functions
-            self.builder.activate(self.sample(x), activation_label(function))
-            return x
+            return activations.activate(self, x, activation_label(function))
 
 
 def _plain(leaf: Any) -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.constants import Constants
 from cntgraph.adapters.onnx.derived import derive, is_derived
+from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.reference import compute, run
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
@@ -224,6 +225,10 @@ class OnnxTracer(Constants):
             samples = one_a_sample(axis, self.n_samples)
         return samples.first(nodes.ids), samples
 
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to."""
+        return name_of(recipe, default)
+
     # -- what many operations do ------------------------------------------------------------------
 
     def scale(
@@ -233,15 +238,6 @@ class OnnxTracer(Constants):
         made: Nodes = super().scale(x, weight, bias, name, **kind)
         lead = x.lead if isinstance(x, Nodes) and made.shape == x.shape else None
         return replace(made, lead=lead)
-
-    def normalise(
-        self, x: Nodes, gain: Recipe | None, shift: Recipe | None, name: str, kind: str
-    ) -> Nodes:
-        """Normalise by statistics of the data; gain and shift broadcast against `x`."""
-        samples = self.samples(x)
-        ids = samples.first(x.ids)
-        gain, shift = (self.of_sample(r, x, samples, ids) for r in (gain, shift))
-        return Nodes(samples.spread(self.builder.normalise(name, ids, gain, shift, kind)))
 
     def linear(self, x: Nodes, weight: Recipe, bias: Recipe | None, name: str) -> Nodes:
         """Apply y = W x + b to the last axis, W of shape (n_out, n_in)."""

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.names import name_of, snake
+from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.ops.affine import gemm, product
 from cntgraph.adapters.onnx.ops.convolution import conv
-from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
 from cntgraph.adapters.onnx.ops.movement import move
 from cntgraph.adapters.onnx.ops.norms import data_norm
 from cntgraph.adapters.onnx.ops.pooling import average_pool, global_pool, mean
@@ -18,16 +17,14 @@ from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
 from cntgraph.adapters.onnx.weights import along
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import activations, arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
+from cntgraph.network.activations import activation_name
 
 handles("com.microsoft.QuantizeLinear")(quantize)
 handles("com.microsoft.DequantizeLinear")(dequantize)
-
-#: What onnxruntime's fused activations are called in ONNX.
-_SAME = {"QLinearLeakyRelu": "leaky_relu", "QLinearSigmoid": "sigmoid", "QLinearSoftmax": "softmax"}
 
 
 # -- fused ----------------------------------------------------------------------------------------
@@ -76,7 +73,9 @@ def _activated(t: OnnxTracer, call: Call, made: Any) -> Any:
     activation = str(call.get("activation", ""))
     if made is None or not activation:
         return made
-    return t.activate(made, ACTIVATIONS.get(activation, snake(activation)))
+    if activation == "Clip":
+        return activations.clamp(t, made, *call.get("activation_params"))
+    return activations.activate(t, made, activation_name(activation))
 
 
 @handles("com.microsoft.EmbedLayerNormalization")
@@ -96,8 +95,7 @@ def embed_norm(t: OnnxTracer, call: Call) -> Any:
         made = _with_segments(t, made, segments, t.recipe(kinds), call.name)
     position = t.recipe(places).take(0, 0, tokens.shape[-1])
     total = t.scale(made, None, position, f"{call.name}.positions")
-    normed = data_norm(t, total, gain, shift, call.name, "layer_norm")
-    return None if normed is None else [normed, mask, total]
+    return [data_norm(t, total, gain, shift, call.name, "layer_norm"), mask, total]
 
 
 def _with_segments(t: OnnxTracer, x: Nodes, segments: Any, table: Recipe, name: str) -> Nodes:
@@ -162,11 +160,11 @@ def pool(t: OnnxTracer, call: Call) -> Any:
     return Nodes(np.moveaxis(made.ids, 1, -1)) if last and made is not None else made
 
 
-@handles(*(f"com.microsoft.{name}" for name in _SAME))
+@handles(*(f"com.microsoft.QLinear{name}" for name in ("LeakyRelu", "Sigmoid", "Softmax")))
 def activate(t: OnnxTracer, call: Call) -> Any:
-    """Apply an activation."""
-    x = call.inputs[0]
-    return t.activate(x, _SAME[call.node.op_type]) if isinstance(x, Nodes) else None
+    """Apply an activation to whole numbers, whose scales say nothing."""
+    name = activation_name(call.node.op_type.removeprefix("QLinear"))
+    return activations.activate(t, call.inputs[0], name)
 
 
 @handles("com.microsoft.QGemm")

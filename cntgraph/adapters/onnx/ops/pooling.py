@@ -111,7 +111,7 @@ def extreme(t: OnnxTracer, call: Call) -> Any:
 def norm(t: OnnxTracer, call: Call) -> Any:
     """Sum a function of each neuron over whole axes, and take a function of the sum."""
     before, after = {
-        "ReduceL1": ("abs", ""), "ReduceL2": ("square", "sqrt"), "ReduceSumSquare": ("square", ""),
+        "ReduceL1": ("abs", ""), "ReduceL2": ("pow", "sqrt"), "ReduceSumSquare": ("pow", ""),
         "ReduceLogSum": ("", "log"), "ReduceLogSumExp": ("exp", "log"),
     }[call.operation]  # fmt: skip
     if before and isinstance(call.inputs[0], Nodes):

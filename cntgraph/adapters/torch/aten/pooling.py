@@ -125,7 +125,7 @@ def smallest(t: AtenTracer, a: Arguments, name: str) -> Any:
 @handles("linalg_vector_norm", "norm")
 def norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     """Take the norm over whole axes: a sum of squares, and its root."""
-    t.builder.activate(t.sample(a["self"]), "square")
+    t.builder.activate(t.sample(a["self"]), "pow")
     return _finished(t, reduce_axes(t, a, name, "sum"), "sqrt")
 
 
@@ -133,7 +133,7 @@ def _variance(
     t: AtenTracer, a: Arguments, name: str, activation: str = "", *, and_mean: bool = False
 ) -> Any:
     """Take the variance over whole axes: an average of squares."""
-    t.builder.activate(t.sample(a["self"]), "square")
+    t.builder.activate(t.sample(a["self"]), "pow")
     made = reduce_axes(t, a, name, "average")
     made = _finished(t, made, activation) if activation else made
     return [made, mean(t, a, f"{name}.mean")] if and_mean else made
