@@ -77,7 +77,7 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
     return _moved(call, first)
 
 
-def _moved(call: Call, recipe: Recipe) -> Any:
+def _moved(call: Call, recipe: Recipe) -> list[Any] | None:
     if call.operation in RESHAPING:
         return [recipe.reshape(new_shape(call, recipe.shape))]
     if call.operation == "Gather":
@@ -86,7 +86,8 @@ def _moved(call: Call, recipe: Recipe) -> Any:
         return None
     how = [None if value is None else concrete(value) for value in call.inputs[1:]]
     largest = 2 * prod(recipe.shape)
-    return moved(recipe, lambda array: run(call, [array, *how], largest))
+    made: list[Any] | None = moved(recipe, lambda array: run(call, [array, *how], largest))
+    return made
 
 
 def _reduced(call: Call, recipe: Recipe) -> list[Any] | None:
