@@ -7,7 +7,7 @@ it takes no memory. Only what copies is carried out on the places of the values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -118,24 +118,27 @@ def _of_view(recipe: Recipe, base: Array, view: Array) -> Recipe | None:
     strides = [t if n > 1 else 0 for n, t in zip(view.shape, view.strides, strict=True)]
     sizes = tuple(n if t else 1 for n, t in zip(view.shape, strides, strict=True))
     offset = view.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-    cut = _cut(recipe, sizes, strides, offset)
-    if cut is not None:
-        return cut
-    order = sorted((k for k, t in enumerate(strides) if t), key=lambda k: -strides[k])
+    found = _cut(recipe, sizes, strides, offset)
+    if found is None:
+        order = sorted((k for k, t in enumerate(strides) if t), key=lambda k: -strides[k])
+        whole = prod(sizes) == prod(recipe.shape) and not offset
+        if not whole or [strides[k] for k in order] != _steps([sizes[k] for k in order]):
+            return None
+        found = recipe, order
+    part, order = found
     flat = tuple(sizes[k] for k in order)
-    rearranged = [strides[k] for k in order] == _steps(flat)
-    if offset or prod(flat) != prod(recipe.shape) or not rearranged:
-        return None
-    return recipe.reshape(flat).transpose(tuple(np.argsort(order))).reshape(sizes)
+    return part.reshape(flat).transpose(tuple(np.argsort(order))).reshape(sizes)
 
 
-def _steps(shape: Shape) -> list[int]:
+def _steps(shape: Sequence[int]) -> list[int]:
     """Return how many values lie between neighbours along each axis, in C order."""
     return [prod(shape[k + 1 :]) for k in range(len(shape))]
 
 
-def _cut(recipe: Recipe, sizes: Shape, strides: list[int], offset: int) -> Recipe | None:
-    """Return entries along single axes, permuted; None if that is not what a view shows."""
+def _cut(
+    recipe: Recipe, sizes: Shape, strides: list[int], offset: int
+) -> tuple[Recipe, list[int]] | None:
+    """Return entries along single axes, and which axis of a view each of these is."""
     steps, along = _steps(recipe.shape), dict[int, int]()
     for axis, t in enumerate(strides):
         own = next((k for k, s in enumerate(steps) if s <= abs(t) and recipe.shape[k] > 1), -1)
@@ -150,24 +153,7 @@ def _cut(recipe: Recipe, sizes: Shape, strides: list[int], offset: int) -> Recip
         if not 0 <= places.min() <= places.max() < n:
             return None
         recipe = recipe if length == n and stride >= 0 else recipe.gather(k, places)
-    return _arranged(recipe, along, sizes)
-
-
-def _arranged(recipe: Recipe, along: dict[int, int], sizes: Shape) -> Recipe:
-    """Return a weight in another shape, which axis of it becomes which being known.
-
-    All other axes are of length one.
-    """
-    order = [along[k] for k in sorted(along)]
-    if order == sorted(order):
-        return recipe.reshape(sizes)
-    if len(sizes) != len(recipe.shape):
-        recipe = recipe.reshape(tuple(sizes[k] for k in order))
-        return recipe.transpose(tuple(np.argsort(order))).reshape(sizes)
-    places = {axis: own for own, axis in along.items()}
-    others = iter(k for k in range(len(sizes)) if k not in along)
-    return recipe.transpose(tuple(places[k] if k in places else next(others)
-                                  for k in range(len(sizes))))  # fmt: skip
+    return recipe, [along[k] for k in sorted(along)]
 
 
 def _of_places(recipe: Recipe, places: Array) -> Recipe:
