@@ -109,7 +109,7 @@ class KerasTracer(Tracer):
         if not is_of_keras(type(operation)):
             return operation.call(*args, **kwargs)
         if not has_nodes([args, kwargs]):
-            found = recipe_of_operation(kind, operation, a)
+            found = recipe_of_operation(self, kind, operation, a)
             return self._frozen(operation, args, kwargs) if found is None else found
         reason = "it is not a known linear or elementwise operation"
         self._check_size(operation, args, kwargs)

@@ -18,6 +18,7 @@ from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data, is_mask
+from cntgraph.adapters.tracing.weight_movement import looked_up
 from cntgraph.core.recipe import Recipe
 
 #: Operations that move or copy values, and which of their inputs are the values.
@@ -147,14 +148,9 @@ def gather(t: OnnxTracer, call: Call) -> Any:
         return move(t, call, (0,))
     if isinstance(index, Data):
         places = _how(t, index, call.name)
-        shaped = replace(call, inputs=[data, places])
-        from cntgraph.adapters.onnx.weights import on_recipes
-
-        return (
-            on_recipes(shaped, t.recipe)
-            if isinstance(data, Recipe)
-            else run(shaped, [data, places])
-        )
+        if isinstance(data, Recipe):
+            return looked_up(data, int(call.get("axis", 0)), places)
+        return run(call, [data, places])
     if not isinstance(index, Nodes) or len(shape_of(data)) > 2 or int(call.get("axis", 0)) != 0:
         return None
     weight = t.recipe(data)
