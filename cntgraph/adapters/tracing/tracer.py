@@ -80,6 +80,10 @@ class Tracer(ABC):
             If it is neither.
         """
 
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Return a name for an operation on weights: their module's, where names say it."""
+        return default
+
     # -- samples ----------------------------------------------------------------------------
 
     def sample(self, x: Neurons) -> Ids:
