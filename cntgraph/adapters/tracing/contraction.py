@@ -21,8 +21,9 @@ from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
 from cntgraph.adapters.tracing.labels import LabelledIds, LabelledWeight, Labels
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Ids, Neurons
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 
 def contract(
@@ -60,13 +61,25 @@ def contract(
     MixedSamplesError
         If samples of a batch are summed, or have weights of their own.
     """
+    _check(left, of_left, right, of_right, labels)
+    if isinstance(left, Neurons) and isinstance(right, Neurons):
+        made = _of_neurons(t, [(left, of_left), (right, of_right)], labels, name)
+        return made if bias is None else t.scale(made, None, bias, name)
+    if not isinstance(left, Neurons):
+        left, of_left, right, of_right = right, of_right, left, of_left
+    if not isinstance(left, Neurons):
+        raise NotFollowed("none of its operands is neurons")
+    return _with_weights(t, left, of_left, right, of_right, labels, name, bias)
+
+
+def _check(left: Any, of_left: Labels, right: Any, of_right: Labels, labels: Labels) -> None:
     if any(len(set(part)) != len(part) for part in (of_left, of_right, labels)):
         raise NotFollowed("it takes a diagonal")
-    if isinstance(left, Neurons) and isinstance(right, Neurons):
-        return _of_neurons(t, [(left, of_left), (right, of_right)], labels, name)
-    if isinstance(left, Neurons):
-        return _with_weights(t, left, of_left, right, of_right, labels, name, bias)
-    return _with_weights(t, right, of_right, left, of_left, labels, name, bias)
+    first, second = (dict(zip(names, x.shape, strict=True))
+                     for names, x in ((of_left, left), (of_right, right)))  # fmt: skip
+    apart = [k for k in first if k in second and first[k] != second[k]]
+    if any(1 not in (first[k], second[k]) for k in apart) or set(labels) - {*first, *second}:
+        raise NotFollowed("its operands do not fit together")
 
 
 def linear(t: Tracer, x: Neurons, weight: Any, bias: Recipe | None, name: str) -> Any:
@@ -165,8 +178,10 @@ def _vector(bias: Recipe | None, labels: Labels, features: Labels) -> Recipe | N
 def _once(t: Tracer, value: Any, shared: Sequence[bool]) -> Any:
     """Return a constant without the repetitions along axes that choose a matrix."""
     array = t.array(value)
-    for axis, chooses in enumerate(shared if array is not None else ()):
-        if chooses and (array == array.take([0], axis)).all():
+    if array is None:
+        return value
+    for axis, chooses in enumerate(shared):
+        if chooses and array.shape[axis] > 1 and (array == array.take([0], axis)).all():
             value = value[(slice(None),) * axis + (slice(0, 1),)]
     return value
 
@@ -184,7 +199,7 @@ def _of_neurons(
     summed = [k for k in a.labels if k in b.labels and k not in labels]
     shared = [k for k in a.labels if k in b.labels and k in labels and sizes[k] != 1]
     rows, columns = ([k for k in x.labels if k not in y.labels] for x, y in ((a, b), (b, a)))
-    if any(sizes[k] != 1 for k in (*rows, *columns) if k not in labels):
+    if any(a.size(k) != b.size(k) for k in sizes if k not in labels):
         raise NotFollowed("it sums over an axis that only one side has")
     heads = _heads_of_its_own(t, a, rows)
     lead, rows = [*shared, *heads], [k for k in rows if k not in heads]

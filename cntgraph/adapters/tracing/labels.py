@@ -6,8 +6,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Ids
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 
 #: One label an axis.
 Labels = Sequence[Hashable]
