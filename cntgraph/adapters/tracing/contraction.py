@@ -193,6 +193,9 @@ def _of_neurons(
     t: Tracer, operands: Sequence[tuple[Neurons, Labels]], labels: Labels, name: str
 ) -> Any:
     (a, b), samples = _of_one_sample(t, operands, labels)
+    if {*a.labels, *b.labels} <= set(labels):
+        one, other = (_of_all(t, x, samples, labels) for x in (a, b))
+        return arithmetic.multiply(t, one, other, name)
     if t.builder.is_softmax(b.ids) and not t.builder.is_softmax(a.ids):
         a, b = b, a
     sizes = {k: max(a.size(k), b.size(k)) for k in (*a.labels, *b.labels)}
