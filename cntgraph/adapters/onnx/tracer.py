@@ -191,7 +191,7 @@ class OnnxTracer(Constants):
         self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
     ) -> Nodes:
         """Return ids, the batch dimension included, as nodes."""
-        return replace(like, ids=ids, lead=None) if isinstance(like, Nodes) else Nodes(ids)
+        return replace(like, ids=ids) if isinstance(like, Nodes) else Nodes(ids)
 
     def samples(self, x: Neurons) -> Samples:
         """Return where the samples lie; in a batch of one the first axis of length one is it."""
@@ -230,26 +230,6 @@ class OnnxTracer(Constants):
         return name_of(recipe, default)
 
     # -- what many operations do ------------------------------------------------------------------
-
-    def scale(
-        self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
-    ) -> Nodes:
-        """Apply y = w ⊙ x + b to every sample; w and b broadcast against it."""
-        made: Nodes = super().scale(x, weight, bias, name, **kind)
-        lead = x.lead if isinstance(x, Nodes) and made.shape == x.shape else None
-        return replace(made, lead=lead)
-
-    def linear(self, x: Nodes, weight: Recipe, bias: Recipe | None, name: str) -> Nodes:
-        """Apply y = W x + b to the last axis, W of shape (n_out, n_in)."""
-        n_out = weight.shape[0]
-        merged = x.lead is not None and x.ids.ndim == 2
-        ids = x.ids.reshape(*(x.lead or ()), x.shape[-1]) if merged else x.ids
-        samples = self.samples(Nodes(ids))
-        one = samples.first(ids)
-        if samples.axis == ids.ndim - 1 and ids.ndim > 1:
-            raise MixedSamplesError  # samples are its features
-        made = samples.spread(self.builder.linear(name, one, weight, bias))
-        return Nodes(made.reshape(*x.shape[:-1], n_out), lead=x.lead if merged else None)
 
     def pool(self, x: Ids, operators: Sequence[Any], mode: str, name: str) -> Ids:
         """Pool the last axes of one sample; all others are channels."""

@@ -76,8 +76,8 @@ def shift(t: Tracer, x: Neurons, other: Any, name: str, sign: float = 1.0) -> An
         return made if keep is None else take_away(t, made, keep)
     keep, rest = mask
     t.use_as_mask(other)
-    kept = take_away(t, x, keep)
-    return t.scale(kept, None, t.recipe(rest), name) if rest.any() else kept
+    made = t.scale(x, None, t.recipe(rest), name) if rest.any() else x
+    return take_away(t, made, keep)
 
 
 def negate(t: Tracer, x: Neurons, name: str) -> Any:
