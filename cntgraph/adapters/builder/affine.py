@@ -14,7 +14,7 @@ from cntgraph.adapters.builder.layout import Layout, spread
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
-from cntgraph.network.blocks import AxisOperator, Conv, Dense, Pool, Sparse, Window
+from cntgraph.network.blocks import AxisOperator, Conv, Dense, Pool, PoolMode, Sparse, Window
 from cntgraph.network.layer import Layer
 
 
@@ -174,13 +174,47 @@ class Affine(Layout):
         )  # fmt: skip
         return made
 
-    def pool(self, name: str, ids: Ids, operators: tuple[AxisOperator, ...], mode: str) -> Ids:
+    def add_bias(self, layer: Layer, bias: Recipe) -> bool:
+        """Give an affine operation a bias, of shape (channels, 1, …); False if it takes none."""
+        block = next((b for b in reversed(self.blocks) if b.name == layer.name), None)
+        if not isinstance(block, Dense | Conv) or block.bias is not None:
+            return False
+        if prod(bias.shape[1:]) != 1:
+            return False
+        shape = bias.shape if isinstance(block, Conv) else bias.shape[:1]
+        self.blocks[self.blocks.index(block)] = replace(block, bias=bias.reshape(shape))
+        return True
+
+    def pool(self, name: str, ids: Ids, operators: tuple[AxisOperator, ...], mode: PoolMode) -> Ids:
         """Apply a pooling to ids of shape (channels, *spatial); see `blocks.Pool`."""
         name = self.unique(name)
         shape = (ids.shape[0], *(operator.n_out for operator in operators))
         made = self.add_layer(name, shape, "pool", unique=False)
-        source, target = View.of(ids), View.of(made)
-        self.add_block(
-            Pool(name=name, source=source, target=target, operators=operators, mode=mode)
-        )
+        common: dict[str, Any] = {"name": name, "source": View.of(ids), "target": View.of(made)}
+        self.add_block(Pool(**common, operators=operators, mode=mode))
         return made
+
+    def pool_on(self, ids: Ids, operators: tuple[AxisOperator, ...], mode: PoolMode) -> Ids | None:
+        """Apply a pooling to all that the last operation made, as one with it.
+
+        Parameters
+        ----------
+        ids : ndarray of int64, shape (channels, *spatial)
+            Nodes that nothing else reads.
+        operators, mode
+            As of `pool`.
+
+        Returns
+        -------
+        ndarray of int64, or None
+            None if the last operation was no pooling of that mode, or did not make these nodes.
+        """
+        last = self.blocks[-1] if self.blocks else None
+        if not isinstance(last, Pool) or (last.mode, len(last.operators)) != (mode, len(operators)):
+            return None
+        if not np.array_equal(last.target.as_ids(), ids.reshape(-1)):
+            return None
+        self.blocks.pop()
+        self._names.discard(self.layers.pop().name)
+        both = tuple(one.then(other) for one, other in zip(last.operators, operators, strict=True))
+        return self.pool(last.name, last.source.as_ids().reshape(last.source.shape), both, mode)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
-from cntgraph.network.blocks import AxisOperator, Pool
+from cntgraph.network.blocks import AxisOperator, Pool, PoolMode
 
 if TYPE_CHECKING:
     from cntgraph.adapters.builder.builder import Builder
@@ -130,7 +130,7 @@ def _add_pool(
     builder: Builder, name: str, source: Ids, target: Ids, operators: tuple[AxisOperator, ...],
     *, modulatory: bool = False,
 ) -> None:  # fmt: skip
-    mode = "modulation" if modulatory else "attention"
+    mode: PoolMode = "modulation" if modulatory else "attention"
     name = builder.unique(name) if modulatory else name
     ends = (View.of(source), View.of(target))
     builder.add_block(

@@ -35,8 +35,8 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
     >>> channel_axes(tokens, [Layer("fc", (3, 2), "conv")])
     (1,)
     """
-    if ids.ndim < 2:
-        return tuple(range(ids.ndim))
+    if ids.ndim < 2 or not ids.size:
+        return (0,)[: ids.ndim]
     of_layer = np.searchsorted([layer.start for layer in layers], ids, side="right") - 1
     starts = np.array([layer.start for layer in layers])
     sizes = np.array([max(layer.n_nodes // max(layer.shape[0], 1), 1) if layer.shape else 1

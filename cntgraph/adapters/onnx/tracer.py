@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -127,10 +126,8 @@ class OnnxTracer(Constants):
         try:
             result = self._attempt(call, shapes)
         except NotFollowed as error:
+            self.mixes |= isinstance(error, MixedSamplesError)
             return self._cut(call, shapes(), str(error))
-        except MixedSamplesError:
-            self.mixes = True
-            return self._cut(call, shapes(), "it reads several samples of a batch")
         if result is None:
             return self._cut(call, shapes(), "it is not a known linear or elementwise operation "
                              "of these inputs")  # fmt: skip
@@ -230,10 +227,3 @@ class OnnxTracer(Constants):
         return name_of(recipe, default)
 
     # -- what many operations do ------------------------------------------------------------------
-
-    def pool(self, x: Ids, operators: Sequence[Any], mode: str, name: str) -> Ids:
-        """Pool the last axes of one sample; all others are channels."""
-        rank = len(operators)
-        lead, spatial = x.shape[:-rank], x.shape[-rank:]
-        made = self.builder.pool(name, x.reshape(prod(lead), *spatial), tuple(operators), mode)
-        return made.reshape(*lead, *made.shape[1:])

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.geometry import convolution_windows
+from cntgraph.adapters.torch.aten.convolution import convolution_windows
 from cntgraph.adapters.torch.aten.values import Arguments, named_arguments
+from cntgraph.adapters.tracing.operations import NotFollowed
 
 Shape = tuple[int, ...]
 
@@ -43,7 +44,10 @@ def _convolution(a: Arguments) -> tuple[Any, Any, Shape | None]:
     if x.ndim != weight.ndim:
         return x, weight, None
     transposed = bool(a.get("transposed", False))
-    windows = convolution_windows(a, x.shape[2:], weight.shape[2:], transposed)
+    try:
+        windows = convolution_windows(a, x.shape[2:], weight.shape[2:])
+    except NotFollowed:
+        return x, weight, None
     groups = a["groups"]
     fits = x.shape[1] == weight.shape[1] * groups
     channels = weight.shape[0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.types import Ids
 
 #: Bits of a node id; the number of the sample stands above them.
@@ -20,11 +21,14 @@ _BITS = 40
 _NODE = (1 << _BITS) - 1
 
 
-class MixedSamplesError(Exception):
+class MixedSamplesError(NotFollowed):
     """An operation reads several samples of a batch, or an array does not hold them side by side.
 
     The tracer cuts the graph there.
     """
+
+    def __init__(self) -> None:
+        super().__init__("it mixes the samples of a batch; a model is followed as it is evaluated")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from cntgraph.network.blocks.conv import Conv
 from cntgraph.network.blocks.dense import Dense
 from cntgraph.network.blocks.diagonal import Diagonal
 from cntgraph.network.blocks.identity import Identity
-from cntgraph.network.blocks.pool import Pool
+from cntgraph.network.blocks.pool import Pool, PoolMode
 from cntgraph.network.blocks.sparse import Sparse
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import TRANSFORMS, Transform
@@ -26,6 +26,7 @@ __all__ = [
     "Diagonal",
     "Identity",
     "Pool",
+    "PoolMode",
     "Sparse",
     "Sums",
     "Transform",

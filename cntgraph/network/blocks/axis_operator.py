@@ -158,12 +158,49 @@ class AxisOperator:
             x = ((2 * o + 1) * n_in - n_out) / (2 * n_out)
         else:
             x = (o + 0.5) / scale - 0.5
-        x = np.clip(x, 0.0, max(n_in - 1, 0))
+        return cls.between(n_in, x)
+
+    @classmethod
+    def between(cls, n_in: int, places: Values) -> AxisOperator:
+        """Return the operator of a linear interpolation at given places, kept within the axis.
+
+        Parameters
+        ----------
+        n_in : int
+            Number of positions before.
+        places : ndarray of float64, shape (n_out,)
+            Where each position after lies among those before.
+
+        Returns
+        -------
+        AxisOperator
+
+        Examples
+        --------
+        >>> AxisOperator.between(3, np.array([-1.0, 0.25, 2.0])).matrix.toarray()
+        array([[1.  , 0.75, 0.  ],
+               [0.  , 0.25, 0.  ],
+               [0.  , 0.  , 1.  ]])
+        """
+        x, n_out = np.clip(places, 0.0, max(n_in - 1, 0)), len(places)
         first = np.floor(x).astype(np.int64)
         rows, columns = np.concatenate([first, first + 1]), np.tile(np.arange(n_out), 2)
         weights = np.concatenate([1.0 - (x - first), x - first])
         edges = weights > 0  # a position that lies on an input reads no other
         return cls(n_in, n_out, rows[edges], columns[edges], weights[edges])
+
+    @classmethod
+    def of_matrix(cls, matrix: Values) -> AxisOperator:
+        """Return the operator with the entries of a matrix (n_in, n_out) that are not zero."""
+        rows, columns = np.nonzero(matrix)
+        n_in, n_out = matrix.shape
+        return cls(n_in, n_out, rows, columns, matrix[rows, columns])
+
+    def then(self, other: AxisOperator) -> AxisOperator:
+        """Return one operator for this one and another after it."""
+        product = (self.matrix @ other.matrix).tocoo()
+        rows, columns = (places.astype(np.int64) for places in product.coords)
+        return AxisOperator(self.n_in, other.n_out, rows, columns, product.data)
 
     @cached_property
     def matrix(self) -> csr_array:

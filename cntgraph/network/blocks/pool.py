@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
+#: What a pooling does. The largest or smallest candidate and a sum have weights of one; an
+#: average divides by the number of values; ``"linear"`` interpolates between positions or weighs
+#: them by constants; ``"attention"`` passes features on to positions, uniformly;
+#: ``"modulation"`` only changes what other edges carry.
+PoolMode = Literal["max", "min", "average", "sum", "linear", "attention", "modulation"]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Block):
-    """The structural edges of a max, average, global or adaptive pooling.
+    """The structural edges of what combines positions, channel by channel.
 
     A = I ⊗ P₁ ⊗ P₂ ⊗ …, with I over the channels and Pₐ the operator of axis a. Average pooling
     has weight 1 / window, max pooling 1 for each candidate. Sums of f(A) are products of the
@@ -35,8 +42,8 @@ class Pool(Block):
     ----------
     operators : tuple of AxisOperator
         One a spatial axis.
-    mode : str
-        ``"max"`` or ``"average"``, for people to read.
+    mode : {"max", "min", "average", "sum", "linear", "attention", "modulation"}
+        What it does: see `PoolMode`.
 
     Examples
     --------
@@ -53,10 +60,12 @@ class Pool(Block):
     kind: ClassVar[str] = "pool"
 
     operators: tuple[AxisOperator, ...]
-    mode: str
+    mode: PoolMode
     parametric: bool = False
 
     def __post_init__(self) -> None:
+        modes = get_args(PoolMode)
+        self._check(self.mode in modes, f"a mode out of {', '.join(modes)}, not {self.mode!r}")
         n_in, n_out = (tuple(getattr(s, k) for s in self.operators) for k in ("n_in", "n_out"))
         self._check(self.source.shape[1:] == n_in, f"a source of shape (channels, *{n_in})")
         expected = (self.source.shape[0], *n_out)

@@ -43,3 +43,10 @@ def test_a_position_that_lies_on_an_input_reads_no_other(n_in, n_out):
     on_inputs = [o for o in range(n_out) if o * (n_in - 1) % max(n_out - 1, 1) == 0]
     for o in on_inputs:
         assert (found.columns == o).sum() == 1
+
+
+def test_two_operators_in_a_row_are_one():
+    first, second = AxisOperator.linear(4, 7), AxisOperator.adaptive(7, 3)
+    expected = first.matrix.toarray() @ second.matrix.toarray()
+    assert np.allclose(first.then(second).matrix.toarray(), expected, rtol=0, atol=1e-12)
+    assert (AxisOperator.of_matrix(expected).matrix.toarray() == expected).all()

@@ -421,7 +421,7 @@ def one_layer(x, out, kernel, stride, dilation, padding, divisors=None):
     by = [None] * len(windows) if divisors is None else [divisors(w) for w in windows]
     operators = tuple(AxisOperator.of_window(w, d) for w, d in zip(windows, by, strict=True))
     source, target = View(tuple(x.shape[1:])), View(tuple(out.shape[1:]), x.numel())
-    return Pool(name="pool", source=source, target=target, operators=operators, mode="any")
+    return Pool(name="pool", source=source, target=target, operators=operators, mode="linear")
 
 
 MAX_POOL = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
@@ -528,6 +528,8 @@ WINDOW = Window(fine=4, coarse=4, kernel=3, before=1)
         lambda: Conv(name="b", source=View((1, 5)), target=View((1, 4), 5), windows=(WINDOW,),
                      weight=leaf(np.ones((1, 1, 3)))),
         lambda: Pool(name="b", source=View((1, 4)), target=View((1, 3), 4), mode="max",
+                     operators=(AxisOperator.adaptive(4, 2),)),
+        lambda: Pool(name="b", source=View((1, 4)), target=View((1, 2), 4), mode="median",
                      operators=(AxisOperator.adaptive(4, 2),)),
         lambda: Sparse(name="b", source=View((2,)), target=View((2,), 2), weight=leaf([1.0]),
                        indptr=np.array([0, 1, 1]), indices=np.array([2])),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cntgraph.adapters.onnx.ops.pooling import reduced
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.adapters.tracing import arithmetic, contraction
 from cntgraph.adapters.tracing.labels import Labels, equation_labels
+from cntgraph.adapters.tracing.reductions import reduce_axes
 from cntgraph.core.recipe import Recipe
 
 
@@ -76,5 +76,5 @@ def _transposed(t: OnnxTracer, x: Any, labels: Labels, result: Labels, name: str
         return None
     kept = [k for k in labels if k in result]
     over = [axis for axis, k in enumerate(labels) if k not in result]
-    made = reduced(t, x, over, "sum", name, keep=False) if over else x
+    made = reduce_axes(t, x, over, "sum", name) if over else x
     return Nodes(made.ids.transpose([kept.index(k) for k in result]))

@@ -11,7 +11,7 @@ from cntgraph.adapters.onnx.ops.affine import gemm, product
 from cntgraph.adapters.onnx.ops.convolution import conv
 from cntgraph.adapters.onnx.ops.movement import move
 from cntgraph.adapters.onnx.ops.norms import data_norm
-from cntgraph.adapters.onnx.ops.pooling import average_pool, global_pool, mean
+from cntgraph.adapters.onnx.ops.pooling import global_pool, reduce, window_pool
 from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
@@ -128,11 +128,11 @@ def pool(t: OnnxTracer, call: Call) -> Any:
     if not isinstance(x.inputs[0], Nodes):
         return None
     if call.operation.endswith("ReduceMean"):
-        return mean(t, x)
+        return reduce(t, x)
     last = bool(call.get("channels_last", 0))
     if last:
         x = replace(x, inputs=[Nodes(np.moveaxis(x.inputs[0].ids, -1, 1))])
-    made = global_pool(t, x) if "Global" in call.operation else average_pool(t, x)
+    made = global_pool(t, x) if "Global" in call.operation else window_pool(t, x)
     return Nodes(np.moveaxis(made.ids, 1, -1)) if last and made is not None else made
 
 

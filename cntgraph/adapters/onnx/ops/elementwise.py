@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.adapters.tracing import activations, arithmetic
-from cntgraph.adapters.tracing.batch import MixedSamplesError, find
-from cntgraph.adapters.tracing.values import Data
-from cntgraph.core.recipe import Recipe
 from cntgraph.network.activations import activation_name
-from cntgraph.network.blocks import AxisOperator
 
 #: Functions of one neuron, and of the neurons along an axis.
 _ACTIVATIONS = tuple(
@@ -66,24 +60,3 @@ def swiglu(t: OnnxTracer, call: Call) -> Any:
     if not isinstance(gate, Nodes) or not isinstance(x, Nodes):
         return None
     return arithmetic.multiply(t, t.activate(gate, "silu"), x, call.name)
-
-
-@handles("CumSum")
-def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
-    """Sum everything up to each position: edges of weight one."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes) or isinstance(call.inputs[1], Nodes | Data | Recipe):
-        return None
-    axis = int(np.ravel(call.inputs[1])[0]) % len(x.shape)
-    samples = find(x.ids, t.n_samples)
-    ids = samples.first(x.ids)
-    if samples.axis == axis and t.n_samples > 1:
-        raise MixedSamplesError
-    own = axis - (samples.alone and samples.axis is not None and axis > samples.axis)
-    n = ids.shape[own]
-    reach = np.tri(n, k=-1 if call.get("exclusive", 0) else 0, dtype=bool)
-    reach = reach[::-1, ::-1] if call.get("reverse", 0) else reach
-    after, before = np.nonzero(reach)
-    operator = AxisOperator(n, n, before, after, np.ones(len(after)))
-    made = t.pool(np.moveaxis(ids, own, -1), [operator], "sum", call.name)
-    return Nodes(samples.spread(np.moveaxis(made, -1, own)))

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from cntgraph.adapters.onnx.reference import refuse_above
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
-from cntgraph.adapters.tracing.batch import MixedSamplesError, find
+from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.pooling import pool
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.network.blocks import AxisOperator
 
@@ -146,12 +147,7 @@ def _operator(axis: _Axis, how: str, smooth: bool) -> AxisOperator:
         exact = axis.scale == axis.n_out / axis.n_in
         scale = None if corners or exact else axis.scale
         return AxisOperator.linear(axis.n_in, axis.n_out, align_corners=corners, scale=scale)
-    x = np.clip(_COORDINATES[how](axis).astype(np.float64), 0.0, axis.n_in - 1)
-    first, o = np.floor(x).astype(np.int64), np.arange(axis.n_out)
-    rows, columns = np.concatenate([first, first + 1]), np.concatenate([o, o])
-    weights = np.concatenate([1.0 - (x - first), x - first])
-    edges = weights > 0
-    return AxisOperator(axis.n_in, axis.n_out, rows[edges], columns[edges], weights[edges])
+    return AxisOperator.between(axis.n_in, _COORDINATES[how](axis).astype(np.float64))
 
 
 def _smoothed(axis: _Axis, how: str) -> AxisOperator:
@@ -167,26 +163,22 @@ def _smoothed(axis: _Axis, how: str) -> AxisOperator:
     matrix = np.zeros((axis.n_in, axis.n_out))
     columns = np.broadcast_to(np.arange(axis.n_out), places.shape)
     np.add.at(matrix, (np.clip(places, 0, axis.n_in - 1), columns), weights)
-    rows, outputs = np.nonzero(matrix)
-    return AxisOperator(axis.n_in, axis.n_out, rows, outputs, matrix[rows, outputs])
+    return AxisOperator.of_matrix(matrix)
 
 
 def _linear(
-    t: OnnxTracer,
-    x: Nodes,
-    axes: Sequence[_Axis],
-    operator: Callable[[_Axis], AxisOperator],
+    t: OnnxTracer, x: Nodes, axes: Sequence[_Axis], operator: Callable[[_Axis], AxisOperator],
     name: str,
-) -> Nodes:
+) -> Any:  # fmt: skip
     """Interpolate along all axes that are resized and all behind the first of them."""
     first = next((k for k, a in enumerate(axes) if a.n_in != a.n_out or a.scale != 1.0), len(axes))
     if first == len(axes):
         return x
-    samples = find(x.ids, t.n_samples)
-    ids = samples.first(x.ids)
-    batch = samples.axis if samples.axis is not None else -1
-    if batch >= min(first, 2) or first == 0:
+    if first == 0:
         raise MixedSamplesError
-    start = min(first, 2)  # an image that grows along one axis has both
-    operators = [operator(axis) for axis in axes[start:]]
-    return Nodes(samples.spread(t.pool(ids, operators, "linear", name)))
+    if first > 1:  # an image that grows along one axis has both
+        return pool(t, x, [operator(axis) for axis in axes[2:]], "linear", name)
+    # Without channels: one is put in.
+    wide = t.neurons(np.expand_dims(x.ids, 1))
+    made = pool(t, wide, [operator(axis) for axis in axes[1:]], "linear", name)
+    return t.neurons(made.ids.squeeze(1))

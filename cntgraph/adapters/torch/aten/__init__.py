@@ -1,15 +1,16 @@
 """PyTorch's own vocabulary, ATen: following node ids through its operations.
 
-``tracer`` decides what kind of operation a call is; ``affine``, ``attention``, ``recurrent``,
-``tokens``, ``norms``, ``pooling``, ``upsampling``, ``elementwise``, ``choices`` and ``movement``
-say what each does to node ids; ``recipes`` and ``arithmetic`` what it does to parameters alone. A
-new operation is a function with the decorator `handles`.
+``tracer`` decides what kind of operation a call is; ``affine``, ``convolution``, ``attention``,
+``recurrent``, ``tokens``, ``norms``, ``pooling``, ``upsampling``, ``elementwise``, ``choices`` and
+``movement`` say what each does to node ids; ``recipes`` and ``arithmetic`` what it does to
+parameters alone. A new operation is a function with the decorator `handles`.
 """
 
 from cntgraph.adapters.torch.aten import (
     affine,
     attention,
     choices,
+    convolution,
     elementwise,
     movement,
     norms,
@@ -33,6 +34,7 @@ __all__ = [
     "affine",
     "attention",
     "choices",
+    "convolution",
     "elementwise",
     "handler_of",
     "movement",

@@ -78,17 +78,21 @@ class ValueFlow(Tracer):
         self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
     ) -> Nodes:
         """Return ids, the batch dimension included, as nodes."""
-        return Nodes(torch.from_numpy(np.require(ids, requirements="W")))
+        return Nodes(torch.from_numpy(np.require(ids, requirements=("C", "W"))))
 
     def samples(self, x: Neurons) -> Samples:
-        """Return where the samples lie, which follow each other on the first axis."""
+        """Return where the samples lie: along the first axis, unless that was moved."""
         assert isinstance(x, Nodes)
-        n = len(self.first(x.tensor)) if x.tensor.ndim else 0
-        if x.tensor.ndim < 2 or len(x.tensor) == n != 1:
-            return Samples()
+        ids = x.tensor
         if self.batch == 1:
-            return Samples(0)
-        return RepeatedSamples(0, np.arange(self.batch * n).reshape(self.batch, n))
+            return Samples(0) if ids.ndim > 1 and len(ids) == 1 else Samples()
+        for axis in range(ids.ndim if ids.ndim > 1 else 0):
+            (n, rest), moved = divmod(ids.shape[axis], self.batch), ids.movedim(axis, 0)
+            if n and not rest and torch.equal(moved[n:], moved[:-n]):
+                return RepeatedSamples(axis, np.arange(self.batch * n).reshape(self.batch, n))
+        if ids.ndim:
+            self.first(ids)  # it must be one sample that was taken out of the batch
+        return Samples()
 
     def first(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the ids of the first sample, where samples follow each other on the first axis.

@@ -1,151 +1,115 @@
-"""Pooling: over windows, over adaptive windows, over whole axes."""
+"""Pooling over windows, over adaptive windows, and over whole axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from math import prod
 from typing import Any
 
-import numpy as np
-
 from cntgraph.adapters.torch.aten.choices import maximum, minimum
-from cntgraph.adapters.torch.aten.geometry import average_divisor, paddings, pool_windows
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.network.blocks import AxisOperator
+from cntgraph.adapters.torch.aten.values import Arguments
+from cntgraph.adapters.tracing import pooling, reductions
+from cntgraph.adapters.tracing.windows import Sliding, per_axis
+from cntgraph.network.blocks import PoolMode
 
 
-def pool_axes(
-    t: AtenTracer, x: Nodes, operators: Sequence[AxisOperator], mode: str, name: str
-) -> Nodes:
-    """Pool the last axes; all other axes but the batch are channels, or frames of channels."""
-    rank = len(operators)
-    lead, spatial = x.shape[:-rank], x.shape[-rank:]
-    images = t.first(x.tensor) if len(lead) == 2 else x.tensor
-    if len(lead) == 2 and len(images) > 1:
-        # Frames that were folded into the batch are positions that are not mixed.
-        frames = AxisOperator.identity(len(images))
-        by_channel = images.transpose(0, 1).numpy()
-        made = np.moveaxis(t.builder.pool(name, by_channel, (frames, *operators), mode), 1, 0)
-    else:
-        sample = t.first(x.tensor.reshape(prod(lead), *spatial)).numpy()
-        made = t.builder.pool(name, sample, tuple(operators), mode)
-    return t.batched(made, (*lead, *made.shape[-rank:]))
+def _sliding(a: Arguments, rank: int) -> Sliding:
+    kernel = per_axis(a["kernel_size"], rank)
+    pads = [(p, p) for p in per_axis(a.get("padding") or 0, rank)]
+    ceil = bool(a.get("ceil_mode"))
+    return Sliding(kernel, a.get("stride") or kernel, pads, a.get("dilation") or 1, ceil)
 
 
-def _max_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
-    windows = pool_windows(a, a["self"].shape[-rank:])
-    return pool_axes(t, a["self"], [AxisOperator.of_window(w) for w in windows], "max", name)
+def _max_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Any:
+    name = name.replace("_with_indices", "")
+    return pooling.max_pool(t, a["self"], _sliding(a, rank), name)
 
 
-def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Nodes:
-    windows = pool_windows(a, a["self"].shape[-rank:])
-    override = a.get("divisor_override")
-    if override:
-        # One division serves all axes: it is put on the first.
-        divisors = [np.full(w.coarse, float(override) if k == 0 else 1.0)
-                    for k, w in enumerate(windows)]  # fmt: skip
-    else:
-        include, pads = bool(a.get("count_include_pad", True)), paddings(a, rank)
-        divisors = [average_divisor(w, p, include) for w, p in zip(windows, pads, strict=True)]
-    operators = [AxisOperator.of_window(w, d) for w, d in zip(windows, divisors, strict=True)]
-    return pool_axes(t, a["self"], operators, "average", name)
+def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Any:
+    count, divisor = bool(a.get("count_include_pad", True)), a.get("divisor_override") or None
+    sliding = _sliding(a, rank)
+    return pooling.average_pool(t, a["self"], sliding, name, count_padding=count, divisor=divisor)
 
 
-def _adaptive_pool(t: AtenTracer, a: Arguments, name: str, rank: int, mode: str) -> Nodes:
-    size = a["output_size"]
-    sizes = [size] * rank if isinstance(size, int) else list(size) * (rank // len(size))
-    pairs = zip(a["self"].shape[-rank:], sizes, strict=True)
-    operators = [AxisOperator.adaptive(n, m or n, average=mode == "average") for n, m in pairs]
-    return pool_axes(t, a["self"], operators, mode, name)
-
-
-def _register(rank: int) -> None:
-    """Register the poolings over `rank` spatial axes."""
-    handles(f"max_pool{rank}d", f"max_pool{rank}d_with_indices")(
-        lambda t, a, name: _max_pool(t, a, name.replace("_with_indices", ""), rank)
-    )
-    handles(f"avg_pool{rank}d")(lambda t, a, name: _average_pool(t, a, name, rank))
-    handles(f"adaptive_avg_pool{rank}d")(
-        lambda t, a, name: _adaptive_pool(t, a, name, rank, "average")
-    )
-    handles(f"adaptive_max_pool{rank}d")(lambda t, a, name: _adaptive_pool(t, a, name, rank, "max"))
+def _adaptive_pool(t: AtenTracer, a: Arguments, name: str, rank: int, mode: PoolMode) -> Any:
+    return pooling.adaptive_pool(t, a["self"], per_axis(a["output_size"], rank), mode, name)
 
 
 for _rank in (1, 2, 3):
-    _register(_rank)
+    handles(f"max_pool{_rank}d", f"max_pool{_rank}d_with_indices")(partial(_max_pool, rank=_rank))
+    handles(f"avg_pool{_rank}d")(partial(_average_pool, rank=_rank))
+    handles(f"adaptive_avg_pool{_rank}d")(partial(_adaptive_pool, rank=_rank, mode="average"))
+    handles(f"adaptive_max_pool{_rank}d")(partial(_adaptive_pool, rank=_rank, mode="max"))
 
 
-def reduce_axes(t: AtenTracer, a: Arguments, name: str, mode: str) -> Nodes | None:
-    """Pool whole axes away; None where the batch is among them."""
-    x = a["self"]
-    ndim, dims = len(x.shape), a.get("dim")
-    dims = [dims] if isinstance(dims, int) else dims
-    axes = sorted({d % ndim for d in dims}) if dims else list(range(ndim))
-    whole = len(axes) == ndim and ndim > 1 and t.batch == 1 == x.shape[0]
-    if whole:
-        axes = axes[1:]
-    elif ndim > 1 and 0 in axes and x.shape[0] == t.batch:
-        return None  # samples are mixed
-    kept = [d for d in range(ndim) if d not in axes]
-    moved = Nodes(x.tensor.permute(*kept, *axes))
-    operators = [AxisOperator.adaptive(x.shape[d], 1, average=mode == "average") for d in axes]
-    ids = pool_axes(t, moved, operators, mode, name).tensor
-    keep, dropped = bool(a.get("keepdim", False)), range(ndim) if whole else axes
-    shape = [1 if d in axes else x.shape[d] for d in range(ndim) if keep or d not in dropped]
-    return Nodes(ids.reshape(shape))
+# -- whole axes -------------------------------------------------------------------------------
 
 
-@handles("mean")
-def mean(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Average over whole axes."""
-    return reduce_axes(t, a, name, "average")
+def _settings(a: Arguments) -> tuple[Any, bool]:
+    """Return the axes of a reduction, all if none are named, and whether they are kept."""
+    given = a.get("dim")
+    return None if isinstance(given, list | tuple) and not given else given, bool(a.get("keepdim"))
 
 
-@handles("sum")
-def total(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Sum over whole axes: edges of weight one."""
-    return reduce_axes(t, a, name, "sum")
+def _reduce(t: AtenTracer, a: Arguments, name: str, mode: PoolMode) -> Any:
+    axes, keep = _settings(a)
+    return reductions.reduce_axes(t, a["self"], axes, mode, name, keepdims=keep)
+
+
+handles("mean")(partial(_reduce, mode="average"))
+handles("sum")(partial(_reduce, mode="sum"))
 
 
 @handles("amax", "max")
 def largest(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Take the maximum over whole axes: an edge from each candidate."""
-    return maximum(t, a, name) if "other" in a else reduce_axes(t, a, name, "max")
+    """Take the maximum over whole axes, or of two."""
+    return maximum(t, a, name) if "other" in a else _reduce(t, a, name, "max")
 
 
 @handles("amin", "min")
 def smallest(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Take the minimum over whole axes: an edge from each candidate."""
-    return minimum(t, a, name) if "other" in a else reduce_axes(t, a, name, "min")
+    """Take the minimum over whole axes, or of two."""
+    return minimum(t, a, name) if "other" in a else _reduce(t, a, name, "min")
 
 
 @handles("linalg_vector_norm", "norm")
-def norm(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Take the norm over whole axes: a sum of squares, and its root."""
-    t.builder.activate(t.sample(a["self"]), "pow")
-    return _finished(t, reduce_axes(t, a, name, "sum"), "sqrt")
+def norm(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Take the length of vectors."""
+    (axes, keep), order = _settings(a), a.get("ord", a.get("p"))
+    order = 2.0 if order is None else float(order)
+    return reductions.norm(t, a["self"], axes, order, name, keepdims=keep)
+
+
+@handles("logsumexp")
+def logsumexp(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Take the logarithm of a sum of exponentials."""
+    axes, keep = _settings(a)
+    functions = ("exp", "log")
+    return reductions.reduce_function(t, a["self"], axes, functions, name, keepdims=keep)
 
 
 def _variance(
-    t: AtenTracer, a: Arguments, name: str, activation: str = "", *, and_mean: bool = False
+    t: AtenTracer, a: Arguments, name: str, *, root: bool = False, and_mean: bool = False
 ) -> Any:
-    """Take the variance over whole axes: an average of squares."""
-    t.builder.activate(t.sample(a["self"]), "pow")
-    made = reduce_axes(t, a, name, "average")
-    made = _finished(t, made, activation) if activation else made
-    return [made, mean(t, a, f"{name}.mean")] if and_mean else made
+    axes, keep = _settings(a)
+    correction = a["correction"] if "correction" in a else a.get("unbiased", True)
+    correction = 1.0 if correction is None else float(correction)
+    mean, made = reductions.moments(t, a["self"], axes, name, keepdims=keep, correction=correction)
+    made = t.activate(made, "sqrt") if root else made
+    return [made, mean] if and_mean else made
 
 
 handles("var")(_variance)
-handles("std")(partial(_variance, activation="sqrt"))
+handles("std")(partial(_variance, root=True))
 handles("var_mean")(partial(_variance, and_mean=True))
-handles("std_mean")(partial(_variance, activation="sqrt", and_mean=True))
+handles("std_mean")(partial(_variance, root=True, and_mean=True))
 
 
-def _finished(t: AtenTracer, made: Nodes | None, activation: str) -> Nodes | None:
-    if made is not None:
-        t.builder.activate(t.sample(made), activation)
-    return made
+def _cumulative(t: AtenTracer, a: Arguments, name: str, mode: PoolMode) -> Any:
+    return reductions.cumulative(t, a["self"], int(a["dim"]), mode, name)
+
+
+handles("cumsum")(partial(_cumulative, mode="sum"))
+handles("cummax")(partial(_cumulative, mode="max"))
+handles("cummin")(partial(_cumulative, mode="min"))

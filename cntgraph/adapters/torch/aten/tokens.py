@@ -12,10 +12,10 @@ from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tables import look_up
-from cntgraph.network.blocks import AxisOperator
+from cntgraph.network.blocks import AxisOperator, PoolMode
 
 #: Modes of an embedding bag, by the numbers that ATen gives them, as modes of a pooling.
-_MODES = ("sum", "average", "max")
+_MODES: tuple[PoolMode, ...] = ("sum", "average", "max")
 
 
 @handles("embedding")

@@ -34,7 +34,6 @@ from cntgraph.adapters.torch.aten.values import (
     named_arguments,
 )
 from cntgraph.adapters.torch.aten.weights import compute_recipe, move_recipe
-from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.memory import check_memory
@@ -164,9 +163,6 @@ class AtenTracer(ValueFlow):
             result = handler(self, a, place.name(base)) if handler else None
         except NotFollowed as refusal:
             return self._cut(name, a, place, shapes(), f"aten.{name}: {refusal}")
-        except MixedSamplesError:
-            reason = f"aten.{name}: it reads several samples of a batch"
-            return self._cut(name, a, place, shapes(), reason)
         if isinstance(result, Nodes) and not name.endswith("_"):
             result = _unshared(result, a)
         if n_results > 1 and isinstance(result, Nodes):

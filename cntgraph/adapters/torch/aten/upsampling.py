@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
-from cntgraph.adapters.torch.aten.geometry import per_axis
 from cntgraph.adapters.torch.aten.operations import handles
-from cntgraph.adapters.torch.aten.pooling import pool_axes
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.pooling import pool
+from cntgraph.adapters.tracing.windows import per_axis
 from cntgraph.network.blocks import AxisOperator
 
 
 @handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
-def upsample(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
+def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Interpolate linearly along every spatial axis."""
     x = a.get("input", a.get("self"))
     if not isinstance(x, Nodes):
@@ -36,7 +36,7 @@ def upsample(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
         )
         for k, (n, m) in enumerate(zip(x.shape[2:], sizes, strict=True))
     ]
-    return pool_axes(t, x, operators, "linear", name)
+    return pool(t, x, operators, "linear", name)
 
 
 def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:

@@ -1,0 +1,209 @@
+"""Reductions over whole axes: sums, means, extremes, norms, variances, and so far along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.pooling import pool_axes
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.core.types import Ids
+from cntgraph.network.blocks import AxisOperator, PoolMode
+
+Axes = int | Sequence[int] | None
+
+
+def reduce_axes(
+    t: Tracer, x: Neurons, axes: Axes, mode: PoolMode, name: str, *, keepdims: bool = False,
+    correction: float = 0.0,
+) -> Any:  # fmt: skip
+    """Pool whole axes away.
+
+    Parameters
+    ----------
+    t : Tracer
+    x : Neurons
+    axes : int, sequence of int or None
+        None stands for all. The batch may be among them only where all are, and it is one sample.
+    mode : {"average", "sum", "max", "min"}
+    name : str
+        Name of the operation.
+    keepdims : bool, default False
+        Whether the axes stay, of length one.
+    correction : float, default 0
+        What an average takes off the number of values that it divides by.
+
+    Returns
+    -------
+    Neurons
+
+    Raises
+    ------
+    MixedSamplesError
+        If samples are mixed.
+    """
+    samples, over = t.samples(x), _axes_of(x, axes)
+    if samples.axis in over and (len(over) < len(x.shape) or samples.places is not None):
+        raise MixedSamplesError
+    ids = samples.first(x.ids)
+    own = _axes_of_sample(samples, over)
+    operators = {k: AxisOperator.adaptive(ids.shape[k], 1, average=mode == "average") for k in own}
+    if correction and own:
+        n = prod(ids.shape[k] for k in own)
+        first = operators[own[0]]
+        operators[own[0]] = replace(first, weights=first.weights * (n / (n - correction)))
+    made = pool_axes(t, ids, operators, _channels(t, ids, own), mode, name)
+    return _left(t, samples.spread(made), samples, () if keepdims else over)
+
+
+def _axes_of(x: Neurons, axes: Axes) -> tuple[int, ...]:
+    """Return axes counted from the front, ascending."""
+    rank = len(x.shape)
+    given = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
+    return tuple(sorted({int(axis) % rank for axis in given}))
+
+
+def _axes_of_sample(samples: Samples, axes: Sequence[int]) -> list[int]:
+    """Return the axes of a batch as those of a sample, which may not have the batch dimension."""
+    if not samples.alone:
+        return list(axes)
+    batch = samples.axis
+    assert batch is not None
+    return [axis - (axis > batch) for axis in axes if axis != batch]
+
+
+def _channels(t: Tracer, ids: Ids, pooled: Sequence[int]) -> list[int]:
+    """Return the channels of what is left: all axes, where none of them are channels."""
+    left = [axis for axis in range(ids.ndim) if axis not in pooled]
+    return [axis for axis in channel_axes(ids, t.builder.layers) if axis in left] or left
+
+
+def _left(t: Tracer, ids: Ids, samples: Samples, dropped: Sequence[int]) -> Any:
+    """Return neurons without axes that are of length one."""
+    at = samples.axis
+    if at is not None and dropped:
+        at = None if at in dropped else at - sum(axis < at for axis in dropped)
+    return t.neurons(ids.squeeze(tuple(dropped)), replace(samples, axis=at))
+
+
+# -- functions of sums ------------------------------------------------------------------------
+
+
+def reduce_function(
+    t: Tracer, x: Neurons, axes: Axes, functions: tuple[str, str], name: str, *,
+    mode: PoolMode = "sum", keepdims: bool = False,
+) -> Any:  # fmt: skip
+    """Return g(Σ f(x)) over whole axes, for functions (f, g) by name; "" is none."""
+    before, after = functions
+    made = reduce_axes(t, t.activate(x, before) if before else x, axes, mode, name,
+                       keepdims=keepdims)  # fmt: skip
+    return t.activate(made, after) if after else made
+
+
+def norm(
+    t: Tracer, x: Neurons, axes: Axes, order: float, name: str, *, keepdims: bool = False
+) -> Any:
+    """Return the length of vectors: a sum of powers, and its root.
+
+    Parameters
+    ----------
+    t : Tracer
+    x : Neurons
+    axes : int, sequence of int or None
+    order : float
+        The power; infinity takes the largest.
+    name : str
+        Name of the operation.
+    keepdims : bool, default False
+
+    Returns
+    -------
+    Neurons
+    """
+    if order == 0:
+        raise NotFollowed("it counts what is not zero")
+    functions = {1.0: ("abs", ""), 2.0: ("pow", "sqrt")}.get(float(order), ("pow", "pow"))
+    mode: PoolMode = "sum"
+    if abs(order) == inf:
+        functions, mode = ("abs", ""), "max" if order > 0 else "min"
+    return reduce_function(t, x, axes, functions, name, mode=mode, keepdims=keepdims)
+
+
+def moments(
+    t: Tracer, x: Neurons, axes: Axes, name: str, *, keepdims: bool = False,
+    correction: float = 0.0,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Return mean and variance over whole axes.
+
+    The variance is the mean of the squares of what lies off the mean, which is subtracted
+    first, however the framework computes it.
+
+    Parameters
+    ----------
+    t : Tracer
+    x : Neurons
+    axes : int, sequence of int or None
+    name : str
+        Name of the operation.
+    keepdims : bool, default False
+    correction : float, default 0
+        What is taken off the number of values that the sum of the squares is divided by.
+
+    Returns
+    -------
+    mean, variance : Neurons
+    """
+    mean = reduce_axes(t, x, axes, "average", name, keepdims=True)
+    off = t.activate(arithmetic.add(t, x, mean, name, -1.0), "pow")
+    options: dict[str, Any] = {"keepdims": keepdims, "correction": correction}
+    variance = reduce_axes(t, off, axes, "average", name, **options)
+    dropped = () if keepdims else _axes_of(x, axes)
+    return _left(t, mean.ids, t.samples(mean), dropped), variance
+
+
+# -- all so far -------------------------------------------------------------------------------
+
+
+def cumulative(
+    t: Tracer, x: Neurons, axis: int, mode: PoolMode, name: str, *, reverse: bool = False,
+    exclusive: bool = False,
+) -> Any:  # fmt: skip
+    """Return the sum, or an extreme, of all positions so far: edges of weight one.
+
+    Parameters
+    ----------
+    t : Tracer
+    x : Neurons
+    axis : int
+    mode : {"sum", "max", "min"}
+    name : str
+        Name of the operation.
+    reverse : bool, default False
+        Whether it goes from the end to the front.
+    exclusive : bool, default False
+        Whether a position itself is left out.
+
+    Returns
+    -------
+    Neurons
+    """
+    samples, over = t.samples(x), _axes_of(x, axis)
+    if samples.axis in over:
+        raise MixedSamplesError
+    ids = samples.first(x.ids)
+    (own,) = _axes_of_sample(samples, over)
+    n = ids.shape[own]
+    reach = np.tri(n, k=-1 if exclusive else 0, dtype=bool)
+    after, before = np.nonzero(reach.T if reverse else reach)
+    operator = AxisOperator(n, n, before, after, np.ones(len(after)))
+    made = pool_axes(t, ids, {own: operator}, _channels(t, ids, [own]), mode, name)
+    return t.made(made, samples)
