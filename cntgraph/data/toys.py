@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.recurrent import Gate, rnn
+from cntgraph.adapters.builder.recurrent import Cell, Gate, run_cell
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -93,7 +93,7 @@ def _recurrent(toy: _Toy) -> None:
     steps = toy.builder.input("input", (3,)).reshape(1, 3)
     shapes = {"input": (4, 3), "hidden": (4, 4), "bias": (4,)}
     gate = Gate(*(toy.tensor(f"rnn.{name}", *shape) for name, shape in shapes.items()))
-    _, last = rnn(toy.builder, "rnn", steps, gate)
+    _, (last,) = run_cell(toy.builder, steps, Cell("rnn", "rnn", [gate]))
     toy.builder.output(toy.dense("fc", last, 2))
 
 

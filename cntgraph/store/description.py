@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import GraphSizeError, StoreError
 from cntgraph.core.parameter import Parameter
-from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe import Recipe, recipe_from_json, recipe_to_json
 from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity, Pool, Sparse
 from cntgraph.network.coverage import CoverageEntry
@@ -103,8 +103,8 @@ def _block(block: Block, arrays: list[NDArray[Any]]) -> dict[str, Any]:
         "kind": block.kind,
         "source": _view(block.source, arrays),
         "target": _view(block.target, arrays),
-        "weight": None if block.weight is None else block.weight.to_json(),
-        "bias": None if block.bias is None else block.bias.to_json(),
+        "weight": None if block.weight is None else recipe_to_json(block.weight),
+        "bias": None if block.bias is None else recipe_to_json(block.bias),
         "parametric": block.parametric,
         "modulatory": block.modulatory,
         "geometry": _plain(block.geometry(), arrays),
@@ -229,7 +229,7 @@ def _rebuilt(
     }
     for key in ("weight", "bias"):
         if values[key] is not None:
-            common[key] = Recipe.from_json(values[key], parameters)
+            common[key] = recipe_from_json(values[key], parameters)
             _check_growth(common[key], f"the {key} of block {values['name']!r}")
     geometry = _with_arrays(values["geometry"], get_array)
     block = kinds[values["kind"]].from_geometry(geometry, **common)

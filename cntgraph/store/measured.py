@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from cntgraph.core.bounded_hdf5 import read_values
 from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
+from cntgraph.network.layer import Layer
+from cntgraph.store.checked_file import CheckedFile
 from cntgraph.store.schema import check_measures
 from cntgraph.store.writer import fixed_text
 
 if TYPE_CHECKING:
     import h5py
     import pandas as pd
-
-    from cntgraph.store.reader import StoreFile
 
 #: A row a layer of the table of `analyze`.
 Rows = Sequence[Mapping[str, Any]]
@@ -113,7 +113,7 @@ class StoredMeasures:
 
     Parameters
     ----------
-    store : StoreFile
+    store : CheckedFile
         The file, of format version 2.
 
     Attributes
@@ -124,7 +124,7 @@ class StoredMeasures:
         The distributions of which there are histograms.
     """
 
-    def __init__(self, store: StoreFile) -> None:
+    def __init__(self, store: CheckedFile) -> None:
         self._store = store
         with store.errors("measures/description"):
             found = json.loads(store.text("measures/description"))
@@ -138,13 +138,15 @@ class StoredMeasures:
             places = self._values("measures/bins", (len(keys), 2), np.float64)
             self.bins: LayerBins = dict(zip(keys, map(_bins, places), strict=True))
 
-    def table(self, snapshot: int) -> pd.DataFrame:
+    def table(self, snapshot: int, layers: Sequence[Layer]) -> pd.DataFrame:
         """Return what `analyze` found of a snapshot, as it returns it.
 
         Parameters
         ----------
         snapshot : int
             From 0.
+        layers : sequence of Layer
+            Those of the file's topology.
 
         Returns
         -------
@@ -152,7 +154,7 @@ class StoredMeasures:
         """
         import pandas as pd
 
-        layers, path = self._store.topology.layers, f"snapshots/{snapshot}/measures"
+        path = f"snapshots/{snapshot}/measures"
         shape = (len(layers), len(self._columns))
         values = self._values(f"{path}/layers", shape, np.float64)
         codes = self._values(f"{path}/status", shape[:1], np.uint8)

@@ -10,7 +10,7 @@ from cntgraph.core.bounded_hdf5 import read_values
 from cntgraph.core.errors import StoreError
 
 if TYPE_CHECKING:
-    from cntgraph.store.reader import StoreFile
+    from cntgraph.store.checked_file import CheckedFile
 
 
 class StoredTensor:
@@ -18,13 +18,13 @@ class StoredTensor:
 
     Parameters
     ----------
-    store : StoreFile
+    store : CheckedFile
     path : str
         The dataset.
     shape : tuple of int
     """
 
-    def __init__(self, store: StoreFile, path: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, store: CheckedFile, path: str, shape: tuple[int, ...]) -> None:
         self.store, self.path, self.shape = store, path, shape
 
     def __getitem__(self, key: Any) -> NDArray[Any]:

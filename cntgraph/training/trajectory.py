@@ -165,7 +165,7 @@ class Trajectory(Sequence[Network]):
     def _analyzed(self, k: int, options: dict[str, Any]) -> pd.DataFrame:
         measures = self._store.measures
         if measures is not None and _is_recorded(**options):
-            return measures.table(self._snapshots[k])
+            return measures.table(self._snapshots[k], self._store.topology.layers)
         return analyze(self[k], **options)
 
     def table(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:

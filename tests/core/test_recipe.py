@@ -9,7 +9,7 @@ from oracles.stored import DTYPES, stored
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter
-from cntgraph.core.recipe import CHUNK_BYTES, Recipe
+from cntgraph.core.recipe import CHUNK_BYTES, Recipe, recipe_from_json, recipe_to_json
 
 BINARY = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}
 NUMBERS = count()
@@ -140,8 +140,8 @@ def test_a_part_is_the_slice_of_the_whole(tree, data):
 @given(trees())
 def test_json_round_trip(tree):
     recipe, expected = tree
-    text = json.dumps(recipe.to_json())
-    again = Recipe.from_json(json.loads(text), by_name(recipe))
+    text = json.dumps(recipe_to_json(recipe))
+    again = recipe_from_json(json.loads(text), by_name(recipe))
     assert (again.shape, again.dtype) == (recipe.shape, recipe.dtype)
     with np.errstate(all="ignore"):
         assert same(again.read(), expected)
@@ -155,7 +155,7 @@ def test_bind_reads_the_other_parameters(tree):
         for name, p in by_name(recipe).items()
     }
     bound = recipe.bind(doubled)
-    rebuilt = Recipe.from_json(recipe.to_json(), doubled)
+    rebuilt = recipe_from_json(recipe_to_json(recipe), doubled)
     assert [p.name for p in bound.parameters()] == [p.name for p in recipe.parameters()]
     assert all(p is doubled[p.name] for p in bound.parameters())
     with np.errstate(all="ignore"):
@@ -319,7 +319,7 @@ def test_scalar_parameters():
 def test_empty_values_survive_json():
     for shape in ((0,), (0, 3), (3, 0)):
         constant = Recipe.constant(np.zeros(shape))
-        assert Recipe.from_json(json.loads(json.dumps(constant.to_json())), {}).shape == shape
+        assert recipe_from_json(json.loads(json.dumps(recipe_to_json(constant))), {}).shape == shape
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_what_does_not_fit_is_refused(make, match):
 def test_bad_json_is_refused(data):
     w = Parameter.from_array("w", np.zeros((2, 3)))
     with pytest.raises(ParameterError):
-        Recipe.from_json(data, {"w": w})
+        recipe_from_json(data, {"w": w})
 
 
 def test_bind_refuses_other_parameters():

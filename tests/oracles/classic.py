@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csr_array
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.recurrent import Gate, rnn
+from cntgraph.adapters.builder.recurrent import Cell, Gate, run_cell
 from cntgraph.core.recipe import Recipe
 from cntgraph.graph.graph import Graph
 from cntgraph.network.layer import Layer
@@ -35,7 +35,7 @@ def recurrent_net(seed=0, n_in=3, n=4):
 
     ids = builder.input("x", (n_in,)).reshape(n_in, 1).T
     gate = Gate(tensor("w", n, n_in), tensor("u", n, n), tensor("b", n))
-    _, last = rnn(builder, "r", ids, gate)
+    _, (last,) = run_cell(builder, ids, Cell("rnn", "r", [gate]))
     builder.output(builder.linear("fc", np.asarray(last).reshape(-1), tensor("v", 2, n), None))
     return builder.finish()
 

@@ -5,7 +5,7 @@ from oracles.nets import adjacency, edge_list, nets, random_net
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.builder.recurrent import Cell, Gate, run_cell
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 
@@ -41,14 +41,10 @@ def recurrent_net(kind="rnn", unroll=None, seed=0, n=4, steps=1):
 
     shape = (3, steps) if steps > 1 else (3,)
     ids = builder.input("x", shape).reshape(3, steps).T
-    if kind == "rnn":
-        _, last = rnn(builder, "r", ids, gate())
-    elif kind == "lstm":
-        _, last, _ = lstm(builder, "r", ids, [gate() for _ in range(4)])
-    else:
-        gates = [gate(), gate(), Gate(tensor(n, 3), tensor(n, n), tensor(n), tensor(n))]
-        _, last = gru(builder, "r", ids, gates, reset_after=True)
-    last = np.asarray(last).reshape(-1)
+    gates = [gate() for _ in range({"rnn": 1, "lstm": 4}.get(kind, 2))]
+    if kind == "gru":
+        gates.append(Gate(tensor(n, 3), tensor(n, n), tensor(n), tensor(n)))
+    last = np.asarray(run_cell(builder, ids, Cell(kind, "r", gates))[1][0]).reshape(-1)
     builder.output(builder.linear("out", last, tensor(2, last.size), tensor(2)))
     return builder.finish()
 
@@ -66,7 +62,7 @@ def two_loops(seed=0):
         width = ids.shape[1]
         w, u, b = (tensor(f"{name}.{k}", scale, *s)
                    for k, s in (("w", (4, width)), ("u", (4, 4)), ("b", (4,))))  # fmt: skip
-        ids, last = rnn(builder, name, ids, Gate(w, u, b))
+        ids, (last,) = run_cell(builder, ids, Cell("rnn", name, [Gate(w, u, b)]))
     last = np.asarray(last).reshape(-1)
     builder.output(builder.linear("out", last, tensor("o", 1.0, 2, last.size), None))
     return builder.finish()

@@ -14,7 +14,7 @@ from oracles.nets import random_net
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.recurrent import Gate, lstm
+from cntgraph.adapters.builder.recurrent import Cell, Gate, run_cell
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.measures.survey import layer_bins, survey_layers
@@ -99,7 +99,7 @@ def _recurrent():
 
     gates = [Gate(tensor(f"{k}.w", 4, 3), tensor(f"{k}.u", 4, 4), tensor(f"{k}.b", 4))
              for k in range(4)]  # fmt: skip
-    _, last, _ = lstm(builder, "lstm", ids, gates)
+    _, (last, _) = run_cell(builder, ids, Cell("lstm", "lstm", gates))
     builder.output(builder.linear("out", last, tensor("out.w", 2, 4), tensor("out.b", 2)))
     return builder.finish()
 

@@ -55,7 +55,9 @@ def test_tables_are_those_of_analyze(path: Path, store: str) -> None:
     opened = StoreFile(path)
     assert opened.measures is not None
     for k, net in enumerate(nets):
-        pd.testing.assert_frame_equal(opened.measures.table(k), cg.analyze(net), check_exact=True)
+        pd.testing.assert_frame_equal(
+            opened.measures.table(k, opened.topology.layers), cg.analyze(net), check_exact=True
+        )
         assert opened.labels(k) == {"step": k, "note": "x"}
 
 
@@ -180,10 +182,10 @@ def test_two_recorders_take_turns(path: Path) -> None:
     models = [make(seed=k) for k in range(2)]
     records = [cg.Recorder(path, m, input_shape=SHAPE, store="measures") for m in models]
     assert [records[k % 2](step=k) for k in range(4)] == [0, 1, 2, 3]
-    measures = StoreFile(path).measures
-    assert measures is not None
+    store = StoreFile(path)
+    assert store.measures is not None
     for k in range(4):
-        own = measures.table(k)
+        own = store.measures.table(k, store.topology.layers)
         pd.testing.assert_frame_equal(own, cg.analyze(cg.load(models[k % 2], input_shape=SHAPE)))
 
 
@@ -218,11 +220,12 @@ def test_values_that_are_not_finite(path: Path) -> None:
     with torch.no_grad():
         model[4].weight[0, :2] = torch.tensor([float("nan"), float("inf")])
     recorder()
-    measures = StoreFile(path).measures
-    assert measures is not None
-    assert measures.counts(1, "link_weights", "4")[-1] == 2
-    assert measures.table(1).loc["4", "status"] == "non-finite weights"
-    assert measures.table(1).loc["4", "link_weight_n_nan"] == 1
+    store = StoreFile(path)
+    assert store.measures is not None
+    assert store.measures.counts(1, "link_weights", "4")[-1] == 2
+    row = store.measures.table(1, store.topology.layers).loc["4"]
+    assert row["status"] == "non-finite weights"
+    assert row["link_weight_n_nan"] == 1
 
 
 def test_a_call_always_records(path: Path) -> None:
@@ -252,7 +255,9 @@ def test_snapshots_can_be_pickled(path: Path) -> None:
     record(path)
     again = pickle.loads(pickle.dumps(StoreFile(path)))
     assert again.kind == "measures"
-    assert again.measures.table(0).index.tolist() == [x.name for x in again.topology.layers]
+    assert again.measures.table(0, again.topology.layers).index.tolist() == [
+        x.name for x in again.topology.layers
+    ]
 
 
 # --- Other processes ----------------------------------------------------------------------------
@@ -322,7 +327,7 @@ def test_a_compiled_model(path: Path, store: Any) -> None:
     opened = StoreFile(path)
     for k, (values, table) in enumerate(expected):
         if opened.measures is not None:
-            pd.testing.assert_frame_equal(opened.measures.table(k), table)
+            pd.testing.assert_frame_equal(opened.measures.table(k, opened.topology.layers), table)
         if opened.has_parameters:
             net = opened.network(k)
             assert net.parameters.keys() == values.keys()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.builder.broadcasting import features_first
+from cntgraph.adapters.builder.broadcasting import axis_first
 from cntgraph.adapters.builder.layout import Layout, spread
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -125,7 +125,7 @@ class Affine(Layout):
         name = self.unique(name)
         *positions, n_features = shape
         made = self.add_layer(name, (n_features, *positions), "learned", unique=False)
-        bias = features_first(recipe, len(positions) + 1)
+        bias = axis_first(recipe, len(shape), len(positions))
         assert bias is not None
         self.add_block(Sparse.without_edges(name, View.of(made), bias))
         return np.moveaxis(made, 0, -1)

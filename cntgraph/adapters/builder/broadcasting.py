@@ -27,11 +27,11 @@ def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
     return recipe.reshape(shape)
 
 
-def features_first(recipe: Recipe | None, ndim: int) -> Recipe | None:
-    """Re-lay a recipe that broadcasts against (*positions, features) as features first."""
+def axis_first(recipe: Recipe | None, ndim: int, axis: int) -> Recipe | None:
+    """Re-lay a recipe that broadcasts against `ndim` axes as one of them is moved to the front."""
     if recipe is None:
         return None
     if not recipe.shape:
         return recipe
     padded = recipe.reshape((1,) * (ndim - len(recipe.shape)) + recipe.shape)
-    return padded.transpose((ndim - 1, *range(ndim - 1)))
+    return padded.transpose((axis, *(k for k in range(ndim) if k != axis)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder.broadcasting import features_first
+from cntgraph.adapters.builder.broadcasting import axis_first
 from cntgraph.adapters.builder.layout import Layout, spread
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -57,13 +57,14 @@ class Elementwise(Layout):
         if shown.shape != ids.shape:
             options: dict[str, Any] = {"kind": kind, "parametric": parametric, "foldable": foldable}
             return spread(self.scale(name, shown, weight, bias, **options), ids.shape)
-        by_channel = np.moveaxis(ids, -1, 0) if ids.ndim > 1 else ids
-        if View.of(ids).ids is not None and View.of(by_channel).ids is None:
-            # A layer seen features last: scale it in its own order, so that it can be folded.
-            weight, bias = (features_first(recipe, ids.ndim) for recipe in (weight, bias))
+        axis = _channel_axis(ids)
+        if axis:
+            # A layer seen with its channels elsewhere: scale it in its own order, so that it can
+            # be folded.
+            weight, bias = (axis_first(recipe, ids.ndim, axis) for recipe in (weight, bias))
             kinds: dict[str, Any] = {"kind": kind, "parametric": parametric, "foldable": foldable}
-            made = self.scale(name, by_channel, weight, bias, **kinds)
-            return np.moveaxis(made, 0, -1)
+            made = self.scale(name, np.moveaxis(ids, axis, 0), weight, bias, **kinds)
+            return np.moveaxis(made, 0, axis)
         name = self.unique(name)
         made = self.like(name, ids, kind)
         common: dict[str, Any] = {"name": name, "source": View.of(ids), "bias": bias}
@@ -125,16 +126,16 @@ class Elementwise(Layout):
                 self.add_block(Diagonal(**common, weight=weight, parametric=False))
         return spread(made, wide)
 
-    def multiply(self, name: str, operands: Sequence[Ids], *, first: bool = False) -> Ids:
+    def multiply(self, name: str, operands: Sequence[Ids]) -> Ids:
         """Multiply branches: the least of a gate is handed on, the others only modulate it.
 
-        A gate is what has passed a sigmoid or a softmax; less so a SiLU or GELU, then any other
-        activation. Of equals, the first is handed on; with `first` in any case (what is divided).
+        How much of a gate an activation makes of nodes is in `network.activations.GATES`; of
+        equals, the first is handed on.
         """
         name = self.unique(name)
         wide = np.broadcast_shapes(*(ids.shape for ids in operands))
         operands = self._together(operands)
-        operands = operands if first else sorted(operands, key=self.gating)
+        operands = sorted(operands, key=self.gating)
         made = self.like(name, operands[0], "multiply")
         for k, ids in enumerate(operands):
             source, target = View.of(ids), View.of(made)
@@ -154,3 +155,11 @@ class Elementwise(Layout):
     def mask(self, ids: Ids, keep: NDArray[np.bool_]) -> Ids:
         """Take away the nodes where `keep` is false, as an additive mask of -∞ does to scores."""
         return np.where(keep, ids, -1)
+
+
+def _channel_axis(ids: Ids) -> int:
+    """Return the axis that comes first in the layer's own order; 0 where there is no such order."""
+    if View.of(ids).ids is None:
+        return 0
+    orders = ((axis, np.moveaxis(ids, axis, 0)) for axis in range(ids.ndim - 1, 0, -1))
+    return next((axis for axis, turned in orders if View.of(turned).ids is None), 0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -17,13 +18,11 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View, parts_of
+from cntgraph.network.activations import GATES, is_activation
 from cntgraph.network.blocks import Block
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.layer import Layer
 from cntgraph.network.size import MAX_NODES
-
-#: Activations by how much they make what they are applied to a gate; any other one is 1.
-GATES = {"silu": 2, "gelu": 2, "sigmoid": 3, "hardsigmoid": 3, "softmax": 3}
 
 
 @dataclass
@@ -80,7 +79,12 @@ class Layout:
         self.outputs.append(View.of(ids))
 
     def activate(self, ids: Ids, activation: str) -> Ids:
-        """Note that an activation function is applied to these nodes; the nodes stay the same."""
+        """Note that an activation function is applied to these nodes; the nodes stay the same.
+
+        It is one of `network.activations`, or a function of the model's own.
+        """
+        if not is_activation(activation):
+            raise ValueError(f"expected a name of network.activations, got {activation!r}")
         view = View.of(ids)
         nodes, rank = view.as_ids(), GATES.get(activation, 1)
         for layer in self.layers_of(view):
@@ -107,6 +111,15 @@ class Layout:
         name = self.unique(name)
         self.operations.append(CoverageEntry(name, "operation", "skipped", "", reason))
         return self.add_layer(name, tuple(shape), f"unknown ({operation})", unique=False)
+
+    @contextmanager
+    def one_step(self) -> Iterator[None]:
+        """Let recurrent layers have one time step, which the model's own loop goes through."""
+        unroll, self.unroll = self.unroll, 1
+        try:
+            yield
+        finally:
+            self.unroll = unroll
 
     def add_block(self, block: Block) -> None:
         """Add the edges of one operation."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -24,10 +24,17 @@ from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
-from cntgraph.network.blocks import Conv, Dense, Identity, Sparse, Window
+from cntgraph.network.blocks import Conv, Dense, Diagonal, Identity, Sparse, Window
 
 if TYPE_CHECKING:
     from cntgraph.adapters.builder.builder import Builder
+
+Kind = Literal["rnn", "lstm", "gru"]
+
+#: The functions of each kind, where nothing else is said.
+FUNCTIONS: dict[Kind, tuple[str, ...]] = {
+    "rnn": ("tanh",), "lstm": ("sigmoid", "tanh", "tanh"), "gru": ("sigmoid", "tanh"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,147 +59,123 @@ class Gate:
     hidden_bias: Recipe | None = None
 
 
-def rnn(
-    builder: Builder,
-    name: str,
-    ids: Ids,
-    gate: Gate,
-    *,
-    activation: str = "tanh",
-    reverse: bool = False,
-    initial: Ids | None = None,
-) -> tuple[Ids, Ids]:
-    """Add a simple recurrent layer h = f(W x + U h⁻ + b).
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell that runs over a sequence in one direction.
+
+    Parameters
+    ----------
+    kind : {"rnn", "lstm", "gru"}
+    name : str
+        Name of the layer that it makes.
+    gates : sequence of Gate
+        Of an LSTM input gate, forget gate, candidate and output gate; of a GRU reset gate, update
+        gate and candidate.
+    activations : sequence of str, optional
+        Of the gates, of the candidate, and of an LSTM's cell on its way out; by default sigmoids
+        and hyperbolic tangents.
+    reset_after : bool, default True
+        Whether a GRU's reset gate applies to the hidden part of the candidate after its weights
+        (PyTorch, cuDNN), or to the hidden state before them.
+    projection : Recipe, optional
+        Shape (n_projected, n_units): an LSTM's hidden state is projected.
+    peepholes : sequence of Recipe, optional
+        Weights from an LSTM's cell of the step before to its input and forget gate, and from the
+        cell of the same step to the output gate; one a unit.
+    reverse : bool, default False
+        Whether time runs backwards.
+    initial : sequence of ndarray of int64 or None
+        Nodes of the initial hidden state and of an LSTM's initial cell; None where it is zero.
+    """
+
+    kind: Kind
+    name: str
+    gates: Sequence[Gate]
+    activations: Sequence[str] = ()
+    reset_after: bool = True
+    projection: Recipe | None = None
+    peepholes: Sequence[Recipe] = ()
+    reverse: bool = False
+    initial: Sequence[Ids | None] = (None, None)
+
+
+def run_cell(builder: Builder, ids: Ids, cell: Cell) -> tuple[Ids, list[Ids]]:
+    """Add a recurrent layer.
 
     Parameters
     ----------
     builder : Builder
         What the network is built with; its `unroll` says whether this is a loop.
-    name : str
-        Name of the layer.
     ids : ndarray of int64, shape (T, n_in)
         What it reads.
-    gate : Gate
-        Its weights.
-    activation : str, default "tanh"
-        The function f.
-    reverse : bool, default False
-        Whether time runs backwards.
-    initial : ndarray of int64, shape (n_hidden,), optional
-        Nodes of the initial hidden state; without them it is zero.
+    cell : Cell
 
     Returns
     -------
     sequence : ndarray of int64, shape (T, n_hidden)
-    last : ndarray of int64, shape (n_hidden,)
+    states : list of ndarray of int64
+        The last hidden state, and an LSTM's last cell.
     """
-    time = _Time(builder, ids, reverse)
-    hidden = time.layer(name, gate.hidden.shape[0], activation)
-    time.affine(name, hidden, gate, hidden, initial)
-    return time.sequence(hidden), time.last(hidden)
+    time, add = _Time(builder, ids, cell.reverse), {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
+    states = add[cell.kind](time, cell, cell.activations or FUNCTIONS[cell.kind])
+    return time.sequence(states[0]), [time.last(state) for state in states]
 
 
-def lstm(
-    builder: Builder,
-    name: str,
-    ids: Ids,
-    gates: Sequence[Gate],
-    *,
-    reverse: bool = False,
-    projection: Recipe | None = None,
-    initial: Ids | None = None,
-    initial_cell: Ids | None = None,
-    activations: Sequence[str] = ("sigmoid", "tanh", "tanh"),
-) -> tuple[Ids, Ids, Ids]:
-    """Add a long short-term memory.
+def _rnn(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
+    (gate,), (function,) = cell.gates, functions
+    hidden = time.layer(cell.name, gate.hidden.shape[0], function)
+    time.affine(cell.name, hidden, gate, hidden, cell.initial[0])
+    return [hidden]
 
-    Parameters
-    ----------
-    builder, name, ids, reverse, initial
-        As in `rnn`.
-    gates : sequence of Gate
-        Input gate, forget gate, candidate, output gate.
-    projection : Recipe, optional
-        Shape (n_projected, n_units): the hidden state is projected.
-    initial_cell : ndarray of int64, shape (n_units,), optional
-        Nodes of the initial cell.
-    activations : sequence of str
-        Of the gates, of the candidate, and of the cell on its way out.
 
-    Returns
-    -------
-    sequence : ndarray of int64, shape (T, n_hidden)
-    last, last_cell : ndarray of int64
-    """
-    time, n = _Time(builder, ids, reverse), gates[0].input.shape[0]
-    of_gate, of_candidate, of_cell = activations
+def _lstm(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
+    name, n, projection = cell.name, cell.gates[0].input.shape[0], cell.projection
+    of_gate, of_candidate, of_cell = functions
     kinds = {"input_gate": of_gate, "forget_gate": of_gate, "candidate": of_candidate,
              "output_gate": of_gate}  # fmt: skip
     made = {part: time.layer(f"{name}.{part}", n, f) for part, f in kinds.items()}
-    cell = time.layer(f"{name}.cell", n, of_cell, kind="cell")
+    content = time.layer(f"{name}.cell", n, of_cell, kind="cell")
     inner = name if projection is None else f"{name}.hidden"
     hidden = time.layer(inner, n, kind="hidden")
     output = hidden if projection is None else time.layer(name, projection.shape[0])
-    for part, gate in zip(made, gates, strict=True):
-        time.affine(f"{name}.{part}", made[part], gate, output, initial)
-    time.gated(f"{name}.cell", made["candidate"], cell, made["input_gate"])
-    time.gated_before(f"{name}.cell", cell, cell, made["forget_gate"], initial_cell)
-    time.gated(inner, cell, hidden, made["output_gate"])
+    for part, gate in zip(made, cell.gates, strict=True):
+        time.affine(f"{name}.{part}", made[part], gate, output, cell.initial[0])
+    time.gated(f"{name}.cell", made["candidate"], content, made["input_gate"])
+    time.gated_before(f"{name}.cell", content, content, made["forget_gate"], cell.initial[1])
+    time.gated(inner, content, hidden, made["output_gate"])
     if projection is not None:
         time.dense(name, hidden, output, projection, None)
-    return time.sequence(output), time.last(output), time.last(cell)
+    if cell.peepholes:
+        enter, forget, leave = cell.peepholes
+        for part, weight in (("input_gate", enter), ("forget_gate", forget)):
+            time.diagonal_before(f"{name}.{part}", content, made[part], weight, cell.initial[1])
+        time.diagonal(f"{name}.output_gate.cell", content, made["output_gate"], leave)
+    return [output, content]
 
 
-def gru(
-    builder: Builder,
-    name: str,
-    ids: Ids,
-    gates: Sequence[Gate],
-    *,
-    reset_after: bool = True,
-    reverse: bool = False,
-    initial: Ids | None = None,
-    activations: Sequence[str] = ("sigmoid", "tanh"),
-) -> tuple[Ids, Ids]:
-    """Add a gated recurrent unit.
-
-    Parameters
-    ----------
-    builder, name, ids, reverse, initial
-        As in `rnn`.
-    gates : sequence of Gate
-        Reset gate, update gate, candidate.
-    reset_after : bool, default True
-        Whether the reset gate applies to the hidden part of the candidate after its weights
-        (PyTorch, cuDNN), or to the hidden state before them.
-    activations : sequence of str
-        Of the gates, and of the candidate.
-
-    Returns
-    -------
-    sequence : ndarray of int64, shape (T, n_hidden)
-    last : ndarray of int64, shape (n_hidden,)
-    """
-    time, n = _Time(builder, ids, reverse), gates[0].input.shape[0]
-    reset, update = (time.layer(f"{name}.{part}_gate", n, activations[0])
+def _gru(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
+    name, n, initial = cell.name, cell.gates[0].input.shape[0], cell.initial[0]
+    of_reset, of_update, of_candidate = cell.gates
+    reset, update = (time.layer(f"{name}.{part}_gate", n, functions[0])
                      for part in ("reset", "update"))  # fmt: skip
-    inner = f"{name}.hidden_candidate" if reset_after else f"{name}.reset_hidden"
-    middle = time.layer(inner, n, kind="recurrent" if reset_after else "hidden")
-    candidate = time.layer(f"{name}.candidate", n, activations[1])
+    inner = f"{name}.hidden_candidate" if cell.reset_after else f"{name}.reset_hidden"
+    middle = time.layer(inner, n, kind="recurrent" if cell.reset_after else "hidden")
+    candidate = time.layer(f"{name}.candidate", n, functions[1])
     hidden = time.layer(name, n, kind="hidden")
-    time.affine(f"{name}.reset_gate", reset, gates[0], hidden, initial)
-    time.affine(f"{name}.update_gate", update, gates[1], hidden, initial)
-    time.dense(f"{name}.candidate.input", time.ids, candidate, gates[2].input, gates[2].bias)
-    if reset_after:
-        time.dense_before(inner, hidden, middle, gates[2].hidden, initial)
-        time.bias(f"{inner}.bias", middle, gates[2].hidden_bias)
+    time.affine(f"{name}.reset_gate", reset, of_reset, hidden, initial)
+    time.affine(f"{name}.update_gate", update, of_update, hidden, initial)
+    label, bias = f"{name}.candidate.input", of_candidate.bias
+    time.dense(label, time.ids, candidate, of_candidate.input, bias)
+    if cell.reset_after:
+        time.dense_before(inner, hidden, middle, of_candidate.hidden, initial)
+        time.bias(f"{inner}.bias", middle, of_candidate.hidden_bias)
         time.gated(f"{name}.candidate", middle, candidate, reset)
     else:
         time.gated_before(inner, hidden, middle, reset, initial)
-        time.dense(f"{name}.candidate.hidden", middle, candidate, gates[2].hidden, None)
+        time.dense(f"{name}.candidate.hidden", middle, candidate, of_candidate.hidden, None)
     time.gated(name, candidate, hidden, update)
     time.gated_before(name, hidden, hidden, None, initial)
-    return time.sequence(hidden), time.last(hidden)
+    return [hidden]
 
 
 class _Time:
@@ -217,7 +200,7 @@ class _Time:
         steps = 1 if self.loop else self.n_steps
         shape = (n,) if steps == 1 else (n, steps)
         made = self.builder.add_layer(name, shape, kind)
-        if activation and activation != "linear":
+        if activation:
             self.builder.activate(made, activation)
         return made.reshape(n, steps)
 
@@ -270,6 +253,25 @@ class _Time:
             self.builder.skip(weight, "leads from the step before; there is one time step only")
         if initial is not None:
             self.dense(f"{name}.initial", initial.reshape(-1, 1), first, weight, None)
+
+    def diagonal(self, name: str, source: Ids, target: Ids, weight: Recipe) -> None:
+        """Lead from every unit to the same unit."""
+        if not source.size:
+            self.builder.skip(weight, "leads from the step before; there is one time step only")
+            return
+        name, weight = self.builder.unique(name), weight.reshape((-1, 1))
+        self.builder.add_block(
+            Diagonal(name=name, source=View.of(source), target=View.of(target), weight=weight)
+        )
+
+    def diagonal_before(
+        self, name: str, source: Ids, target: Ids, weight: Recipe, initial: Ids | None
+    ) -> None:
+        """Lead from every unit of the cell of the step before to the same unit."""
+        before, after, first = self._shifted(source, target)
+        self.diagonal(f"{name}.cell", before, after, weight)
+        if initial is not None:
+            self.diagonal(f"{name}.initial_cell", initial.reshape(-1, 1), first, weight)
 
     def gated(self, name: str, source: Ids, target: Ids, gate: Ids | None) -> None:
         """Hand every unit on to the same unit; a gate modulates it."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.adapters.builder.recurrent import Gate
+from cntgraph.adapters.builder.recurrent import Cell, Gate
 from cntgraph.adapters.jax.body import Body
 from cntgraph.adapters.jax.polynomial import Applied, Bias, Function, Source, Sum, Term
 from cntgraph.adapters.jax.program import Program
@@ -29,34 +29,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A recurrent cell.
+class LoopCell(Cell):
+    """A recurrent cell, and what its input and states are among those of the loop.
 
     Parameters
     ----------
-    kind : str
-        ``"rnn"``, ``"lstm"`` or ``"gru"``.
     input : int
         Which of the sequences that the loop runs over is its input.
-    hidden, cell : int
-        Which of the loop's states these are.
-    gates : tuple of Gate
-        As the functions of `builder.recurrent` take them.
-    activations : tuple of str
-        As these functions take them.
-    reset_after : bool
-    name : str
-        Of the module that its weights belong to.
+    states : tuple of int
+        Which of the loop's states are its hidden state and an LSTM's cell.
     """
 
-    kind: str
-    input: int
-    hidden: int
-    gates: tuple[Gate, ...]
-    activations: tuple[str, ...]
-    cell: int | None = None
-    reset_after: bool = True
-    name: str = ""
+    input: int = 0
+    states: tuple[int, ...] = (0,)
 
 
 def recognise_cell(
@@ -65,7 +50,7 @@ def recognise_cell(
     constants: Sequence[Any],
     carry: Sequence[Any],
     steps: Sequence[Any],
-) -> Cell | None:
+) -> LoopCell | None:
     """Return the cell that the body of a loop computes, or None if it is no standard one.
 
     Parameters
@@ -79,7 +64,7 @@ def recognise_cell(
 
     Returns
     -------
-    Cell or None
+    LoopCell or None
     """
     read = [k for k, value in enumerate(steps) if has_nodes(value)]
     if len(read) != 1 or any(has_nodes(value) for value in constants):
@@ -92,7 +77,7 @@ def recognise_cell(
         return None
     states, yielded = found[: len(carry)], found[len(carry) :]
     cell = _lstm(states) if len(carry) == 2 else _gru(states) or _simple(states)
-    if cell is None or any(value.terms != states[cell.hidden].terms for value in yielded):
+    if cell is None or any(value.terms != states[cell.states[0]].terms for value in yielded):
         return None
     return replace(cell, input=read[0], name=_name(cell))
 
@@ -147,15 +132,15 @@ def _times(recipe: Recipe, factor: float) -> Recipe:
     return recipe if factor == 1.0 else recipe * factor
 
 
-def _simple(states: Sequence[Sum]) -> Cell | None:
+def _simple(states: Sequence[Sum]) -> LoopCell | None:
     ((term, factor), *others) = states[0].terms.items() or [((), 0.0)]
     if others or factor != 1.0 or len(term) != 1 or not isinstance(term[0], Function):
         return None
     gate = _gate(term[0].of, 0)
-    return None if gate is None else Cell("rnn", 0, 0, (gate,), (term[0].name,))
+    return None if gate is None else LoopCell("rnn", "", (gate,), (term[0].name,))
 
 
-def _lstm(states: Sequence[Sum]) -> Cell | None:
+def _lstm(states: Sequence[Sum]) -> LoopCell | None:
     for cell, hidden in ((0, 1), (1, 0)):
         kept = _kept(states[cell], cell)
         out = _output(states[hidden], states[cell])
@@ -171,7 +156,8 @@ def _lstm(states: Sequence[Sum]) -> Cell | None:
         ):
             return None
         names = (enter.name, candidate.name, outer.name)
-        return Cell("lstm", 0, hidden, tuple(g for g in gates if g), names, cell)
+        found = tuple(g for g in gates if g)
+        return LoopCell("lstm", "", found, names, states=(hidden, cell))
     return None
 
 
@@ -207,7 +193,7 @@ def _output(new: Sum, cell: Sum) -> tuple[Function, Function] | None:
     return (gates[0], outer[0]) if len(outer) == 1 else None
 
 
-def _gru(states: Sequence[Sum]) -> Cell | None:
+def _gru(states: Sequence[Sum]) -> LoopCell | None:
     found = _update(states[0])
     if found is None:
         return None
@@ -219,7 +205,7 @@ def _gru(states: Sequence[Sum]) -> Cell | None:
     if gates[0] is None or gates[1] is None:
         return None
     names = (update.name, candidate.name)
-    return Cell("gru", 0, 0, (gates[0], gates[1], gate), names, reset_after=after)
+    return LoopCell("gru", "", (gates[0], gates[1], gate), names, after)
 
 
 def _update(new: Sum) -> tuple[Function, Function] | None:
@@ -280,7 +266,7 @@ def _is_bias(term: Term) -> bool:
     return len(term) == 1 and isinstance(term[0], Bias)
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: LoopCell) -> str:
     """Return the name that the modules of a cell's weights have in common."""
     names = [name_of(r).split(".") for gate in cell.gates for r in (gate.input, gate.hidden)]
     shared = []

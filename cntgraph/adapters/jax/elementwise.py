@@ -28,15 +28,10 @@ from cntgraph.adapters.jax.values import (
     parts,
     stays_lazy,
 )
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import activations, arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
-
-#: Names that other adapters have for a single operation.
-_NAMES = {
-    "integer_pow": "pow", "square": "pow", "logistic": "sigmoid",
-    "select_n": "where", "div": "reciprocal",
-}  # fmt: skip
+from cntgraph.network.activations import activation_name
 
 
 class Elementwise(Scaling):
@@ -80,12 +75,9 @@ class Elementwise(Scaling):
     def _meant(self, meaning: Meaning, moves: list[Lazy], peeled: Peeled, value: Lazy) -> Nodes:
         """Carry out an activation or a normalisation, and the scaling that follows."""
         base = self.nodes(meaning.base)
-        for part in parts(peeled.core, stop=[id(meaning.base)]):
-            for a in part.args:
-                if isinstance(a, Weight):
-                    reason = f"a coefficient of the activation {meaning.name}, not a weight"
-                    self.builder.skip(a.recipe, reason)
-        self.builder.activate(base.sample, self._kind(base, meaning))
+        inside = parts(peeled.core, stop=[id(meaning.base)])
+        learned = [a for part in inside for a in part.args if isinstance(a, Weight)]
+        activations.activate(self, base, self._kind(base, meaning), learned)
         made = _moved(replace(base, fill=0.0), moves)
         if not meaning.is_norm:
             return self.affine(made, peeled, value)
@@ -144,19 +136,16 @@ class Elementwise(Scaling):
         if len(nodes) != 1:
             return self._cut_single(op, args, like, "is no sum or product of what goes into it")
         if op.name == "div" and not has_nodes(args[0]):
-            self.builder.activate(nodes[0].sample, "reciprocal")
+            self.activate(nodes[0], "reciprocal")
             gain = args[0]
             assert isinstance(gain, Weight | np.ndarray)
             return self.affine(replace(nodes[0], fill=0.0), Peeled(nodes[0], gain), like)
         if op.name in ("max", "min"):
             made: Nodes = arithmetic.extreme(self, args, op.name, self.label(op))
             return replace(made, fill=0.0)
-        for other in args:
-            if isinstance(other, Weight):
-                reason = f"a coefficient of the activation {op.name}, not a weight"
-                self.builder.skip(other.recipe, reason)
-        self.builder.activate(nodes[0].sample, _NAMES.get(op.name, op.name))
-        return replace(nodes[0], fill=0.0)
+        others = [a for a in args if a is not nodes[0]]
+        made = activations.activate(self, nodes[0], activation_name(op.name), others)
+        return replace(made, fill=0.0)
 
     def _beside(self, op: Op, args: list[Value], like: Lazy) -> Nodes | None:
         """Pass on nodes beside which something stands that depends on the input, as a mask does."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from cntgraph.adapters.jax.numeric import compute
 from cntgraph.core.types import Values
+from cntgraph.network.activations import clamp_name
 
 #: Where functions are compared; zero, and the places where pieces meet, are among them.
 GRID: Values = np.linspace(-9.0, 9.0, 289)
@@ -39,7 +40,6 @@ _PLAIN: dict[str, Callable[[Values], Values]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
-    "silu": lambda x: x * _sigmoid(x),
     "gelu": lambda x: 0.5 * x * (1.0 + _erf(x / np.sqrt(2.0))),
     "softplus": _softplus,
     "selu": _selu,
@@ -49,9 +49,7 @@ _PLAIN: dict[str, Callable[[Values], Values]] = {
     "log_sigmoid": lambda x: -_softplus(-x),
     "softsign": lambda x: x / (1.0 + np.abs(x)),
     "tanhshrink": lambda x: x - np.tanh(x),
-    "quick_gelu": lambda x: x * _sigmoid(1.702 * x),
     "squareplus": lambda x: 0.5 * (x + np.sqrt(x * x + 4.0)),
-    "relu_squared": lambda x: np.maximum(x, 0.0) ** 2,
     "abs": np.abs,
     "sign": np.sign,
     "exp": np.exp,
@@ -116,12 +114,14 @@ def _partial_name(y: Values) -> str | None:
 def _of_a_family(y: Values) -> Iterator[tuple[str, Values]]:
     """Yield the members of families with a coefficient that might be it."""
     low, high = float(y.min()), float(y.max())
-    name = "hardtanh" if (low, high) in ((-1.0, 1.0), (0.0, 6.0)) else "clamp"
-    yield name, np.clip(GRID, low, high)
+    yield clamp_name(low, high), np.clip(GRID, low, high)
     yield "leaky_relu", np.where(GRID > 0, GRID, GRID * y[0] / GRID[0])
     alpha = y[0] / np.expm1(GRID[0])
     yield "elu", np.where(GRID > 0, GRID, alpha * np.expm1(GRID))
     with np.errstate(all="ignore"):
+        at = len(y) // 2 + 1  # beside zero
+        slope = np.log(y[at] / (GRID[at] - y[at])) / GRID[at]
+        yield "silu", GRID * _sigmoid(slope * GRID)
         yield "celu", np.where(GRID > 0, GRID, -low * np.expm1(GRID / -low))
         middle = y[len(y) // 2]  # log(2) / beta at zero
         beta = np.log(2.0) / middle

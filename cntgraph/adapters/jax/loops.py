@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.adapters.builder.recurrent import gru, lstm, rnn
-from cntgraph.adapters.jax.cells import Cell, recognise_cell
+from cntgraph.adapters.builder.recurrent import run_cell
+from cntgraph.adapters.jax.cells import LoopCell, recognise_cell
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
 from cntgraph.adapters.jax.values import Nodes, Value, Weight, has_nodes, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.adapters.tracing.recurrent import initial_state
 from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -139,7 +141,7 @@ def _stacked(t: Tracer, rows: list[Any], out: Var) -> Any:
     return np.stack(rows) if rows else np.zeros(out.shape)
 
 
-def _recurrent(t: Tracer, op: Op, cell: Cell, carry: list[Any], steps: list[Any]) -> list[Any]:
+def _recurrent(t: Tracer, op: Op, cell: LoopCell, carry: list[Any], steps: list[Any]) -> list[Any]:
     """Return what a recurrent layer yields: last states, and states of all steps."""
     x = t.nodes(steps[cell.input])
     ids = x.ids.reshape(len(x.ids), -1)
@@ -147,25 +149,10 @@ def _recurrent(t: Tracer, op: Op, cell: Cell, carry: list[Any], steps: list[Any]
     reverse = bool(op.params["reverse"]) != backwards
     ids = ids[::-1] if backwards else ids
     name = cell.name or t.label(op)
-    states = {
-        key: _initial(t, name, carry[key]) for key in (cell.hidden, cell.cell) if key is not None
-    }
-    if cell.kind == "rnn":
-        sequence, last = rnn(t.builder, name, ids, cell.gates[0], activation=cell.activations[0],
-                             reverse=reverse, initial=states[cell.hidden])  # fmt: skip
-        ends = {cell.hidden: last}
-    elif cell.kind == "gru":
-        sequence, last = gru(t.builder, name, ids, cell.gates, reset_after=cell.reset_after,
-                             reverse=reverse, initial=states[cell.hidden],
-                             activations=cell.activations)  # fmt: skip
-        ends = {cell.hidden: last}
-    else:
-        assert cell.cell is not None
-        sequence, last, last_cell = lstm(
-            t.builder, name, ids, cell.gates, reverse=reverse, initial=states[cell.hidden],
-            initial_cell=states[cell.cell], activations=cell.activations,
-        )  # fmt: skip
-        ends = {cell.hidden: last, cell.cell: last_cell}
+    initial = [_initial(t, name, carry[k]) for k in cell.states]
+    cell = replace(cell, name=name, reverse=reverse, initial=initial)
+    sequence, last = run_cell(t.builder, ids, cell)
+    ends = dict(zip(cell.states, last, strict=True))
     sequence = sequence[::-1] if backwards else sequence
     outputs = op.outputs
     finals = [t.batched(ends[k], out) for k, out in enumerate(outputs[: len(carry)])]
@@ -179,11 +166,11 @@ def _runs_backwards(ids: Ids) -> bool:
 
 
 def _initial(t: Tracer, name: str, value: Any) -> Ids | None:
-    """Return the nodes of an initial state; a constant one is none."""
+    """Return the nodes of an initial state; of one that is zero none."""
     if has_nodes(value):
-        return t.nodes(value).ids.reshape(-1)
+        return initial_state(t, name, t.nodes(value))
     if isinstance(value, Weight):
-        size = value.shape[-1]
-        recipe = whole(value, range(len(value.shape))).recipe.reshape((size,))
-        return t.builder.learned(f"{name}.initial", recipe, (size,))
-    return None
+        value = whole(value, range(len(value.shape))).recipe
+    elif isinstance(value, np.ndarray):
+        value = value.reshape(-1, value.shape[-1])[0]
+    return initial_state(t, name, value)

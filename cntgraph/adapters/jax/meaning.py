@@ -28,6 +28,7 @@ from cntgraph.adapters.jax.values import (
     sources_of,
 )
 from cntgraph.core.types import Array, Ids
+from cntgraph.network.activations import activation_name
 
 
 def meaning_of(value: Lazy, known: dict[Any, Meaning | None]) -> Meaning | None:
@@ -120,10 +121,6 @@ def _ids(value: Value) -> Ids:
     return value.ids
 
 
-#: Names that other adapters have for a single operation.
-_SINGLE = {"max": "clamp", "min": "clamp", "integer_pow": "pow", "select_n": "where"}
-
-
 #: Functions of several neurons, whose steps may be functions of one.
 _NOT_OF_ONE = frozenset(
     "dot_product_attention glu log_softmax logmeanexp logsumexp one_hot softmax standardize".split()
@@ -134,8 +131,11 @@ def _own_name(steps: list[Lazy]) -> str | None:
     """Return the name of the library's function that all steps are of, or of a single step."""
     if len(steps) == 1:
         name = str(steps[0].op.name)
-        return None if name in LINEAR else _SINGLE.get(name, name)
+        if name in ("max", "min"):
+            return "clamp"
+        return None if name in LINEAR else activation_name(name)
     callers = [step.op.caller for step in steps]
     shared = [str(names[0]) for names in zip(*callers, strict=False) if len(set(names)) == 1]
-    known = (name for name in shared[::-1] if hasattr(jax.nn, name) and name not in _NOT_OF_ONE)
+    known = (activation_name(name) for name in shared[::-1]
+             if hasattr(jax.nn, name) and name not in _NOT_OF_ONE)  # fmt: skip
     return next(known, None)

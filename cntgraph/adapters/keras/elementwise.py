@@ -8,41 +8,47 @@ import numpy as np
 
 from cntgraph.adapters.keras.handlers import handles
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import Arguments, Nodes, as_array, is_constant
-from cntgraph.adapters.tracing import arithmetic
-from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.keras.values import Arguments, Nodes
+from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.network.activations import activation_name
 
-#: Functions of one neuron, or over the neurons of an axis, under the names of PyTorch.
-ACTIVATIONS = {
-    "Absolute": "abs", "Arccos": "acos", "Arccosh": "acosh", "Arcsin": "asin",
-    "Arcsinh": "asinh", "Arctan": "atan", "Arctanh": "atanh", "Cbrt": "cbrt", "Ceil": "ceil",
-    "Celu": "celu", "Clip": "clamp", "Cos": "cos", "Cosh": "cosh", "Elu": "elu", "Erf": "erf",
-    "Erfc": "erfc", "Erfinv": "erfinv", "Exp": "exp", "Exp2": "exp2", "Expm1": "expm1",
-    "Fabs": "abs", "Floor": "floor", "Gelu": "gelu", "HardShrink": "hardshrink",
-    "HardSigmoid": "hardsigmoid", "HardSilu": "hardswish", "HardTanh": "hardtanh",
-    "LeakyRelu": "leaky_relu", "Log": "log", "Log10": "log10", "Log1p": "log1p",
-    "Log2": "log2", "LogSigmoid": "log_sigmoid", "LogSoftmax": "log_softmax", "Mish": "mish",
-    "NanToNum": "nan_to_num", "ReLU": "relu", "Reciprocal": "reciprocal", "Relu": "relu",
-    "Relu6": "hardtanh", "Round": "round", "Rsqrt": "rsqrt", "Selu": "selu",
-    "Sigmoid": "sigmoid", "Sign": "sign", "Silu": "silu", "Sin": "sin", "Sinh": "sinh",
-    "SoftShrink": "softshrink", "Softmax": "softmax", "Softplus": "softplus",
-    "Softsign": "softsign", "Sparsemax": "sparsemax", "SparsePlus": "sparse_plus",
-    "SparseSigmoid": "sparse_sigmoid", "Sqrt": "sqrt", "Square": "square",
-    "Squareplus": "squareplus", "Tan": "tan", "Tanh": "tanh", "TanhShrink": "tanhshrink",
-    "Threshold": "threshold", "Trunc": "trunc",
-}  # fmt: skip
+#: Functions of one neuron, or over the neurons of an axis.
+_ACTIVATIONS = tuple(
+    "Absolute Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cbrt Ceil Celu Cos Cosh Elu Erf Erfc "
+    "Erfinv Exp Exp2 Expm1 Fabs Floor Gelu HardShrink HardSigmoid HardSilu HardTanh LeakyRelu Log "
+    "Log10 Log1p Log2 LogSigmoid LogSoftmax Mish Reciprocal Relu Relu6 Round Rsqrt Selu Sigmoid "
+    "Sign Silu Sin Sinh SoftShrink Softmax Softplus Softsign Sparsemax SparsePlus SparseSigmoid "
+    "Sqrt Square Squareplus Tan Tanh TanhShrink Threshold Trunc".split()
+)
 
 
-@handles(*ACTIVATIONS)
-def activation(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
+@handles(*_ACTIVATIONS)
+def activation(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note an activation function."""
-    label = ACTIVATIONS[type(operation).__name__]
-    if type(operation).__name__ == "ReLU":
-        label = "leaky_relu" if operation.negative_slope else label
-        label = "hardtanh" if operation.max_value is not None else label
-    x: Nodes = next(iter(a.values()))
-    t.builder.activate(t.sample(x), label)
-    return x
+    x, *coefficients = a.values()
+    return activations.activate(t, x, activation_name(type(operation).__name__), coefficients)
+
+
+@handles("ReLU")
+def relu(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Note a ReLU that may leak, begin elsewhere, or have a bound."""
+    x, low = a["x"], 0.0 if not operation.threshold and not operation.negative_slope else None
+    if low is None:
+        activations.activate(t, x, "leaky_relu" if operation.negative_slope else "threshold")
+    bounds = low, operation.max_value
+    return x if bounds == (None, None) else activations.clamp(t, x, *bounds)
+
+
+@handles("Clip")
+def clip(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Note bounds."""
+    return activations.clamp(t, a["x"], operation.x_min, operation.x_max)
+
+
+@handles("NanToNum")
+def nan_to_num(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Return what comes in, which is finite."""
+    return a["x"]
 
 
 @handles("Glu")
@@ -100,7 +106,4 @@ def minimum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 @handles("Power")
 def power(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note a power of neurons, whose exponent is constant."""
-    x, exponent = a["x1"], a["x2"]
-    if not isinstance(x, Nodes) or not is_constant(exponent):
-        raise NotFollowed("a power whose exponent is not constant")
-    return t.widened(t.activate(x, "pow"), as_array(exponent).shape)
+    return t.widened(activations.power(t, a["x1"], a["x2"]), np.shape(a["x2"]))

@@ -11,6 +11,7 @@ from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes, Weights, is_constant
 from cntgraph.adapters.keras.values import constant as constant_of
+from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.masks import split_mask
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
@@ -59,12 +60,9 @@ def activation(t: KerasTracer, layer: Any, a: Arguments) -> Any:
 
 
 @handles_layer("PReLU")
-def prelu(t: KerasTracer, layer: Any, a: Arguments) -> Nodes:
+def prelu(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Note a ReLU whose slope is learned."""
-    t.builder.skip(layer.alpha.recipe, "a coefficient of the activation prelu, not a weight")
-    t.builder.activate(t.sample(a["inputs"]), "prelu")
-    x: Nodes = a["inputs"]
-    return x
+    return activations.activate(t, a["inputs"], "prelu", [layer.alpha])
 
 
 @handles_layer("Softmax")

@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.builder.recurrent import Cell, Kind
 from cntgraph.adapters.keras.handlers import handles_layer, is_of_keras
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     Nodes,
     activation_label,
-    as_array,
-    is_constant,
     leaves,
 )
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
+from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
+
+#: The kind of each cell, and the order in which Keras has the gates' weights.
+_ORDERS: dict[str, tuple[Kind, str]] = {
+    "SimpleRNNCell": ("rnn", "h"), "LSTMCell": ("lstm", "ifgo"), "GRUCell": ("gru", "zrn"),
+}  # fmt: skip
 
 
 @handles_layer("RNN", "SimpleRNN", "LSTM", "GRU")
@@ -91,11 +93,11 @@ def run_layer(t: KerasTracer, name: str, layer: Any, x: Nodes, initial: Any) -> 
     stacked = type(layer.cell).__name__ == "StackedRNNCells"
     cells = layer.cell.cells if stacked else [layer.cell]
     given = _states_of(initial, cells)
-    sequence, states = t.sample(x).reshape(x.shape[1:]), []
-    for k, cell in enumerate(cells):
-        label = f"{name}.l{k}" if stacked else name
-        sequence, last = _run_cell(t, label, cell, sequence, layer.go_backwards, given[k])
-        states.append(last)
+    made_of = [
+        [_cell(t, f"{name}.l{k}" if stacked else name, cell, layer.go_backwards, given[k])]
+        for k, cell in enumerate(cells)
+    ]
+    (sequence,), states = run_stack(t.builder, t.sample(x).reshape(x.shape[1:]), made_of)
     # Keras hands the steps over in the order in which it computes them.
     shown = sequence[::-1] if layer.go_backwards else sequence
     output = shown if layer.return_sequences else shown[-1]
@@ -107,91 +109,29 @@ def run_layer(t: KerasTracer, name: str, layer: Any, x: Nodes, initial: Any) -> 
     return (made, *(Nodes(ids[None]) for ids in states[0]))
 
 
-def _states_of(initial: Any, cells: Sequence[Any]) -> list[list[Ids | None]]:
-    """Return the nodes of the initial states of each cell; zeros have none."""
+def _states_of(initial: Any, cells: Sequence[Any]) -> list[list[Any]]:
+    """Return the initial states of each cell."""
     counts = [len(c.state_size) if isinstance(c.state_size, list | tuple) else 1 for c in cells]
     flat = list(leaves(initial)) if initial is not None else []
-    if not flat:
-        return [[None] * n for n in counts]
-    found, states = iter(flat), []
-    for n in counts:
-        states.append([_state(next(found)) for _ in range(n)])
-    return states
+    found = iter(flat or [None] * sum(counts))
+    return [[next(found) for _ in range(n)] for n in counts]
 
 
-def _state(value: Any) -> Ids | None:
-    if isinstance(value, Nodes):
-        ids: Ids = value.ids.reshape(-1)
-        return ids
-    if is_constant(value) and not as_array(value).any():
-        return None
-    raise NotFollowed("an initial state that is a constant other than zero")
-
-
-def _run_cell(
-    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
-) -> tuple[Ids, list[Ids]]:
-    """Run one cell over a sequence; return what it yields at each step, and its last states."""
-    kind = next((k for k in type(cell).__mro__ if k.__name__ in _CELLS and is_of_keras(k)), None)
-    if kind is None or ("call" in vars(type(cell)) and type(cell) is not kind):
+def _cell(t: KerasTracer, name: str, cell: Any, reverse: bool, states: list[Any]) -> Cell:
+    """Return one of Keras' cells, whose weights lie side by side on the last axis."""
+    known = next((k for k in type(cell).__mro__ if k.__name__ in _ORDERS and is_of_keras(k)), None)
+    if known is None or ("call" in vars(type(cell)) and type(cell) is not known):
         raise NotFollowed(f"the recurrent cell {type(cell).__name__} is not a known one")
-    return _CELLS[kind.__name__](t, name, cell, ids, reverse, initial)
-
-
-def _simple(
-    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
-) -> tuple[Ids, list[Ids]]:
-    (gate,) = _gates(t, cell, 1)
-    label = activation_label(cell.activation)
-    options: dict[str, Any] = {"reverse": reverse, "initial": initial[0]}
-    sequence, last = rnn(t.builder, name, ids, gate, activation=label, **options)
-    return sequence, [last]
-
-
-def _lstm(
-    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
-) -> tuple[Ids, list[Ids]]:
-    of_gate, own = activation_label(cell.recurrent_activation), activation_label(cell.activation)
-    sequence, last, last_cell = lstm(
-        t.builder, name, ids, _gates(t, cell, 4), reverse=reverse, initial=initial[0],
-        initial_cell=initial[1], activations=(of_gate, own, own),
-    )  # fmt: skip
-    return sequence, [last, last_cell]
-
-
-def _gru(
-    t: KerasTracer, name: str, cell: Any, ids: Ids, reverse: bool, initial: list[Ids | None]
-) -> tuple[Ids, list[Ids]]:
-    update, reset, candidate = _gates(t, cell, 3)
-    labels = activation_label(cell.recurrent_activation), activation_label(cell.activation)
-    sequence, last = gru(
-        t.builder, name, ids, (reset, update, candidate), reset_after=bool(cell.reset_after),
-        reverse=reverse, initial=initial[0], activations=labels,
-    )  # fmt: skip
-    return sequence, [last]
-
-
-_CELLS = {"SimpleRNNCell": _simple, "LSTMCell": _lstm, "GRUCell": _gru}
-
-
-def _gates(t: KerasTracer, cell: Any, n: int) -> list[Gate]:
-    """Cut Keras' weights, which lie side by side, into those of the gates."""
-    units = cell.units
-    kernels = cell.kernel.recipe, cell.recurrent_kernel.recipe
-    biases = _biases(t.optional_recipe(cell.bias))
-    gates = []
-    for k in range(n):
-        part = (k * units, (k + 1) * units)
-        w, u = (kernel.take(1, *part).transpose((1, 0)) for kernel in kernels)
-        own = [None if b is None else b.take(0, *part) for b in biases]
-        after = n == 3 and k == 2 and own[1] is not None
-        both = own[0] if own[1] is None or after else own[0] + own[1]  # type: ignore[operator]
-        gates.append(Gate(w, u, both, own[1] if after else None))
-    return gates
-
-
-def _biases(bias: Recipe | None) -> list[Recipe | None]:
-    """Return the bias of the input's part and that of the hidden part, if it has its own."""
-    if bias is None or len(bias.shape) == 1:
-        return [bias, None]
-    return [bias.take(0, k, k + 1).reshape((-1,)) for k in range(2)]
+    kind, order = _ORDERS[known.__name__]
+    w, u = (kernel.recipe.transpose((1, 0)) for kernel in (cell.kernel, cell.recurrent_kernel))
+    bias, after = t.optional_recipe(cell.bias), bool(getattr(cell, "reset_after", True))
+    both = [bias, None] if bias is None or len(bias.shape) == 1 else [
+        bias.take(0, k, k + 1).reshape((-1,)) for k in range(2)]  # fmt: skip
+    own = activation_label(cell.activation)
+    functions = [own]
+    if kind != "rnn":
+        of_gates = activation_label(cell.recurrent_activation)
+        functions = [of_gates, own, own] if kind == "lstm" else [of_gates, own]
+    initial = [initial_state(t, name, state) for state in states]
+    gates = cut_gates(kind, order, w, u, *both, reset_after=after)
+    return Cell(kind, name, gates, functions, after, reverse=reverse, initial=initial)

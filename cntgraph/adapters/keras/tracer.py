@@ -34,6 +34,7 @@ from cntgraph.adapters.keras.values import (
     map_leaves,
 )
 from cntgraph.adapters.keras.variables import Symbols
+from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
@@ -108,7 +109,7 @@ class KerasTracer(Tracer):
         if not is_of_keras(type(operation)):
             return operation.call(*args, **kwargs)
         if not has_nodes([args, kwargs]):
-            found = recipe_of_operation(kind, operation, a)
+            found = recipe_of_operation(self, kind, operation, a)
             return self._frozen(operation, args, kwargs) if found is None else found
         reason = "it is not a known linear or elementwise operation"
         self._check_size(operation, args, kwargs)
@@ -290,8 +291,7 @@ class KerasTracer(Tracer):
         except (CntGraphError, MemoryError):
             raise
         except Exception:  # it computes with the backend's own functions
-            self.builder.activate(self.sample(x), activation_label(function))
-            return x
+            return activations.activate(self, x, activation_label(function))
 
 
 def _plain(leaf: Any) -> Any:

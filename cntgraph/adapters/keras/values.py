@@ -13,14 +13,10 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
+from cntgraph.network.activations import activation_name
 
 #: An operation's arguments by name.
 Arguments = dict[str, Any]
-#: Keras' names of activation functions that PyTorch calls otherwise.
-_LABELS = {"hard_shrink": "hardshrink", "hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish",
-           "hard_swish": "hardswish", "hard_tanh": "hardtanh", "relu6": "hardtanh",
-           "swish": "silu", "exponential": "exp", "soft_shrink": "softshrink",
-           "tanh_shrink": "tanhshrink"}  # fmt: skip
 
 
 class Nodes(keras.KerasTensor, Neurons):
@@ -113,8 +109,7 @@ def constant(value: Any) -> NDArray[Any]:
 
 def activation_label(function: Any) -> str:
     """Return the name under which an activation function is noted, from its own name."""
-    name = getattr(function, "__name__", type(function).__name__.lower())
-    return _LABELS.get(name, name)
+    return activation_name(getattr(function, "__name__", type(function).__name__.lower()))
 
 
 def has_channels_last(settings: Any) -> bool:

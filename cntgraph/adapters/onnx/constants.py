@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.values import Nodes, concrete
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.masks import HIDDEN
@@ -33,6 +34,10 @@ class Constants(Tracer):
         self._names: dict[int, tuple[Any, str]] = {}
         self._learned: dict[int, tuple[Any, Ids]] = {}
         self._examples: list[tuple[range, Any]] = []
+
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to."""
+        return name_of(recipe, default)
 
     def remember(self, name: str, value: Any) -> None:
         """Note the name of a constant, in case it turns out to be a weight."""

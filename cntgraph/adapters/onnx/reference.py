@@ -27,7 +27,7 @@ _LARGEST_SHOWN = 1 << 28
 Sizes = tuple[int, ...]
 
 
-def run(call: Call, inputs: Sequence[Any]) -> list[Any]:
+def run(call: Call, inputs: Sequence[Any], largest: int = LARGEST) -> list[Any]:
     """Carry out one operation on arrays.
 
     Parameters
@@ -36,12 +36,14 @@ def run(call: Call, inputs: Sequence[Any]) -> list[Any]:
         The operation.
     inputs : sequence of ndarray or None
         What goes into it.
+    largest : int, optional
+        How many values it may make, if more than `LARGEST`.
 
     Returns
     -------
     list of ndarray
     """
-    refuse_above(_size_of_result(call, inputs), call)
+    refuse_above(_size_of_result(call, inputs), call, max(largest, LARGEST))
     own = _OWN.get(call.operation)
     return own(call, inputs) if own else _evaluate(call, inputs)
 

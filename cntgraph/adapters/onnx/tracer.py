@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.constants import Constants
 from cntgraph.adapters.onnx.derived import derive, is_derived
+from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.reference import compute, run
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
@@ -187,7 +188,7 @@ class OnnxTracer(Constants):
         self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
     ) -> Nodes:
         """Return ids, the batch dimension included, as nodes."""
-        return replace(like, ids=ids, lead=None) if isinstance(like, Nodes) else Nodes(ids)
+        return replace(like, ids=ids) if isinstance(like, Nodes) else Nodes(ids)
 
     def samples(self, x: Neurons) -> Samples:
         """Return where the samples lie; in a batch of one the first axis of length one is it."""
@@ -221,33 +222,8 @@ class OnnxTracer(Constants):
             samples = one_a_sample(axis, self.n_samples)
         return samples.first(nodes.ids), samples
 
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to."""
+        return name_of(recipe, default)
+
     # -- what many operations do ------------------------------------------------------------------
-
-    def scale(
-        self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
-    ) -> Nodes:
-        """Apply y = w ⊙ x + b to every sample; w and b broadcast against it."""
-        made: Nodes = super().scale(x, weight, bias, name, **kind)
-        lead = x.lead if isinstance(x, Nodes) and made.shape == x.shape else None
-        return replace(made, lead=lead)
-
-    def normalise(
-        self, x: Nodes, gain: Recipe | None, shift: Recipe | None, name: str, kind: str
-    ) -> Nodes:
-        """Normalise by statistics of the data; gain and shift broadcast against `x`."""
-        samples = self.samples(x)
-        ids = samples.first(x.ids)
-        gain, shift = (self.of_sample(r, x, samples, ids) for r in (gain, shift))
-        return Nodes(samples.spread(self.builder.normalise(name, ids, gain, shift, kind)))
-
-    def linear(self, x: Nodes, weight: Recipe, bias: Recipe | None, name: str) -> Nodes:
-        """Apply y = W x + b to the last axis, W of shape (n_out, n_in)."""
-        n_out = weight.shape[0]
-        merged = x.lead is not None and x.ids.ndim == 2
-        ids = x.ids.reshape(*(x.lead or ()), x.shape[-1]) if merged else x.ids
-        samples = self.samples(Nodes(ids))
-        one = samples.first(ids)
-        if samples.axis == ids.ndim - 1 and ids.ndim > 1:
-            raise MixedSamplesError  # samples are its features
-        made = samples.spread(self.builder.linear(name, one, weight, bias))
-        return Nodes(made.reshape(*x.shape[:-1], n_out), lead=x.lead if merged else None)

@@ -29,15 +29,12 @@ class Nodes(Neurons):
         Where the model has a fixed batch, each with the number of its sample; see `samples`.
     is_index : bool, default False
         Whether the tensor holds whole numbers (tokens) rather than activations.
-    lead : tuple of int, optional
-        The axes before the last one as they were, before a reshape merged them.
     step : optional
         What a quantised tensor's whole numbers are multiples of.
     """
 
     ids: Ids
     is_index: bool = False
-    lead: tuple[int, ...] | None = None
     step: Any = None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from math import prod
+from operator import add, mul, neg, sub, truediv
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,29 @@ import numpy as np
 from cntgraph.adapters.onnx.layout import RESHAPING, new_shape
 from cntgraph.adapters.onnx.reference import COMPUTABLE, run
 from cntgraph.adapters.onnx.values import Call, concrete
+from cntgraph.adapters.tracing import weight_arithmetic as weights
+from cntgraph.adapters.tracing.weight_movement import looked_up, moved
 from cntgraph.core.recipe import Recipe
 
 #: Functions of weights that are no recipe are computed once, up to this many values.
 _LARGEST_COMPUTED = 1 << 24
 _FLOAT_TYPES = (1, 10, 11, 16)
-_SUMS = ("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2")
+_UNCHANGED = ("Identity", "Cast", "CastLike", "Dropout")
+_MOVEMENTS = frozenset(
+    "Compress DepthToSpace Expand GatherElements GatherND ReverseSequence Slice SpaceToDepth "
+    "Split Tile Transpose".split()
+)
 
 AsRecipe = Callable[[Any], Recipe]
-_BINARY: dict[str, Callable[[Recipe, Recipe], Recipe]] = {
-    "Add": lambda a, b: a + b, "Sub": lambda a, b: a - b,
-    "Mul": lambda a, b: a * b, "Div": lambda a, b: a / b,
+_BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
+    "Add": add, "Sub": sub, "Mul": mul, "Div": truediv, "MatMul": weights.matmul,
 }  # fmt: skip
 _UNARY: dict[str, Callable[[Recipe], Recipe]] = {
-    "Neg": lambda a: -a, "Abs": abs, "Sqrt": Recipe.sqrt,
-    "Reciprocal": lambda a: Recipe.constant(1.0) / a,
+    "Neg": neg, "Abs": abs, "Sqrt": Recipe.sqrt, "Reciprocal": weights.reciprocal,
+}  # fmt: skip
+_OVER_AXES: dict[str, Callable[..., Recipe]] = {
+    "ReduceSum": weights.total, "ReduceMean": weights.mean, "ReduceL2": weights.norm,
+    "ReduceSumSquare": lambda x, *over: weights.total(x.square(), *over),
 }  # fmt: skip
 
 
@@ -46,7 +54,8 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
     """
     operation, first = call.operation, call.inputs[0]
     if operation in _BINARY:
-        return [_BINARY[operation](*(as_recipe(value) for value in call.inputs))]
+        made = _BINARY[operation](*(as_recipe(value) for value in call.inputs))
+        return None if made is None else [made]
     if operation == "DequantizeLinear":
         return [dequantized(call, as_recipe)]
     if operation == "Concat":
@@ -54,115 +63,39 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
         return [Recipe.concatenate(parts, call.get("axis"))]
     if not isinstance(first, Recipe):
         return None
+    if operation in _UNCHANGED:
+        whole = operation == "Cast" and call.get("to") not in _FLOAT_TYPES
+        return None if whole else [first]
     if operation in _UNARY:
         return [_UNARY[operation](first)]
-    if operation in _SUMS:
-        return _sum(call, first)
-    if operation in RESHAPING:
-        return [first.reshape(new_shape(call, first.shape))]
-    handler = _MOVEMENTS.get(operation)
-    return None if handler is None else handler(call, first)
+    if operation in _OVER_AXES:
+        return _reduced(call, first)
+    if operation == "Pow":
+        exponent = concrete(call.inputs[1])
+        found = weights.power(first, exponent.item()) if exponent.size == 1 else None
+        return None if found is None else [found]
+    return _moved(call, first)
 
 
-def _unchanged(call: Call, recipe: Recipe) -> list[Any] | None:
-    if call.operation == "Cast" and call.get("to") not in _FLOAT_TYPES:
+def _moved(call: Call, recipe: Recipe) -> list[Any] | None:
+    if call.operation in RESHAPING:
+        return [recipe.reshape(new_shape(call, recipe.shape))]
+    if call.operation == "Gather":
+        return [looked_up(recipe, int(call.get("axis", 0)), concrete(call.inputs[1]))]
+    if call.operation not in _MOVEMENTS:
         return None
-    return [recipe] + [None] * (len(call.node.output) - 1)
+    how = [None if value is None else concrete(value) for value in call.inputs[1:]]
+    largest = 2 * prod(recipe.shape)
+    made: list[Any] | None = moved(recipe, lambda array: run(call, [array, *how], largest))
+    return made
 
 
-def _transposed(call: Call, recipe: Recipe) -> list[Any]:
-    return [recipe.transpose(tuple(call.get("perm") or range(len(recipe.shape))[::-1]))]
-
-
-def _sliced(call: Call, recipe: Recipe) -> list[Any] | None:
-    starts, ends, axes, steps = (
-        call.constant(k, name) for k, name in enumerate(("starts", "ends", "axes", "steps"), 1)
-    )
-    axes = range(len(starts)) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        n = recipe.shape[int(axis)]
-        if step > 0:
-            recipe = recipe.take(int(axis), int(start), int(end), int(step))
-        else:
-            recipe = recipe.gather(int(axis), np.arange(n)[int(start) : int(end) : int(step)])
-    return [recipe]
-
-
-def _split(call: Call, recipe: Recipe) -> list[Any]:
-    axis = int(call.get("axis", 0)) % len(recipe.shape)
-    places = np.arange(recipe.shape[axis])
-    parts = run(_along_first(call), [places, *call.inputs[1:]])
-    ends = np.cumsum([0, *(len(part) for part in parts)]).tolist()
-    return [recipe.take(axis, a, b) for a, b in pairwise(ends)]
-
-
-def _along_first(call: Call) -> Call:
-    return Call(
-        call.node, call.inputs, call.name, call.opset, {**call.attributes, "axis": 0}
-    )  # fmt: skip
-
-
-def _gathered(call: Call, recipe: Recipe) -> list[Any] | None:
-    """Return entries of a parameter along an axis, such as the embeddings of fixed positions."""
-    axis, index = int(call.get("axis", 0)) % len(recipe.shape), concrete(call.inputs[1])
-    n = recipe.shape[axis]
-    shape = (*recipe.shape[:axis], *index.shape, *recipe.shape[axis + 1 :])
-    places = np.where(index < 0, index + n, index).reshape(-1)
-    return [recipe.gather(axis, places).reshape(shape)]
-
-
-def _expanded(call: Call, recipe: Recipe) -> list[Any]:
-    wanted = tuple(int(n) for n in np.ravel(concrete(call.inputs[1])))
-    return [expanded(recipe, np.broadcast_shapes(recipe.shape, wanted))]
-
-
-def expanded(recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
-    """Return a recipe whose value is repeated to a shape, along axes of length one."""
-    recipe = recipe.reshape((1,) * (len(shape) - len(recipe.shape)) + recipe.shape)
-    for axis, (ours, wanted) in enumerate(zip(recipe.shape, shape, strict=True)):
-        if ours != wanted:
-            recipe = recipe.gather(axis, np.zeros(wanted, np.int64))
-    return recipe
-
-
-def _tiled(call: Call, recipe: Recipe) -> list[Any]:
-    for axis, times in enumerate(np.ravel(concrete(call.inputs[1])).tolist()):
-        if times != 1:
-            (places,) = run(call, [np.arange(recipe.shape[axis]), np.array([times])])
-            recipe = recipe.gather(axis, places)
-    return [recipe]
-
-
-def _power(call: Call, recipe: Recipe) -> list[Any] | None:
-    exponent = concrete(call.inputs[1])
-    if exponent.size != 1 or float(exponent.reshape(())) not in (0.5, 2.0):
-        return None
-    return [recipe.square() if exponent == 2.0 else recipe.sqrt()]
-
-
-def _sum(call: Call, recipe: Recipe) -> list[Any] | None:
+def _reduced(call: Call, recipe: Recipe) -> list[Any] | None:
     axes = call.constant(1, "axes")
     if axes is None and call.get("noop_with_empty_axes", 0):
         return None
-    rank = len(recipe.shape)
-    over = tuple(range(rank)) if axes is None else tuple(int(a) % rank for a in np.ravel(axes))
-    squares = call.operation in ("ReduceSumSquare", "ReduceL2")
-    total = (recipe.square() if squares else recipe).sum(over)
-    if call.operation == "ReduceMean":
-        total = total / float(prod(recipe.shape[axis] for axis in over))
-    elif call.operation == "ReduceL2":
-        total = total.sqrt()
-    if not call.get("keepdims", 1):
-        total = total.reshape(tuple(n for k, n in enumerate(recipe.shape) if k not in over))
-    return [total]
-
-
-_MOVEMENTS: dict[str, Callable[[Call, Recipe], list[Any] | None]] = {
-    "Identity": _unchanged, "Cast": _unchanged, "CastLike": _unchanged, "Dropout": _unchanged,
-    "Transpose": _transposed, "Slice": _sliced, "Split": _split, "Gather": _gathered,
-    "Expand": _expanded, "Tile": _tiled, "Pow": _power,
-}  # fmt: skip
+    over = None if axes is None else np.ravel(axes).tolist()
+    return [_OVER_AXES[call.operation](recipe, over, bool(call.get("keepdims", 1)))]
 
 
 def dequantized(call: Call, as_recipe: AsRecipe) -> Recipe:

@@ -21,22 +21,31 @@ from cntgraph.network.blocks import Block, Diagonal, Identity
 _ELEMENTWISE = frozenset({"add", "multiply", "where", "max", "scale"})
 #: Kinds of layer that are not linear in what they read.
 _NOT_LINEAR = frozenset({"multiply", "where", "max"})
-#: Products and choices are part of any such function and do not tell one from another.
-_WORDS = frozenset({"mul", "where", "max", "add", "sub", "div", "square", "pow", "integer_pow"})
+#: Products, powers and choices are part of any such function and do not tell one from another.
+_WORDS = frozenset({"mul", "where", "max", "min", "pow"})
 #: What a function is called by what is left of its parts' names.
-_NAMES = {
-    ("sigmoid",): "silu", ("logistic",): "silu", ("erf",): "gelu", ("erfc",): "gelu",
+_NAMES: dict[tuple[str, ...], str] = {
+    ("sigmoid",): "silu", ("erf",): "gelu", ("erfc",): "gelu",
     ("exp", "log1p"): "softplus", ("exp", "log"): "softplus",
-    ("exp", "log1p", "tanh"): "mish", ("softplus", "tanh"): "mish", ("abs",): "softsign",
+    ("exp", "log1p", "tanh"): "mish", ("softplus", "tanh"): "mish",
     ("clamp",): "hardswish", ("hardtanh",): "hardswish", ("hardsigmoid",): "hardswish",
+    ("clamp", "relu"): "hardswish",
 }  # fmt: skip
+#: The same, where one part, which comes second, is noted on the neurons themselves.
+_HALVES: dict[tuple[str, ...], tuple[str, str]] = {
+    ("tanh",): ("pow", "gelu"),
+    ("reciprocal",): ("abs", "softsign"),
+}
 #: The same, where no constant stood on the way, so that all parts are noted on the neurons.
 _SEQUENCES = {
     ("sigmoid", "mul"): "silu", ("exp", "log1p", "where"): "softplus",
-    ("exp", "log1p", "where", "tanh", "mul"): "mish", ("softplus", "tanh", "mul"): "mish",
+    ("softplus", "tanh", "mul"): "mish", ("hardsigmoid", "mul"): "hardswish",
 }  # fmt: skip
-#: Names of cubes: with a tanh, they are of the approximation of a GELU.
-_POWERS = frozenset({"pow", "integer_pow"})
+#: Functions of functions, whatever comes before.
+_CHAINS = {
+    ("sqrt", "reciprocal"): "rsqrt", ("sigmoid", "log"): "log_sigmoid",
+    ("relu", "clamp"): "clamp",
+}  # fmt: skip
 
 
 def collapse_functions(draft: Draft) -> None:
@@ -55,9 +64,10 @@ def collapse_functions(draft: Draft) -> None:
                 _collapse(draft, k, *found)
                 into = draft.by_end()
     for applied in draft.activations.values():
-        for parts, name in _SEQUENCES.items():
-            if tuple(applied[: len(parts)]) == parts:
-                applied[: len(parts)] = [name]
+        for parts, name in (_SEQUENCES | _CHAINS).items():
+            for k in range(len(applied) if parts in _CHAINS else 1):
+                if tuple(applied[k : k + len(parts)]) == parts:
+                    applied[k : k + len(parts)] = [name]
 
 
 def _origin(
@@ -147,12 +157,12 @@ def _with_factor(draft: Draft, k: int, nodes: Ids) -> tuple[int, Ids, list[int]]
 
 def _note(applied: list[str], parts: list[str]) -> None:
     """Note a function by its usual name, or by the names of its parts."""
-    here = [name for name in applied if name in _POWERS]
-    cubes = bool(here) or any(name in _POWERS for name in parts)
-    words = sorted({name for name in parts if name not in _WORDS})
-    name = "gelu" if words == ["tanh"] and cubes else _NAMES.get(tuple(words))
-    if name == "gelu" and here:
-        applied.remove(here[-1])
+    words = tuple(sorted({name for name in parts if name not in _WORDS}))
+    name = _NAMES.get(words)
+    half, whole = _HALVES.get(words, ("", ""))
+    if half in (*applied, *parts):
+        name = whole
+        applied[:] = [name for name in applied if name != half]
     for label in [name] if name else list(dict.fromkeys(parts)) or ["mul"]:
         if label not in applied:
             applied.append(label)

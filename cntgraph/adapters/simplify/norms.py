@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from cntgraph.adapters.simplify.draft import Draft
 from cntgraph.network.blocks import Block, Diagonal, Identity, Pool
 
-#: What a scaling by statistics passes through, under the names of any framework.
-_INVERSES = {"rsqrt", "sqrt", "reciprocal", "pow", "integer_pow", "div"}
+#: What a scaling by statistics passes through.
+_INVERSES = {"rsqrt", "sqrt", "reciprocal", "pow"}
 #: What statistics note on the neurons themselves: squares of them are taken.
-_SQUARES = ("pow", "square", "mul", "integer_pow", "abs")
+_SQUARES = ("pow", "mul", "abs")
 _STATISTICS = {"pool", "scale", "add", "multiply", "norm"}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.masks import pass_beside, split_mask, take_away
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
@@ -75,8 +76,8 @@ def shift(t: Tracer, x: Neurons, other: Any, name: str, sign: float = 1.0) -> An
         return made if keep is None else take_away(t, made, keep)
     keep, rest = mask
     t.use_as_mask(other)
-    kept = take_away(t, x, keep)
-    return t.scale(kept, None, t.recipe(rest), name) if rest.any() else kept
+    made = t.scale(x, None, t.recipe(rest), name) if rest.any() else x
+    return take_away(t, made, keep)
 
 
 def negate(t: Tracer, x: Neurons, name: str) -> Any:
@@ -115,27 +116,22 @@ def multiply(t: Tracer, left: Any, right: Any, name: str) -> Any:
     return t.scale(x, t.recipe(factor), None, name, parametric=is_learned(factor))
 
 
-def multiply_branches(
-    t: Tracer, left: Neurons, right: Neurons, name: str, *, first: bool = False
-) -> Any:
-    """Multiply branches: the least of a gate is handed on, with `first` the left one."""
+def multiply_branches(t: Tracer, left: Neurons, right: Neurons, name: str) -> Any:
+    """Multiply branches: the least of a gate is handed on."""
     (a, b), samples = t.together([left, right])
     if np.array_equal(a, b):
-        # A product of two functions of the same neurons is an activation (x · σ(x)).
-        t.builder.activate(a, "mul")
+        # A product of two functions of the same neurons is an activation: x · x, or x · σ(x).
+        t.builder.activate(a, "mul" if t.builder.gating(a) else "pow")
         return t.widened(left, right.shape)
-    return t.made(t.builder.multiply(name, [a, b], first=first), samples)
+    return t.made(t.builder.multiply(name, [a, b]), samples)
 
 
 def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
-    """Return left / right: the numerator is handed on, a divisor of neurons modulates it.
-
-    A quotient is linear in its numerator alone, whatever gate either side has passed.
-    """
+    """Return left / right: the numerator is handed on, a divisor of neurons modulates it."""
     if isinstance(right, Neurons):
         t.activate(right, "reciprocal")
         if isinstance(left, Neurons):
-            return multiply_branches(t, left, right, name, first=True)
+            return multiply_branches(t, left, right, name)
         return multiply(t, left, right, name)
     if _is_data(right):
         return pass_beside(t, left, right, name)
@@ -186,9 +182,8 @@ def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
         return choose_among(t, neurons, mode, name) if len(neurons) > 1 else neurons[0]
     if len(neurons) != 1 or any(map(_is_data, bounds)):
         raise NotFollowed("it compares neurons with constants and with each other")
-    t.skip(bounds, "a bound, not a weight")
-    zero = mode == "max" and all(_is(bound, 0.0, t) for bound in bounds)
-    t.activate(neurons[0], "relu" if zero else "clamp")
+    for bound in bounds:
+        activations.clamp(t, neurons[0], *((bound, None) if mode == "max" else (None, bound)))
     return t.widened(neurons[0], *(np.shape(bound) for bound in bounds))
 
 

@@ -131,7 +131,7 @@ def norm(
     """
     if order == 0:
         raise NotFollowed("it counts what is not zero")
-    functions = {1.0: ("abs", ""), 2.0: ("square", "sqrt")}.get(float(order), ("pow", "pow"))
+    functions = {1.0: ("abs", ""), 2.0: ("pow", "sqrt")}.get(float(order), ("pow", "pow"))
     mode: PoolMode = "sum"
     if abs(order) == inf:
         functions, mode = ("abs", ""), "max" if order > 0 else "min"
@@ -163,7 +163,7 @@ def moments(
     mean, variance : Neurons
     """
     mean = reduce_axes(t, x, axes, "average", name, keepdims=True)
-    off = t.activate(arithmetic.add(t, x, mean, name, -1.0), "square")
+    off = t.activate(arithmetic.add(t, x, mean, name, -1.0), "pow")
     options: dict[str, Any] = {"keepdims": keepdims, "correction": correction}
     variance = reduce_axes(t, off, axes, "average", name, **options)
     dropped = () if keepdims else _axes_of(x, axes)

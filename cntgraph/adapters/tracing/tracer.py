@@ -80,6 +80,10 @@ class Tracer(ABC):
             If it is neither.
         """
 
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to, where names tell."""
+        return default
+
     # -- samples ----------------------------------------------------------------------------
 
     def sample(self, x: Neurons) -> Ids:

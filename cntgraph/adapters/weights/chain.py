@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.tracing.normalisation import by_stored
 from cntgraph.adapters.weights.description import (
     POOL,
     Description,
@@ -196,12 +197,10 @@ class _Chain:
             for key, what in (("scale", "gamma"), ("center", "beta"))
         )
         mean, variance = (self._next(name, f"moving {k}", (n,)) for k in ("mean", "variance"))
-        scale = Recipe.constant(1.0) / (variance + float(layer["epsilon"])).sqrt()
-        scale = scale if gain is None else gain * scale
-        bias = -(mean * scale) if shift is None else shift - mean * scale
+        scale, offset = by_stored(mean, variance, layer["epsilon"], gain, shift)
         shape = (n, *(1,) * (self.ids.ndim - 1))
         return self.builder.scale(
-            name, self.ids, scale.reshape(shape), bias.reshape(shape), kind="norm"
+            name, self.ids, scale.reshape(shape), offset.reshape(shape), kind="norm"
         )
 
     def _pooled(self, name: str, pool: Any) -> Ids:

@@ -27,6 +27,7 @@ from typing import Any
 
 from cntgraph.core.errors import FormatError, InputShapeError
 from cntgraph.core.parameter import Parameter
+from cntgraph.network.activations import activation_name
 from cntgraph.network.blocks import Window
 
 Description = Sequence[str | Mapping[str, Any]]
@@ -40,9 +41,6 @@ _KINDS: dict[str, dict[str, Any]] = {
 }
 POOL = {"size": None, "stride": None, "padding": "valid", "mode": "max"}
 _LAYOUTS = ("channels_last", "channels_first")
-#: Keras's names of activation functions that have another one here.
-_ACTIVATIONS = {"linear": "", "swish": "silu", "relu6": "hardtanh", "hard_tanh": "hardtanh",
-                "hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish"}  # fmt: skip
 
 
 def check_description(description: Any) -> list[dict[str, Any]]:
@@ -78,10 +76,10 @@ def check_description(description: Any) -> list[dict[str, Any]]:
 
 
 def _activation(name: Any, k: int) -> str:
-    """Return the name of an activation function as it is everywhere here; empty for none."""
+    """Return the name of an activation function; empty for none."""
     if name is not None and not isinstance(name, str):
         raise FormatError(f"layer {k}: expected the name of an activation, got {name!r:.80}")
-    return _ACTIVATIONS.get(name or "", name or "")
+    return activation_name(name or "linear")
 
 
 def with_defaults(said: Any, defaults: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import ParameterError
+from cntgraph.core.recipe.expression import Expression
 from cntgraph.core.types import Array
-
-if TYPE_CHECKING:
-    from cntgraph.core.recipe.expression import Recipe
 
 #: An operand, the axis of it that an axis of the result is read along, and how many of its
 #: entries are read for one of the result.
-Followed = tuple["Recipe", int, float]
+Followed = tuple[Expression, int, float]
 
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "add": np.add,
@@ -39,7 +37,7 @@ _GAP = 32
 _LONG = 2048
 
 
-def read_part(recipe: Recipe, axis: int, start: int, stop: int | None) -> Array:
+def read_part(recipe: Expression, axis: int = 0, start: int = 0, stop: int | None = None) -> Array:
     """Return a recipe's values from `start` to `stop` along `axis` (see `Recipe.read`)."""
     if recipe.parameter is not None:
         return recipe.parameter.read(axis, start, stop)
@@ -52,7 +50,7 @@ def read_part(recipe: Recipe, axis: int, start: int, stop: int | None) -> Array:
     return _READERS[_known(recipe)](recipe, axis, start, max(start, stop))
 
 
-def _known(recipe: Recipe) -> str:
+def _known(recipe: Expression) -> str:
     if recipe.op not in _READERS:
         raise ParameterError(f"unknown operation {recipe.op!r} in a recipe; the file is newer?")
     return recipe.op
@@ -64,27 +62,27 @@ def _part(value: Array, axis: int, start: int, stop: int | None) -> Array:
     return value[(slice(None),) * axis + (slice(start, stop),)]
 
 
-def _all(recipe: Recipe, axis: int, start: int, stop: int) -> bool:
+def _all(recipe: Expression, axis: int, start: int, stop: int) -> bool:
     return (start, stop) == (0, recipe.shape[axis])
 
 
 # -- arithmetic -----------------------------------------------------------------------------
 
 
-def _binary(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _binary(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     left, right = (_operand(arg, recipe, axis, start, stop) for arg in recipe.args)
     return np.asarray(BINARY[recipe.op](left, right))
 
 
-def _operand(arg: Recipe, whole: Recipe, axis: int, start: int, stop: int) -> Array:
+def _operand(arg: Expression, whole: Expression, axis: int, start: int, stop: int) -> Array:
     """Read the part of an operand that broadcasts against a part of the result."""
     own = axis - (len(whole.shape) - len(arg.shape))
     if not arg.shape or own < 0 or arg.shape[own] != whole.shape[axis]:
-        return arg.read().astype(np.float64, copy=False)
-    return arg.read(own, start, stop).astype(np.float64, copy=False)
+        return read_part(arg).astype(np.float64, copy=False)
+    return read_part(arg, own, start, stop).astype(np.float64, copy=False)
 
 
-def _unary(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _unary(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     part = _operand(recipe.args[0], recipe, axis, start, stop)
     return np.asarray(UNARY[recipe.op](part))
 
@@ -92,112 +90,112 @@ def _unary(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
 # -- layout ---------------------------------------------------------------------------------
 
 
-def _transposed(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _transposed(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     axes = recipe.options["axes"]
-    return recipe.args[0].read(axes[axis], start, stop).transpose(axes)
+    return read_part(recipe.args[0], axes[axis], start, stop).transpose(axes)
 
 
-def _reshaped(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _reshaped(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     source = recipe.args[0]
     if recipe.shape and _keeps_axis(recipe, axis):
-        part = source.read(axis, start, stop)
+        part = read_part(source, axis, start, stop)
         return part.reshape(*recipe.shape[:axis], part.shape[axis], *recipe.shape[axis + 1 :])
     if recipe.shape and axis == 0 and source.shape and 0 not in source.shape:
         return _reshaped_rows(recipe, start, stop)
-    return _part(source.read().reshape(recipe.shape), axis, start, stop)
+    return _part(read_part(source).reshape(recipe.shape), axis, start, stop)
 
 
-def _keeps_axis(recipe: Recipe, axis: int) -> bool:
+def _keeps_axis(recipe: Expression, axis: int) -> bool:
     """Whether a reshape leaves all axes up to this one as they are."""
     return recipe.shape[: axis + 1] == recipe.args[0].shape[: axis + 1]
 
 
-def _reshaped_rows(recipe: Recipe, start: int, stop: int) -> Array:
+def _reshaped_rows(recipe: Expression, start: int, stop: int) -> Array:
     """Read the rows of the source in which rows of the result lie."""
     source, tail = recipe.args[0], recipe.shape[1:]
     row, size = prod(source.shape[1:]), prod(tail)
     first, last = start * size, stop * size
     low, high = first // row, -(-last // row)
-    flat = source.read(0, low, high).reshape(-1)
+    flat = read_part(source, 0, low, high).reshape(-1)
     return flat[first - low * row : last - low * row].reshape(stop - start, *tail)
 
 
-def _taken(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _taken(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     """Read a part of a part: only what is wanted of it."""
     own, first, step = (recipe.options[key] for key in ("axis", "start", "step"))
     if own != axis and not _all(recipe, axis, start, stop):
-        taken: Array = recipe.args[0].read(axis, start, stop)
+        taken: Array = read_part(recipe.args[0], axis, start, stop)
         return taken[(*(slice(None),) * own, slice(first, recipe.options["stop"], step))]
     if own != axis:
         start, stop = 0, recipe.shape[own]
     if stop <= start:
         start = stop = 0
-    part = recipe.args[0].read(own, first + start * step, first + stop * step)
+    part = read_part(recipe.args[0], own, first + start * step, first + stop * step)
     return part[(*(slice(None),) * own, slice(None, None, step))]
 
 
-def _gathered(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _gathered(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     own, indices = recipe.options["axis"], recipe.options["indices"]
     if own != axis and not _all(recipe, axis, start, stop):
-        return np.asarray(np.take(recipe.args[0].read(axis, start, stop), indices, own))
+        return np.asarray(np.take(read_part(recipe.args[0], axis, start, stop), indices, own))
     wanted = indices[start:stop] if own == axis else indices
     return _read_entries(recipe.args[0], own, wanted)
 
 
-def _read_entries(source: Recipe, axis: int, wanted: NDArray[np.int64]) -> Array:
+def _read_entries(source: Expression, axis: int, wanted: NDArray[np.int64]) -> Array:
     """Read entries along an axis, those that lie close together at once."""
     if not wanted.size:
-        return source.read(axis, 0, 0)
+        return read_part(source, axis, 0, 0)
     if source.args and (_is_small(source) or not _reads_parts(source, axis)):
-        return np.asarray(np.take(source.read(), wanted, axis))
+        return np.asarray(np.take(read_part(source), wanted, axis))
     distinct, back = np.unique(wanted, return_inverse=True)
     runs = np.split(distinct, np.flatnonzero(np.diff(distinct) > _GAP) + 1)
     parts = []
     for run in runs:
-        part = source.read(axis, int(run[0]), int(run[-1]) + 1)
+        part = read_part(source, axis, int(run[0]), int(run[-1]) + 1)
         parts.append(np.take(part, run - run[0], axis))
     together = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
     return np.asarray(np.take(together, back, axis))
 
 
-def _concatenated(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _concatenated(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     own = recipe.options["axis"]
     if own != axis:
-        return np.concatenate([arg.read(axis, start, stop) for arg in recipe.args], axis=own)
+        return np.concatenate([read_part(arg, axis, start, stop) for arg in recipe.args], axis=own)
     parts, before = [], 0
     for arg in recipe.args:
         low, high = max(start - before, 0), min(stop - before, arg.shape[own])
         if low < high:
-            parts.append(arg.read(own, low, high))
+            parts.append(read_part(arg, own, low, high))
         before += arg.shape[own]
-    found = np.concatenate(parts or [recipe.args[0].read(own, 0, 0)], axis=own)
+    found = np.concatenate(parts or [read_part(recipe.args[0], own, 0, 0)], axis=own)
     return found.astype(recipe.dtype, copy=False)
 
 
 # -- sums -----------------------------------------------------------------------------------
 
 
-def _summed(recipe: Recipe, axis: int, start: int, stop: int) -> Array:
+def _summed(recipe: Expression, axis: int, start: int, stop: int) -> Array:
     """Add up chunk by chunk, so that no more than the result and a chunk is held."""
     source, reduced = recipe.args[0], _summed_axes(recipe)
     if not recipe.shape:
-        return np.asarray(source.read(), dtype=np.float64)
+        return np.asarray(read_part(source), dtype=np.float64)
     if axis not in reduced and not _all(recipe, axis, start, stop):
         total = np.zeros((*recipe.shape[:axis], stop - start, *recipe.shape[axis + 1 :]))
-        _add_sums(recipe, source.read(axis, start, stop), slice(None), total)
+        _add_sums(recipe, read_part(source, axis, start, stop), slice(None), total)
         return total
     total = np.zeros(recipe.shape)
-    for low, high in source.chunks():
+    for low, high in chunks_of(source):
         into = total if 0 in reduced else total[low:high]
-        _add_sums(recipe, source.read(0, low, high), slice(low, high), into)
+        _add_sums(recipe, read_part(source, 0, low, high), slice(low, high), into)
     return _part(total, axis, start, stop)
 
 
-def _summed_axes(recipe: Recipe) -> list[int]:
+def _summed_axes(recipe: Expression) -> list[int]:
     return list(recipe.options["axes"]) if recipe.op == "sum" else [recipe.options["axis"]]
 
 
-def _add_sums(recipe: Recipe, part: Array, rows: slice, total: Array) -> None:
+def _add_sums(recipe: Expression, part: Array, rows: slice, total: Array) -> None:
     """Add the sums of a part of the source, which holds `rows` of its first axis."""
     if recipe.op == "sum":
         total += np.sum(part, axis=tuple(recipe.options["axes"]), keepdims=True, dtype=np.float64)
@@ -236,7 +234,7 @@ def _add_sorted(part: Array, axis: int, labels: NDArray[np.int64], total: Array)
     total[where] += sums
 
 
-_READERS: dict[str, Callable[[Recipe, int, int, int], Array]] = {
+_READERS: dict[str, Callable[[Expression, int, int, int], Array]] = {
     **dict.fromkeys(BINARY, _binary),
     **dict.fromkeys(UNARY, _unary),
     "transpose": _transposed,
@@ -251,7 +249,7 @@ _READERS: dict[str, Callable[[Recipe, int, int, int], Array]] = {
 # -- chunks ---------------------------------------------------------------------------------
 
 
-def chunks_of(recipe: Recipe, nbytes: int) -> Iterator[tuple[int, int]]:
+def chunks_of(recipe: Expression, nbytes: int = CHUNK_BYTES) -> Iterator[tuple[int, int]]:
     """Yield ``(start, stop)`` along the first axis (see `Recipe.chunks`)."""
     if not recipe.shape or 0 in recipe.shape:
         return
@@ -262,7 +260,7 @@ def chunks_of(recipe: Recipe, nbytes: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + step, recipe.shape[0])
 
 
-def _reads_parts(recipe: Recipe, axis: int) -> bool:
+def _reads_parts(recipe: Expression, axis: int) -> bool:
     """Whether reading a part along an axis reads only a part of what is large."""
     if not recipe.args:
         return True
@@ -272,24 +270,24 @@ def _reads_parts(recipe: Recipe, axis: int) -> bool:
     return all(_reads_parts(arg, own) for arg, own, _ in followed) and all(map(_is_small, rest))
 
 
-def _is_small(recipe: Recipe) -> bool:
+def _is_small(recipe: Expression) -> bool:
     """Whether reading all of a recipe again and again costs little."""
     return not recipe.args or _n_values(recipe) <= CHUNK_BYTES
 
 
-def _n_values(recipe: Recipe) -> int:
+def _n_values(recipe: Expression) -> int:
     """Return how many values are made to read all of a recipe, those in between counted."""
     return prod(recipe.shape) + sum(_n_values(arg) for arg in recipe.args)
 
 
-def _entry_bytes(recipe: Recipe, axis: int) -> float:
+def _entry_bytes(recipe: Expression, axis: int) -> float:
     """Return the bytes that are held to have one entry along an axis."""
     own = prod(recipe.shape) / max(recipe.shape[axis], 1) * recipe.dtype.itemsize
     inner = (n * _entry_bytes(arg, at) for arg, at, n in _followed(recipe, axis))
     return max(own, *inner, 1.0)
 
 
-def _followed(recipe: Recipe, axis: int) -> list[Followed]:
+def _followed(recipe: Expression, axis: int) -> list[Followed]:
     """Return the operands of which only a part is read for a part along an axis."""
     op, options, args = recipe.op, recipe.options, recipe.args
     if op in BINARY or op in UNARY:
@@ -307,7 +305,7 @@ def _followed(recipe: Recipe, axis: int) -> list[Followed]:
     return [(arg, axis, 1.0) for arg in args]
 
 
-def _followed_reshape(recipe: Recipe, axis: int) -> list[Followed]:
+def _followed_reshape(recipe: Expression, axis: int) -> list[Followed]:
     source = recipe.args[0]
     if _keeps_axis(recipe, axis):
         return [(source, axis, 1.0)]

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe.reading import BINARY, UNARY
-
-if TYPE_CHECKING:
-    from cntgraph.core.recipe.expression import Recipe
+from cntgraph.core.recipe.recipe import Recipe
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as JSON values; parameters are written by name."""
+    """Return a recipe as JSON values; parameters are written by name.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    dict
+    """
     if recipe.parameter is not None:
         return {"parameter": recipe.parameter.name}
     if recipe.value is not None:
@@ -31,34 +38,58 @@ def _listed(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
-def recipe_from_json(
-    kind: type[Recipe], data: Mapping[str, Any], parameters: Mapping[str, Parameter]
-) -> Recipe:
-    """Rebuild a recipe from `recipe_to_json`'s values (see `Recipe.from_json`)."""
+def recipe_from_json(data: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> Recipe:
+    """Rebuild a recipe from `recipe_to_json`'s values, reading from `parameters`.
+
+    Parameters
+    ----------
+    data : mapping
+        What `recipe_to_json` returned.
+    parameters : mapping of str to Parameter
+        By their names.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    ParameterError
+        If an operation is unknown, a parameter is missing, or shapes do not fit.
+
+    Examples
+    --------
+    >>> w = Parameter.from_array("w", np.array([3.0, 4.0]))
+    >>> data = recipe_to_json(Recipe.of(w).square())
+    >>> data
+    {'op': 'square', 'args': [{'parameter': 'w'}]}
+    >>> recipe_from_json(data, {"w": w}).read()
+    array([ 9., 16.])
+    """
     if "parameter" in data:
         if data["parameter"] not in parameters:
             raise ParameterError(f"the recipe reads {data['parameter']!r}, which is missing")
-        return kind.of(parameters[data["parameter"]])
+        return Recipe.of(parameters[data["parameter"]])
     if "constant" in data:
         value = np.asarray(data["constant"], dtype=np.float64)
-        return kind.constant(value.reshape(data.get("shape", value.shape)))
-    args = tuple(recipe_from_json(kind, arg, parameters) for arg in data.get("args", ()))
+        return Recipe.constant(value.reshape(data.get("shape", value.shape)))
+    args = tuple(recipe_from_json(arg, parameters) for arg in data.get("args", ()))
     try:
-        return _rebuild(kind, data, args)
+        return _rebuild(data, args)
     except (KeyError, TypeError) as error:
         raise ParameterError(
             f"the recipe's operation {data.get('op')!r} is not complete ({error!r})"
         ) from error
 
 
-def _rebuild(kind: type[Recipe], data: Mapping[str, Any], args: tuple[Recipe, ...]) -> Recipe:
+def _rebuild(data: Mapping[str, Any], args: tuple[Recipe, ...]) -> Recipe:
     op = data.get("op")
     if op in BINARY and len(args) == 2:
         return args[0].binary(op, args[1])
     if op in UNARY and len(args) == 1:
         return args[0].unary(op)
     if op == "concatenate" and args:
-        return kind.concatenate(args, data["axis"])
+        return Recipe.concatenate(args, data["axis"])
     if len(args) == 1:
         if op == "transpose":
             return args[0].transpose(tuple(data["axes"]))

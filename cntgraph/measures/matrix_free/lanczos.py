@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cntgraph.core.errors import ConvergenceError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Values
-from cntgraph.measures.matrix_free.convergence import ConvergenceError
 
 #: Vectors that are held: more need fewer products, and memory.
 N_VECTORS = 20

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.errors import ConvergenceError
 from cntgraph.core.types import Ids, Values
-from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator
 
 if TYPE_CHECKING:

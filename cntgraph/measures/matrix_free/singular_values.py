@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.errors import CntGraphError, ConvergenceError, UndefinedMeasureError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import check_weights
 from cntgraph.measures.explicit.graph import explicit_graph
-from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.operator import Operator, adjacency_operator
 from cntgraph.measures.matrix_free.order import linked
 from cntgraph.measures.matrix_free.places import layers_of_parts

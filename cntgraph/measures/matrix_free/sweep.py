@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from cntgraph.core.errors import ConvergenceError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
-from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator
 from cntgraph.measures.matrix_free.order import Stage
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import CntGraphError, ParameterError
+from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
@@ -19,7 +19,6 @@ from cntgraph.network.blocks.csr import csr_of, index_dtype
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -121,54 +120,6 @@ class Block(ABC):
     @abstractmethod
     def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Block:
         """Rebuild the block from `geometry` and the fields common to all blocks."""
-
-    # -- the same block between coarse nodes ---------------------------------------------------
-
-    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-        """Return the block between channels: one edge a pair, its weight that of their kernel.
-
-        Parameters
-        ----------
-        source, target : Grouping
-            The channel of each position of `source` and `target`.
-        kernel : {"sum", "l1", "l2"}
-            What the weight is of the stored weights that connect the pair, each counted once:
-            Σw, Σ|w| or √Σw².
-
-        Returns
-        -------
-        Block
-            Over channels instead of nodes, with a recipe over the same parameters. Its views
-            are of one dimension, or of one position a channel.
-
-        Raises
-        ------
-        CntGraphError
-            If the kind of block does not say what the kernel between two channels is.
-        """
-        if not (source.is_trivial and target.is_trivial and kernel == "sum"):
-            raise CntGraphError(
-                f"block {self.name!r}: the kind {self.kind!r} does not say what its weight "
-                "between two channels is; its class needs a method by_channel"
-            )
-        views = (View.of(side.flat, side.shape) for side in (source, target))
-        return replace(self, source=next(views), target=next(views))
-
-    def by_layer(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-        """Return the block between layers, given that it is one between channels.
-
-        Parameters
-        ----------
-        source, target : Grouping
-            The layer of each position of `source` and `target`.
-        kernel : {"sum", "l1", "l2"}
-            What the weight is of those between their channels.
-
-        Returns
-        -------
-        Block
-        """
-        return self.by_channel(source, target, kernel)
 
     # -- what every block offers ---------------------------------------------------------------
 

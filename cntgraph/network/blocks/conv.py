@@ -22,8 +22,6 @@ from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
 from cntgraph.network.blocks.window import Window, spread
-from cntgraph.network.coarsening.conv_kernel import coarse_conv
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
 
 Slices = tuple[slice, ...]
 
@@ -250,12 +248,6 @@ class Conv(Block):
         counts = np.bincount(row, minlength=n_rows)
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return indptr, tap[order], position[order]
-
-    # -- between coarse nodes -------------------------------------------------------------------
-
-    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-        """Sum the kernel over its taps (see `Block.by_channel` and `conv_kernel`)."""
-        return coarse_conv(self, source, target, kernel)
 
     # -- as data --------------------------------------------------------------------------------
 

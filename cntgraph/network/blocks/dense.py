@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
-from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
 from cntgraph.network.blocks.csr import as_columns
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
-from cntgraph.network.coarsening.merging import merged_bias, merged_matrix, raised, rooted
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,18 +87,6 @@ class Dense(Block):
         for start, stop in self.weight.chunks():
             part = np.ascontiguousarray(self.weight.read(0, start, stop))
             fill_dense(part, start, starts, targets, indices, data)
-
-    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Dense:
-        """Add up the weights between the nodes of two channels (see `Block.by_channel`)."""
-        found = merged_matrix(raised(self.weight, kernel), target.flat, source.flat)
-        weight, rows, columns = found
-        return replace(
-            self,
-            source=View.of(columns),
-            target=View.of(rows),
-            weight=rooted(weight, kernel),
-            bias=merged_bias(self.bias, target, rows),
-        )
 
     def geometry(self) -> dict[str, Any]:
         """Return nothing: the views say all."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import prod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,23 +11,11 @@ from numpy.typing import NDArray
 
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
-from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, BlockSums, Sums, broadcasts
 from cntgraph.network.blocks.csr import as_columns
 from cntgraph.network.blocks.histogram import Bins
-from cntgraph.network.blocks.sparse import Sparse
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform, apply_transform
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
-from cntgraph.network.coarsening.merging import (
-    in_target_order,
-    merged_bias,
-    merged_list,
-    paired,
-    picked,
-    raised,
-    rooted,
-)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,24 +87,6 @@ class Diagonal(Block):
         kept = starts >= 0
         indices[starts[kept]] = as_columns(columns, self.target.size)[kept]
         data[starts[kept]] = self._values()[kept]
-
-    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-        """Add up the distinct gains between two channels (see `Block.by_channel`)."""
-        shape = (*(1,) * (len(target.shape) - len(self.weight.shape)), *self.weight.shape)
-        entries = np.arange(prod(shape), dtype=np.int64).reshape(shape)
-        values = raised(self.weight.reshape((-1,)), kernel)
-        starts, ends, sums = merged_list(values, *paired(source, target, entries))
-        weight = rooted(sums, kernel)
-        order = in_target_order(ends, target.nodes)
-        if order is None:
-            return Sparse.between(starts, ends, weight, self, target)
-        return replace(
-            self,
-            source=View.of(starts[order]),
-            target=View.of(ends[order]),
-            weight=picked(weight, 0, order),
-            bias=merged_bias(self.bias, target, ends[order]),
-        )
 
     def geometry(self) -> dict[str, Any]:
         """Return whether its weights are learned: views and recipe say the rest."""

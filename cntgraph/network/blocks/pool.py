@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Array, Ids, Values
-from cntgraph.core.view import View
+from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.axis_operator import AxisOperator
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
 from cntgraph.network.blocks.csr import fill_from_csr
 from cntgraph.network.blocks.histogram import Bins
-from cntgraph.network.blocks.sparse import Sparse
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
-from cntgraph.network.coarsening.merging import in_target_order, merged_bias
-from cntgraph.network.coarsening.structural import added_up, fullest_windows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -143,35 +137,6 @@ class Pool(Block):
             part = columns + here.start if isinstance(columns, int) else columns[here]
             fill_from_csr(plane, starts[channel * n_in : (channel + 1) * n_in], part, indices, data)
 
-    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-        """Return the block between channels, whose kernel is a full window.
-
-        An average pooling sums to one, a max pooling to the number of its candidates, an
-        attention to one (see `Block.by_channel`); where it only modulates, the weight is one.
-        """
-        starts, ends, windows = fullest_windows(self.operators, source, target)
-        weights = np.sqrt(windows.squares) if kernel == "l2" else windows.sums
-        weights = np.ones(len(starts)) if self.modulatory else weights
-        return self._between(starts, ends, weights, target)
-
-    def by_layer(self, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-        """Add up the windows of the channels (see `Block.by_layer`); 1 where they modulate."""
-        return self._between(*added_up(self, source, target, kernel), target)
-
-    def _between(self, starts: Ids, ends: Ids, weights: Values, target: Grouping) -> Block:
-        order = in_target_order(ends, target.nodes)
-        if order is None or not len(order) or (weights[1:] != weights[:-1]).any():
-            return Sparse.between(starts, ends, Recipe.constant(weights), self, target)
-        # One position a channel, all alike.
-        nothing = np.zeros(1, dtype=np.int64)
-        return replace(
-            self,
-            source=View.of(starts[order], (len(order), 1)),
-            target=View.of(ends[order], (len(order), 1)),
-            operators=(AxisOperator(1, 1, nothing, nothing, weights[:1]),),
-            bias=_column(merged_bias(self.bias, target, ends[order])),
-        )
-
     def geometry(self) -> dict[str, Any]:
         """Return the operators and the mode."""
         return {"mode": self.mode, "stencils": [operator.to_dict() for operator in self.operators]}
@@ -181,7 +146,3 @@ class Pool(Block):
         """Rebuild the block from `geometry` and the fields common to all blocks."""
         operators = tuple(AxisOperator.from_dict(operator) for operator in geometry["stencils"])
         return cls(operators=operators, mode=geometry["mode"], **common)
-
-
-def _column(bias: Recipe | None) -> Recipe | None:
-    return None if bias is None else bias.reshape((-1, 1))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Array, Ids, Values
+from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
 from cntgraph.network.blocks.csr import fill_from_csr
@@ -18,8 +18,6 @@ from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import row_column_sums
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform, apply_transform
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
-from cntgraph.network.coarsening.merging import merged_bias, merged_list, raised, rooted
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -89,41 +87,6 @@ class Sparse(Block):
         return cls(name=name, source=View((0,)), target=target, weight=weight, bias=bias,
                    indptr=np.zeros(1, dtype=np.int64), indices=none)  # fmt: skip
 
-    @classmethod
-    def between(
-        cls, sources: Ids, targets: Ids, weight: Recipe, of: Block, target: Grouping
-    ) -> Sparse:
-        """Return what becomes of a block between coarse nodes, from a list of its edges.
-
-        Parameters
-        ----------
-        sources, targets : ndarray of int64, shape (n,)
-            The coarse nodes of each edge, ascending by source, then by target.
-        weight : Recipe
-            Weight of each edge, shape (n,).
-        of : Block
-            The block whose name, bias and kind of edges it has.
-        target : Grouping
-            The coarse node of each of that block's targets.
-
-        Returns
-        -------
-        Sparse
-        """
-        starts, nodes = np.unique(sources), target.nodes
-        counts = np.bincount(np.searchsorted(starts, sources), minlength=len(starts))
-        return cls(
-            name=of.name,
-            source=View.of(starts),
-            target=View.of(nodes),
-            weight=weight,
-            bias=merged_bias(of.bias, target, nodes),
-            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            indices=np.searchsorted(nodes, targets),
-            parametric=of.parametric,
-            modulatory=of.modulatory,
-        )
-
     def _matrix(self, transform: Transform) -> csr_array:
         from scipy.sparse import csr_array
 
@@ -158,16 +121,6 @@ class Sparse(Block):
     ) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
         fill_from_csr(self._matrix("signed"), starts, columns, indices, data)
-
-    def by_channel(self, source: Grouping, target: Grouping, kernel: Kernel) -> Sparse:
-        """Add up the edges between the nodes of two channels (see `Block.by_channel`)."""
-        entries = np.arange(len(self.indices), dtype=np.int64)
-        sources = np.repeat(source.flat, np.diff(self.indptr))
-        values, targets = raised(self.weight, kernel), target.flat[self.indices]
-        starts, ends, sums = merged_list(values, sources, targets, entries)
-        ones = Recipe.constant(np.ones(len(starts)))
-        weight = ones if self.modulatory else rooted(sums, kernel)
-        return Sparse.between(starts, ends, weight, self, target)
 
     def geometry(self) -> dict[str, Any]:
         """Return the positions of the edges."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
-from cntgraph.network.blocks.sparse import Sparse
+from cntgraph.network.blocks.conv import Conv
 from cntgraph.network.blocks.window import Window
 from cntgraph.network.coarsening.grouping import Grouping, Kernel, is_injective
 from cntgraph.network.coarsening.merging import (
@@ -36,13 +35,11 @@ from cntgraph.network.coarsening.merging import (
     rank_in,
     rooted,
 )
-
-if TYPE_CHECKING:
-    from cntgraph.network.blocks.conv import Conv
+from cntgraph.network.coarsening.sparse import listed
 
 
 def coarse_conv(block: Conv, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-    """Return a convolution between coarse nodes (see `Block.by_channel`).
+    """Return a convolution between coarse nodes (see `between_channels`).
 
     Parameters
     ----------
@@ -229,7 +226,7 @@ class _CoarseConv:
         source, target = (a, b) if self.block.transposed else (b, a)
         starts, ends, merged = merged_list(weight.reshape((-1,)), source, target, entries)
         weight = rooted(merged, self.kernel)
-        return Sparse.between(starts, ends, weight, self.block, self.target)
+        return listed(starts, ends, weight, self.block, self.target)
 
 
 def _cuts(windows: Sequence[Window]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:

@@ -41,12 +41,13 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.network.blocks.base import Block
+from cntgraph.network.coarsening.between import between_channels, between_layers
 from cntgraph.network.coarsening.grouping import Grouping, Kernel, Partition
 from cntgraph.network.layer import Layer
 
 Granularity = Literal["neuron", "channel", "layer"]
 Parts = tuple[tuple[Layer, ...], tuple[Block, ...]]
-Coarsen = Callable[[Block, Grouping, Grouping], Block]
+Between = Callable[[Block, Grouping, Grouping, Kernel], Block]
 
 
 def coarse_parts(
@@ -81,17 +82,18 @@ def coarse_parts(
     if granularity == "neuron":
         return parts
     shapes = [layer.shape[:1] or (1,) for layer in layers]
-    parts = _cut(parts, shapes, lambda block, *ends: block.by_channel(*ends, kernel))
+    parts = _cut(parts, shapes, between_channels, kernel)
     if granularity == "channel":
         return parts
     shapes = [(1,)] * len(layers)
-    return _cut(parts, shapes, lambda block, *ends: block.by_layer(*ends, kernel), add_biases=True)
+    return _cut(parts, shapes, between_layers, kernel, add_biases=True)
 
 
 def _cut(
     parts: Parts,
     shapes: Sequence[tuple[int, ...]],
-    between: Coarsen,
+    between: Between,
+    kernel: Kernel,
     *,
     add_biases: bool = False,
 ) -> Parts:
@@ -109,7 +111,7 @@ def _cut(
     )
     ends = ((block, partition.group(block.source), partition.group(block.target))
             for block in blocks)  # fmt: skip
-    return made, tuple(between(*end) for end in ends)
+    return made, tuple(between(*end, kernel) for end in ends)
 
 
 def _before(counts: NDArray[np.int64]) -> NDArray[np.int64]:

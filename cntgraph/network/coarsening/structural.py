@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.types import Ids, Values
+from cntgraph.network.blocks.axis_operator import AxisOperator
+from cntgraph.network.blocks.base import Block
 from cntgraph.network.coarsening.grouping import Grouping, Kernel
 from cntgraph.network.coarsening.merging import distinct
-
-if TYPE_CHECKING:
-    from cntgraph.network.blocks.axis_operator import AxisOperator
-    from cntgraph.network.blocks.base import Block
 
 
 class Windows(NamedTuple):

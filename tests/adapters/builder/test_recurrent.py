@@ -8,7 +8,7 @@ from oracles.recurrence import gru_edges, lstm_edges, matrix, node, rnn_edges
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.builder.recurrent import Cell, Gate, run_cell
 from cntgraph.core.errors import InputShapeError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -44,25 +44,25 @@ class Bench:
 
 def build(kind, steps, unroll, *, reverse=False, seed=0):
     bench = Bench(steps, unroll, seed)
-    b, options = bench.builder, {"reverse": reverse}
+    b = bench.builder
     loop = {"loop": unroll is None, "reverse": reverse}
     if kind == "rnn":
         gate, values = bench.gate()
-        sequence, last = rnn(b, "r", bench.ids, gate, **options)
+        cell = Cell("rnn", "r", [gate], reverse=reverse)
         edges = rnn_edges([values], steps, **loop)
     elif kind in ("lstm", "projected"):
         wide = N if kind == "lstm" else N_PROJECTED
         gates, values = zip(*(bench.gate(wide) for _ in range(4)), strict=True)
         projection, matrix_ = (None, None) if kind == "lstm" else bench.recipe(N_PROJECTED, N)
-        options["projection"] = projection
-        sequence, last, _ = lstm(b, "r", bench.ids, gates, **options)
+        cell = Cell("lstm", "r", gates, projection=projection, reverse=reverse)
         edges = lstm_edges(values, steps, projection=matrix_, **loop)
     else:
         after = kind == "gru"
         gates, values = zip(*(bench.gate(hidden_bias=after and k == 2) for k in range(3)),
                             strict=True)  # fmt: skip
-        sequence, last = gru(b, "r", bench.ids, gates, reset_after=after, **options)
+        cell = Cell("gru", "r", gates, reset_after=after, reverse=reverse)
         edges = gru_edges(values, steps, reset_after=after, **loop)
+    sequence, (last, *_) = run_cell(b, bench.ids, cell)
     b.output(last)
     return b.finish(), edges, sequence, last
 
@@ -170,7 +170,7 @@ def test_an_initial_state_leads_to_the_first_step():
     b = bench.builder
     initial = b.learned("h0", bench.recipe(N)[0], (N,))
     gate, (_, u, _) = bench.gate()
-    _, last = rnn(b, "r", bench.ids, gate, initial=initial)
+    _, (last,) = run_cell(b, bench.ids, Cell("rnn", "r", [gate], initial=[initial]))
     b.output(last)
     net = b.finish(strict=True)
     graph = cg.build_graph(net)
@@ -184,8 +184,8 @@ def test_stacked_loops_are_connected_once():
     bench = Bench(3, unroll=None)
     b, (first, _) = bench.builder, bench.gate()
     second = Gate(bench.recipe(N, N)[0], bench.recipe(N, N)[0], bench.recipe(N)[0])
-    sequence, _ = rnn(b, "a", bench.ids, first)
-    sequence, _ = rnn(b, "b", sequence, second)
+    sequence, _ = run_cell(b, bench.ids, Cell("rnn", "a", [first]))
+    sequence, _ = run_cell(b, sequence, Cell("rnn", "b", [second]))
     out = b.linear("out", sequence, bench.recipe(2, N)[0], None)
     assert (out == out[0]).all()
     b.output(out)

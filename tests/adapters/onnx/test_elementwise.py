@@ -104,7 +104,7 @@ def test_clip_bounds_and_exponents_are_settings_and_slopes_are_skipped():
     proto = model(nodes, weights, (1, 5))
     with pytest.warns(CoverageWarning, match="slope: a coefficient of the activation prelu"):
         net = adapter.load(proto)
-    assert net.layers[-1].activation == "clamp+pow+prelu"
+    assert net.layers[-1].activation == "hardtanh+pow+prelu"
     assert net.coverage.status.to_dict() == {"w": "included", "slope": "skipped"}
 
 

@@ -12,10 +12,14 @@ from scipy.sparse import csr_array
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.core.errors import CntGraphError, SignedWeightError, UndefinedMeasureError
+from cntgraph.core.errors import (
+    CntGraphError,
+    ConvergenceError,
+    SignedWeightError,
+    UndefinedMeasureError,
+)
 from cntgraph.core.recipe import Recipe
 from cntgraph.graph.graph import Graph
-from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.eigenvector import eigenvector_centrality
 from cntgraph.measures.matrix_free.hits import hits
 from cntgraph.measures.matrix_free.katz import katz_centrality

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from oracles import flows
 
 import cntgraph as cg
+from cntgraph.core.errors import ConvergenceError
 from cntgraph.core.view import View
-from cntgraph.measures.matrix_free.convergence import ConvergenceError
 from cntgraph.measures.matrix_free.lanczos import leading_eigenpair
 from cntgraph.measures.matrix_free.node_groups import node_groups
 from cntgraph.measures.matrix_free.operator import adjacency_operator

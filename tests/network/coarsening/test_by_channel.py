@@ -1,6 +1,7 @@
 """Every kind of block between channels and between layers, against loops over unrolled edges."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.core.view import View
 from cntgraph.network.blocks import (
     AxisOperator,
+    Block,
     Conv,
     Dense,
     Diagonal,
@@ -25,6 +27,7 @@ from cntgraph.network.blocks import (
     Sparse,
     Window,
 )
+from cntgraph.network.coarsening import between_channels
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
 
@@ -399,13 +402,24 @@ def test_a_window_that_is_padding_only_connects_nothing():
 # -- kinds of third parties ------------------------------------------------------------------------
 
 
-class Foreign(Dense):
-    """A kind that does not know about channels."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Foreign(Block):
+    """A kind of which nobody says what it is between channels: it has the edges of a matrix."""
 
     kind = "foreign"
 
-    def by_channel(self, source, target, kernel):
-        return super(Dense, self).by_channel(source, target, kernel)
+    weight: Recipe
+    parametric: bool = True
+
+    _sums = Dense._sums
+    _apply = Dense._apply
+    _apply_transposed = Dense._apply_transposed
+    fill = Dense.fill
+    geometry = Dense.geometry
+
+    @classmethod
+    def from_geometry(cls, geometry, **common):
+        return cls(**common)
 
 
 def foreign(shape):
@@ -430,5 +444,33 @@ def test_a_kind_that_does_not_know_about_channels_is_kept_where_there_is_nothing
     ],
 )
 def test_it_is_refused_elsewhere(shape, options):
-    with pytest.raises(CntGraphError, match=r"'odd': the kind 'foreign'.*by_channel"):
+    with pytest.raises(CntGraphError, match=r"'odd'.*the kind 'foreign'.*register"):
         cg.coarsen(foreign(shape), **options)
+
+
+def test_a_third_party_says_what_its_kind_is_between_channels():
+    class Known(Foreign):
+        kind = "known"
+
+    @between_channels.register(Known)
+    def coarse(block, source, target, kernel):
+        return Dense(name=block.name, source=View.of(source.nodes), target=View.of(target.nodes),
+                     weight=leaf(np.full((len(target.nodes), len(source.nodes)), 7.0)))  # fmt: skip
+
+    net = foreign((3, 2))
+    (block,) = net.blocks
+    known = Known(name="odd", source=block.source, target=block.target, weight=block.weight)
+    net = network(net.layers, known)
+    assert as_dict(cg.coarsen(net, "channel")) == dict.fromkeys(product(range(3), (3, 4)), 7.0)
+    assert as_dict(cg.coarsen(net, "layer")) == {(0, 1): 42.0}
+
+
+def test_a_kind_that_is_a_dense_one_is_treated_as_such():
+    class Own(Dense):
+        kind = "own"
+
+    (block,) = foreign((3, 2)).blocks
+    own = Own(name="odd", source=block.source, target=block.target, weight=block.weight)
+    made = cg.coarsen(network(foreign((3, 2)).layers, own), "channel")
+    assert isinstance(made.blocks[0], Own)
+    assert as_dict(made) == dict.fromkeys(product(range(3), (3, 4)), 2.0)

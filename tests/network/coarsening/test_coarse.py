@@ -8,7 +8,7 @@ from oracles.nets import adjacency, edge_list, nets
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.recurrent import Gate, lstm
+from cntgraph.adapters.builder.recurrent import Cell, Gate, run_cell
 from cntgraph.core.errors import CntGraphError, GraphSizeError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -242,7 +242,7 @@ def test_time_steps_that_are_unrolled_are_the_loop_again():
             Gate(*(bench.tensor(f"{k}{name}", 5, *shape) for name, shape in shapes.items()))
             for k in range(4)
         )
-        return bench.finish(lstm(bench.builder, "r", ids, gates)[1])
+        return bench.finish(run_cell(bench.builder, ids, Cell("lstm", "r", gates))[1][0])
 
     shapes = {"wx": (3,), "wh": (5,), "b": ()}
     unrolled, loop = (cg.build_graph(build(n), granularity="channel") for n in (4, None))

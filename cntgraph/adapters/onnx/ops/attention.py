@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.onnx.names import name_of
-from cntgraph.adapters.onnx.ops.affine import product_of_nodes
 from cntgraph.adapters.onnx.ops.rotary import rotated
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import contraction
+from cntgraph.adapters.tracing.attention import attend, causal
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
@@ -50,12 +50,10 @@ class _Heads:
                  for a, b in ((key, self.key), (value, self.value))]  # fmt: skip
         return replace(self, key=grown[0], value=grown[1], n_past=key.shape[2])
 
-    def causal(self, *, window: int = -1) -> NDArray[np.bool_]:
+    def causal(self, *, window: int | None = None) -> NDArray[np.bool_]:
         """Return which positions each query may attend to where it sees no later one."""
-        n, m = self.query.shape[2], self.key.shape[2]
-        distance = np.arange(n)[:, None] + self.n_past - np.arange(m)
-        keep: NDArray[np.bool_] = distance >= 0
-        return keep if window < 0 else keep & (distance < window)
+        sizes = self.query.shape[2], self.key.shape[2]
+        return causal(*sizes, past=self.n_past, window=window)
 
 
 def split_heads(x: Nodes, n_heads: int) -> Nodes:
@@ -74,68 +72,29 @@ def join_heads(x: Nodes) -> Nodes:
     return Nodes(x.ids.swapaxes(1, 2).reshape(batch, n, n_heads * width))
 
 
-def attend(
-    t: OnnxTracer, heads: _Heads, name: str, *, masks: tuple[Any, ...] = (), softcap: bool = False
+def _attended(
+    t: OnnxTracer, call: Call, heads: _Heads, masks: Sequence[Any], name: str = ""
 ) -> Nodes:
-    """Return softmax(query keyᵀ + masks) value.
-
-    Parameters
-    ----------
-    t : OnnxTracer
-        The tracer.
-    heads : _Heads
-        What goes in; there may be fewer heads of keys and values than of queries.
-    name : str
-        A name for what it makes.
-    masks : tuple
-        Truth values that say which positions count, or numbers that are added to the scores:
-        arrays, recipes, or what depends on the input.
-    softcap : bool, default False
-        Whether scores are bounded by a tanh.
-
-    Returns
-    -------
-    Nodes, shape (batch, heads, positions, features)
-    """
-    n_heads, n_kept = heads.query.shape[1], heads.key.shape[1]
-    if n_kept < 1 or n_heads % n_kept:
-        raise NotFollowed(f"{n_heads} heads of queries share {n_kept} of keys")
-    key, value = (Nodes(np.repeat(x.ids, n_heads // n_kept, 1)) for x in (heads.key, heads.value))
-    turned = Nodes(key.ids.swapaxes(-1, -2))
-    scores = product_of_nodes(t, heads.query, turned, f"{name}.scores")
-    if scores is None:
-        raise NotFollowed("it mixes the samples of a batch")
-    if softcap:
-        t.activate(scores, "tanh")
-    for mask in masks:
-        scores = _masked(t, scores, mask, name)
-    t.activate(scores, "softmax")
-    made = product_of_nodes(t, scores, value, name)
-    assert made is not None
+    """Return softmax(query keyᵀ + masks) value."""
+    of_keys = [_of_example(mask, heads.key.shape[2]) for mask in masks]
+    made: Nodes = attend(
+        t, heads.query, heads.key, heads.value, name or call.name, masks=of_keys,
+        softcap=bool(call.get("softcap", 0.0)),
+    )  # fmt: skip
     return made
 
 
-def _masked(t: OnnxTracer, scores: Nodes, mask: Any, name: str) -> Nodes:
-    """Return scores without those that a mask hides."""
-    if mask is None:
-        return scores
-    whole = isinstance(mask, Data) or (isinstance(mask, Nodes) and mask.is_index)
-    if whole and not (isinstance(mask, Data) and mask.value is not None):
-        t.note(name, "a mask that depends on the input: everything is kept")
-        return scores
-    if isinstance(mask, Recipe | Nodes):
-        made: Nodes = arithmetic.add(t, scores, mask, f"{name}.bias")
-        return made
-    values = np.asarray(mask.value if isinstance(mask, Data) else mask)
-    missing = scores.shape[-1] - values.shape[-1]
-    if values.shape[-1] != 1 and missing > 0:  # what lies beyond a mask is hidden
-        fill = False if values.dtype == bool else -np.inf
-        widths = [(0, 0)] * (values.ndim - 1) + [(0, missing)]
-        values = np.pad(values, widths, constant_values=fill)
-    if values.dtype == bool:
-        values = np.where(values, 0.0, -np.inf)
-    shifted: Nodes = arithmetic.add(t, scores, values, f"{name}.bias") if values.any() else scores
-    return shifted
+def _of_example(mask: Any, n_keys: int) -> Any:
+    """Return a mask as it is for the example; what lies beyond it is hidden."""
+    values = mask.value if isinstance(mask, Data) else mask
+    if values is None or isinstance(values, Nodes | Recipe):
+        return mask
+    values = np.asarray(values)
+    missing = n_keys - values.shape[-1]
+    if values.shape[-1] == 1 or missing <= 0:
+        return values
+    fill = False if values.dtype == bool else -np.inf
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=fill)
 
 
 # -- ONNX's own -----------------------------------------------------------------------------------
@@ -161,7 +120,7 @@ def attention(t: OnnxTracer, call: Call) -> Any:
     if call.get("is_causal", 0):
         seen = replace(heads, n_past=heads.n_past or offset)
         masks.append(seen.causal())
-    made = attend(t, heads, call.name, masks=tuple(masks), softcap=bool(call.get("softcap", 0.0)))
+    made = _attended(t, call, heads, masks)
     return [join_heads(made) if flat else made, heads.key, heads.value]
 
 
@@ -180,13 +139,13 @@ def packed_attention(t: OnnxTracer, call: Call) -> Any:
     n_heads, width = int(call.get("num_heads", 0)), matrix.shape[1]
     sizes = [int(n) for n in call.get("qkv_hidden_sizes") or [width // 3] * 3]
     name = name_of(matrix, call.name)
-    made = t.linear(x, matrix.transpose((1, 0)), t.vector(bias), f"{name}.in_proj")
+    made = contraction.matmul(t, x, matrix, f"{name}.in_proj", t.vector(bias))
     parts = np.split(made.ids, np.cumsum(sizes)[:2], axis=-1)
     heads = _Heads.of([Nodes(part) for part in parts], n_heads)
     masks = [_of_keys(mask, heads), added]
     if call.get("unidirectional", 0):
         masks.append(heads.causal())
-    return join_heads(attend(t, _rotated(t, call, heads), name, masks=tuple(masks)))
+    return join_heads(_attended(t, call, _rotated(t, call, heads), masks, name))
 
 
 @handles("com.microsoft.MultiHeadAttention")
@@ -204,7 +163,7 @@ def multi_head_attention(t: OnnxTracer, call: Call) -> Any:
     masks = [_of_keys(mask, heads), added]
     if call.get("unidirectional", 0):
         masks.append(heads.causal())
-    made = join_heads(attend(t, heads, call.name, masks=tuple(masks)))
+    made = join_heads(_attended(t, call, heads, masks))
     return [made, heads.key, heads.value]
 
 
@@ -223,8 +182,8 @@ def group_query_attention(t: OnnxTracer, call: Call) -> Any:
     heads = _rotated(t, call, heads, caches=(call.input(7), call.input(8)))
     heads = heads.with_past(past_key, past_value)
     window = int(call.get("local_window_size", -1))
-    masks = (heads.causal(window=window), call.input(10))
-    made = attend(t, heads, call.name, masks=masks, softcap=bool(call.get("softcap", 0.0)))
+    masks = [heads.causal(window=None if window < 0 else window), call.input(10)]
+    made = _attended(t, call, heads, masks)
     return [join_heads(made), heads.key, heads.value]
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.names import name_of, snake
 from cntgraph.adapters.onnx.ops.affine import gemm, product
 from cntgraph.adapters.onnx.ops.convolution import conv
-from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
 from cntgraph.adapters.onnx.ops.movement import move
 from cntgraph.adapters.onnx.ops.norms import data_norm
 from cntgraph.adapters.onnx.ops.pooling import global_pool, reduce, window_pool
@@ -18,16 +16,15 @@ from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
 from cntgraph.adapters.onnx.weights import along
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import activations, arithmetic, contraction
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
+from cntgraph.network.activations import activation_name
 
 handles("com.microsoft.QuantizeLinear")(quantize)
 handles("com.microsoft.DequantizeLinear")(dequantize)
-
-#: What onnxruntime's fused activations are called in ONNX.
-_SAME = {"QLinearLeakyRelu": "leaky_relu", "QLinearSigmoid": "sigmoid", "QLinearSoftmax": "softmax"}
 
 
 # -- fused ----------------------------------------------------------------------------------------
@@ -38,23 +35,7 @@ def fused_mat_mul(t: OnnxTracer, call: Call) -> Any:
     """Return alpha · A B, either transposed."""
     if call.get("transBatchA", 0) or call.get("transBatchB", 0):
         raise NotFollowed("it moves the batch")
-    left, right = (
-        _turned(t, value) if call.get(key, 0) else value
-        for value, key in zip(call.inputs[:2], ("transA", "transB"), strict=True)
-    )
-    made = product(t, left, right, call.name)
-    alpha = float(call.get("alpha", 1.0))
-    if made is None or alpha == 1.0:
-        return made
-    return t.scale(made, Recipe.constant(alpha), None, f"{call.name}.scale", parametric=False)
-
-
-def _turned(t: OnnxTracer, value: Any) -> Any:
-    if isinstance(value, Nodes):
-        return Nodes(value.ids.swapaxes(-1, -2))
-    recipe = t.recipe(value)
-    rank = len(recipe.shape)
-    return recipe.transpose((*range(rank - 2), rank - 1, rank - 2))
+    return product(t, call)
 
 
 @handles("com.microsoft.FusedGemm")
@@ -76,7 +57,9 @@ def _activated(t: OnnxTracer, call: Call, made: Any) -> Any:
     activation = str(call.get("activation", ""))
     if made is None or not activation:
         return made
-    return t.activate(made, ACTIVATIONS.get(activation, snake(activation)))
+    if activation == "Clip":
+        return activations.clamp(t, made, *call.get("activation_params"))
+    return activations.activate(t, made, activation_name(activation))
 
 
 @handles("com.microsoft.EmbedLayerNormalization")
@@ -87,27 +70,18 @@ def embed_norm(t: OnnxTracer, call: Call) -> Any:
     )
     if not isinstance(tokens, Nodes) or given is not None:
         return None
-    table = t.recipe(words)
-    name = name_of(table, call.name)
-    samples = t.samples(tokens)
-    ids = samples.first(tokens.ids)
-    made = Nodes(samples.spread(t.builder.embed(name, ids, table)))
+    made = look_up(t, t.recipe(words), tokens, call.name)
     if segments is not None and kinds is not None:
         made = _with_segments(t, made, segments, t.recipe(kinds), call.name)
     position = t.recipe(places).take(0, 0, tokens.shape[-1])
     total = t.scale(made, None, position, f"{call.name}.positions")
-    normed = data_norm(t, total, gain, shift, call.name, "layer_norm")
-    return None if normed is None else [normed, mask, total]
+    return [data_norm(t, total, gain, shift, call.name, "layer_norm"), mask, total]
 
 
-def _with_segments(t: OnnxTracer, x: Nodes, segments: Any, table: Recipe, name: str) -> Nodes:
+def _with_segments(t: OnnxTracer, x: Nodes, segments: Any, table: Recipe, name: str) -> Any:
     if isinstance(segments, Nodes):
-        samples = t.samples(segments)
-        ids = samples.first(segments.ids)
-        label = name_of(table, f"{name}.segments")
-        embedded = Nodes(samples.spread(t.builder.embed(label, ids, table)))
-        made: Nodes = arithmetic.add_branches(t, [x, embedded], f"{name}.add")
-        return made
+        embedded = look_up(t, table, segments, f"{name}.segments")
+        return arithmetic.add_branches(t, [x, embedded], f"{name}.add")
     if isinstance(segments, Data):
         raise NotFollowed("its segments are computed from the input")
     chosen = concrete(segments)
@@ -162,11 +136,11 @@ def pool(t: OnnxTracer, call: Call) -> Any:
     return Nodes(np.moveaxis(made.ids, 1, -1)) if last and made is not None else made
 
 
-@handles(*(f"com.microsoft.{name}" for name in _SAME))
+@handles(*(f"com.microsoft.QLinear{name}" for name in ("LeakyRelu", "Sigmoid", "Softmax")))
 def activate(t: OnnxTracer, call: Call) -> Any:
-    """Apply an activation."""
-    x = call.inputs[0]
-    return t.activate(x, _SAME[call.node.op_type]) if isinstance(x, Nodes) else None
+    """Apply an activation to whole numbers, whose scales say nothing."""
+    name = activation_name(call.node.op_type.removeprefix("QLinear"))
+    return activations.activate(t, call.inputs[0], name)
 
 
 @handles("com.microsoft.QGemm")
@@ -224,9 +198,4 @@ def few_bits_mat_mul(t: OnnxTracer, call: Call) -> Any:
 
 
 def _product(t: OnnxTracer, call: Call, x: Any, weight: Recipe, bias: Any) -> Any:
-    if not isinstance(x, Nodes):
-        return None
-    made = product(t, x, weight, call.name)
-    if made is None or bias is None:
-        return made
-    return t.scale(made, None, t.recipe(bias), f"{call.name}.bias")
+    return contraction.matmul(t, x, weight, call.name, None if bias is None else t.recipe(bias))

@@ -4,49 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
-from cntgraph.adapters.tracing import arithmetic
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.network.activations import activation_name
 
-#: By operation, what the activation is called; PyTorch's names where it has them.
-ACTIVATIONS = {
-    "Abs": "abs", "Acos": "acos", "Acosh": "acosh", "Asin": "asin", "Asinh": "asinh",
-    "Atan": "atan", "Atanh": "atanh", "Ceil": "ceil", "Celu": "celu", "Clip": "clamp",
-    "Cos": "cos", "Cosh": "cosh", "Elu": "elu", "Erf": "erf", "Exp": "exp", "Floor": "floor",
-    "Gelu": "gelu", "HardSigmoid": "hardsigmoid", "HardSwish": "hardswish", "Hardmax": "hardmax",
-    "LRN": "local_response_norm", "LeakyRelu": "leaky_relu", "Log": "log",
-    "LogSoftmax": "log_softmax", "LpNormalization": "normalize",
-    "MeanVarianceNormalization": "mean_variance_norm", "Mish": "mish", "Mod": "mod",
-    "PRelu": "prelu", "Pow": "pow", "Reciprocal": "reciprocal", "Relu": "relu",
-    "Round": "round", "Selu": "selu", "Shrink": "shrink", "Sigmoid": "sigmoid", "Sign": "sign",
-    "Sin": "sin", "Sinh": "sinh", "Softmax": "softmax", "Softplus": "softplus",
-    "Softsign": "softsign", "Sqrt": "sqrt", "Swish": "silu", "Tan": "tan", "Tanh": "tanh",
-    "ThresholdedRelu": "threshold",
-    "com.microsoft.FastGelu": "gelu", "com.microsoft.Gelu": "gelu",
-    "com.microsoft.QuickGelu": "gelu",
-}  # fmt: skip
+#: Functions of one neuron, and of the neurons along an axis.
+_ACTIVATIONS = tuple(
+    "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid "
+    "HardSwish Hardmax LRN LeakyRelu Log LogSoftmax LpNormalization Mish PRelu Reciprocal "
+    "Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh "
+    "ThresholdedRelu com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QuickGelu".split()
+)
 
 
-def _activation(label: str) -> Any:
-    def activate(t: OnnxTracer, call: Call) -> Any:
-        nodes = [value for value in call.inputs if isinstance(value, Nodes)]
-        if len(nodes) != 1 or any(isinstance(value, Data) for value in call.inputs):
-            return None
-        (x,) = nodes
-        wide = label != "prelu"  # whose slopes, one a channel, once had no other axes
-        if wide and np.broadcast_shapes(x.shape, *map(shape_of, call.inputs)) != x.shape:
-            return None
-        t.skip(call.inputs, f"a coefficient of the activation {label}, not a weight")
-        return t.activate(x, label)
-
-    return activate
+@handles(*_ACTIVATIONS)
+def activation(t: OnnxTracer, call: Call) -> Any:
+    """Note an activation function."""
+    x, *coefficients = call.inputs
+    return activations.activate(t, x, activation_name(call.node.op_type), coefficients)
 
 
-for _name, _label in ACTIVATIONS.items():
-    handles(_name)(_activation(_label))
+@handles("Clip")
+def clip(t: OnnxTracer, call: Call) -> Any:
+    """Note bounds, which older models have as attributes."""
+    low, high = (call.get(end) if call.input(k) is None else call.input(k)
+                 for k, end in ((1, "min"), (2, "max")))  # fmt: skip
+    return activations.clamp(t, call.inputs[0], low, high)
+
+
+@handles("Pow", "Mod")
+def power(t: OnnxTracer, call: Call) -> Any:
+    """Note a power of neurons, or what is left by a division."""
+    x, other = call.inputs
+    is_power = call.operation == "Pow"
+    made = (
+        activations.power(t, x, other) if is_power else activations.activate(t, x, "mod", [other])
+    )
+    return t.widened(made, shape_of(other))
 
 
 @handles("com.microsoft.BiasGelu")

@@ -71,9 +71,9 @@ def idle_axes(call: Call, windows: Sequence[Window]) -> tuple[int, ...]:
 
 def without(x: Nodes, axes: tuple[int, ...]) -> Nodes:
     """Return nodes without axes of length one."""
-    return replace(x, ids=x.ids.squeeze(axes), lead=None) if axes else x
+    return replace(x, ids=x.ids.squeeze(axes)) if axes else x
 
 
 def with_axes(x: Nodes, axes: tuple[int, ...]) -> Nodes:
     """Return nodes with axes of length one put in."""
-    return replace(x, ids=np.expand_dims(x.ids, axes), lead=None) if axes else x
+    return replace(x, ids=np.expand_dims(x.ids, axes)) if axes else x

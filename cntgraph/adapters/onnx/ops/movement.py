@@ -11,13 +11,14 @@ import numpy as np
 from onnx import TensorProto
 
 from cntgraph.adapters.onnx.layout import new_shape
-from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.reference import refuse_above, run
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.values import Data, is_mask
+from cntgraph.adapters.tracing.weight_movement import looked_up
 from cntgraph.core.recipe import Recipe
 
 #: Operations that move or copy values, and which of their inputs are the values.
@@ -115,8 +116,7 @@ def reshape(t: OnnxTracer, call: Call) -> Any:
     how = [_how(t, value, call.name) for value in call.inputs[1:]]
     shape = new_shape(replace(call, inputs=[x, *how]), x.shape)
     ids = x.ids.reshape(shape)
-    merged = len(shape) == 2 and len(x.shape) > 2 and shape[-1] == x.shape[-1]
-    return replace(x, ids=ids, lead=x.shape[:-1] if merged else None)
+    return replace(x, ids=ids)
 
 
 @handles("Concat")
@@ -147,22 +147,12 @@ def gather(t: OnnxTracer, call: Call) -> Any:
         return move(t, call, (0,))
     if isinstance(index, Data):
         places = _how(t, index, call.name)
-        shaped = replace(call, inputs=[data, places])
-        from cntgraph.adapters.onnx.weights import on_recipes
-
-        return (
-            on_recipes(shaped, t.recipe)
-            if isinstance(data, Recipe)
-            else run(shaped, [data, places])
-        )
+        if isinstance(data, Recipe):
+            return looked_up(data, int(call.get("axis", 0)), places)
+        return run(call, [data, places])
     if not isinstance(index, Nodes) or len(shape_of(data)) > 2 or int(call.get("axis", 0)) != 0:
         return None
-    weight = t.recipe(data)
-    matrix = weight if len(weight.shape) == 2 else weight.reshape((-1, 1))
-    samples = t.samples(index)
-    tokens = samples.first(index.ids)
-    made = samples.spread(t.builder.embed(name_of(weight, call.name), tokens, matrix))
-    return Nodes(made if len(weight.shape) == 2 else made[..., 0])
+    return look_up(t, t.recipe(data), index, call.name)
 
 
 @handles("Where")
@@ -205,8 +195,8 @@ def pad(t: OnnxTracer, call: Call) -> Any:
     refuse_above(prod(grown), call)
     mode = call.get("mode", "constant")
     if mode != "constant":
-        return replace(x, ids=np.pad(x.ids[crop], widths, mode=mode), lead=None)
+        return replace(x, ids=np.pad(x.ids[crop], widths, mode=mode))
     value = call.get("value", 0.0) if call.input(2) is None else concrete(call.inputs[2])
     needed = np.asarray(value).reshape(-1)[:1] if any(map(any, widths)) else np.zeros(1)
     (fill,) = t.as_ids(needed, f"{call.name}.value") if needed.size else (-1,)
-    return replace(x, ids=np.pad(x.ids[crop], widths, constant_values=fill), lead=None)
+    return replace(x, ids=np.pad(x.ids[crop], widths, constant_values=fill))

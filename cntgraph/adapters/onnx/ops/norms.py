@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
-import numpy as np
-
-from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes, concrete
-from cntgraph.adapters.tracing import arithmetic
-from cntgraph.adapters.tracing.values import Data, is_learned
+from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.tracing import arithmetic, normalisation
+from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
 
 
 @handles("BatchNormalization")
 def batch_norm(t: OnnxTracer, call: Call) -> Any:
     """Normalise as in evaluation, by the running statistics that the model stores."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Data) for v in call.inputs[1:5]):
-        return None
     if call.get("training_mode", 0):
         t.note(call.name, "saved as in training; read as in evaluation")
-    gain, shift, mean, variance = (t.recipe(v) for v in call.inputs[1:5])
-    scale = gain / (variance + float(call.get("epsilon", 1e-5))).sqrt()
-    offset = shift - mean * scale
-    shape = (-1,) + (1,) * (len(x.shape) - 2)
-    name = name_of(gain, name_of(mean, call.name))
-    return t.scale(x, scale.reshape(shape), offset.reshape(shape), name, kind="norm")
+    x, gain, shift, *statistics = call.inputs[:5]
+    epsilon = call.get("epsilon", 1e-5)
+    return normalisation.batch_norm(t, x, statistics, epsilon, gain, shift, call.name)
 
 
 @handles("LayerNormalization")
@@ -49,76 +40,38 @@ def rms_norm(t: OnnxTracer, call: Call) -> Any:
 @handles("InstanceNormalization", "GroupNormalization")
 def channel_norm(t: OnnxTracer, call: Call) -> Any:
     """Normalise each channel, or groups of channels, over all positions."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes):
-        return None
-    channels = x.shape[1]
-    wide = (channels, *(1 for _ in x.shape[2:]))
     kind = "group_norm" if call.operation == "GroupNormalization" else "instance_norm"
-    return data_norm(t, x, call.input(1), call.input(2), call.name, kind,
-                     lambda recipe: _by_channel(recipe, channels).reshape(wide))  # fmt: skip
+    return data_norm(t, call.inputs[0], call.input(1), call.input(2), call.name, kind, [1])
+
+
+@handles("MeanVarianceNormalization")
+def standardise(t: OnnxTracer, call: Call) -> Any:
+    """Normalise over any axes, without gain or shift."""
+    kind = "layer_norm" if 1 in call.get("axes", (0, 2, 3)) else "instance_norm"
+    return data_norm(t, call.inputs[0], None, None, call.name, kind)
 
 
 def data_norm(
-    t: OnnxTracer,
-    x: Any,
-    gain: Any,
-    shift: Any,
-    name: str,
-    kind: str,
-    shaped: Callable[[Recipe], Recipe] = lambda recipe: recipe,
-) -> Nodes | None:
-    """Normalise by statistics of the data, and apply a gain and a shift.
-
-    Parameters
-    ----------
-    t : OnnxTracer
-        The tracer.
-    x, gain, shift
-        The operation's inputs; gain and shift may be missing.
-    name : str
-        A name for what it makes.
-    kind : str
-        What the normalisation is called.
-    shaped : callable, optional
-        Brings gain and shift into a shape that broadcasts against `x`.
-
-    Returns
-    -------
-    Nodes or None
-    """
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Data) for v in (gain, shift)):
-        return None
-    weight, bias = (
-        None if value is None or _is_everywhere(t, value, nothing) else shaped(t.recipe(value))
-        for value, nothing in ((gain, 1.0), (shift, 0.0))
-    )
-    named = bias if weight is None else weight
-    return t.normalise(x, weight, bias, name if named is None else name_of(named, name), kind)
+    t: OnnxTracer, x: Any, gain: Any, shift: Any, name: str, kind: str,
+    axes: Sequence[int] | None = None,
+) -> Any:  # fmt: skip
+    """Normalise by statistics of the data, and apply a gain and a shift; see `normalise`."""
+    gain, shift = _unless(t, gain, 1.0), _unless(t, shift, 0.0)
+    return normalisation.normalise(t, x, gain, shift, name, kind, axes)
 
 
-def _is_everywhere(t: OnnxTracer, value: Any, number: float) -> bool:
-    """Whether a constant or a buffer is one number, so that it need not be looked at."""
-    if isinstance(value, Recipe):
-        stored = value.parameter
-        unnamed = stored is not None and "." not in stored.name and stored.name not in t.declared
-        if prod(value.shape) > 1 << 16 or (is_learned(value) and not (unnamed and t.declared)):
-            return False
-        if not (value.read() == number).all():
-            return False
-        if stored is not None:
-            t.builder.parameter(replace(stored, trainable=False))
-        t.builder.skip(value, f"a constant, {number:g} everywhere")
-        return True
-    return bool((concrete(value) == number).all())
-
-
-def _by_channel(recipe: Recipe, channels: int) -> Recipe:
-    """Return one value a channel where there is one a group."""
-    groups = recipe.shape[0]
-    if groups == channels:
-        return recipe
-    return recipe.gather(0, np.arange(channels) // (channels // groups))
+def _unless(t: OnnxTracer, value: Any, number: float) -> Any:
+    """Return a gain or shift, unless an exporter stored a constant that changes nothing."""
+    if not isinstance(value, Recipe) or prod(value.shape) > 1 << 16:
+        return value
+    stored = value.parameter
+    unnamed = stored is not None and "." not in stored.name and stored.name not in t.declared
+    if (is_learned(value) and not (unnamed and t.declared)) or not (value.read() == number).all():
+        return value
+    if stored is not None:
+        t.builder.parameter(replace(stored, trainable=False))
+    t.builder.skip(value, f"a constant, {number:g} everywhere")
+    return None
 
 
 # -- fused with what stands before it -----------------------------------------------------------
@@ -136,5 +89,4 @@ def skip_norm(t: OnnxTracer, call: Call) -> Any:
     if bias is not None:
         total = t.scale(total, None, t.recipe(bias), f"{call.name}.bias")
     kind = "rms_norm" if simplified else "layer_norm"
-    made = data_norm(t, total, gain, shift, call.name, kind)
-    return None if made is None else [made, None, None, total]
+    return [data_norm(t, total, gain, shift, call.name, kind), None, None, total]

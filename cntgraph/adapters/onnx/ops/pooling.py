@@ -62,7 +62,7 @@ def data_dependent(t: OnnxTracer, call: Call) -> Any:
 _REDUCTIONS: dict[str, tuple[str, PoolMode, str]] = {
     "ReduceMean": ("", "average", ""), "ReduceSum": ("", "sum", ""), "ReduceMax": ("", "max", ""),
     "ReduceMin": ("", "min", ""), "ReduceL1": ("abs", "sum", ""),
-    "ReduceL2": ("square", "sum", "sqrt"), "ReduceSumSquare": ("square", "sum", ""),
+    "ReduceL2": ("pow", "sum", "sqrt"), "ReduceSumSquare": ("pow", "sum", ""),
     "ReduceLogSum": ("", "sum", "log"), "ReduceLogSumExp": ("exp", "sum", "log"),
 }  # fmt: skip
 

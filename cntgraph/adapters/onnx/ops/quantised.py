@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.ops.affine import product
 from cntgraph.adapters.onnx.ops.convolution import convolve
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
 from cntgraph.adapters.onnx.weights import along
+from cntgraph.adapters.tracing import contraction
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 
@@ -86,7 +86,7 @@ def mat_mul(t: OnnxTracer, call: Call) -> Any:
         value if isinstance(value, Nodes) else weight_of(t, value, scale, zero, -1)
         for value, scale, zero in sides
     )
-    return product(t, left, right, call.name)
+    return contraction.matmul(t, left, right, call.name)
 
 
 @handles("ConvInteger")
@@ -106,14 +106,14 @@ def mat_mul_of_integers(t: OnnxTracer, call: Call) -> Any:
     left, right = call.inputs[:2]
     zeros = [call.input(2), call.input(3)]
     if isinstance(left, Nodes) and isinstance(right, Nodes):
-        return product(t, left, right, call.name)
+        return contraction.matmul(t, left, right, call.name)
     if isinstance(left, Nodes):
         shifted = _from_zero(t, call, left, zeros[0])
         weight = _by_step(t, weight_of(t, right, None, zeros[1], -1), left)
-        return product(t, shifted, weight, call.name)
+        return contraction.matmul(t, shifted, weight, call.name)
     shifted = _from_zero(t, call, right, zeros[1])
     weight = _by_step(t, weight_of(t, left, None, zeros[0], -2), right)
-    return product(t, weight, shifted, call.name)
+    return contraction.matmul(t, weight, shifted, call.name)
 
 
 def _by_step(t: OnnxTracer, weight: Recipe, x: Nodes) -> Recipe:
@@ -121,7 +121,7 @@ def _by_step(t: OnnxTracer, weight: Recipe, x: Nodes) -> Recipe:
     return weight if x.step is None else weight / t.recipe(x.step)
 
 
-def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Nodes:
+def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Any:
     """Return whole numbers without their zero point; quantised neurons already are."""
     known = isinstance(zero, Recipe | np.ndarray) and not isinstance(zero, Data)
     if x.step is not None or not known or (isinstance(zero, np.ndarray) and not zero.any()):

@@ -7,86 +7,24 @@ candidate for an LSTM; update, reset, candidate for a GRU.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
-from cntgraph.adapters.onnx.names import name_of, snake
-from cntgraph.adapters.onnx.ops.elementwise import ACTIVATIONS
+from cntgraph.adapters.builder.recurrent import FUNCTIONS, Cell, Kind
+from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
-from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Data, is_learned
+from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, piece, run_stack
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
-from cntgraph.core.view import View
-from cntgraph.network.blocks import Diagonal
+from cntgraph.network.activations import activation_name
 
-_DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
-
-
-@dataclass(frozen=True)
-class _Direction:
-    """One direction of a recurrent operation."""
-
-    t: OnnxTracer
-    call: Call
-    k: int
-    name: str
-    reverse: bool
-    activations: tuple[str, ...]
-
-    def _weight(self, k: int) -> Recipe:
-        recipe = self.t.recipe(self.call.input(k))
-        return recipe.take(0, self.k, self.k + 1).reshape(recipe.shape[1:])
-
-    def part(self, k: int) -> Recipe | None:
-        """Return this direction's part of an input that has all directions first, if any."""
-        value = self.call.input(k)
-        nothing = value is None or (isinstance(value, np.ndarray) and not value.any())
-        return None if nothing else self._weight(k)
-
-    def gates(self, order: Sequence[int], apart: Sequence[int] = ()) -> list[Gate]:
-        """Return the gates in another order; biases of the hidden side are apart for some."""
-        weight, hidden = (self._weight(k) for k in (1, 2))
-        bias, n = self.part(3), len(order)
-        made = []
-        for k in order:
-            into, before = _piece(weight, k, n), _piece(hidden, k, n)
-            if bias is None:
-                made.append(Gate(into, before))
-                continue
-            both = _piece(bias, k, 2 * n), _piece(bias, n + k, 2 * n)
-            joined = both if k in apart else (both[0] + both[1], None)
-            made.append(Gate(into, before, *joined))
-        return made
-
-    def state(self, k: int, samples: Samples, layout: int) -> Ids | None:
-        """Return the nodes of an initial state; None where it is zero."""
-        value = self.call.input(k)
-        if value is None or (isinstance(value, np.ndarray) and not value.any()):
-            return None
-        if isinstance(value, Nodes):
-            ids, _ = self.t.without_batch(value, 0 if layout else 1)
-            made: Ids = ids[self.k]
-            return made if (made >= 0).any() else None
-        recipe = self.t.recipe(value)
-        if not is_learned(recipe) and not recipe.read().any():
-            self.t.builder.skip(recipe, "an initial state of zeros")
-            return None
-        recipe = recipe.take(1 if layout else 0, self.k, self.k + 1)
-        recipe = recipe.take(0 if layout else 1, 0, 1).reshape((-1,))
-        return self.t.builder.learned(f"{self.name}.initial", recipe, recipe.shape)
-
-
-def _piece(recipe: Recipe, k: int, n: int) -> Recipe:
-    """Return the k-th of n equal pieces along the first axis."""
-    size = recipe.shape[0] // n
-    return recipe.take(0, k * size, (k + 1) * size)
+#: The kind of each operation, and the order in which ONNX stacks the gates' weights.
+_ORDERS: dict[str, tuple[Kind, str]] = {
+    "RNN": ("rnn", "h"), "GRU": ("gru", "zrn"), "LSTM": ("lstm", "iofg"),
+}  # fmt: skip
 
 
 @handles("RNN", "GRU", "LSTM")
@@ -98,32 +36,23 @@ def recurrent(t: OnnxTracer, call: Call) -> Any:
     _refuse(call)
     ids, samples = t.without_batch(x, 0 if layout else 1)
     n_steps = _length(call, len(ids))
-    states = [5, 6] if call.operation == "LSTM" else [5]
-    found = []
-    for direction in _directions(t, call):
-        initial = [direction.state(k, samples, layout) if call.input(k) is not None else None
-                   for k in states]  # fmt: skip
-        found.append(_run(direction, ids[:n_steps], initial))
-    sequences, *last = zip(*found, strict=True)
+    sequences, states = run_stack(t.builder, ids[:n_steps], [_directions(t, call, layout)])
     sequence = np.stack(sequences, 1)
     if n_steps < len(ids):
         beyond = np.full((len(ids) - n_steps, *sequence.shape[1:]), -1, np.int64)
         sequence = np.concatenate([sequence, beyond])
     # (T, directions, H): the batch comes third, or first.
     made = [Nodes(samples.spread(sequence, 0 if layout else 2))]
-    return made + [Nodes(samples.spread(np.stack(ids), 0 if layout else 1)) for ids in last]
+    last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
+    return made + [Nodes(samples.spread(ids, 0 if layout else 1)) for ids in last]
 
 
 def _refuse(call: Call) -> None:
     if call.get("input_forget", 0):
         raise NotFollowed("its forget gate is the input gate's complement")
-    kind = call.operation
-    size = call.get("hidden_size")
-    if (
-        size is not None
-        and int(size) * {"RNN": 1, "GRU": 3, "LSTM": 4}[kind] != np.shape(call.inputs[1])[1]
-    ):
-        raise ValueError(f"a hidden size of {size} for weights of shape {np.shape(call.inputs[1])}")
+    size, shape = call.get("hidden_size"), np.shape(call.inputs[1])
+    if size is not None and int(size) * len(_ORDERS[call.operation][1]) != shape[1]:
+        raise ValueError(f"a hidden size of {size} for weights of shape {shape}")
 
 
 def _length(call: Call, n_steps: int) -> int:
@@ -135,25 +64,59 @@ def _length(call: Call, n_steps: int) -> int:
     return min(max(longest, 0), n_steps)
 
 
-def _directions(t: OnnxTracer, call: Call) -> list[_Direction]:
-    kind, direction = call.operation, str(call.get("direction", "forward"))
+def _directions(t: OnnxTracer, call: Call, layout: int) -> list[Cell]:
+    """Return a cell for each direction."""
+    direction, shape = str(call.get("direction", "forward")), np.shape(call.inputs[1])
     reverse = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
-    if reverse is None or len(reverse) != np.shape(call.inputs[1])[0]:
-        raise ValueError(f"direction {direction!r} for weights of shape {np.shape(call.inputs[1])}")
-    n = len(_DEFAULTS[kind])
-    given = [
-        ACTIVATIONS.get(str(f), snake(str(f)))
-        for f in call.get("activations") or _DEFAULTS[kind] * len(reverse)
-    ]
+    if reverse is None or len(reverse) != shape[0]:
+        raise ValueError(f"direction {direction!r} for weights of shape {shape}")
+    functions = FUNCTIONS[_ORDERS[call.operation][0]]
+    given = [activation_name(str(f)) for f in call.get("activations") or functions * len(reverse)]
+    n = len(functions)
     if len(given) != n * len(reverse):
-        raise ValueError(f"activations {given} for {len(reverse)} directions of {kind}")
-    weight = t.recipe(call.inputs[1])
-    made = []
-    for k, backward in enumerate(reverse):
-        name = _name(weight.take(0, k, k + 1), call.name, backward)
-        functions = tuple(given[k * n : (k + 1) * n])
-        made.append(_Direction(t, call, k, name, backward, functions))
-    return made
+        raise ValueError(f"activations {given} for {len(reverse)} directions of {call.operation}")
+    return [
+        _cell(t, call, layout, k, given[k * n : (k + 1) * n], backward)
+        for k, backward in enumerate(reverse)
+    ]
+
+
+def _cell(
+    t: OnnxTracer, call: Call, layout: int, k: int, activations: list[str], backward: bool
+) -> Cell:
+    """Return the cell of one direction, whose weights are the k-th of each input."""
+    kind, order = _ORDERS[call.operation]
+    w, u, bias = (_part(t, call.input(at), k) for at in (1, 2, 3))
+    assert w is not None
+    assert u is not None
+    name = _name(w, call.name, backward)
+    b, c = (None, None) if bias is None else (piece(bias, at, 2) for at in (0, 1))
+    after = bool(call.get("linear_before_reset", 0))
+    peepholes = _part(t, call.input(7), k)
+    states = (5, 6) if kind == "lstm" else (5,)
+    return Cell(
+        kind, name, cut_gates(kind, order, w, u, b, c, reset_after=after), activations, after,
+        peepholes=() if peepholes is None else [piece(peepholes, at, 3) for at in (0, 2, 1)],
+        reverse=backward,
+        initial=[initial_state(t, name, _state(t, call.input(at), k, layout)) for at in states],
+    )  # fmt: skip
+
+
+def _part(t: OnnxTracer, value: Any, k: int) -> Recipe | None:
+    """Return one direction's part of weights that have all directions first, if there are any."""
+    if value is None or (isinstance(value, np.ndarray) and not value.any()):
+        return None
+    recipe = t.recipe(value)
+    return recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
+
+
+def _state(t: OnnxTracer, value: Any, k: int, layout: int) -> Any:
+    """Return one direction's part of a state, of one sample."""
+    if isinstance(value, Nodes):
+        return Nodes(t.without_batch(value, 0 if layout else 1)[0][k])
+    if isinstance(value, Recipe):
+        return value.take(1 if layout else 0, k, k + 1).take(0 if layout else 1, 0, 1)
+    return value[0, k] if layout else value[k, 0] if isinstance(value, np.ndarray) else value
 
 
 def _name(weight: Recipe, default: str, backward: bool) -> str:
@@ -165,62 +128,3 @@ def _name(weight: Recipe, default: str, backward: bool) -> str:
             return f"{found[1]}.{found[2]}{suffix}" if found[1] else f"{found[2]}{suffix}"
     name = name_of(weight, default)
     return f"{name}_reverse" if backward else name
-
-
-def _run(d: _Direction, ids: Ids, initial: Sequence[Ids | None]) -> tuple[Ids, ...]:
-    """Add one direction; return its sequence, its last state, and for an LSTM its last cell."""
-    common: dict[str, Any] = {"reverse": d.reverse, "initial": initial[0]}
-    b, kind = d.t.builder, d.call.operation
-    if kind == "RNN":
-        (gate,) = d.gates([0])
-        return rnn(b, d.name, ids, gate, activation=d.activations[0], **common)
-    if kind == "GRU":
-        after = bool(d.call.get("linear_before_reset", 0))
-        gates = d.gates([1, 0, 2], apart=[2] if after else [])
-        return gru(b, d.name, ids, gates, reset_after=after, activations=d.activations, **common)
-    n_layers = len(b.layers)
-    made = lstm(b, d.name, ids, d.gates([0, 2, 3, 1]), initial_cell=initial[1],
-                activations=d.activations, **common)  # fmt: skip
-    _peepholes(d, n_layers, initial[1])
-    return made
-
-
-def _peepholes(d: _Direction, n_layers: int, initial_cell: Ids | None) -> None:
-    """Let the cell lead to the gates: of the step before, and of the same step to the output."""
-    weight = d.part(7)
-    if weight is None:
-        return
-    b = d.t.builder
-    nodes = {
-        layer.name.removeprefix(f"{d.name}."): np.arange(
-            layer.start, layer.slice.stop).reshape(layer.shape[0], -1)
-        for layer in b.layers[n_layers:]
-    }  # fmt: skip
-    cell = nodes["cell"]
-    before, after = _shifted(cell, d.reverse, loop=b.unroll is None)
-    for k, gate in enumerate(("input_gate", "output_gate", "forget_gate")):
-        recipe = _piece(weight, k, 3)
-        now = gate == "output_gate"
-        source, target = (cell, nodes[gate]) if now else (cell[:, before], nodes[gate][:, after])
-        _diagonal(d, f"{d.name}.{gate}.cell", source, target, recipe)
-        if initial_cell is not None and not now:
-            first = nodes[gate][:, -1:] if d.reverse else nodes[gate][:, :1]
-            _diagonal(d, f"{d.name}.{gate}.initial_cell", initial_cell[:, None], first, recipe)
-
-
-def _shifted(cell: Ids, reverse: bool, *, loop: bool) -> tuple[slice, slice]:
-    """Return the steps before, and those that follow them."""
-    if loop:
-        return slice(None), slice(None)
-    return (slice(1, None), slice(None, -1)) if reverse else (slice(None, -1), slice(1, None))
-
-
-def _diagonal(d: _Direction, name: str, source: Ids, target: Ids, weight: Recipe) -> None:
-    b = d.t.builder
-    if not source.size:
-        b.skip(weight, "leads from the step before; there is one time step only")
-        return
-    b.add_block(
-        Diagonal(name=b.unique(name), source=View.of(source), target=View.of(target),
-                 weight=weight.reshape((-1, 1)))
-    )  # fmt: skip

@@ -49,7 +49,7 @@ def resize(t: OnnxTracer, call: Call) -> Any:
     if mode == "nearest":
         rounded = _ROUNDED["floor" if old else call.get("nearest_mode", "round_prefer_floor")]
         places = [np.clip(rounded(_COORDINATES[how](axis)), 0, axis.n_in - 1) for axis in axes]
-        return replace(x, ids=x.ids[np.ix_(*(p.astype(np.int64) for p in places))], lead=None)
+        return replace(x, ids=x.ids[np.ix_(*(p.astype(np.int64) for p in places))])
     if "linear" not in mode:
         raise NotFollowed(f"{mode} interpolation has negative weights, which no pooling has")
     smooth = bool(call.get("antialias", 0))

@@ -77,7 +77,7 @@ def split(t: OnnxTracer, call: Call) -> Any:
     parts = np.split(x.ids, np.cumsum(sizes)[:-1], axis)
     if given is None and not call.get("keepdims", 1):
         parts = [part.squeeze(axis) for part in parts]
-    return [[replace(x, ids=part, lead=None) for part in parts]]
+    return [[replace(x, ids=part) for part in parts]]
 
 
 @handles("ConcatFromSequence")

@@ -20,7 +20,7 @@ from cntgraph.core.recipe import Recipe
 _JUDGING = frozenset(
     "eq ne lt le gt ge isnan isinf isfinite logical_and logical_or logical_not logical_xor "
     "bitwise_and bitwise_or bitwise_not bitwise_xor __and__ __or__ any all argmax argmin argsort "
-    "nonzero sign signbit is_nonzero _local_scalar_dense equal".split()
+    "nonzero signbit is_nonzero _local_scalar_dense equal".split()
 )
 #: Operations that count what is not masked: positions.
 _COUNTING = frozenset("cumsum sum".split())

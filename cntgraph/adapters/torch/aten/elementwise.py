@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.adapters.tracing import arithmetic
-from cntgraph.core.recipe import Recipe
+from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.network.activations import activation_name
 
 #: Elementwise functions of one neuron, and normalisations over the outputs.
 ACTIVATIONS = tuple(
-    "abs acos acosh asin asinh atan atanh ceil celu clamp clamp_max clamp_min cos cosh elu "
-    "erf erfc exp exp2 expm1 floor frac gelu hardshrink hardsigmoid hardswish hardtanh "
-    "leaky_relu log log10 log1p log2 log_sigmoid log_softmax logit mish pow prelu reciprocal "
-    "relu round rrelu rsqrt selu sigmoid silu sin sinh softmax softplus softshrink "
-    "softsign sqrt square tan tanh tanhshrink threshold trunc".split()
+    "abs acos acosh asin asinh atan atanh ceil celu cos cosh elu erf erfc erfinv exp exp2 expm1 "
+    "floor frac gelu hardshrink hardsigmoid hardswish leaky_relu log log10 log1p log2 "
+    "log_sigmoid log_softmax logit mish prelu reciprocal relu relu6 round rrelu rsqrt selu "
+    "sigmoid sign silu sin sinh softmax softplus softshrink softsign sqrt square tan tanh "
+    "tanhshrink threshold trunc".split()
 )
-#: The same under other names.
+#: The same under names of PyTorch's own.
 _SYNONYMS = {
-    "relu6": "hardtanh", "prelu_kernel": "prelu", "safe_softmax": "softmax",
-    "rrelu_with_noise": "rrelu",
+    "prelu_kernel": "prelu", "safe_softmax": "softmax", "rrelu_with_noise": "rrelu",
     "rrelu_with_noise_functional": "rrelu", "fake_quantize_per_tensor_affine": "fake_quantize",
     "fake_quantize_per_channel_affine": "fake_quantize", "special_erf": "erf",
 }  # fmt: skip
 
 
-def _activation(label: str) -> Any:
-    def activate(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-        nodes, *others = a.values()
-        if not isinstance(nodes, Nodes) or any(isinstance(value, Nodes) for value in others):
-            return None
-        for value in others:
-            if isinstance(value, Recipe):
-                t.builder.skip(value, f"a coefficient of the activation {label}, not a weight")
-        t.builder.activate(t.sample(nodes), label)
-        return nodes
-
-    return activate
+def _activation(t: AtenTracer, a: Arguments, name: str, activation: str) -> Any:
+    nodes, *others = a.values()
+    if not isinstance(nodes, Nodes) or any(isinstance(value, Nodes) for value in others):
+        return None
+    return activations.activate(t, nodes, activation, others)
 
 
-for _name, _label in {**{name: name for name in ACTIVATIONS}, **_SYNONYMS}.items():
-    handles(_name)(_activation(_label))
+for _name, _other in ({name: name for name in ACTIVATIONS} | _SYNONYMS).items():
+    handles(_name)(partial(_activation, activation=activation_name(_other)))
+
+
+@handles("clamp", "clamp_min", "clamp_max", "hardtanh")
+def clamp(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Note bounds."""
+    low, high = (a.get(f"{end}_val", a.get(end)) for end in ("min", "max"))
+    return activations.clamp(t, a["self"], low, high)
+
+
+@handles("pow")
+def power(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Note a power of neurons."""
+    return activations.power(t, a["self"], a["exponent"])
 
 
 # -- arithmetic -----------------------------------------------------------------------------------

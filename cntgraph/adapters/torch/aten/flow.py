@@ -172,6 +172,8 @@ class ValueFlow(Tracer):
         array = self.array(value)
         if array is None:
             raise NotFollowed("neurons stand where it has its weights")
+        if array.size > LARGEST_CONSTANT:
+            return self.builder.constant("constant", array)
         return Recipe.constant(array.astype(np.float64))
 
     def array(self, value: Any) -> NDArray[Any] | None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
-from cntgraph.adapters.builder.recurrent import Gate, gru, lstm, rnn
+from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
 from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
+#: The kind of each operation's cells, and the order in which PyTorch stacks the gates' weights.
+_ORDERS: dict[str, tuple[Kind, str]] = {
+    "lstm": ("lstm", "ifgo"), "gru": ("gru", "rzn"), "rnn_tanh": ("rnn", "h"),
+    "rnn_relu": ("rnn", "h"),
+}  # fmt: skip
 _PACKED = "a packed sequence; call the model with a padded one"
 
 
@@ -39,137 +43,83 @@ def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     ids = _without_batch(t, x, batch_axis)
     if ids is None:
         raise NotFollowed("the second axis is not that of the batch; pass batch_first=True")
-    sequence, states = _Stack(t, kind, a, t.name_of(a["params"][0], name)).run(ids)
+    layers = _layers(t, a, t.name_of(a["params"][0], name), kind)
+    sequences, states = run_stack(t.builder, ids, layers)
+    last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
+    sequence = np.concatenate(sequences, axis=-1)
     if batch_axis is None:
-        return [Nodes(_tensor(made)) for made in (sequence, *states)]
+        return [Nodes(_tensor(made)) for made in (sequence, *last)]
     size = x.shape[batch_axis]
-    made = [_with_batch(sequence, batch_axis, size)]
-    return made + [_with_batch(state, 1, size) for state in states]
+    return [_with_batch(sequence, batch_axis, size), *(_with_batch(s, 1, size) for s in last)]
 
 
-class _Stack:
-    """The layers of one call of a recurrent operation."""
-
-    def __init__(self, t: AtenTracer, kind: str, a: Arguments, name: str) -> None:
-        self.t, self.kind, self.name = t, kind, name
-        self.directions = 2 if a["bidirectional"] else 1
-        self.n_layers, self.biased = int(a["num_layers"]), bool(a["has_biases"])
-        n_cells = self.n_layers * self.directions
-        each, rest = divmod(len(a["params"]), max(n_cells, 1))
-        if n_cells < 1 or rest or not each:
-            raise TraceError(
-                f"{name}: expected weights for {n_cells} cells, got {len(a['params'])} tensors"
-            )
-        self.cells = [a["params"][k * each : (k + 1) * each] for k in range(n_cells)]
-        hx = a["hx"] if isinstance(a["hx"], list | tuple) else [a["hx"]]
-        self.initial = [_initial(t, state, n_cells) for state in hx]
-
-    def run(self, ids: Ids) -> tuple[Ids, list[Ids]]:
-        """Return the last layer's sequence, shape (T, features), and the states of all layers."""
-        lasts: list[list[Ids]] = []
-        for layer in range(self.n_layers):
-            sequences = []
-            for direction in range(self.directions):
-                sequence, *last = self._layer(ids, layer, direction)
-                sequences.append(sequence)
-                lasts.append(last)
-            ids = np.concatenate(sequences, axis=-1)
-        return ids, [np.stack(states) for states in zip(*lasts, strict=True)]
-
-    def _layer(self, ids: Ids, layer: int, direction: int) -> tuple[Ids, ...]:
-        k = layer * self.directions + direction
-        weights = self.cells[k]
-        suffix = f".l{layer}{'_reverse' if direction else ''}" if len(self.cells) > 1 else ""
-        options: dict[str, Any] = {"reverse": bool(direction), "initial": self.initial[0][k]}
-        n_biases = 2 if self.biased else 0
-        biases = weights[2 : 2 + n_biases] or [None, None]
-        label, builder = self.name + suffix, self.t.builder
-        if self.kind == "lstm":
-            projection = weights[2 + n_biases] if len(weights) > 2 + n_biases else None
-            gates = _gates(4, weights[0], weights[1], *biases)
-            options["initial_cell"] = self.initial[1][k]
-            return lstm(builder, label, ids, gates, projection=projection, **options)
-        if self.kind == "gru":
-            return gru(builder, label, ids, _gru_gates(weights[0], weights[1], *biases), **options)
-        (gate,) = _gates(1, weights[0], weights[1], *biases)
-        activation = self.kind.removeprefix("rnn_")
-        return rnn(builder, label, ids, gate, activation=activation, **options)
+def _layers(t: AtenTracer, a: Arguments, name: str, kind: str) -> list[list[Cell]]:
+    """Return the cells of each layer of one call, whose weights are one long list."""
+    directions = 2 if a["bidirectional"] else 1
+    n_cells = int(a["num_layers"]) * directions
+    each, rest = divmod(len(a["params"]), max(n_cells, 1))
+    if n_cells < 1 or rest or not each:
+        raise TraceError(
+            f"{name}: expected weights for {n_cells} cells, got {len(a['params'])} tensors"
+        )
+    cells = []
+    for k in range(n_cells):
+        layer, backward = divmod(k, directions)
+        suffix = f".l{layer}{'_reverse' if backward else ''}" if n_cells > 1 else ""
+        w, u, *others = a["params"][k * each : (k + 1) * each]
+        b, c = others[:2] if a["has_biases"] else (None, None)
+        projection = next(iter(others[2 if a["has_biases"] else 0 :]), None)
+        initial = _states(t, a["hx"], name + suffix, k)
+        options = {"projection": projection, "reverse": bool(backward), "initial": initial}
+        cells.append(_cell(kind, name + suffix, w, u, b, c, **options))
+    return [cells[k : k + directions] for k in range(0, n_cells, directions)]
 
 
-def _gates(
-    n: int, w: Recipe, u: Recipe, b: Recipe | None = None, c: Recipe | None = None
-) -> list[Gate]:
-    """Return the gates whose weights are stacked in PyTorch's order."""
-    size = w.shape[0] // n
-    parts = [[_part(r, k, size) for r in (w, u, b, c)] for k in range(n)]
-    return [Gate(w, u, b if c is None else b + c) for w, u, b, c in parts]
+def _cell(kind: str, name: str, *weights: Any, **options: Any) -> Cell:
+    of_kind, order = _ORDERS[kind]
+    functions = ("relu",) if kind == "rnn_relu" else ()
+    return Cell(of_kind, name, cut_gates(of_kind, order, *weights), functions, **options)
 
 
-def _gru_gates(w: Recipe, u: Recipe, b: Recipe | None, c: Recipe | None) -> list[Gate]:
-    """Return reset gate, update gate and candidate, whose two biases are kept apart."""
-    size = w.shape[0] // 3
-    w2, u2, b2, c2 = (_part(r, 2, size) for r in (w, u, b, c))
-    return [*_gates(3, w, u, b, c)[:2], Gate(w2, u2, b2, c2)]
-
-
-def _part(recipe: Recipe | None, k: int, size: int) -> Any:
-    return None if recipe is None else recipe.take(0, k * size, (k + 1) * size)
-
-
-# -- cells, one step at a time -------------------------------------------------------------------
-
-
-def _cell(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
+def _step(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     """Return the states after one step, whose layers are of that step alone."""
-    x, hx, w, u = (a[key] for key in ("input", "hx", "w_ih", "w_hh"))
+    x, w, u = (a[key] for key in ("input", "w_ih", "w_hh"))
     if not isinstance(x, Nodes) or not isinstance(w, Recipe) or not isinstance(u, Recipe):
         return None
-    b, c = (a.get(key) for key in ("b_ih", "b_hh"))
-    states = list(hx) if isinstance(hx, list | tuple) else [hx]
-    initial = [_initial(t, state, 1, of_cell=True)[0] for state in states]
     ids, name = t.sample(x).reshape(1, -1), t.name_of(w, name)
     step = t.count(name)
     name = f"{name}.{step}" if step else name
-    made: tuple[Ids, ...]
-    with _one_step(t):
-        if kind == "lstm":
-            made = lstm(t.builder, name, ids, _gates(4, w, u, b, c), initial=initial[0],
-                        initial_cell=initial[1])[1:]  # fmt: skip
-        elif kind == "gru":
-            made = gru(t.builder, name, ids, _gru_gates(w, u, b, c), initial=initial[0])[1:]
-        else:
-            (gate,) = _gates(1, w, u, b, c)
-            activation = kind.removeprefix("rnn_")
-            made = rnn(t.builder, name, ids, gate, activation=activation, initial=initial[0])[1:]
+    initial = _states(t, a["hx"], name)
+    cell = _cell(kind, name, w, u, a.get("b_ih"), a.get("b_hh"), initial=initial)
+    with t.builder.one_step():
+        _, made = run_cell(t.builder, ids, cell)
     found = [t.batched(state, (*x.shape[:-1], len(state))) for state in made]
     return found if kind == "lstm" else found[0]
-
-
-@contextmanager
-def _one_step(t: AtenTracer) -> Iterator[None]:
-    """Let the builder see one time step, which the model's own loop goes through."""
-    unroll, t.builder.unroll = t.builder.unroll, 1
-    try:
-        yield
-    finally:
-        t.builder.unroll = unroll
 
 
 # -- states and batches --------------------------------------------------------------------------
 
 
-def _initial(
-    t: AtenTracer, state: Any, n_cells: int, *, of_cell: bool = False
-) -> Sequence[Ids | None]:
-    """Return the nodes of each cell's initial state; None where it is zero."""
+def _states(t: AtenTracer, hx: Any, name: str, k: int | None = None) -> list[Ids | None]:
+    """Return the initial states of the k-th cell, or of the only one."""
+    states = hx if isinstance(hx, list | tuple) else [hx]
+    return [initial_state(t, name, _part(state, k)) for state in states]
+
+
+def _part(state: Any, k: int | None) -> Any:
+    """Return what is of one cell and one sample, of a state of shape (cells, batch, units)."""
+    if isinstance(state, Nodes):
+        return Nodes(_part(state.tensor, k))
     if isinstance(state, Recipe):
-        state = Nodes(t.learned(state, state.shape))
-    if not isinstance(state, Nodes) or not (state.tensor >= 0).any():
-        return [None] * n_cells
-    if of_cell:
-        return [t.sample(state).reshape(-1)]
-    batched = state.tensor if state.tensor.ndim == 2 else state.tensor[:, 0]
-    return [ids.numpy() for ids in batched]
+        # One that was expanded has the axes, or their lengths, that it had before.
+        for place in [0 if k is None else k, 0][: len(state.shape) - 1]:
+            at = min(place, state.shape[0] - 1)
+            state = state.take(0, at, at + 1).reshape(state.shape[1:])
+        return state
+    if isinstance(state, torch.Tensor):
+        state = state if k is None else state[k]
+        return state[0] if state.ndim > 1 else state
+    return state
 
 
 def _without_batch(t: AtenTracer, x: Nodes, axis: int | None) -> Ids | None:
@@ -195,6 +145,6 @@ def _tensor(ids: Ids) -> torch.Tensor:
     return torch.from_numpy(np.array(ids))
 
 
-for _kind in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+for _kind in _ORDERS:
     handles(_kind)(partial(_recurrent, kind=_kind))
-    handles(f"{_kind}_cell")(partial(_cell, kind=_kind))
+    handles(f"{_kind}_cell")(partial(_step, kind=_kind))

@@ -11,6 +11,7 @@ from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
 #: Modes of an embedding bag, by the numbers that ATen gives them, as modes of a pooling.
@@ -18,13 +19,12 @@ _MODES: tuple[PoolMode, ...] = ("sum", "average", "max")
 
 
 @handles("embedding")
-def embedding(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
+def embedding(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Look up the rows that the input names."""
     weight, tokens = t.recipe(a["weight"]), a["indices"]
     if not isinstance(tokens, Nodes):
         return None
-    made = t.builder.embed(t.name_of(weight, name), t.sample(tokens), weight)
-    return t.batched(made, (*tokens.shape, weight.shape[1]))
+    return look_up(t, weight, tokens, name)
 
 
 @handles("embedding_bag", "embedding_bag_forward_only")

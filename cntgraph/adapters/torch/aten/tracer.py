@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.arithmetic import compute_recipe
 from cntgraph.adapters.torch.aten.derived import derive, is_derived
 from cntgraph.adapters.torch.aten.flow import ValueFlow
 from cntgraph.adapters.torch.aten.masks import hide, keep_hidden
@@ -26,7 +25,6 @@ from cntgraph.adapters.torch.aten.operations import (
     MOVEMENT,
     handler_of,
 )
-from cntgraph.adapters.torch.aten.recipes import move_recipe
 from cntgraph.adapters.torch.aten.values import (
     Arguments,
     Nodes,
@@ -35,6 +33,7 @@ from cntgraph.adapters.torch.aten.values import (
     map_leaves,
     named_arguments,
 )
+from cntgraph.adapters.torch.aten.weights import compute_recipe, move_recipe
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.memory import check_memory
@@ -201,10 +200,10 @@ class AtenTracer(ValueFlow):
             a, args, kwargs = map_leaves([a, args, kwargs], lambda d: d.value, of=Data)
         first = next(value for value in leaves(a.values()) if isinstance(value, Recipe))
         if name in MOVEMENT or name in IDENTITY or name in ("_reshape_alias", "embedding"):
-            moved = move_recipe(name, first, operation, args, kwargs)
+            moved = move_recipe(self, name, operation, args, kwargs)
             keep_hidden(self, first, moved, operation, args, kwargs)
             return moved
-        return None if derived else compute_recipe(name, a)
+        return None if derived else compute_recipe(self, name, a)
 
     def _cut(self, name: str, a: Arguments, place: Place, shapes: Any, reason: str) -> Any:
         """Cut the graph at an operation, and say why."""

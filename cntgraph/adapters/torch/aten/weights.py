@@ -1,0 +1,153 @@
+"""Operations on parameters: which function of weights each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from operator import mul, neg, truediv
+from typing import Any
+
+import torch
+
+from cntgraph.adapters.torch.aten.flow import ValueFlow
+from cntgraph.adapters.torch.aten.values import Arguments, leaves, map_leaves
+from cntgraph.adapters.tracing import weight_arithmetic as weights
+from cntgraph.adapters.tracing.weight_movement import looked_up, moved
+from cntgraph.core.recipe import Recipe
+
+_UNCHANGED = frozenset(
+    "to _to_copy type_as clone detach alias contiguous lift_fresh expand expand_as "
+    "broadcast_to dropout".split()
+)
+_JOINED = ("cat", "concat", "concatenate")
+_UNARY: dict[str, Callable[[Recipe], Recipe]] = {
+    "neg": neg, "abs": abs, "sqrt": Recipe.sqrt, "square": Recipe.square, "rsqrt": weights.rsqrt,
+    "reciprocal": weights.reciprocal,
+}  # fmt: skip
+_BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
+    "mul": mul, "div": truediv,
+    **dict.fromkeys(("mm", "bmm", "matmul", "mv", "dot", "vdot"), weights.matmul),
+}  # fmt: skip
+_SUMS = ("add", "sub", "rsub")
+#: What the second operand of a product is called.
+_SECOND = ("other", "mat2", "vec", "tensor")
+
+
+# -- movement ---------------------------------------------------------------------------------
+
+
+def move_recipe(t: ValueFlow, name: str, operation: Any, args: Any, kwargs: Arguments) -> Any:
+    """Return the recipe of a movement of a parameter, or None if it is not a known one."""
+    parts = [value for value in leaves(args) if isinstance(value, Recipe)]
+    if name in _JOINED:
+        joined = tuple(t.recipe(part) for part in args[0])
+        return Recipe.concatenate(joined, args[1] if len(args) > 1 else kwargs.get("dim", 0))
+    if len(parts) != 1:
+        return None
+    (recipe,) = parts
+    if name in _UNCHANGED:
+        return recipe  # recipes broadcast by themselves, and keep their stored precision
+    found = _lookup(name, args)
+    if found is not None:
+        return looked_up(recipe, *found)
+
+    def move(array: Any) -> Any:
+        tensor = torch.from_numpy(array)
+        shown = operation(*map_leaves(args, lambda _: tensor, of=Recipe), **kwargs)
+        return map_leaves(shown, lambda part: part.numpy(), of=torch.Tensor)
+
+    try:
+        return moved(recipe, move)
+    except RuntimeError:
+        return _still_expanded(recipe, args)
+
+
+def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
+    """Return the axis along which constants choose entries, and these, if that is what is done."""
+    if name == "embedding":
+        axis, index = 0, args[1]
+    elif name == "index_select":
+        axis, index = args[1:3]
+    elif name in ("index", "_unsafe_index"):
+        given = [(axis, index) for axis, index in enumerate(args[1]) if index is not None]
+        ((axis, index),) = given if len(given) == 1 else [(0, None)]
+    else:
+        return None
+    if not isinstance(index, torch.Tensor) or index.dtype == torch.bool:
+        return None
+    return axis, index.detach().cpu().numpy()
+
+
+def _still_expanded(recipe: Recipe, args: Any) -> Recipe | None:
+    """Return a recipe that was expanded over a batch, and is viewed in that shape."""
+    matrix, sizes = recipe.shape[-2:], tuple(args[1]) if len(args) > 1 else ()
+    leading = prod(recipe.shape[:-2]) == 1
+    return recipe if leading and sizes[-2:] == matrix and len(sizes) > 2 else None
+
+
+# -- arithmetic -------------------------------------------------------------------------------
+
+
+def compute_recipe(t: ValueFlow, name: str, a: Arguments) -> Any:
+    """Return the recipe of arithmetic on parameters, or None if it is not a known one."""
+    base = name.lstrip("_")
+    if base in _UNARY:
+        return _UNARY[base](a["self"])
+    if base in _BINARY and a.get("rounding_mode") is None:
+        other = next(a[key] for key in _SECOND if key in a)
+        return _BINARY[base](t.recipe(a["self"]), t.recipe(other))
+    if base in _SUMS:
+        return _sum(t.recipe(a["self"]), t.recipe(a["other"]), base, a.get("alpha", 1))
+    if base == "pow" and isinstance(a["exponent"], int | float):
+        return weights.power(t.recipe(a["self"]), a["exponent"])
+    handler = _OTHERS.get(base)
+    return None if handler is None else handler(a)
+
+
+def _sum(left: Recipe, right: Recipe, name: str, alpha: float) -> Recipe:
+    if name == "rsub":
+        left, right = right, left
+    right = right if alpha == 1 else right * float(alpha)
+    return left + right if name == "add" else left - right
+
+
+def _over(a: Arguments) -> tuple[Recipe, Any, bool]:
+    """Return what is reduced, the axes, and whether they stay; no axes are all of them."""
+    return a["self"], a.get("dim") if a.get("dim") != [] else None, bool(a.get("keepdim"))
+
+
+def _variance(a: Arguments) -> Recipe:
+    given = a["correction"] if a.get("correction") is not None else a.get("unbiased", True)
+    return weights.variance(*_over(a), correction=given)
+
+
+def _norm(a: Arguments) -> Recipe | None:
+    return weights.norm(*_over(a)) if a.get("ord", a.get("p", 2)) == 2 else None
+
+
+def _norm_except_dim(a: Arguments) -> Recipe | None:
+    """Return the norm over all axes but one."""
+    v: Recipe = a["v"]
+    if a.get("pow", 2) != 2:
+        return None
+    if a["dim"] == -1:
+        return weights.norm(v)
+    kept = a["dim"] % len(v.shape)
+    return weights.norm(v, [k for k in range(len(v.shape)) if k != kept], keep=True)
+
+
+def _weight_norm(a: Arguments) -> list[Recipe | None]:
+    """Return g v / ‖v‖, and the norm."""
+    norm = _norm_except_dim(a)
+    assert norm is not None
+    return [a["g"] * (a["v"] / norm), norm]
+
+
+_OTHERS: dict[str, Callable[[Arguments], Any]] = {
+    "sum": lambda a: weights.total(*_over(a)), "mean": lambda a: weights.mean(*_over(a)),
+    "var": _variance, "std": lambda a: _variance(a).sqrt(),
+    "var_mean": lambda a: [_variance(a), weights.mean(*_over(a))],
+    "std_mean": lambda a: [_variance(a).sqrt(), weights.mean(*_over(a))],
+    "linalg_vector_norm": _norm, "norm": _norm, "norm_except_dim": _norm_except_dim,
+    "weight_norm": lambda a: _weight_norm(a)[0], "weight_norm_interface": _weight_norm,
+}  # fmt: skip

@@ -1,0 +1,272 @@
+"""Contractions: products of two operands, summed over the axes that the result does not have.
+
+Every matrix product, einsum or tensordot is one, once each axis has a label. With weights it
+makes new features of the old ones: axes of the neurons alone are positions, axes of the weights
+alone are features, and an axis that both have and the result keeps chooses a matrix: a head,
+which has a block of its own. Of neurons with neurons it is attention, or scores that go into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
+from cntgraph.adapters.tracing.labels import LabelledIds, LabelledWeight, Labels
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
+
+
+def contract(
+    t: Tracer,
+    left: Any,
+    of_left: Labels,
+    right: Any,
+    of_right: Labels,
+    labels: Labels,
+    name: str,
+    bias: Recipe | None = None,
+) -> Any:
+    """Multiply two operands, and sum over the labels that the result does not have.
+
+    Parameters
+    ----------
+    t : Tracer
+    left, right : Neurons, weights or constant
+        At least one is neurons.
+    of_left, of_right, labels : sequence of hashable
+        One label an axis, of the operands and of the result.
+    name : str
+        Name of the operation.
+    bias : Recipe, optional
+        Added to the result, against which it broadcasts.
+
+    Returns
+    -------
+    Neurons
+
+    Raises
+    ------
+    NotFollowed
+        If an operand is no number, an axis has its label twice, or only one side is summed over.
+    MixedSamplesError
+        If samples of a batch are summed, or have weights of their own.
+    """
+    _check(left, of_left, right, of_right, labels)
+    if isinstance(left, Neurons) and isinstance(right, Neurons):
+        made = _of_neurons(t, [(left, of_left), (right, of_right)], labels, name)
+        return made if bias is None else t.scale(made, None, bias, name)
+    if not isinstance(left, Neurons):
+        left, of_left, right, of_right = right, of_right, left, of_left
+    if not isinstance(left, Neurons):
+        raise NotFollowed("none of its operands is neurons")
+    return _with_weights(t, left, of_left, right, of_right, labels, name, bias)
+
+
+def _check(left: Any, of_left: Labels, right: Any, of_right: Labels, labels: Labels) -> None:
+    if any(len(set(part)) != len(part) for part in (of_left, of_right, labels)):
+        raise NotFollowed("it takes a diagonal")
+    first, second = (dict(zip(names, x.shape, strict=True))
+                     for names, x in ((of_left, left), (of_right, right)))  # fmt: skip
+    apart = [k for k in first if k in second and first[k] != second[k]]
+    if any(1 not in (first[k], second[k]) for k in apart) or set(labels) - {*first, *second}:
+        raise NotFollowed("its operands do not fit together")
+
+
+def linear(t: Tracer, x: Neurons, weight: Any, bias: Recipe | None, name: str) -> Any:
+    """Return y = W x + b on the last axis, position by position along the others.
+
+    Parameters
+    ----------
+    t : Tracer
+    x : Neurons, shape (..., n_in)
+    weight : weights or constant, shape (n_out, n_in)
+    bias : Recipe or None
+        Broadcasts against the result.
+    name : str
+        Name of the operation.
+
+    Returns
+    -------
+    Neurons, shape (..., n_out)
+    """
+    places = range(len(x.shape) - 1)
+    of_x, of_weight, labels = (*places, "in"), ("out", "in"), (*places, "out")
+    return contract(t, x, of_x, weight, of_weight, labels, name, bias)
+
+
+def matmul(t: Tracer, left: Any, right: Any, name: str, bias: Recipe | None = None) -> Any:
+    """Return the matrix product of two operands, at least one of which is neurons.
+
+    A vector is a row on the left and a column on the right; axes before the last two broadcast.
+    With weights, a bias may be added.
+    """
+    n_left, n_right = len(left.shape), len(right.shape)
+    lead = range(max(n_left, n_right, 2) - 2)
+    of_left = (*lead[len(lead) - max(n_left - 2, 0) :], *["row"][: n_left - 1], "sum")
+    of_right = (*lead[len(lead) - max(n_right - 2, 0) :], "sum", *["column"][: n_right - 1])
+    labels = (*lead, *(k for k in ("row", "column") if k in (*of_left, *of_right)))
+    return contract(t, left, of_left, right, of_right, labels, name, bias)
+
+
+# -- neurons with weights -------------------------------------------------------------------------
+
+
+def _with_weights(
+    t: Tracer, x: Neurons, of_x: Labels, value: Any, of_value: Labels, labels: Labels, name: str,
+    bias: Recipe | None,
+) -> Any:  # fmt: skip
+    value = _once(t, value, [k in of_x and k in labels for k in of_value])
+    weight = LabelledWeight.of(t.recipe(value), of_value)
+    (own,), samples = _of_one_sample(t, [(x, of_x)], labels)
+    if samples.axis is not None and labels[samples.axis] in weight.labels:
+        raise MixedSamplesError
+    own = own.once([k for k in weight.labels if k in labels])
+    summed = [k for k in own.labels if k not in labels]
+    heads = [k for k in own.labels if k in labels and k in weight.labels and own.size(k) != 1]
+    features = [k for k in weight.labels if k in labels and k not in heads]
+    lost = {k for k in (*own.labels, *weight.labels) if k not in labels}
+    if any(own.size(k) != weight.size(k) for k in lost):
+        raise NotFollowed("it sums over an axis that only one side has")
+    if not summed and not features:
+        made = _of_all(t, own, samples, labels)
+        made = arithmetic.multiply(t, made, weight.arranged(labels), name)
+        return made if bias is None else t.scale(made, None, bias, name)
+    vector = None if heads else _vector(bias, labels, features)
+    name = t.name_of(weight.recipe, name)
+    ids = _matrices(t, own, weight, vector, (heads, features, summed), name)
+    made = _of_all(t, ids, samples, labels)
+    return made if bias is None or vector is not None else t.scale(made, None, bias, name)
+
+
+def _matrices(
+    t: Tracer, own: LabelledIds, weight: LabelledWeight, bias: Recipe | None,
+    axes: tuple[Labels, Labels, Labels], name: str,
+) -> LabelledIds:  # fmt: skip
+    """Apply a matrix, or one of its own to each head."""
+    heads, features, summed = axes
+    known = {*weight.labels, *summed}
+    places = [k for k in own.labels if k not in known and own.size(k) != 1]
+    n_heads, n_places = ([own.size(k) for k in part] for part in (heads, places))
+    n_in, n_out = prod(map(own.size, summed)), [weight.size(k) for k in features]
+    ids = own.arranged((*heads, *places, *summed)).reshape([*n_heads, *n_places, n_in])
+    made = np.empty((*n_heads, *n_places, prod(n_out)), np.int64)
+    for index in np.ndindex(*n_heads):
+        part = weight.at(dict(zip(heads, index, strict=True)))
+        matrix = part.arranged((*features, *summed)).reshape((prod(n_out), n_in))
+        made[index] = t.builder.linear(name, ids[index], matrix, bias)
+    return LabelledIds(made.reshape([*n_heads, *n_places, *n_out]), (*heads, *places, *features))
+
+
+def _vector(bias: Recipe | None, labels: Labels, features: Labels) -> Recipe | None:
+    """Return a bias that has one value a feature as a vector; None for any other."""
+    if bias is None or len(bias.shape) > len(labels):
+        return None
+    found = LabelledWeight.of(bias, labels[len(labels) - len(bias.shape) :])
+    return found.arranged(features).reshape((-1,)) if set(found.labels) == set(features) else None
+
+
+def _once(t: Tracer, value: Any, shared: Sequence[bool]) -> Any:
+    """Return a constant without the repetitions along axes that choose a matrix."""
+    array = t.array(value)
+    if array is None:
+        return value
+    for axis, chooses in enumerate(shared):
+        if chooses and array.shape[axis] > 1 and (array == array.take([0], axis)).all():
+            value = value[(slice(None),) * axis + (slice(0, 1),)]
+    return value
+
+
+# -- neurons with neurons -------------------------------------------------------------------------
+
+
+def _of_neurons(
+    t: Tracer, operands: Sequence[tuple[Neurons, Labels]], labels: Labels, name: str
+) -> Any:
+    (a, b), samples = _of_one_sample(t, operands, labels)
+    if {*a.labels, *b.labels} <= set(labels):
+        one, other = (_of_all(t, x, samples, labels) for x in (a, b))
+        return arithmetic.multiply(t, one, other, name)
+    if t.builder.is_softmax(b.ids) and not t.builder.is_softmax(a.ids):
+        a, b = b, a
+    sizes = {k: max(a.size(k), b.size(k)) for k in (*a.labels, *b.labels)}
+    summed = [k for k in a.labels if k in b.labels and k not in labels]
+    shared = [k for k in a.labels if k in b.labels and k in labels and sizes[k] != 1]
+    rows, columns = ([k for k in x.labels if k not in y.labels] for x, y in ((a, b), (b, a)))
+    if any(a.size(k) != b.size(k) for k in sizes if k not in labels):
+        raise NotFollowed("it sums over an axis that only one side has")
+    heads = _heads_of_its_own(t, a, rows)
+    lead, rows = [*shared, *heads], [k for k in rows if k not in heads]
+    made = t.builder.matmul(
+        name,
+        _matrices_of(a, lead, rows, summed, sizes),
+        _matrices_of(b, lead, summed, columns, sizes),
+    )
+    order = (*lead, *rows, *columns)
+    return _of_all(t, LabelledIds(made.reshape([sizes[k] for k in order]), order), samples, labels)
+
+
+def _matrices_of(
+    x: LabelledIds, lead: Labels, rows: Labels, columns: Labels, sizes: dict[Hashable, int]
+) -> Ids:
+    """Return ids as matrices, one for each entry of the leading axes."""
+    n_rows, n_columns = (prod(sizes[k] for k in part) for part in (rows, columns))
+    own = [x.size(k) for k in lead]
+    matrices = x.arranged((*lead, *rows, *columns)).reshape([*own, n_rows, n_columns])
+    return np.broadcast_to(matrices, (*(sizes[k] for k in lead), n_rows, n_columns))
+
+
+def _heads_of_its_own(t: Tracer, x: LabelledIds, own: Labels) -> Labels:
+    """Return the axes of a factor that are heads, though the other factor has them once."""
+    channels = [x.labels[axis] for axis in channel_axes(x.ids, t.builder.layers)]
+    heads = [k for k in own if k in channels]
+    return heads if len(heads) < len(own) else []
+
+
+# -- samples --------------------------------------------------------------------------------------
+
+
+def _of_one_sample(
+    t: Tracer, operands: Sequence[tuple[Neurons, Labels]], labels: Labels
+) -> tuple[list[LabelledIds], Samples]:
+    """Return the operands of one sample, and where the samples lie in the result."""
+    found = [_moved(t.samples(x), of_x, labels) for x, of_x in operands]
+    one = max(found, key=lambda samples: (samples.axis is not None, samples.number))
+    if not all(one.agrees(other) for other in found):
+        raise MixedSamplesError
+    label = None if one.axis is None else labels[one.axis]
+    return [_first(one, label, x, of_x) for x, of_x in operands], one
+
+
+def _moved(samples: Samples, labels: Labels, result: Labels) -> Samples:
+    """Return where the samples of an operand come to lie in the result."""
+    if samples.axis is None or samples.places is None:
+        # The axis of one sample is of length one, and like any other of that length.
+        return replace(samples, axis=None)
+    if labels[samples.axis] not in result:
+        raise MixedSamplesError
+    return replace(samples, axis=list(result).index(labels[samples.axis]))
+
+
+def _first(samples: Samples, label: Hashable, x: Neurons, labels: Labels) -> LabelledIds:
+    axis = list(labels).index(label) if label in labels else None
+    if samples.axis is None or axis is None or x.shape[axis] == 1:
+        return LabelledIds(Samples().first(x.ids), labels)
+    ids = replace(samples, axis=axis).first(x.ids)
+    return LabelledIds(ids, [k for k in labels if k != label or not samples.alone])
+
+
+def _of_all(t: Tracer, made: LabelledIds, samples: Samples, labels: Labels) -> Any:
+    """Return what was made for one sample for all of them."""
+    alone = samples.axis if samples.alone else None
+    own = [k for axis, k in enumerate(labels) if axis != alone]
+    return t.made(made.arranged(own), samples)

@@ -1,0 +1,123 @@
+"""Normalisations: by statistics that a model stores, or by those of the data.
+
+The first is a scaling, y = scale ⊙ x + offset. The second is noted on the neurons, as an
+activation, and its gain and shift are a scaling that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Data, Neurons, weights_of
+from cntgraph.core.recipe import Recipe
+
+
+def by_stored(
+    mean: Recipe, variance: Recipe, epsilon: float, gain: Recipe | None, shift: Recipe | None
+) -> tuple[Recipe, Recipe]:
+    """Return scale and offset of (x - mean) / √(variance + ε) · gain + shift."""
+    deviation = (variance + float(epsilon)).sqrt()
+    scale = (Recipe.constant(1.0) if gain is None else gain) / deviation
+    offset = -(mean * scale) if shift is None else shift - mean * scale
+    return scale, offset
+
+
+def batch_norm(
+    t: Tracer, x: Any, statistics: Sequence[Any], epsilon: float, gain: Any, shift: Any,
+    name: str, *, axis: int = 1,
+) -> Any:  # fmt: skip
+    """Normalise as in evaluation, by the mean and variance of each channel that are stored.
+
+    Parameters
+    ----------
+    t : Tracer
+    x : Neurons
+    statistics : sequence of weights or constants
+    epsilon : float
+    gain, shift : weights, constant or None
+    name : str
+        Name of the operation, if its weights have none.
+    axis : int, default 1
+        That of the channels.
+
+    Returns
+    -------
+    Neurons
+    """
+    _check(x, (*statistics, gain, shift), "its statistics are those of a batch, as in training")
+    mean, variance = (t.recipe(value) for value in statistics)
+    weight, bias = (None if value is None else t.recipe(value) for value in (gain, shift))
+    scale, offset = (
+        along(recipe, x, [axis]) for recipe in by_stored(mean, variance, epsilon, weight, bias)
+    )
+    return t.scale(x, scale, offset, _name(t, name, (gain, mean)), kind="norm")
+
+
+def normalise(
+    t: Tracer, x: Any, gain: Any, shift: Any, name: str, kind: str,
+    axes: Sequence[int] | None = None,
+) -> Any:  # fmt: skip
+    """Normalise by statistics of the data, then apply a gain and a shift.
+
+    Parameters
+    ----------
+    t : Tracer
+    x : Neurons
+    gain, shift : weights, constant or None
+        A gain of one and a shift of zero everywhere are none.
+    name : str
+        Name of the operation, if its weights have none.
+    kind : str
+        Name of the normalisation, of `network.activations`.
+    axes : sequence of int, optional
+        Along which gain and shift lie; without them, they broadcast against `x`.
+
+    Returns
+    -------
+    Neurons
+    """
+    _check(x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
+    weight, bias = (
+        None if value is None or _is_everywhere(t, value, nothing) else t.recipe(value)
+        for value, nothing in ((gain, 1.0), (shift, 0.0))
+    )
+    samples = t.samples(x)
+    ids = samples.first(x.ids)
+    if axes is not None:
+        weight, bias = (None if r is None else along(r, x, axes) for r in (weight, bias))
+    weight, bias = (t.of_sample(recipe, x, samples, ids) for recipe in (weight, bias))
+    made = t.builder.normalise(_name(t, name, (gain, shift)), ids, weight, bias, kind)
+    return t.made(made, samples)
+
+
+def along(recipe: Recipe, x: Neurons, axes: Sequence[int]) -> Recipe:
+    """Return one value an entry of some axes, or a group of entries, as it broadcasts against x."""
+    kept = {axis % len(x.shape) for axis in axes}
+    shape = tuple(n if axis in kept else 1 for axis, n in enumerate(x.shape))
+    if len(recipe.shape) == 1 and recipe.shape[0] < prod(shape):
+        n, each = prod(shape), prod(shape) // max(recipe.shape[0], 1)
+        recipe = recipe.gather(0, np.arange(n) // each)
+    return recipe.reshape(shape)
+
+
+def _check(x: Any, values: Sequence[Any], reason: str) -> None:
+    if not isinstance(x, Neurons) or any(isinstance(value, Neurons | Data) for value in values):
+        raise NotFollowed(reason)
+
+
+def _is_everywhere(t: Tracer, value: Any, number: float) -> bool:
+    array = t.array(value)
+    return array is not None and bool((array == number).all())
+
+
+def _name(t: Tracer, name: str, values: Sequence[Any]) -> str:
+    """Name an operation after the first of its weights that has a name."""
+    for recipe in reversed([r for r in map(weights_of, values) if r is not None]):
+        name = t.name_of(recipe, name)
+    return name
