@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cntgraph.adapters.keras.handlers import handles, handles_layer
@@ -11,6 +13,8 @@ from cntgraph.adapters.keras.windows import channels_first, sliding_of, transpos
 from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.recipe import Recipe
+
+KernelOf = Callable[[Recipe], Recipe]
 
 
 def _dense_kernel(kernel: Recipe) -> Recipe:
@@ -62,72 +66,46 @@ def _separable(
     return _convolved(t, settings, name, middle, mixing, bias, sliding=sliding)
 
 
-# -- layers -----------------------------------------------------------------------------------
+# -- layers, and operations of the same names ---------------------------------------------------
 
 
-@handles_layer("BaseConv", "Conv1D", "Conv2D", "Conv3D")
-def convolution_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+def _layer(
+    t: KerasTracer, layer: Any, a: Arguments, kernel_of: KernelOf, *, transposed: bool = False
+) -> Any:
     """Return a convolution, and its activation."""
-    kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
-    if not isinstance(kernel, Weights):
+    if not isinstance(layer.kernel, Weights):
         return NotImplemented
-    weight, bias = _dense_kernel(kernel.recipe), t.optional_recipe(bias)
-    made = _convolved(t, layer, t.name(), a["inputs"], weight, bias)
+    weight, bias = kernel_of(layer.kernel.recipe), _bias(t, layer)
+    made = _convolved(t, layer, t.name(), a["inputs"], weight, bias, transposed=transposed)
     return t.apply(layer.activation, made)
 
 
-@handles_layer("DepthwiseConv1D", "DepthwiseConv2D")
-def depthwise_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
-    """Return a depthwise convolution, and its activation."""
-    bias = t.optional_recipe(layer.bias if layer.use_bias else None)
-    weight = _depthwise_kernel(layer.kernel.recipe)
-    made = _convolved(t, layer, t.name(), a["inputs"], weight, bias)
-    return t.apply(layer.activation, made)
+def _operation(
+    t: KerasTracer, operation: Any, a: Arguments, kernel_of: KernelOf, *, transposed: bool = False
+) -> Any:
+    """Return an operation of ``keras.ops`` that convolves nodes by weights."""
+    if not _checked(a, "kernel"):
+        return NotImplemented
+    weight, name = kernel_of(t.recipe(a["kernel"])), t.name(operation)
+    return _convolved(t, operation, name, a["inputs"], weight, None, transposed=transposed)
+
+
+handles_layer("BaseConv", "Conv1D", "Conv2D", "Conv3D")(partial(_layer, kernel_of=_dense_kernel))
+handles_layer("DepthwiseConv1D", "DepthwiseConv2D")(partial(_layer, kernel_of=_depthwise_kernel))
+handles_layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")(
+    partial(_layer, kernel_of=_dense_kernel, transposed=True)
+)
+handles("Conv")(partial(_operation, kernel_of=_dense_kernel))
+handles("DepthwiseConv")(partial(_operation, kernel_of=_depthwise_kernel))
+handles("ConvTranspose")(partial(_operation, kernel_of=_dense_kernel, transposed=True))
 
 
 @handles_layer("SeparableConv1D", "SeparableConv2D")
 def separable_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a depthwise and a pointwise convolution, and the activation."""
     kernels = layer.depthwise_kernel.recipe, layer.pointwise_kernel.recipe
-    bias = t.optional_recipe(layer.bias if layer.use_bias else None)
-    return t.apply(layer.activation, _separable(t, layer, t.name(), a["inputs"], *kernels, bias))
-
-
-@handles_layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
-def transposed_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
-    """Return a transposed convolution, and its activation."""
-    bias = t.optional_recipe(layer.bias if layer.use_bias else None)
-    weight = _dense_kernel(layer.kernel.recipe)
-    made = _convolved(t, layer, t.name(), a["inputs"], weight, bias, transposed=True)
+    made = _separable(t, layer, t.name(), a["inputs"], *kernels, _bias(t, layer))
     return t.apply(layer.activation, made)
-
-
-# -- operations -------------------------------------------------------------------------------
-
-
-def _checked(a: Arguments, *kernels: str) -> bool:
-    """Whether an operation convolves nodes by weights."""
-    weights = [a[key] for key in kernels]
-    known = all(isinstance(w, Weights) or is_constant(w) for w in weights)
-    return isinstance(a["inputs"], Nodes) and known
-
-
-@handles("Conv")
-def convolution(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return ``keras.ops.conv``."""
-    if not _checked(a, "kernel"):
-        return NotImplemented
-    weight = _dense_kernel(t.recipe(a["kernel"]))
-    return _convolved(t, operation, t.name(operation), a["inputs"], weight, None)
-
-
-@handles("DepthwiseConv")
-def depthwise(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return ``keras.ops.depthwise_conv``."""
-    if not _checked(a, "kernel"):
-        return NotImplemented
-    weight = _depthwise_kernel(t.recipe(a["kernel"]))
-    return _convolved(t, operation, t.name(operation), a["inputs"], weight, None)
 
 
 @handles("SeparableConv")
@@ -139,10 +117,12 @@ def separable(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return _separable(t, operation, t.name(operation), a["inputs"], *kernels, None)
 
 
-@handles("ConvTranspose")
-def transposed_convolution(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return ``keras.ops.conv_transpose``."""
-    if not _checked(a, "kernel"):
-        return NotImplemented
-    weight, name = _dense_kernel(t.recipe(a["kernel"])), t.name(operation)
-    return _convolved(t, operation, name, a["inputs"], weight, None, transposed=True)
+def _bias(t: KerasTracer, layer: Any) -> Recipe | None:
+    return t.recipe(layer.bias) if layer.use_bias else None
+
+
+def _checked(a: Arguments, *kernels: str) -> bool:
+    """Whether an operation convolves nodes by weights."""
+    weights = [a[key] for key in kernels]
+    known = all(isinstance(w, Weights) or is_constant(w) for w in weights)
+    return isinstance(a["inputs"], Nodes) and known
