@@ -68,7 +68,7 @@ def _networks():
         "double": (random_net(2, dtype=np.float64), {"compression": 1}),
         "cnn": (cg.toy("cnn"), {}),
         "convolutions": (convolutions, {"compression": 1}),
-        "channels": (cg.coarsen(convolutions, "channel", kernel="l2"), {}),
+        "channels": (cg.coarsen(convolutions, "channel", aggregation="l2"), {}),
         "attention": (_attention(), {"compression": 9}),
         "recurrent": (_recurrent(), {}),
         "training": (training, {"compression": 4, "epoch": 1.5}),
