@@ -35,7 +35,7 @@ ACTIVATIONS = {
     "exp": np.exp,
     "gelu": lambda x: 0.5 * x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))),
     "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
-    "square": np.square,
+    "pow": np.square,
     "mul": np.square,
     "sqrt": np.sqrt,
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
