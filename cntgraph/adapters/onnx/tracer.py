@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.onnx.constants import Constants
+from cntgraph.adapters.onnx.constants import KnownValues
 from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.reference import compute, run
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
@@ -42,7 +42,7 @@ HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation")
 handles = HANDLERS.handles
 
 
-class OnnxTracer(Constants):
+class OnnxTracer(KnownValues):
     """Turns ONNX operations into calls of a `Builder`.
 
     Parameters

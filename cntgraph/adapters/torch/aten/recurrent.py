@@ -163,7 +163,7 @@ def _initial(
 ) -> Sequence[Ids | None]:
     """Return the nodes of each cell's initial state; None where it is zero."""
     if isinstance(state, Recipe):
-        state = Nodes(t.learned(state, state.shape))
+        state = t.fixed(state)
     if not isinstance(state, Nodes) or not (state.tensor >= 0).any():
         return [None] * n_cells
     if of_cell:
