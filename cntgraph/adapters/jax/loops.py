@@ -179,11 +179,8 @@ def _runs_backwards(ids: Ids) -> bool:
 
 
 def _initial(t: Tracer, name: str, value: Any) -> Ids | None:
-    """Return the nodes of an initial state; a constant one is none."""
+    """Return the nodes of an initial state; None where it is zero."""
     if has_nodes(value):
         return t.nodes(value).ids.reshape(-1)
-    if isinstance(value, Weight):
-        size = value.shape[-1]
-        recipe = whole(value, range(len(value.shape))).recipe.reshape((size,))
-        return t.builder.learned(f"{name}.initial", recipe, (size,))
-    return None
+    ids = t.as_ids(value, f"{name}.initial").reshape(-1)
+    return ids if (ids >= 0).any() else None

@@ -213,9 +213,7 @@ class Tracer(Elementwise):
 
     def _frozen(self, op: Op, args: list[Any]) -> list[Any]:
         """Compute a function of weights that is no recipe, with their present values."""
-        for value in args:
-            if isinstance(value, Weight):
-                self.builder.skip(value.recipe, f"used as a constant, by way of {op.name}")
+        self.freeze(args, op.name)
         try:
             arrays = [np.broadcast_to(a.recipe.read(), a.shape) if isinstance(a, Weight) else a
                       for a in args]  # fmt: skip

@@ -158,12 +158,11 @@ class KerasTracer(Tracer):
 
     def _frozen(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Compute with the present values of parameters; another snapshot would not be followed."""
-        reason = f"used as a constant, by way of {type(operation).__name__}"
+        self.freeze(leaves([args, kwargs]), type(operation).__name__)
 
         def value(leaf: Any) -> Any:
             if not isinstance(leaf, Weights):
                 return leaf
-            self.builder.skip(leaf.recipe, reason)
             return keras.ops.convert_to_tensor(leaf.recipe.read(), dtype=leaf.dtype)
 
         args, kwargs = map_leaves(value, [args, kwargs])

@@ -163,8 +163,7 @@ class OnnxTracer(KnownValues):
         if found is None:
             found = compute_weights(call)
             if found is not None:
-                reason = f"used as a constant, by way of {call.operation}"
-                self.skip(recipes, reason)
+                self.freeze(recipes, call.operation)
         return found
 
     def _cut(self, call: Call, shapes: list[tuple[int, ...]], reason: str) -> list[Any]:

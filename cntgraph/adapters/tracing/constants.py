@@ -103,6 +103,8 @@ class Constants(ABC):
             raise NotFollowed("it joins neurons to what is none")
         nothing = (values == 0) | (values <= HIDDEN)
         if nothing.all():
+            if recipe is not None:
+                self.builder.skip(recipe, "zeros where neurons are")
             return np.broadcast_to(np.int64(-1), shape)
         if recipe is None:  # one node is enough for what is the same everywhere
             same = (values == values.flat[0]).all()
@@ -111,7 +113,12 @@ class Constants(ABC):
         return np.broadcast_to(np.where(nothing, -1, ids) if nothing.any() else ids, shape)
 
     def _nodes_of(self, recipe: Recipe, name: str) -> Ids:
-        """Return nodes that have a bias alone; the same ones for the same recipe."""
+        """Return nodes that have a bias alone; the same ones for the same recipe.
+
+        What is repeated along an axis is one node.
+        """
+        while recipe.op == "gather" and recipe.args[0].shape[recipe.options["axis"]] == 1:
+            recipe = recipe.args[0]
         if id(recipe) not in self._fixed:
             label = next((p.name for p in recipe.parameters()), name)
             sizes = recipe.shape

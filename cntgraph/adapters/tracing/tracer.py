@@ -168,6 +168,13 @@ class Tracer(Constants):
             if recipe is not None:
                 self.builder.skip(recipe, reason)
 
+    def freeze(self, values: Iterable[Any], operation: str) -> None:
+        """Say that parameters are used with their present values, as constants.
+
+        Their operation has no recipe, so that another snapshot would not change the result.
+        """
+        self.skip(values, f"used as a constant, by way of {operation}")
+
     def note(self, label: str, reason: str) -> None:
         """Say in the coverage table how an operation was read that depends on the input."""
         entry = CoverageEntry(label, "operation", "included", "", reason)

@@ -127,16 +127,7 @@ def concatenate(t: OnnxTracer, call: Call) -> Any:
     """Join neurons; a parameter among them (a class token) is neurons, too."""
     if not any(isinstance(value, Nodes) for value in call.inputs):
         return None
-    inputs = [_once(t, value, call.name) for value in call.inputs]
-    return move(t, replace(call, inputs=inputs), range(len(inputs)))
-
-
-def _once(t: OnnxTracer, value: Any, name: str) -> Any:
-    """Return a parameter that was repeated over the batch as nodes that all samples share."""
-    repeated = isinstance(value, Recipe) and value.op == "gather" and value.options["axis"] == 0
-    if not repeated or value.shape[0] != t.n_samples or value.args[0].shape[0] != 1:
-        return value
-    return Nodes(np.broadcast_to(t.as_ids(value.args[0], name), value.shape))
+    return move(t, call, range(len(call.inputs)))
 
 
 # -- looking up -----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Data, is_learned
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
@@ -68,19 +68,15 @@ class _Direction:
     def state(self, k: int, samples: Samples, layout: int) -> Ids | None:
         """Return the nodes of an initial state; None where it is zero."""
         value = self.call.input(k)
-        if value is None or (isinstance(value, np.ndarray) and not value.any()):
+        if value is None:
             return None
         if isinstance(value, Nodes):
-            ids, _ = self.t.without_batch(value, 0 if layout else 1)
-            made: Ids = ids[self.k]
-            return made if (made >= 0).any() else None
-        recipe = self.t.recipe(value)
-        if not is_learned(recipe) and not recipe.read().any():
-            self.t.builder.skip(recipe, "an initial state of zeros")
-            return None
-        recipe = recipe.take(1 if layout else 0, self.k, self.k + 1)
-        recipe = recipe.take(0 if layout else 1, 0, 1).reshape((-1,))
-        return self.t.builder.learned(f"{self.name}.initial", recipe, recipe.shape)
+            ids: Ids = self.t.without_batch(value, 0 if layout else 1)[0][self.k]
+        else:
+            recipe = self.t.recipe(value).take(1 if layout else 0, self.k, self.k + 1)
+            recipe = recipe.take(0 if layout else 1, 0, 1).reshape((-1,))
+            ids = self.t.as_ids(recipe, f"{self.name}.initial")
+        return ids if (ids >= 0).any() else None
 
 
 def _piece(recipe: Recipe, k: int, n: int) -> Recipe:

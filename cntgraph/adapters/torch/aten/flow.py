@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -63,13 +63,6 @@ class ValueFlow(Tracer):
         """Return how often this was asked for the same name before."""
         self._counts[name] += 1
         return self._counts[name] - 1
-
-    def freeze(self, values: Iterable[Any], operation: str) -> None:
-        """Say that parameters are used with their present values, as constants.
-
-        Their operation has no recipe, so that another snapshot would not change the result.
-        """
-        self.skip(values, f"used as a constant, by way of {operation}")
 
     # -- samples and batches --------------------------------------------------------------------
 
