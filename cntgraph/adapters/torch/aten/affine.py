@@ -11,7 +11,7 @@ from cntgraph.adapters.torch.aten.geometry import convolution_windows
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.adapters.tracing import contraction
+from cntgraph.adapters.tracing import arithmetic, contraction
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
@@ -36,7 +36,9 @@ def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
         return None
     if any(isinstance(value, Nodes | Data) for value in (bias, weight)):
         return None
-    return contraction.matmul(t, x, weight, name, t.recipe(bias))
+    if len(weight.shape) == 2:
+        return contraction.matmul(t, x, weight, name, t.recipe(bias))
+    return arithmetic.add(t, contraction.matmul(t, x, weight, name), bias, name)
 
 
 @handles("mm", "matmul", "bmm", "mv", "dot")
