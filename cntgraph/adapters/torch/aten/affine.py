@@ -30,8 +30,8 @@ def linear(t: AtenTracer, a: Arguments, name: str) -> Any:
 @handles("addmm", "baddbmm")
 def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return b + x W, as a linear layer is decomposed."""
-    bias, x = a["self"], a.get("mat1", a.get("batch1"))
-    weight = a.get("mat2", a.get("batch2"))
+    bias = a["self"]
+    x, weight = (a[f"mat{k}"] if f"mat{k}" in a else a[f"batch{k}"] for k in (1, 2))
     if a.get("beta", 1) != 1 or a.get("alpha", 1) != 1 or not isinstance(x, Nodes):
         return None
     if any(isinstance(value, Nodes | Data) for value in (bias, weight)):
