@@ -115,6 +115,10 @@ class Scaling(Tracer):
         """Return where the one sample is: along an axis that the program says."""
         return Samples(x.batch) if isinstance(x, Nodes) else Samples()
 
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to."""
+        return name_of(recipe) or default
+
     def array(self, value: Any) -> NDArray[Any] | None:
         """Return the values of a constant; None for anything else."""
         return np.asarray(value) if isinstance(value, np.ndarray | np.generic | float) else None

@@ -35,6 +35,7 @@ from cntgraph.adapters.jax.values import (
     sources_of,
     stays_lazy,
 )
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe import Recipe
 
@@ -129,10 +130,13 @@ class Tracer(Elementwise):
             return [self.nodes(made) if together and not stays_lazy(made) else made]
         if not any(jax.dtypes.issubdtype(v.dtype, np.inexact) for v in op.outputs):
             return self._no_neurons(op, args)
-        result = self._move(op, args) if op.name in MOVEMENTS else None
+        result: Any = self._move(op, args) if op.name in MOVEMENTS else None
         if result is None:
             handler = HANDLERS.get(op.name)
-            result = handler(self, op, args) if handler else None
+            try:
+                result = handler(self, op, args) if handler else None
+            except NotFollowed as refusal:
+                result = str(refusal)
         if result is None or isinstance(result, str):
             reason = result or f"{op.name} is not a known linear or elementwise operation"
             return self.cut(op, args, f"{reason}; the graph is cut here")

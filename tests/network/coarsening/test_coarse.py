@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from oracles.nets import adjacency, edge_list, nets
+from oracles.nets import adjacency, attention, edge_list, nets
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
@@ -257,7 +257,7 @@ def test_attention_passes_features_on_and_is_modulated():
     b = bench.builder
     x = b.input("x", (6, 4)).T
     q, k, v = (bench.dense(name, x, 6).reshape(4, 2, 3).swapaxes(0, 1) for name in ("q", "k", "v"))
-    mixed = b.attention("attention", q, k, v, keep=np.tri(4, dtype=bool))
+    mixed = attention(b, "attention", q, k, v, np.tri(4, dtype=bool))
     net = bench.finish(bench.dense("out", mixed.swapaxes(0, 1).reshape(4, 6), 6))
     made = cg.coarsen(net, "channel")
     assert np.allclose(matrix_of(made, "attention"), np.eye(6))
