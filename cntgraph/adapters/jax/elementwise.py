@@ -109,9 +109,14 @@ class Elementwise(Scaling):
 
     def reduced(self, op: Op, x: Nodes, divisor: Any = None) -> Nodes:
         """Return a reduction of nodes over axes or windows."""
-        if op.name in WINDOW_SUMS:
-            return reduce_windows(self, op, x, "sum", divisor)
-        return reduce_axes(self, op, x, average=divisor is not None)
+        try:
+            if op.name in WINDOW_SUMS:
+                return reduce_windows(self, op, x, "sum", divisor)
+            return reduce_axes(self, op, x, average=divisor is not None)
+        except NotFollowed as refusal:
+            (made,) = self.cut(op, [x], f"{refusal}; the graph is cut here")
+            assert isinstance(made, Nodes)
+            return made
 
     def _single(self, op: Op, args: list[Value], like: Lazy) -> Nodes:
         """Carry out one operation whose arguments are nodes, weights or constants."""

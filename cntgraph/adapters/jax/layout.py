@@ -118,3 +118,17 @@ def regrouped(
                 if moved.shape[k] != sizes[order[k]]:
                     moved = moved.gather(k, np.zeros(sizes[order[k]], np.int64))
     return moved.reshape(tuple(prod(moved.shape[k] for k in group) for group in groups))
+
+
+def dilated(ids: Ids, factors: Sequence[int]) -> Ids:
+    """Put positions without a node between those of an array, by a factor an axis.
+
+    Examples
+    --------
+    >>> dilated(np.arange(3), [2])
+    array([ 0, -1,  1, -1,  2])
+    """
+    shape = [max((n - 1) * k + 1, 0) for n, k in zip(ids.shape, factors, strict=True)]
+    wide = np.full(shape, -1, np.int64)
+    wide[tuple(slice(None, None, k) for k in factors)] = ids
+    return wide

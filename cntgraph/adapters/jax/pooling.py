@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.adapters.jax.layout import layer_order
+from cntgraph.adapters.jax.layout import dilated
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of, without
+from cntgraph.adapters.tracing import reductions
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.pooling import pool_axes
+from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Array, Ids, Values
-from cntgraph.network.blocks import AxisOperator, Pool, Window
+from cntgraph.network.blocks import AxisOperator, PoolMode, Window
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.scaling import Scaling
     from cntgraph.adapters.jax.tracer import Tracer
 
-_MODES = {"reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min"}
+_MODES: dict[str, PoolMode] = {
+    "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min",
+    "cumsum": "sum", "cummax": "max", "cummin": "min",
+}  # fmt: skip
 
 
 def take_average(
@@ -55,7 +62,8 @@ def take_average(
         return ([np.full(1, float(n)) for n in sizes], None) if average else (None, gain)
     if op.name != "reduce_window_sum" or (number is None and moved):
         return None, gain
-    windows = _windows(op, x.shape)
+    sizes = _dilated_sizes(op, x.shape)
+    windows = _sliding(op).windows(sizes)
     if number is not None:
         counts = [np.full(w.coarse, float(w.kernel)) for w in windows]
         rest = number * prod(w.kernel for w in windows)
@@ -65,7 +73,7 @@ def take_average(
         widest = max(range(len(windows)), key=lambda axis: windows[axis].kernel)
         counts[widest] = counts[widest] / rest
         return (counts, None) if rest > 0 else (None, gain)
-    counts = [w.coarse_cover.sum(axis=0).astype(np.float64) for w in windows]
+    counts = _sliding(op).counts(sizes)
     product = np.ones(())
     for count in counts:
         product = np.multiply.outer(product, count)
@@ -76,48 +84,25 @@ def take_average(
 
 def reduce_axes(t: Scaling, op: Op, x: Nodes, *, average: bool) -> Nodes:
     """Pool whole axes away."""
-    axes, (out,) = axes_of(op.params), op.outputs
-    if x.batch in axes or op.name not in _MODES:
-        why = (
-            "it mixes the samples of a batch; load the model in evaluation mode"
-            if x.batch in axes else f"{op.name} is not linear"
-        )  # fmt: skip
-        (made,) = t.cut(op, [x], why)
-        assert isinstance(made, Nodes)
-        return made
-    pooled = [axis - (x.batch is not None and axis > x.batch) for axis in axes]
-    sample = x.sample
-    kept = [axis for axis in layer_order(sample) if axis not in pooled]
-    moved = sample.transpose(*kept, *pooled)
-    sizes = [sample.shape[axis] for axis in kept]
-    mode = "average" if average else _MODES[op.name]
-    operators = tuple(AxisOperator.adaptive(sample.shape[a], 1, average=average) for a in pooled)
-    rows = moved.reshape(prod(sizes), *(sample.shape[axis] for axis in pooled))
-    ids = t.builder.pool(t.label(op), rows, operators, mode).reshape(sizes)
-    return t.batched(_unordered(ids, kept), out)
+    mode = "average" if average else _MODES.get(op.name)
+    if mode is None:
+        raise NotFollowed(f"{op.name} is not linear")
+    made = reductions.reduce_axes(t, x, axes_of(op.params), mode, t.label(op))
+    return Nodes(made.ids, op.outputs[0].batch)
 
 
-def _unordered(ids: Ids, order: Sequence[int]) -> Ids:
-    """Undo a permutation of axes, some of which are gone."""
-    return ids.transpose(np.argsort(order))
-
-
-def _windows(op: Op, shape: tuple[int, ...]) -> list[Window]:
-    """Return the window of every axis of a value."""
+def _sliding(op: Op) -> Sliding:
     p = op.params
-    windows = []
-    for n, k, s, (low, high), base, d in zip(
-        shape, p["window_dimensions"], p["window_strides"], p["padding"], p["base_dilation"],
-        p["window_dilation"], strict=True,
-    ):  # fmt: skip
-        wide = max((n - 1) * base + 1, 0)
-        room = wide + low + high - d * (k - 1) - 1
-        windows.append(Window(wide, max(room // s + 1, 0), k, s, d, low))
-    return windows
+    return Sliding(p["window_dimensions"], p["window_strides"], p["padding"], p["window_dilation"])
+
+
+def _dilated_sizes(op: Op, shape: tuple[int, ...]) -> list[int]:
+    """Return the sizes of what windows slide over, which may be dilated first."""
+    return [max((n - 1) * k + 1, 0) for n, k in zip(shape, op.params["base_dilation"], strict=True)]
 
 
 def reduce_windows(
-    t: Scaling, op: Op, x: Nodes, mode: str, divisors: list[Values] | None = None
+    t: Scaling, op: Op, x: Nodes, mode: PoolMode, divisors: list[Values] | None = None
 ) -> Nodes:
     """Pool over sliding windows; axes over which none slides are channels.
 
@@ -126,8 +111,8 @@ def reduce_windows(
     t : Scaling
     op : Op
     x : Nodes
-    mode : str
-        ``"sum"`` or ``"max"``; with divisors, it is an average.
+    mode : {"sum", "max", "min"}
+        With divisors, it is an average.
     divisors : list of ndarray, optional
         What each axis is divided by, by position.
 
@@ -135,7 +120,8 @@ def reduce_windows(
     -------
     Nodes
     """
-    windows, ids = _windows(op, x.shape), _spread(op, x.ids)
+    ids = dilated(x.ids, op.params["base_dilation"])
+    windows = list(_sliding(op).windows(ids.shape))
     numbers = divisors or [np.ones(w.coarse) for w in windows]
     if x.batch is not None:
         ids = without(ids, x.batch)
@@ -144,26 +130,10 @@ def reduce_windows(
     while slides and ids.ndim - len(slides) > 1 and len(ids) == 1 and 0 not in slides:
         ids, windows, numbers = ids[0], windows[1:], numbers[1:]  # one image, as Equinox pools
         slides = [axis - 1 for axis in slides]
-    channels = _channels(t, ids, slides)
-    spatial = [axis for axis in range(ids.ndim) if axis not in channels]
-    order = [*channels, *spatial]
-    rows = ids.transpose(order).reshape(prod(ids.shape[a] for a in channels),
-                                        *(ids.shape[a] for a in spatial))  # fmt: skip
-    operators = tuple(AxisOperator.of_window(windows[a], numbers[a]) for a in spatial)
-    made = t.builder.pool(t.label(op), rows, operators, mode if divisors is None else "average")
-    made = made.reshape([ids.shape[a] for a in channels] + [windows[a].coarse for a in spatial])
-    return t.batched(_unordered(made, order), op.outputs[0])
-
-
-def _spread(op: Op, ids: Ids) -> Ids:
-    """Put positions without a node between those of a dilated operand."""
-    for axis, base in enumerate(op.params["base_dilation"]):
-        if base > 1 and ids.shape[axis]:
-            shape = (*ids.shape[:axis], (ids.shape[axis] - 1) * base + 1, *ids.shape[axis + 1 :])
-            wide = np.full(shape, -1, np.int64)
-            wide[(slice(None),) * axis + (slice(None, None, base),)] = ids
-            ids = wide
-    return ids
+    operators = {axis: AxisOperator.of_window(windows[axis], numbers[axis]) for axis in slides}
+    mode = mode if divisors is None else "average"
+    made = pool_axes(t, ids, operators, _channels(t, ids, slides), mode, t.label(op))
+    return t.batched(made, op.outputs[0])
 
 
 def _channels(t: Scaling, ids: Ids, slides: Sequence[int]) -> list[int]:
@@ -177,10 +147,9 @@ def _channels(t: Scaling, ids: Ids, slides: Sequence[int]) -> list[int]:
 
 
 @handles("reduce_window_max", "reduce_window_min")
-def window_maximum(t: Tracer, op: Op, args: list[Any]) -> Any:
+def window_extreme(t: Tracer, op: Op, args: list[Any]) -> Any:
     """Return the largest, or smallest, of each window."""
-    mode = "max" if op.name.endswith("max") else "min"
-    return reduce_windows(t, op, t.nodes(args[0]), mode)
+    return reduce_windows(t, op, t.nodes(args[0]), "max" if op.name.endswith("max") else "min")
 
 
 @handles("reduce_window_sum")
@@ -200,21 +169,9 @@ def cumulative(t: Tracer, op: Op, args: list[Any]) -> Any:
     """Return the sum, or the largest, of all entries so far along an axis."""
     if not has_nodes(args[0]):
         return None
-    x, axis = t.nodes(args[0]), int(op.params["axis"])
-    if axis == x.batch:
-        return "it mixes the samples of a batch"
-    axis -= x.batch is not None and axis > x.batch
-    sample = x.sample
-    kept = [a for a in layer_order(sample) if a != axis]
-    n = sample.shape[axis]
-    before = np.tri(n, dtype=bool)
-    before = before.T if op.params.get("reverse") else before
-    columns, rows = np.nonzero(before)
-    operator = AxisOperator(n, n, rows, columns, np.ones(len(rows)))
-    lines = sample.transpose(*kept, axis)
-    mode = {"cumsum": "sum", "cummax": "max", "cummin": "min"}[op.name]
-    made = t.builder.pool(t.label(op), lines.reshape(-1, n), (operator,), mode)
-    return t.batched(_unordered(made.reshape(lines.shape), [*kept, axis]), op.outputs[0])
+    x, axis, reverse = t.nodes(args[0]), int(op.params["axis"]), bool(op.params.get("reverse"))
+    made = reductions.cumulative(t, x, axis, _MODES[op.name], t.label(op), reverse=reverse)
+    return Nodes(made.ids, op.outputs[0].batch)
 
 
 def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, operator: AxisOperator) -> Ids | None:
@@ -245,26 +202,12 @@ def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, operator: AxisOperat
     spatial = [a for a in range(sample.ndim) if a not in channels]
     order = [*channels, *spatial]
     rows = sample.transpose(order)
-    operators = [operator if a == axis else AxisOperator.identity(sample.shape[a]) for a in spatial]
-    lines = rows.reshape(-1, *rows.shape[len(channels) :])
-    last = b.blocks[-1] if b.blocks else None
-    ends = isinstance(last, Pool) and last.mode == "linear" and x.awaits_bias
-    ends = ends and len(last.operators) == len(operators)  # type: ignore[union-attr]
-    if isinstance(last, Pool) and ends and np.array_equal(last.target.as_ids(), lines.reshape(-1)):
-        before = zip(last.operators, operators, strict=True)
-        operators = [_after(one, other) for one, other in before]
-        lines = last.source.as_ids().reshape(last.source.shape)
-        b.blocks.pop()
-        name = b.layers.pop().name
-    made = b.pool(name, lines, tuple(operators), "linear")
-    shape = [sample.shape[a] for a in channels] + [s.n_out for s in operators]
-    return _unordered(made.reshape(shape), order)
-
-
-def _after(first: AxisOperator, second: AxisOperator) -> AxisOperator:
-    """Return one operator for two in a row."""
-    matrix = (first.matrix @ second.matrix).tocoo()
-    rows, columns = matrix.coords
-    return AxisOperator(
-        first.n_in, second.n_out, rows.astype(np.int64), columns.astype(np.int64), matrix.data
+    operators = tuple(
+        operator if a == axis else AxisOperator.identity(sample.shape[a]) for a in spatial
     )
+    lines = rows.reshape(-1, *rows.shape[len(channels) :])
+    made = t.builder.pool_on(lines, operators, "linear") if x.awaits_bias else None
+    if made is None:
+        made = t.builder.pool(name, lines, operators, "linear")
+    shape = [sample.shape[a] for a in channels] + [s.n_out for s in operators]
+    return made.reshape(shape).transpose(np.argsort(order))

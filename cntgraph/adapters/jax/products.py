@@ -98,9 +98,8 @@ def _interpolation(
     matrix = w.transpose(of_w.index(("summed", 0)), of_w.index(own)).astype(np.float64)
     if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0:
         return None
-    rows, columns = np.nonzero(matrix)
-    operator = AxisOperator(len(matrix), matrix.shape[1], rows, columns, matrix[rows, columns])
     of_sample = [k for axis, k in enumerate(of_x) if axis != x.batch]
-    made = resize_axis(t, t.label(op), x, of_sample.index(("summed", 0)), operator)
+    axis = of_sample.index(("summed", 0))
+    made = resize_axis(t, t.label(op), x, axis, AxisOperator.of_matrix(matrix))
     of_made = [own if k[0] == "summed" else k for k in of_sample]
     return None if made is None else LabelledIds(made, of_made).arranged(labels)

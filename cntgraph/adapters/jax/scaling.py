@@ -33,7 +33,6 @@ from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 from cntgraph.core.view import View
-from cntgraph.network.blocks import Conv, Dense
 from cntgraph.network.blocks.base import broadcasts
 
 #: Names for what operations make.
@@ -202,18 +201,13 @@ class Scaling(Tracer):
             return None
         sample = self.builder.once(x.sample)  # the steps of a loop are one
         layers = self.builder.layers_of(View.of(sample))
-        block = next((b for b in self.builder.blocks[::-1] if b.name == layers[0].name), None)
         seen = layout.in_layer_order(sample, layers[0].shape, layers[0].start)
         recipe = _recipe_of_sample(bias.recipe, len(out.shape), out.batch)
-        fits = broadcasts(recipe.shape, sample.shape)
-        if len(layers) != 1 or seen is None or not fits or not isinstance(block, Dense | Conv):
+        if len(layers) != 1 or seen is None or not broadcasts(recipe.shape, sample.shape):
             return None
         wide = layout.regrouped(recipe, sample.shape, *seen)
-        if block.bias is not None or wide is None or any(n != 1 for n in wide.shape[1:]):
+        if wide is None or not self.builder.add_bias(layers[0], wide):
             return None
-        at = self.builder.blocks.index(block)
-        shape = wide.shape if isinstance(block, Conv) else wide.shape[:1]
-        self.builder.blocks[at] = replace(block, bias=wide.reshape(shape))
         return Nodes(x.ids, out.batch)
 
 

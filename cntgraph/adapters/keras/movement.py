@@ -18,9 +18,8 @@ from cntgraph.adapters.keras.values import (
     has_channels_last,
     leaves,
     map_leaves,
-    per_axis,
 )
-from cntgraph.adapters.keras.windows import same_or_valid
+from cntgraph.adapters.keras.windows import sliding_of
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.types import Array
 from cntgraph.network.blocks import Window
@@ -106,13 +105,8 @@ def extract_patches(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     if ids.ndim != rank + 2:
         return NotImplemented
     by_channel = np.moveaxis(ids, -1, 1) if last else ids
-    sizes = [operation.size, operation.strides, operation.dilation_rate]
-    kernel, strides, dilation = (per_axis(value, rank) for value in sizes)
-    for axis in range(rank):
-        window = same_or_valid(
-            by_channel.shape[2 + axis], kernel[axis], strides[axis], dilation[axis],
-            operation.padding,
-        )  # fmt: skip
+    windows = sliding_of(operation, operation.size).windows(by_channel.shape[2:])
+    for axis, window in enumerate(windows):
         by_channel = _patches(by_channel, 2 + axis, window)
     places = [2 + axis for axis in range(rank)]
     # What was taken along the first axis was added first.

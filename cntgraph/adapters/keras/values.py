@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -92,12 +92,6 @@ def as_array(value: Any) -> NDArray[Any]:
             value.float().numpy() if "bfloat16" in str(value.dtype) else value.numpy()
         )
     return np.asarray(value)
-
-
-def per_axis(value: Any, rank: int) -> tuple[int, ...]:
-    """Return one integer an axis; a single one stands for all."""
-    values = list(value) if isinstance(value, Sequence) else [value]
-    return tuple(int(v) for v in (values * rank if len(values) == 1 else values))
 
 
 def constant(value: Any) -> NDArray[Any]:

@@ -1,59 +1,73 @@
-"""From Keras' paddings to windows."""
+"""From Keras' settings to how windows slide, and images with the channels first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.keras.tracer import KerasTracer
+from cntgraph.adapters.keras.values import Nodes, has_channels_last
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.windows import Pads, Sizes, Sliding, per_axis
 from cntgraph.network.blocks import Window
 
 
-def same_or_valid(n: int, kernel: int, stride: int, dilation: int, padding: str) -> Window:
-    """Return the window of a convolution or pooling over `n` positions.
+def channels_first(
+    t: KerasTracer, settings: Any, x: Nodes, rank: int, operation: Callable[[Nodes], Nodes]
+) -> Nodes:
+    """Apply what has the channels before the positions, wherever the settings say they are.
 
     Parameters
     ----------
-    n, kernel, stride, dilation : int
-        Sizes of the axis and of the window.
-    padding : {"valid", "same", "causal"}
-        With ``"same"``, ⌈n / stride⌉ positions come out, and an odd padding has one more behind.
+    t : KerasTracer
+    settings : Layer or Operation
+        Says where the channels are.
+    x : Nodes
+        Shape (batch, *positions, channels) or (batch, channels, *positions).
+    rank : int
+        Number of axes of positions.
+    operation : callable
+        From nodes to nodes of shape (batch, channels, *positions).
 
     Returns
     -------
-    Window
+    Nodes
     """
-    reach = dilation * (kernel - 1) + 1
-    if padding == "same":
-        coarse = -(-n // stride)
-        before = max((coarse - 1) * stride + reach - n, 0) // 2
-    else:
-        before = reach - 1 if padding == "causal" else 0
-        coarse = (n + before - reach) // stride + 1
-    if coarse < 1:
-        raise NotFollowed(f"a window of {reach} positions does not fit on {n}")
-    return Window(n, coarse, kernel, stride, dilation, before)
+    if x.ids.ndim != rank + 2:
+        raise NotFollowed(f"an input of {x.ids.ndim} axes, the batch included")
+    if not has_channels_last(settings):
+        return operation(x)
+    made = operation(t.neurons(np.moveaxis(x.ids, -1, 1), like=x))
+    return t.neurons(np.moveaxis(made.ids, 1, -1), like=made)
 
 
-def transposed(
-    n: int, kernel: int, stride: int, dilation: int, padding: str, extra: int | None
-) -> Window:
-    """Return the window of a transposed convolution that reads `n` positions.
+def sliding_of(settings: Any, kernel: Sizes) -> Sliding:
+    """Return how the windows of a convolution slide."""
+    return Sliding(kernel, settings.strides, settings.padding, settings.dilation_rate)
 
-    Parameters
-    ----------
-    n, kernel, stride, dilation : int
-        Sizes of the axis and of the window.
-    padding : {"valid", "same"}
-        With ``"same"``, n · stride positions come out.
-    extra : int or None
-        Keras' ``output_padding``, which then decides the size instead.
 
-    Returns
-    -------
-    Window
+def transposed_windows(settings: Any, spatial: Sizes, kernel: Sizes) -> tuple[Window, ...]:
+    """Return the windows of a transposed convolution that reads axes of some sizes."""
+    rank, extra = len(kernel), settings.output_padding
+    strides, dilation = (
+        per_axis(getattr(settings, key), rank) for key in ("strides", "dilation_rate")
+    )
+    extras = (None,) * rank if extra is None else per_axis(extra, rank)
+    each = zip(kernel, strides, dilation, extras, strict=True)
+    pads = [_transposed_pads(k, s, d, settings.padding, e) for k, s, d, e in each]
+    return Sliding(kernel, strides, pads, dilation).transposed(spatial)
 
-    Notes
-    -----
-    Position i writes to i · stride + t · dilation, less what is cut off in front: as much as
-    lies before what JAX pads the dilated input with.
+
+def _transposed_pads(
+    kernel: int, stride: int, dilation: int, padding: str, extra: int | None
+) -> Pads:
+    """Return what a transposed convolution cuts off in front and behind.
+
+    Position i writes to i · stride + t · dilation, less as much as lies before what JAX pads the
+    dilated input with. Keras' ``output_padding`` decides the size, if there is one; else, with
+    ``"same"``, n · stride positions come out.
     """
     reach = dilation * (kernel - 1) + 1
     if padding == "valid":
@@ -62,7 +76,4 @@ def transposed(
     else:
         total = stride + reach - 2 if extra is None else reach + reach % 2 - 2 + extra
         front = min(-(-total // 2), reach - 1)
-    fine = (n - 1) * stride + 1 + total - reach + 1
-    if fine < 1:
-        raise NotFollowed("nothing is left of what it makes")
-    return Window(fine, n, kernel, stride, dilation, reach - 1 - front)
+    return reach - 1 - front, reach - 1 - (total - front)
