@@ -137,8 +137,10 @@ class Scaling(Tracer):
             self._constants[key] = self.builder.constant("constant", np.asarray(value))
         return self._constants[key]
 
-    def recipe(self, value: Coefficient) -> Recipe:
+    def recipe(self, value: Coefficient | Recipe) -> Recipe:
         """Return a weight or a constant as a recipe of as many axes, which broadcasts."""
+        if isinstance(value, Recipe):
+            return value
         return weights.as_weight(value, self.constant).recipe
 
     def label(self, op: Op) -> str:
