@@ -128,8 +128,10 @@ class Scaling(Tracer):
         """Return a constant as a recipe of its shape."""
         return super().recipe(value)
 
-    def recipe(self, value: Coefficient) -> Recipe:
+    def recipe(self, value: Coefficient | Recipe) -> Recipe:
         """Return a weight or a constant as a recipe of as many axes, which broadcasts."""
+        if isinstance(value, Recipe):
+            return value
         return weights.as_weight(value, self.constant).recipe
 
     def label(self, op: Op) -> str:

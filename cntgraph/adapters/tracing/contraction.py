@@ -221,11 +221,10 @@ def _of_neurons(
 def _matrices_of(
     x: LabelledIds, lead: Labels, rows: Labels, columns: Labels, sizes: dict[Hashable, int]
 ) -> Ids:
-    """Return ids as matrices, one for each entry of the leading axes."""
+    """Return ids as matrices, one for each entry of the leading axes, which may broadcast."""
     n_rows, n_columns = (prod(sizes[k] for k in part) for part in (rows, columns))
     own = [x.size(k) for k in lead]
-    matrices = x.arranged((*lead, *rows, *columns)).reshape([*own, n_rows, n_columns])
-    return np.broadcast_to(matrices, (*(sizes[k] for k in lead), n_rows, n_columns))
+    return x.arranged((*lead, *rows, *columns)).reshape([*own, n_rows, n_columns])
 
 
 def _heads_of_its_own(t: Tracer, x: LabelledIds, own: Labels) -> Labels:
