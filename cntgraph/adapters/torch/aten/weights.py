@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.aten.flow import ValueFlow
+from cntgraph.adapters.torch.aten.operations import IDENTITY
 from cntgraph.adapters.torch.aten.values import Arguments, leaves, map_leaves
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved
@@ -40,7 +41,7 @@ def move_recipe(t: ValueFlow, name: str, operation: Any, args: Any, kwargs: Argu
     if name in _JOINED:
         joined = tuple(t.recipe(part) for part in args[0])
         return Recipe.concatenate(joined, args[1] if len(args) > 1 else kwargs.get("dim", 0))
-    if len(parts) != 1:
+    if len(parts) != 1 or name in IDENTITY - _UNCHANGED:
         return None
     (recipe,) = parts
     if name in _UNCHANGED:
@@ -54,7 +55,10 @@ def move_recipe(t: ValueFlow, name: str, operation: Any, args: Any, kwargs: Argu
         shown = operation(*map_leaves(args, lambda _: tensor, of=Recipe), **kwargs)
         return map_leaves(shown, lambda part: part.numpy(), of=torch.Tensor)
 
-    return moved(recipe, move, t.repeated, t.shape_of(recipe))
+    try:
+        return moved(recipe, move, t.repeated, t.shape_of(recipe))
+    except RuntimeError:  # it is defined for floating point alone, or for other strides
+        return None
 
 
 def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
