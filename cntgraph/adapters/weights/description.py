@@ -25,6 +25,8 @@ from itertools import pairwise
 from operator import index
 from typing import Any
 
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.errors import FormatError, InputShapeError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.activations import activation_name
@@ -140,22 +142,15 @@ def windows_of(
     dilation: Sequence[int],
 ) -> tuple[Window, ...]:
     """Return the window of each axis; with "same", ⌈n / stride⌉ positions come out."""
-    rank = len(positions)
-    named = isinstance(padding, str)
-    if named and padding not in ("valid", "same"):
+    if isinstance(padding, str) and padding not in ("valid", "same"):
         raise FormatError(f"{name}: expected padding 'valid', 'same' or numbers, got {padding!r}")
-    pads = (0,) * rank if named else sizes_of(padding, rank, f"{name}: padding", least=0)
-    windows = []
-    for n, k, s, d, pad in zip(positions, kernel, stride, dilation, pads, strict=True):
-        reach = d * (k - 1) + 1
-        coarse = (n + 2 * pad - reach) // s + 1
-        if padding == "same":
-            coarse = -(-n // s)
-            pad = max((coarse - 1) * s + reach - n, 0) // 2
-        if coarse < 1:
-            raise InputShapeError(f"{name}: a window of {reach} does not fit on {n} positions")
-        windows.append(Window(n, coarse, k, s, d, pad))
-    return tuple(windows)
+    if not isinstance(padding, str):
+        sizes = sizes_of(padding, len(positions), f"{name}: padding", least=0)
+        padding = [(size, size) for size in sizes]
+    try:
+        return Sliding(kernel, stride, padding, dilation).windows(positions)
+    except NotFollowed as error:
+        raise InputShapeError(f"{name}: {error}") from None
 
 
 def sizes_of(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
