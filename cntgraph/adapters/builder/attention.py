@@ -57,8 +57,8 @@ class Attention(Layout):
         if soft:
             made = self.fresh(name, right, "attention", (*lead, n, m), heads)
         else:
-            heads = self.add_layer(name, (max(prod(lead), 1), n, m), "scores", unique=False)
-            made = heads.reshape(*lead, n, m)
+            made = self.add_layer(name, (max(prod(lead), 1), n, m), "scores", unique=False)
+            made = made.reshape(*lead, n, m)
         flat = [ids.reshape(prod(lead), *ids.shape[-2:]) for ids in (left, right, made)]
         if soft:
             self._pass_on(name, *flat)
