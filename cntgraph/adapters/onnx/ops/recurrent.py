@@ -75,7 +75,7 @@ class _Direction:
         else:
             recipe = self.t.recipe(value).take(1 if layout else 0, self.k, self.k + 1)
             recipe = recipe.take(0 if layout else 1, 0, 1).reshape((-1,))
-            ids = self.t.as_ids(recipe, f"{self.name}.initial")
+            ids = self.t.as_ids(recipe, f"{self.name}.initial", "an initial state of zeros")
         return ids if (ids >= 0).any() else None
 
 
