@@ -93,9 +93,9 @@ class Sliding:
             if self.ceil:
                 coarse = -(-room // s) + 1
                 coarse -= (coarse - 1) * s >= n + before
-            if coarse < 1:
+            if coarse < 1 and n:
                 raise NotFollowed(f"a window of {reach} positions does not fit on {n}")
-            windows.append(Window(n, coarse, k, s, d, before))
+            windows.append(Window(n, max(coarse, 0), k, s, d, before))
         return tuple(windows)
 
     def transposed(self, spatial: Sizes, extra: int | Sizes = 0) -> tuple[Window, ...]:
@@ -123,9 +123,9 @@ class Sliding:
         windows = []
         for n, k, s, d, reach, more, (before, behind) in axes:
             fine = (n - 1) * s + reach + more - before - behind
-            if fine < 1:
+            if fine < 1 and n:
                 raise NotFollowed("nothing is left of what it makes")
-            windows.append(Window(fine, n, k, s, d, before))
+            windows.append(Window(max(fine, 0), n, k, s, d, before))
         return tuple(windows)
 
     def averages(

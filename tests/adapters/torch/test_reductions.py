@@ -28,10 +28,10 @@ def pools(function):
 def test_a_variance_averages_the_squares_of_what_lies_off_the_mean(correction):
     net, (mean, made) = pools(lambda y: y.var(-1, correction=correction))
     assert [layer.kind for layer in net.layers] == ["input", "conv", "pool", "add", "pool"]
-    y = np.random.default_rng(0).normal(size=6)
-    off = y.reshape(3, 2) - mean.to_csr().T @ y
+    y = np.random.default_rng(0).normal(size=(2, 3))  # in the order of the blocks' views
+    off = y - (mean.to_csr().T @ y.reshape(-1))[:, None]
     found = made.to_csr().T @ (off**2).reshape(-1)
-    wanted = torch.from_numpy(y.reshape(3, 2)).var(0, correction=correction)
+    wanted = torch.from_numpy(y).var(1, correction=correction)
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
