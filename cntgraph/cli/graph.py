@@ -10,14 +10,14 @@ import typer
 
 from cntgraph.cli.network import load_network, title_of
 from cntgraph.cli.options import (
+    Aggregation,
+    AggregationOption,
     Edges,
     Format,
     FormatOption,
     Granularity,
     GranularityOption,
     InputShape,
-    Kernel,
-    KernelOption,
     Model,
     Norm,
     NormOption,
@@ -63,7 +63,7 @@ def export(
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
-    kernel: KernelOption = Kernel.sum,
+    aggregation: AggregationOption = Aggregation.sum,
     edges: Annotated[Edges, typer.Option(help="Which edges the graph has.")] = Edges.all,
     layer: Annotated[
         list[str] | None, typer.Option(help="Keep this layer only; may be given several times.")
@@ -100,7 +100,7 @@ def export(
     looks: dict[str, Any] = {} if kind == "csv" else {"size": size, "colour": colour}
     writing: dict[str, Any] = {"max_edges": max_edges, "show_progress": True}
     building: dict[str, Any] = {
-        "granularity": granularity.value, "kernel": kernel.value, "edges": edges.value,
+        "granularity": granularity.value, "aggregation": aggregation.value, "edges": edges.value,
         "layers": layer or None, "threshold": threshold,
     }  # fmt: skip
     if snapshots:
@@ -114,7 +114,7 @@ def export(
         return
     net = load_network(model, input_shape, unroll, norm, strict)
     if measure:
-        coarse = cg.coarsen(net, granularity.value, kernel=kernel.value)
+        coarse = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
         writing["measures"] = _measured(coarse, measure, sign, layer)
     if top or backbone:
         graph = _reduced(cg.build_graph(net, **building), top, backbone, sign)
@@ -184,7 +184,7 @@ def profile(
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
-    kernel: KernelOption = Kernel.sum,
+    aggregation: AggregationOption = Aggregation.sum,
     sign: SignOption = None,
     measure: Annotated[
         list[str] | None, typer.Option(help="Only this measure; may be given several times.")
@@ -200,7 +200,7 @@ def profile(
     import cntgraph as cg
 
     net = load_network(model, input_shape, unroll, norm, strict)
-    net = cg.coarsen(net, granularity.value, kernel=kernel.value)
+    net = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
     table = cg.cnt_profile(
         net, sign=sign.value if sign else None, measures=measure, budget=budget,
         max_edges=max_edges, show_progress=True,

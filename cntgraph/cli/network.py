@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cntgraph.cli.options import (
+    Aggregation,
+    AggregationOption,
     Edges,
     Format,
     FormatOption,
     Granularity,
     GranularityOption,
     InputShape,
-    Kernel,
-    KernelOption,
     Model,
     Norm,
     NormOption,
@@ -42,14 +42,14 @@ def describe(
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
-    kernel: KernelOption = Kernel.sum,
+    aggregation: AggregationOption = Aggregation.sum,
     output: Output = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Show the layers and blocks of a network and what became of its parameters."""
     import cntgraph as cg
 
-    coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
+    coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
     measured = _of_measures(model)
     net = (
         load_network(model, input_shape, unroll, norm, strict)
@@ -70,7 +70,7 @@ def analyze(
     norm: NormOption = Norm.fold,
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
-    kernel: KernelOption = Kernel.sum,
+    aggregation: AggregationOption = Aggregation.sum,
     edges: Annotated[Edges, typer.Option(help="Which edges count.")] = Edges.parametric,
     bias: Annotated[bool, typer.Option(help="Add biases to in-strengths.")] = True,
     boundary: Annotated[
@@ -87,7 +87,7 @@ def analyze(
     import cntgraph as cg
 
     options: dict[str, Any] = {"edges": edges.value, "bias": bias, "boundary": boundary}
-    coarse: dict[str, Any] = {"granularity": granularity.value, "kernel": kernel.value}
+    coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
     measured = _of_measures(model)
     if snapshots:
         with cg.open(model) as trajectory:

@@ -41,7 +41,7 @@ class Granularity(StrEnum):
     layer = "layer"
 
 
-class Kernel(StrEnum):
+class Aggregation(StrEnum):
     """What the weight of an edge is of those between two channels or layers."""
 
     sum = "sum"
@@ -80,8 +80,8 @@ Output = Annotated[
 GranularityOption = Annotated[
     Granularity, typer.Option(help="A node a neuron, a channel or a layer.")
 ]
-KernelOption = Annotated[
-    Kernel, typer.Option(help="Of the weights between two channels: their sum, L1 or L2 norm.")
+AggregationOption = Annotated[
+    Aggregation, typer.Option(help="Of the weights between two channels: their sum, L1 or L2 norm.")
 ]
 SignOption = Annotated[
     Sign | None,

@@ -74,7 +74,7 @@ def write_gexf(
     show_progress : bool, default False
         Whether to show a progress bar on a terminal.
     **building
-        Of a network or snapshots: ``granularity``, ``kernel``, ``layers``, ``edges`` and
+        Of a network or snapshots: ``granularity``, ``aggregation``, ``layers``, ``edges`` and
         ``threshold``, as in `build_graph`. With a threshold, an edge of snapshots stays that
         reaches it in any of them.
 

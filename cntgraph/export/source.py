@@ -12,7 +12,7 @@ from cntgraph.graph.graph import Graph, build_graph
 from cntgraph.network.network import Network
 
 #: Options of `build_graph` that a writer hands on.
-BUILDING = ("granularity", "kernel", "layers", "edges", "threshold")
+BUILDING = ("granularity", "aggregation", "layers", "edges", "threshold")
 
 
 def graph_of(source: Network | Graph, max_edges: int, building: Mapping[str, Any]) -> Graph:

@@ -18,7 +18,7 @@ from cntgraph.graph.conversions.nodes import Measures, node_attributes, node_tab
 from cntgraph.graph.unrolling import assemble, induced
 from cntgraph.network.blocks.csr import csr_of
 from cntgraph.network.coarsening.granularity import Granularity
-from cntgraph.network.coarsening.grouping import Kernel
+from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Edges, Network, coarsen
 
@@ -376,7 +376,7 @@ def build_graph(
     net: Network,
     *,
     granularity: Granularity = "neuron",
-    kernel: Kernel = "sum",
+    aggregation: Aggregation = "sum",
     layers: Sequence[str] | None = None,
     edges: Edges = "all",
     threshold: float | None = None,
@@ -391,7 +391,7 @@ def build_graph(
     granularity : {"neuron", "channel", "layer"}, default "neuron"
         What a node is: a neuron, a channel (a feature map, a unit, a token's feature) or a
         layer; see `coarsen`.
-    kernel : {"sum", "l1", "l2"}, default "sum"
+    aggregation : {"sum", "l1", "l2"}, default "sum"
         What an edge's weight is of those between two channels or layers.
     layers : sequence of str, optional
         Keep these layers only, and the edges among them.
@@ -423,13 +423,14 @@ def build_graph(
     >>> graph = cg.build_graph(cg.toy("cnn"), edges="parametric")
     >>> graph.adjacency.shape == (graph.n_nodes, graph.n_nodes)
     True
-    >>> cg.build_graph(cg.toy("cnn"), granularity="layer", kernel="l1").adjacency.toarray().round(2)
+    >>> graph = cg.build_graph(cg.toy("cnn"), granularity="layer", aggregation="l1")
+    >>> graph.adjacency.toarray().round(2)
     array([[ 0.  ,  6.08,  0.  ,  0.  ],
            [ 0.  ,  0.  ,  8.  ,  0.  ],
            [ 0.  ,  0.  ,  0.  , 21.41],
            [ 0.  ,  0.  ,  0.  ,  0.  ]])
     """
-    net = coarsen(net, granularity, kernel=kernel)
+    net = coarsen(net, granularity, aggregation=aggregation)
     if layers is not None:
         net = induced(net, layers)
     estimate = net.estimate(edges=edges)

@@ -17,7 +17,7 @@ from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.coarsening.granularity import Granularity
-from cntgraph.network.coarsening.grouping import Kernel
+from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Edges, Network, coarsen
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def describe(
-    net: Network, *, granularity: Granularity = "neuron", kernel: Kernel = "sum"
+    net: Network, *, granularity: Granularity = "neuron", aggregation: Aggregation = "sum"
 ) -> pd.DataFrame:
     """Return what a network consists of, without reading a weight.
 
@@ -34,7 +34,7 @@ def describe(
     ----------
     net : Network
         What is described.
-    granularity, kernel
+    granularity, aggregation
         What a node is, and an edge's weight (see `coarsen`).
 
     Returns
@@ -57,7 +57,7 @@ def describe(
     """
     import pandas as pd
 
-    net = coarsen(net, granularity, kernel=kernel)
+    net = coarsen(net, granularity, aggregation=aggregation)
     rows: list[dict[str, Any]] = []
     for layer in net.layers:
         own = {
@@ -104,7 +104,7 @@ def analyze(
     net: Network,
     *,
     granularity: Granularity = "neuron",
-    kernel: Kernel = "sum",
+    aggregation: Aggregation = "sum",
     edges: Edges = "parametric",
     bias: bool = True,
     boundary: float = 0.0,
@@ -118,7 +118,7 @@ def analyze(
         What is measured.
     granularity : {"neuron", "channel", "layer"}, default "neuron"
         What a node is (see `coarsen`).
-    kernel : {"sum", "l1", "l2"}, default "sum"
+    aggregation : {"sum", "l1", "l2"}, default "sum"
         What an edge's weight is of those between two channels or layers.
     edges : {"parametric", "all"}, default "parametric"
         Whether structural edges (pooling, identity) count.
@@ -150,12 +150,12 @@ def analyze(
     conv1       72      512        1.770     ok
     pool        18        0        0.887     ok
     fc           3       54        1.873     ok
-    >>> cg.analyze(cg.toy("cnn"), granularity="channel", kernel="l1")["n_nodes"].tolist()
+    >>> cg.analyze(cg.toy("cnn"), granularity="channel", aggregation="l1")["n_nodes"].tolist()
     [1, 2, 2, 3]
     """
     import pandas as pd
 
-    net = coarsen(net, granularity, kernel=kernel)
+    net = coarsen(net, granularity, aggregation=aggregation)
     totals = LayerTotals(net)
     for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
         totals.add(block, bias=bias)

@@ -18,7 +18,7 @@ from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, broadcasts
 from cntgraph.network.blocks.csr import index_dtype
 from cntgraph.network.coarsening.granularity import Granularity, coarse_parts
-from cntgraph.network.coarsening.grouping import Kernel
+from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.layer import Layer
 from cntgraph.network.size import Estimate
@@ -118,7 +118,7 @@ class Network:
         *,
         edges: Edges = "all",
         granularity: Granularity = "neuron",
-        kernel: Kernel = "sum",
+        aggregation: Aggregation = "sum",
     ) -> Estimate:
         """Return the size of the explicit graph, in closed form; no weight is read.
 
@@ -126,7 +126,7 @@ class Network:
         ----------
         edges : {"all", "parametric"}, default "all"
             Which edges the graph would have.
-        granularity, kernel
+        granularity, aggregation
             As in `coarsen`.
 
         Returns
@@ -141,7 +141,7 @@ class Network:
         (638, 10)
         """
         if granularity != "neuron":
-            return coarsen(self, granularity, kernel=kernel).estimate(edges=edges)
+            return coarsen(self, granularity, aggregation=aggregation).estimate(edges=edges)
         chosen = self.select_blocks(edges)
         n_edges = sum(block.n_edges for block in chosen)
         weight = np.result_type(np.float32, *(block.dtype for block in chosen)).itemsize
@@ -290,7 +290,7 @@ class Network:
         return replace(self, blocks=blocks, parameters=dict(parameters), labels=dict(labels))
 
 
-def coarsen(net: Network, granularity: Granularity, *, kernel: Kernel = "sum") -> Network:
+def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation = "sum") -> Network:
     """Return a network whose nodes are channels or layers, reading the same parameters.
 
     Layers keep their names, in their order; blocks keep theirs, an edge a pair of nodes that
@@ -304,7 +304,7 @@ def coarsen(net: Network, granularity: Granularity, *, kernel: Kernel = "sum") -
     granularity : {"neuron", "channel", "layer"}
         ``"channel"``: a node a channel, that is a feature map of a convolution, a unit of a
         dense layer, a feature of a token. ``"layer"``: a node a layer. ``"neuron"``: as it is.
-    kernel : {"sum", "l1", "l2"}, default "sum"
+    aggregation : {"sum", "l1", "l2"}, default "sum"
         What the weight of an edge is of the weights w between two channels: Σw, Σ|w| or √Σw².
 
     Returns
@@ -314,7 +314,7 @@ def coarsen(net: Network, granularity: Granularity, *, kernel: Kernel = "sum") -
     Raises
     ------
     CntGraphError
-        If `granularity` or `kernel` is none of these, or a block of a third party does not say
+        If `granularity` or `aggregation` is none of these, or a block of a third party does not say
         what its weight between two channels is.
 
     Notes
@@ -327,8 +327,8 @@ def coarsen(net: Network, granularity: Granularity, *, kernel: Kernel = "sum") -
     >>> net = cg.toy("cnn")
     >>> cg.coarsen(net, "channel")
     <Network: 4 layers, 3 blocks, 8 nodes, 10 edges, 77 parameters>
-    >>> cg.build_graph(cg.coarsen(net, "layer", kernel="l2")).adjacency.data.round(2)
+    >>> cg.build_graph(cg.coarsen(net, "layer", aggregation="l2")).adjacency.data.round(2)
     array([1.86, 2.83, 3.53])
     """
-    layers, blocks = coarse_parts(net.layers, net.blocks, granularity, kernel)
+    layers, blocks = coarse_parts(net.layers, net.blocks, granularity, aggregation)
     return replace(net, layers=layers, blocks=blocks)

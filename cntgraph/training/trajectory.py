@@ -349,7 +349,7 @@ class Trajectory(Sequence[Network]):
 
 def _is_recorded(
     granularity: str = "neuron",
-    kernel: str = "sum",  # says nothing of neurons
+    aggregation: str = "sum",  # says nothing of neurons
     edges: str = "parametric",
     bias: bool = True,
     boundary: float = 0.0,

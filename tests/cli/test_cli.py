@@ -163,7 +163,10 @@ def columns(path):
 @pytest.mark.parametrize(
     ("args", "options"),
     [
-        (["--granularity", "layer", "--kernel", "l2"], {"granularity": "layer", "kernel": "l2"}),
+        (
+            ["--granularity", "layer", "--aggregation", "l2"],
+            {"granularity": "layer", "aggregation": "l2"},
+        ),
         (["--edges", "all"], {"edges": "all"}),
         (["--no-bias"], {"bias": False}),
         (["--boundary", "1"], {"boundary": 1.0}),

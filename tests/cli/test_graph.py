@@ -69,9 +69,9 @@ class TestExport:
 
     def test_coarse(self, model, tmp_path):
         run("export", model, "-o", tmp_path / "out.csv", "--granularity", "channel",
-            "--kernel", "l2", "--measure", "degree")  # fmt: skip
+            "--aggregation", "l2", "--measure", "degree")  # fmt: skip
         edges = pd.read_csv(tmp_path / "out_edges.csv")
-        graph = cg.build_graph(cg.toy("cnn"), granularity="channel", kernel="l2")
+        graph = cg.build_graph(cg.toy("cnn"), granularity="channel", aggregation="l2")
         np.testing.assert_allclose(edges["Weight"], graph.adjacency.data, rtol=1e-7)
 
     def test_says_what_is_kept_of_the_edges(self, model, tmp_path):

@@ -111,8 +111,8 @@ def test_graphology_reads_the_same_graph(name, page, tmp_path):
 
 def test_graphology_reads_the_last_snapshot_of_the_training(page, tmp_path):
     with cg.open(cg.demo_file("training")) as trajectory:
-        path = write_gexf(trajectory, tmp_path / "t.gexf", granularity="channel", kernel="l2")
-        graph = cg.build_graph(trajectory[-1], granularity="channel", kernel="l2")
+        path = write_gexf(trajectory, tmp_path / "t.gexf", granularity="channel", aggregation="l2")
+        graph = cg.build_graph(trajectory[-1], granularity="channel", aggregation="l2")
     found = read(page, path)
     # It knows no times: the last value it comes by is the one it keeps.
     check(found, graph, graph.adjacency.data)

@@ -69,9 +69,11 @@ def check(path, graphs, times, *, drawn=-1):
 
 
 def test_the_training(trajectory, tmp_path, valid_gexf):
-    path = write_gexf(trajectory, tmp_path / "training.gexf", granularity="channel", kernel="l2")
+    path = write_gexf(
+        trajectory, tmp_path / "training.gexf", granularity="channel", aggregation="l2"
+    )
     valid_gexf(path)
-    graphs = [cg.build_graph(net, granularity="channel", kernel="l2") for net in trajectory]
+    graphs = [cg.build_graph(net, granularity="channel", aggregation="l2") for net in trajectory]
     check(path, graphs, [str(step) for step in trajectory.labels["step"]])
     weights = [[w for _, w in edge["times"]["weight"]] for edge in Gexf(path).edges
                if not edge["values"]["block"].startswith("pool")]  # fmt: skip

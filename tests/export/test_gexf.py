@@ -44,9 +44,9 @@ def check(path, graph, measures=None):
 @pytest.mark.parametrize("granularity", ["neuron", "channel", "layer"])
 def test_networks(name, granularity, tmp_path, valid_gexf):
     net = NETS[name]
-    path = write_gexf(net, tmp_path / "net.gexf", granularity=granularity, kernel="l1")
+    path = write_gexf(net, tmp_path / "net.gexf", granularity=granularity, aggregation="l1")
     valid_gexf(path)
-    check(path, cg.build_graph(net, granularity=granularity, kernel="l1"))
+    check(path, cg.build_graph(net, granularity=granularity, aggregation="l1"))
 
 
 @settings(deadline=None, max_examples=150)

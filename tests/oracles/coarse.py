@@ -10,11 +10,11 @@ from collections import defaultdict
 import numpy as np
 
 
-def norm(values, kernel):
+def norm(values, aggregation):
     """Σw, Σ|w| or √Σw²."""
-    if kernel == "l2":
+    if aggregation == "l2":
         return math.sqrt(math.fsum(w * w for w in values))
-    return math.fsum(abs(w) if kernel == "l1" else w for w in values)
+    return math.fsum(abs(w) if aggregation == "l1" else w for w in values)
 
 
 class Coarse:
@@ -40,15 +40,15 @@ class Coarse:
                 found[self.channel[sources[i]], self.channel[targets[j]]].append((j, entry))
         return found
 
-    def learned(self, block, edges, stored, kernel):
+    def learned(self, block, edges, stored, aggregation):
         """Channel weights of a block whose edges carry stored weights."""
         found = self.pairs(block, edges)
         return {
-            pair: norm([float(stored[e]) for e in {entry for _, entry in uses}], kernel)
+            pair: norm([float(stored[e]) for e in {entry for _, entry in uses}], aggregation)
             for pair, uses in found.items()
         }
 
-    def structural(self, block, edges, kernel):
+    def structural(self, block, edges, aggregation):
         """Channel weights of a pooling or an identity: the target position with most edges."""
         weights = {}
         for pair, uses in self.pairs(block, edges).items():
@@ -58,15 +58,15 @@ class Coarse:
             fullest = max(
                 windows.values(), key=lambda w: (len(w), round(sum(w), 9), sum(x * x for x in w))
             )
-            weights[pair] = 1.0 if block.modulatory else norm(fullest, kernel)
+            weights[pair] = 1.0 if block.modulatory else norm(fullest, aggregation)
         return weights
 
-    def by_layer(self, weights, kernel, *, modulatory=False):
+    def by_layer(self, weights, aggregation, *, modulatory=False):
         """Layer weights, of channel weights."""
         found = defaultdict(list)
         for (a, b), weight in weights.items():
             found[self.layer_of[a], self.layer_of[b]].append(weight)
-        return {p: 1.0 if modulatory else norm(found[p], kernel) for p in found}
+        return {p: 1.0 if modulatory else norm(found[p], aggregation) for p in found}
 
     def biases(self, values):
         """The mean of a node value over each channel's positions, and its sum over each layer's."""

@@ -35,7 +35,7 @@ ACTIVATIONS = {
     "exp": np.exp,
     "gelu": lambda x: 0.5 * x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))),
     "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
-    "square": np.square,
+    "pow": np.square,
     "mul": np.square,
     "sqrt": np.sqrt,
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
@@ -96,6 +96,12 @@ def receive(net, layer, blocks, z, raw, scale):
         n_heads = len(scores)
         passed = values.source.gather(z).reshape(n_heads, -1, scores.shape[-1])
         left.target.scatter_add(total, np.einsum("hts,hes->hte", scores, passed).reshape(-1))
+    elif layer.kind in ("max", "min"):
+        branches = []
+        for block in blocks:
+            branches.append(np.zeros_like(z))
+            block.target.scatter_add(branches[-1], block.rmatvec(block.source.gather(z)))
+        total += (np.max if layer.kind == "max" else np.min)(branches, axis=0)
     else:
         # A cell is handed on to the next step as it is, and out through its function.
         _gated(layer, blocks, raw if layer.kind == "cell" else z, z, total)

@@ -11,6 +11,13 @@ from cntgraph.network.blocks import AxisOperator, Window
 TOYS = ("mlp", "cnn", "residual")
 
 
+def attention(builder, name, query, key, value, keep=None):
+    """softmax(query keyᵀ) value over ids of shape (heads, positions, features)."""
+    scores = builder.matmul(f"{name}.scores", query, key.swapaxes(-1, -2))
+    scores = scores if keep is None else builder.mask(scores, keep)
+    return builder.matmul(name, builder.activate(scores, "softmax"), value)
+
+
 def random_net(seed, *, dtype=np.float32):
     """Convolutions, a skip, a concatenation, poolings, a kept norm, repeated and masked views."""
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from oracles import hdf5_files, mutate
 from oracles.mutate import pick
-from oracles.nets import random_net
+from oracles.nets import attention, random_net
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
@@ -68,7 +68,7 @@ def _networks():
         "double": (random_net(2, dtype=np.float64), {"compression": 1}),
         "cnn": (cg.toy("cnn"), {}),
         "convolutions": (convolutions, {"compression": 1}),
-        "channels": (cg.coarsen(convolutions, "channel", kernel="l2"), {}),
+        "channels": (cg.coarsen(convolutions, "channel", aggregation="l2"), {}),
         "attention": (_attention(), {"compression": 9}),
         "recurrent": (_recurrent(), {}),
         "training": (training, {"compression": 4, "epoch": 1.5}),
@@ -84,7 +84,7 @@ def _attention():
         return builder.linear(name, ids, Recipe.of(builder.parameter(weight)), None)
 
     q, k, v = (project(name, x).reshape(40, 2, 3).swapaxes(0, 1) for name in "qkv")
-    made = builder.attention("attention", q, k, v, np.tri(40, dtype=bool))
+    made = attention(builder, "attention", q, k, v, np.tri(40, dtype=bool))
     builder.output(project("out", made.swapaxes(0, 1).reshape(40, 6)))
     return builder.finish()
 

@@ -114,7 +114,7 @@ def check_layer(builder, layer, before, sources):
     for block in blocks:
         values = block.source.gather(sources)
         read = builder.layers_of(block.source)
-        if any("square" in builder.activations.get(x.name, ()) for x in read):
+        if any("pow" in builder.activations.get(x.name, ()) for x in read):
             return False  # statistics are traced as sums of what they are statistics of
         if np.isnan(values).any() or getattr(block, "mode", "") in ("max", "modulation"):
             return False

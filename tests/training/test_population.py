@@ -262,7 +262,7 @@ def test_labels_called_like_columns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"edges": "all", "bias": False}, {"granularity": "layer", "kernel": "l2"}]
+    "options", [{}, {"edges": "all", "bias": False}, {"granularity": "layer", "aggregation": "l2"}]
 )
 def test_analyze_is_analyze_of_each(population, folder, options):
     table = population.analyze(**options)

@@ -60,7 +60,7 @@ def test_tables_are_equal(opened, store, monkeypatch):
     pd.testing.assert_frame_equal(opened[store].analyze(), wide, check_exact=True)
     pd.testing.assert_frame_equal(opened[store].table(), long, check_exact=True)
     pd.testing.assert_frame_equal(opened[store][1:3].table(), part, check_exact=True)
-    recorded = opened[store].analyze(edges="parametric", bias=True, boundary=0, kernel="l1")
+    recorded = opened[store].analyze(edges="parametric", bias=True, boundary=0, aggregation="l1")
     pd.testing.assert_frame_equal(recorded, wide)
 
 

@@ -12,23 +12,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cntgraph.adapters.builder.affine import Affine
-from cntgraph.adapters.builder.attention import attend, attention
+from cntgraph.adapters.builder.attention import Attention
 from cntgraph.adapters.builder.elementwise import Elementwise
 from cntgraph.adapters.coverage import coverage_entries, report_left_out
 from cntgraph.adapters.simplify import Draft, simplify
 from cntgraph.core.errors import TraceError
-from cntgraph.core.types import Ids
-from cntgraph.core.view import View
 from cntgraph.network.network import Network
 
 Norm = Literal["fold", "keep"]
 
 
-class Builder(Affine, Elementwise):
+class Builder(Affine, Attention, Elementwise):
     """Collects layers and blocks while an adapter walks through a model.
 
     Ids are per sample: the batch dimension is dropped. Names are made unique.
@@ -44,55 +39,6 @@ class Builder(Affine, Elementwise):
     >>> b.finish()
     <Network: 2 layers, 1 blocks, 5 nodes, 6 edges, 6 parameters>
     """
-
-    def matmul(self, name: str, left: Ids, right: Ids) -> Ids:
-        """Multiply nodes by nodes over the last axis and the last but one.
-
-        Where one side has passed a softmax this is attention: the features of the other are
-        passed on with uniform weight, and the softmax only modulates. Otherwise both modulate.
-
-        Parameters
-        ----------
-        name : str
-            Name of the operation.
-        left : ndarray of int64, shape (..., n, k)
-        right : ndarray of int64, shape (..., k, m)
-
-        Returns
-        -------
-        ndarray of int64, shape (..., n, m)
-        """
-        if not self.is_softmax(left) and self.is_softmax(right):
-            turned = attend(self, name, right.swapaxes(-1, -2), left.swapaxes(-1, -2), soft=True)
-            return turned.swapaxes(-1, -2)
-        return attend(self, name, left, right, soft=self.is_softmax(left))
-
-    def attention(
-        self, name: str, query: Ids, key: Ids, value: Ids, keep: NDArray[np.bool_] | None = None
-    ) -> Ids:
-        """Apply attention: softmax(query keyᵀ) value; see `builder.attention`.
-
-        Parameters
-        ----------
-        name : str
-            Name of the operation; its scores are called ``name.scores``.
-        query, key, value : ndarray of int64
-            Shapes (..., T, d), (..., S, d), (..., S, e).
-        keep : ndarray of bool, broadcasting to (..., T, S), optional
-            Which positions may be attended to; all by default.
-
-        Returns
-        -------
-        ndarray of int64, shape (..., T, e)
-        """
-        return attention(self, name, query, key, value, keep)
-
-    def is_softmax(self, ids: Ids) -> bool:
-        """Whether all nodes have passed a softmax."""
-        layers = self.layers_of(View.of(ids))
-        return bool(layers) and all(
-            "softmax" in self.activations.get(layer.name, ()) for layer in layers
-        )
 
     def finish(self, *, norm: Norm = "fold", strict: bool = False) -> Network:
         """Return the network, and say what was left out of it.

@@ -194,7 +194,14 @@ class Layout:
                 return copied.reshape(ids.shape)
         return self.fresh(name, ids, kind)
 
-    def fresh(self, name: str, like: Ids, kind: str, shape: Sequence[int] | None = None) -> Ids:
+    def fresh(
+        self,
+        name: str,
+        like: Ids,
+        kind: str,
+        shape: Sequence[int] | None = None,
+        heads: Sequence[int] = (),
+    ) -> Ids:
         """Add a layer for an array of ids, channels first whatever the order of its axes.
 
         Parameters
@@ -207,13 +214,15 @@ class Layout:
             The layer's kind.
         shape : sequence of int, optional
             Shape of the ids wanted, if it is not that of `like`.
+        heads : sequence of int, optional
+            Axes that are channels though `like` is the same along them.
 
         Returns
         -------
         ndarray of int64, of shape `shape`
         """
         shape = like.shape if shape is None else tuple(shape)
-        channels = channel_axes(like, self.layers)
+        channels = sorted({*channel_axes(like, self.layers), *heads})
         positions = [axis for axis in range(like.ndim) if axis not in channels]
         n_channels = prod(shape[axis] for axis in channels)
         wanted = (n_channels, *(shape[axis] for axis in positions))

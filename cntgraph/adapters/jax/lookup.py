@@ -20,11 +20,11 @@ from cntgraph.adapters.jax.values import (
     Value,
     Weight,
     has_nodes,
-    name_of,
     parts,
     without,
 )
 from cntgraph.adapters.jax.weights import whole
+from cntgraph.adapters.tracing.tables import look_up
 
 if TYPE_CHECKING:
     from cntgraph.adapters.jax.tracer import Tracer
@@ -115,9 +115,7 @@ def gather(t: Tracer, op: Op, args: list[Any]) -> Any:
     if tokens is None:
         return "it looks up rows of a table by indices that are computed from the data"
     recipe = picked.axis_first(whole(table, range(len(table.shape))).recipe)
-    matrix = recipe.reshape((recipe.shape[0], -1))
-    made = t.builder.embed(name_of(recipe) or t.label(op), tokens.sample, matrix)
-    made = made if tokens.batch is None else np.expand_dims(made, tokens.batch)
+    made = look_up(t, recipe, tokens, t.label(op)).ids
     made = made.reshape(*tokens.shape, *picked.features(recipe.shape[1:]))
     made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), picked.offsets)
     out = op.outputs[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,7 +28,7 @@ from cntgraph.adapters.jax.values import (
 )
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.masks import split_mask
-from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
+from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
@@ -72,7 +71,6 @@ class Scaling(Tracer):
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
         self._carried: WeakKeyDictionary[Lazy, Nodes] = WeakKeyDictionary()
-        self._constants: dict[Any, Recipe] = {}
         self._meanings: dict[Any, Meaning | None] = {}
         #: Inputs that are laid out as the model has them, by the shape of one sample.
         self.inputs: dict[tuple[int, ...], int] = {}
@@ -116,6 +114,10 @@ class Scaling(Tracer):
         """Return where the one sample is: along an axis that the program says."""
         return Samples(x.batch) if isinstance(x, Nodes) else Samples()
 
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to."""
+        return name_of(recipe) or default
+
     def array(self, value: Any) -> NDArray[Any] | None:
         """Return the values of a constant; None for anything else."""
         return np.asarray(value) if isinstance(value, np.ndarray | np.generic | float) else None
@@ -123,17 +125,13 @@ class Scaling(Tracer):
     # -- constants --------------------------------------------------------------------------
 
     def constant(self, value: Array) -> Recipe:
-        """Return a constant as a recipe; a large one is registered."""
-        if value.size <= LARGEST_CONSTANT:
-            return Recipe.constant(value)
-        # The layers of a model often read the same constants, such as rotations by position.
-        key = value.shape, value.dtype.str, sha256(value.tobytes()).digest()
-        if key not in self._constants:
-            self._constants[key] = self.builder.constant("constant", np.asarray(value))
-        return self._constants[key]
+        """Return a constant as a recipe of its shape."""
+        return super().recipe(value)
 
-    def recipe(self, value: Coefficient) -> Recipe:
+    def recipe(self, value: Coefficient | Recipe) -> Recipe:
         """Return a weight or a constant as a recipe of as many axes, which broadcasts."""
+        if isinstance(value, Recipe):
+            return value
         return weights.as_weight(value, self.constant).recipe
 
     def label(self, op: Op) -> str:

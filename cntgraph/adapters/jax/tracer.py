@@ -171,22 +171,11 @@ class Tracer(Elementwise):
                 for i, out in zip(ids, op.outputs, strict=True)]  # fmt: skip
 
     def _as_nodes(self, value: Any, op: Op) -> Nodes:
-        """Return what moves along with nodes: a learned constant is one, another is none."""
+        """Return what moves along with nodes: a weight is one, and a constant but for zeros."""
         if has_nodes(value):
             return self.nodes(value)
-        if isinstance(value, Weight) and value.shape:
-            name = next((p.name for p in value.recipe.parameters()), self.label(op))
-            batch = op.outputs[0].batch
-            drop = batch is not None and len(op.outputs[0].shape) == len(value.shape)
-            drop = drop and value.shape[batch or 0] == 1
-            like = Nodes(np.empty(value.shape, np.int64), batch if drop else None)
-            recipe = value.recipe.reshape(
-                tuple(n for k, n in enumerate(value.recipe.shape) if not drop or k != batch)
-            )
-            made = self.builder.learned(name, recipe, like.sample.shape)
-            return Nodes(made.reshape(value.shape), like.batch)
         fill = scalar_of(value)
-        return Nodes(np.full(np.shape(value), -1, np.int64), None, 0.0 if fill is None else fill)
+        return Nodes(self.as_ids(value, self.label(op)), None, 0.0 if fill is None else fill)
 
     # -- constants ------------------------------------------------------------------------------
 
@@ -228,9 +217,7 @@ class Tracer(Elementwise):
 
     def _frozen(self, op: Op, args: list[Any]) -> list[Any]:
         """Compute a function of weights that is no recipe, with their present values."""
-        for value in args:
-            if isinstance(value, Weight):
-                self.builder.skip(value.recipe, f"used as a constant, by way of {op.name}")
+        self.freeze(args, op.name)
         try:
             arrays = [np.broadcast_to(a.recipe.read(), a.shape) if isinstance(a, Weight) else a
                       for a in args]  # fmt: skip

@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.keras.contraction import contract, equation_labels
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes, Weights, is_constant
 from cntgraph.adapters.keras.values import constant as constant_of
-from cntgraph.adapters.tracing import activations
-from cntgraph.adapters.tracing.masks import split_mask
+from cntgraph.adapters.tracing import activations, contraction
+from cntgraph.adapters.tracing.attention import attend, causal
+from cntgraph.adapters.tracing.labels import equation_labels
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tables import look_up
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 
 
@@ -24,8 +26,8 @@ def dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     if kernel is None or not isinstance(x, Nodes):
         return NotImplemented
     bias = t.optional_recipe(layer.bias)
-    made = t.builder.linear(t.name(), t.sample(x), kernel.transpose((1, 0)), bias)
-    return t.apply(layer.activation, t.nodes(made, (*x.shape[:-1], kernel.shape[1])))
+    made = contraction.matmul(t, x, kernel, t.name(), bias)
+    return t.apply(layer.activation, made)
 
 
 @handles_layer("EinsumDense")
@@ -36,7 +38,7 @@ def einsum_dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
         return NotImplemented
     (of_x, of_kernel), labels = equation_labels(layer.equation, [len(x.shape), len(kernel.shape)])
     bias = t.optional_recipe(layer.bias)
-    made = contract(t, t.name(), x, of_x, Weights(kernel), of_kernel, labels, bias)
+    made = contraction.contract(t, x, of_x, kernel, of_kernel, labels, t.name(), bias)
     return t.apply(layer.activation, made)
 
 
@@ -104,47 +106,24 @@ def take(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     table, indices = a["x"], a["indices"]
     if not isinstance(indices, Nodes):
         return move(t, operation, a)
-    if not isinstance(table, Weights) or operation.axis != 0 or len(table.shape) != 2:
+    if not isinstance(table, Weights) or operation.axis != 0:
         raise NotFollowed("the data decides what is taken")
-    made = t.builder.embed(t.name(operation), t.sample(indices), table.recipe)
-    return t.nodes(made, (*indices.shape, table.shape[1]))
+    return look_up(t, table.recipe, indices, t.name(operation))
 
 
 @handles("DotProductAttention")
 def attention(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return softmax(query keyᵀ) value, heads on the last axis but one; a scale says nothing."""
-    query, key, value = (a[name] for name in ("query", "key", "value"))
-    if not all(isinstance(x, Nodes) for x in (query, key, value)):
+    parts = [a[name] for name in ("query", "key", "value")]
+    if not all(isinstance(x, Nodes) for x in parts):
         raise NotFollowed("an attention of constants")
-    heads = query.shape[2]
-    q, k, v = (_heads_first(x, heads) for x in (query, key, value))
-    steps, others = query.shape[1], key.shape[1]
-    keep = np.tri(steps, others, dtype=bool) if operation.is_causal else None
-    for given, masks in ((a["mask"], _bool_mask), (a["bias"], _additive_mask)):
-        found = None if given is None else masks(given)
-        if found is not None:
-            found = found[0] if found.ndim > 3 and len(query.ids) == 1 else found
-            keep = found if keep is None else keep & found
-    made = t.builder.attention(t.name(operation), q, k, v, keep)
-    made = np.moveaxis(made, -3, -2)
-    return t.nodes(made, (*query.shape[:-1], value.shape[-1]))
+    query, key, value = (Nodes(x.ids.swapaxes(-2, -3)) for x in parts)
+    earlier = causal(query.shape[-2], key.shape[-2]) if operation.is_causal else None
+    masks = earlier, _mask(a["mask"]), _mask(a["bias"])
+    made = attend(t, query, key, value, t.name(operation), masks=masks)
+    return Nodes(made.ids.swapaxes(-2, -3))
 
 
-def _heads_first(x: Nodes, heads: int) -> Any:
-    """Return ids of shape (..., heads, positions, features); grouped heads are repeated."""
-    ids = np.repeat(x.ids, heads // x.shape[2], axis=2)
-    turned = np.moveaxis(ids, -2, -3)
-    return turned[0] if len(turned) == 1 else turned
-
-
-def _bool_mask(mask: Any) -> Any:
-    """Return where attention may look; a mask that the data decides keeps everything."""
-    return constant_of(mask).astype(bool) if is_constant(mask) else None
-
-
-def _additive_mask(bias: Any) -> Any:
-    values = constant_of(bias) if is_constant(bias) else None
-    parts = None if values is None else split_mask(values)
-    if parts is None or parts[1].any():
-        raise NotFollowed("an attention whose scores have a bias")
-    return parts[0]
+def _mask(value: Any) -> Any:
+    """Return a mask or a bias of scores; one that the data decides is no neurons."""
+    return Data(tuple(value.shape)) if isinstance(value, Nodes) else value

@@ -31,7 +31,7 @@ _INDICES = ("key", "indices", "start_indices")
 
 @handles(*(kind for kind in MOVES if kind != "Take"))
 def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Move node ids; a learned constant among them becomes nodes, any other is none."""
+    """Move node ids; weights and constants among them are nodes, but for zeros."""
     for name in _INDICES:
         for leaf in leaves(a.get(name)):
             if isinstance(leaf, keras.KerasTensor):
@@ -39,7 +39,7 @@ def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 
     def ids(leaf: Any) -> Any:
         is_value = isinstance(leaf, keras.KerasTensor) or keras.ops.is_tensor(leaf)
-        return t.as_ids(leaf, operation) if is_value else leaf
+        return t.as_ids(leaf, t.name(operation)) if is_value else leaf
 
     moving = {key: map_leaves(ids, value) if key not in _INDICES else _index(value)
               for key, value in a.items()}  # fmt: skip
@@ -63,11 +63,12 @@ def identity(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 
 @handles("Pad")
 def pad(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Pad: by a constant that is no node, whatever its value, or by showing nodes again."""
+    """Pad: by zeros, which are no nodes, by another constant, or by showing nodes again."""
     x, widths = a["x"], [tuple(int(n) for n in pair) for pair in operation.pad_width]
     widths = widths * x.ids.ndim if len(widths) == 1 else widths
     if operation.mode == "constant":
-        return Nodes(np.pad(x.ids, widths, constant_values=-1), x.dtype)
+        fill = t.as_ids(a.get("constant_values") or 0.0, t.name(operation))
+        return Nodes(np.pad(x.ids, widths, constant_values=fill), x.dtype)
     return Nodes(np.pad(x.ids, widths, mode=operation.mode), x.dtype)
 
 
@@ -82,9 +83,9 @@ def triangle(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 
 @handles("Where")
 def where(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Choose by a constant condition: nodes of either side, or none where a constant is chosen."""
+    """Choose by a constant condition: nodes of either side."""
     condition = constant(a["condition"]).astype(bool)
-    sides = [t.as_ids(a[key], operation) for key in ("x1", "x2")]
+    sides = [t.as_ids(a[key], t.name(operation)) for key in ("x1", "x2")]
     return Nodes(np.where(condition, *sides))
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.handlers import OPERATIONS, handler_of, is_of_keras
@@ -37,12 +36,12 @@ from cntgraph.adapters.keras.variables import Symbols
 from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
-from cntgraph.adapters.tracing.values import Neurons, weights_of
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.errors import CntGraphError, GraphSizeError, TraceError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Array, Ids
 
 #: Calls that a model may make; one that calls itself over and over in a small file is refused.
 MAX_CALLS = 200_000
@@ -160,12 +159,11 @@ class KerasTracer(Tracer):
 
     def _frozen(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Compute with the present values of parameters; another snapshot would not be followed."""
-        reason = f"used as a constant, by way of {type(operation).__name__}"
+        self.freeze(leaves([args, kwargs]), type(operation).__name__)
 
         def value(leaf: Any) -> Any:
             if not isinstance(leaf, Weights):
                 return leaf
-            self.builder.skip(leaf.recipe, reason)
             return keras.ops.convert_to_tensor(leaf.recipe.read(), dtype=leaf.dtype)
 
         args, kwargs = map_leaves(value, [args, kwargs])
@@ -247,7 +245,7 @@ class KerasTracer(Tracer):
         """Return where the one sample is: along the first axis, of length one."""
         return Samples(0) if x.ids.ndim > 1 and len(x.ids) == 1 else Samples()
 
-    def array(self, value: Any) -> NDArray[Any] | None:
+    def array(self, value: Any) -> Array | None:
         """Return the values of a number, an array or a tensor; None for anything else."""
         return as_array(value) if is_constant(value) else None
 
@@ -255,32 +253,9 @@ class KerasTracer(Tracer):
         """Return the ids of a sample in the shape of a tensor, the batch dimension included."""
         return Nodes(np.ascontiguousarray(ids).reshape(tuple(shape)))
 
-    def as_ids(self, value: Any, operation: Any = None) -> Ids:
-        """Return what moves along with nodes: a learned constant becomes nodes, another none."""
-        if isinstance(value, Nodes):
-            return value.ids
-        if isinstance(value, Weights):
-            batch = len(value.shape) > 1 and value.shape[0] == 1
-            shape = tuple(value.shape[1:] if batch else value.shape)
-            if prod(shape) == 0 or not shape:
-                return np.full(value.shape, -1, dtype=np.int64)
-            recipe = value.recipe.reshape(shape)
-            return self.builder.learned(self.name(operation), recipe, shape).reshape(value.shape)
-        return np.full(as_array(value).shape, -1, dtype=np.int64)
-
-    def recipe(self, value: Any) -> Recipe:
-        """Return a parameter, a constant tensor or a number as a recipe."""
-        recipe = weights_of(value)
-        if recipe is not None:
-            return recipe
-        array = as_array(value)
-        if array.size > LARGEST_CONSTANT:
-            return self.builder.constant(f"{self.name() or 'model'}/constant", array)
-        return Recipe.constant(array.astype(np.float64))
-
-    def optional_recipe(self, value: Any) -> Recipe | None:
-        """Return `recipe(value)`, or None for None."""
-        return None if value is None else self.recipe(value)
+    def stored(self, value: Any) -> tuple[str, Array, str | None]:
+        """Return a name for a constant, after the layer that reads it, and its values."""
+        return f"{self.name() or 'model'}/constant", as_array(value), None
 
     def apply(self, function: Any, x: Any) -> Any:
         """Return f(x) for an activation function: by what it does, or just noted by its name."""

@@ -1,26 +1,23 @@
-"""Values that are no nodes, and what they are where an operation wants something else."""
+"""What is known of values that are no nodes: names of constants, values of an example."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.values import Nodes, concrete
 from cntgraph.adapters.tracing.batch import Samples
-from cntgraph.adapters.tracing.masks import HIDDEN
-from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
+from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Array, Ids
 
 
-class Constants(Tracer):
-    """Turns constants and parameters into recipes and into nodes.
+class KnownValues(Tracer):
+    """Knows the names of constants, and what inputs are for the example that was given.
 
     Parameters
     ----------
@@ -30,9 +27,7 @@ class Constants(Tracer):
 
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
-        self._constants: dict[int, Recipe] = {}
         self._names: dict[int, tuple[Any, str]] = {}
-        self._learned: dict[int, tuple[Any, Ids]] = {}
         self._examples: list[tuple[range, Any]] = []
 
     def name_of(self, recipe: Recipe, default: str) -> str:
@@ -44,21 +39,11 @@ class Constants(Tracer):
         if isinstance(value, np.ndarray):
             self._names[id(value)] = (value, name)
 
-    def recipe(self, value: Any) -> Recipe:
-        """Return a parameter or a constant as a recipe; a large constant is registered."""
-        if isinstance(value, Recipe):
-            return value
-        if isinstance(value, Nodes | Data | list) or value is None:
-            raise NotFollowed("neurons stand where it has its weights")
-        array = np.asarray(value)
-        if array.size <= LARGEST_CONSTANT:
-            return Recipe.constant(array)
-        if id(value) not in self._constants:
-            _, name = self._names.setdefault(id(value), (value, "constant"))
-            self._constants[id(value)] = self.builder.constant(name, array)
-        return self._constants[id(value)]
+    def stored(self, value: Any) -> tuple[str, Array, str | None]:
+        """Return the name of a constant, and its values."""
+        return self._names.get(id(value), (value, "constant"))[1], np.asarray(value), None
 
-    def array(self, value: Any) -> NDArray[Any] | None:
+    def array(self, value: Any) -> Array | None:
         """Return the values of a constant; None for anything else."""
         other = value is None or isinstance(value, Nodes | Recipe | Data | list)
         return None if other else np.asarray(value)
@@ -68,50 +53,6 @@ class Constants(Tracer):
         if value is None or (isinstance(value, np.ndarray) and not value.any()):
             return None
         return self.recipe(value)
-
-    def as_ids(self, value: Any, name: str, *, is_index: bool = False) -> Ids:
-        """Return what moves along with node ids: ids, those of a constant, or no node for zero.
-
-        Parameters
-        ----------
-        value : Nodes, Recipe or ndarray
-            What is joined to nodes.
-        name : str
-            What constants are called that become nodes.
-        is_index : bool, default False
-            Whether it is joined to indices.
-
-        Returns
-        -------
-        ndarray of int64
-        """
-        if isinstance(value, Nodes):
-            return value.ids
-        if isinstance(value, Data | list) or (is_index and not isinstance(value, Nodes)):
-            raise NotFollowed("it joins neurons to what is none")
-        if isinstance(value, Recipe):
-            return self.learned(value, name)
-        array = np.asarray(value)
-        nothing = (array == 0) | (array <= HIDDEN)
-        if nothing.all():
-            return np.broadcast_to(np.int64(-1), array.shape)
-        flat = array.reshape(-1)
-        if (flat == flat[0]).all():
-            one = self.builder.learned(name, self.recipe(flat[:1].astype(np.float64)), (1,))
-            return np.broadcast_to(one.reshape(()), array.shape)
-        return np.where(nothing, -1, self.learned(self.recipe(value), name))
-
-    def learned(self, recipe: Recipe, name: str) -> Ids:
-        """Return nodes whose value is a parameter; those of all samples are the same."""
-        if id(recipe) not in self._learned:
-            label = next((p.name for p in recipe.parameters() if p.trainable), name)
-            sizes = recipe.shape
-            while len(sizes) > 1 and sizes[0] == 1:
-                sizes = sizes[1:]
-            sizes = sizes or (1,)
-            ids = self.builder.learned(label, recipe.reshape(sizes), sizes)
-            self._learned[id(recipe)] = recipe, ids.reshape(recipe.shape)
-        return self._learned[id(recipe)][1]
 
     def example_of(self, value: Any) -> Any:
         """Return what a value is for the example that was given, None where that is not known."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.onnx.constants import Constants
+from cntgraph.adapters.onnx.constants import KnownValues
 from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.reference import compute, run
@@ -42,7 +42,7 @@ HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation")
 handles = HANDLERS.handles
 
 
-class OnnxTracer(Constants):
+class OnnxTracer(KnownValues):
     """Turns ONNX operations into calls of a `Builder`.
 
     Parameters
@@ -161,8 +161,7 @@ class OnnxTracer(Constants):
         if found is None:
             found = compute_weights(call)
             if found is not None:
-                reason = f"used as a constant, by way of {call.operation}"
-                self.skip(recipes, reason)
+                self.freeze(recipes, call.operation)
         return found
 
     def _cut(self, call: Call, shapes: list[tuple[int, ...]], reason: str) -> list[Any]:

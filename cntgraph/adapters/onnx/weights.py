@@ -57,7 +57,8 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
         made = _BINARY[operation](*(as_recipe(value) for value in call.inputs))
         return None if made is None else [made]
     if operation == "DequantizeLinear":
-        return [dequantized(call, as_recipe)]
+        axis, block = int(call.get("axis", 1)), int(call.get("block_size", 0))
+        return [dequantized(as_recipe, first, call.inputs[1], call.input(2), axis, block)]
     if operation == "Concat":
         parts = tuple(as_recipe(value) for value in call.inputs)
         return [Recipe.concatenate(parts, call.get("axis"))]
@@ -98,13 +99,17 @@ def _reduced(call: Call, recipe: Recipe) -> list[Any] | None:
     return [_OVER_AXES[call.operation](recipe, over, bool(call.get("keepdims", 1)))]
 
 
-def dequantized(call: Call, as_recipe: AsRecipe) -> Recipe:
-    """Return (x − zero point) · scale: by tensor, along an axis, or in blocks along it."""
-    x, scale = (as_recipe(value) for value in call.inputs[:2])
-    axis, block, zero = int(call.get("axis", 1)), int(call.get("block_size", 0)), call.input(2)
+def dequantized(
+    as_recipe: AsRecipe, value: Any, scale: Any, zero: Any, axis: int, block: int = 0
+) -> Recipe:
+    """Return (x − zero point) · scale: by tensor, along an axis, or in blocks along it.
+
+    Scale and zero point may be missing.
+    """
+    x = as_recipe(value)
     if zero is not None and not (isinstance(zero, np.ndarray) and not zero.any()):
         x = x - along(as_recipe(zero), x.shape, axis, block)
-    return x * along(scale, x.shape, axis, block)
+    return x if scale is None else x * along(as_recipe(scale), x.shape, axis, block)
 
 
 def along(recipe: Recipe, shape: tuple[int, ...], axis: int, block: int = 0) -> Recipe:

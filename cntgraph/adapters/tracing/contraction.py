@@ -141,7 +141,7 @@ def _with_weights(
         made = _of_all(t, own, samples, labels)
         made = arithmetic.multiply(t, made, weight.arranged(labels), name)
         return made if bias is None else t.scale(made, None, bias, name)
-    vector = None if heads else _vector(bias, labels, features)
+    vector = _bias_of(bias, labels, heads, features)
     name = t.name_of(weight.recipe, name)
     ids = _matrices(t, own, weight, vector, (heads, features, summed), name)
     made = _of_all(t, ids, samples, labels)
@@ -149,7 +149,7 @@ def _with_weights(
 
 
 def _matrices(
-    t: Tracer, own: LabelledIds, weight: LabelledWeight, bias: Recipe | None,
+    t: Tracer, own: LabelledIds, weight: LabelledWeight, bias: LabelledWeight | None,
     axes: tuple[Labels, Labels, Labels], name: str,
 ) -> LabelledIds:  # fmt: skip
     """Apply a matrix, or one of its own to each head."""
@@ -161,18 +161,21 @@ def _matrices(
     ids = own.arranged((*heads, *places, *summed)).reshape([*n_heads, *n_places, n_in])
     made = np.empty((*n_heads, *n_places, prod(n_out)), np.int64)
     for index in np.ndindex(*n_heads):
-        part = weight.at(dict(zip(heads, index, strict=True)))
-        matrix = part.arranged((*features, *summed)).reshape((prod(n_out), n_in))
-        made[index] = t.builder.linear(name, ids[index], matrix, bias)
+        at = dict(zip(heads, index, strict=True))
+        matrix = weight.at(at).arranged((*features, *summed)).reshape((prod(n_out), n_in))
+        vector = None if bias is None else bias.at(at).arranged(features).reshape((-1,))
+        made[index] = t.builder.linear(name, ids[index], matrix, vector)
     return LabelledIds(made.reshape([*n_heads, *n_places, *n_out]), (*heads, *places, *features))
 
 
-def _vector(bias: Recipe | None, labels: Labels, features: Labels) -> Recipe | None:
-    """Return a bias that has one value a feature as a vector; None for any other."""
+def _bias_of(
+    bias: Recipe | None, labels: Labels, heads: Labels, features: Labels
+) -> LabelledWeight | None:
+    """Return a bias that has one value a feature, or one a head and feature; None for any other."""
     if bias is None or len(bias.shape) > len(labels):
         return None
     found = LabelledWeight.of(bias, labels[len(labels) - len(bias.shape) :])
-    return found.arranged(features).reshape((-1,)) if set(found.labels) == set(features) else None
+    return found if {k for k in found.labels if k not in heads} == set(features) else None
 
 
 def _once(t: Tracer, value: Any, shared: Sequence[bool]) -> Any:
@@ -218,11 +221,10 @@ def _of_neurons(
 def _matrices_of(
     x: LabelledIds, lead: Labels, rows: Labels, columns: Labels, sizes: dict[Hashable, int]
 ) -> Ids:
-    """Return ids as matrices, one for each entry of the leading axes."""
+    """Return ids as matrices, one for each entry of the leading axes, which may broadcast."""
     n_rows, n_columns = (prod(sizes[k] for k in part) for part in (rows, columns))
     own = [x.size(k) for k in lead]
-    matrices = x.arranged((*lead, *rows, *columns)).reshape([*own, n_rows, n_columns])
-    return np.broadcast_to(matrices, (*(sizes[k] for k in lead), n_rows, n_columns))
+    return x.arranged((*lead, *rows, *columns)).reshape([*own, n_rows, n_columns])
 
 
 def _heads_of_its_own(t: Tracer, x: LabelledIds, own: Labels) -> Labels:

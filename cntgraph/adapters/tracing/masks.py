@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Data, Neurons
+from cntgraph.adapters.tracing.values import HIDDEN, Data, Neurons
 
-#: What is not above it hides a position, as frameworks write -∞.
-HIDDEN = -1e4
 #: Stored tensors of more values are not looked at to see whether they are a mask.
 LARGEST_MASK = 1 << 26
 

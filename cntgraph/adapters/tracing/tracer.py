@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
+from cntgraph.adapters.tracing.constants import Constants
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons, weights_of
 from cntgraph.core.recipe import Recipe
@@ -19,11 +19,8 @@ from cntgraph.core.types import Ids
 from cntgraph.network.blocks.base import broadcasts
 from cntgraph.network.coverage import CoverageEntry
 
-#: Constants of more values are stored as parameters, rather than written into recipes.
-LARGEST_CONSTANT = 64
 
-
-class Tracer(ABC):
+class Tracer(Constants):
     """Turns the operations of a model into calls of a `Builder`.
 
     Parameters
@@ -35,9 +32,6 @@ class Tracer(ABC):
     -----
     A framework owes the abstract methods; everything else holds for all of them.
     """
-
-    def __init__(self, builder: Builder) -> None:
-        self.builder = builder
 
     # -- what a framework owes --------------------------------------------------------------
 
@@ -64,20 +58,6 @@ class Tracer(ABC):
         ------
         MixedSamplesError
             If they cannot be told apart.
-        """
-
-    @abstractmethod
-    def array(self, value: Any) -> NDArray[Any] | None:
-        """Return the values of a constant; None for neurons, weights and data."""
-
-    @abstractmethod
-    def recipe(self, value: Any) -> Recipe:
-        """Return weights or a constant as a recipe.
-
-        Raises
-        ------
-        NotFollowed
-            If it is neither.
         """
 
     def name_of(self, recipe: Recipe, default: str) -> str:
@@ -191,6 +171,13 @@ class Tracer(ABC):
             recipe = weights_of(value)
             if recipe is not None:
                 self.builder.skip(recipe, reason)
+
+    def freeze(self, values: Iterable[Any], operation: str) -> None:
+        """Say that parameters are used with their present values, as constants.
+
+        Their operation has no recipe, so that another snapshot would not change the result.
+        """
+        self.skip(values, f"used as a constant, by way of {operation}")
 
     def note(self, label: str, reason: str) -> None:
         """Say in the coverage table how an operation was read that depends on the input."""

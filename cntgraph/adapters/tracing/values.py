@@ -17,6 +17,9 @@ from cntgraph.core.types import Ids
 
 Source = Literal["mask", "indices", "neurons"]
 
+#: What is not above it hides a position, as frameworks write -∞.
+HIDDEN = -1e4
+
 
 class Neurons:
     """Node ids in the shape of a tensor, the samples of a batch included; -1 is no node.

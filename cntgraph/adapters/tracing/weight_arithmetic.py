@@ -13,7 +13,7 @@ Axes = int | Sequence[int] | None
 AxisPairs = tuple[Sequence[int], Sequence[int]]
 
 #: A product of weights that adds up more values than these is no recipe.
-LARGEST_PRODUCT = 1 << 24
+_LARGEST_PRODUCT = 1 << 24
 #: The largest whole number a weight is raised to.
 _LARGEST_POWER = 4
 
@@ -123,7 +123,7 @@ def contracted(
     if n_shared:
         b = b.reshape((*b.shape[:n_shared], *(1,) * n, *b.shape[n_shared:]))
     product = a * b
-    if prod(product.shape) > LARGEST_PRODUCT:
+    if prod(product.shape) > _LARGEST_PRODUCT:
         return None
     return total(product, range(n_shared + n + m, len(product.shape)))
 

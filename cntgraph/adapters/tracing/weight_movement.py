@@ -90,7 +90,9 @@ def moved(
            [2., 5.]])
     """
     base = np.empty(recipe.shape, np.int8)
-    shown = move(base if shape is None else np.broadcast_to(base, shape))
+    wide = base if shape is None else np.broadcast_to(base, shape)
+    wide.flags.writeable = True  # PyTorch warns of others
+    shown = move(wide)
     found = _each(lambda view: _of_view(recipe, base, view), shown)
     if found is None or (isinstance(found, list) and None in found):
         if shape not in (None, recipe.shape):

@@ -65,7 +65,8 @@ class Block(ABC):
     -----
     With f a transform of the weights and m the 0/1 mask of the source positions that are
     nodes, column sums are f(A)ᵀ m and row sums are f(A) 1. A third party adds a kind of block
-    by a subclass and an entry point in the group ``cntgraph.blocks``.
+    by a subclass and an entry point in the group ``cntgraph.blocks``; what it is between channels,
+    by ``cntgraph.network.coarsening.between_channels.register``.
     """
 
     kind: ClassVar[str]

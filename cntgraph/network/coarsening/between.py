@@ -21,15 +21,17 @@ from cntgraph.network.blocks.sparse import Sparse
 from cntgraph.network.coarsening.conv_kernel import coarse_conv
 from cntgraph.network.coarsening.dense import coarse_dense
 from cntgraph.network.coarsening.diagonal import coarse_diagonal
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping
 from cntgraph.network.coarsening.identity import coarse_identity, identity_of_layers
 from cntgraph.network.coarsening.pool import coarse_pool, pool_of_layers
 from cntgraph.network.coarsening.sparse import coarse_sparse
 
 
 @singledispatch
-def between_channels(block: Block, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
-    """Return a block between channels: one edge a pair, its weight that of their kernel.
+def between_channels(
+    block: Block, source: Grouping, target: Grouping, aggregation: Aggregation
+) -> Block:
+    """Return a block between channels: one edge a pair, its weight that of all between them.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def between_channels(block: Block, source: Grouping, target: Grouping, kernel: K
         The block between nodes.
     source, target : Grouping
         The channel of each position of the block's source and target.
-    kernel : {"sum", "l1", "l2"}
+    aggregation : {"sum", "l1", "l2"}
         What the weight is of the stored weights that connect the pair, each counted once:
         Σw, Σ|w| or √Σw².
 
@@ -52,7 +54,7 @@ def between_channels(block: Block, source: Grouping, target: Grouping, kernel: K
     CntGraphError
         If nothing is registered for the kind of block, and channels are more than its nodes.
     """
-    if not (source.is_trivial and target.is_trivial and kernel == "sum"):
+    if not (source.is_trivial and target.is_trivial and aggregation == "sum"):
         raise CntGraphError(
             f"block {block.name!r}: nothing says what the weight of the kind {block.kind!r} "
             "between two channels is; register a function for it with "
@@ -63,7 +65,9 @@ def between_channels(block: Block, source: Grouping, target: Grouping, kernel: K
 
 
 @singledispatch
-def between_layers(block: Block, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+def between_layers(
+    block: Block, source: Grouping, target: Grouping, aggregation: Aggregation
+) -> Block:
     """Return a block between layers, given one between channels.
 
     Parameters
@@ -72,14 +76,14 @@ def between_layers(block: Block, source: Grouping, target: Grouping, kernel: Ker
         The block between channels.
     source, target : Grouping
         The layer of each position of the block's source and target.
-    kernel : {"sum", "l1", "l2"}
+    aggregation : {"sum", "l1", "l2"}
         What the weight is of those between their channels.
 
     Returns
     -------
     Block
     """
-    return between_channels(block, source, target, kernel)
+    return between_channels(block, source, target, aggregation)
 
 
 between_channels.register(Conv, coarse_conv)

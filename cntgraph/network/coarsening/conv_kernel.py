@@ -23,7 +23,7 @@ from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.conv import Conv
 from cntgraph.network.blocks.window import Window
-from cntgraph.network.coarsening.grouping import Grouping, Kernel, is_injective
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping, is_injective
 from cntgraph.network.coarsening.merging import (
     distinct,
     merged_axis,
@@ -38,7 +38,7 @@ from cntgraph.network.coarsening.merging import (
 from cntgraph.network.coarsening.sparse import listed
 
 
-def coarse_conv(block: Conv, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+def coarse_conv(block: Conv, source: Grouping, target: Grouping, aggregation: Aggregation) -> Block:
     """Return a convolution between coarse nodes (see `between_channels`).
 
     Parameters
@@ -47,7 +47,7 @@ def coarse_conv(block: Conv, source: Grouping, target: Grouping, kernel: Kernel)
         The convolution.
     source, target : Grouping
         Of its views.
-    kernel : {"sum", "l1", "l2"}
+    aggregation : {"sum", "l1", "l2"}
 
     Returns
     -------
@@ -55,7 +55,7 @@ def coarse_conv(block: Conv, source: Grouping, target: Grouping, kernel: Kernel)
         A `Conv` without spatial axes that keeps its groups, or a `Sparse` where the pairs that
         are connected do not make one.
     """
-    return _CoarseConv(block, source, target, kernel).build()
+    return _CoarseConv(block, source, target, aggregation).build()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +121,10 @@ class _Side:
 class _CoarseConv:
     """A convolution, its two sides, and what is known of both."""
 
-    def __init__(self, block: Conv, source: Grouping, target: Grouping, kernel: Kernel) -> None:
-        self.block, self.kernel = block, kernel
+    def __init__(
+        self, block: Conv, source: Grouping, target: Grouping, aggregation: Aggregation
+    ) -> None:
+        self.block, self.aggregation = block, aggregation
         self.source, self.target = source, target
         cuts = list(_cuts(block.windows))
         fine, coarse = (target, source) if block.transposed else (source, target)
@@ -159,7 +161,7 @@ class _CoarseConv:
         n_coarse, inner = self.block.weight.shape[:2]
         groups = self.block.groups
         weight = self.block.weight.reshape((n_coarse, inner, self.n_taps))
-        weight = raised(picked(weight, 2, taps), self.kernel)
+        weight = raised(picked(weight, 2, taps), self.aggregation)
         if len(taps) != 1:
             weight = weight.sum((2,))
         weight = weight.reshape((n_coarse, inner))
@@ -167,10 +169,10 @@ class _CoarseConv:
         if not len(taps):
             return self._pairs(weight, *np.zeros((3, 0), dtype=np.int64))
         if groups > 1 and _are_distinct(a.reshape(groups, -1), by_group):
-            return self._conv(rooted(weight, self.kernel), a, b, groups)
+            return self._conv(rooted(weight, self.aggregation), a, b, groups)
         if (by_group == by_group[:1]).all():
             matrix, a, b = merged_matrix(weight, a, by_group[0])
-            return self._conv(rooted(matrix, self.kernel), a, b, 1)
+            return self._conv(rooted(matrix, self.aggregation), a, b, 1)
         columns = np.repeat(by_group, n_coarse // groups, axis=0)
         rows = np.broadcast_to(a[:, None], columns.shape)
         entries = np.arange(columns.size, dtype=np.int64)
@@ -190,7 +192,7 @@ class _CoarseConv:
         weight = self.block.weight.reshape((self.block.weight.shape[0], -1))
         matrix, nodes = self._gathered(weight, self.fine)
         matrix, a, nodes = merged_matrix(matrix, a, nodes)
-        return self._conv(rooted(matrix, self.kernel), a, nodes, 1)
+        return self._conv(rooted(matrix, self.aggregation), a, nodes, 1)
 
     def _mixed_coarse(self, b: Ids) -> Block:
         """Sum by the coarse nodes that each coarse channel and tap reaches."""
@@ -198,19 +200,19 @@ class _CoarseConv:
         weight = self.block.weight.reshape((n_coarse, inner, self.n_taps)).transpose((1, 0, 2))
         matrix, nodes = self._gathered(weight.reshape((inner, -1)), self.coarse)
         matrix, nodes, b = merged_matrix(matrix.transpose((1, 0)), nodes, b)
-        return self._conv(rooted(matrix, self.kernel), nodes, b, 1)
+        return self._conv(rooted(matrix, self.aggregation), nodes, b, 1)
 
     def _gathered(self, weight: Recipe, side: _Side) -> tuple[Recipe, Ids]:
         channel, tap, node = side.links
         nodes = np.unique(node)
-        chosen = picked(raised(weight, self.kernel), 1, channel * self.n_taps + tap)
+        chosen = picked(raised(weight, self.aggregation), 1, channel * self.n_taps + tap)
         return merged_axis(chosen, 1, rank_in(nodes, node), len(nodes)), nodes
 
     def _listed(self) -> Block:
         """List which weight connects which pair, once, whatever the number of positions."""
         parts = [self._listed_tap(tap) for tap in range(self.n_taps)]
         a, b, entries = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return self._pairs(raised(self.block.weight, self.kernel), a, b, entries)
+        return self._pairs(raised(self.block.weight, self.aggregation), a, b, entries)
 
     def _listed_tap(self, tap: int) -> tuple[Ids, Ids, Ids]:
         groups, (n_coarse, inner) = self.block.groups, self.block.weight.shape[:2]
@@ -225,7 +227,7 @@ class _CoarseConv:
     def _pairs(self, weight: Recipe, a: Ids, b: Ids, entries: Ids) -> Block:
         source, target = (a, b) if self.block.transposed else (b, a)
         starts, ends, merged = merged_list(weight.reshape((-1,)), source, target, entries)
-        weight = rooted(merged, self.kernel)
+        weight = rooted(merged, self.aggregation)
         return listed(starts, ends, weight, self.block, self.target)
 
 

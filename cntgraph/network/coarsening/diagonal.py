@@ -10,7 +10,7 @@ import numpy as np
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.diagonal import Diagonal
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping
 from cntgraph.network.coarsening.merging import (
     in_target_order,
     merged_bias,
@@ -23,13 +23,15 @@ from cntgraph.network.coarsening.merging import (
 from cntgraph.network.coarsening.sparse import listed
 
 
-def coarse_diagonal(block: Diagonal, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+def coarse_diagonal(
+    block: Diagonal, source: Grouping, target: Grouping, aggregation: Aggregation
+) -> Block:
     """Add up the distinct gains between two channels (see `between_channels`)."""
     shape = (*(1,) * (len(target.shape) - len(block.weight.shape)), *block.weight.shape)
     entries = np.arange(prod(shape), dtype=np.int64).reshape(shape)
-    values = raised(block.weight.reshape((-1,)), kernel)
+    values = raised(block.weight.reshape((-1,)), aggregation)
     starts, ends, sums = merged_list(values, *paired(source, target, entries))
-    weight = rooted(sums, kernel)
+    weight = rooted(sums, aggregation)
     order = in_target_order(ends, target.nodes)
     if order is None:
         return listed(starts, ends, weight, block, target)

@@ -2,7 +2,7 @@
 
 A layer of shape (C, *positions) has C nodes at channel granularity and one at layer granularity;
 a layer (n,) of units has n and one. Between two channels there is one edge a block, whatever the
-number of positions. With f the kernel's name, its weight is
+number of positions. With f the name of the aggregation, its weight is
 
     sum: Σ w        l1: Σ |w|        l2: √ Σ w²
 
@@ -42,16 +42,19 @@ from numpy.typing import NDArray
 from cntgraph.core.errors import CntGraphError
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.coarsening.between import between_channels, between_layers
-from cntgraph.network.coarsening.grouping import Grouping, Kernel, Partition
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping, Partition
 from cntgraph.network.layer import Layer
 
 Granularity = Literal["neuron", "channel", "layer"]
 Parts = tuple[tuple[Layer, ...], tuple[Block, ...]]
-Between = Callable[[Block, Grouping, Grouping, Kernel], Block]
+Between = Callable[[Block, Grouping, Grouping, Aggregation], Block]
 
 
 def coarse_parts(
-    layers: Sequence[Layer], blocks: Sequence[Block], granularity: Granularity, kernel: Kernel
+    layers: Sequence[Layer],
+    blocks: Sequence[Block],
+    granularity: Granularity,
+    aggregation: Aggregation,
 ) -> Parts:
     """Return the layers and blocks of a network at another granularity.
 
@@ -60,7 +63,7 @@ def coarse_parts(
     layers : sequence of Layer
     blocks : sequence of Block
     granularity : {"neuron", "channel", "layer"}
-    kernel : {"sum", "l1", "l2"}
+    aggregation : {"sum", "l1", "l2"}
 
     Returns
     -------
@@ -74,7 +77,7 @@ def coarse_parts(
     """
     for what, value, known in (
         ("granularity", granularity, get_args(Granularity)),
-        ("kernel", kernel, get_args(Kernel)),
+        ("aggregation", aggregation, get_args(Aggregation)),
     ):
         if value not in known:
             raise CntGraphError(f"expected {what} to be one of {', '.join(known)}; got {value!r}")
@@ -82,18 +85,18 @@ def coarse_parts(
     if granularity == "neuron":
         return parts
     shapes = [layer.shape[:1] or (1,) for layer in layers]
-    parts = _cut(parts, shapes, between_channels, kernel)
+    parts = _cut(parts, shapes, between_channels, aggregation)
     if granularity == "channel":
         return parts
     shapes = [(1,)] * len(layers)
-    return _cut(parts, shapes, between_layers, kernel, add_biases=True)
+    return _cut(parts, shapes, between_layers, aggregation, add_biases=True)
 
 
 def _cut(
     parts: Parts,
     shapes: Sequence[tuple[int, ...]],
     between: Between,
-    kernel: Kernel,
+    aggregation: Aggregation,
     *,
     add_biases: bool = False,
 ) -> Parts:
@@ -111,7 +114,7 @@ def _cut(
     )
     ends = ((block, partition.group(block.source), partition.group(block.target))
             for block in blocks)  # fmt: skip
-    return made, tuple(between(*end, kernel) for end in ends)
+    return made, tuple(between(*end, aggregation) for end in ends)
 
 
 def _before(counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from cntgraph.core.types import Ids
 from cntgraph.core.view import View
 
 #: How the weights between two coarse nodes become one: Σw, Σ|w| or √Σw².
-Kernel = Literal["sum", "l1", "l2"]
+Aggregation = Literal["sum", "l1", "l2"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,25 +12,25 @@ import numpy as np
 
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
-from cntgraph.network.coarsening.grouping import Grouping, Kernel, is_injective
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping, is_injective
 
 
-def raised(recipe: Recipe, kernel: Kernel) -> Recipe:
-    """Return what is added up under a kernel's name: w, |w| or w²."""
+def raised(recipe: Recipe, aggregation: Aggregation) -> Recipe:
+    """Return what is added up: w, |w| or w²."""
     if recipe.stored_transposed:
-        return raised(recipe.args[0], kernel).transpose((1, 0))
-    if kernel == "l1":
+        return raised(recipe.args[0], aggregation).transpose((1, 0))
+    if aggregation == "l1":
         return abs(recipe)
-    if kernel == "l2":
+    if aggregation == "l2":
         return recipe.args[0] if recipe.op == "sqrt" else recipe.square()
     return recipe
 
 
-def rooted(recipe: Recipe, kernel: Kernel) -> Recipe:
+def rooted(recipe: Recipe, aggregation: Aggregation) -> Recipe:
     """Return what becomes of a sum of `raised` values."""
     if recipe.stored_transposed:
-        return rooted(recipe.args[0], kernel).transpose((1, 0))
-    return recipe.sqrt() if kernel == "l2" else recipe
+        return rooted(recipe.args[0], aggregation).transpose((1, 0))
+    return recipe.sqrt() if aggregation == "l2" else recipe
 
 
 def picked(recipe: Recipe, axis: int, indices: Ids) -> Recipe:

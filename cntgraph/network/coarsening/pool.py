@@ -12,27 +12,29 @@ from cntgraph.core.view import View
 from cntgraph.network.blocks.axis_operator import AxisOperator
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.pool import Pool
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping
 from cntgraph.network.coarsening.merging import in_target_order, merged_bias
 from cntgraph.network.coarsening.sparse import listed
 from cntgraph.network.coarsening.structural import added_up, fullest_windows
 
 
-def coarse_pool(block: Pool, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+def coarse_pool(block: Pool, source: Grouping, target: Grouping, aggregation: Aggregation) -> Block:
     """Return a pooling between channels, whose weight is that of a full window.
 
     An average pooling sums to one, a max pooling to the number of its candidates, an attention to
     one (see `between_channels`); where it only modulates, the weight is one.
     """
     starts, ends, windows = fullest_windows(block.operators, source, target)
-    weights = np.sqrt(windows.squares) if kernel == "l2" else windows.sums
+    weights = np.sqrt(windows.squares) if aggregation == "l2" else windows.sums
     weights = np.ones(len(starts)) if block.modulatory else weights
     return _between(block, starts, ends, weights, target)
 
 
-def pool_of_layers(block: Pool, source: Grouping, target: Grouping, kernel: Kernel) -> Block:
+def pool_of_layers(
+    block: Pool, source: Grouping, target: Grouping, aggregation: Aggregation
+) -> Block:
     """Add up the windows of the channels (see `between_layers`); 1 where they modulate."""
-    return _between(block, *added_up(block, source, target, kernel), target)
+    return _between(block, *added_up(block, source, target, aggregation), target)
 
 
 def _between(block: Pool, starts: Ids, ends: Ids, weights: Values, target: Grouping) -> Block:

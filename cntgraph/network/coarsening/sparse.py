@@ -9,18 +9,20 @@ from cntgraph.core.types import Ids
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.sparse import Sparse
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping
 from cntgraph.network.coarsening.merging import merged_bias, merged_list, raised, rooted
 
 
-def coarse_sparse(block: Sparse, source: Grouping, target: Grouping, kernel: Kernel) -> Sparse:
+def coarse_sparse(
+    block: Sparse, source: Grouping, target: Grouping, aggregation: Aggregation
+) -> Sparse:
     """Add up the edges between the nodes of two channels (see `between_channels`)."""
     entries = np.arange(len(block.indices), dtype=np.int64)
     sources = np.repeat(source.flat, np.diff(block.indptr))
-    values, targets = raised(block.weight, kernel), target.flat[block.indices]
+    values, targets = raised(block.weight, aggregation), target.flat[block.indices]
     starts, ends, sums = merged_list(values, sources, targets, entries)
     ones = Recipe.constant(np.ones(len(starts)))
-    weight = ones if block.modulatory else rooted(sums, kernel)
+    weight = ones if block.modulatory else rooted(sums, aggregation)
     return listed(starts, ends, weight, block, target)
 
 

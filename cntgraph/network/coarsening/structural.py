@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cntgraph.core.types import Ids, Values
 from cntgraph.network.blocks.axis_operator import AxisOperator
 from cntgraph.network.blocks.base import Block
-from cntgraph.network.coarsening.grouping import Grouping, Kernel
+from cntgraph.network.coarsening.grouping import Aggregation, Grouping
 from cntgraph.network.coarsening.merging import distinct
 
 
@@ -33,7 +33,7 @@ class Windows(NamedTuple):
 
 
 def added_up(
-    block: Block, source: Grouping, target: Grouping, kernel: Kernel
+    block: Block, source: Grouping, target: Grouping, aggregation: Aggregation
 ) -> tuple[Ids, Ids, Values]:
     """Add up all edges of a structural block between coarse nodes.
 
@@ -43,7 +43,7 @@ def added_up(
         One whose weights follow from the geometry.
     source, target : Grouping
         Of its views.
-    kernel : {"sum", "l1", "l2"}
+    aggregation : {"sum", "l1", "l2"}
 
     Returns
     -------
@@ -57,9 +57,9 @@ def added_up(
     if block.modulatory:
         return starts, ends, np.ones(len(starts))
     # Not negative, so that the sum and the sum of sizes are one.
-    values = np.square(edges.data, dtype=np.float64) if kernel == "l2" else edges.data
+    values = np.square(edges.data, dtype=np.float64) if aggregation == "l2" else edges.data
     totals = _totals(pair, values, len(starts))
-    return starts, ends, np.sqrt(totals) if kernel == "l2" else totals
+    return starts, ends, np.sqrt(totals) if aggregation == "l2" else totals
 
 
 def _totals(which: Ids, values: Values, n: int) -> Values:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.nets import attention
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
@@ -38,7 +39,7 @@ def attend(positions, n_heads, width, keep, *, fused, seed=0):
     b = bench.builder
     q, k, v = (bench.heads(bench.project(name), n_heads) for name in "qkv")
     if fused:
-        made = b.attention("att", q, k, v, keep)
+        made = attention(b, "att", q, k, v, keep)
     else:
         half = Recipe.constant(width**-0.25)
         q, k = (b.scale(f"{n}.scale", ids, half, None, parametric=False)
@@ -157,7 +158,7 @@ def test_cross_attention_and_shared_keys():
 
     q = project("q", x, 4).reshape(3, 2, 2).swapaxes(0, 1)
     k, v = (np.broadcast_to(project(name, y, 2), (2, 5, 2)) for name in "kv")
-    b.output(b.attention("att", q, k, v))
+    b.output(attention(b, "att", q, k, v))
     net = b.finish(strict=True)
     graph = cg.build_graph(net)
     passed = graph.adjacency[graph.layer_slice("v")][:, graph.layer_slice("att")].toarray()

@@ -108,6 +108,14 @@ class Leaky(kl.SimpleRNNCell):
         return output * 0.5, [output * 0.5]
 
 
+def test_a_function_of_ones_own_is_noted_by_its_name():
+    def swoosh(x):
+        return 2.0 * x
+
+    model = functional(lambda x: kl.SimpleRNN(3, activation=swoosh, name="r")(x), SHAPE)
+    assert cg.load(model, strict=True).layer("r").activation == "swoosh"
+
+
 def test_cells_of_one_s_own_are_cut():
     with pytest.warns(CoverageWarning, match="the recurrent cell Leaky is not a known one"):
         net = cg.load(functional(lambda x: kl.Dense(2, name="fc")(kl.RNN(Leaky(3))(x)), SHAPE))

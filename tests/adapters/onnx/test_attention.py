@@ -100,7 +100,7 @@ def test_a_stored_mask(kind):
 
 def test_a_stored_mask_is_no_weight():
     net = adapter.load(written_out(CAUSAL))
-    assert net.coverage.loc["mask", "reason"] == "a mask, whose zeros say which nodes count"
+    assert net.coverage.loc["mask", "reason"] == "a mask: which positions may be attended to"
     assert net.coverage.loc["mask", "kind"] == "buffer"
 
 

@@ -136,7 +136,7 @@ def test_a_mask_that_follows_from_tokens_hides_nothing_unless_they_are_given():
     proto = tokens(nodes, {**weights, "pad": np.array(0)})
     net = adapter.load(proto, input_shape=(5,), strict=True)
     assert (net.blocks[-1].source.as_ids() >= 0).all()
-    assert "everything is kept" in net.coverage.loc["where", "reason"]
+    assert "nothing is masked" in net.coverage.loc["where", "reason"]
     net = adapter.load(proto, example_input=np.array([[3, 1, 0, 2, 0]]), strict=True)
     assert (net.blocks[-1].source.as_ids() < 0).sum() == 8
 

@@ -145,6 +145,18 @@ def test_learned_biases_on_scores_are_biases():
     assert np.allclose(net.bias()[scores.slice], expected.reshape(-1))
 
 
+@pytest.mark.parametrize("how", ["fused", "by hand"])
+def test_a_mask_with_a_bias_hides_some_scores_and_shifts_the_others(how):
+    slope = HIDDEN.double() + 0.5 * torch.arange(T)
+    forward = fused(attn_mask=slope) if how == "fused" else by_hand(lambda s: s + slope)
+    net = cg.load(block(forward), input_shape=(T, D), strict=True)
+    causal = cg.load(block(fused(is_causal=True)), input_shape=(T, D), strict=True)
+    assert net.n_edges == causal.n_edges
+    (scores,) = [layer for layer in net.layers if layer.kind == "scores"]
+    found = net.bias()[scores.slice].reshape(HEADS, T, T)
+    assert np.allclose(found[:, CAUSAL], np.broadcast_to(slope[CAUSAL], (HEADS, T * (T + 1) // 2)))
+
+
 # -- modules --------------------------------------------------------------------------------------
 
 

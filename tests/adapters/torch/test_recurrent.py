@@ -166,6 +166,28 @@ def test_initial_states_are_nodes(kind, model, tmp_path):
     same_networks(net, cg.load(path, unroll=STEPS, strict=True))
 
 
+class Constant(nn.Module):
+    """A recurrent layer that begins with a constant, of zeros or not."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.recurrent, self.fc = nn.GRU(N_IN, N, batch_first=True), nn.Linear(N, 2)
+        self.value = value
+        randomise(self, 0)
+
+    def forward(self, x):
+        state = torch.full((1, x.shape[0], N), self.value, dtype=x.dtype)
+        return self.fc(self.recurrent(x, state)[0][:, -1])
+
+
+def test_a_constant_initial_state_is_nodes_unless_it_is_zero():
+    net = check(Constant(0.5), example(), unroll=STEPS)
+    assert net.layer("recurrent.initial").shape == (N,)
+    assert (net.bias()[net.layer("recurrent.initial").slice] == 0.5).all()
+    net = check(Constant(0.0), example(), unroll=STEPS)
+    assert not any(layer.kind == "learned" for layer in net.layers)
+
+
 # -- cells in a loop of the model's own -----------------------------------------------------------
 
 CELLS = {

@@ -31,7 +31,7 @@ from cntgraph.network.coarsening import between_channels
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
 
-KERNELS = ("sum", "l1", "l2")
+AGGREGATIONS = ("sum", "l1", "l2")
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -257,12 +257,12 @@ def same(found, expected):
         assert found[pair] == pytest.approx(weight, rel=1e-6, abs=1e-6), pair
 
 
-def check(net, weights, kernel):
+def check(net, weights, aggregation):
     """Compare both granularities with channel weights that loops have found."""
     (block,), coarse = net.blocks, Coarse(net.layers)
-    channels = cg.coarsen(net, "channel", kernel=kernel)
-    layers = cg.coarsen(net, "layer", kernel=kernel)
-    by_layer = coarse.by_layer(weights, kernel, modulatory=block.modulatory)
+    channels = cg.coarsen(net, "channel", aggregation=aggregation)
+    layers = cg.coarsen(net, "layer", aggregation=aggregation)
+    by_layer = coarse.by_layer(weights, aggregation, modulatory=block.modulatory)
     biases = coarse.biases(net.bias())
     for made, expected, bias in (
         (channels, weights, biases[0]),
@@ -283,15 +283,15 @@ def check(net, weights, kernel):
     assert [layer.shape for layer in layers.layers] == [(1,)] * net.n_layers
 
 
-def check_learned(drawn, kernel):
+def check_learned(drawn, aggregation):
     net, edges, values = drawn
-    check(net, Coarse(net.layers).learned(net.blocks[0], edges, values, kernel), kernel)
+    check(net, Coarse(net.layers).learned(net.blocks[0], edges, values, aggregation), aggregation)
 
 
 @settings(max_examples=200)
-@given(conv_nets(), st.sampled_from(KERNELS))
-def test_convolutions(drawn, kernel):
-    check_learned(drawn, kernel)
+@given(conv_nets(), st.sampled_from(AGGREGATIONS))
+def test_convolutions(drawn, aggregation):
+    check_learned(drawn, aggregation)
 
 
 def test_a_bias_reaches_channels_that_no_edge_does():
@@ -302,21 +302,21 @@ def test_a_bias_reaches_channels_that_no_edge_does():
     windows = (Window(fine=1, coarse=3, kernel=1, before=1),)
     block = Conv(name="conv", **views, weight=weight, bias=bias, windows=windows)
     net = network([Layer("a", (1, 1), "input"), Layer("z", (2, 3), "conv", start=1)], block)
-    for kernel in KERNELS:
-        check_learned((net, [(0, 1, 0), (0, 4, 1)], values), kernel)
+    for aggregation in AGGREGATIONS:
+        check_learned((net, [(0, 1, 0), (0, 4, 1)], values), aggregation)
 
 
 @settings(max_examples=200)
-@given(other_nets, st.sampled_from(KERNELS))
-def test_other_learned_blocks(drawn, kernel):
-    check_learned(drawn, kernel)
+@given(other_nets, st.sampled_from(AGGREGATIONS))
+def test_other_learned_blocks(drawn, aggregation):
+    check_learned(drawn, aggregation)
 
 
 @settings(max_examples=200)
-@given(structural_nets, st.sampled_from(KERNELS))
-def test_structural_blocks(drawn, kernel):
+@given(structural_nets, st.sampled_from(AGGREGATIONS))
+def test_structural_blocks(drawn, aggregation):
     net, edges, _ = drawn
-    check(net, Coarse(net.layers).structural(net.blocks[0], edges, kernel), kernel)
+    check(net, Coarse(net.layers).structural(net.blocks[0], edges, aggregation), aggregation)
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -332,8 +332,8 @@ def test_taps_that_are_at_work_at_some_channels_only(transposed, mixed):
                  transposed=transposed)  # fmt: skip
     edges = loops.conv_edges(entries, [(4, 4, 1, 1, 1)], 1, transposed)
     edges = [(i, j, int(e)) for i, j, e in edges]
-    for kernel in KERNELS:
-        check_learned((network(layers, block), edges, values), kernel)
+    for aggregation in AGGREGATIONS:
+        check_learned((network(layers, block), edges, values), aggregation)
 
 
 # -- what kind of block it is ----------------------------------------------------------------------
@@ -365,8 +365,10 @@ def test_a_matrix_that_is_stored_the_other_way_round_is_still_read_as_it_lies():
     block = Dense(name="fc", source=View((2, 3)), target=View((4,), 6),
                   weight=leaf(np.ones((6, 4))).transpose((1, 0)))  # fmt: skip
     net = network([Layer("a", (2, 3), "input"), Layer("b", (4,), "dense", start=6)], block)
-    for kernel in KERNELS:
-        assert cg.coarsen(net, "channel", kernel=kernel).blocks[0].weight.stored_transposed
+    for aggregation in AGGREGATIONS:
+        assert (
+            cg.coarsen(net, "channel", aggregation=aggregation).blocks[0].weight.stored_transposed
+        )
 
 
 def pooled(operator, channels=3):
@@ -440,7 +442,7 @@ def test_a_kind_that_does_not_know_about_channels_is_kept_where_there_is_nothing
     [
         ((3, 2), {"granularity": "channel"}),
         ((3,), {"granularity": "layer"}),
-        ((3,), {"granularity": "channel", "kernel": "l1"}),
+        ((3,), {"granularity": "channel", "aggregation": "l1"}),
     ],
 )
 def test_it_is_refused_elsewhere(shape, options):
@@ -453,7 +455,7 @@ def test_a_third_party_says_what_its_kind_is_between_channels():
         kind = "known"
 
     @between_channels.register(Known)
-    def coarse(block, source, target, kernel):
+    def coarse(block, source, target, aggregation):
         return Dense(name=block.name, source=View.of(source.nodes), target=View.of(target.nodes),
                      weight=leaf(np.full((len(target.nodes), len(source.nodes)), 7.0)))  # fmt: skip
 

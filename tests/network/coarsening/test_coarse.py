@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from oracles.nets import adjacency, edge_list, nets
+from oracles.nets import adjacency, attention, edge_list, nets
 
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder
@@ -18,7 +18,7 @@ from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
 from cntgraph.store.description import differences
 
-KERNELS = ("sum", "l1", "l2")
+AGGREGATIONS = ("sum", "l1", "l2")
 NETS = nets()
 
 
@@ -107,21 +107,21 @@ def test_a_block_has_one_edge_a_pair(net, granularity):
 # -- between granularities -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_layers_of_channels_are_layers_of_neurons(net, kernel):
-    channels = cg.coarsen(net, "channel", kernel=kernel)
-    twice = cg.coarsen(channels, "layer", kernel=kernel)
-    once = cg.coarsen(net, "layer", kernel=kernel)
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_layers_of_channels_are_layers_of_neurons(net, aggregation):
+    channels = cg.coarsen(net, "channel", aggregation=aggregation)
+    twice = cg.coarsen(channels, "layer", aggregation=aggregation)
+    once = cg.coarsen(net, "layer", aggregation=aggregation)
     assert once.layers == twice.layers
     assert np.allclose(adjacency(once).toarray(), adjacency(twice).toarray())
     assert np.allclose(once.bias(), twice.bias())
-    again = cg.coarsen(channels, "channel", kernel=kernel)
+    again = cg.coarsen(channels, "channel", aggregation=aggregation)
     assert np.allclose(adjacency(again).toarray(), adjacency(channels).toarray())
 
 
-@pytest.mark.parametrize("kernel", ["sum", "l1"])
-def test_strengths_add_up_over_the_channels_of_a_layer(net, kernel):
-    channels, layers = (cg.coarsen(net, g, kernel=kernel) for g in ("channel", "layer"))
+@pytest.mark.parametrize("aggregation", ["sum", "l1"])
+def test_strengths_add_up_over_the_channels_of_a_layer(net, aggregation):
+    channels, layers = (cg.coarsen(net, g, aggregation=aggregation) for g in ("channel", "layer"))
     for direction in ("in", "out"):
         of_channels = channels.split(cg.node_strength(channels, direction=direction))
         of_layers = cg.node_strength(layers, direction=direction)
@@ -143,8 +143,8 @@ def test_the_strength_of_a_convolution_is_the_sum_over_its_taps():
 
 
 @pytest.mark.parametrize("order", ["channels first", "channels last", "any"])
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_a_dense_layer_after_a_flatten_is_summed_over_positions(order, kernel):
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_a_dense_layer_after_a_flatten_is_summed_over_positions(order, aggregation):
     bench = Bench()
     ids = bench.builder.input("x", (3, 2, 4))
     flat = {
@@ -153,12 +153,12 @@ def test_a_dense_layer_after_a_flatten_is_summed_over_positions(order, kernel):
         "any": bench.rng.permutation(ids.reshape(-1)),
     }[order]
     net = bench.finish(bench.dense("fc", flat, 5))
-    found = matrix_of(cg.coarsen(net, "channel", kernel=kernel), "fc")
+    found = matrix_of(cg.coarsen(net, "channel", aggregation=aggregation), "fc")
     expected = np.zeros((5, 3))
     for column, node in enumerate(flat):
         w = bench.values["fc.weight"][:, column].astype(float)
-        expected[:, node // 8] += {"sum": w, "l1": abs(w), "l2": w * w}[kernel]
-    assert np.allclose(found, np.sqrt(expected) if kernel == "l2" else expected)
+        expected[:, node // 8] += {"sum": w, "l1": abs(w), "l2": w * w}[aggregation]
+    assert np.allclose(found, np.sqrt(expected) if aggregation == "l2" else expected)
     weight = cg.coarsen(net, "channel").blocks[0].weight
     assert (weight.op == "sum_by") == (order == "any")
 
@@ -257,7 +257,7 @@ def test_attention_passes_features_on_and_is_modulated():
     b = bench.builder
     x = b.input("x", (6, 4)).T
     q, k, v = (bench.dense(name, x, 6).reshape(4, 2, 3).swapaxes(0, 1) for name in ("q", "k", "v"))
-    mixed = b.attention("attention", q, k, v, keep=np.tri(4, dtype=bool))
+    mixed = attention(b, "attention", q, k, v, np.tri(4, dtype=bool))
     net = bench.finish(bench.dense("out", mixed.swapaxes(0, 1).reshape(4, 6), 6))
     made = cg.coarsen(net, "channel")
     assert np.allclose(matrix_of(made, "attention"), np.eye(6))
@@ -292,10 +292,10 @@ def narrow_vgg(scale=32):
     return bench, bench.finish(ids)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_vgg_16_channel_by_channel(kernel):
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_vgg_16_channel_by_channel(aggregation):
     bench, net = narrow_vgg()
-    made = cg.coarsen(net, "channel", kernel=kernel)
+    made = cg.coarsen(net, "channel", aggregation=aggregation)
     strength = cg.node_strength(made, bias=False)
     expected = np.zeros(made.n_nodes)
     names = [b.name for b in net.blocks if b.parametric]
@@ -308,13 +308,15 @@ def test_vgg_16_channel_by_channel(kernel):
         for j, target in enumerate(block.target.as_ids()):
             for i, source in enumerate(block.source.as_ids()):
                 w = matrix[j, i]
-                value = {"sum": w.sum(), "l1": abs(w).sum(), "l2": np.sqrt((w * w).sum())}[kernel]
+                value = {"sum": w.sum(), "l1": abs(w).sum(), "l2": np.sqrt((w * w).sum())}[
+                    aggregation
+                ]
                 expected[target] += value
                 expected[source] += value
     assert np.allclose(strength, expected)
     pools = [b.to_csr().diagonal() for b in made.blocks if b.kind == "pool"]
     assert len(pools) == 5
-    assert np.allclose(np.concatenate(pools), 2.0 if kernel == "l2" else 4.0)
+    assert np.allclose(np.concatenate(pools), 2.0 if aggregation == "l2" else 4.0)
 
 
 # -- biases ----------------------------------------------------------------------------------------
@@ -323,7 +325,7 @@ def test_vgg_16_channel_by_channel(kernel):
 def test_a_bias_that_positions_share_is_the_stored_one():
     bench = Bench()
     net = bench.finish(bench.conv("c", bench.builder.input("x", (2, 5)), 3))
-    made = cg.coarsen(net, "channel", kernel="l1")
+    made = cg.coarsen(net, "channel", aggregation="l1")
     assert np.array_equal(made.blocks[0].bias.read(), bench.values["c.bias"])
     assert made.blocks[0].bias.dtype == np.float32
 
@@ -342,8 +344,8 @@ def test_a_bias_of_positions_is_their_mean(net):
 @pytest.mark.parametrize("edges", ["all", "parametric"])
 def test_graphs_and_their_estimates(net, granularity, edges):
     options = {"granularity": granularity, "edges": edges}
-    graph, estimate = cg.build_graph(net, kernel="l1", **options), net.estimate(**options)
-    made = cg.coarsen(net, granularity, kernel="l1")
+    graph, estimate = cg.build_graph(net, aggregation="l1", **options), net.estimate(**options)
+    made = cg.coarsen(net, granularity, aggregation="l1")
     assert (estimate.n_nodes, estimate.n_edges) == (graph.n_nodes, graph.n_edges)
     assert np.allclose(graph.adjacency.toarray(), adjacency(made, edges).toarray())
     assert [layer.name for layer in graph.layers] == [layer.name for layer in net.layers]
@@ -369,8 +371,8 @@ def test_the_limit_is_on_the_edges_of_the_coarse_graph():
 
 @pytest.mark.parametrize("granularity", ["channel", "layer"])
 def test_tables_take_a_granularity(net, granularity):
-    made = cg.coarsen(net, granularity, kernel="l2")
-    options = {"granularity": granularity, "kernel": "l2"}
+    made = cg.coarsen(net, granularity, aggregation="l2")
+    options = {"granularity": granularity, "aggregation": "l2"}
     assert cg.analyze(net, edges="all", **options).equals(cg.analyze(made, edges="all"))
     assert cg.describe(net, **options).equals(cg.describe(made))
     assert len(cg.link_weights(made)) == len(cg.link_weights(net))
@@ -379,8 +381,8 @@ def test_tables_take_a_granularity(net, granularity):
 def test_what_is_not_known_is_refused(net):
     with pytest.raises(CntGraphError, match=r"granularity.*neuron, channel, layer; got 'node'"):
         cg.coarsen(net, "node")
-    with pytest.raises(CntGraphError, match=r"kernel.*sum, l1, l2; got 'max'"):
-        cg.build_graph(net, granularity="neuron", kernel="max")
+    with pytest.raises(CntGraphError, match=r"aggregation.*sum, l1, l2; got 'max'"):
+        cg.build_graph(net, granularity="neuron", aggregation="max")
 
 
 def test_layers_without_nodes():
@@ -406,18 +408,18 @@ def test_a_coarse_network_reads_any_snapshot(net, granularity):
         name: Parameter.from_array(name, 3.0 - p.read().astype(float))
         for name, p in net.parameters.items()
     }
-    made = cg.coarsen(net, granularity, kernel="l1").bind(later, {"epoch": 2})
-    expected = cg.coarsen(net.bind(later, {"epoch": 2}), granularity, kernel="l1")
+    made = cg.coarsen(net, granularity, aggregation="l1").bind(later, {"epoch": 2})
+    expected = cg.coarsen(net.bind(later, {"epoch": 2}), granularity, aggregation="l1")
     assert np.allclose(cg.node_strength(made), cg.node_strength(expected))
     assert not np.allclose(
-        cg.node_strength(made), cg.node_strength(cg.coarsen(net, granularity, kernel="l1"))
+        cg.node_strength(made), cg.node_strength(cg.coarsen(net, granularity, aggregation="l1"))
     )
 
 
 @pytest.mark.parametrize("granularity", ["channel", "layer"])
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_a_coarse_network_is_saved_like_any_other(net, granularity, kernel, tmp_path):
-    made = cg.coarsen(net, granularity, kernel=kernel)
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_a_coarse_network_is_saved_like_any_other(net, granularity, aggregation, tmp_path):
+    made = cg.coarsen(net, granularity, aggregation=aggregation)
     cg.save(made, tmp_path / "coarse.h5")
     with cg.open(tmp_path / "coarse.h5") as trajectory:
         again = trajectory[0]
@@ -427,8 +429,8 @@ def test_a_coarse_network_is_saved_like_any_other(net, granularity, kernel, tmp_
 
 def test_a_trajectory_is_analysed_at_any_granularity():
     with cg.open(cg.demo_file("training")) as trajectory:
-        table = trajectory[:2].analyze(granularity="channel", kernel="l2")
-        expected = cg.analyze(trajectory[1], granularity="channel", kernel="l2")
+        table = trajectory[:2].analyze(granularity="channel", aggregation="l2")
+        expected = cg.analyze(trajectory[1], granularity="channel", aggregation="l2")
     second = table[table["snapshot"] == 1]
     assert np.allclose(second["fluctuation"], expected["fluctuation"])
 
@@ -455,7 +457,7 @@ def test_nothing_is_read_and_nothing_is_unrolled():
     net = builder.finish()
     tracemalloc.start()
     try:
-        estimates = [net.estimate(granularity=g, kernel="l2") for g in ("channel", "layer")]
+        estimates = [net.estimate(granularity=g, aggregation="l2") for g in ("channel", "layer")]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -479,6 +481,6 @@ def test_weights_are_read_in_chunks():
     builder.output(builder.linear("fc", ids.reshape(-1), weight, None))
     net = builder.finish()
     for granularity, total in (("channel", 4000 * 100), ("layer", 4000 * 600)):
-        strength = cg.node_strength(cg.coarsen(net, granularity, kernel="l1"))
+        strength = cg.node_strength(cg.coarsen(net, granularity, aggregation="l1"))
         assert strength[0] == total
         assert 0 < spy.rows < 1000

@@ -171,7 +171,7 @@ def test_tied_weights_stay_tied():
 
 
 def test_coarse_networks_and_files(tmp_path):
-    net = cg.coarsen(cg.toy("cnn"), "channel", kernel="l2")
+    net = cg.coarsen(cg.toy("cnn"), "channel", aggregation="l2")
     assert not np.allclose(cg.node_strength(shuffle_weights(net)), cg.node_strength(net))
     cg.save(cg.toy("cnn"), tmp_path / "net.h5")
     with cg.open(tmp_path / "net.h5") as stored:

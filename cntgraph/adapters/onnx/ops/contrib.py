@@ -12,10 +12,10 @@ from cntgraph.adapters.onnx.ops.convolution import conv
 from cntgraph.adapters.onnx.ops.movement import move
 from cntgraph.adapters.onnx.ops.norms import data_norm
 from cntgraph.adapters.onnx.ops.pooling import global_pool, reduce, window_pool
-from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize, weight_of
+from cntgraph.adapters.onnx.ops.quantised import dequantize, quantize
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
-from cntgraph.adapters.onnx.weights import along
+from cntgraph.adapters.onnx.weights import along, dequantized
 from cntgraph.adapters.tracing import activations, arithmetic, contraction
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tables import look_up
@@ -95,7 +95,7 @@ def _with_segments(t: OnnxTracer, x: Nodes, segments: Any, table: Recipe, name: 
 def _value(t: OnnxTracer, call: Call, k: int) -> Any:
     """Return nodes, or the weight that stored whole numbers stand for, from input k on."""
     value, scale, zero = call.inputs[k : k + 3]
-    return value if isinstance(value, Nodes) else weight_of(t, value, scale, zero, -1)
+    return value if isinstance(value, Nodes) else dequantized(t.recipe, value, scale, zero, -1)
 
 
 @handles("com.microsoft.QLinearAdd")
@@ -152,7 +152,7 @@ def quantised_gemm(t: OnnxTracer, call: Call) -> Any:
         return None
     axis = 0 if call.get("transB", 0) else 1
     b, b_scale, b_zero = call.inputs[3:6]
-    weight = weight_of(t, b, b_scale, b_zero, axis)
+    weight = dequantized(t.recipe, b, b_scale, b_zero, axis)
     bias = call.input(6)
     if bias is not None:
         steps = t.recipe(a_scale).reshape((-1,)) * t.recipe(call.inputs[4]).reshape((-1,))
@@ -165,7 +165,7 @@ def quantised_gemm(t: OnnxTracer, call: Call) -> Any:
 def dynamic_mat_mul(t: OnnxTracer, call: Call) -> Any:
     """Return a product of neurons, rounded on the way, with a quantised weight."""
     x, w, scale, zero, bias = (call.input(k) for k in range(5))
-    return _product(t, call, x, weight_of(t, w, scale, zero, -1), bias)
+    return _product(t, call, x, dequantized(t.recipe, w, scale, zero, -1), bias)
 
 
 @handles("com.microsoft.MatMulIntegerToFloat")
@@ -174,7 +174,7 @@ def integer_mat_mul(t: OnnxTracer, call: Call) -> Any:
     x, w, _, scale, _, zero, bias = (call.input(k) for k in range(7))
     if isinstance(w, Nodes):
         return None
-    return _product(t, call, x, weight_of(t, w, scale, zero, -1), bias)
+    return _product(t, call, x, dequantized(t.recipe, w, scale, zero, -1), bias)
 
 
 @handles("com.microsoft.MatMulNBits")

@@ -57,8 +57,10 @@ def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
     if call.get("reduction", "none") != "none" or not any(isinstance(v, Nodes) for v in moved):
         return None
     is_index = all(v.is_index for v in moved if isinstance(v, Nodes))
+    if is_index and not all(isinstance(v, Nodes) for v in moved):
+        raise NotFollowed("it joins tokens to what is none")
     inputs = [
-        t.as_ids(v, call.name, is_index=is_index) if k in data else _how(t, v, call.name)
+        t.as_ids(v, call.name) if k in data else _how(t, v, call.name)
         for k, v in enumerate(call.inputs)
     ]
     if call.operation not in _FILLS:
@@ -124,16 +126,7 @@ def concatenate(t: OnnxTracer, call: Call) -> Any:
     """Join neurons; a parameter among them (a class token) is neurons, too."""
     if not any(isinstance(value, Nodes) for value in call.inputs):
         return None
-    inputs = [_once(t, value, call.name) for value in call.inputs]
-    return move(t, replace(call, inputs=inputs), range(len(inputs)))
-
-
-def _once(t: OnnxTracer, value: Any, name: str) -> Any:
-    """Return a parameter that was repeated over the batch as nodes that all samples share."""
-    repeated = isinstance(value, Recipe) and value.op == "gather" and value.options["axis"] == 0
-    if not repeated or value.shape[0] != t.n_samples or value.args[0].shape[0] != 1:
-        return value
-    return Nodes(np.broadcast_to(t.learned(value.args[0], name), value.shape))
+    return move(t, call, range(len(call.inputs)))
 
 
 # -- looking up -----------------------------------------------------------------------------------

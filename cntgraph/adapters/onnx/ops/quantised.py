@@ -14,7 +14,7 @@ import numpy as np
 from cntgraph.adapters.onnx.ops.convolution import convolve
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.adapters.onnx.weights import along
+from cntgraph.adapters.onnx.weights import dequantized
 from cntgraph.adapters.tracing import contraction
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
@@ -43,28 +43,6 @@ def quantize_dynamically(t: OnnxTracer, call: Call) -> Any:
     )
 
 
-def weight_of(t: OnnxTracer, value: Any, scale: Any, zero: Any, axis: int) -> Recipe:
-    """Return the weight that stored whole numbers stand for.
-
-    Parameters
-    ----------
-    t : OnnxTracer
-        The tracer.
-    value, scale, zero
-        The operation's inputs; scale and zero point may be missing.
-    axis : int
-        The axis along which they change, if they do.
-
-    Returns
-    -------
-    Recipe
-    """
-    weight = t.recipe(value)
-    if zero is not None and not (isinstance(zero, np.ndarray) and not zero.any()):
-        weight = weight - along(t.recipe(zero), weight.shape, axis)
-    return weight if scale is None else weight * along(t.recipe(scale), weight.shape, axis)
-
-
 @handles("QLinearConv")
 def conv(t: OnnxTracer, call: Call) -> Any:
     """Return a convolution with a quantised weight."""
@@ -75,7 +53,7 @@ def conv(t: OnnxTracer, call: Call) -> Any:
     if bias is not None:
         steps = t.recipe(x_scale).reshape((-1,)) * t.recipe(w_scale).reshape((-1,))
         bias = t.recipe(bias) * steps
-    return convolve(t, call, weight_of(t, w, w_scale, w_zero, 0), bias)
+    return convolve(t, call, dequantized(t.recipe, w, w_scale, w_zero, 0), bias)
 
 
 @handles("QLinearMatMul")
@@ -83,7 +61,7 @@ def mat_mul(t: OnnxTracer, call: Call) -> Any:
     """Return a matrix product with a quantised weight, or of neurons with neurons."""
     sides = (call.inputs[0:3], call.inputs[3:6])
     left, right = (
-        value if isinstance(value, Nodes) else weight_of(t, value, scale, zero, -1)
+        value if isinstance(value, Nodes) else dequantized(t.recipe, value, scale, zero, -1)
         for value, scale, zero in sides
     )
     return contraction.matmul(t, left, right, call.name)
@@ -96,7 +74,7 @@ def conv_of_integers(t: OnnxTracer, call: Call) -> Any:
     if not isinstance(x, Nodes) or isinstance(w, Nodes):
         return None
     shifted = _from_zero(t, call, x, call.input(2))
-    weight = _by_step(t, weight_of(t, w, None, w_zero, 0), x)
+    weight = _by_step(t, dequantized(t.recipe, w, None, w_zero, 0), x)
     return convolve(t, replace(call, inputs=[shifted, *call.inputs[1:]]), weight, None)
 
 
@@ -109,10 +87,10 @@ def mat_mul_of_integers(t: OnnxTracer, call: Call) -> Any:
         return contraction.matmul(t, left, right, call.name)
     if isinstance(left, Nodes):
         shifted = _from_zero(t, call, left, zeros[0])
-        weight = _by_step(t, weight_of(t, right, None, zeros[1], -1), left)
+        weight = _by_step(t, dequantized(t.recipe, right, None, zeros[1], -1), left)
         return contraction.matmul(t, shifted, weight, call.name)
     shifted = _from_zero(t, call, right, zeros[1])
-    weight = _by_step(t, weight_of(t, left, None, zeros[0], -2), right)
+    weight = _by_step(t, dequantized(t.recipe, left, None, zeros[0], -2), right)
     return contraction.matmul(t, weight, shifted, call.name)
 
 

@@ -116,7 +116,9 @@ def _state(t: OnnxTracer, value: Any, k: int, layout: int) -> Any:
         return Nodes(t.without_batch(value, 0 if layout else 1)[0][k])
     if isinstance(value, Recipe):
         return value.take(1 if layout else 0, k, k + 1).take(0 if layout else 1, 0, 1)
-    return value[0, k] if layout else value[k, 0] if isinstance(value, np.ndarray) else value
+    if isinstance(value, np.ndarray):
+        return value[0, k] if layout else value[k, 0]
+    return value
 
 
 def _name(weight: Recipe, default: str, backward: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.adapters.tracing import contraction
+from cntgraph.adapters.tracing import arithmetic, contraction
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 
@@ -24,13 +24,15 @@ def linear(t: AtenTracer, a: Arguments, name: str) -> Any:
 @handles("addmm", "baddbmm")
 def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return b + x W, as a linear layer is decomposed."""
-    bias, x = a["self"], a.get("mat1", a.get("batch1"))
-    weight = a.get("mat2", a.get("batch2"))
+    bias = a["self"]
+    x, weight = (a[f"mat{k}"] if f"mat{k}" in a else a[f"batch{k}"] for k in (1, 2))
     if a.get("beta", 1) != 1 or a.get("alpha", 1) != 1 or not isinstance(x, Nodes):
         return None
     if any(isinstance(value, Nodes | Data) for value in (bias, weight)):
         return None
-    return contraction.matmul(t, x, weight, name, t.recipe(bias))
+    if len(weight.shape) == 2:
+        return contraction.matmul(t, x, weight, name, t.recipe(bias))
+    return arithmetic.add(t, contraction.matmul(t, x, weight, name), bias, name)
 
 
 @handles("mm", "matmul", "bmm", "mv", "dot")

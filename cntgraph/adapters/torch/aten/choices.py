@@ -15,12 +15,9 @@ from cntgraph.adapters.tracing import arithmetic
 @handles("masked_fill")
 def masked_fill(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Take away the neurons that a constant mask names."""
-    x, mask = a["self"], a["mask"]
-    if not isinstance(x, Nodes):
+    if not isinstance(a["self"], Nodes):
         return None
-    if isinstance(mask, torch.Tensor):
-        return Nodes(x.tensor.masked_fill(mask.cpu(), -1))
-    return arithmetic.select(t, mask, [a["value"], x], name)
+    return where(t, {"condition": a["mask"], "self": a["value"], "other": a["self"]}, name)
 
 
 @handles("where")
@@ -28,8 +25,7 @@ def where(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Choose between nodes, or between nodes and a constant; a constant choice moves nodes."""
     choice, options = a["condition"], [a.get("self"), a.get("other")]
     if isinstance(choice, torch.Tensor):
-        ids = [t.as_ids(v) if hasattr(v, "shape") else torch.tensor(-1) for v in options]
-        return Nodes(torch.where(choice.cpu(), *ids))
+        return Nodes(torch.where(choice.cpu(), *(t.fixed(value).tensor for value in options)))
     return arithmetic.select(t, choice, options, name)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -16,13 +17,12 @@ from cntgraph.adapters.torch.aten.values import Nodes, Place, name_of
 from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import RepeatedSamples, Samples
 from cntgraph.adapters.tracing.masks import LARGEST_MASK
-from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.tracer import LARGEST_CONSTANT, Tracer
+from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_learned
 from cntgraph.core.errors import TraceError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Array, Ids
 
 
 class ValueFlow(Tracer):
@@ -51,7 +51,6 @@ class ValueFlow(Tracer):
         self.expanded: dict[int, tuple[Recipe, tuple[int, ...]]] = {}
         self._indices: list[int] = []
         self._counts: Counter[str] = Counter()
-        self._fixed_nodes: dict[int, tuple[Recipe, torch.Tensor]] = {}
 
     # -- names and coverage ---------------------------------------------------------------------
 
@@ -64,13 +63,6 @@ class ValueFlow(Tracer):
         """Return how often this was asked for the same name before."""
         self._counts[name] += 1
         return self._counts[name] - 1
-
-    def freeze(self, values: Iterable[Any], operation: str) -> None:
-        """Say that parameters are used with their present values, as constants.
-
-        Their operation has no recipe, so that another snapshot would not change the result.
-        """
-        self.skip(values, f"used as a constant, by way of {operation}")
 
     # -- samples and batches --------------------------------------------------------------------
 
@@ -122,69 +114,49 @@ class ValueFlow(Tracer):
 
     # -- values as something else -----------------------------------------------------------------
 
-    def as_ids(self, value: Any) -> Any:
-        """Return what moves along with node ids: ids, indices, or "no node" for a constant."""
-        if isinstance(value, Nodes):
-            return value.tensor
-        if isinstance(value, Recipe):
-            return self.learned(value, self.shape_of(value))
+    def moving(self, value: Any) -> Any:
+        """Return what an operation moves as ids, and what says how as it is."""
         if isinstance(value, Data):
             return value.value
-        if isinstance(value, torch.Tensor) and value.is_floating_point():
-            return torch.full(value.shape, -1, dtype=torch.int64)
+        numbers = isinstance(value, torch.Tensor) and value.is_floating_point()
+        if numbers or isinstance(value, Nodes | Recipe):
+            return self.fixed(value).tensor
         return value.cpu() if isinstance(value, torch.Tensor) else value
 
-    def shape_of(self, recipe: Recipe) -> tuple[int, ...]:
-        """Return the shape a parameter was expanded to, or its own."""
-        return self.expanded[id(recipe)][1] if id(recipe) in self.expanded else recipe.shape
-
-    def constant_nodes(self, value: Any) -> Nodes:
-        """Return nodes for a parameter or constant that a layer is applied to; none for zeros."""
-        if isinstance(value, torch.Tensor) and not value.any():
-            return Nodes(torch.full(value.shape, -1, dtype=torch.int64))
-        recipe = self.recipe(value)
-        return Nodes(self._fixed(recipe, recipe.shape))
-
-    def learned(self, recipe: Recipe, shape: Sequence[int]) -> torch.Tensor:
-        """Return the ids of nodes whose value is a parameter, repeated to `shape`."""
-        if not is_learned(recipe):
-            self.builder.skip(recipe, "a constant joined to nodes is not a node")
-            return torch.full(tuple(shape), -1, dtype=torch.int64)
-        return self._fixed(recipe, shape)
-
-    def _fixed(self, recipe: Recipe, shape: Sequence[int]) -> torch.Tensor:
-        """Return the ids of nodes whose value is fixed; the same ones for the same recipe."""
-        if id(recipe) not in self._fixed_nodes:
-            name = next((p.name for p in recipe.parameters()), "constant")
-            sizes = recipe.shape
-            while len(sizes) > 1 and sizes[0] == 1:
-                sizes = sizes[1:]
-            ids = self.builder.learned(name, recipe.reshape(sizes or (1,)), sizes or (1,))
-            self._fixed_nodes[id(recipe)] = recipe, torch.from_numpy(ids).reshape(recipe.shape)
-        return self._fixed_nodes[id(recipe)][1].expand(tuple(shape))
-
-    def recipe(self, value: Any) -> Recipe:
-        """Return a parameter, a constant tensor or a number as a recipe."""
-        if isinstance(value, Recipe):
+    def fixed(self, value: Any) -> Nodes:
+        """Return nodes as they are, and a parameter or a constant as nodes."""
+        if isinstance(value, Nodes):
             return value
-        if isinstance(value, torch.Tensor) and value.numel() > LARGEST_CONSTANT:
-            return self.builder.constant("constant", *stored_array(value))
-        array = self.array(value)
-        if array is None:
-            raise NotFollowed("neurons stand where it has its weights")
-        if array.size > LARGEST_CONSTANT:
-            return self.builder.constant("constant", array)
-        return Recipe.constant(array.astype(np.float64))
+        return self.neurons(self.as_ids(value, self.place.name("constant")))
 
-    def array(self, value: Any) -> NDArray[Any] | None:
+    def repeated(self, recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
+        """Return a parameter that is repeated to a shape, which counts where it is joined."""
+        if recipe.shape == shape:
+            return recipe
+        made = replace(recipe)
+        self.expanded[id(made)] = made, shape
+        return made
+
+    def shape_of(self, value: Any) -> tuple[int, ...]:
+        """Return the shape a parameter was expanded to, or its own."""
+        return (
+            self.expanded[id(value)][1] if id(value) in self.expanded else super().shape_of(value)
+        )
+
+    def stored(self, value: Any) -> tuple[str, Array, str | None]:
+        """Return a name for a constant tensor, its stored bits, and their type."""
+        tensor = value if isinstance(value, torch.Tensor) else torch.from_numpy(value)
+        return "constant", *stored_array(tensor)
+
+    def array(self, value: Any) -> Array | None:
         """Return the values of a constant tensor or a number; None for anything else."""
         if isinstance(value, torch.Tensor):
             plain = value.detach().cpu()
-            array: NDArray[Any] = (plain.double() if plain.is_floating_point() else plain).numpy()
+            array: Array = (plain.double() if plain.is_floating_point() else plain).numpy()
             return array
         return np.asarray(value) if isinstance(value, bool | int | float | np.ndarray) else None
 
-    def mask_values(self, value: Any) -> NDArray[Any] | None:
+    def mask_values(self, value: Any) -> Array | None:
         """Return the values of a constant or a buffer that may be a mask."""
         if not isinstance(value, Recipe):
             return self.array(value)
@@ -195,7 +167,3 @@ class ValueFlow(Tracer):
     def hidden_by(self, value: Any) -> NDArray[np.bool_] | None:
         """Return what a mask keeps that was put on a parameter before."""
         return self.hidden[id(value)][1].numpy() if id(value) in self.hidden else None
-
-    def optional_recipe(self, value: Any) -> Recipe | None:
-        """Return `recipe(value)`, or None for None."""
-        return None if value is None else self.recipe(value)

@@ -9,12 +9,15 @@ import torch
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing.operations import NotFollowed
 
 
 @handles("constant_pad_nd")
 def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Pad with positions that are no nodes, whatever the constant."""
-    return Nodes(torch.nn.functional.pad(a["self"].tensor, a["pad"], value=-1))
+    """Pad with positions that are no nodes, or, other than by zero, that show one node."""
+    x, value = a["self"], a.get("value")
+    fill = -1 if x.is_index or not value else t.fixed(value).tensor.item()
+    return Nodes(torch.nn.functional.pad(x.tensor, a["pad"], value=fill))
 
 
 @handles("pad")
@@ -31,7 +34,11 @@ def pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Join nodes; a parameter among them (a class token) is nodes, too."""
     parts, dim = a["tensors"], int(a.get("dim") or 0)
-    return Nodes(torch.cat([t.as_ids(part) for part in parts], dim))
+    if any(isinstance(x, Nodes) and x.is_index for x in parts) and not all(
+        isinstance(x, Nodes) for x in parts
+    ):
+        raise NotFollowed("it joins tokens to what is none")
+    return Nodes(torch.cat([t.fixed(part).tensor for part in parts], dim))
 
 
 @handles("reshape_alias")
@@ -72,10 +79,10 @@ def constant(t: AtenTracer, a: Arguments, name: str) -> torch.Tensor:
 @handles("copy")
 def copy(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Write nodes, or a constant, over nodes."""
-    return Nodes(t.as_ids(a["src"]).expand(a["self"].shape).clone())
+    return Nodes(t.fixed(a["src"]).tensor.expand(a["self"].shape).clone())
 
 
 @handles("fill", "zero")
 def fill(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Take neurons away by writing a constant over them."""
-    return Nodes(torch.full_like(a["self"].tensor, -1))
+    """Take neurons away by writing a constant over them, which is one node unless it is zero."""
+    return Nodes(t.fixed(a.get("value", 0.0)).tensor.expand(a["self"].shape).clone())

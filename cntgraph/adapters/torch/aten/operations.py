@@ -36,9 +36,6 @@ COPYING = frozenset(
     "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col".split()
 )
 
-#: Movements that repeat a parameter along axes, as broadcasting would.
-EXPANSIONS = frozenset("expand expand_as broadcast_to".split())
-
 #: Layers, and the argument they are applied to: nodes, even if it is a parameter or a constant.
 DATA = {
     **dict.fromkeys(("addmm",), "mat1"),

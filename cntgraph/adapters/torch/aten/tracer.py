@@ -8,7 +8,6 @@ depend on the input) and plain tensors (constants).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -20,7 +19,6 @@ from cntgraph.adapters.torch.aten.masks import hide, keep_hidden
 from cntgraph.adapters.torch.aten.operations import (
     COPYING,
     DATA,
-    EXPANSIONS,
     IDENTITY,
     MOVEMENT,
     handler_of,
@@ -106,11 +104,7 @@ class AtenTracer(ValueFlow):
         if any(isinstance(value, Nodes) for value in found):
             yielded = self._on_nodes(name, a, operation, args, kwargs, place, shapes)
             return _in_place(name, a, yielded)
-        made = self._on_recipes(name, a, operation, args, kwargs)
-        if name in EXPANSIONS and isinstance(made, Recipe):
-            made = replace(made)  # it broadcasts by itself; only where it is joined, sizes matter
-            self.expanded[id(made)] = made, tuple(shapes())
-        return made
+        return self._on_recipes(name, a, operation, args, kwargs)
 
     def _promote(self, name: str, a: Arguments) -> None:
         """Let a constant that goes through a layer be nodes."""
@@ -122,7 +116,7 @@ class AtenTracer(ValueFlow):
         learned = isinstance(value, Recipe) and name not in ("mm", "bmm")
         if learned or isinstance(value, torch.Tensor):
             if any(isinstance(other, Recipe) for other in leaves(others)):
-                a[key] = self.constant_nodes(value)
+                a[key] = self.fixed(value)
 
     def give_up(
         self, operation: Any, args: Sequence[Any], kwargs: Arguments, place: Place, shapes: Any
@@ -181,7 +175,7 @@ class AtenTracer(ValueFlow):
             return None
         if any(isinstance(value, Data) for value in indices):
             self.note(place.name(name), "what the input selects is taken as for the example")
-        moved = _moved(operation, *map_leaves([args, kwargs], self.as_ids))
+        moved = _moved(operation, *map_leaves([args, kwargs], self.moving))
         return map_leaves(moved, Nodes, of=torch.Tensor)
 
     def _on_recipes(self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Any) -> Any:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from operator import mul, neg, truediv
 from typing import Any
 
 import torch
 
 from cntgraph.adapters.torch.aten.flow import ValueFlow
+from cntgraph.adapters.torch.aten.operations import IDENTITY
 from cntgraph.adapters.torch.aten.values import Arguments, leaves, map_leaves
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved
 from cntgraph.core.recipe import Recipe
 
 _UNCHANGED = frozenset(
-    "to _to_copy type_as clone detach alias contiguous lift_fresh expand expand_as "
-    "broadcast_to dropout".split()
+    "to _to_copy type_as clone detach alias contiguous lift_fresh dropout".split()
 )
 _JOINED = ("cat", "concat", "concatenate")
 _UNARY: dict[str, Callable[[Recipe], Recipe]] = {
@@ -42,11 +41,11 @@ def move_recipe(t: ValueFlow, name: str, operation: Any, args: Any, kwargs: Argu
     if name in _JOINED:
         joined = tuple(t.recipe(part) for part in args[0])
         return Recipe.concatenate(joined, args[1] if len(args) > 1 else kwargs.get("dim", 0))
-    if len(parts) != 1:
+    if len(parts) != 1 or name in IDENTITY - _UNCHANGED:
         return None
     (recipe,) = parts
     if name in _UNCHANGED:
-        return recipe  # recipes broadcast by themselves, and keep their stored precision
+        return recipe  # recipes keep their stored precision
     found = _lookup(name, args)
     if found is not None:
         return looked_up(recipe, *found)
@@ -57,9 +56,9 @@ def move_recipe(t: ValueFlow, name: str, operation: Any, args: Any, kwargs: Argu
         return map_leaves(shown, lambda part: part.numpy(), of=torch.Tensor)
 
     try:
-        return moved(recipe, move)
-    except RuntimeError:
-        return _still_expanded(recipe, args)
+        return moved(recipe, move, t.repeated, t.shape_of(recipe))
+    except RuntimeError:  # it is defined for floating point alone, or for other strides
+        return None
 
 
 def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
@@ -76,13 +75,6 @@ def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
     if not isinstance(index, torch.Tensor) or index.dtype == torch.bool:
         return None
     return axis, index.detach().cpu().numpy()
-
-
-def _still_expanded(recipe: Recipe, args: Any) -> Recipe | None:
-    """Return a recipe that was expanded over a batch, and is viewed in that shape."""
-    matrix, sizes = recipe.shape[-2:], tuple(args[1]) if len(args) > 1 else ()
-    leading = prod(recipe.shape[:-2]) == 1
-    return recipe if leading and sizes[-2:] == matrix and len(sizes) > 2 else None
 
 
 # -- arithmetic -------------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""What is no neuron where something else is wanted: constants as recipes, values as nodes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import HIDDEN, Neurons, is_learned, weights_of
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Ids
+
+#: Constants of more values are stored as parameters, rather than written into recipes.
+LARGEST_CONSTANT = 64
+
+
+class Constants(ABC):
+    """Turns constants and weights into recipes and into nodes.
+
+    Parameters
+    ----------
+    builder : Builder
+        What the network is built with.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self._stored: dict[Any, Recipe] = {}
+        self._fixed: dict[int, tuple[Recipe, Ids]] = {}
+
+    @abstractmethod
+    def array(self, value: Any) -> Array | None:
+        """Return the values of a constant; None for neurons, weights and data."""
+
+    def stored(self, value: Any) -> tuple[str, Array, str | None]:
+        """Return what a large constant is called, its stored bits, and their type if not theirs."""
+        return "constant", np.asarray(self.array(value)), None
+
+    def shape_of(self, value: Any) -> tuple[int, ...]:
+        """Return the shape that a constant, or a weight that is repeated, has in the model."""
+        return tuple(np.shape(value))
+
+    def recipe(self, value: Any) -> Recipe:
+        """Return weights or a constant as a recipe; a large constant is stored, once.
+
+        Raises
+        ------
+        NotFollowed
+            If it is neither.
+        """
+        found = weights_of(value)
+        if found is not None:
+            return found
+        array = self.array(value)
+        if array is None:
+            raise NotFollowed("neurons stand where it has its weights")
+        if array.size <= LARGEST_CONSTANT:
+            return Recipe.constant(array)
+        # The layers of a model often read the same constants, such as rotations by position.
+        name, bits, dtype = self.stored(value)
+        key = bits.shape, dtype or bits.dtype.str, sha256(bits.tobytes()).digest()
+        if key not in self._stored:
+            self._stored[key] = self.builder.constant(name, bits, dtype)
+        return self._stored[key]
+
+    def optional_recipe(self, value: Any) -> Recipe | None:
+        """Return `recipe(value)`, or None for None."""
+        return None if value is None else self.recipe(value)
+
+    def as_ids(self, value: Any, name: str, zeros: str = "zeros where neurons are") -> Ids:
+        """Return what moves along with neurons as node ids, in the shape it has in the model.
+
+        Parameters
+        ----------
+        value : Neurons, weights or constant
+            Weights that are learned are nodes whose bias they are. So is a constant, but where it
+            is zero or hides a position: there is no node.
+        name : str
+            What the nodes of a constant are called.
+        zeros : str, optional
+            What the coverage table says of a stored constant that is no node.
+
+        Returns
+        -------
+        ndarray of int64
+
+        Raises
+        ------
+        NotFollowed
+            If it depends on the input without being neurons.
+        """
+        if isinstance(value, Neurons):
+            return value.ids
+        recipe, shape = weights_of(value), self.shape_of(value)
+        if 0 in shape:
+            return np.empty(shape, np.int64)
+        if recipe is not None and is_learned(recipe):
+            return np.broadcast_to(self._nodes_of(recipe, name), shape)
+        values = self.array(value) if recipe is None else recipe.read()
+        if values is None:
+            raise NotFollowed("it joins neurons to what is none")
+        nothing = (values == 0) | (values <= HIDDEN)
+        if nothing.all():
+            if recipe is not None:
+                self.builder.skip(recipe, zeros)
+            return np.broadcast_to(np.int64(-1), shape)
+        if recipe is None:  # one node is enough for what is the same everywhere
+            same = (values == values.flat[0]).all()
+            recipe = Recipe.constant(values.flat[0]) if same else self.recipe(value)
+        ids = self._nodes_of(recipe, name)
+        return np.broadcast_to(np.where(nothing, -1, ids) if nothing.any() else ids, shape)
+
+    def _nodes_of(self, recipe: Recipe, name: str) -> Ids:
+        """Return nodes that have a bias alone; the same ones for the same recipe.
+
+        What is repeated along an axis is one node.
+        """
+        while recipe.op == "gather" and recipe.args[0].shape[recipe.options["axis"]] == 1:
+            recipe = recipe.args[0]
+        if id(recipe) not in self._fixed:
+            label = next((p.name for p in recipe.parameters()), name)
+            sizes = recipe.shape
+            while len(sizes) > 1 and sizes[0] == 1:
+                sizes = sizes[1:]
+            ids = self.builder.learned(label, recipe.reshape(sizes or (1,)), sizes or (1,))
+            self._fixed[id(recipe)] = recipe, ids.reshape(recipe.shape)
+        return self._fixed[id(recipe)][1]
