@@ -1,0 +1,1098 @@
+"""The graph that is expected of each operation, as `fingerprint` writes it.
+
+One line per layer: its number, kind, shape and activation, then the blocks that lead to it, each
+with its number of edges and the layers that these come from.
+"""
+
+GRAPHS = {
+    "linear": """\
+0 input 4
+1 dense 3 out | learned dense + bias, 12 from 0
+parameters: 2 included""",
+    "linear, no bias": """\
+0 input 4
+1 dense 3 out | learned dense, 12 from 0
+parameters: 1 included""",
+    "linear at every position": """\
+0 input 2×4
+1 conv 3×2 out | learned conv + bias, 24 from 0
+parameters: 2 included""",
+    "matmul, parameter on the left": """\
+0 input 4×2
+1 conv 3×2 out | learned conv, 24 from 0
+parameters: 1 included""",
+    "one matrix a head": """\
+0 input 2×6
+1 conv 8×2 out | learned conv, 48 from 0
+parameters: 1 included""",
+    "one matrix a head, einsum": """\
+0 input 2×6
+1 conv 8×2 out | learned conv, 48 from 0
+parameters: 1 included""",
+    "one matrix a head, one position": """\
+0 input 2×3
+1 conv 8×1 out | learned conv, 24 from 0
+parameters: 1 included""",
+    "einsum to heads": """\
+0 input 2×4
+1 conv 6×2 out | learned conv, 48 from 0
+parameters: 1 included""",
+    "einsum of two axes": """\
+0 input 2×6
+1 conv 4×2 out | learned conv, 48 from 0
+parameters: 1 included""",
+    "bilinear": """\
+0 input 3
+1 input 2
+2 unknown 4 out
+parameters: 1 skipped
+left out: a product of two inputs""",
+    "embedding": """\
+0 input 5×2
+1 conv 3×2 out | learned conv, 30 from 0
+parameters: 1 included""",
+    "position embedding": """\
+0 input 5×2
+1 conv 3×2 out | learned conv + bias, 30 from 0
+parameters: 1 folded, 1 included""",
+    "a weight that is computed": """\
+0 input 4
+1 dense 3 out | learned dense, 12 from 0
+parameters: 1 included""",
+    "two weights multiplied": """\
+0 input 4
+1 dense 3 out | learned dense, 12 from 0
+parameters: 2 included""",
+    "tied weights": """\
+0 input 4
+1 dense 3 tanh | learned dense, 12 from 0
+2 dense 4 out | learned dense, 12 from 1
+parameters: 1 included""",
+    "low rank": """\
+0 input 4
+1 dense 1 | learned dense, 4 from 0
+2 add 3 out
+  | learned dense + bias, 12 from 0
+  | learned dense, 3 from 1
+parameters: 4 included""",
+    "two outputs": """\
+0 input 4
+1 dense 3 relu out | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "relu": """\
+0 input 4
+1 dense 3 relu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "maximum(x, 0)": """\
+0 input 4
+1 dense 3 relu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "maximum(x, 1)": """\
+0 input 4
+1 dense 3 clamp | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "clip to (-1, 2)": """\
+0 input 4
+1 dense 3 clamp | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "relu6": """\
+0 input 4
+1 dense 3 hardtanh | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "hard tanh": """\
+0 input 4
+1 dense 3 hardtanh | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "leaky relu": """\
+0 input 4
+1 dense 3 leaky_relu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "sigmoid": """\
+0 input 4
+1 dense 3 sigmoid | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "tanh": """\
+0 input 4
+1 dense 3 tanh | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "softplus": """\
+0 input 4
+1 dense 3 softplus | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "elu": """\
+0 input 4
+1 dense 3 elu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "selu": """\
+0 input 4
+1 dense 3 selu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "softsign": """\
+0 input 4
+1 dense 3 softsign | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "abs": """\
+0 input 4
+1 dense 3 abs | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "exp": """\
+0 input 4
+1 dense 3 exp | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "sin": """\
+0 input 4
+1 dense 3 sin | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "erf": """\
+0 input 4
+1 dense 3 erf | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "round": """\
+0 input 4
+1 dense 3 round | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "reciprocal": """\
+0 input 4
+1 dense 3 reciprocal | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "sign": """\
+0 input 4
+1 dense 3 sign | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "sqrt": """\
+0 input 4
+1 dense 3 abs+sqrt | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "log": """\
+0 input 4
+1 dense 3 abs+log | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "rsqrt": """\
+0 input 4
+1 dense 3 abs+rsqrt | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "square": """\
+0 input 4
+1 dense 3 square | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "cube": """\
+0 input 4
+1 dense 3 pow | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "gelu": """\
+0 input 4
+1 dense 3 gelu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "gelu by tanh": """\
+0 input 4
+1 dense 3 gelu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "silu": """\
+0 input 4
+1 dense 3 silu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "hard sigmoid": """\
+0 input 4
+1 dense 3 hardsigmoid | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "hard swish": """\
+0 input 4
+1 dense 3 hardswish | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "mish": """\
+0 input 4
+1 dense 3 mish | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "log sigmoid": """\
+0 input 4
+1 dense 3 log_sigmoid | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "softmax": """\
+0 input 4
+1 dense 3 softmax | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "log softmax": """\
+0 input 4
+1 dense 3 log_softmax | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "prelu": """\
+0 input 4
+1 dense 3 prelu | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included, 1 skipped""",
+    "dropout": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "identity": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "attention": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 conv 2×3 | learned conv, 24 from 0
+3 conv 2×3 | learned conv, 24 from 0
+4 scores 1×3×3 softmax
+  | gating pool (modulation), 18 from 1
+  | gating pool (modulation), 18 from 2
+5 attention 2×3 out
+  | gating pool (modulation), 18 from 4
+  | pool (attention), 18 from 3
+parameters: 3 included""",
+    "attention, causal": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 conv 2×3 | learned conv, 24 from 0
+3 conv 2×3 | learned conv, 24 from 0
+4 scores 1×3×3 softmax
+  | gating pool (modulation), 18 from 1
+  | gating pool (modulation), 18 from 2
+5 attention 2×3 out
+  | gating pool (modulation), 12 from 4
+  | pool (attention), 12 from 3
+parameters: 3 included""",
+    "attention, an added mask": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 conv 2×3 | learned conv, 24 from 0
+3 conv 2×3 | learned conv, 24 from 0
+4 scores 1×3×3 softmax
+  | gating pool (modulation), 18 from 1
+  | gating pool (modulation), 18 from 2
+5 attention 2×3 out
+  | gating pool (modulation), 12 from 4
+  | pool (attention), 12 from 3
+parameters: 3 included""",
+    "attention, an added mask of large numbers": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 conv 2×3 | learned conv, 24 from 0
+3 conv 2×3 | learned conv, 24 from 0
+4 scores 1×3×3 softmax
+  | gating pool (modulation), 18 from 1
+  | gating pool (modulation), 18 from 2
+5 attention 2×3 out
+  | gating pool (modulation), 12 from 4
+  | pool (attention), 12 from 3
+parameters: 3 included""",
+    "attention, a mask with a bias": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 conv 2×3 | learned conv, 24 from 0
+3 conv 2×3 | learned conv, 24 from 0
+4 scores 1×3×3 softmax
+  | gating pool (modulation) + bias, 18 from 2
+  | gating pool (modulation), 18 from 1
+5 attention 2×3 out
+  | gating pool (modulation), 12 from 4
+  | pool (attention), 12 from 3
+parameters: 3 included""",
+    "attention, a bias": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 conv 2×3 | learned conv, 24 from 0
+3 conv 2×3 | learned conv, 24 from 0
+4 scores 1×3×3 softmax
+  | gating pool (modulation) + bias, 18 from 2
+  | gating pool (modulation), 18 from 1
+5 attention 2×3 out
+  | gating pool (modulation), 18 from 4
+  | pool (attention), 18 from 3
+parameters: 3 included""",
+    "attention, a learned bias": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 conv 2×3 | learned conv, 24 from 0
+3 scores 1×3×3 softmax
+  | gating pool (modulation) + bias, 18 from 2
+  | gating pool (modulation), 18 from 1
+4 conv 2×3 | learned conv, 24 from 0
+5 attention 2×3 out
+  | gating pool (modulation), 18 from 3
+  | pool (attention), 18 from 4
+parameters: 1 folded, 3 included""",
+    "attention of two heads": """\
+0 input 3×4
+1 conv 4×3 | learned conv, 48 from 0
+2 conv 4×3 | learned conv, 48 from 0
+3 conv 4×3 | learned conv, 48 from 0
+4 scores 2×3×3 softmax
+  | gating pool (modulation), 36 from 1
+  | gating pool (modulation), 36 from 2
+5 attention 4×3
+  | gating pool (modulation), 36 from 4
+  | pool (attention), 36 from 3
+6 conv 4×3 out | learned conv, 48 from 5
+parameters: 4 included""",
+    "conv2d": """\
+0 input 2×4×5
+1 conv 3×2×3 out | learned conv + bias, 324 from 0
+parameters: 2 included""",
+    "conv2d, one channel": """\
+0 input 1×4×5
+1 conv 3×2×3 out | learned conv, 162 from 0
+parameters: 1 included""",
+    "conv2d, no bias": """\
+0 input 2×4×5
+1 conv 3×2×3 out | learned conv, 324 from 0
+parameters: 1 included""",
+    "conv2d of kernel one": """\
+0 input 2×3×2
+1 conv 3×3×2 out | learned conv, 36 from 0
+parameters: 1 included""",
+    "conv2d, strided and padded": """\
+0 input 2×5×4
+1 conv 3×3×2 out | learned conv + bias, 210 from 0
+parameters: 2 included""",
+    "conv2d, dilated": """\
+0 input 2×5×6
+1 conv 3×1×2 out | learned conv + bias, 108 from 0
+parameters: 2 included""",
+    "conv2d, grouped": """\
+0 input 4×4×4
+1 conv 6×2×2 out | learned conv + bias, 432 from 0
+parameters: 2 included""",
+    "conv1d": """\
+0 input 2×5
+1 conv 3×3 out | learned conv + bias, 54 from 0
+parameters: 2 included""",
+    "conv1d, strided and padded": """\
+0 input 2×6
+1 conv 3×3 out | learned conv, 48 from 0
+parameters: 1 included""",
+    "conv3d": """\
+0 input 2×3×4×3
+1 conv 2×2×3×2 out | learned conv + bias, 384 from 0
+parameters: 2 included""",
+    "conv2d, same and strided": """\
+0 input 2×4×6
+1 conv 3×2×3 out | learned conv + bias, 240 from 0
+parameters: 2 included""",
+    "conv2d, depthwise": """\
+0 input 2×4×4
+1 conv 4×2×2 out | learned conv + bias, 144 from 0
+parameters: 2 included""",
+    "separable conv2d": """\
+0 input 2×4×4
+1 conv 2×2×2 | learned conv, 72 from 0
+2 conv 3×2×2 out | learned conv, 24 from 1
+parameters: 2 included""",
+    "transposed conv2d": """\
+0 input 2×3×2
+1 conv 3×7×5 out | learned conv + bias, 324 from 0
+parameters: 2 included""",
+    "dense after a flattened conv2d": """\
+0 input 2×4×3
+1 conv 3×2×1 relu | learned conv + bias, 108 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 3 included""",
+    "conv2d times a parameter of channels": """\
+0 input 2×4×3
+1 conv 3×2×1 out | learned conv + bias, 108 from 0
+parameters: 1 folded, 2 included""",
+    "conv2d plus a parameter of positions": """\
+0 input 2×4×3
+1 conv 3×2×1 out | learned conv + bias, 108 from 0
+parameters: 1 folded, 2 included""",
+    "residual around a conv2d": """\
+0 input 2×3×3
+1 add 2×3×3 relu
+  | identity, 18 from 0
+  | learned conv, 196 from 0
+2 conv 2×3×3 out | learned conv, 36 from 1
+parameters: 2 included""",
+    "squeeze and excite": """\
+0 input 2×4×3
+1 conv 3×2×1 | learned conv + bias, 108 from 0
+2 pool 3×1×1 | pool (average), 6 from 1
+3 dense 2 relu | learned dense + bias, 6 from 2
+4 dense 3 sigmoid | learned dense + bias, 6 from 3
+5 multiply 3×2×1 out
+  | gating identity, 6 from 4
+  | identity, 6 from 1
+parameters: 6 included""",
+    "times a constant": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "divided by a constant": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "a constant minus x": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "negate": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "times a constant vector": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "plus a constant": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included""",
+    "times a parameter": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 1 folded, 4 included""",
+    "plus a parameter": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 1 folded, 4 included""",
+    "relu times a parameter": """\
+0 input 4
+1 dense 3 relu | learned dense + bias, 12 from 0
+2 scale 3 | learned diagonal, 3 from 1
+3 dense 2 out | learned dense + bias, 6 from 2
+parameters: 5 included""",
+    "relu plus a parameter": """\
+0 input 4
+1 dense 3 relu | learned dense + bias, 12 from 0
+2 scale 3 | identity + bias, 3 from 1
+3 dense 2 out | learned dense + bias, 6 from 2
+parameters: 5 included""",
+    "maximum(x, parameter)": """\
+0 input 4
+1 dense 3 clamp | learned dense + bias, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 4 included, 1 skipped""",
+    "scaling of the input": """\
+0 input 4
+1 scale 4 | diagonal + bias, 4 from 0
+2 dense 3 out | learned dense + bias, 12 from 1
+parameters: 2 included""",
+    "a + b": """\
+0 input 4
+1 add 3 out
+  | learned dense + bias, 12 from 0
+  | learned dense + bias, 12 from 0
+parameters: 4 included""",
+    "relu(a) + tanh(b)": """\
+0 input 4
+1 dense 3 relu | learned dense + bias, 12 from 0
+2 dense 3 tanh | learned dense + bias, 12 from 0
+3 add 3 out
+  | identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "a - b": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 add 3 out
+  | diagonal, 3 from 1
+  | learned dense + bias, 12 from 0
+parameters: 4 included""",
+    "a + 2 b": """\
+0 input 4
+1 add 3 out
+  | learned dense + bias, 12 from 0
+  | learned dense + bias, 12 from 0
+parameters: 4 included""",
+    "average of a and b": """\
+0 input 4
+1 add 3 out
+  | learned dense + bias, 12 from 0
+  | learned dense + bias, 12 from 0
+parameters: 4 included""",
+    "a · b": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 2
+  | identity, 3 from 1
+parameters: 4 included""",
+    "sigmoid(a) · b": """\
+0 input 4
+1 dense 3 sigmoid | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "sigmoid(a) · tanh(b)": """\
+0 input 4
+1 dense 3 sigmoid | learned dense + bias, 12 from 0
+2 dense 3 tanh | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "silu(a) · b": """\
+0 input 4
+1 dense 3 silu | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "gelu(a) · b": """\
+0 input 4
+1 dense 3 gelu | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "tanh(a) · b": """\
+0 input 4
+1 dense 3 tanh | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "softmax(a) · b": """\
+0 input 4
+1 dense 3 softmax | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "hard sigmoid(a) · b": """\
+0 input 4
+1 dense 3 hardsigmoid | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "a / b": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 3 reciprocal | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 2
+  | identity, 3 from 1
+parameters: 4 included""",
+    "sigmoid(a) / b": """\
+0 input 4
+1 dense 3 sigmoid | learned dense + bias, 12 from 0
+2 dense 3 reciprocal | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 2
+  | identity, 3 from 1
+parameters: 4 included""",
+    "relu(a) / exp(b)": """\
+0 input 4
+1 dense 3 relu | learned dense + bias, 12 from 0
+2 dense 3 exp+reciprocal | learned dense + bias, 12 from 0
+3 multiply 3 out
+  | gating identity, 3 from 2
+  | identity, 3 from 1
+parameters: 4 included""",
+    "2 / b + a": """\
+0 input 4
+1 dense 3 reciprocal | learned dense + bias, 12 from 0
+2 add 3 out
+  | diagonal, 3 from 1
+  | learned dense + bias, 12 from 0
+parameters: 4 included""",
+    "maximum(a, b)": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 max 3 out
+  | identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "minimum(a, b)": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 min 3 out
+  | identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "where(constant mask, a, b)": """\
+0 input 4
+1 dense 3 out | learned dense + bias, 12 from 0
+2 dense 3 out | learned dense + bias, 12 from 0
+parameters: 4 included""",
+    "where(a > 0, a, b)": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 where 3 out
+  | identity, 3 from 1
+  | identity, 3 from 2
+parameters: 4 included""",
+    "a mix by a gate": """\
+0 input 4
+1 dense 3 sigmoid | learned dense + bias, 12 from 0
+2 dense 3 tanh | learned dense + bias, 12 from 0
+3 scale 3 | diagonal + bias, 3 from 1
+4 add 3 out
+  | gating identity, 3 from 1
+  | gating identity, 3 from 2
+  | identity, 3 from 2
+  | identity, 3 from 3
+parameters: 4 included""",
+    "residual": """\
+0 input 3
+1 dense 3 relu | learned dense + bias, 9 from 0
+2 add 3
+  | identity, 3 from 0
+  | identity, 3 from 1
+3 dense 2 out | learned dense + bias, 6 from 2
+parameters: 4 included""",
+    "x + x": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 add 3 out
+  | identity, 3 from 1
+  | identity, 3 from 1
+parameters: 2 included""",
+    "a sort cuts": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 unknown 3
+3 add 3 out
+  | identity, 3 from 2
+  | learned dense + bias, 12 from 0
+parameters: 4 included
+left out: the graph is cut""",
+    "reshape": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "transpose": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "slice": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "slice with a step": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 8 from 1
+parameters: 2 included""",
+    "crop": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 8 from 1
+parameters: 2 included""",
+    "split": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "concatenation": """\
+0 input 2×4
+1 conv 3×2 relu | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "stack": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "squeeze": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "tile": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "repeat": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "gather of constant places": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 18 from 1
+parameters: 2 included""",
+    "flip": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "roll": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "padding": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "padding by reflection": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 20 from 1
+parameters: 2 included""",
+    "padding by a number": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 learned 1 | learned sparse + bias, 0 from nothing
+3 dense 2 out | learned dense, 16 from 1,2
+parameters: 2 included""",
+    "triangle": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "zeros by a constant mask": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "times a mask of ones and zeros": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 scale 3×2 | diagonal, 6 from 1
+3 dense 2 out | learned dense, 12 from 2
+parameters: 2 included""",
+    "expansion": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "concatenation of branches": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 dense 2 out | learned dense, 12 from 1,2
+parameters: 5 included""",
+    "a learned token": """\
+0 input 2×3
+1 learned 3 | learned sparse + bias, 0 from nothing
+2 conv 2×3 out | learned conv, 18 from 0,1
+parameters: 2 included""",
+    "depth to space": """\
+0 input 2×2×2
+1 conv 4×2×2 | learned conv, 32 from 0
+2 conv 2×3×3 out | learned conv, 72 from 1
+parameters: 2 included""",
+    "patches of an image": """\
+0 input 2×4×2
+1 conv 3×2×1 out | learned conv, 48 from 0
+parameters: 1 included""",
+    "batch norm after conv2d": """\
+0 input 2×4×3
+1 conv 3×2×1 out | learned conv + bias, 108 from 0
+parameters: 2 folded, 2 included""",
+    "batch norm after a dense layer": """\
+0 input 4
+1 dense 3 out | learned dense + bias, 12 from 0
+parameters: 2 folded, 1 included""",
+    "batch norm before a dense layer": """\
+0 input 3
+1 norm 3 | learned diagonal + bias, 3 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 3 included""",
+    "batch norm after relu": """\
+0 input 2×4×3
+1 conv 3×2×1 relu | learned conv, 108 from 0
+2 norm 3×2×1 out | learned diagonal + bias, 6 from 1
+parameters: 3 included""",
+    "layer norm before a dense layer": """\
+0 input 4
+1 dense 3 layer_norm | learned dense, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 2 folded, 2 included""",
+    "layer norm, written out": """\
+0 input 4
+1 dense 3 layer_norm | learned dense, 12 from 0
+2 dense 2 out | learned dense + bias, 6 from 1
+parameters: 2 folded, 2 included""",
+    "layer norm at every position": """\
+0 input 2×4
+1 conv 3×2 layer_norm | learned conv, 24 from 0
+2 conv 2×2 out | learned conv + bias, 12 from 1
+parameters: 2 folded, 2 included""",
+    "layer norm before a relu": """\
+0 input 4
+1 dense 3 layer_norm | learned dense, 12 from 0
+2 norm 3 relu | learned diagonal + bias, 3 from 1
+3 dense 2 out | learned dense, 6 from 2
+parameters: 4 included""",
+    "rms norm, written out": """\
+0 input 4
+1 dense 3 rms_norm | learned dense, 12 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 1 folded, 2 included""",
+    "unit norm": """\
+0 input 4
+1 dense 3 unit_norm | learned dense, 12 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "group norm before a conv2d": """\
+0 input 2×2×3
+1 conv 4×2×3 group_norm | learned conv, 48 from 0
+2 conv 2×2×3 out | learned conv + bias, 48 from 1
+parameters: 2 folded, 2 included""",
+    "instance norm before a conv2d": """\
+0 input 2×2×3
+1 conv 4×2×3 instance_norm | learned conv, 48 from 0
+2 conv 2×2×3 out | learned conv + bias, 48 from 1
+parameters: 2 folded, 2 included""",
+    "max pool": """\
+0 input 2×4×5
+1 pool 2×2×2 out | pool (max), 32 from 0""",
+    "max pool, padded": """\
+0 input 2×4×5
+1 pool 2×2×3 out | pool (max), 70 from 0""",
+    "max pool, ceiled": """\
+0 input 2×4×5
+1 pool 2×2×3 out | pool (max), 40 from 0""",
+    "average pool": """\
+0 input 2×4×5
+1 pool 2×2×2 out | pool (average), 32 from 0""",
+    "average pool, padding counted": """\
+0 input 2×4×5
+1 pool 2×2×3 out | pool (average), 70 from 0""",
+    "average pool, padding left out": """\
+0 input 2×5×5
+1 pool 2×3×3 out | pool (average), 98 from 0""",
+    "average pool to a size": """\
+0 input 2×4×5
+1 pool 2×2×3 out | pool (average), 56 from 0""",
+    "global average pool": """\
+0 input 2×4×5
+1 conv 2×4×5 | learned conv, 80 from 0
+2 pool 2×1×1 out | pool (average), 40 from 1
+parameters: 1 included""",
+    "global average pool, axes kept": """\
+0 input 2×4×5
+1 conv 2×4×5 | learned conv, 80 from 0
+2 pool 2×1×1 out | pool (average), 40 from 1
+parameters: 1 included""",
+    "global average pool of an input": """\
+0 input 2×4×5
+1 pool 2×1×1 out | pool (average), 40 from 0""",
+    "global max pool": """\
+0 input 2×4×5
+1 conv 2×4×5 | learned conv, 80 from 0
+2 pool 2×1×1 out | pool (max), 40 from 1
+parameters: 1 included""",
+    "mean over positions": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 2×1 out | pool (average), 6 from 1
+parameters: 1 included""",
+    "mean over features": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 3×1 out | pool (average), 6 from 1
+parameters: 1 included""",
+    "sum over positions": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 2×1 out | pool (sum), 6 from 1
+parameters: 1 included""",
+    "sum over features": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 3×1 out | pool (sum), 6 from 1
+parameters: 1 included""",
+    "max over positions": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 2×1 out | pool (max), 6 from 1
+parameters: 1 included""",
+    "max over features": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 3×1 out | pool (max), 6 from 1
+parameters: 1 included""",
+    "min over positions": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 2×1 out | pool (min), 6 from 1
+parameters: 1 included""",
+    "norm over features": """\
+0 input 3×4
+1 conv 2×3 square | learned conv, 24 from 0
+2 pool 3×1 sqrt out | pool (sum), 6 from 1
+parameters: 1 included""",
+    "mean over all axes": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 1×1×1 out | pool (average), 6 from 1
+parameters: 1 included""",
+    "sum over units": """\
+0 input 4
+1 dense 3 | learned dense, 12 from 0
+2 pool 1×1 out | pool (sum), 3 from 1
+parameters: 1 included""",
+    "cumulative sum": """\
+0 input 3×4
+1 conv 2×3 | learned conv, 24 from 0
+2 pool 2×3 out | pool (sum), 12 from 1
+parameters: 1 included""",
+    "up-sampling, nearest": """\
+0 input 2×2×3
+1 conv 1×4×6 out | learned conv, 48 from 0
+parameters: 1 included""",
+    "up-sampling, linear": """\
+0 input 2×2×3
+1 conv 2×2×3 | learned conv, 24 from 0
+2 pool 2×4×6 out | pool (linear), 120 from 1
+parameters: 1 included""",
+    "argmax": """\
+0 input 4
+1 dense 3 out | learned dense, 12 from 0
+parameters: 1 included
+left out: the result is no neuron""",
+    "RNN, a loop": """\
+0 input 1×2
+1 recurrent 3 tanh out
+  | learned dense + bias, 6 from 0
+  | learned dense, 9 from 1
+parameters: included""",
+    "RNN, unrolled": """\
+0 input 2×2
+1 recurrent 3×2 tanh out
+  | learned conv + bias, 12 from 0
+  | learned dense, 9 from 1
+parameters: included""",
+    "LSTM, a loop": """\
+0 input 1×2
+1 recurrent 3 sigmoid
+  | learned dense + bias, 6 from 0
+  | learned dense, 9 from 6
+2 recurrent 3 sigmoid
+  | learned dense + bias, 6 from 0
+  | learned dense, 9 from 6
+3 recurrent 3 tanh
+  | learned dense + bias, 6 from 0
+  | learned dense, 9 from 6
+4 recurrent 3 sigmoid
+  | learned dense + bias, 6 from 0
+  | learned dense, 9 from 6
+5 cell 3 tanh
+  | gating identity, 3 from 1
+  | gating identity, 3 from 2
+  | identity, 3 from 3
+  | identity, 3 from 5
+6 hidden 3 out
+  | gating identity, 3 from 4
+  | identity, 3 from 5
+parameters: included""",
+    "LSTM, unrolled": """\
+0 input 2×2
+1 recurrent 3×2 sigmoid
+  | learned conv + bias, 12 from 0
+  | learned dense, 9 from 6
+2 recurrent 3×2 sigmoid
+  | learned conv + bias, 12 from 0
+  | learned dense, 9 from 6
+3 recurrent 3×2 tanh
+  | learned conv + bias, 12 from 0
+  | learned dense, 9 from 6
+4 recurrent 3×2 sigmoid
+  | learned conv + bias, 12 from 0
+  | learned dense, 9 from 6
+5 cell 3×2 tanh
+  | gating identity, 3 from 2
+  | gating identity, 6 from 1
+  | identity, 3 from 5
+  | identity, 6 from 3
+6 hidden 3×2 out
+  | gating identity, 6 from 4
+  | identity, 6 from 5
+parameters: included""",
+    "GRU, a loop": """\
+0 input 1×2
+1 recurrent 3 sigmoid
+  | learned dense + bias, 6 from 0
+  | learned dense, 9 from 5
+2 recurrent 3 sigmoid
+  | learned dense + bias, 6 from 0
+  | learned dense, 9 from 5
+3 recurrent 3
+  | learned dense, 9 from 5
+  | learned sparse + bias, 0 from nothing
+4 recurrent 3 tanh
+  | gating identity, 3 from 1
+  | identity, 3 from 3
+  | learned dense + bias, 6 from 0
+5 hidden 3 out
+  | gating identity, 3 from 2
+  | identity, 3 from 4
+  | identity, 3 from 5
+parameters: included""",
+    "GRU, unrolled": """\
+0 input 2×2
+1 recurrent 3×2 sigmoid
+  | learned conv + bias, 12 from 0
+  | learned dense, 9 from 5
+2 recurrent 3×2 sigmoid
+  | learned conv + bias, 12 from 0
+  | learned dense, 9 from 5
+3 recurrent 3×2
+  | learned dense, 9 from 5
+  | learned sparse + bias, 0 from nothing
+4 recurrent 3×2 tanh
+  | gating identity, 6 from 1
+  | identity, 6 from 3
+  | learned conv + bias, 12 from 0
+5 hidden 3×2 out
+  | gating identity, 6 from 2
+  | identity, 3 from 5
+  | identity, 6 from 4
+parameters: included""",
+}
