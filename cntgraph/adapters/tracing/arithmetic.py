@@ -46,7 +46,10 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
     Neurons
     """
     if isinstance(left, Neurons) and isinstance(right, Neurons):
-        return add_branches(t, [left, right], name, None if sign == 1.0 else (1.0, sign))
+        if abs(sign) != 1.0:  # a factor that may fold into what makes the branch
+            factor = Recipe.constant(abs(sign))
+            right = t.scale(right, factor, None, f"{name}.factor", parametric=False)
+        return add_branches(t, [left, right], name, None if sign > 0 else (1.0, -1.0))
     x, other = (left, right) if isinstance(left, Neurons) else (right, left)
     if _is_data(other):
         return pass_beside(t, x, other, name)

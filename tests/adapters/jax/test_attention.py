@@ -169,10 +169,10 @@ def test_positions_and_a_class_token():
               "w": normal(WIDTH, 2)}  # fmt: skip
     net = cg.load(function, params=params, example_input=TOKENS, strict=True)
     assert [layer.shape for layer in net.layers] == [
-        (ENTRIES, T), (WIDTH, T), (WIDTH, 1), (2, T + 1)]  # fmt: skip
+        (ENTRIES, T), (WIDTH, T), (WIDTH,), (2, T + 1)]  # fmt: skip
     bias = net.split(net.bias())
     np.testing.assert_allclose(bias[net.layers[1].name], params["p"][:T].T)
-    np.testing.assert_allclose(bias[net.layers[2].name], params["c"][0].T)
+    np.testing.assert_allclose(bias[net.layers[2].name], params["c"][0, 0])
 
 
 def test_an_index_that_is_computed_is_cut():

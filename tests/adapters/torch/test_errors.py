@@ -46,7 +46,7 @@ class Unknown(nn.Module):
 
 
 UNKNOWN = {
-    "cumsum": lambda m, h: torch.cumsum(h, 1),
+    "cumprod": lambda m, h: torch.cumprod(h, 1),
     "sort": lambda m, h: torch.sort(h, 1).values,
     "a product of two inputs is not an edge": lambda m, h: m.bilinear(h, h),
     "fft": lambda m, h: torch.fft.fft(h).real,

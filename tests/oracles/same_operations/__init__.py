@@ -7,26 +7,10 @@ NAME …``, from the folder of the tests, prints what each framework gives.
 
 from oracles.same_operations import (
     activations,
-    attention,
     convolutions,
     elementwise,
-    movement,
-    norms,
-    poolings,
     products,
-    recurrent,
 )
 from oracles.same_operations.table import OPERATIONS
 
-__all__ = [
-    "OPERATIONS",
-    "activations",
-    "attention",
-    "convolutions",
-    "elementwise",
-    "movement",
-    "norms",
-    "poolings",
-    "products",
-    "recurrent",
-]
+__all__ = ["OPERATIONS", "activations", "convolutions", "elementwise", "products"]

@@ -8,7 +8,8 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 from oracles.same_operations import OPERATIONS
-from oracles.same_operations.models import graph_of
+from oracles.same_operations.fingerprint import fingerprint
+from oracles.same_operations.models import load
 
 
 def show(operation, folder):
@@ -16,7 +17,7 @@ def show(operation, folder):
     found = []
     for way in operation.frameworks():
         try:
-            text, mark = graph_of(operation, way, folder), ""
+            text, mark = fingerprint(load(operation, way, folder)), ""
         except Exception as error:
             text, mark = None, f"{type(error).__name__}: {error}"
         for same in found:

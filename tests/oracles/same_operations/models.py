@@ -10,7 +10,6 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
-from oracles.same_operations.fingerprint import fingerprint
 
 import cntgraph as cg
 
@@ -46,13 +45,9 @@ class Operation:
     buffers : set of str
         The weights that are not trained.
     flat : tuple of int, optional
-        (channels, *positions) of the image that weights ``….f`` read after a flatten.
-    layouts : dict of str to dict of str to callable
-        By weight and framework, how it is laid out where that is not as for all others.
+        (channels, *positions) of what weights ``….f`` read after a flatten.
     unroll : int, optional
         As in `cg.load`.
-    counted : bool
-        Whether all store the same weights; otherwise parameters are not counted.
     """
 
     name: str
@@ -61,9 +56,7 @@ class Operation:
     written: dict
     buffers: frozenset = frozenset()
     flat: tuple = ()
-    layouts: dict = field(default_factory=dict)
     unroll: int | None = None
-    counted: bool = True
     values: dict = field(init=False)
 
     def __post_init__(self):
@@ -84,8 +77,6 @@ class Operation:
         return {name: self._laid_out(name, value, framework) for name, value in self.values.items()}
 
     def _laid_out(self, name, value, framework):
-        if framework in self.layouts.get(name, ()):
-            return np.ascontiguousarray(self.layouts[name][framework](value))
         if framework in ("torch", "pt2"):
             return value
         if name.endswith(".f"):
@@ -100,8 +91,8 @@ class Operation:
 
     def _rows(self, value, framework):
         """A matrix that reads (channels, *positions), for another order of what it reads."""
-        wide = value.reshape(-1, *(self.flat or value.shape[1:]))
-        wide = np.moveaxis(wide, 1, -1) if self.flat and framework in CHANNELS_LAST else wide
+        wide = value.reshape(-1, *self.flat)
+        wide = np.moveaxis(wide, 1, -1) if framework in CHANNELS_LAST else wide
         return np.ascontiguousarray(wide.reshape(len(value), -1).T)
 
     def given(self, framework):
@@ -150,11 +141,6 @@ def run(operation, way):
         found = RUNS[framework](operation, operation.written[way])
     found = found if isinstance(found, tuple | list) else [found]
     return [operation.channels_first(y, framework) for y in found]
-
-
-def graph_of(operation, way, folder):
-    """Return the fingerprint of an operation in one framework."""
-    return fingerprint(load(operation, way, folder), counted=operation.counted)
 
 
 class Weights:
@@ -316,7 +302,7 @@ def onnx_model(operation, written):
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in found]
     stored = [numpy_helper.from_array(value, name) for name, value in m.arrays.items()]
     graph = helper.make_graph(m.nodes, "g", inputs, outputs, stored)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
 def load_onnx(operation, written, folder):
@@ -470,20 +456,10 @@ class JaxWeights(Weights):
 
 
 def jax_model(operation, written):
-    """A function, and its parameters in the collections that Flax has."""
-    import jax  # noqa: F401  (a function is one of JAX only where JAX is there)
-
-    if getattr(written, "makes_a_module", False):
-        return written(operation.stored("jax"))
-
     def apply(params, *inputs):
-        every = params["params"] | params.get("batch_stats", {})
-        return written(JaxWeights(every), *inputs)
+        return written(JaxWeights(params), *inputs)
 
-    found = {"params": {}, "batch_stats": {}} if operation.buffers else {"params": {}}
-    for name, value in operation.stored("jax").items():
-        found["batch_stats" if name in operation.buffers else "params"][name] = value
-    return apply, found
+    return apply, operation.stored("jax")
 
 
 def load_jax(operation, written, folder):

@@ -1,6 +1,5 @@
 """Matrix products, tables, and what is made of weights before they are applied."""
 
-import numpy as np
 from oracles.same_operations.models import ENTRIES, Tokens
 from oracles.same_operations.table import A, B, operation
 
@@ -145,7 +144,6 @@ operation(
 )  # fmt: skip
 
 TABLE = {"e": (ENTRIES, 3)}
-SPARSE = np.array([[1, 0, 2], [0, 0, 1], [1, 1, 0], [0, 3, 0]], np.float32)
 
 operation(
     "embedding", Tokens((2,)), weights=TABLE,
@@ -209,48 +207,4 @@ operation(
     onnx=lambda m, x: (lambda y: (y, m.dense("b", m("Relu", y))))(m.dense("a", x)),
     keras=lambda m, x: (lambda y: (y, m.dense("b", ops().relu(y))))(m.dense("a", x)),
     jax=lambda m, x: (lambda y: (y, m.dense("b", jax().nn.relu(y))))(m.dense("a", x)),
-)  # fmt: skip
-
-operation(
-    "a head tied to the embedding", Tokens((2,)), weights=TABLE,
-    torch=lambda m, x: F().embedding(x, m["e"]) @ m["e"].T,
-    onnx=lambda m, x: m("MatMul", m("Gather", m["e"], x), m("Transpose", m["e"], perm=[1, 0])),
-    keras=lambda m, x: m.own(lambda p, x: ops().matmul(
-        ops().take(p["e"], x, axis=0), ops().transpose(p["e"])), "e")(x),
-    jax=lambda m, x: m["e"][x] @ m["e"].T,
-)  # fmt: skip
-
-operation(
-    "mean of embeddings", Tokens((2,)), weights=TABLE,
-    torch=lambda m, x: F().embedding(x, m["e"]).mean(1),
-    onnx=lambda m, x: m("ReduceMean", m("Gather", m["e"], x), m.ints(1), keepdims=0),
-    keras=lambda m, x: kl().GlobalAveragePooling1D()(m.put(kl().Embedding(ENTRIES, 3), "e")(x)),
-    jax=lambda m, x: m["e"][x].mean(1),
-)  # fmt: skip
-
-operation(
-    "weights divided by their norm", (4,), weights={"p": (4, 3), "g": (3,)},
-    torch=lambda m, x: x @ (m["p"] / m["p"].norm(dim=0, keepdim=True) * m["g"]),
-    onnx=lambda m, x: m("MatMul", x, m("Mul", m(
-        "Div", m["p"], m("ReduceL2", m["p"], m.ints(0))), m["g"])),
-    keras=lambda m, x: m.own(lambda p, x: ops().matmul(x, p["p"] / ops().sqrt(
-        ops().sum(ops().square(p["p"]), axis=0, keepdims=True)) * p["g"]), "p", "g")(x),
-    jax=lambda m, x: x @ (m["p"] / jnp().sqrt(
-        jnp().square(m["p"]).sum(0, keepdims=True)) * m["g"]),
-)  # fmt: skip
-
-operation(
-    "a weight and a constant mask", (4,), weights={"p": (4, 3)},
-    torch=lambda m, x: x @ (m["p"] * t().from_numpy(SPARSE)),
-    onnx=lambda m, x: m("MatMul", x, m("Mul", m["p"], m.const(SPARSE))),
-    keras=lambda m, x: m.own(lambda p, x: ops().matmul(x, p["p"] * SPARSE), "p")(x),
-    jax=lambda m, x: x @ (m["p"] * SPARSE),
-)  # fmt: skip
-
-operation(
-    "a constant matrix", (4,), weights=A, before="a",
-    torch=lambda m, x: x @ t().from_numpy(SPARSE.T),
-    onnx=lambda m, x: m("MatMul", x, m.const(SPARSE.T)),
-    keras=lambda m, x: ops().matmul(x, SPARSE.T),
-    jax=lambda m, x: x @ SPARSE.T,
 )  # fmt: skip

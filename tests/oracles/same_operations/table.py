@@ -12,17 +12,7 @@ C = {"c.w": (3, 4), "c.b": (3,)}
 
 
 def operation(
-    name,
-    *inputs,
-    weights,
-    before=None,
-    after=None,
-    buffers=(),
-    flat=(),
-    layouts=None,
-    unroll=None,
-    counted=True,
-    **written,
+    name, *inputs, weights, before=None, after=None, buffers=(), flat=(), unroll=None, **written
 ):
     """Add an operation.
 
@@ -36,9 +26,7 @@ def operation(
             way = f"{framework}:{variant}" if variant else framework
             ways[way] = wrapped(function, before, after, weights)
     assert name not in OPERATIONS, name
-    OPERATIONS[name] = Operation(
-        name, inputs, weights, ways, frozenset(buffers), flat, layouts or {}, unroll, counted
-    )
+    OPERATIONS[name] = Operation(name, inputs, weights, ways, frozenset(buffers), flat, unroll)
 
 
 def wrapped(function, before, after, weights):
