@@ -1,7 +1,7 @@
 """JAX: functions with their parameters, and modules of Flax and Equinox.
 
 A function is traced by `jax.make_jaxpr` on shapes alone: nothing is computed. `sources` says what
-can be loaded, `program` flattens the jaxpr into one list of operations, `Tracer` follows node ids
+can be loaded, `program` flattens the jaxpr into one list of operations, `JaxTracer` follows node ids
 through it. A model is followed as it is called: whether it trains or evaluates is the caller's
 matter.
 """

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cntgraph.adapters.jax.movement import REARRANGING
 from cntgraph.adapters.jax.polynomial import Bias, Function, Sum
 from cntgraph.adapters.jax.program import Op, Program, Var
+from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Unknown, Weight, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
-
-if TYPE_CHECKING:
-    from cntgraph.adapters.jax.tracer import Tracer
 
 _FUNCTIONS = {"logistic": "sigmoid", "tanh": "tanh"}
 
@@ -26,11 +24,11 @@ class Body:
 
     Parameters
     ----------
-    t : Tracer
+    t : Scaling
         What carries out operations on weights and constants.
     """
 
-    def __init__(self, t: Tracer) -> None:
+    def __init__(self, t: Scaling) -> None:
         self.t = t
 
     def run(self, program: Program, inputs: Sequence[Any]) -> list[Sum] | None:

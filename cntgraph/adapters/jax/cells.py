@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +21,9 @@ from cntgraph.adapters.builder.recurrent import Cell, Gate
 from cntgraph.adapters.jax.body import Body
 from cntgraph.adapters.jax.polynomial import Applied, Bias, Function, Source, Sum, Term
 from cntgraph.adapters.jax.program import Program
+from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Unknown, has_nodes, name_of
 from cntgraph.core.recipe import Recipe
-
-if TYPE_CHECKING:
-    from cntgraph.adapters.jax.tracer import Tracer
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class LoopCell(Cell):
 
 
 def recognise_cell(
-    t: Tracer,
+    t: Scaling,
     program: Program,
     constants: Sequence[Any],
     carry: Sequence[Any],
@@ -55,7 +53,7 @@ def recognise_cell(
 
     Parameters
     ----------
-    t : Tracer
+    t : Scaling
         What carries out operations on weights and constants.
     program : Program
         The body: constants, states and one entry of each sequence to states and outputs.

@@ -35,7 +35,7 @@ from cntgraph.network.activations import activation_name
 
 
 class Elementwise(Scaling):
-    """Turns lazy values into calls of a `Builder`; `Tracer` has everything else.
+    """Turns lazy values into calls of a `Builder`; `JaxTracer` has everything else.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from cntgraph.adapters.jax.numeric import ELEMENTWISE
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.rows import rows_of
+from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import (
     Lazy,
     Nodes,
@@ -25,9 +26,6 @@ from cntgraph.adapters.jax.values import (
 )
 from cntgraph.adapters.jax.weights import whole
 from cntgraph.adapters.tracing.tables import look_up
-
-if TYPE_CHECKING:
-    from cntgraph.adapters.jax.tracer import Tracer
 
 
 def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | None:
@@ -103,7 +101,7 @@ def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
 
 
 @handles("gather")
-def gather(t: Tracer, op: Op, args: list[Any]) -> Any:
+def gather(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return rows of a table that an integer input chooses."""
     table, indices = args
     if not isinstance(table, Weight) or not has_nodes(indices):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from cntgraph.adapters.jax.layout import dilated
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of, without
 from cntgraph.adapters.tracing import reductions
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -20,10 +21,6 @@ from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Array, Ids, Values
 from cntgraph.network.blocks import AxisOperator, PoolMode, Window
-
-if TYPE_CHECKING:
-    from cntgraph.adapters.jax.scaling import Scaling
-    from cntgraph.adapters.jax.tracer import Tracer
 
 _MODES: dict[str, PoolMode] = {
     "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min",
@@ -147,25 +144,25 @@ def _channels(t: Scaling, ids: Ids, slides: Sequence[int]) -> list[int]:
 
 
 @handles("reduce_window_max", "reduce_window_min")
-def window_extreme(t: Tracer, op: Op, args: list[Any]) -> Any:
+def window_extreme(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return the largest, or smallest, of each window."""
     return reduce_windows(t, op, t.nodes(args[0]), "max" if op.name.endswith("max") else "min")
 
 
 @handles("reduce_window_sum")
-def window_sum(t: Tracer, op: Op, args: list[Any]) -> Any:
+def window_sum(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return the sum of each window."""
     return reduce_windows(t, op, t.nodes(args[0]), "sum")
 
 
 @handles("reduce_sum", "reduce_max", "reduce_min", "reduce_prod")
-def reduction(t: Tracer, op: Op, args: list[Any]) -> Any:
+def reduction(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Reduce what a weight was applied to, or what mixes samples."""
     return reduce_axes(t, op, t.nodes(args[0]), average=False)
 
 
 @handles("cumsum", "cummax", "cummin")
-def cumulative(t: Tracer, op: Op, args: list[Any]) -> Any:
+def cumulative(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return the sum, or the largest, of all entries so far along an axis."""
     if not has_nodes(args[0]):
         return None

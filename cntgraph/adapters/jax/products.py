@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from cntgraph.adapters.jax.lookup import one_hot_tokens
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.pooling import resize_axis
 from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, has_nodes
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.contraction import contract
@@ -18,9 +19,6 @@ from cntgraph.adapters.tracing.labels import LabelledIds
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator
-
-if TYPE_CHECKING:
-    from cntgraph.adapters.jax.tracer import Tracer
 
 #: One label an axis: what it is of the product, and its number there.
 Labels = list[tuple[str, int]]
@@ -44,7 +42,7 @@ def _labels(op: Op, ranks: Sequence[int]) -> tuple[Labels, Labels, Labels]:
 
 
 @handles("dot_general")
-def product(t: Tracer, op: Op, args: list[Any]) -> Any:
+def product(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return a product over any axes."""
     (x, w), out = args, op.outputs[0]
     of_x, of_w, labels = _labels(op, [len(value.shape) for value in args])
@@ -72,7 +70,7 @@ def product(t: Tracer, op: Op, args: list[Any]) -> Any:
 
 
 def _embedding(
-    t: Tracer, op: Op, x: Any, of_x: Labels, w: Any, of_w: Labels, labels: Labels
+    t: Scaling, op: Op, x: Any, of_x: Labels, w: Any, of_w: Labels, labels: Labels
 ) -> Ids | None:
     """Return a product of one-hot vectors with a table: rows of the table."""
     tokens = one_hot_tokens(x, [axis for axis, k in enumerate(of_x) if k[0] == "summed"])
@@ -87,7 +85,7 @@ def _embedding(
 
 
 def _interpolation(
-    t: Tracer, op: Op, x: Nodes, of_x: Labels, w: Any, of_w: Labels, labels: Labels
+    t: Scaling, op: Op, x: Nodes, of_x: Labels, w: Any, of_w: Labels, labels: Labels
 ) -> Ids | None:
     """Return a product with a computed matrix of non-negative numbers: it resizes an axis."""
     if not isinstance(w, np.ndarray) or sum(k[0] == "summed" for k in of_w) != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
@@ -15,7 +16,7 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax import layout, weights
 from cntgraph.adapters.jax.coefficients import Coefficient, Peeled
-from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.jax.program import Op, Program
 from cntgraph.adapters.jax.values import (
     Lazy,
     Meaning,
@@ -95,9 +96,27 @@ class Scaling(Tracer):
         if channels:
             raise ChannelsElsewhere(self.inputs[shape], channels)
 
+    # -- what handlers call, and `JaxTracer` does ---------------------------------------------
+
+    @abstractmethod
+    def nodes(self, value: Value) -> Nodes:
+        """Return a value that depends on nodes as nodes."""
+
+    @abstractmethod
+    def run(self, program: Program, inputs: Sequence[Value]) -> list[Value]:
+        """Carry out a program; return what it yields."""
+
+    @abstractmethod
+    def closed_over(self, value: Any) -> Value:
+        """Return an array that a function has closed over: a weight, or a mere constant."""
+
+    @abstractmethod
+    def on_constants(self, op: Op, args: list[Any]) -> list[Any]:
+        """Return what an operation on weights and constants yields."""
+
+    @abstractmethod
     def cut(self, op: Op, args: Sequence[Value], reason: str) -> list[Any]:
         """Cut the graph at an operation, and say why."""
-        raise NotImplementedError
 
     # -- what a framework owes ------------------------------------------------------------------
 

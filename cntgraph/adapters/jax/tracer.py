@@ -1,4 +1,4 @@
-"""Tracer: from one operation of a program after another to calls of a `Builder`.
+"""JaxTracer: from one operation of a program after another to calls of a `Builder`.
 
 What depends on parameters and constants alone is computed first. Then the operations on nodes
 follow in their order; what is elementwise stays lazy as long as the plan allows.
@@ -40,7 +40,7 @@ from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe import Recipe
 
 # These modules are imported for the handlers that they register.
-__all__ = ["Tracer", "convolution", "lookup", "loops", "pooling", "products"]
+__all__ = ["JaxTracer", "convolution", "lookup", "loops", "pooling", "products"]
 
 _PRODUCTS = ("conv_general_dilated", "dot_general", "mul")
 _RANDOM = (
@@ -49,7 +49,7 @@ _RANDOM = (
 )
 
 
-class Tracer(Elementwise):
+class JaxTracer(Elementwise):
     """Turns the operations of a program into calls of a `Builder`.
 
     Parameters

@@ -14,7 +14,7 @@ from cntgraph.adapters.jax.leaves import Leaf, path_name
 from cntgraph.adapters.jax.program import N_SAMPLES, Program, Var, flatten
 from cntgraph.adapters.jax.scaling import ChannelsElsewhere
 from cntgraph.adapters.jax.sources import Model
-from cntgraph.adapters.jax.tracer import Tracer
+from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
 from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.core.recipe import Recipe
@@ -160,7 +160,7 @@ def build(traced: Traced, new_builder: Callable[[], Builder]) -> Builder:
 def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
     model, program = traced.model, traced.program
     values: list[Value] = [_array(builder, leaf) for leaf in model.leaves]
-    tracer = Tracer(builder, _closed_over(builder, model, program))
+    tracer = JaxTracer(builder, _closed_over(builder, model, program))
     for k, (name, var) in enumerate(
         zip(traced.names, program.inputs[len(model.leaves) :], strict=True)
     ):
@@ -200,7 +200,9 @@ def _closed_over(builder: Builder, model: Model, program: Program) -> dict[int, 
     return found
 
 
-def _input(tracer: Tracer, name: str, var: Var, batched: bool, index: int, channels: int) -> Nodes:
+def _input(
+    tracer: JaxTracer, name: str, var: Var, batched: bool, index: int, channels: int
+) -> Nodes:
     """Add an input; its layer has the channels first, wherever the model has them."""
     batch = 0 if batched and len(var.shape) > 1 else None
     shape = var.shape[1:] if batch == 0 else var.shape
