@@ -1,8 +1,8 @@
 """JAX: functions with their parameters, and modules of Flax and Equinox.
 
 A function is traced by `jax.make_jaxpr` on shapes alone: nothing is computed. `sources` says what
-can be loaded, `program` flattens the jaxpr into one list of operations, `JaxTracer` follows node ids
-through it. A model is followed as it is called: whether it trains or evaluates is the caller's
+can be loaded, `program` flattens the jaxpr into one list of operations, `JaxTracer` follows node
+ids through it. A model is followed as it is called: whether it trains or evaluates is the caller's
 matter.
 """
 
