@@ -101,6 +101,9 @@ class _Folding:
         carrier = next((b for b in self.into[u] if b.target.size == layer.n_nodes), None)
         if carrier is None and block.bias is not None:
             return
+        if self.layers[u].kind == self.layers[k].kind == "scale":  # of a shift that came first
+            self.into[u] = [_by_one(b) for b in self.into[u]]
+            carrier = self.into[u][0]
         scaled = [_scaled(b, block, shifted=b is carrier) for b in self.into[u]]
         if any(b is None for b in scaled):
             return
@@ -151,6 +154,20 @@ class _Folding:
         self.removed.add(u)
 
 
+def _by_one(block: Block) -> Block:
+    """Return a shift as a scaling by one, which can be scaled further; any other block as it is."""
+    if not isinstance(block, Identity) or block.modulatory:
+        return block
+    return Diagonal(
+        name=block.name,
+        source=block.source,
+        target=block.target,
+        weight=Recipe.constant(1.0),
+        bias=block.bias,
+        parametric=False,
+    )
+
+
 def _is_plain(block: Block) -> bool:
     return isinstance(block, Identity) and block.bias is None
 
@@ -174,7 +191,12 @@ def _scaled(block: Block, by: Diagonal | Identity, *, shifted: bool) -> Block | 
     if scale is None or (block.modulatory and not any(True for _ in scale.parameters())):
         return replace(block, bias=bias)  # an edge that only modulates carries no size
     weight = _scaled_weight(block, scale)
-    return None if weight is None else replace(block, weight=weight, bias=bias)
+    if weight is None:
+        return None
+    if isinstance(block, Diagonal) and isinstance(by, Diagonal):
+        parametric = block.parametric or by.parametric
+        return replace(block, weight=weight, bias=bias, parametric=parametric)
+    return replace(block, weight=weight, bias=bias)
 
 
 def _fitted(recipe: Recipe, by: Block, block: Block) -> Recipe | None:
