@@ -45,7 +45,7 @@ def networks() -> dict[str, cg.Network]:
 
 
 def held(net: cg.Network, budget: float) -> pd.DataFrame:
-    """Return estimate and time of every measure, a row a measure."""
+    """Return estimate and time of every measure, one row per measure."""
     cg.cnt_profile(net, sign="absolute", budget=budget)
     table = cg.cnt_profile(net, sign="absolute", budget=budget)
     return table.drop_duplicates("measure").set_index("measure")

@@ -45,7 +45,7 @@ def run_demo(figure: Path) -> None:
 
 
 def _over_training(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a snapshot, with the fluctuation of each layer side by side."""
+    """Return one row per snapshot, with the fluctuation of each layer side by side."""
     about = table.drop_duplicates("snapshot")[["step", "epoch", "accuracy"]]
     layers = list(dict.fromkeys(table["layer"]))
     wide = table.pivot(index="snapshot", columns="layer", values="fluctuation")  # noqa: PD010

@@ -4,7 +4,7 @@
 
 FC, autoencoder, CNN and RNN, with linear, ReLU and sigmoid neurons and 1 to 5 hidden layers, on
 MNIST; of each kind a few networks that differ in their seed, trained by Adam for a short while.
-Writes architectures.csv.gz (a row a network and layer) and a figure. A recurrent layer's own
+Writes architectures.csv.gz (one row per network and layer) and a figure. A recurrent layer's own
 activation is tanh, or ReLU where that is asked for: there is no linear and no sigmoid one in torch;
 what is compared there is the layer after it. Takes five minutes.
 """

@@ -43,7 +43,7 @@ class Contest:
     def of(
         cls, table: pd.DataFrame, accuracy: pd.Series, above: float, below: float, cells: pd.Series
     ) -> Contest:
-        """Set up: `table` is a row a network, `cells` the stratum of each."""
+        """Set up: `table` is one row per network, `cells` the stratum of each."""
         judged = (accuracy > above) | (accuracy < below)
         codes = cells[judged].astype("category").cat.codes.to_numpy(dtype=np.int64)
         return cls(table[judged], (accuracy[judged] > above).to_numpy(), codes)

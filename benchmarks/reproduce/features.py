@@ -41,7 +41,7 @@ def with_iid(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def wide(layers: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a network, a column a (layer, measure); those that never vary are left out."""
+    """Return one row per network, one column per layer and measure; constant ones are left out."""
     table = layers.pivot_table(list(MEASURES), "network", "layer", dropna=False, sort=False)
     table.columns = table.columns.swaplevel()
     varies = table.max() > table.min()
@@ -54,7 +54,7 @@ def columns_of(table: pd.DataFrame, family: str) -> list[tuple[str, str]]:
 
 
 def feature_sets(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Return the features from which accuracy is predicted, a row a network."""
+    """Return the features from which accuracy is predicted, one row per network."""
     networks, measured = tables.networks.set_index("network").sort_index(), wide(tables.layers)
     alphas = networks.filter(regex="^(ww_alpha|alpha_)")
     recipe = pd.get_dummies(networks[["init", "scale", "optimizer"]].astype(str), dtype=float)

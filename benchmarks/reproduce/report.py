@@ -88,7 +88,7 @@ def overview(populations: dict[str, Tables]) -> str:
 
 
 def separation_text(name: str, table: pd.DataFrame, within: pd.DataFrame) -> str:
-    """Return AUCs of the families a row a layer: among all networks, and the like initialised."""
+    """Return AUCs of the families per layer: of all networks, and of those initialised alike."""
     rows = []
     for layer, part in table.groupby("layer", sort=False):
         row = [str(layer)]

@@ -27,9 +27,9 @@ PARTS = ("networks", "layers", "weights")
 class Tables:
     """What is known of a population.
 
-    `networks` is a row a network: hyperparameters, accuracy, loss, WeightWatcher's alphas.
-    `layers` is a row a network and layer: the columns of `cntgraph.analyze`.
-    `weights` is a row a network: the baseline's statistics of weights and biases.
+    `networks` is one row per network: hyperparameters, accuracy, loss, WeightWatcher's alphas.
+    `layers` is one row per network and layer: the columns of `cntgraph.analyze`.
+    `weights` is one row per network: the baseline's statistics of weights and biases.
     """
 
     networks: pd.DataFrame

@@ -157,7 +157,7 @@ def _of_measures(model: Path) -> Trajectory | None:
 
 def title_of(model: Path, net: Network | None, granularity: Granularity) -> str:
     """Return the line above a table."""
-    what = "" if granularity is Granularity.neuron else f", a node a {granularity.value}"
+    what = "" if granularity is Granularity.neuron else f", one node per {granularity.value}"
     size = "" if net is None else ": " + repr(net).strip("<>").removeprefix("Network: ")
     return f"{model}{what}{size}"
 

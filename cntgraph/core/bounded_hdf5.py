@@ -99,7 +99,7 @@ def read_values(dataset: h5py.Dataset, key: Any = ()) -> NDArray[Any]:
 
 
 def _plain(key: Any, shape: tuple[int, ...]) -> Slices | None:
-    """Return a slice an axis; None for a selection that is no such thing."""
+    """Return one slice per axis; None for a selection that is no such thing."""
     given = key if isinstance(key, tuple) else (key,)
     if len(given) > len(shape) or not all(isinstance(part, slice) for part in given):
         return None

@@ -121,7 +121,7 @@ def _given(colours: NDArray[Any]) -> Colours:
 def _numbers(
     graph: Graph, known: Mapping[str, NDArray[Any]], chosen: str | ArrayLike, what: str
 ) -> NDArray[Any]:
-    """Return a value a node: of an attribute by its name, or an array as it is."""
+    """Return one value per node: of an attribute by its name, or an array as it is."""
     if isinstance(chosen, str):
         numbers = [name for name, values in known.items() if values.dtype.kind in "biuf"]
         if chosen not in numbers:
@@ -133,7 +133,8 @@ def _numbers(
     values = np.asarray(chosen)
     if values.shape != (graph.n_nodes,) or values.dtype.kind not in "biuf":
         raise CntGraphError(
-            f"{what}: expected one number a node, shape ({graph.n_nodes},); got {values.dtype} of "
+            f"{what}: expected one number per node, shape ({graph.n_nodes},); got "
+            f"{values.dtype} of "
             f"shape {values.shape}"
         )
     return values

@@ -69,7 +69,7 @@ def node_values(graph: Graph, measures: Measures | None = None) -> dict[str, NDA
     Raises
     ------
     CntGraphError
-        If a measure is not one value a node, or its name is taken.
+        If a measure is not one value per node, or its name is taken.
     """
     given = dict(measures or {})
     taken = sorted(set(given) & set(_NAMES.values()))

@@ -105,7 +105,8 @@ def _sorted_out(
         expected = (n_snapshots, frames.graph.n_nodes)
         if values.shape != expected or values.dtype.kind not in "biuf":
             raise CntGraphError(
-                f"measure {name!r}: expected numbers of shape {expected}, a row a snapshot; got "
+                f"measure {name!r}: expected numbers of shape {expected}, one row per snapshot; "
+                "got "
                 f"{values.dtype} of shape {values.shape}"
             )
         moving[name] = values

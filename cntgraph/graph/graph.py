@@ -97,7 +97,7 @@ class Graph:
         )
         if not fits:
             raise CntGraphError(
-                f"expected an adjacency of shape ({n}, {n}), a block an edge and a bias a node; "
+                f"expected an adjacency of shape ({n}, {n}), a block per edge and a bias per node; "
                 f"got {self.adjacency.shape}, {self.edge_block.shape}, {self.bias.shape}"
             )
 
@@ -149,7 +149,7 @@ class Graph:
         Raises
         ------
         CntGraphError
-            If a measure is not one value a node, or has the name of an attribute that there is.
+            If a measure is not one value per node, or has the name of an attribute that there is.
 
         Examples
         --------
@@ -345,7 +345,7 @@ class Graph:
         Raises
         ------
         CntGraphError
-            If there is not one weight an edge.
+            If there is not one weight per edge.
 
         Examples
         --------
@@ -357,13 +357,13 @@ class Graph:
         old, weights = self.adjacency, np.asarray(weights)
         if weights.shape != (self.n_edges,):
             raise CntGraphError(
-                f"expected one weight an edge, shape ({self.n_edges},); got {weights.shape}"
+                f"expected one weight per edge, shape ({self.n_edges},); got {weights.shape}"
             )
         return replace(self, adjacency=csr_of(weights, old.indices, old.indptr, old.shape))
 
     @cached_property
     def nodes(self) -> pd.DataFrame:
-        """A row a node, in node order.
+        """One row per node, in node order.
 
         ``layer`` and ``layer_index``, its name and its place in the order of depth; ``kind`` and
         ``activation`` of the layer; ``channel``, ``z``, ``y``, ``x``, of which the last three

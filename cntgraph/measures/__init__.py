@@ -1,4 +1,4 @@
-"""Measures of complex network theory: one noun a file, each public function named for it.
+"""Measures of complex network theory: one noun per file, each public function named for it.
 
 A measure takes a `Network` (and works in closed form on its blocks) or a `Graph` (and works on
 its adjacency), and gives the same numbers from both. Node measures are float64 of shape

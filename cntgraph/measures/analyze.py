@@ -40,7 +40,7 @@ def describe(
     Returns
     -------
     pandas.DataFrame
-        A row a layer and block that ends in it: ``layer``, ``kind``, ``shape``, ``n_nodes``,
+        One row per layer and block that ends in it: ``layer``, ``kind``, ``shape``, ``n_nodes``,
         ``activation``, ``block``, ``block_kind``, ``source``, ``weight_shape``,
         ``n_parameters`` (values of the trainable tensors it reads, folded ones included),
         ``n_edges``, ``parametric``. A layer without a block, such as the input, has one row.
@@ -132,7 +132,7 @@ def analyze(
     Returns
     -------
     pandas.DataFrame
-        A row a layer, indexed by its name: ``kind``, ``shape``, ``activation``, ``n_nodes``,
+        One row per layer, indexed by its name: ``kind``, ``shape``, ``activation``, ``n_nodes``,
         ``n_edges`` (that end in it), ``in_strength_*``, ``out_strength_*``, ``strength_*`` (each
         mean, std, min, max), ``fluctuation`` (the std of total strength), ``n_weights`` and
         ``link_weight_*`` (mean, std, skew, kurtosis, min, max, zero_fraction, n_nan, n_inf) of

@@ -32,7 +32,7 @@ def layer_values(net: Network, measure: Distribution, layer: str) -> Values:
     net : Network
         What is measured.
     measure : {"strength", "in_strength", "out_strength", "link_weights"}
-        A value a node of the layer, or a value a stored weight of the learned blocks that end in
+        One value per node of the layer, or one per stored weight of the learned blocks that end in
         it (each once, however many edges of an unrolled convolution carry it).
     layer : str
         Name of the layer.

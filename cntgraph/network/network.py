@@ -252,7 +252,7 @@ class Network:
         values = np.asarray(values)
         if values.shape != (self.n_nodes,):
             raise CntGraphError(
-                f"expected one value a node, shape ({self.n_nodes},); got {values.shape}"
+                f"expected one value per node, shape ({self.n_nodes},); got {values.shape}"
             )
         return {layer.name: values[layer.slice].reshape(layer.shape) for layer in self.layers}
 
@@ -260,7 +260,7 @@ class Network:
 
     @property
     def coverage(self) -> pd.DataFrame:
-        """A row a parameter (and a row an operation that was left out): where it went, and why."""
+        """One row per parameter (and per operation that was left out): where it went, and why."""
         import pandas as pd
 
         columns = ["name", "kind", "shape", "dtype", "status", "block", "reason"]
@@ -293,7 +293,7 @@ class Network:
 def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation = "sum") -> Network:
     """Return a network whose nodes are channels or layers, reading the same parameters.
 
-    Layers keep their names, in their order; blocks keep theirs, an edge a pair of nodes that
+    Layers keep their names, in their order; blocks keep theirs, one edge per pair of nodes that
     they connect. Its weights are recipes: nothing is read before a measure needs it, and every
     measure works on it.
 
@@ -302,8 +302,8 @@ def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation 
     net : Network
         A node a neuron.
     granularity : {"neuron", "channel", "layer"}
-        ``"channel"``: a node a channel, that is a feature map of a convolution, a unit of a
-        dense layer, a feature of a token. ``"layer"``: a node a layer. ``"neuron"``: as it is.
+        ``"channel"``: one node per channel, that is a feature map of a convolution, a unit of a
+        dense layer, a feature of a token. ``"layer"``: one node per layer. ``"neuron"``: as it is.
     aggregation : {"sum", "l1", "l2"}, default "sum"
         What the weight of an edge is of the weights w between two channels: Σw, Σ|w| or √Σw².
 

@@ -1,4 +1,4 @@
-"""Tables in HDF5: a dataset a column, to be read by anything."""
+"""Tables in HDF5: one dataset per column, to be read by anything."""
 
 from __future__ import annotations
 

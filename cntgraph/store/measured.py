@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import h5py
     import pandas as pd
 
-#: A row a layer of the table of `analyze`.
+#: One row per layer of the table of `analyze`.
 Rows = Sequence[Mapping[str, Any]]
 
 #: Columns of `analyze` that are no measures: they follow from the topology, or are the status.
@@ -92,7 +92,7 @@ def write_measures(group: h5py.Group, rows: Rows, counts: NDArray[np.int64]) -> 
     ----------
     group : h5py.Group
     rows : sequence of mapping
-        What `analyze` found, a row a layer.
+        What `analyze` found, one row per layer.
     counts : ndarray of int64, shape (n of the bins, 515)
         The histograms.
     """

@@ -106,11 +106,11 @@ def in_bins(values: pd.Series, bins: Bins) -> pd.Series:
     Parameters
     ----------
     values : pandas.Series
-        A label, a value a network.
+        A label, one value per network.
     bins : int, sequence of float or None
         A number of bins of equal width over the range of the label, or their edges (as
         `pandas.cut` has them: open on the left, except that the first includes its edge). None:
-        a bin a value; so it is, too, for labels that are no numbers.
+        one bin per value; so it is, too, for labels that are no numbers.
 
     Returns
     -------

@@ -205,7 +205,7 @@ def _failure(error: Exception) -> Failure:
 
 
 def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
-    """Return `analyze` of a network: a row a layer, the layers' names in the first column."""
+    """Return `analyze` of a network: one row per layer, the layers' names in the first column."""
     if isinstance(source, Network):
         return analyze(source, **options).reset_index()
     store, number = source

@@ -23,7 +23,7 @@ class Networks(Sequence[Network]):
     members : sequence of Member
         Where each network is.
     labels : pandas.DataFrame
-        A row a member.
+        One row per member.
     options : mapping, default {}
         For `load`.
     strict : bool, default False
@@ -68,12 +68,12 @@ class Networks(Sequence[Network]):
 
     @property
     def labels(self) -> pd.DataFrame:
-        """A row a network: its path, its snapshot (if all are networks), and its labels."""
+        """One row per network: its path, its snapshot (if all are networks), and its labels."""
         return self._labels.copy()
 
     @property
     def failed(self) -> pd.DataFrame:
-        """A row a network that could not be read, so far: ``path``, ``snapshot``, ``error``."""
+        """One row per network that could not be read, so far: ``path``, ``snapshot``, ``error``."""
         import pandas as pd
 
         rows = [

@@ -41,7 +41,7 @@ class Population(Networks):
     members : sequence of Member
         Where each network is. `from_files` finds them.
     labels : pandas.DataFrame
-        A row a member.
+        One row per member.
     options : mapping, default {}
         For `load`.
     strict : bool, default False
@@ -85,7 +85,7 @@ class Population(Networks):
             are sorted. A file is taken once.
         labels : pandas.DataFrame or callable, optional
             What is known of each network besides what was recorded in a cntgraph file: a table
-            whose index is a path (or its end), file name or stem, with exactly a row a file; or
+            whose index is a path (or its end), file name or stem, with exactly one row per file; or
             a function of a `Path` that returns a dict. Where a name is in both, this one counts.
         snapshots : {"last", "all"}, default "last"
             Which snapshots of a cntgraph file are networks of the population.
@@ -143,7 +143,7 @@ class Population(Networks):
 
     @property
     def diverged(self) -> pd.DataFrame:
-        """A row a network that diverged: ``network``, ``path``, ``reason``.
+        """One row per network that diverged: ``network``, ``path``, ``reason``.
 
         As the function `diverged` finds them in what `analyze` returns without options: NaN or
         Inf, or link weights or a fluctuation far beyond those of the same architecture. If
@@ -171,7 +171,7 @@ class Population(Networks):
         Returns
         -------
         pandas.DataFrame
-            A row a network and layer: ``network``, the labels, ``layer``, the columns of
+            One row per network and layer: ``network``, the labels, ``layer``, the columns of
             `analyze`, and ``diverged``. A label called like one of them is ``label_<name>``.
 
         Raises
@@ -238,7 +238,7 @@ class Population(Networks):
             A label.
         bins : int, sequence of float or None, default 5
             A number of bins of equal width over the range of the label; or their edges, as
-            `pandas.cut` has them; or None for a bin a value, which labels that are no numbers
+            `pandas.cut` has them; or None for one bin per value, which labels that are no numbers
             always have.
         bandwidth, n_points
             As in `kernel_density`.
@@ -296,7 +296,7 @@ class Population(Networks):
         Returns
         -------
         pandas.DataFrame
-            A row and a column a bin; NaN for empty ones.
+            A row and one column per bin; NaN for empty ones.
         """
         from cntgraph.training.statistics.divergence import divergence_matrix
 
@@ -336,7 +336,7 @@ class Population(Networks):
         Returns
         -------
         pandas.DataFrame
-            A row a layer and measure, as `separation` returns it.
+            One row per layer and measure, as `separation` returns it.
         """
         from cntgraph.training.statistics.separation import separation
 

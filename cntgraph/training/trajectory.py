@@ -104,7 +104,7 @@ class Trajectory(Sequence[Network]):
 
     @property
     def labels(self) -> pd.DataFrame:
-        """A row a snapshot: step, epoch and whatever labels were recorded."""
+        """One row per snapshot: step, epoch and whatever labels were recorded."""
         import pandas as pd
 
         rows = [self._store.labels(k) for k in self._snapshots]
@@ -136,7 +136,7 @@ class Trajectory(Sequence[Network]):
         Returns
         -------
         pandas.DataFrame
-            A row a snapshot and layer: ``snapshot``, the labels, ``layer``, and the columns of
+            One row per snapshot and layer: ``snapshot``, the labels, ``layer``, and the columns of
             `analyze`. A label that is called like one of them is called ``label_<name>``.
 
         Raises
@@ -202,7 +202,7 @@ class Trajectory(Sequence[Network]):
         Parameters
         ----------
         measure : {"strength", "in_strength", "out_strength", "link_weights"}
-            A value a node of the layer, or a value a stored weight that leads to it.
+            One value per node of the layer, or one value per stored weight that leads to it.
         layer : str, optional
             Name of the layer; by default all that have any values, each on its own grid.
         bandwidth : {"scott", "silverman"} or float, default "scott"
@@ -274,8 +274,8 @@ class Trajectory(Sequence[Network]):
         Returns
         -------
         pandas.DataFrame
-            With `layer`, snapshot × snapshot: of the row's from the column's. Else a row a
-            snapshot and a column a layer; of the first from its previous one, NaN.
+            With `layer`, snapshot × snapshot: of the row's from the column's. Else one row per
+            snapshot and one column per layer; of the first from its previous one, NaN.
 
         Raises
         ------

@@ -116,7 +116,8 @@ def test_describe_channels(folder):
     assert [row["shape"] for row in rows] == [[1], [2], [3]]
     assert [row["n_edges"] for row in rows] == [0, 2, 6]
     title = run("describe", *args).stdout.split("\n", 1)[0]
-    assert title.startswith(f"{folder / 'model.h5'}, a node a channel: 3 layers, 2 blocks, 6 nodes")
+    sizes = "one node per channel: 3 layers, 2 blocks, 6 nodes"
+    assert title.startswith(f"{folder / 'model.h5'}, {sizes}")
 
 
 # --- analyze ----------------------------------------------------------------------------------

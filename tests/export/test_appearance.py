@@ -105,7 +105,7 @@ def test_positions_given(graph):
         ({"size": "lable"}, "called 'lable'; there are rank; measures= adds others"),
         ({"size": "text"}, "no attribute of nodes that is a number is called 'text'"),
         ({"colour": "depth"}, "called 'depth'"),
-        ({"size": np.zeros(3)}, r"one number a node, shape \(20,\); got float64 of shape \(3,\)"),
+        ({"size": np.zeros(3)}, r"one number per node, shape \(20,\); got float64 of shape \(3,\)"),
         ({"colour": np.zeros((20, 3))}, "whole numbers from 0 to 255; got float64"),
         ({"colour": np.full((20, 3), 256)}, "whole numbers from 0 to 255"),
         ({"positions": "circle"}, "expected positions='layers'"),

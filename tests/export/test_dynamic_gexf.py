@@ -143,7 +143,8 @@ def test_measures_that_change_and_that_do_not(tmp_path, valid_gexf):
     assert [time for time, _ in read.nodes[2]["times"]["rank"]] == ["0", "20"]
     sizes = [node["size"]["value"] for node in read.nodes]
     assert sizes == sorted(sizes)  # of the last snapshot
-    with pytest.raises(CntGraphError, match=r"shape \(3, 20\), a row a snapshot; got .* \(2, 20\)"):
+    wrong = r"shape \(3, 20\), one row per snapshot; got .* \(2, 20\)"
+    with pytest.raises(CntGraphError, match=wrong):
         write_gexf(snapshots, path, measures={"rank": rank[:2]})
 
 

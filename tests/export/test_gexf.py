@@ -158,7 +158,7 @@ def test_measures_of_every_type(tmp_path, valid_gexf):
 @pytest.mark.parametrize(
     ("measures", "message"),
     [
-        ({"a": np.zeros(3)}, "one value a node"),
+        ({"a": np.zeros(3)}, "one value per node"),
         ({"label": np.zeros(20)}, "attribute of that name"),
         ({"pixel_x": np.zeros(20)}, "pixel_x already"),
         ({"a": np.zeros(20, complex)}, "numbers, truth values or texts"),

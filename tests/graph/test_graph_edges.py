@@ -44,5 +44,5 @@ def test_other_weights_on_the_same_edges(graph):
 
 
 def test_one_weight_an_edge(graph):
-    with pytest.raises(CntGraphError, match="one weight an edge"):
+    with pytest.raises(CntGraphError, match="one weight per edge"):
         graph.with_weights(np.ones(3))

@@ -147,7 +147,7 @@ def test_a_measure_is_that_of_the_graph_with_such_weights(name, sign):
             "negative": graph.keep_edges(data < 0)}[sign]  # fmt: skip
     own = part.with_weights(np.abs(part.adjacency.data))
     found, expected = numbers(call(name, graph, sign=sign)), numbers(call(name, own))
-    if name == "edge_betweenness":  # a number an edge of the whole graph
+    if name == "edge_betweenness":  # one number per edge of the whole graph
         found = found[
             {"absolute": np.isfinite(data), "positive": data > 0, "negative": data < 0}[sign]
         ]

@@ -79,7 +79,7 @@ def test_split_cuts_into_layers(net):
     assert all(parts[layer.name].shape == layer.shape for layer in net.layers)
     assert all(np.shares_memory(part, values) for part in parts.values())
     for wrong in (values[:-1], values.reshape(1, -1), 3.0):
-        with pytest.raises(CntGraphError, match="one value a node"):
+        with pytest.raises(CntGraphError, match="one value per node"):
             net.split(wrong)
 
 

@@ -69,7 +69,7 @@ def two_loops(seed=0):
 
 
 def feed_forward():
-    """Toys, random networks, one unrolled over time and one with a node a channel, by name."""
+    """Toys, random networks, one unrolled over time and one with one node per channel, by name."""
     found = nets()
     found["unrolled"] = recurrent_net(unroll=3, steps=3)
     found["unrolled lstm"] = recurrent_net("lstm", unroll=2, steps=2)

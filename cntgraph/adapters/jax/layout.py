@@ -121,7 +121,7 @@ def regrouped(
 
 
 def dilated(ids: Ids, factors: Sequence[int]) -> Ids:
-    """Put positions without a node between those of an array, by a factor an axis.
+    """Put positions without a node between those of an array, by one factor per axis.
 
     Examples
     --------

@@ -20,7 +20,7 @@ from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator
 
-#: One label an axis: what it is of the product, and its number there.
+#: One label per axis: what it is of the product, and its number there.
 Labels = list[tuple[str, int]]
 
 

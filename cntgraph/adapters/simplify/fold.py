@@ -211,7 +211,7 @@ def _fitted(recipe: Recipe, by: Block, block: Block) -> Recipe | None:
     if any(size != 1 for size in padded[1:]):
         return None
     if padded[0] != 1:
-        # One value a channel: each of the block's targets must lie in its own channel.
+        # One value per channel: each of the block's targets must lie in its own channel.
         places = block.target.as_ids() - by.source.start
         channels = np.arange(places.size) // prod(ours[1:])
         if ours[:1] != theirs[:1] or (places // prod(theirs[1:]) != channels).any():

@@ -90,7 +90,7 @@ def _ones(reader: Block) -> tuple[int, ...]:
 
 
 def _by_channel(recipe: Recipe | None, layer: Layer) -> Recipe | None:
-    """Return a recipe that broadcasts against a layer as one value a channel, if it is that."""
+    """Return a recipe that broadcasts against a layer as one value per channel, if it is that."""
     if recipe is None:
         return None
     padded = (1,) * (len(layer.shape) - len(recipe.shape)) + recipe.shape

@@ -44,7 +44,7 @@ def contract(
     left, right : Neurons, weights or constant
         At least one is neurons.
     of_left, of_right, labels : sequence of hashable
-        One label an axis, of the operands and of the result.
+        One label per axis, of the operands and of the result.
     name : str
         Name of the operation.
     bias : Recipe, optional

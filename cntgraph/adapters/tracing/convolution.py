@@ -26,7 +26,7 @@ def convolve(
     weight : Recipe
         Of shape (out, in / groups, *taps); transposed, (in, out / groups, *taps).
     bias : Recipe or None
-        One value a channel.
+        One value per channel.
     windows : sequence of Window
         One an axis of positions.
     name : str

@@ -9,13 +9,13 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
-#: One label an axis.
+#: One label per axis.
 Labels = Sequence[Hashable]
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledIds:
-    """Node ids, with a label an axis."""
+    """Node ids, with one label per axis."""
 
     ids: Ids
     labels: Labels
@@ -43,7 +43,7 @@ class LabelledIds:
 
 @dataclass(frozen=True, eq=False)
 class LabelledWeight:
-    """Weights with a label an axis; there is no axis of length one."""
+    """Weights with one label per axis; there is no axis of length one."""
 
     recipe: Recipe
     labels: Labels

@@ -97,7 +97,7 @@ def normalise(
 
 
 def along(recipe: Recipe, x: Neurons, axes: Sequence[int]) -> Recipe:
-    """Return one value an entry of some axes, or a group of entries, as it broadcasts against x."""
+    """Return one value per entry of some axes, or per group of them, as it broadcasts against x."""
     kept = {axis % len(x.shape) for axis in axes}
     shape = tuple(n if axis in kept else 1 for axis, n in enumerate(x.shape))
     if len(recipe.shape) == 1 and recipe.shape[0] < prod(shape):

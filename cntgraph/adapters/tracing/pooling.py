@@ -1,4 +1,4 @@
-"""Pooling: over windows, and whatever else is a product of one operator an axis."""
+"""Pooling: over windows, and whatever else is a product of one operator per axis."""
 
 from __future__ import annotations
 

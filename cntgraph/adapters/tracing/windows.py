@@ -19,7 +19,7 @@ Rule = Literal["valid", "same", "same_lower", "causal"]
 
 
 def per_axis(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    """Return one integer an axis; a single one stands for all."""
+    """Return one integer per axis; a single one stands for all."""
     values = list(value) if isinstance(value, Sequence) else [value]
     return tuple(int(v) for v in (values * rank if len(values) == 1 else values))
 
@@ -32,7 +32,7 @@ def halves(total: int, *, lower: bool = False) -> Pads:
 
 @dataclass(frozen=True)
 class Sliding:
-    """How windows slide over positions: settings with one number an axis.
+    """How windows slide over positions: settings with one number per axis.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Sliding:
     def averages(
         self, spatial: Sizes, *, count_padding: bool = False, divisor: float | None = None
     ) -> list[AxisOperator]:
-        """Return an average over windows as an operator an axis.
+        """Return an average over windows as one operator per axis.
 
         Parameters
         ----------

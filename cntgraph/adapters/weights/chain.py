@@ -147,7 +147,7 @@ class _Chain:
             raise FormatError(
                 f"{name}: expected its {what} of shape {wanted}, got {shown(found)}. Kernels are "
                 f"in the layout {self.layout}; pass a description whose layers, sizes and layout "
-                "fit, or description='separate' for a block a weight"
+                "fit, or description='separate' for one block per weight"
             )
         self.at += 1
         return Recipe.of(self.builder.parameter(found))

@@ -108,7 +108,8 @@ def describe_dense(arrays: Sequence[Parameter]) -> list[dict[str, Any]]:
         raise FormatError(
             f"expected kernels of two dimensions, each perhaps with a bias, got {found}; describe "
             "the layers: description=[{'kind': 'conv', 'activation': 'relu'}, 'dense'] with "
-            "input_shape=(channels, height, width), or description='separate' for a block a weight"
+            "input_shape=(channels, height, width), or description='separate' for one block per "
+            "weight"
         )
     sizes = [p.shape for p in kernels]
     if not _chains(sizes) and _chains([(n_in, n_out) for n_out, n_in in sizes]):
@@ -154,7 +155,7 @@ def windows_of(
 
 
 def sizes_of(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
-    """Return a number an axis, from one number or one an axis."""
+    """Return one number per axis, from one number or one per axis."""
     values = value if isinstance(value, list | tuple) else (value,) * rank
     if len(values) != rank:
         raise FormatError(f"{what}: expected a number, or {rank}, got {value!r}")

@@ -11,7 +11,7 @@ output. Its strengths are exact as far as its own edges and its bias go.
 * A gain of one dimension is a diagonal block.
 * The outputs come last where the name says so (``kernel``, as Keras and Flax store it), where the
   bias fits no other axis, and in an embedding table, whose entries are the sources.
-* Three dimensions of which the name says that they are experts are one matrix an expert.
+* Three dimensions of which the name says that they are experts are one matrix per expert.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ _TAKEN = -1.0
 
 @njit(cache=True, nogil=True)
 def full_tree(w, tree):
-    """Write the n_rows + n_columns - 1 tree edges of |w|, an edge a row and column (Prim)."""
+    """Write the n_rows + n_columns - 1 tree edges of |w|, one edge per row and column (Prim)."""
     n_rows, n_columns = w.shape
     rows, columns = np.zeros(n_rows), np.zeros(n_columns)
     row, column = 0, -1

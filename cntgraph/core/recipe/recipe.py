@@ -241,7 +241,7 @@ class Recipe(Expression):
         Raises
         ------
         ParameterError
-            If there is not one label an entry, or one is out of range.
+            If there is not one label per entry, or one is out of range.
 
         Examples
         --------

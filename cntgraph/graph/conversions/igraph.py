@@ -75,7 +75,7 @@ def igraph_of_pairs(
 
     Notes
     -----
-    Pairs are made one at a time, from one object a node: igraph 1.0 takes an array of shape
+    Pairs are made one at a time, from one object per node: igraph 1.0 takes an array of shape
     (n_edges, 2) as well, but reads it several times slower.
 
     Examples

@@ -14,12 +14,12 @@ from cntgraph.network.layer import Layer
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Any array of a value a node, by the name that the attribute is to have.
+#: Any array of one value per node, by the name that the attribute is to have.
 Measures = Mapping[str, ArrayLike]
 
 
 def node_table(layers: Sequence[Layer], bias: ArrayLike) -> pd.DataFrame:
-    """Return the table of the nodes of a graph, a row a node in node order.
+    """Return the table of the nodes of a graph, one row per node in node order.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def node_attributes(
     layers : iterable of Layer
         In node order.
     nodes : pandas.DataFrame
-        A row a node, as in ``graph.nodes``.
+        One row per node, as in ``graph.nodes``.
     measures : mapping of str to array of shape (n_nodes,), optional
         Further attributes: numbers, truth values or texts.
 
@@ -83,7 +83,7 @@ def node_attributes(
     Raises
     ------
     CntGraphError
-        If a measure is not one value a node, or has the name of an attribute that there is.
+        If a measure is not one value per node, or has the name of an attribute that there is.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def _measure(name: str, values: ArrayLike, n_nodes: int) -> NDArray[Any]:
     array = np.asarray(values)
     if array.shape != (n_nodes,):
         raise CntGraphError(
-            f"measure {name!r}: expected one value a node, shape ({n_nodes},); got {array.shape}"
+            f"measure {name!r}: expected one value per node, shape ({n_nodes},); got {array.shape}"
         )
     if array.dtype.kind in "UT":
         array = array.astype(object)

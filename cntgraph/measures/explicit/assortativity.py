@@ -53,7 +53,7 @@ def assortativity(
     Raises
     ------
     CntGraphError
-        If the attribute is not one value a node, or not finite.
+        If the attribute is not one value per node, or not finite.
     UndefinedMeasureError
         If there are no edges, or the attribute is the same at one end of all edges, as the
         degrees of a dense network of one block are.
@@ -134,7 +134,7 @@ def _checked(attribute: Attribute, graph: Graph) -> NDArray[Any]:
     values = np.asarray(attribute)
     if values.shape != (graph.n_nodes,) or values.dtype.kind not in "fiub":
         raise CntGraphError(
-            "expected an attribute of 'degree', 'strength', 'layer' or one number a node, shape "
+            "expected an attribute of 'degree', 'strength', 'layer' or one number per node, shape "
             f"({graph.n_nodes},); got {attribute!r}"
         )
     if not np.isfinite(values).all():

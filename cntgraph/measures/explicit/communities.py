@@ -167,7 +167,7 @@ def modularity(
     Raises
     ------
     CntGraphError
-        If there is not one integer a node.
+        If there is not one integer per node.
     SignedWeightError, NonFiniteWeightError, UndefinedMeasureError, GraphSizeError
         As `communities`.
 
@@ -210,7 +210,7 @@ def modularity(
 
 
 def check_partition(partition: NDArray[np.integer], n_nodes: int) -> NDArray[np.integer]:
-    """Return a partition, having made sure that it has one integer a node.
+    """Return a partition, having made sure that it has one integer per node.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def check_partition(partition: NDArray[np.integer], n_nodes: int) -> NDArray[np.
     labels = np.asarray(partition)
     if labels.shape != (n_nodes,) or not np.issubdtype(labels.dtype, np.integer):
         raise CntGraphError(
-            f"expected a partition of one integer a node, shape ({n_nodes},); "
+            f"expected a partition of one integer per node, shape ({n_nodes},); "
             f"got {labels.dtype} of shape {labels.shape}"
         )
     return labels

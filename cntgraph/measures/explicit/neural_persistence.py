@@ -54,12 +54,12 @@ def neural_persistence(
     max_edges : int, default 5 million
         Of a block that is neither dense nor a convolution, which has to be unrolled.
     show_progress : bool, default False
-        Whether to show a bar, a step a block.
+        Whether to show a bar, one step per block.
 
     Returns
     -------
     DataFrame
-        A row a block: ``n_nodes`` (those with an edge), ``n_edges``, ``n_components``,
+        One row per block: ``n_nodes`` (those with an edge), ``n_edges``, ``n_components``,
         ``largest`` (its largest |w|) and ``persistence`` (float64; NaN for a block without
         edges). ``attrs["mean"]`` is the mean over the blocks, the paper's measure of a network.
 

@@ -41,7 +41,7 @@ def degree(
     -----
     An edge of weight zero is an edge. Parallel edges (a convolution and the skip around it)
     count one by one; an edge from a node to itself counts once coming in and once going out.
-    No weight is read: the cost is one write a node, however many edges there are.
+    No weight is read: the cost is one write per node, however many edges there are.
 
     Examples
     --------

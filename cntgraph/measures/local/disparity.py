@@ -55,7 +55,7 @@ def disparity(
         Y_i = Σⱼ (w_ij / s_i)² = Σⱼ w_ij² / s_i²
 
     so that 1/Y_i is the number of edges that matter. Both sums are closed forms: two passes
-    over the parameters (three for one sign only), one write a node.
+    over the parameters (three for one sign only), one write per node.
 
     References
     ----------

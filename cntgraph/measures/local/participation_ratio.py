@@ -47,7 +47,7 @@ def participation_ratio(
         PR_i = (Σ w²)² / Σ w⁴
 
     Even powers need no sign policy. Both sums are closed forms, from one pass over the
-    parameters and one write a node. The powers are taken in float64: any float32 weight may
+    parameters and one write per node. The powers are taken in float64: any float32 weight may
     be; a float64 weight beyond 1e77 has no finite fourth power, and makes its node NaN.
 
     See Also

@@ -45,7 +45,7 @@ def strength_correlation(
     Returns
     -------
     DataFrame
-        A row a layer: ``n_nodes``, ``correlation`` (float64, -1 to 1) and ``p_value`` (float64,
+        One row per layer: ``n_nodes``, ``correlation`` (float64, -1 to 1) and ``p_value`` (float64,
         two-sided, of no correlation). Both are NaN where the correlation is not defined: a layer
         of less than three nodes, one whose nodes all have the same in-strength or the same
         out-strength (an input or output layer), and one with a strength that is not finite.

@@ -58,7 +58,7 @@ def effective_depth(net_or_graph: Network | Graph, *, per: Per = "layer") -> Eff
 
     Notes
     -----
-    A node here is a layer, an edge a block from one of its layers to another; it counts 1 if
+    A node here is a layer, one edge per block from one of its layers to another; it counts 1 if
     its weights are learned, 0 if not (pooling, identity). With dᵢ the sum along the i-th of p
     paths,
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def graph_parts(graph: Graph, transform: Transform, edges: Edges, sign: float) -> tuple[Part, ...]:
-    """Return sign · f(A) of a graph: a matrix a layer, from its nodes to the layers they reach.
+    """Return sign · f(A) of a graph: one matrix per layer, from its nodes to the layers they reach.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def katz_centrality(
     own = np.asarray(beta, dtype=np.float64)
     n = net_or_graph.n_nodes
     if not n:
-        raise UndefinedMeasureError("Katz centrality is a value a node; there is no node")
+        raise UndefinedMeasureError("Katz centrality is one value per node; there is no node")
     if own.shape not in ((), (n,)) or not np.isfinite(own).all() or not np.isfinite(alpha):
         raise CntGraphError(
             f"expected a finite alpha and a finite beta, a number or one a node, ({n},); "

@@ -47,7 +47,7 @@ def n_cut(
     Raises
     ------
     CntGraphError
-        If there is not one integer a node.
+        If there is not one integer per node.
     UndefinedMeasureError
         If the edges of a cluster weigh nothing.
     SignedWeightError
@@ -83,7 +83,7 @@ def n_cut(
     n = net_or_graph.n_nodes
     if labels.shape != (n,) or labels.dtype.kind not in "iub":
         raise CntGraphError(
-            f"expected a partition of one integer a node, ({n},); "
+            f"expected a partition of one integer per node, ({n},); "
             f"got {labels.dtype} of shape {labels.shape}"
         )
     if not n:

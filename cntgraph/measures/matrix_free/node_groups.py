@@ -71,7 +71,7 @@ def _starts(views: Sequence[View], n_nodes: int) -> Ids:
 
 
 def _marks(nodes: Sequence[Ids | None], starts: Ids, n_nodes: int) -> NDArray[np.uint64] | None:
-    """Return a number a node by which the nodes of an interval differ; None if none do."""
+    """Return one number per node by which the nodes of an interval differ; None if none do."""
     rng, lengths = np.random.default_rng(0), np.diff(np.append(starts, n_nodes))
     marks: NDArray[np.uint64] | None = None
     for seen in nodes:

@@ -103,7 +103,7 @@ class Operator:
 class AdjacencyOperator(Operator):
     """The whole adjacency matrix f(A), block by block, without unrolling it.
 
-    A product takes memory for a value a node and for the products of its largest block; the
+    A product takes memory for one value per node and for the products of its largest block; the
     weights are read anew for each.
 
     Parameters

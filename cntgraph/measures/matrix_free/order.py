@@ -36,7 +36,7 @@ def stages_of(views: Sequence[tuple[View, View]], n_nodes: int) -> tuple[Stage, 
     Returns
     -------
     tuple of Stage
-        In topological order. A network without recurrent layers has a stage a block;
+        In topological order. A network without recurrent layers has one stage per block;
         blocks on a cycle share one.
 
     Notes

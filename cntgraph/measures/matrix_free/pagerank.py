@@ -117,7 +117,9 @@ def _jumps(n_nodes: int, personalization: ArrayLike | None) -> Values:
         return np.full(n_nodes, 1.0 / n_nodes)
     jumps = np.array(personalization, dtype=np.float64)
     if jumps.shape != (n_nodes,):
-        raise CntGraphError(f"expected a personalization a node, ({n_nodes},); got {jumps.shape}")
+        raise CntGraphError(
+            f"expected one personalization per node, ({n_nodes},); got {jumps.shape}"
+        )
     if not (np.isfinite(jumps).all() and jumps.min() >= 0 and jumps.sum() > 0):
         raise CntGraphError("expected a personalization that is finite, not negative and not all 0")
     jumps /= jumps.sum()

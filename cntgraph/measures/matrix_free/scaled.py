@@ -10,7 +10,7 @@ from cntgraph.core.view import View
 
 
 class Scaled:
-    """A value a node, held as mantissa · 2^exponent.
+    """One value per node, held as mantissa · 2^exponent.
 
     Parameters
     ----------

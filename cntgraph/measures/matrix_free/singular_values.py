@@ -61,7 +61,7 @@ def singular_values(
     Returns
     -------
     DataFrame or Series of float64
-        By block: a row a block, columns 1 … k, descending, NaN where a block has fewer. Of the
+        By block: one row per block, columns 1 … k, descending, NaN where a block has fewer. Of the
         whole: a series indexed 1 … k, shorter if there are fewer.
 
     Raises

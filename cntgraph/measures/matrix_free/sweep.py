@@ -50,7 +50,7 @@ def walk_sums(
 
     Notes
     -----
-    Block by block in topological order, y[targets] += Mᵀ y[sources]: one product a block is
+    Block by block in topological order, y[targets] += Mᵀ y[sources]: one product per block is
     exact, for y of the sources is complete. Where blocks depend on each other,
     y = b + Mᵀ b + Mᵀ² b + … is summed: until nothing is left to hand on if their nodes make no
     cycle (an unrolled recurrent layer), round a loop until it changes no more.

@@ -88,7 +88,7 @@ class Measure:
 
     @property
     def of_nodes(self) -> bool:
-        """Whether there is a value a node in what it returns."""
+        """Whether there is one value per node in what it returns."""
         return self.level == "node" or self.partitions
 
     @property

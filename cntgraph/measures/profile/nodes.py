@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def node_measures(
     net_or_graph: Network | Graph, names: Sequence[str], *, sign: Sign | None = None, rng: int = 0
 ) -> pd.DataFrame:
-    """Return measures of nodes side by side, a row a node.
+    """Return measures of nodes side by side, one row per node.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def node_measures(
     Returns
     -------
     pandas.DataFrame
-        Float64, indexed by ``node``; a column a measure, or a part of it (``hits.hubs``). It can
+        Float64, indexed by ``node``; one column per measure or part of it (``hits.hubs``). It can
         be handed to ``measures=`` of what exports graphs.
 
     Raises

@@ -77,7 +77,7 @@ def cnt_profile(
     Returns
     -------
     pandas.DataFrame
-        A row a measure and part of it, in the order of the catalogue: ``measure``, ``part`` (such
+        One row per measure and part of it, in the catalogue's order: ``measure``, ``part`` (such
         as hubs and authorities; empty if there is one), ``level`` (what there is a number of),
         ``n`` numbers with their ``mean``, ``std``, ``min`` and ``max`` over those that are finite,
         ``seconds`` taken, ``estimate`` (in seconds), ``complexity``, ``status`` and ``reason``.
@@ -140,7 +140,7 @@ class _Subject:
         return explicit_graph(self.net_or_graph, max_edges=self.max_edges)
 
     def rows(self, measure: Measure) -> Iterator[dict[str, Any]]:
-        """Yield a row a part of the measure, or one that says why there is none."""
+        """Yield one row per part of the measure, or one that says why there is none."""
         estimate = measure.seconds(self.size)
         known = {"measure": measure.name, "level": measure.level, "estimate": estimate,
                  "complexity": measure.complexity}  # fmt: skip

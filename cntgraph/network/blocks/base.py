@@ -43,7 +43,7 @@ class BlockSums:
 class Block(ABC):
     """All edges of one operation, from a view of nodes to (part of) one layer.
 
-    The block's matrix A has a row a position of `source` and a column a position of `target`.
+    Its matrix A has one row per position of `source` and one column per position of `target`.
     Rows at positions without a node (-1, padding) are empty.
 
     Parameters

@@ -28,7 +28,7 @@ Slices = tuple[slice, ...]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conv(Block):
-    """The edges of a convolution, unrolled: a node a channel and position, an edge a tap.
+    """The edges of a convolution, unrolled: one node per channel and position, one edge per tap.
 
     Output channel c at position o receives, from input channel k at o·s − p + t·d, an edge of
     weight K[c, k, t]; taps on padding are no edges. With V[t, o] = 1 where tap t of position
@@ -37,7 +37,7 @@ class Conv(Block):
         in-strength[c, o]  = Σₜ V[t, o] Σₖ f(K[c, k, t])
         out-strength[k, q] = Σₜ U[t, q] Σ꜀ f(K[c, k, t])
 
-    both separable over the axes, so that a pass over the kernel and one write a node suffice.
+    both separable over the axes, so that a pass over the kernel and one write per node suffice.
     A transposed convolution is the same operator with source and target exchanged.
 
     Parameters

@@ -25,7 +25,7 @@ class Diagonal(Block):
     Parameters
     ----------
     weight : Recipe
-        Broadcasts against ``target.shape``; a normalisation has one value a channel.
+        Broadcasts against ``target.shape``; a normalisation has one value per channel.
 
     Examples
     --------

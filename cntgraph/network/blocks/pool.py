@@ -1,4 +1,4 @@
-"""Pool: the edges of a pooling, channel by channel, a product of one operator an axis."""
+"""Pool: the edges of a pooling, channel by channel, a product of one operator per axis."""
 
 from __future__ import annotations
 

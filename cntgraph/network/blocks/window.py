@@ -156,7 +156,7 @@ def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:
     Parameters
     ----------
     table : ndarray, shape (channels, *kernel)
-        A value a channel and tap.
+        One value per channel and tap.
     covers : list of ndarray of bool, shapes (kernel, n)
         For each axis, which tap covers which position.
 

@@ -1,4 +1,4 @@
-"""The same network with a node a channel or a node a layer."""
+"""The same network with one node per channel or one node per layer."""
 
 from cntgraph.network.coarsening.between import between_channels, between_layers
 

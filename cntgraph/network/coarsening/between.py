@@ -31,7 +31,7 @@ from cntgraph.network.coarsening.sparse import coarse_sparse
 def between_channels(
     block: Block, source: Grouping, target: Grouping, aggregation: Aggregation
 ) -> Block:
-    """Return a block between channels: one edge a pair, its weight that of all between them.
+    """Return a block between channels: one edge per pair, its weight that of all between them.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def between_channels(
     -------
     Block
         Over channels instead of nodes, with a recipe over the same parameters. Its views are of
-        one dimension, or of one position a channel.
+        one dimension, or of one position per channel.
 
     Raises
     ------

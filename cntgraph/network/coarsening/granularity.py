@@ -1,7 +1,7 @@
-"""Granularity: the same network with a node a channel or a node a layer.
+"""Granularity: the same network with one node per channel or one node per layer.
 
 A layer of shape (C, *positions) has C nodes at channel granularity and one at layer granularity;
-a layer (n,) of units has n and one. Between two channels there is one edge a block, whatever the
+a layer (n,) of units has n and one. Between two channels there is one edge per block, whatever the
 number of positions. With f the name of the aggregation, its weight is
 
     sum: Σ w        l1: Σ |w|        l2: √ Σ w²

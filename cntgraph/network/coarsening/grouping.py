@@ -31,7 +31,7 @@ class Grouping:
 
     Examples
     --------
-    A layer of shape (2, 3) with a node a channel:
+    A layer of shape (2, 3) with one node per channel:
 
     >>> group = Grouping((2, 3), np.array([[0], [1]]), np.array([3, 3]))
     >>> group.flat

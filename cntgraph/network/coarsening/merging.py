@@ -79,7 +79,7 @@ def merged_axis(recipe: Recipe, axis: int, labels: Ids, n: int) -> Recipe:
 
 
 def merged_matrix(weight: Recipe, rows: Ids, columns: Ids) -> tuple[Recipe, Ids, Ids]:
-    """Return a matrix with one entry a pair of coarse nodes, the sum of those that connect it.
+    """Return a matrix with one entry per pair of coarse nodes, the sum of those that connect it.
 
     Parameters
     ----------

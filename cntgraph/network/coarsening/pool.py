@@ -41,7 +41,7 @@ def _between(block: Pool, starts: Ids, ends: Ids, weights: Values, target: Group
     order = in_target_order(ends, target.nodes)
     if order is None or not len(order) or (weights[1:] != weights[:-1]).any():
         return listed(starts, ends, Recipe.constant(weights), block, target)
-    # One position a channel, all alike.
+    # One position per channel, all alike.
     nothing = np.zeros(1, dtype=np.int64)
     bias = merged_bias(block.bias, target, ends[order])
     return replace(

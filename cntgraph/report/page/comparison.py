@@ -36,7 +36,7 @@ def histogram(values: pd.Series, by: str, above: float, below: float) -> Chart:
     Parameters
     ----------
     values : pandas.Series
-        A value a network.
+        One value per network.
     by : str
         What the label is called.
     above, below : float
@@ -82,7 +82,7 @@ def intervals(table: pd.DataFrame, caption: str) -> Chart:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a layer and measure, as `separation` returns it.
+        One row per layer and measure, as `separation` returns it.
     caption : str
 
     Returns
@@ -139,14 +139,14 @@ def scatter(
     by: str,
     caption: str,
 ) -> Chart:
-    """Return a chart of a measure of a layer against a label, a point a network.
+    """Return a chart of a measure of a layer against a label, one point per network.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a network and layer, as `Population.analyze` returns it.
+        One row per network and layer, as `Population.analyze` returns it.
     labels : pandas.DataFrame
-        A row a network.
+        One row per network.
     measures, layers : sequence of str
         What can be chosen.
     by : str

@@ -65,7 +65,7 @@ def training_densities(
 def population_densities(
     tables: Mapping[Key, pd.DataFrame], menus: dict[str, list[str]], by: str, caption: str
 ) -> Chart:
-    """Return a chart of a density a bin of networks.
+    """Return a chart of one density per bin of networks.
 
     Parameters
     ----------

@@ -191,7 +191,7 @@ def _measures(
     table: pd.DataFrame, labels: pd.DataFrame, layers: Sequence[str], asked: Question
 ) -> Section:
     shown = evenly(layers, LAYERS)
-    caption = f"A point a network, by its {asked.name}; pointing at it shows its labels."
+    caption = f"One point per network, by its {asked.name}; pointing at it shows its labels."
     chart = scatter(table, labels, measures_of(table), shown, asked.by,
                     caption + said(len(shown), len(layers), "layers"))  # fmt: skip
     return Section(f"Measures against {asked.name}", parts=[chart])

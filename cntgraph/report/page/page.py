@@ -47,7 +47,7 @@ class Section:
     title : str
         Its heading.
     text : str, default ""
-        What stands below it: a paragraph a line.
+        What stands below it: one paragraph per line.
     facts : dict of str to str, default {}
         Numbers to be seen first, by what they count.
     parts : list of Chart and Table, default []

@@ -64,7 +64,7 @@ def layers_of(table: pd.DataFrame, chosen: Iterable[str] | None) -> list[str]:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a network and layer, as `analyze` returns it.
+        One row per network and layer, as `analyze` returns it.
     chosen : iterable of str or None
 
     Returns

@@ -1,4 +1,4 @@
-"""How a measure is distributed in a layer: a curve a snapshot, or a bin of networks."""
+"""How a measure is distributed in a layer: one curve per snapshot, or a bin of networks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def plot_density(
     ridge: bool | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the distribution of a measure in a layer, a curve a snapshot or a bin of networks.
+    """Draw the distribution of a measure in a layer, one curve per snapshot or a bin of networks.
 
     Parameters
     ----------

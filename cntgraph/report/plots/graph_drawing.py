@@ -34,7 +34,7 @@ def plot_graph(
     Parameters
     ----------
     graph : Graph
-        What is drawn; of a whole network, best with a node a channel.
+        What is drawn; of a whole network, best with one node per channel.
     values : array-like of shape (n_nodes,), optional
         What the colours of nodes show, such as a measure; by default their layer.
     label : str, default ""
@@ -52,7 +52,7 @@ def plot_graph(
     Raises
     ------
     CntGraphError
-        If there is not one value a node.
+        If there is not one value per node.
 
     Notes
     -----

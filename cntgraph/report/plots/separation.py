@@ -28,8 +28,8 @@ def plot_separation(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a layer and measure, as `separation` returns it: points with the interval
-        ``auc_low`` to ``auc_high``. Or a row a layer, a column a measure, as `separation_auc`
+        One row per layer and measure, as `separation` returns it: points with the interval
+        ``auc_low`` to ``auc_high``. Or a row per layer, a column per measure, as `separation_auc`
         returns it: bars that start at chance.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure, as high as its rows need.
@@ -59,7 +59,7 @@ def plot_separation(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         return _plot_intervals(table, ax)
     check_table(table, (), what="AUC")
     if not len(table.columns):
-        raise CntGraphError("the table has no measure to draw: expected a column a measure")
+        raise CntGraphError("the table has no measure to draw: expected one column per measure")
     ax = _layer_axes(ax, [str(layer) for layer in table.index], len(table.columns))
     height = 0.8 / len(table.columns)
     for k, name in enumerate(table.columns):
@@ -98,7 +98,7 @@ def _plot_intervals(table: pd.DataFrame, ax: Axes | None) -> Axes:
 
 
 def _layer_axes(ax: Axes | None, layers: list[str], n_measures: int) -> Axes:
-    """Return axes with a tick a layer, the first above."""
+    """Return axes with one tick per layer, the first above."""
     rows = 0.09 * n_measures * len(layers) + 0.1 * len(layers)
     ax = make_axes(ax, height=max(COLUMN[1], 1.0 + rows))
     ax.set_yticks(np.arange(len(layers)), layers)

@@ -26,12 +26,12 @@ def plot_training(
     x: str = "step",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a layer measure over training, a line a layer.
+    """Draw a layer measure over training, one line per layer.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a snapshot and layer, as `Trajectory.analyze` returns it, or the same in long form
+        One row per snapshot and layer, as `Trajectory.analyze` returns it, or the same in long form
         (``measure``, ``value``), as `Trajectory.table` returns it.
     measure : str, default "fluctuation"
         What to draw; layers where it is undefined are left out.

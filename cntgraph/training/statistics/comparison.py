@@ -51,7 +51,7 @@ def auc(values: ArrayLike, positive: ArrayLike) -> float:
     scores, group = np.asarray(values, dtype=np.float64), np.asarray(positive, dtype=bool)
     if scores.shape != group.shape or scores.ndim != 1:
         raise CntGraphError(
-            f"expected one value and one group a network, got {scores.shape} and {group.shape}"
+            f"expected one value and one group per network, got {scores.shape} and {group.shape}"
         )
     finite = np.isfinite(scores)
     inside, outside = scores[finite & group], scores[finite & ~group]

@@ -198,7 +198,7 @@ def checked_histogram(edges: ArrayLike, counts: ArrayLike) -> tuple[Values, Valu
     borders, numbers = np.asarray(edges, np.float64), np.asarray(counts, np.float64)
     if borders.ndim != 1 or numbers.shape != (borders.size - 1,) or not numbers.size:
         raise CntGraphError(
-            "expected the edges of a histogram and one count a bin, "
+            "expected the edges of a histogram and one count per bin, "
             f"got shapes {borders.shape} and {numbers.shape}"
         )
     if not (np.isfinite(borders).all() and (np.diff(borders) > 0).all()):

@@ -36,14 +36,14 @@ def diverged(table: pd.DataFrame, *, network: str = "network") -> pd.DataFrame:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a network and layer, as `Population.analyze` and `Trajectory.analyze` return it.
+        One row per network and layer, as `Population.analyze` and `Trajectory.analyze` return it.
     network : str, default "network"
         The column that numbers the networks; ``"snapshot"`` in a table of a trajectory.
 
     Returns
     -------
     pandas.DataFrame
-        ``network`` (as that column is called) and ``reason``, a row a network that diverged.
+        ``network`` (as that column is called) and ``reason``, one row per network that diverged.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Features: what a network's accuracy is predicted from, a row a network."""
+"""Features: what a network's accuracy is predicted from, one row per network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cntgraph.network.network import Network
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The sets that are made of columns of `analyze`, a feature a layer and column.
+#: The sets that are made of columns of `analyze`, one feature per layer and column.
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "strength": ("strength_mean", "in_strength_mean", "out_strength_mean"),
     "fluctuation": ("fluctuation",),
@@ -86,12 +86,12 @@ def _summary(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def layer_features(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return columns of `analyze` as features: a row a network, a column a layer and measure.
+    """Return columns of `analyze` as features: a row per network, a column per layer and measure.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a network and layer, as `Trajectory.analyze` and `Population.analyze` return it.
+        One row per network and layer, as `Trajectory.analyze` and `Population.analyze` return it.
     columns : sequence of str
         Its columns.
 
@@ -119,7 +119,7 @@ def layer_features(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     networks = which_network(table)
     wide = table.set_index([*networks, "layer"])[list(columns)]
     if not wide.index.is_unique:
-        raise CntGraphError(f"expected one row a network ({', '.join(networks)}) and layer")
+        raise CntGraphError(f"expected one row per network ({', '.join(networks)}) and layer")
     wide = wide.unstack("layer", sort=False)  # noqa: PD010
     sizes = table.groupby(networks, sort=False).size()
     layers = list(dict.fromkeys(table["layer"]))

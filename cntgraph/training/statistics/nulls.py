@@ -75,7 +75,7 @@ def z_scores(
     Returns
     -------
     pandas.DataFrame
-        A row a layer and measure: ``layer``, ``measure``, ``value``, ``null_mean``, ``null_std``
+        A row per layer and measure: ``layer``, ``measure``, ``value``, ``null_mean``, ``null_std``
         (ddof 1), ``z`` = (value - null_mean) / null_std, and ``p``.
 
     Raises

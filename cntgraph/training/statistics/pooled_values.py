@@ -23,9 +23,9 @@ def layer_frame(found: Iterable[tuple[int, pd.DataFrame]], labels: pd.DataFrame)
     Parameters
     ----------
     found : iterable of (int, pandas.DataFrame)
-        The number of a network, and a row a layer.
+        The number of a network, and one row per layer.
     labels : pandas.DataFrame
-        A row a network.
+        One row per network.
 
     Returns
     -------

@@ -38,14 +38,14 @@ def predict_accuracy(
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a network and layer, as `Trajectory.analyze` and `Population.analyze` return it;
-        or, without a column ``layer``, a row a network. Rows whose ``diverged`` is true, and
+        One row per network and layer, as `Trajectory.analyze` and `Population.analyze` return it;
+        or, without a column ``layer``, one row per network. Rows whose ``diverged`` is true, and
         those without a finite label, are left out.
     by : str, default "accuracy"
         The column to predict.
     features : sequence of str, or mapping of str
         Names of sets: ``"strength"``, ``"fluctuation"`` and ``"link_weights"`` (see
-        `features.COLUMNS`), a feature a layer and column, and ``"weight_statistics"``. Or a
+        `features.COLUMNS`), one feature per layer and column, and ``"weight_statistics"``. Or a
         mapping of names to sets of your own: columns of the table, or a DataFrame with a row
         a network, indexed as the networks are.
     weights : pandas.DataFrame, optional
@@ -118,7 +118,7 @@ def predict_accuracy(
 
 
 def _networks(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Return a row a network, the rows of the table that are used, and how many diverged."""
+    """Return one row per network, the rows of the table that are used, and how many diverged."""
     if by not in table.columns:
         raise CntGraphError(f"expected a column {by!r} in the table; it has {[*table.columns]}")
     gone, labelled = np.zeros(len(table), dtype=bool), np.isfinite(numbers_of(table[by], by))
@@ -139,7 +139,7 @@ def _sets(
     features: Sequence[str] | Mapping[str, Any],
     weights: pd.DataFrame | None,
 ) -> dict[str, pd.DataFrame]:
-    """Return the features of each set, a row a network, in the order of the networks."""
+    """Return the features of each set, one row per network, in the order of the networks."""
     import pandas as pd
 
     named = features if isinstance(features, Mapping) else {x: _known(x, weights) for x in features}
@@ -154,7 +154,7 @@ def _sets(
         lost = networks.index.difference(matrix.index)
         if len(lost):
             raise CntGraphError(
-                f"features {name!r}: expected a row a network; there is none for {lost[0]!r}"
+                f"features {name!r}: expected one row per network; there is none for {lost[0]!r}"
             )
         matrix = matrix.loc[networks.index].replace([np.inf, -np.inf], np.nan)
         found[name] = matrix.dropna(axis="columns", how="all")

@@ -48,7 +48,7 @@ def separation_auc(
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a network and layer, as `Trajectory.analyze` returns it.
+        One row per network and layer, as `Trajectory.analyze` returns it.
     measures : sequence of str
         Columns to judge.
     by : str, default "accuracy"
@@ -59,7 +59,7 @@ def separation_auc(
     Returns
     -------
     pandas.DataFrame
-        A row a layer, a column a measure: max(AUC, 1 - AUC), 0.5 where it tells nothing.
+        One row per layer, one column per measure: max(AUC, 1 - AUC), 0.5 where it tells nothing.
 
     Notes
     -----
@@ -108,7 +108,7 @@ def separation(
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a network and layer, as `Trajectory.analyze` and `Population.analyze` return it.
+        One row per network and layer, as `Trajectory.analyze` and `Population.analyze` return it.
         Rows whose ``diverged`` is true are left out.
     measures : sequence of str, optional
         Columns to judge; by default those of `MEASURES` that the table has.
@@ -127,7 +127,7 @@ def separation(
     Returns
     -------
     pandas.DataFrame
-        A row a layer and measure: ``layer``, ``measure``; ``n_above``, ``n_below``, ``n``
+        One row per layer and measure: ``layer``, ``measure``; ``n_above``, ``n_below``, ``n``
         (networks with a finite value: of either group, and all those with a label); ``auc`` and
         its interval; ``cliffs_delta``; ``ks``, ``ks_p``; ``spearman``, ``spearman_p``,
         ``kendall``, ``kendall_p`` (over all networks); ``p_permutation`` and ``p_adjusted``.

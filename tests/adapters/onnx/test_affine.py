@@ -181,6 +181,6 @@ def test_samples_merged_into_the_batch_are_positions():
         node("Reshape", "x merged", "frames"), node("Conv", "frames conv.weight conv.bias", "m")
     ]  # fmt: skip
     proto = read_by(movement, (3, 3, 4, 3), (1, 3, 2, 5, 4), extra)
-    # What is read is one row a sample: the frames are merged back.
+    # What is read is one row per sample: the frames are merged back.
     proto.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.array([1, -1]), "all"))
     check_linear(proto, (1, 3, 2, 5, 4))

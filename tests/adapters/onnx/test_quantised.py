@@ -104,7 +104,7 @@ def test_quantised_by_onnxruntime(tmp_path, how, per_channel):
 
 
 def check_strengths(net, expected, weights):
-    """Each strength is off by no more than half a step an edge."""
+    """Each strength is off by no more than half one step per edge."""
     step = max(np.abs(w).max() for w in weights.values()) / 100
     for direction in ("in", "out"):
         options = {"direction": direction, "bias": False}

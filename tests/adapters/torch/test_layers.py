@@ -73,10 +73,10 @@ SUMS = {
         weight=nn.Linear(36, 24, bias=False)),
     "einsum": lambda: Function(
         lambda m, x: torch.einsum("bchw,dc->bdhw", x, m.fc.weight), fc=nn.Linear(4, 3, bias=False)),
-    "a matrix a head": lambda: Function(
+    "one matrix per head": lambda: Function(
         lambda m, x: torch.einsum("bhtd,hde->bhte", x, m.fc.weight.view(4, 6, 3)),
         fc=nn.Linear(6, 12, bias=False)),
-    "a matrix a head, and a bias": lambda: Function(
+    "one matrix per head, and a bias": lambda: Function(
         lambda m, x: torch.baddbmm(m.fc.bias.view(4, 1, 3), x[0], m.fc.weight.view(4, 6, 3)),
         fc=nn.Linear(6, 12)),
     "a matrix that mixes positions": lambda: Function(

@@ -1,4 +1,4 @@
-"""One matrix a head, and one that all heads share: the same blocks from every framework."""
+"""One matrix per head, and one that all heads share: the same blocks from every framework."""
 
 import os
 

@@ -132,7 +132,7 @@ def test_node_attributes_and_measures(library):
 @pytest.mark.parametrize("library", CHECKS)
 def test_measures_are_checked(library):
     pytest.importorskip(library)
-    with pytest.raises(cg.CntGraphError, match="one value a node"):
+    with pytest.raises(cg.CntGraphError, match="one value per node"):
         getattr(odd("loops"), f"to_{library}")(measures={"s": [1, 2]})
 
 

@@ -69,7 +69,7 @@ def test_measures_become_attributes(values):
 @pytest.mark.parametrize(
     ("measures", "message"),
     [
-        ({"s": np.zeros(3)}, r"'s': expected one value a node, shape \(20,\); got \(3,\)"),
+        ({"s": np.zeros(3)}, r"'s': expected one value per node, shape \(20,\); got \(3,\)"),
         ({"s": np.zeros((20, 1))}, r"got \(20, 1\)"),
         ({"s": 1.0}, r"got \(\)"),
         ({"s": np.zeros(20, complex)}, "numbers, truth values or texts; got complex128"),

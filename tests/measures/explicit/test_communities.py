@@ -106,7 +106,7 @@ def test_split_and_policies():
     with pytest.raises(CntGraphError, match="'leiden' or 'louvain'"):
         communities(net, method="infomap")
     for wrong in (labels[1:], labels.astype(float)):
-        with pytest.raises(CntGraphError, match="one integer a node"):
+        with pytest.raises(CntGraphError, match="one integer per node"):
             modularity(net, wrong, sign="absolute")
 
 

@@ -1,4 +1,4 @@
-"""Networks with a node a channel or a layer."""
+"""Networks with one node per channel or per layer."""
 
 import tracemalloc
 

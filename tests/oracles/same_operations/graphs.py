@@ -21,17 +21,17 @@ parameters: 2 included""",
 0 input 4×2
 1 conv 3×2 out | learned conv, 24 from 0
 parameters: 1 included""",
-    "one matrix a head": """\
+    "one matrix per head": """\
 0 input 2×6
 1 conv 4×2 out | learned conv, 24 from 0
 2 conv 4×2 out | learned conv, 24 from 0
 parameters: 1 included""",
-    "one matrix a head, einsum": """\
+    "one matrix per head, einsum": """\
 0 input 2×6
 1 conv 4×2 out | learned conv, 24 from 0
 2 conv 4×2 out | learned conv, 24 from 0
 parameters: 1 included""",
-    "one matrix a head, one position": """\
+    "one matrix per head, one position": """\
 0 input 2×3
 1 dense 4 out | learned dense, 12 from 0
 2 dense 4 out | learned dense, 12 from 0

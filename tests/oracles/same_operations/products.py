@@ -83,7 +83,7 @@ EACH = "bthd,hde->bthe"
 
 # Three axes: a fourth would be an image to Keras, whose channels are last.
 operation(
-    "one matrix a head", (2, 6), weights=HEADS,
+    "one matrix per head", (2, 6), weights=HEADS,
     torch=lambda m, x: x.unflatten(2, (2, 3)).transpose(1, 2) @ m["p"],
     onnx=lambda m, x: m("MatMul", m("Transpose", m(
         "Reshape", x, m.ints(1, 2, 2, 3)), perm=[0, 2, 1, 3]), m["p"]),
@@ -93,7 +93,7 @@ operation(
 )  # fmt: skip
 
 operation(
-    "one matrix a head, einsum", (2, 6), weights=HEADS,
+    "one matrix per head, einsum", (2, 6), weights=HEADS,
     torch=lambda m, x: t().einsum(EACH, x.unflatten(2, (2, 3)), m["p"]),
     onnx=lambda m, x: m("Einsum", m("Reshape", x, m.ints(1, 2, 2, 3)), m["p"], equation=EACH),
     keras=lambda m, x: m.own(
@@ -102,7 +102,7 @@ operation(
 )  # fmt: skip
 
 operation(
-    "one matrix a head, one position", (2, 3), weights=HEADS,
+    "one matrix per head, one position", (2, 3), weights=HEADS,
     torch={
         "": lambda m, x: t().einsum("bhd,hde->bhe", x, m["p"]),
         "bmm": lambda m, x: t().bmm(x.transpose(0, 1), m["p"]).transpose(0, 1),

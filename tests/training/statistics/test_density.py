@@ -153,9 +153,9 @@ def test_a_histogram_is_the_density_of_numpy():
 @pytest.mark.parametrize(
     ("edges", "counts", "message"),
     [
-        ([0, 1, 2], [1], "one count a bin"),
-        ([0], [], "one count a bin"),
-        ([[0, 1]], [1], "one count a bin"),
+        ([0, 1, 2], [1], "one count per bin"),
+        ([0], [], "one count per bin"),
+        ([[0, 1]], [1], "one count per bin"),
         ([0, 0], [1], "to ascend"),
         ([0, np.inf], [1], "to ascend"),
         ([0, 1], [-1], "not negative"),

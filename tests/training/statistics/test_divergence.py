@@ -323,7 +323,7 @@ def test_coarse_histograms_are_their_bins(pairs):
 
 def test_histograms_without_a_count():
     assert np.isnan(histogram_divergence([0, 1, 2], [0, 0], [1, 2]))
-    with pytest.raises(cg.CntGraphError, match="one count a bin"):
+    with pytest.raises(cg.CntGraphError, match="one count per bin"):
         histogram_divergence([0, 1, 2], [0, 1], [1, 2, 3])
 
 

@@ -52,7 +52,7 @@ def test_networks_of_several_architectures():
     table = pd.DataFrame({"network": [0, 0, 1], "layer": ["a", "b", "a"], "x": [1.0, 2.0, 3.0]})
     with pytest.raises(cg.CntGraphError, match=r"of the layers a, b network 1 has only some"):
         layer_features(table, ["x"])
-    with pytest.raises(cg.CntGraphError, match="one row a network"):
+    with pytest.raises(cg.CntGraphError, match="one row per network"):
         layer_features(table.assign(network=0), ["x"])
     with pytest.raises(cg.CntGraphError, match="a column 'network' or 'snapshot'"):
         layer_features(table.drop(columns="network"), ["x"])

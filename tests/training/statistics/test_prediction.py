@@ -17,7 +17,7 @@ from cntgraph.training.statistics.prediction import predict_accuracy
 
 
 def networks(n=60, seed=0):
-    """A row a network: its accuracy goes with x, and with nothing else."""
+    """One row per network: its accuracy goes with x, and with nothing else."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n)
     accuracy = 1 / (1 + np.exp(-x - 0.3 * rng.normal(size=n)))
@@ -25,7 +25,7 @@ def networks(n=60, seed=0):
 
 
 def long(n=60):
-    """The same, as a row a network and layer."""
+    """The same, as one row per network and layer."""
     wide = networks(n)
     parts = [
         wide.assign(

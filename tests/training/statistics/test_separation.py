@@ -45,7 +45,7 @@ def test_networks_without_a_finite_value_are_left_out():
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [[1.0, 2.0]], 1.0])
 def test_shapes_that_do_not_match(values):
-    with pytest.raises(cg.CntGraphError, match="one value and one group a network"):
+    with pytest.raises(cg.CntGraphError, match="one value and one group per network"):
         auc(values, [True, False])
 
 

@@ -26,7 +26,7 @@ def sliding_of(call: Call, kernel: Sizes) -> Sliding:
 
 
 def _sizes(call: Call, name: str, rank: int) -> list[int]:
-    """Return an attribute with one value an axis; one is the default."""
+    """Return an attribute with one value per axis; one is the default."""
     sizes = [int(n) for n in call.get(name) or [1] * rank]
     if len(sizes) != rank or min(sizes, default=1) < 1:
         raise ValueError(f"{name} {sizes} for {rank} axes")

@@ -1,4 +1,4 @@
-"""RNN, GRU and LSTM: one operation a layer, in one direction or both.
+"""RNN, GRU and LSTM: one operation per layer, in one direction or both.
 
 ONNX stores the weights of all gates in one tensor, in an order of its own: input, output, forget,
 candidate for an LSTM; update, reset, candidate for a GRU.

@@ -64,7 +64,7 @@ def rotated(
     x : Nodes
         Shape (batch, heads, positions, features).
     cos, sin : ndarray
-        A row a position, or shape (batch, positions, features / 2).
+        One row per position, or shape (batch, positions, features / 2).
     name : str
         A name for what it makes.
     positions : ndarray, optional

@@ -32,7 +32,7 @@ def batch_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
 
 @handles("group_norm", "native_group_norm", "instance_norm")
 def group_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Normalise by statistics of the data, one gain a channel."""
+    """Normalise by statistics of the data, one gain per channel."""
     if not a.get("use_input_stats", True):
         return batch_norm(t, {**a, "training": False}, name)
     return _by_channel(t, a, name, "instance_norm" if "use_input_stats" in a else "group_norm")
@@ -40,7 +40,7 @@ def group_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
 
 @handles("layer_norm", "native_layer_norm", "rms_norm", "fused_rms_norm")
 def layer_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Normalise by statistics of the data, over the last axes; one gain an entry of them."""
+    """Normalise by statistics of the data, over the last axes; one gain per entry of them."""
     kind = "layer_norm" if "bias" in a else "rms_norm"
     return normalisation.normalise(t, a["input"], a.get("weight"), a.get("bias"), name, kind)
 
