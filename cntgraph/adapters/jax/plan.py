@@ -125,13 +125,7 @@ class _Planner:
         if merged.steps > _MAX_STEPS:
             return None
         if op.name in ELEMENTWISE:
-            if op.name == "select_n" and not self._follows(op.inputs[0]):
-                if scalar_of(self._value(op.inputs[0])) is None:
-                    return None  # a mask moves nodes
-            if merged.learned and op.name not in LINEAR:
-                return None
-            merged.learned |= any(self._varies(v) for v in op.inputs if not self._follows(v))
-            return merged if op.name in LINEAR or not merged.learned else None
+            return self._of_one(op, merged)
         if op.name in REDUCTIONS | WINDOW_SUMS:
             batch = ours[0].batch
             mixes = op.name in REDUCTIONS and batch in axes_of(op.params)
@@ -140,6 +134,16 @@ class _Planner:
         if not op.outputs[0].is_float and self._only_moves(op):
             return merged  # what comparisons yield
         return merged if merged.reduced and op.name in REARRANGING else None
+
+    def _of_one(self, op: Op, merged: _State) -> _State | None:
+        """Return what an elementwise operation is a function of, if it can wait."""
+        if op.name == "select_n" and not self._follows(op.inputs[0]):
+            if scalar_of(self._value(op.inputs[0])) is None:
+                return None  # a mask moves nodes
+        if merged.learned and op.name not in LINEAR:
+            return None
+        merged.learned |= any(self._varies(v) for v in op.inputs if not self._follows(v))
+        return merged if op.name in LINEAR or not merged.learned else None
 
     def _note_affine(self, op: Op) -> None:
         """Note what an affine operation yields, and what has a bias as soon as it is made."""

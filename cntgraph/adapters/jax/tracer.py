@@ -118,25 +118,31 @@ class JaxTracer(Elementwise):
         biased = self.biased(op, args)
         if biased is not None:
             return [biased]
-        out = op.outputs[0]
         if lazily:
-            return [Lazy(op, tuple(args), out.shape, out.batch)]
+            return [Lazy(op, tuple(args), op.outputs[0].shape, op.outputs[0].batch)]
         if op.name in ELEMENTWISE and not (op.name == "select_n" and not has_nodes(args[0])):
-            ready = tuple(
-                self.nodes(a) if isinstance(a, Lazy) and not stays_lazy(a) else a for a in args
-            )
-            made = Lazy(op, ready, out.shape, out.batch)
-            together = len({id(a) for a in ready if has_nodes(a)}) > 1
-            return [self.nodes(made) if together and not stays_lazy(made) else made]
+            return [self._elementwise(op, args)]
         if not any(jax.dtypes.issubdtype(v.dtype, np.inexact) for v in op.outputs):
             return self._no_neurons(op, args)
-        result: Any = self._move(op, args) if op.name in MOVEMENTS else None
-        if result is None:
-            handler = HANDLERS.get(op.name)
-            try:
-                result = handler(self, op, args) if handler else None
-            except NotFollowed as refusal:
-                result = str(refusal)
+        moved = self._move(op, args) if op.name in MOVEMENTS else None
+        return self._handled(op, args) if moved is None else list(moved)
+
+    def _elementwise(self, op: Op, args: list[Any]) -> Value:
+        """Return an elementwise operation on values that are carried out where they can be."""
+        ready = tuple(
+            self.nodes(a) if isinstance(a, Lazy) and not stays_lazy(a) else a for a in args
+        )
+        made = Lazy(op, ready, op.outputs[0].shape, op.outputs[0].batch)
+        together = len({id(a) for a in ready if has_nodes(a)}) > 1
+        return self.nodes(made) if together and not stays_lazy(made) else made
+
+    def _handled(self, op: Op, args: list[Any]) -> list[Any]:
+        """Return what the handler of an operation yields; cut the graph where there is none."""
+        handler = HANDLERS.get(op.name)
+        try:
+            result = handler(self, op, args) if handler else None
+        except NotFollowed as refusal:
+            result = str(refusal)
         if result is None or isinstance(result, str):
             reason = result or f"{op.name} is not a known linear or elementwise operation"
             return self.cut(op, args, f"{reason}; the graph is cut here")
