@@ -97,11 +97,6 @@ def _names_in(value: Any) -> Iterator[str]:
             yield from _names_in(item)
 
 
-def tensor_names(arguments: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the names of the tensors among the arguments of an operation."""
-    return names_of(a["arg"] for a in arguments)
-
-
 def torch_dtype(number: int) -> torch.dtype:
     """Return a type by the number that a program gives it."""
     found: torch.dtype = getattr(torch, DTYPES.get(number, "float32"))
