@@ -50,15 +50,15 @@ class Attention(Layout):
             return self.matmul(name, right.swapaxes(-1, -2), left.swapaxes(-1, -2)).swapaxes(-1, -2)
         name, soft = self.unique(name), self.is_softmax(left)
         lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-        own = (1,) * (len(lead) + 2 - right.ndim) + right.shape[:-2]
-        heads = [axis for axis, n in enumerate(lead) if n != own[axis]]  # which share their values
         left, right = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (left, right))
         n, k, m = left.shape[-2], left.shape[-1], right.shape[-1]
         if soft:
+            heads = [axis for axis, size in enumerate(lead)
+                     if size > 1 and (right == right.take([0], axis)).all()]  # fmt: skip
             made = self.fresh(name, right, "attention", (*lead, n, m), heads)
         else:
-            heads = self.add_layer(name, (max(prod(lead), 1), n, m), "scores", unique=False)
-            made = heads.reshape(*lead, n, m)
+            shape = (max(prod(lead), 1), n, m)
+            made = self.add_layer(name, shape, "scores", unique=False).reshape(*lead, n, m)
         flat = [ids.reshape(prod(lead), *ids.shape[-2:]) for ids in (left, right, made)]
         if soft:
             self._pass_on(name, *flat)

@@ -125,18 +125,14 @@ def _with_weights(
     t: Tracer, x: Neurons, of_x: Labels, value: Any, of_value: Labels, labels: Labels, name: str,
     bias: Recipe | None,
 ) -> Any:  # fmt: skip
+    """Make new features of neurons, position by position."""
     value = _once(t, value, [k in of_x and k in labels for k in of_value])
     weight = LabelledWeight.of(t.recipe(value), of_value)
     (own,), samples = _of_one_sample(t, [(x, of_x)], labels)
     if samples.axis is not None and labels[samples.axis] in weight.labels:
         raise MixedSamplesError
     own = own.once([k for k in weight.labels if k in labels])
-    summed = [k for k in own.labels if k not in labels]
-    heads = [k for k in own.labels if k in labels and k in weight.labels and own.size(k) != 1]
-    features = [k for k in weight.labels if k in labels and k not in heads]
-    lost = {k for k in (*own.labels, *weight.labels) if k not in labels}
-    if any(own.size(k) != weight.size(k) for k in lost):
-        raise NotFollowed("it sums over an axis that only one side has")
+    heads, features, summed = _roles(own, weight, labels)
     if not summed and not features:
         made = _of_all(t, own, samples, labels)
         made = arithmetic.multiply(t, made, weight.arranged(labels), name)
@@ -146,6 +142,19 @@ def _with_weights(
     ids = _matrices(t, own, weight, vector, (heads, features, summed), name)
     made = _of_all(t, ids, samples, labels)
     return made if bias is None or vector is not None else t.scale(made, None, bias, name)
+
+
+def _roles(
+    own: LabelledIds, weight: LabelledWeight, labels: Labels
+) -> tuple[Labels, Labels, Labels]:
+    """Return the axes that choose a matrix, those of its rows, and those of its columns."""
+    summed = [k for k in own.labels if k not in labels]
+    heads = [k for k in own.labels if k in labels and k in weight.labels and own.size(k) != 1]
+    features = [k for k in weight.labels if k in labels and k not in heads]
+    lost = {k for k in (*own.labels, *weight.labels) if k not in labels}
+    if any(own.size(k) != weight.size(k) for k in lost):
+        raise NotFollowed("it sums over an axis that only one side has")
+    return heads, features, summed
 
 
 def _matrices(
@@ -195,6 +204,7 @@ def _once(t: Tracer, value: Any, shared: Sequence[bool]) -> Any:
 def _of_neurons(
     t: Tracer, operands: Sequence[tuple[Neurons, Labels]], labels: Labels, name: str
 ) -> Any:
+    """Multiply neurons by neurons: sums of products as attention or scores, products as gates."""
     (a, b), samples = _of_one_sample(t, operands, labels)
     if {*a.labels, *b.labels} <= set(labels):
         one, other = (_of_all(t, x, samples, labels) for x in (a, b))
