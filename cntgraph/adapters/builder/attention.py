@@ -53,7 +53,8 @@ class Attention(Layout):
         left, right = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (left, right))
         n, k, m = left.shape[-2], left.shape[-1], right.shape[-1]
         if soft:
-            heads = [axis for axis in range(len(lead)) if (right == right.take([0], axis)).all()]
+            heads = [axis for axis, size in enumerate(lead)
+                     if size > 1 and (right == right.take([0], axis)).all()]  # fmt: skip
             made = self.fresh(name, right, "attention", (*lead, n, m), heads)
         else:
             shape = (max(prod(lead), 1), n, m)
