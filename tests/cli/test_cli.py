@@ -35,7 +35,7 @@ class Skipping(nn.Module):
         self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 2)
 
     def forward(self, x):
-        return self.second(torch.cumsum(self.first(x), 1))
+        return self.second(torch.cumprod(self.first(x), 1))
 
 
 def export(model, shape, path):
@@ -245,8 +245,8 @@ def test_warnings_go_to_standard_error(folder):
         result = run(command, folder / "skipping.pt2", "-f", "json")
         assert len(json.loads(result.stdout)) >= 2
         assert result.stderr.startswith("warning: ")
-        assert "cumsum" in result.stderr
-    assert "cumsum" in fails("analyze", folder / "skipping.pt2", "--strict")
+        assert "cumprod" in result.stderr
+    assert "cumprod" in fails("analyze", folder / "skipping.pt2", "--strict")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ class Builder(Affine, Attention, Elementwise):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cntgraph.core.parameter import Parameter
     >>> from cntgraph.core.recipe import Recipe
     >>> b = Builder()
