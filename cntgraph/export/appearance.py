@@ -134,7 +134,6 @@ def _numbers(
     if values.shape != (graph.n_nodes,) or values.dtype.kind not in "biuf":
         raise CntGraphError(
             f"{what}: expected one number per node, shape ({graph.n_nodes},); got "
-            f"{values.dtype} of "
-            f"shape {values.shape}"
+            f"{values.dtype} of shape {values.shape}"
         )
     return values

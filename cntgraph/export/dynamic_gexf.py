@@ -106,8 +106,7 @@ def _sorted_out(
         if values.shape != expected or values.dtype.kind not in "biuf":
             raise CntGraphError(
                 f"measure {name!r}: expected numbers of shape {expected}, one row per snapshot; "
-                "got "
-                f"{values.dtype} of shape {values.shape}"
+                f"got {values.dtype} of shape {values.shape}"
             )
         moving[name] = values
     return still, moving

@@ -22,10 +22,6 @@ from cntgraph.core.view import View
 from cntgraph.network.blocks import Identity
 
 
-def _is_data(value: Any) -> bool:
-    return isinstance(value, Data)
-
-
 # -- sums -------------------------------------------------------------------------------------
 
 
@@ -51,7 +47,7 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
             right = t.scale(right, factor, None, f"{name}.factor", parametric=False)
         return add_branches(t, [left, right], name, None if sign > 0 else (1.0, -1.0))
     x, other = (left, right) if isinstance(left, Neurons) else (right, left)
-    if _is_data(other):
+    if isinstance(other, Data):
         return pass_beside(t, x, other, name)
     if x is left or sign == 1.0:
         return shift(t, x, other, name, sign if x is left else 1.0)
@@ -112,7 +108,7 @@ def multiply(t: Tracer, left: Any, right: Any, name: str) -> Any:
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         return multiply_branches(t, left, right, name)
     x, factor = (left, right) if isinstance(left, Neurons) else (right, left)
-    if _is_data(factor):
+    if isinstance(factor, Data):
         return pass_beside(t, x, factor, name)
     if _is(factor, 1.0, t):
         return t.widened(x, np.shape(factor))
@@ -136,7 +132,7 @@ def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
         if isinstance(left, Neurons):
             return multiply_branches(t, left, right, name)
         return multiply(t, left, right, name)
-    if _is_data(right):
+    if isinstance(right, Data):
         return pass_beside(t, left, right, name)
     if _is(right, 1.0, t):
         return t.widened(left, np.shape(right))
@@ -147,9 +143,7 @@ def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
 
 def gated_halves(t: Tracer, first: Neurons, second: Neurons, name: str) -> Any:
     """Return one half of the features, gated by a sigmoid of the other (GLU)."""
-    t.activate(second, "sigmoid")
-    ids, samples = t.together([first, second])
-    return t.made(t.builder.multiply(name, ids), samples)
+    return multiply_branches(t, first, t.activate(second, "sigmoid"), name)
 
 
 def _is(value: Any, number: float, t: Tracer) -> bool:
@@ -183,7 +177,7 @@ def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
     bounds = [value for value in values if not isinstance(value, Neurons)]
     if not bounds:
         return choose_among(t, neurons, mode, name) if len(neurons) > 1 else neurons[0]
-    if len(neurons) != 1 or any(map(_is_data, bounds)):
+    if len(neurons) != 1 or any(isinstance(bound, Data) for bound in bounds):
         raise NotFollowed("it compares neurons with constants and with each other")
     for bound in bounds:
         activations.clamp(t, neurons[0], *((bound, None) if mode == "max" else (None, bound)))
