@@ -21,6 +21,7 @@ from cntgraph.adapters.torch.watch import Watch
 NOT_SUMS = {
     "multiply",
     "max",
+    "min",
     "where",
     "attention",
     "scores",
@@ -114,9 +115,10 @@ def check_layer(builder, layer, before, sources):
     for block in blocks:
         values = block.source.gather(sources)
         read = builder.layers_of(block.source)
-        if any("pow" in builder.activations.get(x.name, ()) for x in read):
+        squared = any("pow" in builder.activations.get(x.name, ()) for x in read)
+        if squared and block.kind == "pool":
             return False  # statistics are traced as sums of what they are statistics of
-        if np.isnan(values).any() or getattr(block, "mode", "") in ("max", "modulation"):
+        if np.isnan(values).any() or getattr(block, "mode", "") in ("max", "min", "modulation"):
             return False
         block.target.scatter_add(total, block.rmatvec(values))
         if block.bias is not None:

@@ -21,7 +21,6 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.core.view import View
 from cntgraph.network.blocks import Identity
 
-
 # -- sums -------------------------------------------------------------------------------------
 
 
