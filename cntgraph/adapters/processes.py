@@ -12,10 +12,6 @@ def is_first_process() -> bool:
     The rank is that of ``torch.distributed`` if it is initialised, and else that of the
     environment variable ``RANK``, which launchers such as torchrun set. PyTorch is not imported.
 
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> is_first_process()

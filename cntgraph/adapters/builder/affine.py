@@ -26,8 +26,6 @@ class Affine(Layout):
 
         Parameters
         ----------
-        name : str
-            Name of the operation.
         ids : ndarray of int64, shape (*positions, n_in)
             What it reads.
         weight : Recipe
@@ -79,8 +77,6 @@ class Affine(Layout):
 
         Parameters
         ----------
-        name : str
-            Name of the operation.
         tokens : ndarray of int64
             Ids of an integer input.
         weight : Recipe

@@ -37,8 +37,6 @@ class Attention(Layout):
 
         Parameters
         ----------
-        name : str
-            Name of the operation.
         left : ndarray of int64, shape (..., n, k)
         right : ndarray of int64, shape (..., k, m)
 

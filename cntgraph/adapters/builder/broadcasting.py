@@ -14,10 +14,6 @@ def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
         Shaped for a batch of samples.
     ndim : int
         Number of axes of a sample, without the batch.
-
-    Returns
-    -------
-    Recipe or None
     """
     if recipe is None:
         return None

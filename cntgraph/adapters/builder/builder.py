@@ -51,10 +51,6 @@ class Builder(Affine, Attention, Elementwise):
         strict : bool, default False
             Whether to raise where something was left out, rather than to warn.
 
-        Returns
-        -------
-        Network
-
         Raises
         ------
         CoverageError

@@ -34,8 +34,6 @@ class Elementwise(Layout):
 
         Parameters
         ----------
-        name : str
-            Name of the operation.
         ids : ndarray of int64
             What it reads.
         weight, bias : Recipe or None
@@ -87,8 +85,6 @@ class Elementwise(Layout):
 
         Parameters
         ----------
-        name : str
-            Name of the operation.
         ids : ndarray of int64
             What it reads.
         gain, shift : Recipe or None

@@ -149,12 +149,8 @@ class Layout:
 
         Parameters
         ----------
-        name : str
-            Its name.
         shape : tuple of int
             (channels, *positions).
-        kind : str
-            Its kind.
         unique : bool, default True
             Whether the name may be taken, and is then made unique.
         is_input : bool, default False

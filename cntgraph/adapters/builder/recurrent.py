@@ -105,10 +105,9 @@ def run_cell(builder: Builder, ids: Ids, cell: Cell) -> tuple[Ids, list[Ids]]:
     Parameters
     ----------
     builder : Builder
-        What the network is built with; its `unroll` says whether this is a loop.
+        Its `unroll` says whether this is a loop.
     ids : ndarray of int64, shape (T, n_in)
         What it reads.
-    cell : Cell
 
     Returns
     -------

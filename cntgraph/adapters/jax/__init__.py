@@ -90,14 +90,6 @@ def load(
 def parameters(source: Any) -> dict[str, Parameter]:
     """Return the arrays of a live module, by name.
 
-    Parameters
-    ----------
-    source : module of Flax (nnx)
-
-    Returns
-    -------
-    dict of str to Parameter
-
     Raises
     ------
     FormatError

@@ -20,13 +20,7 @@ _FUNCTIONS = {"logistic": "sigmoid", "tanh": "tanh"}
 
 
 class Body:
-    """Follows the body of a loop with symbols.
-
-    Parameters
-    ----------
-    t : Scaling
-        What carries out operations on weights and constants.
-    """
+    """Follows the body of a loop with symbols."""
 
     def __init__(self, t: Scaling) -> None:
         self.t = t

@@ -53,16 +53,10 @@ def recognise_cell(
 
     Parameters
     ----------
-    t : Scaling
-        What carries out operations on weights and constants.
     program : Program
         The body: constants, states and one entry of each sequence to states and outputs.
     constants, carry, steps : sequence of value
         What goes into the loop.
-
-    Returns
-    -------
-    LoopCell or None
     """
     read = [k for k, value in enumerate(steps) if has_nodes(value)]
     if len(read) != 1 or any(has_nodes(value) for value in constants):

@@ -19,13 +19,7 @@ AsRecipe = Callable[[Array], Recipe]
 
 @dataclass(frozen=True, eq=False)
 class Peeled:
-    """A value as gain ⊙ core + shift.
-
-    Parameters
-    ----------
-    core : value
-    gain, shift : Weight, ndarray or None
-    """
+    """A value as gain ⊙ core + shift."""
 
     core: Value
     gain: Coefficient | None = None

@@ -35,13 +35,7 @@ from cntgraph.network.activations import activation_name
 
 
 class Elementwise(Scaling):
-    """Turns lazy values into calls of a `Builder`; `JaxTracer` has everything else.
-
-    Parameters
-    ----------
-    builder : Builder
-        What the network is built with.
-    """
+    """Turns lazy values into calls of a `Builder`; `JaxTracer` has everything else."""
 
     # -- carrying out -------------------------------------------------------------------------
 

@@ -22,13 +22,8 @@ def evaluate(value: Lazy, numbers: Mapping[int, Array]) -> Array:
 
     Parameters
     ----------
-    value : Lazy
     numbers : mapping of int to ndarray
         The numbers that stand for values, by their `id`.
-
-    Returns
-    -------
-    ndarray
     """
     known, steps = dict(numbers), parts(value, stop=numbers)
     readers = Counter(id(a) for part in steps for a in part.args)

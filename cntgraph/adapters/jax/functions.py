@@ -77,10 +77,6 @@ def function_name(y: Values) -> str | None:
     ----------
     y : ndarray of float64, shape of `GRID`
 
-    Returns
-    -------
-    str or None
-
     Examples
     --------
     >>> function_name(np.maximum(GRID, 0.0)), function_name(np.clip(GRID, 0.0, 6.0))

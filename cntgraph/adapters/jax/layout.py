@@ -47,7 +47,6 @@ def in_layer_order(
 
     Parameters
     ----------
-    ids : ndarray of int64
     shape : tuple of int
         The layer's.
     start : int
@@ -100,13 +99,8 @@ def regrouped(
     ----------
     recipe : Recipe or None
         Broadcasts against an array of shape `sizes`.
-    sizes : sequence of int
     order, groups
         As `in_layer_order` returns them.
-
-    Returns
-    -------
-    Recipe or None
     """
     if recipe is None:
         return None

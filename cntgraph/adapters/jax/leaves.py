@@ -116,10 +116,6 @@ def leaves_of(tree: Any, prefix: str = "", name: str = "parameter") -> list[Leaf
         What names begin with.
     name : str, default "parameter"
         Name of a tree that is an array itself.
-
-    Returns
-    -------
-    list of Leaf
     """
     found = jax.tree_util.tree_leaves_with_path(tree)
     collections = hasattr(tree, "keys") and _TRAINED in tree

@@ -42,10 +42,6 @@ def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | No
         None where it has one alone, and no axis for them.
     n_entries : int
         What it chooses from.
-
-    Returns
-    -------
-    Nodes or None
     """
     part: Any = (...,) if component is None else (..., component)
     if isinstance(value, Nodes):

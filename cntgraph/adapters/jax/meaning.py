@@ -36,13 +36,8 @@ def meaning_of(value: Lazy, known: dict[Any, Meaning | None]) -> Meaning | None:
 
     Parameters
     ----------
-    value : Lazy
     known : dict
         What was found out before, of values that are computed alike.
-
-    Returns
-    -------
-    Meaning or None
     """
     inside = parts(value)
     learned = [leaf for part in inside for leaf in part.args if isinstance(leaf, Weight)]

@@ -137,17 +137,7 @@ def data_arguments(name: str) -> slice:
 
 
 def move(op: Op, arguments: Sequence[Array]) -> list[Array]:
-    """Carry out a movement.
-
-    Parameters
-    ----------
-    op : Op
-    arguments : sequence of ndarray
-
-    Returns
-    -------
-    list of ndarray
-    """
+    """Carry out a movement."""
     return _MOVEMENTS[op.name][0](op.params, *arguments)
 
 
@@ -156,13 +146,8 @@ def move_ids(op: Op, arguments: Sequence[Array]) -> list[Array]:
 
     Parameters
     ----------
-    op : Op
     arguments : sequence of ndarray
         Node ids where there is data, -1 where there is no node.
-
-    Returns
-    -------
-    list of ndarray of int64
     """
     if op.name in _MOVEMENTS:
         return move(op, arguments)

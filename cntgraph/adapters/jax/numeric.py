@@ -99,13 +99,6 @@ def compute(name: str, params: Params, arguments: list[Array]) -> Array:
     ----------
     name : str
         One of `ELEMENTWISE` or `REDUCTIONS`.
-    params : mapping
-        Its settings.
-    arguments : list of ndarray
-
-    Returns
-    -------
-    ndarray
     """
     with np.errstate(all="ignore"):
         if name in _OVER_AXES:

@@ -56,13 +56,8 @@ def make_plan(program: Program, known: Mapping[Var, Any]) -> Plan:
 
     Parameters
     ----------
-    program : Program
     known : mapping of Var to value
         Inputs and constants; what is missing depends on nodes.
-
-    Returns
-    -------
-    Plan
     """
     return _Planner(program, known).run()
 

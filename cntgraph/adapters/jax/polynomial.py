@@ -54,7 +54,6 @@ class Sum:
 
     Parameters
     ----------
-    size : int
     terms : dict of tuple of atoms to float
         What each product is multiplied by; the empty product is one everywhere.
     """

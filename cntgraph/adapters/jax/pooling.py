@@ -48,7 +48,6 @@ def take_average(
     -------
     divisors : list of ndarray, or None
         For each axis that windows slide over, the divisor by position; of whole axes, their size.
-    rest : ndarray or None
     """
     if gain is None:
         return None, None
@@ -105,17 +104,10 @@ def reduce_windows(
 
     Parameters
     ----------
-    t : Scaling
-    op : Op
-    x : Nodes
     mode : {"sum", "max", "min"}
         With divisors, it is an average.
     divisors : list of ndarray, optional
         What each axis is divided by, by position.
-
-    Returns
-    -------
-    Nodes
     """
     ids = dilated(x.ids, op.params["base_dilation"])
     windows = list(_sliding(op).windows(ids.shape))
@@ -176,10 +168,6 @@ def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, operator: AxisOperat
 
     Parameters
     ----------
-    t : Scaling
-    name : str
-        Name of the operation.
-    x : Nodes
     axis : int
         The axis of a sample.
     operator : AxisOperator

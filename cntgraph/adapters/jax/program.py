@@ -61,12 +61,8 @@ class Op:
     ----------
     name : str
         Name of the primitive.
-    params : mapping
-        Its settings.
     inputs : tuple
         `Var`, or an array that is written in place.
-    outputs : tuple of Var
-    primitive : jax primitive
     place : str
         Path of the module it belongs to, as far as it is known.
     caller : tuple of str
@@ -91,10 +87,8 @@ class Program:
 
     Parameters
     ----------
-    inputs : list of Var
     outputs : list
         `Var`, or an array.
-    ops : list of Op
     constants : dict of Var to array
         What the function has closed over.
     """
@@ -114,10 +108,6 @@ def flatten(closed: Any, twin: Any = None) -> Program:
         The function, for one sample.
     twin : jax.extend.core.ClosedJaxpr, optional
         The same function for `N_SAMPLES` samples.
-
-    Returns
-    -------
-    Program
     """
     work = _Flattening()
     mate = None if twin is None else _open(twin)[0]

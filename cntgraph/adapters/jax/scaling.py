@@ -49,8 +49,6 @@ class ChannelsElsewhere(Exception):
 
     Parameters
     ----------
-    index : int
-        Which input.
     axis : int
         The axis of its channels.
     """
@@ -61,13 +59,7 @@ class ChannelsElsewhere(Exception):
 
 
 class Scaling(Tracer):
-    """What has one constant, or one learned number, an entry.
-
-    Parameters
-    ----------
-    builder : Builder
-        What the network is built with.
-    """
+    """What has one constant, or one learned number, an entry."""
 
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)

@@ -64,11 +64,6 @@ def model_of(source: Any, params: Any = None) -> Model:
     source : callable
         ``apply_fn`` with `params`; a module of Flax (linen, bound or with `params`; nnx) or of
         Equinox; a function that has closed over its parameters.
-    params : pytree, optional
-
-    Returns
-    -------
-    Model
 
     Raises
     ------

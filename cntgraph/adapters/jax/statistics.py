@@ -32,17 +32,12 @@ def by_statistics(
 
     Parameters
     ----------
-    value : Lazy
     base : value or None
         What it is seen as a function of; None for the neurons themselves.
     steps : list of Lazy
         The operations in between.
     known : dict
         What was found out before; the layers of a model are often alike.
-
-    Returns
-    -------
-    Meaning or None
     """
     softened = _softened(value)
     if softened is not None:

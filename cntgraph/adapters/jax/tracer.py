@@ -54,8 +54,6 @@ class JaxTracer(Elementwise):
 
     Parameters
     ----------
-    builder : Builder
-        What the network is built with.
     weights : mapping of int to Recipe
         Recipes of arrays that a function may have closed over, by their `id`.
     """
@@ -69,13 +67,8 @@ class JaxTracer(Elementwise):
 
         Parameters
         ----------
-        program : Program
         inputs : sequence of value
             One for each of its inputs.
-
-        Returns
-        -------
-        list of value
         """
         known: dict[Var, Value] = dict(zip(program.inputs, inputs, strict=True))
         known |= {var: self.closed_over(value) for var, value in program.constants.items()}

@@ -28,7 +28,6 @@ class Traced:
 
     Parameters
     ----------
-    model : Model
     program : Program
         Its inputs are the model's arrays, then the inputs of one sample.
     names : list of str
@@ -45,15 +44,10 @@ def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any)
 
     Parameters
     ----------
-    model : Model
     input_shape : tuple of int, optional
         Shape of one sample.
     example_input : array, tuple or pytree of arrays, optional
         With the batch dimension.
-
-    Returns
-    -------
-    Traced
 
     Raises
     ------
@@ -137,14 +131,9 @@ def build(traced: Traced, new_builder: Callable[[], Builder]) -> Builder:
 
     Parameters
     ----------
-    traced : Traced
     new_builder : callable
         Returns a fresh builder: where a convolution turns out to read an input whose channels are
         not first, the input is laid out anew, and the model followed from the beginning.
-
-    Returns
-    -------
-    Builder
     """
     channels: dict[int, int] = {}
     while True:

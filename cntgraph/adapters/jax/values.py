@@ -81,7 +81,6 @@ class Lazy:
 
     Parameters
     ----------
-    op : Op
     args : tuple
         Values; at least one depends on nodes.
     shape : tuple of int
@@ -101,7 +100,6 @@ class Unknown:
 
     Parameters
     ----------
-    reason : str
     shape : tuple of int
     nodes : tuple of Nodes
         The neurons that it is found out from, such as those whose largest is looked for.
@@ -176,13 +174,8 @@ def parts(value: Value, stop: Container[int] = ()) -> list[Lazy]:
 
     Parameters
     ----------
-    value : value
     stop : container of int
         The `id` of values that are not looked into, and not returned.
-
-    Returns
-    -------
-    list of Lazy
     """
     found: dict[int, Lazy] = {}
     waiting: list[tuple[Value, bool]] = [(value, False)]

@@ -55,11 +55,6 @@ def arithmetic(name: str, arguments: Sequence[Weight]) -> Weight:
     ----------
     name : str
         One of add, sub, mul, div, neg, abs, sqrt, rsqrt, square.
-    arguments : sequence of Weight
-
-    Returns
-    -------
-    Weight
     """
     shape = np.broadcast_shapes(*(w.shape for w in arguments))
     operands = [_padded(w.recipe, len(shape)) for w in arguments]
@@ -76,15 +71,10 @@ def compute(op: Op, arguments: Sequence[Any], constant: AsRecipe) -> list[Any] |
 
     Parameters
     ----------
-    op : Op
     arguments : sequence
         `Weight` or arrays; at least one weight.
     constant : callable
         Turns a constant into a recipe.
-
-    Returns
-    -------
-    list of Weight, or None
     """
     if op.name in _BINARY or op.name in _UNARY:
         return [arithmetic(op.name, [as_weight(value, constant) for value in arguments])]

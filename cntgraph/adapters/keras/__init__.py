@@ -86,10 +86,6 @@ def load(
 def parameters(source: Any) -> dict[str, Parameter]:
     """Return every variable of a live model, by name, without copying.
 
-    Parameters
-    ----------
-    source : keras.Model
-
     Returns
     -------
     dict of str to Parameter

@@ -19,16 +19,6 @@ _FLOOR, _EXPANSION = 1 << 26, 100
 def read_archive(path: Path) -> tuple[bytes, Source]:
     """Return the configuration of an archive, and where its tensors are.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    config : bytes
-    source : Source
-
     Raises
     ------
     FormatError

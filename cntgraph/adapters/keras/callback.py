@@ -14,7 +14,6 @@ class RecordCallback(keras.callbacks.Callback):
 
     Parameters
     ----------
-    record : Recorder
     per : {"step", "epoch"}
         Of which each ``record.every``-th is recorded. Steps are those of the optimizer.
     """

@@ -52,10 +52,6 @@ def load_file(
     norm, unroll, strict, **shapes
         As of `cntgraph.load`.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     FormatError

@@ -97,14 +97,9 @@ def contents(source: Source, *, names: bool = False) -> Contents:
 
     Parameters
     ----------
-    source : Source
     names : bool, default False
         Whether the names of layers are wanted, which are among the attributes; files of older
         kinds cannot be read without them.
-
-    Returns
-    -------
-    Contents
 
     Raises
     ------

@@ -25,8 +25,6 @@ def make_inputs(
     ----------
     model : keras.Layer
         The model; one that was never called is built.
-    builder : Builder
-        What the network is built with.
     input_shape : tuple of int or None
         Shape of one sample, channels first, or in the order of Keras.
     example_input : array or nested arrays, or None

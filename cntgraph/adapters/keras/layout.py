@@ -16,8 +16,6 @@ def channels_last(model: Any, inputs: Any) -> list[bool]:
 
     Parameters
     ----------
-    model : keras.Layer
-        The model.
     inputs : tuple
         What it is called with: symbolic tensors, nested as it wants them.
 

@@ -46,8 +46,6 @@ def trace_model(
     ----------
     model : keras.Layer
         A model or a layer; it is left as it was.
-    builder : Builder
-        What the network is built with.
     parameters : dict of int to Parameter, optional
         What to read instead of the model's variables, by the id of the variable.
     input_shape : tuple of int, optional

@@ -11,15 +11,6 @@ from cntgraph.core.parameter import Parameter
 def named_tensors(contents: Contents) -> Tensors:
     """Return the tensors of a file, each under the name of its layer and what it seems to be.
 
-    Parameters
-    ----------
-    contents : Contents
-        What the file holds.
-
-    Returns
-    -------
-    Tensors
-
     Notes
     -----
     Keras 3 numbers the variables of a layer. A first one of two or more dimensions is called

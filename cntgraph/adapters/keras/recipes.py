@@ -44,10 +44,6 @@ def recipe_of_operation(t: Tracer, kind: str, operation: Any, a: Arguments) -> A
         The operation, with its options.
     a : dict
         Its arguments by name.
-
-    Returns
-    -------
-    Weights, a list of them, or None
     """
     operands = [leaf for leaf in leaves(a) if isinstance(leaf, Weights)]
     if not operands:

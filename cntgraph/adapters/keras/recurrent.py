@@ -74,19 +74,10 @@ def run_layer(t: KerasTracer, name: str, layer: Any, x: Nodes, initial: Any) -> 
 
     Parameters
     ----------
-    t : KerasTracer
-        What the network is built with.
-    name : str
-        Name of the layer.
-    layer : keras.layers.RNN
     x : Nodes
         Shape (1, T, n_in).
     initial : nested Nodes or None
         Initial states, as Keras nests them.
-
-    Returns
-    -------
-    Nodes, or a tuple of Nodes and states
     """
     if not hasattr(layer, "cell") or x.ids.ndim != 3 or len(x.ids) != 1:
         raise NotFollowed("a recurrent layer of an unknown kind, or on several sequences at once")

@@ -34,10 +34,6 @@ def build_skeleton(path: Path, config: dict[str, Any], n_values: int) -> Any:
     n_values : int
         Number of values that the file holds; a model that wants more is refused.
 
-    Returns
-    -------
-    keras.Model
-
     Raises
     ------
     FormatError

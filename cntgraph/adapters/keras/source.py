@@ -23,8 +23,6 @@ class Source:
 
     Parameters
     ----------
-    path : Path
-        The file.
     offset, size : int
         The part of it.
     memory : bytes, optional

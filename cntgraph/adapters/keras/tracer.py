@@ -52,8 +52,6 @@ class KerasTracer(Tracer):
 
     Parameters
     ----------
-    builder : Builder
-        What the network is built with.
     parameters : dict of int to Parameter
         By the id of the variable; they are registered.
     symbols : Symbols

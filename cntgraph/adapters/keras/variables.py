@@ -22,12 +22,7 @@ _TRACKED = frozenset(
 
 
 class VariableHandle:
-    """What a parameter of a live model reads from: the variable's present value.
-
-    Parameters
-    ----------
-    variable : keras.Variable
-    """
+    """What a parameter of a live model reads from: the variable's present value."""
 
     def __init__(self, variable: Any) -> None:
         self._variable, self.shape = variable, tuple(variable.shape)
@@ -47,11 +42,6 @@ class VariableHandle:
 
 def named_variables(model: Any) -> dict[str, Any]:
     """Return every variable of a model by name: the path of its layer, and its own name.
-
-    Parameters
-    ----------
-    model : keras.Layer
-        A layer or a model.
 
     Returns
     -------
@@ -117,14 +107,8 @@ def parameters_of(
 
     Parameters
     ----------
-    model : keras.Layer
-        A layer or a model.
     handles : mapping of int to (ArrayHandle, str), optional
         What to read instead of a variable, and the stored type, by the variable's id.
-
-    Returns
-    -------
-    dict of int to Parameter
     """
     learned = trainable_variables(model)
     found = {}
@@ -146,7 +130,6 @@ class Symbols:
 
     Parameters
     ----------
-    layers : sequence of keras.Layer
     parameters : mapping of int to Parameter
         By the id of the variable.
     """

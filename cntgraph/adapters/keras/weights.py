@@ -32,8 +32,6 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
         The file, for messages.
     model : keras.Model
         The model, or its skeleton; its variables keep their values.
-    contents : Contents
-        What the file holds.
 
     Returns
     -------

@@ -21,7 +21,6 @@ def channels_first(
 
     Parameters
     ----------
-    t : KerasTracer
     settings : Layer or Operation
         Says where the channels are.
     x : Nodes
@@ -30,10 +29,6 @@ def channels_first(
         Number of axes of positions.
     operation : callable
         From nodes to nodes of shape (batch, channels, *positions).
-
-    Returns
-    -------
-    Nodes
     """
     if x.ids.ndim != rank + 2:
         raise NotFollowed(f"an input of {x.ids.ndim} axes, the batch included")

@@ -92,16 +92,7 @@ def load(
 
 
 def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
-    """Return the stored weights and buffers of a model by name; they are read when needed.
-
-    Parameters
-    ----------
-    source : onnx.ModelProto, str or Path
-
-    Returns
-    -------
-    dict of str to Parameter
-    """
+    """Return the stored weights and buffers of a model by name; they are read when needed."""
     builder = Builder()
     with _explained():
         Walk(*_open(source), builder).read_initializers()

@@ -17,13 +17,7 @@ from cntgraph.core.types import Array, Ids
 
 
 class KnownValues(Tracer):
-    """Knows the names of constants, and what inputs are for the example that was given.
-
-    Parameters
-    ----------
-    builder : Builder
-        What the network is built with.
-    """
+    """Knows the names of constants, and what inputs are for the example that was given."""
 
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)

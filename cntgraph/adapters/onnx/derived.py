@@ -30,17 +30,7 @@ _COUNTING = frozenset(
 
 
 def is_derived(call: Call) -> bool:
-    """Whether what an operation yields depends on neurons, but is no neuron itself.
-
-    Parameters
-    ----------
-    call : Call
-        The operation and its inputs.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether what an operation yields depends on neurons, but is no neuron itself."""
     nodes = [value for value in call.inputs if isinstance(value, Nodes)]
     derived = any(isinstance(value, Data) for value in call.inputs)
     if not nodes and not derived:
@@ -61,16 +51,10 @@ def derive(
 
     Parameters
     ----------
-    call : Call
-        The operation and its inputs.
     example_of : callable
         Returns what an input is for the example that was given, or None.
     shapes : callable
         Returns the shapes of what it yields.
-
-    Returns
-    -------
-    list of Data
     """
     flowing = [value for value in call.inputs if isinstance(value, Nodes | Data)]
     source: Source = "mask" if all(map(is_mask, flowing)) else "neurons"

@@ -35,8 +35,6 @@ class Input:
 
     Parameters
     ----------
-    name : str
-        Its name.
     shape : tuple of int
         Its shape, the batch dimension included.
     axis : int or None
@@ -73,8 +71,6 @@ class Inputs:
 
     Parameters
     ----------
-    graph : onnx.GraphProto
-        The graph.
     roles : Roles
         What its tensors are for.
     batch : int or None
@@ -97,10 +93,6 @@ class Inputs:
             Shape of one sample of the first input.
         example_input : object or None
             What the model is called with.
-
-        Returns
-        -------
-        list of Input
 
         Raises
         ------

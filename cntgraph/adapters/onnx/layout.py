@@ -23,10 +23,6 @@ def new_shape(call: Call, shape: Sizes) -> Sizes:
         One of `RESHAPING`, whose other inputs are constants.
     shape : tuple of int
         Shape of its first input.
-
-    Returns
-    -------
-    tuple of int
     """
     if call.operation == "Reshape":
         return _reshaped(shape, _numbers(call, "shape") or (), bool(call.get("allowzero", 0)))

@@ -28,15 +28,6 @@ _GRAPH, _INITIALIZER, _RAW, _EXTERNAL, _LOCATION, _KEY, _VALUE = 7, 5, 9, 13, 14
 def read_model(path: Path) -> onnx.ModelProto:
     """Read a model; long runs of weights become external data in the model's own file.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    onnx.ModelProto
-
     Raises
     ------
     FormatError
@@ -66,8 +57,6 @@ def check_model(model: onnx.ModelProto, where: str) -> None:
 
     Parameters
     ----------
-    model : onnx.ModelProto
-        The message.
     where : str
         What to call it in the message.
 

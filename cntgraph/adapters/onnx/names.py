@@ -24,14 +24,6 @@ def name_of(recipe: Recipe, default: str) -> str:
 def operation_name(node: onnx.NodeProto) -> str:
     """Return a name for an operation: its module's, or the operation's own.
 
-    Parameters
-    ----------
-    node : onnx.NodeProto
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> operation_name(onnx.NodeProto(op_type="Conv", name="/layer1/conv/Conv"))

@@ -32,16 +32,10 @@ def run(call: Call, inputs: Sequence[Any], largest: int = LARGEST) -> list[Any]:
 
     Parameters
     ----------
-    call : Call
-        The operation.
     inputs : sequence of ndarray or None
         What goes into it.
     largest : int, optional
         How many values it may make, if more than `LARGEST`.
-
-    Returns
-    -------
-    list of ndarray
     """
     refuse_above(_size_of_result(call, inputs), call, max(largest, LARGEST))
     own = _OWN.get(call.operation)

@@ -131,16 +131,8 @@ class Roles:
 
         Parameters
         ----------
-        tensor : onnx.TensorProto
-            The tensor.
-        name : str
-            Its name in the graph.
         constant : bool
             Whether the graph has it as a constant, rather than as an initializer.
-
-        Returns
-        -------
-        bool
         """
         readers = self.readers.get(name, [])
         if not readers:
@@ -161,17 +153,7 @@ class Roles:
     # -- inputs -----------------------------------------------------------------------------
 
     def batch_axis(self, name: str) -> int:
-        """Return the axis of an input on which its samples lie; recurrent layers have time first.
-
-        Parameters
-        ----------
-        name : str
-            Name of the input.
-
-        Returns
-        -------
-        int
-        """
+        """Return the axis of an input's samples; recurrent layers have time first."""
         for node, k in self.readers.get(name, []):
             if node.op_type in _STATES and k == 0:
                 layout = next((a.i for a in node.attribute if a.name == "layout"), 0)
@@ -182,11 +164,6 @@ class Roles:
 
     def follow_inputs(self, names: Iterable[str]) -> tuple[set[str], set[str]]:
         """Return the inputs that weights are applied to, and those of them that are tokens.
-
-        Parameters
-        ----------
-        names : iterable of str
-            Names of all inputs.
 
         Returns
         -------

@@ -46,16 +46,10 @@ def sets(node: onnx.NodeProto, k: int, constant: Collection[str]) -> bool:
 
     Parameters
     ----------
-    node : onnx.NodeProto
-        The operation.
     k : int
         Which of its inputs.
     constant : collection of str
         Names of all that does not depend on the model's input.
-
-    Returns
-    -------
-    bool
     """
     of = step_of(node, k)
     if of is not None:
@@ -70,14 +64,8 @@ def step_of(node: onnx.NodeProto, k: int) -> int | None:
 
     Parameters
     ----------
-    node : onnx.NodeProto
-        The operation.
     k : int
         Which of its inputs.
-
-    Returns
-    -------
-    int or None
     """
     if node.op_type == "QLinearConcat" and k > 1:
         return None if k % 3 == 2 else k - (k - 2) % 3

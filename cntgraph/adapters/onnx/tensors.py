@@ -143,19 +143,11 @@ class Tensors:
 
         Parameters
         ----------
-        tensor : onnx.TensorProto
-            The tensor.
-        name : str
-            Its name in the graph.
         trainable : bool
             False for buffers and constants.
         bits : int, default 8
             How many bits of a stored byte are one value, where that is less than all: the axes
             behind the first are then one, which is so much longer.
-
-        Returns
-        -------
-        Parameter
 
         Raises
         ------

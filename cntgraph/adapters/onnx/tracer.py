@@ -47,8 +47,6 @@ class OnnxTracer(KnownValues):
 
     Parameters
     ----------
-    builder : Builder
-        What the network is built with.
     n_samples : int, default 1
         Size of the batch that the model was saved for.
     declared : frozenset of str, optional
@@ -76,8 +74,6 @@ class OnnxTracer(KnownValues):
 
         Parameters
         ----------
-        name : str
-            Its name.
         shape : sequence of int
             Its shape, the batch dimension included.
         axis : int or None, default 0
@@ -86,10 +82,6 @@ class OnnxTracer(KnownValues):
             Whether it holds whole numbers (tokens).
         example : ndarray, optional
             What it is for the example that was given.
-
-        Returns
-        -------
-        Nodes
         """
         if axis is None:
             return Nodes(self.builder.input(name, shape), is_index)
@@ -113,8 +105,6 @@ class OnnxTracer(KnownValues):
 
         Parameters
         ----------
-        call : Call
-            The operation and its inputs.
         shapes : callable
             Returns the shapes of what it yields; called only where they are needed.
 

@@ -44,8 +44,6 @@ class Call:
 
     Parameters
     ----------
-    node : onnx.NodeProto
-        The operation.
     inputs : list
         `Nodes`, `Recipe`, arrays, `Data`, lists of them; None where there is nothing.
     name : str

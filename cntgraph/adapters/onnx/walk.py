@@ -34,8 +34,6 @@ class Walk:
         The model, its functions written out.
     tensors : Tensors
         What its stored tensors are read with.
-    builder : Builder
-        What the network is built with.
     """
 
     def __init__(self, model: onnx.ModelProto, tensors: Tensors, builder: Builder) -> None:

@@ -47,10 +47,6 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
         The operation; no nodes go into it.
     as_recipe : callable
         Turns a constant into a recipe.
-
-    Returns
-    -------
-    list of Recipe, or None if what it computes is not had by recipes
     """
     operation, first = call.operation, call.inputs[0]
     if operation in _BINARY:
@@ -126,10 +122,6 @@ def along(recipe: Recipe, shape: tuple[int, ...], axis: int, block: int = 0) -> 
         The axis along which it changes.
     block : int, default 0
         Length of a block; 0 where there are none.
-
-    Returns
-    -------
-    Recipe
     """
     rank = len(shape)
     axis = axis % rank if rank else 0

@@ -31,8 +31,6 @@ def simplify(
 
     Parameters
     ----------
-    draft : Draft
-        The network as it was traced.
     unfoldable : collection of str
         Names of scalings (normalisations) that are not folded into what they follow.
     gains : collection of str, or None

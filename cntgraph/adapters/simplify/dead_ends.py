@@ -9,11 +9,6 @@ def drop_dead_ends(draft: Draft) -> None:
     """Drop every layer that nothing reads, that is no output and to which no weight leads.
 
     Where the graph is cut, what seems to lead nowhere may be read beyond the cut: it is kept.
-
-    Parameters
-    ----------
-    draft : Draft
-        What is tidied up, in place.
     """
     cut = any(layer.kind.startswith("unknown") for layer in draft.layers)
     outputs = draft.output_layers()

@@ -30,8 +30,6 @@ def fold_backward(draft: Draft, unfoldable: Collection[str]) -> dict[str, str]:
 
     Parameters
     ----------
-    draft : Draft
-        What is tidied up, in place.
     unfoldable : collection of str
         Names of scalings that stay blocks of their own.
 

@@ -49,13 +49,7 @@ _CHAINS = {
 
 
 def collapse_functions(draft: Draft) -> None:
-    """Let what reads an elementwise function of neurons read the neurons.
-
-    Parameters
-    ----------
-    draft : Draft
-        What is tidied up, in place.
-    """
+    """Let what reads an elementwise function of neurons read the neurons."""
     into = draft.by_end()
     for k, layer in enumerate(draft.layers):
         if layer.kind in _NOT_LINEAR or layer.kind == "add":

@@ -25,8 +25,6 @@ def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
 
     Parameters
     ----------
-    draft : Draft
-        What is tidied up, in place.
     gains : collection of str
         Names of the diagonal blocks that apply them.
 

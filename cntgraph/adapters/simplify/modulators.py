@@ -13,11 +13,6 @@ def drop_scalings(draft: Draft) -> None:
 
     An edge that only modulates carries no size, so the scaling says nothing; frameworks put it
     on the query, on query and key, or on the scores.
-
-    Parameters
-    ----------
-    draft : Draft
-        What is tidied up, in place.
     """
     for k in range(len(draft.layers)):
         if draft.layers[k].kind == "scale" and not draft.applied(k):

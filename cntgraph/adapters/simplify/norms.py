@@ -27,11 +27,6 @@ _STATISTICS = {"pool", "scale", "add", "multiply", "norm"}
 def collapse_norms(draft: Draft) -> set[str]:
     """Collapse every normalisation by statistics of the data into what it normalises.
 
-    Parameters
-    ----------
-    draft : Draft
-        What is tidied up, in place.
-
     Returns
     -------
     set of str

@@ -112,10 +112,6 @@ def load_weighted(tensors: Tensors, model: Any, **traced: Any) -> Network:
     **traced
         The options of `load`.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     FormatError
@@ -142,14 +138,6 @@ def parameters(source: Any) -> dict[str, Parameter]:
     """Return every parameter and buffer of a live module or a state dict, without copying.
 
     A tensor that has several names is listed under the first.
-
-    Parameters
-    ----------
-    source : torch.nn.Module, or mapping of str to torch.Tensor
-
-    Returns
-    -------
-    dict of str to Parameter
     """
     weights = _weights(source)
     if weights is not None:

@@ -32,10 +32,6 @@ def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Netw
         The values. Where all names begin with ``module.``, ``model.`` or ``_orig_mod.``, as
         wrappers write them, that is dropped if the names then fit.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     FormatError

@@ -79,10 +79,6 @@ def tensors_of(state: Mapping[str, Any]) -> Tensors:
     ----------
     state : mapping of str to torch.Tensor
         Values that are no tensors of real numbers are left out with a reason.
-
-    Returns
-    -------
-    Tensors
     """
     found, first = Tensors(), dict[Any, str]()
     for key, value in state.items():

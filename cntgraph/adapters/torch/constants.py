@@ -44,16 +44,10 @@ def carry_out(operation: Any, args: Any, kwargs: dict[str, Any], target: str) ->
 
     Parameters
     ----------
-    operation : torch._ops.OpOverload
-        The operation.
     args, kwargs
         Its arguments: tensors, numbers, and lists of them.
     target : str
         What the file calls it.
-
-    Returns
-    -------
-    Tensor, or a list of them
 
     Raises
     ------

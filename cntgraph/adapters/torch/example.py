@@ -46,16 +46,10 @@ def make_examples(
 
     Parameters
     ----------
-    model : torch.nn.Module
-        The model.
     input_shape : tuple of int or None
         Shape of one sample, without the batch.
     example_input : object
         A tensor or array, a tuple of arguments, or a mapping of arguments by name.
-
-    Yields
-    ------
-    Example
 
     Raises
     ------
@@ -123,8 +117,6 @@ def batch_axis(model: torch.nn.Module, example: Example) -> int:
 
     Parameters
     ----------
-    model : torch.nn.Module
-        The model.
     example : Example
         What it is called with, any number of samples.
 

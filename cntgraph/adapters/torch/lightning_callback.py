@@ -19,7 +19,6 @@ class RecordCallback(Callback):
 
     Parameters
     ----------
-    record : Recorder
     per : {"step", "epoch"}
         Of which each ``record.every``-th is recorded. Steps are those of the optimizer.
     """

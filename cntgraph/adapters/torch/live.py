@@ -23,14 +23,6 @@ def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:
     """Return every parameter and buffer of a module, by name, without copying.
 
     A tensor that a module has under several names is listed under the first.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-
-    Returns
-    -------
-    dict of str to Parameter
     """
     return {
         name: parameter_of(name, tensor, trainable=isinstance(tensor, torch.nn.Parameter))
@@ -60,10 +52,6 @@ def trace_live(
     input_shape, example_input
         What it is run on; where only a shape is given, numbers are tried and then indices.
 
-    Returns
-    -------
-    Builder
-
     Raises
     ------
     InputShapeError
@@ -90,10 +78,6 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
 
     Parameters
     ----------
-    model : torch.nn.Module
-        The model.
-    builder : Builder
-        What the network is built with.
     example : Example
         What the model is called with.
 

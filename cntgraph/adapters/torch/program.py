@@ -53,10 +53,6 @@ def trace_program(
 
     Parameters
     ----------
-    path : Path
-        The file.
-    builder : Builder
-        What the network is built with.
     input_shape : tuple of int, optional
         Shape of one sample; needed only where the program leaves it open.
 

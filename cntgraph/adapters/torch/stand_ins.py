@@ -19,8 +19,6 @@ def zeros_for(operation: Any, args: Any, kwargs: Any) -> torch.Tensor | None:
 
     Parameters
     ----------
-    operation : torch._ops.OpOverload
-        The operation.
     args, kwargs
         Its arguments, as tensors.
 

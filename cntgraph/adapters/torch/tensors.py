@@ -20,11 +20,6 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     tensor : torch.Tensor
         Any strides; on another device than the CPU it is copied.
 
-    Returns
-    -------
-    array : ndarray
-    dtype : str
-
     Raises
     ------
     ParameterError
@@ -56,14 +51,8 @@ def parameter_of(name: str, tensor: torch.Tensor, *, trainable: bool) -> Paramet
     ----------
     name : str
         Name in the model.
-    tensor : torch.Tensor
-        The tensor.
     trainable : bool
         False for a buffer.
-
-    Returns
-    -------
-    Parameter
     """
     array, dtype = stored_array(tensor)
     return Parameter.from_array(name, array, dtype=dtype, trainable=trainable)

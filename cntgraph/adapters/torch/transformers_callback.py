@@ -14,7 +14,6 @@ class RecordCallback(TrainerCallback):
 
     Parameters
     ----------
-    record : Recorder
     per : {"step", "epoch"}
         Of which each ``record.every``-th is recorded. Steps are those of the optimizer.
 

@@ -33,18 +33,10 @@ def taken_apart(tracer: AtenTracer, operation: Any, args: Any, kwargs: Any, plac
 
     Parameters
     ----------
-    tracer : AtenTracer
-        What follows the operations.
-    operation : torch._ops.OpOverload
-        The operation.
     args, kwargs
         Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
     place : Place
         Where it stands in the model.
-
-    Returns
-    -------
-    What it yields, or None where it is not made of smaller ones
     """
     watch = Watch(tracer, lambda: place, shapes_only=True)
 
@@ -73,8 +65,6 @@ class Watch(TorchDispatchMode):
 
     Parameters
     ----------
-    tracer : AtenTracer
-        What follows the operations.
     place : callable
         Returns where in the model the present operation stands.
     shapes_only : bool

@@ -16,17 +16,12 @@ def activate(t: Tracer, x: Any, name: str, coefficients: Iterable[Any] = ()) -> 
 
     Parameters
     ----------
-    t : Tracer
     x : Neurons
         Anything else is not followed.
     name : str
         Of `network.activations`; nothing is noted for an empty one.
     coefficients : iterable
         Weights and constants that say which function of its family it is.
-
-    Returns
-    -------
-    Neurons
     """
     coefficients = list(coefficients)
     of_several = any(isinstance(value, Neurons | Data) for value in coefficients)

@@ -29,16 +29,8 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
 
     Parameters
     ----------
-    t : Tracer
-    left, right : Neurons, weights, Data or constant
-    name : str
-        Name of the operation.
     sign : float, default 1.0
         What the right operand is multiplied by; -1 for a difference.
-
-    Returns
-    -------
-    Neurons
     """
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         if abs(sign) != 1.0:  # a factor that may fold into what makes the branch
@@ -159,11 +151,7 @@ def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
 
     Parameters
     ----------
-    t : Tracer
-    values : sequence of Neurons, weights, Data or constant
     mode : {"max", "min"}
-    name : str
-        Name of the operation.
 
     Returns
     -------
@@ -191,17 +179,10 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
 
     Parameters
     ----------
-    t : Tracer
     choice : Neurons or Data
         What decides; a constant choice moves data and does not come by here.
     options : sequence of Neurons, weights or constant
         What is chosen among.
-    name : str
-        Name of the operation.
-
-    Returns
-    -------
-    Neurons
     """
     neurons = [value for value in options if isinstance(value, Neurons)]
     if not neurons or any(weights_of(value) is not None for value in options):
@@ -223,16 +204,8 @@ def choose_among(t: Tracer, operands: Sequence[Neurons], kind: str, name: str) -
 
     Parameters
     ----------
-    t : Tracer
-    operands : sequence of Neurons
     kind : {"max", "min", "where"}
         Kind of the layer.
-    name : str
-        Name of the operation.
-
-    Returns
-    -------
-    Neurons
     """
     ids, samples = t.together(operands)
     if all(np.array_equal(other, ids[0]) for other in ids[1:]):

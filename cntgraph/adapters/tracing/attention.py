@@ -27,7 +27,6 @@ def attend(
 
     Parameters
     ----------
-    t : Tracer
     query, key, value : Neurons, shape (..., heads, positions, features)
         There may be fewer heads of keys and values than of queries, which then share them.
     name : str
@@ -80,7 +79,6 @@ def causal(n: int, m: int, *, past: int = 0, window: int | None = None) -> NDArr
 
     Parameters
     ----------
-    n, m : int
     past : int, default 0
         Number of keys before the first query.
     window : int, optional

@@ -70,10 +70,6 @@ class Samples:
             Of one sample.
         axis : int, optional
             Where the batch belongs, if the operation has moved it.
-
-        Returns
-        -------
-        ndarray of int64
         """
         axis = self.axis if axis is None else axis
         if axis is None:
@@ -108,10 +104,6 @@ def numbered(ids: Ids, axis: int, n: int) -> Ids:
         Where the batch dimension is put.
     n : int
         Number of samples.
-
-    Returns
-    -------
-    ndarray of int64
     """
     whole = np.expand_dims(ids, axis)
     if n == 1:
@@ -135,10 +127,6 @@ def find(ids: Ids, n: int) -> Samples:
         Node ids with the numbers of their samples.
     n : int
         Number of samples.
-
-    Returns
-    -------
-    Samples
 
     Raises
     ------

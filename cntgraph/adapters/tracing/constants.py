@@ -19,13 +19,7 @@ LARGEST_CONSTANT = 64
 
 
 class Constants(ABC):
-    """Turns constants and weights into recipes and into nodes.
-
-    Parameters
-    ----------
-    builder : Builder
-        What the network is built with.
-    """
+    """Turns constants and weights into recipes and into nodes."""
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
@@ -83,10 +77,6 @@ class Constants(ABC):
             What the nodes of a constant are called.
         zeros : str, optional
             What the coverage table says of a stored constant that is no node.
-
-        Returns
-        -------
-        ndarray of int64
 
         Raises
         ------

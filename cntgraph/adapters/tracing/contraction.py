@@ -40,19 +40,12 @@ def contract(
 
     Parameters
     ----------
-    t : Tracer
     left, right : Neurons, weights or constant
         At least one is neurons.
     of_left, of_right, labels : sequence of hashable
         One label per axis, of the operands and of the result.
-    name : str
-        Name of the operation.
     bias : Recipe, optional
         Added to the result, against which it broadcasts.
-
-    Returns
-    -------
-    Neurons
 
     Raises
     ------
@@ -87,13 +80,10 @@ def linear(t: Tracer, x: Neurons, weight: Any, bias: Recipe | None, name: str) -
 
     Parameters
     ----------
-    t : Tracer
     x : Neurons, shape (..., n_in)
     weight : weights or constant, shape (n_out, n_in)
     bias : Recipe or None
         Broadcasts against the result.
-    name : str
-        Name of the operation.
 
     Returns
     -------

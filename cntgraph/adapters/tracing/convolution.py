@@ -20,7 +20,6 @@ def convolve(
 
     Parameters
     ----------
-    t : Tracer
     x : Neurons
         Of shape (images, channels, *positions), or (channels, *positions).
     weight : Recipe
@@ -29,15 +28,8 @@ def convolve(
         One value per channel.
     windows : sequence of Window
         One an axis of positions.
-    name : str
-        Name of the operation.
     groups : int, default 1
         Groups of channels that are convolved by themselves.
-    transposed : bool, default False
-
-    Returns
-    -------
-    Neurons
     """
     images = Images.of(t, x, len(windows))
     if images.number > 1:

@@ -41,15 +41,10 @@ class Images:
 
         Parameters
         ----------
-        t : Tracer
         x : Neurons
             Of shape (images, channels, *positions), or (channels, *positions).
         rank : int
             Number of axes of positions.
-
-        Returns
-        -------
-        Images
         """
         samples, batched = t.samples(x), x.ids.ndim == rank + 2
         if samples.places is None or not batched:

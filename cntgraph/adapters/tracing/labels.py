@@ -82,11 +82,6 @@ def equation_labels(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], 
     ranks : sequence of int
         Number of axes of each operand.
 
-    Returns
-    -------
-    operands : list of sequence
-    result : sequence
-
     Examples
     --------
     >>> equation_labels("...i,ij->...j", [3, 2])

@@ -36,19 +36,10 @@ def batch_norm(
 
     Parameters
     ----------
-    t : Tracer
-    x : Neurons
-    statistics : sequence of weights or constants
-    epsilon : float
-    gain, shift : weights, constant or None
     name : str
         Name of the operation, if its weights have none.
     axis : int, default 1
         That of the channels.
-
-    Returns
-    -------
-    Neurons
     """
     _check(x, (*statistics, gain, shift), "its statistics are those of a batch, as in training")
     mean, variance = (t.recipe(value) for value in statistics)
@@ -67,8 +58,6 @@ def normalise(
 
     Parameters
     ----------
-    t : Tracer
-    x : Neurons
     gain, shift : weights, constant or None
         A gain of one and a shift of zero everywhere are none.
     name : str
@@ -77,10 +66,6 @@ def normalise(
         Name of the normalisation, of `network.activations`.
     axes : sequence of int, optional
         Along which gain and shift lie; without them, they broadcast against `x`.
-
-    Returns
-    -------
-    Neurons
     """
     _check(x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
     weight, bias = (

@@ -46,18 +46,10 @@ def pool(
 
     Parameters
     ----------
-    t : Tracer
     x : Neurons
         Of shape (images, channels, *positions), or (channels, *positions).
     operators : sequence of AxisOperator
         One an axis of positions.
-    mode : PoolMode
-    name : str
-        Name of the operation.
-
-    Returns
-    -------
-    Neurons
     """
     images = Images.of(t, x, len(operators))
     if images.number > 1:
@@ -74,16 +66,12 @@ def pool_axes(
 
     Parameters
     ----------
-    t : Tracer
     ids : ndarray of int64
         Of one sample.
     operators : mapping of int to AxisOperator
         By axis; an axis without one is left as it is.
     channels : sequence of int
         The axes that are channels of the layer that is made; all others are positions.
-    mode : PoolMode
-    name : str
-        Name of the operation.
 
     Returns
     -------

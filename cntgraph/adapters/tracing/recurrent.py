@@ -68,9 +68,6 @@ def initial_state(t: Tracer, name: str, value: Any) -> Ids | None:
 
     Parameters
     ----------
-    t : Tracer
-    name : str
-        Name of the layer.
     value : Neurons, weights, constant or None
         The state of one cell and one sample.
 
@@ -101,7 +98,6 @@ def run_stack(
 
     Parameters
     ----------
-    builder : Builder
     ids : ndarray of int64, shape (T, n_in)
     layers : sequence of sequence of Cell
         The directions of each layer.

@@ -30,21 +30,13 @@ def reduce_axes(
 
     Parameters
     ----------
-    t : Tracer
-    x : Neurons
     axes : int, sequence of int or None
         None stands for all. The batch may be among them only where all are, and it is one sample.
     mode : {"average", "sum", "max", "min"}
-    name : str
-        Name of the operation.
     keepdims : bool, default False
         Whether the axes stay, of length one.
     correction : float, default 0
         What an average takes off the number of values that it divides by.
-
-    Returns
-    -------
-    Neurons
 
     Raises
     ------
@@ -116,18 +108,8 @@ def norm(
 
     Parameters
     ----------
-    t : Tracer
-    x : Neurons
-    axes : int, sequence of int or None
     order : float
         The power; infinity takes the largest.
-    name : str
-        Name of the operation.
-    keepdims : bool, default False
-
-    Returns
-    -------
-    Neurons
     """
     if order == 0:
         raise NotFollowed("it counts what is not zero")
@@ -149,18 +131,8 @@ def moments(
 
     Parameters
     ----------
-    t : Tracer
-    x : Neurons
-    axes : int, sequence of int or None
-    name : str
-        Name of the operation.
-    keepdims : bool, default False
     correction : float, default 0
         What is taken off the number of values that the sum of the squares is divided by.
-
-    Returns
-    -------
-    mean, variance : Neurons
     """
     mean = reduce_axes(t, x, axes, "average", name, keepdims=True)
     off = t.activate(arithmetic.add(t, x, mean, name, -1.0), "pow")
@@ -181,20 +153,11 @@ def cumulative(
 
     Parameters
     ----------
-    t : Tracer
-    x : Neurons
-    axis : int
     mode : {"sum", "max", "min"}
-    name : str
-        Name of the operation.
     reverse : bool, default False
         Whether it goes from the end to the front.
     exclusive : bool, default False
         Whether a position itself is left out.
-
-    Returns
-    -------
-    Neurons
     """
     samples, over = t.samples(x), _axes_of(x, axis)
     if samples.axis in over:

@@ -14,12 +14,9 @@ def look_up(t: Tracer, table: Recipe, tokens: Neurons, name: str) -> Any:
 
     Parameters
     ----------
-    t : Tracer
     table : Recipe, shape (entries, *features)
     tokens : Neurons
         Indices of entries.
-    name : str
-        Name of the operation.
 
     Returns
     -------

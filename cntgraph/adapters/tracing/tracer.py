@@ -23,11 +23,6 @@ from cntgraph.network.coverage import CoverageEntry
 class Tracer(Constants):
     """Turns the operations of a model into calls of a `Builder`.
 
-    Parameters
-    ----------
-    builder : Builder
-        Collects the layers and blocks.
-
     Notes
     -----
     A framework owes the abstract methods; everything else holds for all of them.
@@ -43,7 +38,6 @@ class Tracer(Constants):
 
         Parameters
         ----------
-        ids : ndarray of int64
         samples : Samples, optional
             Where the samples lie, if that is known.
         like : Neurons, optional
@@ -79,10 +73,6 @@ class Tracer(Constants):
 
     def together(self, operands: Sequence[Neurons]) -> tuple[list[Ids], Samples]:
         """Broadcast neurons together; return the ids of one sample of each.
-
-        Parameters
-        ----------
-        operands : sequence of Neurons
 
         Returns
         -------
@@ -127,17 +117,10 @@ class Tracer(Constants):
 
         Parameters
         ----------
-        x : Neurons
         weight, bias : Recipe or None
             In the shape of a batch, or of what broadcasts against one.
-        name : str
-            Name of the operation.
         **kind
             Of `Builder.scale`.
-
-        Returns
-        -------
-        Neurons
         """
         x = self.widened(x, *(recipe.shape for recipe in (weight, bias) if recipe is not None))
         samples = self.samples(x)

@@ -97,7 +97,6 @@ def contracted(
 
     Parameters
     ----------
-    left, right : Recipe
     summed : pair of sequence of int
         The axes of either that are multiplied and summed.
     shared : pair of sequence of int, optional

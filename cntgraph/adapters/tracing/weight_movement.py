@@ -36,15 +36,9 @@ def looked_up(recipe: Recipe, axis: int, indices: Array) -> Recipe:
 
     Parameters
     ----------
-    recipe : Recipe
-    axis : int
     indices : ndarray of int
         Negative ones count from the end. Their axes come in the place of the one they choose
         along.
-
-    Returns
-    -------
-    Recipe
 
     Examples
     --------
@@ -68,8 +62,6 @@ def moved(
 
     Parameters
     ----------
-    recipe : Recipe
-        The weight.
     move : callable
         Carries the movement out on an array; returns an array or a list of them.
     made : callable, default `repeated`

@@ -38,7 +38,6 @@ class Sliding:
     ----------
     kernel : sequence of int
         Number of taps.
-    stride, dilation : int or sequence of int, default 1
     padding : {"valid", "same", "same_lower", "causal"} or sequence of (int, int)
         With ``"same"``, ⌈n / stride⌉ positions come out, and an odd padding has one more behind
         (in front for ``"same_lower"``); with ``"causal"``, no tap lies behind its position.
@@ -76,10 +75,6 @@ class Sliding:
         spatial : sequence of int
             Sizes of these axes.
 
-        Returns
-        -------
-        tuple of Window
-
         Raises
         ------
         NotFollowed
@@ -107,10 +102,6 @@ class Sliding:
             Sizes of the axes of what is read.
         extra : int or sequence of int, default 0
             Positions that are made behind, besides those that the kernel reaches.
-
-        Returns
-        -------
-        tuple of Window
 
         Raises
         ------
@@ -141,10 +132,6 @@ class Sliding:
             Whether it also divides by the taps on the padding.
         divisor : float, optional
             What it divides by instead.
-
-        Returns
-        -------
-        list of AxisOperator
         """
         windows = self.windows(spatial)
         if divisor is None:

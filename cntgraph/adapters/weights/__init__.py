@@ -94,16 +94,7 @@ def load(
 
 
 def parameters(source: Any) -> dict[str, Parameter]:
-    """Return the arrays of a file, a dict or a list by name.
-
-    Parameters
-    ----------
-    source : str, Path, array, dict of arrays, or list of arrays
-
-    Returns
-    -------
-    dict of str to Parameter
-    """
+    """Return the arrays of a file, a dict or a list by name."""
     return {p.name: p for p in _tensors(source)[0].parameters}
 
 

@@ -54,10 +54,6 @@ def chain_of(
     norm, strict
         As in `cntgraph.load`.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     FormatError

@@ -54,10 +54,6 @@ class Weight:
     ----------
     name : str
         Its name; of one in parts (a mask and what it masks), the name of the whole.
-    value : Recipe
-        Its value.
-    bias : Recipe or None
-        Its bias.
     note : str
         What is remarkable about it, for the coverage table.
     """
@@ -74,8 +70,6 @@ class Companions:
 
     Parameters
     ----------
-    tensors : mapping of str to Parameter
-        All, in order.
     reasons : dict of str to str
         Why a tensor is left out; more are added.
     """

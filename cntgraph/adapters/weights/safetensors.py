@@ -93,29 +93,12 @@ def load(
 
 
 def parameters(source: str | Path) -> dict[str, Parameter]:
-    """Return the tensors of a file, an index or a folder by name; they are read when needed.
-
-    Parameters
-    ----------
-    source : str or Path
-
-    Returns
-    -------
-    dict of str to Parameter
-    """
+    """Return the tensors of a file, an index or a folder by name; they are read when needed."""
     return {p.name: p for p in read_tensors(Path(source)).parameters}
 
 
 def read_tensors(path: Path) -> Tensors:
     """Return the tensors of a file, an index or a folder; no weight is read.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Tensors
 
     Raises
     ------

@@ -25,8 +25,6 @@ class StoredArray:
 
     Parameters
     ----------
-    path : Path
-        The file.
     offset : int
         Where its first byte lies.
     shape : tuple of int
@@ -128,14 +126,8 @@ def zip_members(path: Path, what: str) -> dict[str, zipfile.ZipInfo]:
 
     Parameters
     ----------
-    path : Path
-        The file.
     what : str
         What was expected, for the message.
-
-    Returns
-    -------
-    dict of str to ZipInfo
 
     Raises
     ------
@@ -166,17 +158,6 @@ def zip_members(path: Path, what: str) -> dict[str, zipfile.ZipInfo]:
 
 def member_offset(path: Path, info: zipfile.ZipInfo) -> int:
     """Return where the bytes of a member that is not compressed begin.
-
-    Parameters
-    ----------
-    path : Path
-        The archive.
-    info : ZipInfo
-        The member.
-
-    Returns
-    -------
-    int
 
     Raises
     ------

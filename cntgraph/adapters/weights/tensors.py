@@ -96,14 +96,8 @@ def network_of(tensors: Tensors, *, strict: bool = False) -> Network:
 
     Parameters
     ----------
-    tensors : Tensors
-        What a file holds.
     strict : bool, default False
         Whether to raise where something is left out.
-
-    Returns
-    -------
-    Network
 
     Raises
     ------

@@ -38,8 +38,6 @@ def convolve(
 
     Parameters
     ----------
-    t : OnnxTracer
-        The tracer.
     call : Call
         The operation, whose attributes say how the windows slide.
     weight : Recipe
@@ -48,10 +46,6 @@ def convolve(
         One a channel.
     transposed : bool, default False
         Whether it is transposed.
-
-    Returns
-    -------
-    Nodes or None
     """
     x = call.inputs[0]
     if not isinstance(x, Nodes) or x.ids.ndim != len(weight.shape) or x.ids.ndim < 3:

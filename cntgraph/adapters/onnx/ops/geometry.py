@@ -38,14 +38,8 @@ def transposed_windows(call: Call, spatial: Sizes, kernel: Sizes) -> tuple[Windo
 
     Parameters
     ----------
-    call : Call
-        The operation.
     spatial, kernel : sequence of int
         Sizes of what it reads and of its kernel.
-
-    Returns
-    -------
-    tuple of Window
     """
     sliding, auto = sliding_of(call, kernel), call.get("auto_pad", "NOTSET")
     extra = [int(n) for n in call.get("output_padding") or [0] * len(kernel)]

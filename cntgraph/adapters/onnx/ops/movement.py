@@ -42,16 +42,8 @@ def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
 
     Parameters
     ----------
-    t : OnnxTracer
-        The tracer.
-    call : Call
-        The operation.
     data : sequence of int
         Which inputs are moved.
-
-    Returns
-    -------
-    list of Nodes, or None
     """
     moved = [v for k, v in enumerate(call.inputs) if k in data]
     if call.get("reduction", "none") != "none" or not any(isinstance(v, Nodes) for v in moved):

@@ -59,8 +59,6 @@ def rotated(
 
     Parameters
     ----------
-    t : OnnxTracer
-        The tracer.
     x : Nodes
         Shape (batch, heads, positions, features).
     cos, sin : ndarray
@@ -72,10 +70,6 @@ def rotated(
         on by default.
     interleaved : bool, default False
         Whether a pair is two neighbours, rather than of the two halves.
-
-    Returns
-    -------
-    Nodes
     """
     n, width = x.shape[2:]
     tables = []

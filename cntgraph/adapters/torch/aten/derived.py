@@ -52,18 +52,10 @@ def derive(name: str, a: Arguments, shapes: Any, result: Any) -> Any:
 
     Parameters
     ----------
-    name : str
-        The operation.
-    a : dict
-        Its arguments.
     shapes : tuple of int, or list of them
         Shape of its result, or of each of them.
     result : optional
         What it yields for the example at hand.
-
-    Returns
-    -------
-    Data, or a list of them
     """
     source = _source(name.removesuffix("_"), list(leaves(a.values())))
     known = source != "neurons" and result is not None

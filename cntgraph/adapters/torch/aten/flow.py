@@ -30,8 +30,6 @@ class ValueFlow(Tracer):
 
     Parameters
     ----------
-    builder : Builder
-        What the network is built with.
     batch : int, default 1
         Size of the batch dimension; the samples of a batch are the same nodes.
 

@@ -80,8 +80,6 @@ class AtenTracer(ValueFlow):
 
         Parameters
         ----------
-        operation : torch._ops.OpOverload
-            The operation.
         args, kwargs
             Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
         place : Place
@@ -90,10 +88,6 @@ class AtenTracer(ValueFlow):
             Returns the shape of its result, or a list of shapes.
         result : optional
             What it yields for the example at hand, where that is known.
-
-        Returns
-        -------
-        Nodes, Recipe, Data, or a list of them; or None
         """
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
         self.place, found = place, list(leaves(a.values()))
@@ -121,12 +115,7 @@ class AtenTracer(ValueFlow):
     def give_up(
         self, operation: Any, args: Sequence[Any], kwargs: Arguments, place: Place, shapes: Any
     ) -> Any:
-        """Cut the graph at an operation on nodes; take one on parameters as a constant.
-
-        Returns
-        -------
-        Nodes, or a list of them; None for a constant
-        """
+        """Cut the graph at an operation on nodes; take one on parameters as a constant."""
         name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
         found = list(leaves(a.values()))
         if any(isinstance(value, Nodes | Data) for value in found):
