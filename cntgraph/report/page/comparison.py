@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.report.intervals import intervals_of
+from cntgraph.report.labels import measure_label
 from cntgraph.report.page.chart import Chart, View, numbers, plain, shortened, ticks
-from cntgraph.report.plots.labels import measure_label
 from cntgraph.tables import cell
 
 if TYPE_CHECKING:
@@ -102,24 +103,18 @@ def intervals(table: pd.DataFrame, caption: str) -> Chart:
 
 def _interval_view(table: pd.DataFrame, layers: Sequence[str], measures: Sequence[str]) -> View:
     data = []
-    for k, measure in enumerate(measures):
-        part = table[(table["measure"] == measure) & table["auc"].notna()]
-        offset = (k - (len(measures) - 1) / 2) * 0.7 / len(measures)
+    for k, shown in enumerate(intervals_of(table, layers, measures)):
         hover = [
             f"{plain(row.layer)}: AUC {row.auc:.3f} ({row.auc_low:.3f} to {row.auc_high:.3f})<br>"
             f"{row.n_above} against {row.n_below} networks, p adjusted {row.p_adjusted:.2g}"
-            for row in part.itertuples()
+            for row in shown.rows.itertuples()
         ]
-        # A percentile interval of a bootstrap need not contain the estimate.
-        ends = {
-            "array": part["auc_high"] - part["auc"],
-            "arrayminus": part["auc"] - part["auc_low"],
-        }
         data.append({
-            "type": "scatter", "mode": "markers", "x": numbers(part["auc"]),
-            "y": [layers.index(layer) + offset for layer in part["layer"]],
-            "error_x": {"type": "data", **{k: numbers(v.clip(lower=0)) for k, v in ends.items()}},
-            "text": hover, "hovertemplate": "%{text}", "name": measure.replace("_", " "),
+            "type": "scatter", "mode": "markers", "x": numbers(shown.auc),
+            "y": shown.place.tolist(),
+            "error_x": {"type": "data", "array": numbers(shown.above),
+                        "arrayminus": numbers(shown.below)},
+            "text": hover, "hovertemplate": "%{text}", "name": shown.measure.replace("_", " "),
             "marker": {"size": 8}, "meta": {"series": k}, "showlegend": True,
         })  # fmt: skip
     return View(data, {

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.report.curves import Curve, density_curves
+from cntgraph.report.labels import measure_label
 from cntgraph.report.page.chart import Chart, View, numbers, plain
-from cntgraph.report.plots.labels import measure_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,20 +46,20 @@ def training_densities(
     """
     views = {}
     for key, table in tables.items():
-        x, curves = _curves(table, "snapshot")
-        frames = [{"label": name, "data": [{"y": numbers(curve)}]}
-                  for name, curve in zip(names, curves.values(), strict=True)]  # fmt: skip
-        common = {"type": "scatter", "mode": "lines", "x": numbers(x)}
-        first, *_, last = [*curves.values(), *curves.values()]
+        curves = [_without_tails(curve) for curve in density_curves(table, "snapshot")]
+        frames = [{"label": name, "data": [{"y": numbers(curve.y)}]}
+                  for name, curve in zip(names, curves, strict=True)]  # fmt: skip
+        first, last = curves[0], curves[-1]
+        common = {"type": "scatter", "mode": "lines", "x": numbers(first.x)}
         data = [
-            {**common, "y": numbers(last), "name": "chosen", "fill": "tozeroy",
+            {**common, "y": numbers(last.y), "name": "chosen", "fill": "tozeroy",
              "meta": {"series": 0}},
-            {**common, "y": numbers(first), "name": f"first: {plain(names[0])}",
+            {**common, "y": numbers(first.y), "name": f"first: {plain(names[0])}",
              "meta": {"muted": True}, "line": {"dash": "dot", "width": 1.5}},
-            {**common, "y": numbers(last), "name": f"last: {plain(names[-1])}",
+            {**common, "y": numbers(last.y), "name": f"last: {plain(names[-1])}",
              "meta": {"series": 1}, "line": {"width": 1.5}},
         ]  # fmt: skip
-        views[key] = View(data, _layout(table, curves.values()), frames)
+        views[key] = View(data, _layout(table, curves), frames)
     return Chart("training-densities", caption, views, menus, slider=slider)
 
 
@@ -83,33 +84,26 @@ def population_densities(
     """
     views = {}
     for key, table in tables.items():
-        x, curves = _curves(table, "bin")
+        curves = [_without_tails(curve) for curve in density_curves(table, "bin")]
         networks = dict(table.groupby("bin", sort=False, observed=True)["n_networks"].first())
         data = [
-            {"type": "scatter", "mode": "lines", "x": numbers(x), "y": numbers(curve),
-             "name": f"{plain(by)} {plain(name)} ({networks[name]})",
+            {"type": "scatter", "mode": "lines", "x": numbers(curve.x), "y": numbers(curve.y),
+             "name": f"{plain(by)} {plain(curve.of)} ({networks[curve.of]})",
              "meta": {"shade": k / max(len(curves) - 1, 1)}}
-            for k, (name, curve) in enumerate(curves.items())
+            for k, curve in enumerate(curves)
         ]  # fmt: skip
-        views[key] = View(data, _layout(table, curves.values()))
+        views[key] = View(data, _layout(table, curves))
     return Chart("population-densities", caption, views, menus)
 
 
-def _curves(table: pd.DataFrame, column: str) -> tuple[Any, dict[Any, Any]]:
-    """Return the grid, which all share, and the curves by what they are of."""
-    known = table[table["density"].notna()]
-    groups = known.groupby(column, sort=False, observed=True)
-    curves = {name: _without_tails(part["density"].to_numpy(dtype=float)) for name, part in groups}
-    return known["x"].to_numpy(dtype=float)[: len(next(iter(curves.values()), ()))], curves
-
-
-def _without_tails(values: Any) -> Any:
+def _without_tails(curve: Curve) -> Curve:
     """Return zero for what is too small to be seen, which takes less room in the page."""
-    return np.where(values > 1e-5 * values.max(initial=0.0), values, 0.0)
+    seen = curve.y > 1e-5 * curve.y.max(initial=0.0)
+    return curve._replace(y=np.where(seen, curve.y, 0.0))
 
 
-def _layout(table: pd.DataFrame, curves: Any) -> dict[str, Any]:
-    peaks = [float(np.max(curve)) for curve in curves]
+def _layout(table: pd.DataFrame, curves: Sequence[Curve]) -> dict[str, Any]:
+    peaks = [float(curve.y.max()) for curve in curves]
     top = min(max(peaks, default=1.0), _CUT * float(np.median(peaks or [1.0])) or 1.0) * 1.06
     return {
         "xaxis": {"title": {"text": measure_label(str(table["measure"].iloc[0]))}},

@@ -5,52 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from cntgraph.report.labels import divergence_label
 from cntgraph.report.page.chart import Chart, View, numbers, plain, ticks
-from cntgraph.report.plots.labels import divergence_label
-from cntgraph.training.statistics.information import information
 
 if TYPE_CHECKING:
     import pandas as pd
-
 
 #: Up to so many cells a side stand apart.
 GAPS = 24
 
 _LABEL = divergence_label("jensen_shannon", 2)
-
-
-def curve_divergence(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return how far densities are from each other, as they are on their grid.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A density table of one layer and measure.
-    column : str
-        What its curves are of.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row and a column a curve: the Jensen–Shannon divergence in bits; NaN for a curve that
-        is zero everywhere.
-    """
-    import pandas as pd
-
-    known = table[table["density"].notna()]
-    curves = {}
-    for name, part in known.groupby(column, sort=False, observed=True):
-        curve = part["density"].to_numpy(dtype=np.float64)
-        curves[name] = curve / (curve.sum() or np.nan)
-    values = np.zeros((len(curves), len(curves)))
-    for k, p in enumerate(curves.values()):
-        for n, q in enumerate(list(curves.values())[:k]):
-            values[k, n] = values[n, k] = information(p, q, "jensen_shannon") / np.log(2)
-        values[k, k] = 0.0 * p.sum()
-    index = pd.Index(list(curves), tupleize_cols=False, name=column)
-    return pd.DataFrame(values, index, index)
 
 
 def heatmaps(

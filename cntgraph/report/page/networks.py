@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.layer_values import Distribution
+from cntgraph.report.curves import curve_divergence, density_curves
 from cntgraph.report.page.comparison import histogram, intervals, scatter
 from cntgraph.report.page.densities import population_densities
-from cntgraph.report.page.heatmaps import curve_divergence, heatmaps
+from cntgraph.report.page.heatmaps import heatmaps
 from cntgraph.report.page.page import Section, Table
 from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
 from cntgraph.tables import cell
@@ -166,8 +167,7 @@ def _distributions(
             table = population.densities(measure, layer, by=asked.by, n_points=POINTS, **how)
             if table["density"].max() > 0:
                 densities[m, n] = table
-                matrix = curve_divergence(table, "bin")
-                matrices[m, n] = matrix.rename_axis(asked.name).rename_axis(asked.name, axis=1)
+                matrices[m, n] = curve_divergence(density_curves(table, "bin"), asked.name)
     text = (
         f"How the strength of the nodes of a layer, or the learned weights that lead to it, are "
         f"distributed, pooled over networks of similar {asked.name}. A curve is a kernel density; "

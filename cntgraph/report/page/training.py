@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.progress import progress
 from cntgraph.measures.layer_values import Distribution
+from cntgraph.report.curves import curve_divergence, density_curves
+from cntgraph.report.labels import measure_label
 from cntgraph.report.page.chart import Chart, View, numbers, plain
 from cntgraph.report.page.densities import training_densities
-from cntgraph.report.page.heatmaps import curve_divergence, heatmaps
+from cntgraph.report.page.heatmaps import heatmaps
 from cntgraph.report.page.page import Section, Table
 from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
-from cntgraph.report.plots.labels import measure_label
 from cntgraph.tables import cell
 from cntgraph.training.trajectory import Trajectory
 
@@ -172,7 +173,7 @@ def _distributions(
         for layer, table in _densities(trajectory, measure, layers, show_progress).items():
             n = layers.index(layer)
             densities[m, n] = table
-            squares[m, n] = _named(curve_divergence(table, "snapshot"), labels)
+            squares[m, n] = _divergence(table, labels)
             from_first[layer] = squares[m, n].iloc[0]
         if from_first:
             columns[m,] = pd.DataFrame(from_first).T.rename_axis("layer")
@@ -201,13 +202,12 @@ def _densities(
     return {x: tables[x] for x in layers if x in tables and tables[x]["density"].max() > 0}
 
 
-def _named(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return a square table with rows and columns named by step."""
-    import pandas as pd
-
+def _divergence(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return how far the snapshots' densities are from each other, named by step."""
     axis, places = _axis(labels)
-    index = pd.Index([cell(place) for place in places], name=axis)
-    return table.set_axis(index).set_axis(index, axis=1)
+    curves = density_curves(table, "snapshot")
+    named = [curve._replace(of=cell(place)) for curve, place in zip(curves, places, strict=True)]
+    return curve_divergence(named, axis)
 
 
 _DISTRIBUTIONS = (

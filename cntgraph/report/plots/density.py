@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
-from cntgraph.report.plots.labels import measure_label
+from cntgraph.report.curves import Curve, density_curves
+from cntgraph.report.labels import measure_label
 from cntgraph.report.plots.style import (
     COLOURS,
     check_table,
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 FILLED, OVERLAID = 6, 12
 #: Height of the highest curve of a ridge, in distances between two of them, at the least.
 OVERLAP = 4.0
-
-
-class _Curve(NamedTuple):
-    value: Any  # a number or an interval: what colours it
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
 
 
 def plot_density(
@@ -89,7 +83,7 @@ def plot_density(
     ax = make_axes(ax)
     # What a bin is of, the table may know.
     name = str(table.attrs.get("by", colour_by) if colour_by == "bin" else colour_by)
-    colours = _colours([curve.value for curve in curves])
+    colours = _colours([curve.of for curve in curves])
     if len(curves) > OVERLAID if ridge is None else ridge:
         _draw_ridge(ax, curves, colours)
         ax.set_ylabel(f"{name.replace('_', ' ')} (heights: density)")
@@ -114,20 +108,15 @@ def _only(table: pd.DataFrame, column: str) -> str:
     return str(found[0])
 
 
-def _curves(table: pd.DataFrame, colour_by: str) -> list[_Curve]:
+def _curves(table: pd.DataFrame, colour_by: str) -> list[Curve]:
     """Return the curves in order of what colours them; bins without networks have none."""
     key = next(c for c in ("bin", "snapshot", colour_by) if c in table.columns)
-    curves = []
-    for _, part in table.groupby(key, sort=False, observed=True):
-        part = part[part["density"].notna()].sort_values("x")
-        if len(part):
-            x, y = (part[name].to_numpy(dtype=np.float64) for name in ("x", "density"))
-            curves.append(_Curve(part[colour_by].iloc[0], x, y))
-    curves = [curve for curve in curves if curve.value == curve.value]
+    found = density_curves(table, key, colour_by)
+    curves = [curve for curve in found if curve.of == curve.of]
     if not curves:
         raise CntGraphError(f"no curve has both densities and a value of {colour_by!r}")
-    if all(_number(curve.value) is not None for curve in curves):
-        curves.sort(key=lambda curve: _number(curve.value) or 0.0)
+    if all(_number(curve.of) is not None for curve in curves):
+        curves.sort(key=lambda curve: _number(curve.of) or 0.0)
     return curves
 
 
@@ -152,11 +141,11 @@ def _colours(values: list[Any]) -> ScalarMappable | None:
     return ScalarMappable(Normalize(min(numbers), max(numbers)), shades)
 
 
-def _colour(colours: ScalarMappable | None, curve: _Curve, k: int) -> Any:
+def _colour(colours: ScalarMappable | None, curve: Curve, k: int) -> Any:
     """Return the colour of the k-th curve."""
     if colours is None:
         return COLOURS[k % len(COLOURS)]
-    return colours.to_rgba(np.array(_number(curve.value)))
+    return colours.to_rgba(np.array(_number(curve.of)))
 
 
 def _name(value: Any) -> str:
@@ -164,7 +153,7 @@ def _name(value: Any) -> str:
     return str(value) if number is None else f"{number:g}"
 
 
-def _draw_overlaid(ax: Axes, curves: list[_Curve], colours: ScalarMappable | None) -> None:
+def _draw_overlaid(ax: Axes, curves: list[Curve], colours: ScalarMappable | None) -> None:
     for k, curve in enumerate(curves):
         colour = _colour(colours, curve, k)
         ax.plot(curve.x, curve.y, color=colour, linewidth=1.2)
@@ -173,7 +162,7 @@ def _draw_overlaid(ax: Axes, curves: list[_Curve], colours: ScalarMappable | Non
     ax.set_ylim(0, None)
 
 
-def _draw_ridge(ax: Axes, curves: list[_Curve], colours: ScalarMappable | None) -> None:
+def _draw_ridge(ax: Axes, curves: list[Curve], colours: ScalarMappable | None) -> None:
     """Draw curves one behind the other; the smallest value is in front, at the bottom."""
     n = len(curves)
     scale = max(OVERLAP, n / 5) / (max(float(curve.y.max()) for curve in curves) or 1.0)
@@ -183,14 +172,14 @@ def _draw_ridge(ax: Axes, curves: list[_Curve], colours: ScalarMappable | None) 
         ax.plot(curve.x, top, color="white", linewidth=0.6, zorder=2 + n - k)
     ax.spines["left"].set_zorder(3 + n)
     shown = np.unique(np.linspace(0, n - 1, min(n, 6)).round().astype(int))
-    ax.set_yticks(shown, [_name(curves[k].value) for k in shown])
+    ax.set_yticks(shown, [_name(curves[k].of) for k in shown])
     ax.set_ylim(-0.2, None)
 
 
-def _add_key(ax: Axes, curves: list[_Curve], colours: ScalarMappable | None, name: str) -> None:
+def _add_key(ax: Axes, curves: list[Curve], colours: ScalarMappable | None, name: str) -> None:
     if colours is None:
         size = tick_size(ax)
-        labels = [legend_label(curve.value) for curve in curves]
+        labels = [legend_label(curve.of) for curve in curves]
         ax.legend(ax.get_lines(), labels, title=name, frameon=False, fontsize=size,
                   title_fontsize=size)  # fmt: skip
     else:

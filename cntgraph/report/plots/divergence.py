@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError
-from cntgraph.report.plots.labels import divergence_label
+from cntgraph.report.labels import divergence_label
 from cntgraph.report.plots.style import COLUMN, SMALL, make_axes, match_sizes
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.report.intervals import intervals_of, offset
 from cntgraph.report.plots.style import (
     COLOURS,
     COLUMN,
@@ -64,7 +65,7 @@ def plot_separation(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     height = 0.8 / len(table.columns)
     for k, name in enumerate(table.columns):
         values = table[name].to_numpy(dtype=float)
-        places = np.arange(len(table)) + _offset(k, len(table.columns))
+        places = np.arange(len(table)) + offset(k, len(table.columns))
         colour, label = COLOURS[k % len(COLOURS)], _label(name)
         ax.barh(places, values - 0.5, height, left=0.5, color=colour, label=label)
     ax.set_xlim(0.5, 1.0)
@@ -83,14 +84,11 @@ def _plot_intervals(table: pd.DataFrame, ax: Axes | None) -> Axes:
     layers, measures = (list(dict.fromkeys(shown[name])) for name in ("layer", "measure"))
     ax = _layer_axes(ax, [str(layer) for layer in layers], len(measures))
     ax.axvline(0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-    for k, (measure, part) in enumerate(shown.groupby("measure", sort=False, observed=True)):
-        places = np.array([layers.index(layer) for layer in part["layer"]])
-        auc = part["auc"].to_numpy(dtype=float)
-        # A percentile interval of a bootstrap need not contain the estimate.
-        ends = [np.maximum(auc - part["auc_low"], 0), np.maximum(part["auc_high"] - auc, 0)]
-        ax.errorbar(auc, places + _offset(k, len(measures)), xerr=np.nan_to_num(ends),
-                    fmt=MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)],
-                    markersize=3, linewidth=1, capsize=1.5, label=_label(measure))  # fmt: skip
+    for k, found in enumerate(intervals_of(shown, layers, measures)):
+        reach = np.nan_to_num([found.below, found.above])
+        ax.errorbar(found.auc, found.place, xerr=reach, fmt=MARKERS[k % len(MARKERS)],
+                    color=COLOURS[k % len(COLOURS)], markersize=3, linewidth=1, capsize=1.5,
+                    label=_label(found.measure))  # fmt: skip
     ax.set_xlim(-0.02, 1.02)
     ax.set_xlabel("AUC with confidence interval (0.5 is chance)")
     _add_legend(ax)
@@ -105,11 +103,6 @@ def _layer_axes(ax: Axes | None, layers: list[str], n_measures: int) -> Axes:
     ax.set_ylim(len(layers) - 0.5, -0.5)
     ax.set_ylabel("layer")
     return ax
-
-
-def _offset(k: int, n: int) -> float:
-    """Return how far from its layer's tick a measure is drawn."""
-    return (k - (n - 1) / 2) * 0.8 / n
 
 
 def _label(measure: object) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.strength import Direction, node_strength
 from cntgraph.network.network import Network
-from cntgraph.report.plots.labels import measure_label
+from cntgraph.report.labels import measure_label
 from cntgraph.report.plots.style import COLUMN, SMALL, make_axes, match_sizes, set_title
 
 if TYPE_CHECKING:

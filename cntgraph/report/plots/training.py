@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cntgraph.report.plots.labels import measure_label
+from cntgraph.report.labels import measure_label
 from cntgraph.report.plots.style import (
     COLOURS,
     DASHES,

@@ -9,7 +9,7 @@ import pytest
 from cntgraph.report.page.chart import Chart, View, as_script, numbers, plain, shortened, ticks
 from cntgraph.report.page.comparison import histogram, intervals, scatter
 from cntgraph.report.page.densities import population_densities, training_densities
-from cntgraph.report.page.heatmaps import curve_divergence, heatmaps
+from cntgraph.report.page.heatmaps import heatmaps
 
 MENUS = {"Measure": ["strength"], "Layer": ["fc"]}
 
@@ -115,27 +115,7 @@ def test_a_peak_far_above_the_others_is_cut():
     assert view.layout["yaxis"]["range"][1] == pytest.approx(0.4 * 3, rel=0.1)
 
 
-# --- Divergences ---------------------------------------------------------------------------------
-
-
-def test_divergences_of_curves_are_those_of_scipy():
-    from scipy.spatial.distance import jensenshannon
-
-    table = densities("snapshot", range(4))
-    matrix = curve_divergence(table, "snapshot")
-    curves = [part["density"] for _, part in table.groupby("snapshot")]
-    expected = [[jensenshannon(p, q, base=2) ** 2 for q in curves] for p in curves]
-    np.testing.assert_allclose(matrix, expected, atol=1e-12)
-    assert list(matrix.index) == list(matrix.columns) == [0, 1, 2, 3]
-
-
-def test_divergences_of_nothing():
-    table = densities("snapshot", range(3))
-    table.loc[table["snapshot"] == 1, "density"] = 0.0
-    matrix = curve_divergence(table, "snapshot")
-    assert matrix.isna().to_numpy().tolist() == [
-        [False, True, False], [True, True, True], [False, True, False]
-    ]  # fmt: skip
+# --- Heatmaps ------------------------------------------------------------------------------------
 
 
 def test_a_heatmap_has_its_names_and_its_gaps():

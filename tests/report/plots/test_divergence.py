@@ -8,7 +8,6 @@ from matplotlib.colors import to_rgb
 import cntgraph as cg
 from cntgraph.report.plots import plot_divergence
 from cntgraph.report.plots.divergence import NAMED
-from cntgraph.report.plots.labels import divergence_label
 
 
 def matrix(n, m=None, name="layer"):
@@ -97,17 +96,3 @@ def test_what_a_trajectory_returns_can_be_drawn(ax):
 def test_an_empty_matrix(ax):
     with pytest.raises(cg.CntGraphError, match="empty"):
         plot_divergence(pd.DataFrame(), ax=ax)
-
-
-@pytest.mark.parametrize(
-    ("kind", "unit"),
-    [("kullback_leibler", "(nats)"), ("wasserstein", "(weight)"), ("energy", "(√weight)")],
-)
-def test_every_kind_has_its_unit(kind, unit):
-    assert divergence_label(kind).endswith(unit)
-
-
-def test_kinds_without_unit_or_name():
-    assert divergence_label("kolmogorov_smirnov") == "Kolmogorov–Smirnov distance"
-    assert divergence_label("my_own") == "my own"
-    assert divergence_label("jeffreys", 10) == "Jeffreys divergence (log 10)"
