@@ -46,7 +46,7 @@ def density_curves(table: pd.DataFrame, key: str, of: str | None = None) -> list
     >>> import pandas as pd
     >>> table = pd.DataFrame({"snapshot": [0, 0, 1, 1], "step": [0, 0, 50, 50],
     ...                       "x": [1.0, 2.0] * 2, "density": [0.0, 1.0, 0.5, 0.5]})
-    >>> [(curve.of, curve.y.tolist()) for curve in density_curves(table, "snapshot", "step")]
+    >>> [(int(curve.of), curve.y.tolist()) for curve in density_curves(table, "snapshot", "step")]
     [(0, [0.0, 1.0]), (50, [0.5, 0.5])]
     """
     curves = []
