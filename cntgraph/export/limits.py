@@ -68,7 +68,7 @@ def proposals(net: Network) -> str:
     Parameters
     ----------
     net : Network
-        A node a neuron.
+        One node per neuron.
 
     Returns
     -------

@@ -310,7 +310,7 @@ class Graph:
         Raises
         ------
         CntGraphError
-            If there is not one truth value an edge.
+            If there is not one truth value per edge.
 
         Examples
         --------
@@ -322,7 +322,7 @@ class Graph:
         kept = np.asarray(kept)
         if kept.shape != (self.n_edges,) or kept.dtype != bool:
             raise CntGraphError(
-                f"expected one truth value an edge, shape ({self.n_edges},); "
+                f"expected one truth value per edge, shape ({self.n_edges},); "
                 f"got {kept.dtype} of shape {kept.shape}"
             )
         before = np.concatenate([[0], np.cumsum(kept)])

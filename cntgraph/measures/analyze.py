@@ -139,6 +139,11 @@ def analyze(
         the learned weights that lead to it, and ``status``: ``ok``, ``no edges`` (input
         layers excepted), ``non-finite weights`` (or biases) or ``empty``.
 
+    References
+    ----------
+    .. [1] La Malfa, La Malfa, Nicosia, Latora, "Characterizing Learning Dynamics of Deep Neural
+       Networks via Complex Networks", ICTAI 2021, arXiv:2110.02628, section III.
+
     Examples
     --------
     >>> import cntgraph as cg

@@ -300,7 +300,7 @@ def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation 
     Parameters
     ----------
     net : Network
-        A node a neuron.
+        One node per neuron.
     granularity : {"neuron", "channel", "layer"}
         ``"channel"``: one node per channel, that is a feature map of a convolution, a unit of a
         dense layer, a feature of a token. ``"layer"``: one node per layer. ``"neuron"``: as it is.

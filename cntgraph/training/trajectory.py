@@ -34,6 +34,8 @@ def open(path: str | PathLike[str]) -> Trajectory:
     Returns
     -------
     Trajectory
+        A sequence of `Network`, one per snapshot; weights are read when they are needed. It
+        holds the file until it is closed, or until a ``with`` block ends.
 
     Raises
     ------
@@ -41,6 +43,13 @@ def open(path: str | PathLike[str]) -> Trajectory:
         If it is not a cntgraph file.
     StoreError
         If it is damaged or newer.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> with cg.open(cg.demo_file("training")) as trajectory:
+    ...     print(len(trajectory), trajectory[-1].n_parameters)
+    16 3706
     """
     store = StoreFile(path)
     return Trajectory(store, range(len(store)))

@@ -33,7 +33,7 @@ def test_none_and_all(graph):
 
 @pytest.mark.parametrize("kept", [np.ones(3, dtype=bool), np.array([0, 1, 2])])
 def test_one_truth_value_an_edge(graph, kept):
-    with pytest.raises(CntGraphError, match="expected one truth value an edge"):
+    with pytest.raises(CntGraphError, match="expected one truth value per edge"):
         graph.keep_edges(kept)
 
 

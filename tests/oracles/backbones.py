@@ -1,7 +1,7 @@
 """Backbones and the strongest edges, by loops and integrals written down from the papers.
 
 Edges are lists of (source, target, weight, block), as `graphs.edges_of` gives them; a result is a
-value or a truth value an edge, in that order. Nothing here is shared with the package.
+value or a truth value per edge, in that order. Nothing here is shared with the package.
 """
 
 import math

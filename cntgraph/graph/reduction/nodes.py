@@ -32,7 +32,7 @@ def keep_nodes(graph: Graph, kept: NDArray[np.bool_]) -> Reduced:
     Raises
     ------
     CntGraphError
-        If there is not one truth value a node.
+        If there is not one truth value per node.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def keep_nodes(graph: Graph, kept: NDArray[np.bool_]) -> Reduced:
     kept = np.asarray(kept)
     if kept.shape != (graph.n_nodes,) or kept.dtype != bool:
         raise CntGraphError(
-            f"expected one truth value a node, shape ({graph.n_nodes},); "
+            f"expected one truth value per node, shape ({graph.n_nodes},); "
             f"got {kept.dtype} of shape {kept.shape}"
         )
     return reduced(graph, _induced(graph, kept), np.flatnonzero(kept))

@@ -50,7 +50,7 @@ def rich_club(
     Returns
     -------
     pandas.DataFrame
-        A row a degree k, ascending, as long as two nodes have more: ``degree``, ``n_nodes``
+        One row per degree k, ascending, as long as two nodes have more: ``degree``, ``n_nodes``
         and ``n_edges`` (of and among the nodes of degree > k), ``coefficient``; with nulls also
         ``null_mean``, ``null_std`` (ddof 1) and ``ratio`` = coefficient / null_mean, which is
         what tells of a rich club where it is above 1 (NaN where no null has such an edge).

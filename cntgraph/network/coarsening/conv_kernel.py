@@ -155,7 +155,7 @@ class _CoarseConv:
         side = self.fine if self.block.transposed else self.coarse
         return np.array_equal(np.unique(side.links[2]), self.target.nodes)
 
-    # -- a coarse node a channel --------------------------------------------------------------
+    # -- one coarse node per channel ------------------------------------------------------------
 
     def _summed_over_taps(self, a: Ids, b: Ids, taps: Ids) -> Block:
         n_coarse, inner = self.block.weight.shape[:2]

@@ -174,7 +174,7 @@ def _distributions(
         "the area below it is 1."
     )
     curves = (
-        f"A curve a range of {asked.name}, from dark to light, with the number of its networks. "
+        f"One curve per range of {asked.name}, from dark to light, with the number of its networks. "
         "Where a curve is much higher than most, it is cut: a double click shows all of it."
     )
     cells = (

@@ -105,7 +105,7 @@ def _not_finite(table: pd.DataFrame) -> pd.Series:
 
 
 def _architectures(table: pd.DataFrame, network: str) -> pd.Series:
-    """Return a number an architecture, for every row."""
+    """Return the number of its architecture for every row."""
     layers: defaultdict[Any, list[tuple[Any, ...]]] = defaultdict(list)
     for number, *layer in table[[network, *_ARCHITECTURE]].itertuples(index=False, name=None):
         layers[number].append(tuple(layer))

@@ -20,7 +20,7 @@ def permutation_p(scores: Values, labels: Values, n: int, rng: np.random.Generat
     Parameters
     ----------
     scores : ndarray of float64, shape (n_rows, n_networks)
-        Ranks of measures, a measure a row.
+        Ranks of measures, one measure per row.
     labels : ndarray of float64, shape (n_networks,)
         The networks' labels: 1 in a group and 0 outside it, or ranks.
     n : int
@@ -70,7 +70,7 @@ def bootstrap_interval(
     Parameters
     ----------
     values : ndarray of float64, shape (n_rows, n_networks)
-        Measures, a measure a row.
+        Measures, one per row.
     group : ndarray of bool, shape (n_networks,)
         Which networks are in the group; some are and some are not.
     n : int

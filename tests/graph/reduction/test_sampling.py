@@ -146,7 +146,7 @@ def test_isolated_nodes():
 
 @pytest.mark.parametrize("kept", [[True], np.ones(4), np.ones((4, 1), bool)])
 def test_what_does_not_say_which_nodes(kept):
-    with pytest.raises(cg.CntGraphError, match=r"one truth value a node, shape \(4,\)"):
+    with pytest.raises(cg.CntGraphError, match=r"one truth value per node, shape \(4,\)"):
         keep_nodes(odd("parallel"), kept)
 
 
