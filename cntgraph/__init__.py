@@ -15,7 +15,8 @@ from cntgraph.data.toys import toy
 from cntgraph.export.csv import write_csv
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.graphml import write_graphml
-from cntgraph.graph.graph import Graph, build_graph
+from cntgraph.graph.building import build_graph
+from cntgraph.graph.graph import Graph
 from cntgraph.graph.node_positions import node_positions
 from cntgraph.graph.reduction.disparity_filter import disparity_filter
 from cntgraph.graph.reduction.layers import keep_layers

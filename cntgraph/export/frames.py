@@ -18,8 +18,8 @@ from cntgraph.core.types import Array
 from cntgraph.export.edges import EdgeList, check_finite, edge_list
 from cntgraph.export.limits import MAX_SNAPSHOTS, check_size, check_values
 from cntgraph.export.source import check_options, unrolled
+from cntgraph.graph.building import MAX_EDGES as UNROLLED
 from cntgraph.graph.conversions.edges import Parallel
-from cntgraph.graph.graph import MAX_EDGES as UNROLLED
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import node_strengths
 from cntgraph.network.network import Network

@@ -7,8 +7,9 @@ from typing import Any
 
 from cntgraph.core.errors import CntGraphError, GraphSizeError
 from cntgraph.export.limits import check_size, proposals
-from cntgraph.graph.graph import MAX_EDGES as UNROLLED
-from cntgraph.graph.graph import Graph, build_graph
+from cntgraph.graph.building import MAX_EDGES as UNROLLED
+from cntgraph.graph.building import build_graph
+from cntgraph.graph.graph import Graph
 from cntgraph.network.network import Network
 
 #: Options of `build_graph` that a writer hands on.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import CntGraphError, GraphSizeError
-from cntgraph.core.memory import check_memory
+from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.conversions.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
 from cntgraph.graph.conversions.nodes import Measures, node_attributes, node_table
-from cntgraph.graph.unrolling import assemble, induced
+from cntgraph.graph.edge_sums import edge_sums
 from cntgraph.network.blocks.csr import csr_of
-from cntgraph.network.coarsening.granularity import Granularity
-from cntgraph.network.coarsening.grouping import Aggregation
+from cntgraph.network.blocks.transform import Transform, check_transform
 from cntgraph.network.layer import Layer
-from cntgraph.network.network import Edges, Network, coarsen
+from cntgraph.network.network import Edges, check_edges
+from cntgraph.network.node_sums import NodeSums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from cntgraph.graph.conversions.networkx import DiGraph
 
 Ints = NDArray[np.int64]
-
-#: Edges up to which `build_graph` unrolls without being asked: about 2 GiB.
-MAX_EDGES = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +127,17 @@ class Graph:
                 return layer.slice
         names = ", ".join(layer.name for layer in self.layers)
         raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
+
+    def node_sums(self, *transforms: Transform, edges: Edges = "all") -> dict[Transform, NodeSums]:
+        """Return what `Network.node_sums` does, from the adjacency: read once per transform."""
+        check_edges(edges)
+        for transform in transforms:
+            check_transform(transform)
+        counted = None if edges == "all" or self.parametric.all() else self.parametric
+        return {
+            transform: edge_sums(self.adjacency, transform, self.edge_block, counted)
+            for transform in transforms
+        }
 
     def node_attributes(self, measures: Measures | None = None) -> dict[str, NDArray[Any]]:
         """Return what other libraries are told of every node: arrays in node order, by name.
@@ -370,81 +376,3 @@ class Graph:
         count along the last axes of the layer's shape, -1 where it has none; ``bias``.
         """
         return node_table(self.layers, self.bias) if self.table is None else self.table
-
-
-def build_graph(
-    net: Network,
-    *,
-    granularity: Granularity = "neuron",
-    aggregation: Aggregation = "sum",
-    layers: Sequence[str] | None = None,
-    edges: Edges = "all",
-    threshold: float | None = None,
-    max_edges: int = MAX_EDGES,
-) -> Graph:
-    """Unroll a network into one CSR adjacency over all its nodes.
-
-    Parameters
-    ----------
-    net : Network
-        The network.
-    granularity : {"neuron", "channel", "layer"}, default "neuron"
-        What a node is: a neuron, a channel (a feature map, a unit, a token's feature) or a
-        layer; see `coarsen`.
-    aggregation : {"sum", "l1", "l2"}, default "sum"
-        What an edge's weight is of those between two channels or layers.
-    layers : sequence of str, optional
-        Keep these layers only, and the edges among them.
-    edges : {"all", "parametric"}, default "all"
-        Whether to keep structural edges (pooling, identity).
-    threshold : float, optional
-        Keep edges with ``abs(weight) >= threshold`` only, and none of weight NaN;
-        `threshold_edges` does so, too, and says what share of edges and weights that is.
-    max_edges : int, default 200 million
-        Refuse, before anything is allocated, to unroll more edges than this.
-
-    Returns
-    -------
-    Graph
-
-    Raises
-    ------
-    GraphSizeError
-        If there would be more than `max_edges` edges; the message carries the estimate.
-
-    Notes
-    -----
-    The number of edges of every row is known in closed form, so the arrays are allocated once
-    and every block writes its edges to their place.
-
-    Examples
-    --------
-    >>> import cntgraph as cg
-    >>> graph = cg.build_graph(cg.toy("cnn"), edges="parametric")
-    >>> graph.adjacency.shape == (graph.n_nodes, graph.n_nodes)
-    True
-    >>> graph = cg.build_graph(cg.toy("cnn"), granularity="layer", aggregation="l1")
-    >>> graph.adjacency.toarray().round(2)
-    array([[ 0.  ,  6.08,  0.  ,  0.  ],
-           [ 0.  ,  0.  ,  8.  ,  0.  ],
-           [ 0.  ,  0.  ,  0.  , 21.41],
-           [ 0.  ,  0.  ,  0.  ,  0.  ]])
-    """
-    net = coarsen(net, granularity, aggregation=aggregation)
-    if layers is not None:
-        net = induced(net, layers)
-    estimate = net.estimate(edges=edges)
-    if estimate.n_edges > max_edges:
-        raise GraphSizeError(
-            f"the unrolled graph would have {estimate}; the limit is max_edges={max_edges:,}. "
-            "Choose layers=, or use measures on the network itself, which need no explicit graph; "
-            "or raise max_edges"
-        )
-    check_memory(estimate.nbytes, f"the unrolled graph of {estimate.n_edges:,} edges")
-    blocks = net.select_blocks(edges)
-    names = tuple(block.name for block in blocks)
-    parametric = np.array([block.parametric for block in blocks], dtype=bool)
-    adjacency, marks = assemble(net.n_nodes, blocks)
-    biases = (net.bias(edges), net.bias("parametric"))
-    graph = Graph(adjacency, marks, net.layers, names, parametric, *biases)
-    return graph if threshold is None else graph.keep_edges(np.abs(adjacency.data) >= threshold)

@@ -12,7 +12,7 @@ from cntgraph.core.memory import check_memory
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
 from cntgraph.measures.link_weights import weight_columns
-from cntgraph.measures.strength import BYTES_A_NODE, add_boundary
+from cntgraph.measures.strength import add_boundary
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -20,6 +20,7 @@ from cntgraph.network.coarsening.granularity import Granularity
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Edges, Network, coarsen
+from cntgraph.network.node_sums import BYTES_PER_NODE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,7 +180,7 @@ class LayerTotals:
     """
 
     def __init__(self, net: Network) -> None:
-        check_memory(BYTES_A_NODE * net.n_nodes, f"analysing {net.n_nodes:,} nodes")
+        check_memory(BYTES_PER_NODE * net.n_nodes, f"analysing {net.n_nodes:,} nodes")
         self.net = net
         self.incoming, self.outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
         self.statistics: defaultdict[str, WeightStatistics] = defaultdict(WeightStatistics)

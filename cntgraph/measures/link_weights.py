@@ -29,10 +29,10 @@ def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per parametric block, indexed by its name: ``source``, ``target`` (layers), ``kind``,
-        ``n_weights``, ``mean``, ``std`` (ddof 0), ``skew``, ``kurtosis`` (excess), ``min``,
-        ``max``, ``zero_fraction``, ``n_nan``, ``n_inf``. Moments and extremes are those of the
-        finite weights.
+        One row per parametric block, indexed by its name: ``source``, ``target`` (layers),
+        ``kind``, ``n_weights``, ``mean``, ``std`` (ddof 0), ``skew``, ``kurtosis`` (excess),
+        ``min``, ``max``, ``zero_fraction``, ``n_nan``, ``n_inf``. Moments and extremes are
+        those of the finite weights.
 
     Notes
     -----

@@ -10,11 +10,12 @@ import numpy as np
 from cntgraph.core.types import Values
 from cntgraph.measures.analyze import LayerTotals
 from cntgraph.measures.layer_values import DISTRIBUTIONS
-from cntgraph.measures.strength import Strengths, node_strengths, select_direction
+from cntgraph.measures.strength import node_strengths, select_direction
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
+from cntgraph.network.node_sums import NodeSums
 
 #: As many weights of a layer, drawn at random, tell where most of them lie.
 _SAMPLE = 1 << 16
@@ -88,7 +89,7 @@ def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSu
     totals = LayerTotals(net)
     for block in net.select_blocks("parametric"):
         totals.add(block, bias=True, bins=bins.get(("link_weights", _end(net, block))))
-    strengths = Strengths(totals.incoming, totals.outgoing)
+    strengths = NodeSums(totals.incoming, totals.outgoing)
     directed: dict[str, Values] = {
         m: _direction(strengths, m) for m in DISTRIBUTIONS if m != "link_weights"
     }
@@ -101,7 +102,7 @@ def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSu
     return LayerSurvey([totals.row(layer) for layer in net.layers], counts)
 
 
-def _direction(strengths: Strengths, measure: str) -> Values:
+def _direction(strengths: NodeSums, measure: str) -> Values:
     if measure == "in_strength":
         return strengths.incoming
     return select_direction(strengths, "out" if measure == "out_strength" else "total")

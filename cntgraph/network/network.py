@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,12 @@ from cntgraph.core.types import Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, broadcasts
 from cntgraph.network.blocks.csr import index_dtype
+from cntgraph.network.blocks.transform import Transform, check_transform
 from cntgraph.network.coarsening.granularity import Granularity, coarse_parts
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.layer import Layer
+from cntgraph.network.node_sums import NodeSums, block_sums
 from cntgraph.network.size import Estimate
 
 if TYPE_CHECKING:
@@ -182,8 +184,7 @@ class Network:
         CntGraphError
             If `edges` is neither.
         """
-        if edges not in ("all", "parametric"):
-            raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
+        check_edges(edges)
         return tuple(b for b in self.blocks if edges == "all" or b.parametric)
 
     def layers_of(self, view: View) -> tuple[Layer, ...]:
@@ -230,6 +231,36 @@ class Network:
             if block.bias is not None:
                 block.target.scatter_add(total, block.bias.read())
         return total
+
+    def node_sums(self, *transforms: Transform, edges: Edges = "all") -> dict[Transform, NodeSums]:
+        """Return the sums over every node's edges; weights are read once for all transforms.
+
+        Parameters
+        ----------
+        *transforms : str
+            What is summed: any of signed, absolute, positive, negative, square, fourth, count.
+        edges : {"all", "parametric"}
+            Whether structural edges (pooling, identity) count. Biases do not: they are no edges.
+
+        Returns
+        -------
+        dict of str to NodeSums
+
+        Raises
+        ------
+        CntGraphError
+            If an option is not one of those above.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> sums = cg.toy("mlp").node_sums("count", "fourth")
+        >>> sums["count"].incoming.astype(int)
+        array([0, 0, 0, 0, 0, 0, 6, 6, 6, 6, 6, 6, 6, 6, 8, 8, 8, 8, 4, 4])
+        """
+        for transform in transforms:
+            check_transform(transform)
+        return block_sums(self.select_blocks(edges), self.n_nodes, transforms)
 
     def split(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Cut a node measure into layers, each shaped like its layer.
@@ -288,6 +319,12 @@ class Network:
         """
         blocks = tuple(block.bind(parameters) for block in self.blocks)
         return replace(self, blocks=blocks, parameters=dict(parameters), labels=dict(labels))
+
+
+def check_edges(edges: str) -> None:
+    """Raise if `edges` does not name the edges that are chosen."""
+    if edges not in get_args(Edges):
+        raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
 
 
 def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation = "sum") -> Network:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cntgraph.core.errors import CntGraphError
-from cntgraph.graph.graph import Graph, build_graph
+from cntgraph.graph.building import build_graph
+from cntgraph.graph.graph import Graph
 from cntgraph.network.blocks.csr import csr_of
 from cntgraph.network.blocks.transform import Transform, apply_transform
-from cntgraph.network.network import Edges, Network
+from cntgraph.network.network import Edges, Network, check_edges
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -49,8 +49,7 @@ def explicit_graph(
     """
     if isinstance(net_or_graph, Network):
         return build_graph(net_or_graph, edges=edges, max_edges=max_edges)
-    if edges not in ("all", "parametric"):
-        raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
+    check_edges(edges)
     if edges == "all" or net_or_graph.parametric.all():
         return net_or_graph
     return net_or_graph.keep_edges(net_or_graph.parametric[net_or_graph.edge_block])

@@ -13,7 +13,7 @@ from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import check_weights
 from cntgraph.measures.explicit.graph import MAX_EDGES
 from cntgraph.measures.explicit.spanning_tree import SpanningTree, tree_of_block, trees_of_graph
-from cntgraph.network.network import Edges, Network
+from cntgraph.network.network import Edges, Network, check_edges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,8 +149,7 @@ def _trees(
     if isinstance(net_or_graph, Network):
         blocks = net_or_graph.select_blocks(edges)
         return len(blocks), (tree_of_block(block, max_edges=max_edges) for block in blocks)
-    if edges not in ("all", "parametric"):
-        raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
+    check_edges(edges)
     chosen = [k for k, learned in enumerate(net_or_graph.parametric) if edges == "all" or learned]
     return len(chosen), trees_of_graph(net_or_graph, chosen)
 

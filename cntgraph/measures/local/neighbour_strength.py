@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from typing import get_args
 
-import numpy as np
-
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign, Split, by_sign
-from cntgraph.measures.local.node_sums import node_sums, ratio
-from cntgraph.measures.strength import (
-    Direction,
-    Strengths,
-    node_strength,
-    select_direction,
-)
-from cntgraph.network.blocks.csr import csr_of
-from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.measures.local.ratio import ratio
+from cntgraph.measures.matrix_free.operator import adjacency_operator
+from cntgraph.measures.strength import Direction, node_strength, select_direction
+from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.network import Edges, Network
+from cntgraph.network.node_sums import NodeSums
 
 
 def average_neighbour_strength(
@@ -104,35 +98,14 @@ def average_neighbour_strength(
     )
 
     def measure(taken: Transform) -> Values:
-        reached = select_direction(_products(net_or_graph, strength, taken, edges), source)
-        counted = node_sums(net_or_graph, (taken,), edges=edges)[taken]
+        matrix = adjacency_operator(net_or_graph, transform=taken, edges=edges)
+        # What a node receives of its in-neighbours' strengths, and of its out-neighbours'.
+        found = NodeSums(matrix.rmatvec(strength), matrix.matvec(strength))
+        reached = select_direction(found, source)
+        counted = net_or_graph.node_sums(taken, edges=edges)[taken]
         return ratio(reached, select_direction(counted, source))
 
     if not weighted:
         return measure("count")
     noun = "the weighted average neighbour strength"
     return by_sign(net_or_graph, sign, measure, edges=edges, noun=noun)
-
-
-def _products(
-    net_or_graph: Network | Graph, values: Values, transform: Transform, edges: Edges
-) -> Strengths:
-    """Return what every node receives of its in-neighbours' values, and of its out-neighbours'."""
-    if isinstance(net_or_graph, Graph):
-        return _graph_products(net_or_graph, values, transform, edges)
-    incoming, outgoing = np.zeros(net_or_graph.n_nodes), np.zeros(net_or_graph.n_nodes)
-    for block in net_or_graph.select_blocks(edges):
-        from_sources = block.rmatvec(block.source.gather(values), transform)
-        from_targets = block.matvec(block.target.gather(values), transform)
-        block.target.scatter_add(incoming, from_sources)
-        block.source.scatter_add(outgoing, from_targets)
-    return Strengths(incoming, outgoing)
-
-
-def _graph_products(graph: Graph, values: Values, transform: Transform, edges: Edges) -> Strengths:
-    old = graph.adjacency
-    weights = apply_transform(old.data, transform)
-    if edges == "parametric":
-        weights = np.where(graph.parametric[graph.edge_block], weights, 0.0)
-    matrix = csr_of(weights, old.indices, old.indptr, old.shape)
-    return Strengths(matrix.T @ values, matrix @ values)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
-from cntgraph.measures.local.node_sums import node_sums, ratio
+from cntgraph.measures.local.ratio import ratio
 from cntgraph.measures.strength import Direction, check_direction, select_direction
 from cntgraph.network.network import Edges, Network
 
@@ -115,7 +115,7 @@ def _powers(
     net_or_graph: Network | Graph, direction: Direction, edges: Edges
 ) -> tuple[Values, Values]:
     check_direction(direction)
-    sums = node_sums(net_or_graph, ("square", "fourth"), edges=edges)
+    sums = net_or_graph.node_sums("square", "fourth", edges=edges)
     return (
         select_direction(sums["square"], direction),
         select_direction(sums["fourth"], direction),

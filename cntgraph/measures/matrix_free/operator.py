@@ -192,7 +192,7 @@ def adjacency_operator(
     """
     check_transform(transform)
     n = net_or_graph.n_nodes
-    check_memory(_BYTES_A_NODE * n, f"measuring {n:,} nodes")
+    check_memory(_BYTES_PER_NODE * n, f"measuring {n:,} nodes")
     sign = -1.0 if magnitude and transform == "negative" else 1.0
     if isinstance(net_or_graph, Graph):
         parts = graph_parts(net_or_graph, transform, edges, sign)
@@ -203,4 +203,4 @@ def adjacency_operator(
 
 
 #: Held at once by a sweep: strengths, values, their shares.
-_BYTES_A_NODE = 40
+_BYTES_PER_NODE = 40

@@ -58,7 +58,9 @@ class Sparse(Block):
     def __post_init__(self) -> None:
         n = len(self.indices)
         self._check(self.weight.shape == (n,), f"a weight of shape ({n},)")
-        self._check(len(self.indptr) == self.source.size + 1, "one indptr entry per source position")
+        self._check(
+            len(self.indptr) == self.source.size + 1, "one indptr entry per source position"
+        )
         bounds = n == 0 or (self.indices.min() >= 0 and self.indices.max() < self.target.size)
         self._check(bool(bounds), "target positions within the target")
         steps = np.diff(self.indptr)

@@ -174,8 +174,9 @@ def _distributions(
         "the area below it is 1."
     )
     curves = (
-        f"One curve per range of {asked.name}, from dark to light, with the number of its networks. "
-        "Where a curve is much higher than most, it is cut: a double click shows all of it."
+        f"One curve per range of {asked.name}, from dark to light, with the number of its "
+        "networks. Where a curve is much higher than most, it is cut: a double click shows all "
+        "of it."
     )
     cells = (
         "How far two of these curves are from each other: the Jensen–Shannon divergence, in bits; "

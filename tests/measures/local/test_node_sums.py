@@ -5,7 +5,8 @@ from oracles import local
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.view import View
-from cntgraph.measures.local.node_sums import node_sums, one_sign, ratio
+from cntgraph.measures.local.one_sign import one_sign
+from cntgraph.measures.local.ratio import ratio
 from cntgraph.measures.strength import node_strengths
 from cntgraph.network.blocks import TRANSFORMS, Identity
 from cntgraph.network.blocks.base import BlockSums, Sums
@@ -21,7 +22,7 @@ def net(request):
 @pytest.mark.parametrize("edges", ["parametric", "all"])
 def test_all_transforms_at_once_are_each_alone(net, edges):
     for measured in (net, cg.build_graph(net)):
-        found = node_sums(measured, TRANSFORMS, edges=edges)
+        found = measured.node_sums(*TRANSFORMS, edges=edges)
         assert list(found) == list(TRANSFORMS)
         for transform, sums in found.items():
             alone = node_strengths(net, transform=transform, edges=edges, bias=False)

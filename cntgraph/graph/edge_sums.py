@@ -1,0 +1,64 @@
+"""edge_sums: what the edges of every node sum up to, from one pass over a CSR matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.parallel import ordered_map
+from cntgraph.core.types import Values
+from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.node_sums import NodeSums
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+#: Edges of one part: enough to be worth a thread and an array of column sums.
+_PART = 1_000_000
+
+
+def edge_sums(
+    matrix: csr_array,
+    transform: Transform,
+    edge_block: NDArray[Any],
+    counted: NDArray[np.bool_] | None,
+) -> NodeSums:
+    """Sum the rows and columns of f(A), in parts of rows on all cores.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (n_nodes, n_nodes)
+    transform : str
+        What is taken of every weight.
+    edge_block : ndarray of int, shape (n_edges,)
+        The block of each edge.
+    counted : ndarray of bool, shape (n_blocks,), or None
+        The blocks whose edges count; None for all.
+    """
+    from cntgraph.core.kernels.csr import row_column_sums
+
+    n, n_edges = matrix.shape[0], matrix.nnz
+    incoming, outgoing = np.zeros(n), np.zeros(n)
+    # As many parts as the edges need, not as there are cores: the same bits on every machine.
+    n_parts = min(max(n_edges // _PART, 1), 16)
+    cuts = np.searchsorted(matrix.indptr, np.linspace(0, n_edges, n_parts + 1)[1:-1])
+    rows = np.unique(np.concatenate([[0], cuts, [n]]))
+
+    def work(part: tuple[int, int]) -> Values:
+        columns = np.zeros(n)
+        here = slice(*matrix.indptr[list(part)])
+        indptr = matrix.indptr[part[0] : part[1] + 1] - here.start
+        values = matrix.data[here]
+        if transform != "signed":
+            values = apply_transform(values, transform)
+        if counted is not None:
+            values = np.where(counted[edge_block[here]], values, 0)
+        row_column_sums(indptr, matrix.indices[here], values, outgoing[slice(*part)], columns)
+        return columns
+
+    parts = list(zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True))
+    for columns in ordered_map(work, parts, threads=1 if len(parts) == 1 else None):
+        incoming += columns
+    return NodeSums(incoming, outgoing)
