@@ -18,13 +18,15 @@ MEASURES = ("fluctuation", "strength_mean", "link_weight_std", "link_weight_mean
 ABOVE, BELOW = 0.8, 0.4
 
 
-def run_demo(figure: Path) -> None:
+def run_demo(figure: Path, *, overwrite: bool = False) -> None:
     """Print what the bundled networks show, and save a figure.
 
     Parameters
     ----------
     figure : Path
         Where the figure is saved; the suffix says in which format.
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def run_demo(figure: Path) -> None:
     areas = separation_auc(networks, MEASURES, above=ABOVE, below=BELOW)
     tables.show(areas.reset_index(), "\n" + _population_title(networks))
     print(_verdict(areas, _updates_auc(networks)))
-    save_figure(training, areas, figure)
+    save_figure(training, areas, figure, overwrite=overwrite)
     print(f"\nfigure: {figure.resolve()}")
 
 
@@ -78,7 +80,9 @@ def _verdict(areas: pd.DataFrame, updates: float) -> str:
     )
 
 
-def save_figure(training: pd.DataFrame, areas: pd.DataFrame, path: Path) -> None:
+def save_figure(
+    training: pd.DataFrame, areas: pd.DataFrame, path: Path, *, overwrite: bool = False
+) -> None:
     """Draw fluctuation over training beside the separation chart, and save it.
 
     Parameters
@@ -89,6 +93,8 @@ def save_figure(training: pd.DataFrame, areas: pd.DataFrame, path: Path) -> None
         As `separation_auc` returns it.
     path : Path
         Where it is saved.
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
 
     Raises
     ------
@@ -103,4 +109,4 @@ def save_figure(training: pd.DataFrame, areas: pd.DataFrame, path: Path) -> None
     plot_training(training, ax=left)
     left.set_title("One network over training")
     plot_separation(areas, ax=right)
-    save(figure, path)
+    save(figure, path, overwrite=overwrite)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import CntGraphError, require
+from cntgraph.core.new_file import new_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,18 +93,20 @@ def _json_value(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
+def write(table: pd.DataFrame, path: Path, *, overwrite: bool = False) -> None:
     """Write a table to a file whose suffix says how: .csv, .json, .parquet or .h5.
 
     Parameters
     ----------
     table : pandas.DataFrame
     path : Path
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
 
     Raises
     ------
     CntGraphError
-        If the suffix is another one, or the file cannot be written.
+        If the suffix is another one, there is a file already, or it cannot be written.
     MissingExtraError
         If the suffix is .parquet and pyarrow is not installed.
     """
@@ -111,16 +114,16 @@ def write(table: pd.DataFrame, path: Path) -> None:
         ".csv": lambda t, p: t.to_csv(p, index=False),
         ".json": lambda t, p: p.write_text(as_text(t, "json"), encoding="utf-8"),
         ".parquet": _write_parquet,
-        ".h5": _write_hdf5,
     }
-    if path.suffix.lower() not in writers:
+    if path.suffix.lower() not in (*writers, ".h5"):
         raise CntGraphError(
-            f"{path}: expected a file that ends in {', '.join(writers)}; got {path.suffix!r}"
+            f"{path}: expected a file that ends in {', '.join(writers)}, .h5; got {path.suffix!r}"
         )
-    try:
-        writers[path.suffix.lower()](table, path)
-    except (OSError, ValueError, TypeError) as error:
-        raise CntGraphError(f"{path} cannot be written: {error}") from error
+    if path.suffix.lower() == ".h5":
+        _write_hdf5(table, path, overwrite=overwrite)
+        return
+    with new_file(path, overwrite=overwrite) as temporary:
+        writers[path.suffix.lower()](table, temporary)
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
@@ -128,10 +131,12 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     table.assign(**{c: table[c].map(list) for c in _tuples(table)}).to_parquet(path, index=False)
 
 
-def _write_hdf5(table: pd.DataFrame, path: Path) -> None:
+def _write_hdf5(table: pd.DataFrame, path: Path, *, overwrite: bool) -> None:
     from cntgraph.store.columns import write_columns
 
-    write_columns(table.assign(**{c: table[c].map(cell) for c in _tuples(table)}), path)
+    write_columns(
+        table.assign(**{c: table[c].map(cell) for c in _tuples(table)}), path, overwrite=overwrite
+    )
 
 
 def _tuples(table: pd.DataFrame) -> list[str]:

@@ -70,7 +70,7 @@ def check_figure(path):
 
 def test_a_figure_that_cannot_be_saved(tmp_path, capsys):
     """It is said after the tables, so that these are not lost."""
-    with pytest.raises(cg.CntGraphError, match="cannot be saved"):
+    with pytest.raises(cg.CntGraphError, match=r"figure\.doc cannot be written"):
         demo.run_demo(tmp_path / "figure.doc")
     check_tables(capsys.readouterr().out)
 

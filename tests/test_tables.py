@@ -136,7 +136,10 @@ def test_hdf5(tmp_path):
 def test_a_table_is_replaced_and_the_given_one_is_not_changed(tmp_path, suffix):
     path, table = tmp_path / f"table{suffix}", full()
     path.write_text("what was there before" * 1000)
-    tables.write(table, path)
+    with pytest.raises(cg.CntGraphError, match="exists"):
+        tables.write(table, path)
+    assert path.read_bytes().endswith(b"what was there before")
+    tables.write(table, path, overwrite=True)
     assert b"before" not in path.read_bytes()
     pd.testing.assert_frame_equal(table, full())
 

@@ -9,6 +9,7 @@ import typer
 
 from cntgraph.cli.graph import export, profile
 from cntgraph.cli.network import analyze, convert, describe
+from cntgraph.cli.options import Overwrite
 from cntgraph.cli.output import reports_errors
 from cntgraph.cli.population import compare, report
 
@@ -20,16 +21,24 @@ app = typer.Typer(
 )
 
 
+_FIGURE = Path("cntgraph-demo.png")
+
+
 @reports_errors
 def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where to save the figure.")
-    ] = Path("cntgraph-demo.png"),
+    ] = _FIGURE,
+    overwrite: Overwrite = False,
 ) -> None:
     """Analyse the trained networks that come with cntgraph, and save a figure."""
+    from cntgraph.core.new_file import check_free
     from cntgraph.demo import run_demo
 
-    run_demo(output)
+    # Nobody but the demo calls a figure so: it may be run again.
+    overwrite = overwrite or output == _FIGURE
+    check_free(output, overwrite=overwrite)
+    run_demo(output, overwrite=overwrite)
 
 
 for _command in (describe, analyze, profile, convert, export, compare, report, demo):

@@ -22,12 +22,13 @@ from cntgraph.cli.options import (
     Norm,
     NormOption,
     Output,
+    Overwrite,
     Sign,
     SignOption,
     Strict,
     Unroll,
 )
-from cntgraph.cli.output import emit, reports_errors
+from cntgraph.cli.output import check_output, emit, reports_errors
 from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
@@ -92,13 +93,17 @@ def export(
         bool, typer.Option("--snapshots", help="All snapshots of a .h5 file: a dynamic .gexf.")
     ] = False,
     max_edges: Annotated[int, typer.Option(help="Refuse to write more edges.")] = 200_000,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the graph of a network for Gephi and other programs."""
     import cntgraph as cg
 
     kind = _kind(output)
+    check_output(None if kind == "csv" else output, [model], overwrite=overwrite)
     looks: dict[str, Any] = {} if kind == "csv" else {"size": size, "colour": colour}
-    writing: dict[str, Any] = {"max_edges": max_edges, "show_progress": True}
+    writing: dict[str, Any] = {
+        "max_edges": max_edges, "overwrite": overwrite, "show_progress": True
+    }  # fmt: skip
     building: dict[str, Any] = {
         "granularity": granularity.value, "aggregation": aggregation.value, "edges": edges.value,
         "layers": layer or None, "threshold": threshold,
@@ -194,11 +199,13 @@ def profile(
     ] = 30.0,
     max_edges: Annotated[int, typer.Option(help="Unroll no more edges.")] = 5_000_000,
     output: Output = None,
+    overwrite: Overwrite = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Take every affordable measure of a network, and show what each cost."""
     import cntgraph as cg
 
+    check_output(output, [model], overwrite=overwrite)
     net = load_network(model, input_shape, unroll, norm, strict)
     net = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
     table = cg.cnt_profile(
@@ -207,7 +214,7 @@ def profile(
     )  # fmt: skip
     people = format is Format.table and not output
     emit(_shortened(table) if people else table, output, format,
-         title=title_of(model, net, granularity))  # fmt: skip
+         title=title_of(model, net, granularity), overwrite=overwrite)  # fmt: skip
 
 
 def _shortened(table: pd.DataFrame) -> pd.DataFrame:

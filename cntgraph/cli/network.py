@@ -20,11 +20,12 @@ from cntgraph.cli.options import (
     Norm,
     NormOption,
     Output,
+    Overwrite,
     Strict,
     Unroll,
     parse_shape,
 )
-from cntgraph.cli.output import emit, reports_errors, warnings_said
+from cntgraph.cli.output import check_output, emit, reports_errors, warnings_said
 from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ def describe(
     granularity: GranularityOption = Granularity.neuron,
     aggregation: AggregationOption = Aggregation.sum,
     output: Output = None,
+    overwrite: Overwrite = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Show the layers and blocks of a network and what became of its parameters."""
     import cntgraph as cg
 
+    check_output(output, [model], overwrite=overwrite)
     coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
     measured = _of_measures(model)
     net = (
@@ -57,7 +60,8 @@ def describe(
         else measured.topology
     )
     net = cg.coarsen(net, **coarse)
-    emit(cg.describe(net), output, format, title=title_of(model, net, granularity))
+    title = title_of(model, net, granularity)
+    emit(cg.describe(net), output, format, title=title, overwrite=overwrite)
     if format is Format.table and not output:
         emit(_shortened_coverage(net), None, format, title="\nCoverage")
 
@@ -81,11 +85,13 @@ def analyze(
         bool, typer.Option("--snapshots", help="All snapshots of a .h5 file, not only the last.")
     ] = False,
     output: Output = None,
+    overwrite: Overwrite = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Measure strengths, fluctuation and link weights of every layer."""
     import cntgraph as cg
 
+    check_output(output, [model], overwrite=overwrite)
     options: dict[str, Any] = {"edges": edges.value, "bias": bias, "boundary": boundary}
     coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
     measured = _of_measures(model)
@@ -107,7 +113,8 @@ def analyze(
             "`cntgraph describe` shows why"
         )
     people = format is Format.table and not output
-    emit(_shortened_analysis(table) if people else table, output, format, title=title)
+    shown = _shortened_analysis(table) if people else table
+    emit(shown, output, format, title=title, overwrite=overwrite)
 
 
 @reports_errors
@@ -121,13 +128,15 @@ def convert(
     compression: Annotated[
         int | None, typer.Option(min=1, max=9, help="Level of gzip; by default none.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a network and its parameters to a cntgraph file (HDF5)."""
     import cntgraph as cg
 
     if output.suffix.lower() not in (".h5", ".hdf5"):
         raise CntGraphError(f"{output}: expected a file that ends in .h5, got {output.suffix!r}")
+    # Also in place: all is read and written before the file gets its name.
+    check_output(output, [], overwrite=overwrite)
     net = load_network(model, input_shape, unroll, norm, strict)
     cg.save(net, output, compression=compression, overwrite=overwrite)
     typer.echo(f"{output}: {net!r}")

@@ -77,8 +77,9 @@ Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", help="Write the table: .csv, .json, .parquet or .h5."),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 GranularityOption = Annotated[
-    Granularity, typer.Option(help="A node a neuron, a channel or a layer.")
+    Granularity, typer.Option(help="What a node is: a neuron, a channel or a layer.")
 ]
 AggregationOption = Annotated[
     Aggregation, typer.Option(help="Of the weights between two channels: their sum, L1 or L2 norm.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -48,12 +48,26 @@ def warnings_said(ignore: str | None = None) -> Iterator[None]:
         typer.echo(f"warning: {message}", err=True)
 
 
-def emit(table: pd.DataFrame, output: Path | None, kind: Format, *, title: str) -> None:
+def check_output(output: Path | None, sources: Iterable[str | Path], *, overwrite: bool) -> None:
+    """Refuse, before anything is read, an output that is an input, or that exists."""
+    from glob import glob
+
+    from cntgraph.core.new_file import check_free
+
+    if output is not None:
+        known = [Path(found) for name in sources
+                 for found in (glob(str(name), recursive=True) or [str(name)])]  # fmt: skip
+        check_free(output, known, overwrite=overwrite)
+
+
+def emit(
+    table: pd.DataFrame, output: Path | None, kind: Format, *, title: str, overwrite: bool = False
+) -> None:
     """Write a table to a file, or print it."""
     from cntgraph import tables
 
     if output is not None:
-        tables.write(table, output)
+        tables.write(table, output, overwrite=overwrite)
         typer.echo(f"{output}: {len(table)} rows", err=True)
     elif kind is Format.table:
         tables.show(table, title)

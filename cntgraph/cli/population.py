@@ -12,10 +12,11 @@ from cntgraph.cli.options import (
     FormatOption,
     InputShape,
     Output,
+    Overwrite,
     Snapshots,
     parse_shape,
 )
-from cntgraph.cli.output import emit, reports_errors, warnings_said
+from cntgraph.cli.output import check_output, emit, reports_errors, warnings_said
 from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path(
         "cntgraph-report.html"
     ),
+    overwrite: Overwrite = False,
     population: Annotated[
         bool, typer.Option("--population", help="Also one file is a population.")
     ] = False,
@@ -65,7 +67,8 @@ def report(
     """Write an interactive page about a training, or about a population of networks."""
     from cntgraph.report import write_report
 
-    options: dict[str, Any] = {}
+    check_output(output, files, overwrite=overwrite)
+    options: dict[str, Any] = {"overwrite": overwrite}
     if snapshots is not None or population:
         one = population and len(files) == 1
         options["snapshots"] = (snapshots or (Snapshots.all if one else Snapshots.last)).value
@@ -106,11 +109,13 @@ def compare(
         bool, typer.Option("--strict", help="Fail if a network cannot be read, or not all of it.")
     ] = False,
     output: Output = None,
+    overwrite: Overwrite = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Test which measures of which layers tell good networks from poor ones."""
     from cntgraph.training.population import Population
 
+    check_output(output, files, overwrite=overwrite)
     shape = {} if input_shape is None else {"input_shape": parse_shape(input_shape)}
     chosen = None if measures is None else [name.strip() for name in measures.split(",")]
     with warnings_said(ignore=".*population.failed"):  # they are all named below
@@ -125,7 +130,8 @@ def compare(
     table = table.loc[clearest].reset_index(drop=True)
     people = format is Format.table and not output
     title = _separation_title(table, by, above, below)
-    emit(_shortened_separation(table) if people else table, output, format, title=title)
+    shown = _shortened_separation(table) if people else table
+    emit(shown, output, format, title=title, overwrite=overwrite)
     _name_left_out(population, people=people)
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.new_file import check_free
 from cntgraph.export.attributes import node_values
 from cntgraph.export.edges import EdgeList, edge_list
 from cntgraph.export.limits import MAX_EDGES
 from cntgraph.export.markup import printable
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.source import graph_of
-from cntgraph.export.writing import new_file
+from cntgraph.export.writing import new_text
 from cntgraph.graph.conversions.edges import Parallel
 from cntgraph.graph.conversions.nodes import Measures
 from cntgraph.graph.graph import Graph
@@ -37,6 +38,7 @@ def write_csv(
     *,
     measures: Measures | None = None,
     parallel: Parallel = "keep",
+    overwrite: bool = False,
     max_edges: int = MAX_EDGES,
     show_progress: bool = False,
     **building: Any,
@@ -50,8 +52,8 @@ def write_csv(
     path : path-like
         A folder, made if it is not there, for ``nodes.csv`` and ``edges.csv``; or a name such as
         ``"lenet.csv"`` (or ``"lenet.csv.gz"``), which gives ``lenet_nodes.csv`` and
-        ``lenet_edges.csv``. Files of those names are replaced.
-    measures, parallel, max_edges, show_progress, **building
+        ``lenet_edges.csv``.
+    measures, parallel, overwrite, max_edges, show_progress, **building
         As in `write_gexf`.
 
     Returns
@@ -83,13 +85,16 @@ def write_csv(
     ...     tables.edges.read_text().splitlines()[:2]
     ['Source,Target,Type,Id,Weight,block', '0,6,Directed,0,0.06286511,fc1']
     """
+    tables = _paths(Path(path))
+    for table in tables:
+        check_free(table, overwrite=overwrite)
     graph = graph_of(net_or_graph, max_edges, building)
     edges = edge_list(graph, parallel)
     values = node_values(graph, measures)
-    tables = _paths(Path(path))
-    with new_file(tables.nodes) as nodes, new_file(tables.edges) as rows:
+    with new_text(tables.nodes, overwrite=overwrite) as nodes:
         nodes.writelines(_node_rows(values, graph.n_nodes))
-        rows.writelines(_edge_rows(edges, show=show_progress))
+        with new_text(tables.edges, overwrite=overwrite) as rows:
+            rows.writelines(_edge_rows(edges, show=show_progress))
     return tables
 
 

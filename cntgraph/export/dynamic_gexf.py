@@ -18,7 +18,7 @@ from cntgraph.export.gexf_parts import HEAD, TAIL, declared, edge_blocks, edge_e
 from cntgraph.export.markup import escape
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.times import Time, Times, snapshot_times
-from cntgraph.export.writing import new_file
+from cntgraph.export.writing import new_text
 from cntgraph.graph.conversions.edges import Parallel
 from cntgraph.graph.conversions.nodes import Measures
 from cntgraph.network.network import Network
@@ -37,6 +37,7 @@ def write_dynamic(
     colour: str | ArrayLike,
     positions: Positions,
     parallel: Parallel,
+    overwrite: bool,
     max_edges: int,
     time: Time,
     drawn: int,
@@ -56,7 +57,7 @@ def write_dynamic(
         values = node_values(frames.graph, {**still, **now})
         looks = appearance(frames.graph, values, size=size, colour=colour, positions=positions)
         labels, *others = (a for a in typed(values) if a.name not in moving)
-        with new_file(path) as file:
+        with new_text(path, overwrite=overwrite) as file:
             file.write(HEAD + _GRAPH.format(times.kind))
             file.write(declared(others, "node") + declared(typed(moving), "node", "dynamic"))
             file.write(declared([BLOCK], "edge") + declared([_WEIGHT], "edge", "dynamic"))

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from cntgraph.core.new_file import check_free
 from cntgraph.export.appearance import Positions, appearance
 from cntgraph.export.attributes import BLOCK, node_values, typed
 from cntgraph.export.dynamic_gexf import write_dynamic
@@ -18,7 +19,7 @@ from cntgraph.export.limits import MAX_EDGES
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.source import graph_of
 from cntgraph.export.times import Time
-from cntgraph.export.writing import new_file
+from cntgraph.export.writing import new_text
 from cntgraph.graph.conversions.edges import Parallel
 from cntgraph.graph.conversions.nodes import Measures
 from cntgraph.graph.graph import Graph
@@ -34,6 +35,7 @@ def write_gexf(
     colour: str | ArrayLike = "layer",
     positions: Positions = "layers",
     parallel: Parallel = "keep",
+    overwrite: bool = False,
     max_edges: int = MAX_EDGES,
     time: Time = "auto",
     drawn: int = -1,
@@ -48,7 +50,7 @@ def write_gexf(
         A network is unrolled first. Snapshots of one network become a dynamic graph, whose
         weights and strengths change in Gephi's timeline.
     path : path-like
-        The file (``.gexf``, or ``.gexf.gz``); one of that name is replaced.
+        The file (``.gexf``, or ``.gexf.gz``).
     measures : mapping of str to array of shape (n_nodes,), optional
         Further attributes of nodes: numbers, truth values or texts. Of snapshots, an array of
         shape (n_snapshots, n_nodes) changes with time.
@@ -63,6 +65,8 @@ def write_gexf(
     parallel : {"keep", "sum"}, default "keep"
         Whether several edges between the same two nodes (a convolution and the skip around it)
         stay several, told apart by their ``kind``, or are added up.
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
     max_edges : int, default 200,000
         Refuse to write more edges than this.
     time : {"auto", "step", "epoch", "index"} or str, default "auto"
@@ -104,10 +108,10 @@ def write_gexf(
     Snapshots give ``strength``, ``in_strength``, ``out_strength`` and ``bias`` of nodes and the
     weight of edges with a timestamp each. Between timestamps Gephi takes weights as 0: let the
     window of its timeline reach from one to the next, which ``time="index"`` makes easy. The
-    file has ``n_snapshots`` values an edge; 25 times `max_edges` of them are the most. networkx
+    file has ``n_snapshots`` values per edge; 25 times `max_edges` of them are the most. networkx
     does not read timestamps; graphology takes the last value.
 
-    The file is written a piece at a time, in constant memory, and takes its name when it is
+    The file is written piece by piece, in constant memory, and takes its name when it is
     complete. Versions of Gephi leave out edges whose weight is exactly 0, and say so.
 
     References
@@ -123,10 +127,11 @@ def write_gexf(
     638
     """
     target = Path(path)
+    check_free(target, overwrite=overwrite)
     if isinstance(source, Sequence) and not isinstance(source, str):
         write_dynamic(
             source, target, measures=measures, size=size, colour=colour, positions=positions,
-            parallel=parallel, max_edges=max_edges, time=time, drawn=drawn,
+            parallel=parallel, overwrite=overwrite, max_edges=max_edges, time=time, drawn=drawn,
             show_progress=show_progress, building=building,
         )  # fmt: skip
         return target
@@ -135,7 +140,7 @@ def write_gexf(
     values = node_values(graph, measures)
     looks = appearance(graph, values, size=size, colour=colour, positions=positions)
     labels, *attributes = typed(values)
-    with new_file(target) as file:
+    with new_text(target, overwrite=overwrite) as file:
         file.write(HEAD + '<graph defaultedgetype="directed" idtype="integer" mode="static">\n')
         file.write(declared(attributes, "node") + declared([BLOCK], "edge"))
         file.writelines(node_pieces(labels, attributes, looks))

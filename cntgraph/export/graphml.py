@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.new_file import check_free
 from cntgraph.export.appearance import Appearance, Positions, appearance
 from cntgraph.export.attributes import BLOCK, Attribute, node_values, typed
 from cntgraph.export.edges import EdgeList, edge_list
@@ -17,7 +18,7 @@ from cntgraph.export.limits import MAX_EDGES
 from cntgraph.export.markup import escape
 from cntgraph.export.numbers import number_texts
 from cntgraph.export.source import graph_of
-from cntgraph.export.writing import new_file
+from cntgraph.export.writing import new_text
 from cntgraph.graph.conversions.edges import Parallel
 from cntgraph.graph.conversions.nodes import Measures
 from cntgraph.graph.graph import Graph
@@ -33,6 +34,7 @@ def write_graphml(
     colour: str | ArrayLike = "layer",
     positions: Positions = "layers",
     parallel: Parallel = "keep",
+    overwrite: bool = False,
     max_edges: int = MAX_EDGES,
     show_progress: bool = False,
     **building: Any,
@@ -44,8 +46,8 @@ def write_graphml(
     net_or_graph : Network or Graph
         A network is unrolled first.
     path : path-like
-        The file (``.graphml``, or ``.graphml.gz``); one of that name is replaced.
-    measures, size, colour, positions, parallel, max_edges, show_progress, **building
+        The file (``.graphml``, or ``.graphml.gz``).
+    measures, size, colour, positions, parallel, overwrite, max_edges, show_progress, **building
         As in `write_gexf`.
 
     Returns
@@ -66,8 +68,8 @@ def write_graphml(
     -----
     Nodes and edges have the same attributes as in `write_gexf`. How a node is drawn is in
     attributes that Gephi knows: ``x``, ``y``, ``z``, ``size``, ``r``, ``g``, ``b``. A value that
-    is NaN is left out; networkx leaves out empty texts as well. The file is written a piece at
-    a time, in constant memory.
+    is NaN is left out; networkx leaves out empty texts as well. The file is written piece by
+    piece, in constant memory.
 
     References
     ----------
@@ -82,13 +84,14 @@ def write_graphml(
     ...     path.read_text().count("<edge ")
     88
     """
+    target = Path(path)
+    check_free(target, overwrite=overwrite)
     graph = graph_of(net_or_graph, max_edges, building)
     edges = edge_list(graph, parallel)
     values = node_values(graph, measures)
     looks = appearance(graph, values, size=size, colour=colour, positions=positions)
     attributes = [*typed(values), *_drawing(looks)]
-    target = Path(path)
-    with new_file(target) as file:
+    with new_text(target, overwrite=overwrite) as file:
         file.write(_HEAD)
         file.writelines(_keys(attributes, "node", "n"))
         file.writelines(_keys([_WEIGHT, BLOCK], "edge", "e"))

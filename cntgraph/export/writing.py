@@ -1,56 +1,29 @@
-"""Files that are written at once or not at all."""
+"""Text files that are written at once or not at all, and compressed where their name says so."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.new_file import new_file
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[TextIO]:
-    """Write a file under another name beside it, and give it its own when it is complete.
+def new_text(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
+    """Write a text file, UTF-8 with line feeds; see `new_file`.
 
     Parameters
     ----------
     path : Path
-        A file of that name is replaced; one that ends in ``.gz`` is compressed.
-
-    Yields
-    ------
-    text file
-        UTF-8, lines end in a line feed.
-
-    Raises
-    ------
-    CntGraphError
-        If it cannot be written; what was there before stays.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with new_file(Path(folder, "a.txt")) as file:
-    ...         _ = file.write("text")
-    ...     Path(folder, "a.txt").read_text()
-    'text'
+        One that ends in ``.gz`` is compressed.
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with ExitStack() as stack:
-            yield _opened(temporary, stack, compressed=path.suffix == ".gz")
-        os.replace(temporary, path)
-    except CntGraphError:
-        raise
-    except OSError as error:
-        raise CntGraphError(f"{path} cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(path, overwrite=overwrite) as temporary, ExitStack() as stack:
+        yield _opened(temporary, stack, compressed=path.suffix == ".gz")
 
 
 def _opened(path: Path, stack: ExitStack, *, compressed: bool) -> TextIO:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cntgraph.store.writer import parameter_key
+from cntgraph.core.new_file import check_free
+from cntgraph.store.disk import Paths
+from cntgraph.store.writer import new_hdf5, parameter_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_columns(table: pd.DataFrame, path: Path) -> None:
+def write_columns(table: pd.DataFrame, path: Path, *, overwrite: bool = False) -> None:
     """Write a table to a new HDF5 file as ``/table/<column>``.
 
     Parameters
@@ -20,11 +22,16 @@ def write_columns(table: pd.DataFrame, path: Path) -> None:
         Numbers and booleans are stored as they are, everything else as text. Columns are named
         like parameters in a cntgraph file: a ``/`` is written ``%2F``.
     path : Path
-        Replaced if it exists.
-    """
-    import h5py
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
 
-    with h5py.File(path, "w") as file:
+    Raises
+    ------
+    CntGraphError
+        If there is a file already, or it cannot be written.
+    """
+    check_free(path, overwrite=overwrite)
+    with new_hdf5(Paths.of(path)) as file:
         group = file.create_group("table", track_order=True)
         for name, column in table.items():
             plain = column.dtype.kind in "iufb"

@@ -75,7 +75,7 @@ def save(
     paths = Paths.of(target)
     if (target.exists() or paths.journal.exists()) and not overwrite:
         raise StoreError(f"{target} exists; pass overwrite=True to replace it, or another path")
-    with _new_file(paths) as file:
+    with new_hdf5(paths) as file:
         first = None
         for snapshot in [net] if isinstance(net, Network) else net:
             if first is None:
@@ -90,7 +90,7 @@ def save(
 
 
 @contextmanager
-def _new_file(paths: Paths) -> Iterator[h5py.File]:
+def new_hdf5(paths: Paths) -> Iterator[h5py.File]:
     """Write a file under another name, and give it its own when it is complete."""
     import h5py
 

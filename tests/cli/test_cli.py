@@ -345,3 +345,37 @@ def test_as_a_program(folder):
     assert bad.stdout == ""
     assert bad.stderr.startswith("error: broken.h5: ")
     assert bad.stderr.count("\n") == 1
+
+
+# --- What is there stays -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["describe", "analyze", "profile", "compare", "report"])
+def test_an_input_is_never_replaced(folder, tmp_path, command):
+    path = tmp_path / "model.h5"
+    path.write_bytes((folder / "model.h5").read_bytes())
+    before = path.read_bytes()
+    for source in (path, tmp_path / "*.h5") if command in ("compare", "report") else (path,):
+        assert "is what is read" in fails(command, source, "-o", path, "--overwrite")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("describe", "a.csv"), ("analyze", "a.h5"), ("profile", "a.json"), ("compare", "a.csv"),
+     ("report", "a.html"), ("export", "a.gexf"), ("export", "a.graphml"), ("demo", "a.png")],
+)  # fmt: skip
+def test_what_exists_is_replaced_only_if_asked(folder, tmp_path, command, name):
+    path = tmp_path / name
+    path.write_text("a recording of three weeks")
+    sources = [] if command == "demo" else [folder / "model.h5"]
+    assert "--overwrite" in fails(command, *sources, "-o", path)
+    assert path.read_text() == "a recording of three weeks"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_table_takes_the_place_of_a_file_if_asked(folder, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    run("analyze", folder / "model.h5", "-o", path, "--overwrite")
+    assert path.read_text().startswith("layer,")

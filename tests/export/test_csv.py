@@ -81,16 +81,16 @@ def test_channels_and_sums(tmp_path):
     graph = cg.build_graph(cg.toy("residual"))
     edges = pd.read_csv(write_csv(graph, tmp_path, parallel="sum").edges, **TEXTS)
     assert edges["Weight"].tolist() == graph.edge_arrays(parallel="sum").weight.tolist()
-    coarse = pd.read_csv(write_csv(cg.toy("cnn"), tmp_path, granularity="channel").nodes)
+    coarse = pd.read_csv(write_csv(cg.toy("cnn"), tmp_path / "coarse", granularity="channel").nodes)
     assert len(coarse) == cg.build_graph(cg.toy("cnn"), granularity="channel").n_nodes
 
 
 def test_what_is_refused(tmp_path):
     graph = graph_of(layers_of(["a"], [(2,)]), [(0, 1, np.inf, 0)])
     with pytest.raises(NonFiniteWeightError):
-        write_csv(graph, tmp_path)
+        write_csv(graph, tmp_path, overwrite=True)
     with pytest.raises(GraphSizeError):
-        write_csv(cg.toy("mlp"), tmp_path, max_edges=10)
+        write_csv(cg.toy("mlp"), tmp_path, overwrite=True, max_edges=10)
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").write_text("")
     with pytest.raises(CntGraphError, match=r"folder .* cannot be made"):

@@ -105,7 +105,7 @@ def test_an_edge_stays_that_reaches_the_threshold_in_any_snapshot(trajectory, tm
     path = write_gexf(trajectory[::5], tmp_path / "t.gexf", threshold=1.0, max_edges=kept.sum())
     check(path, [graph.keep_edges(kept) for graph in graphs], ["0", "100", "400", "900"])
     with pytest.raises(GraphSizeError):
-        write_gexf(trajectory[::5], tmp_path / "t.gexf", threshold=1.0, max_edges=kept.sum() - 1)
+        write_gexf(trajectory[::5], tmp_path / "u.gexf", threshold=1.0, max_edges=kept.sum() - 1)
 
 
 def test_parallel_edges_are_added_up_at_each_time(tmp_path):
@@ -145,7 +145,7 @@ def test_measures_that_change_and_that_do_not(tmp_path, valid_gexf):
     assert sizes == sorted(sizes)  # of the last snapshot
     wrong = r"shape \(3, 20\), one row per snapshot; got .* \(2, 20\)"
     with pytest.raises(CntGraphError, match=wrong):
-        write_gexf(snapshots, path, measures={"rank": rank[:2]})
+        write_gexf(snapshots, path, measures={"rank": rank[:2]}, overwrite=True)
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):

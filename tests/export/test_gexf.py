@@ -112,7 +112,7 @@ def test_parallel_edges_across_rows_are_none(tmp_path):
     graph = graph_of(layers, [(0, 2, 1.0, 0), (1, 2, 2.0, 0)])
     assert not any("kind" in edge for edge in Gexf(write_gexf(graph, tmp_path / "g.gexf")).edges)
     twice = graph_of(layers, [(1, 2, 1.0, 0), (1, 2, 2.0, 1)])
-    assert all("kind" in edge for edge in Gexf(write_gexf(twice, tmp_path / "g.gexf")).edges)
+    assert all("kind" in edge for edge in Gexf(write_gexf(twice, tmp_path / "h.gexf")).edges)
 
 
 def test_self_loops_isolated_nodes_and_zeros(tmp_path):
@@ -180,7 +180,7 @@ def test_a_network_too_large_is_not_unrolled(tmp_path):
         assert part in str(caught.value)
     write_gexf(net, tmp_path / "g.gexf", max_edges=coarse, granularity="channel")
     chosen = cg.build_graph(net, layers=["pool", "fc"])
-    path = write_gexf(net, tmp_path / "g.gexf", max_edges=chosen.n_edges, layers=["pool", "fc"])
+    path = write_gexf(net, tmp_path / "h.gexf", max_edges=chosen.n_edges, layers=["pool", "fc"])
     check(path, chosen)
 
 
@@ -203,7 +203,7 @@ def test_a_threshold_may_make_a_network_small_enough(tmp_path):
     path = write_gexf(net, tmp_path / "g.gexf", threshold=0.5, max_edges=few.n_edges)
     check(path, few)
     with pytest.raises(GraphSizeError):
-        write_gexf(net, tmp_path / "g.gexf", threshold=0.5, max_edges=few.n_edges - 1)
+        write_gexf(net, tmp_path / "h.gexf", threshold=0.5, max_edges=few.n_edges - 1)
 
 
 def test_options_that_do_not_fit(tmp_path):
@@ -231,12 +231,14 @@ def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "g.gexf"
     path.write_text("before")
     monkeypatch.setattr("cntgraph.export.gexf.edge_ends", lambda weights: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(CntGraphError, match="exists"):
         write_gexf(cg.toy("mlp"), path)
+    with pytest.raises(ZeroDivisionError):
+        write_gexf(cg.toy("mlp"), path, overwrite=True)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
     monkeypatch.undo()
-    check(write_gexf(cg.toy("mlp"), path), cg.build_graph(cg.toy("mlp")))
+    check(write_gexf(cg.toy("mlp"), path, overwrite=True), cg.build_graph(cg.toy("mlp")))
     with pytest.raises(CntGraphError, match="cannot be written"):
         write_gexf(cg.toy("mlp"), tmp_path / "no" / "folder.gexf")
 
@@ -246,7 +248,7 @@ def test_memory_does_not_grow_with_the_edges(tmp_path):
         pairs = [(s, n + t, 0.1 * s - t / 3, 0) for s in range(n) for t in range(n)]
         graph = graph_of(layers_of(["a", "b"], [(n,), (n,)]), pairs)
         tracemalloc.start()
-        write_gexf(graph, tmp_path / "g.gexf")
+        write_gexf(graph, tmp_path / f"{n}.gexf")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak

@@ -79,7 +79,8 @@ def test_measures_of_every_type(tmp_path):
     path = write_graphml(graph, tmp_path / "g.graphml", measures=measures)
     check_networkx(path, graph, measures)
     check_igraph(path, graph, measures)
-    path = write_graphml(graph, path, measures={"part": np.where(np.arange(n) % 2, 0.1, np.nan)})
+    part = np.where(np.arange(n) % 2, 0.1, np.nan)
+    path = write_graphml(graph, path, measures={"part": part}, overwrite=True)
     read = nx.read_graphml(path)
     assert ["part" in data for _, data in read.nodes(data=True)] == [k % 2 == 1 for k in range(n)]
 
@@ -92,7 +93,7 @@ def test_the_drawing_is_in_attributes_that_gephi_knows(tmp_path):
     assert np.array_equal(np.transpose([read.vs[name] for name in "xyz"]), places)
     assert np.array_equal(np.transpose([read.vs[name] for name in "rgb"]), colours)
     assert read.vs["size"] == [12.0] * 20
-    path = write_graphml(graph, tmp_path / "g.graphml", positions=None)
+    path = write_graphml(graph, tmp_path / "h.graphml", positions=None)
     assert not {"x", "y", "z"} & set(igraph.Graph.Read_GraphML(str(path)).vs.attributes())
 
 

@@ -12,7 +12,7 @@ from oracles.exported import clean
 from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.export.markup import REPLACEMENT, escape, printable
 from cntgraph.export.numbers import number_texts
-from cntgraph.export.writing import new_file
+from cntgraph.export.writing import new_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -58,7 +58,7 @@ def test_other_numbers():
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreError("read"), OSError("disk")])
 def test_a_file_that_is_not_complete_is_not_there(name, error, tmp_path):
     def write():
-        with new_file(tmp_path / name) as file:
+        with new_text(tmp_path / name) as file:
             file.write("half")
             raise error
 
@@ -70,9 +70,6 @@ def test_a_file_that_is_not_complete_is_not_there(name, error, tmp_path):
 
 def test_a_folder_in_the_way_is_said(tmp_path):
     Path(tmp_path / "a.txt").mkdir()
-    with (
-        pytest.raises(CntGraphError, match=r"a\.txt cannot be written"),
-        new_file(tmp_path / "a.txt") as file,
-    ):
-        file.write("text")
+    with pytest.raises(CntGraphError, match=r"a\.txt is a folder"), new_text(tmp_path / "a.txt"):
+        pytest.fail("there is nothing to write to")
     assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]

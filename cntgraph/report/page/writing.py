@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cntgraph.core.errors import CntGraphError, require
+from cntgraph.core.new_file import check_free, new_file
 from cntgraph.report.page.page import render
 from cntgraph.training.population import Population
 from cntgraph.training.trajectory import Trajectory
@@ -23,6 +24,7 @@ def write_report(
     source: Source,
     path: str | PathLike[str],
     *,
+    overwrite: bool = False,
     by: str = "accuracy",
     above: float = 0.8,
     below: float = 0.3,
@@ -40,7 +42,9 @@ def write_report(
         One cntgraph file is a trajectory; several files or a pattern such as ``"runs/*.h5"`` are
         a population, each file one network of it (`Population.from_files` has other ways).
     path : path-like
-        The page (``.html``); a file of that name is replaced.
+        The page (``.html``).
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
     by : str, default "accuracy"
         Of a population: the label that networks are compared by.
     above, below : float
@@ -85,6 +89,7 @@ def write_report(
     """
     require("plotly", "report", needed_for="A report")
     target = Path(path)
+    check_free(target, overwrite=overwrite)
     with _opened(source, options) as opened:
         if isinstance(opened, Trajectory):
             from cntgraph.report.page.training import trajectory_sections
@@ -101,7 +106,8 @@ def write_report(
                 show_progress=show_progress,
             )  # fmt: skip
             name, kind = f"{len(opened):,} networks", "A population of networks"
-    _write(target, render(title or name, kind, sections))
+    with new_file(target, overwrite=overwrite) as temporary:
+        temporary.write_text(render(title or name, kind, sections), encoding="utf-8")
     return target
 
 
@@ -119,14 +125,3 @@ def _opened(source: Source, options: dict[str, Any]) -> Iterator[Trajectory | Po
             yield trajectory
     else:
         yield Population.from_files(files, **options)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file so that there is never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CntGraphError(f"{path} cannot be written: {error}") from error

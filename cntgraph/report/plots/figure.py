@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.new_file import new_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,20 +32,20 @@ def new_figure(ncols: int = 1, *, size: tuple[float, float] = (5, 3.5)) -> tuple
     return figure, figure.subplots(ncols=ncols)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, *, overwrite: bool = False) -> None:
     """Save a figure; the suffix says in which format.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     path : Path
+    overwrite : bool, default False
+        Whether a file of that name is replaced.
 
     Raises
     ------
     CntGraphError
-        If the format is unknown or the file cannot be written.
+        If the format is unknown, there is a file already, or it cannot be written.
     """
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise CntGraphError(f"the figure {path} cannot be saved: {error}") from error
+    with new_file(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, dpi=150)

@@ -122,9 +122,9 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(run, tmp_path, monkeyp
     def full(*_, **__):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(cg.CntGraphError, match="no space left"):
-        write_report(run, target, layers=["input"])
+        write_report(run, target, layers=["input"], overwrite=True)
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
 
@@ -244,7 +244,7 @@ def test_one_file_as_a_population(run, tmp_path, options, n):
 
 def test_a_pattern_and_several_files_are_a_population(runs, tmp_path):
     for source in ([runs / "net0[0-4].h5"], sorted(runs.glob("net0[0-4].h5"))):
-        run_command(*source, "--layer", "fc3", "-o", tmp_path / "a.html")
+        run_command(*source, "--layer", "fc3", "-o", tmp_path / "a.html", "--overwrite")
         assert "<h1>5 networks</h1>" in text_of(tmp_path / "a.html")
 
 
