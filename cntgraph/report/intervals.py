@@ -57,6 +57,6 @@ def intervals_of(
         place = np.array([layers.index(layer) for layer in rows["layer"]], dtype=np.float64)
         auc, low, high = (rows[name].to_numpy(dtype=np.float64)
                           for name in ("auc", "auc_low", "auc_high"))  # fmt: skip
-        # A percentile interval of a bootstrap need not contain the estimate.
+        # The interval of a table from elsewhere, as of a bootstrap, need not contain the estimate.
         below, above = np.maximum(auc - low, 0.0), np.maximum(high - auc, 0.0)
         yield Intervals(measure, rows, auc, place + offset(k, len(measures)), below, above)

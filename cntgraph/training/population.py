@@ -331,7 +331,7 @@ class Population(Networks):
         client, show_progress
             As in `analyze`.
         **options
-            As for `separation`: ``measures``, ``n_permutations``, ``n_bootstrap``, ….
+            As for `separation`: ``measures``, ``n_permutations``, ``confidence``, ``rng``.
 
         Returns
         -------

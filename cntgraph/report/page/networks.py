@@ -133,7 +133,7 @@ def _separation(table: pd.DataFrame, layers: Sequence[str], asked: Question) -> 
         f"How well each measure of each layer tells networks of {asked.name} above "
         f"{asked.above:g} from those below {asked.below:g}. The AUC is the probability that one "
         "of the better networks has the larger value: 0.5 is chance, and 0 tells as much as 1. "
-        "Whiskers are its 95 % confidence interval, by bootstrap."
+        "Whiskers are its 95 % confidence interval."
     )
     judged = table[table["layer"].isin(layers)].drop(columns="diverged")
     try:

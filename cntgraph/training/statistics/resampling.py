@@ -1,4 +1,4 @@
-"""Resampling: permutation tests and bootstrap intervals of many rows at once, from ranks."""
+"""Resampling: permutation tests of many rows at once, from ranks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.core.types import Values
 
@@ -56,69 +55,6 @@ def permutation_p(scores: Values, labels: Values, n: int, rng: np.random.Generat
         shuffled = rng.permuted(np.tile(labels, (size, 1)), axis=1)
         reached += (np.abs(shuffled @ centred) >= observed - 1e-9).sum(axis=0)
     return np.asarray((reached + 1) / (n + 1))
-
-
-def bootstrap_interval(
-    values: Values,
-    group: NDArray[np.bool_],
-    n: int,
-    confidence: float,
-    rng: np.random.Generator,
-) -> tuple[Values, Values]:
-    """Return the percentile interval of each row's AUC.
-
-    Parameters
-    ----------
-    values : ndarray of float64, shape (n_rows, n_networks)
-        Measures, one per row.
-    group : ndarray of bool, shape (n_networks,)
-        Which networks are in the group; some are and some are not.
-    n : int
-        How many times to draw networks, as many of the group and outside it as there are.
-    confidence : float
-        Share of the draws between the ends.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    low, high : ndarray of float64, shape (n_rows,)
-
-    Notes
-    -----
-    All rows see the same draws. Where a measure separates perfectly every draw does, and both
-    ends are 1 (or 0): the interval then says less than the number of networks does.
-
-    Examples
-    --------
-    >>> values, group = np.array([[1.0, 3.0, 2.0, 4.0]]), np.array([False, False, True, True])
-    >>> bootstrap_interval(values, group, 500, 0.95, np.random.default_rng(0))
-    (array([0.]), array([1.]))
-    """
-    orders = np.argsort(values, axis=1)
-    areas = []
-    for size in _portions(n, group.size):
-        counts = np.empty((size, group.size))
-        for stratum in (group, ~group):
-            k = int(stratum.sum())
-            counts[:, stratum] = rng.multinomial(k, np.full(k, 1 / k), size)
-        rows = zip(values, orders, strict=True)
-        areas.append(
-            [_weighted_auc(row[order], group[order], counts[:, order]) for row, order in rows]
-        )
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(areas, axis=1), [tail, 1 - tail], axis=1)
-    return low, high
-
-
-def _weighted_auc(values: Values, group: NDArray[np.bool_], counts: Values) -> Values:
-    """Return the AUC of ascending values, each counted as often as each row of `counts` says."""
-    # Values that are equal are put together: ties between the groups count half.
-    starts = np.flatnonzero(np.diff(values, prepend=-np.inf) > 0)
-    inside = np.add.reduceat(counts * group, starts, axis=1)
-    outside = np.add.reduceat(counts * ~group, starts, axis=1)
-    smaller = np.cumsum(outside, axis=1) - outside / 2
-    pairs = int(group.sum()) * int((~group).sum())
-    return np.asarray((inside * smaller).sum(axis=1) / pairs)
 
 
 def _portions(n: int, width: int) -> Iterator[int]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
+from cntgraph.training.statistics.auc_interval import auc_interval
 from cntgraph.training.statistics.comparison import COUNTS, STATISTICS, Row, auc, ranks_of
-from cntgraph.training.statistics.resampling import bootstrap_interval, permutation_p
+from cntgraph.training.statistics.resampling import permutation_p
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,6 @@ def separation(
     above: float | None = 0.8,
     below: float | None = 0.3,
     n_permutations: int = 1000,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
     rng: int | np.random.Generator = 0,
 ) -> pd.DataFrame:
@@ -117,8 +117,8 @@ def separation(
     above, below : float or None
         Networks above the one are accurate, below the other poor; those between are left out
         of the comparison of groups. None for both: no groups.
-    n_permutations, n_bootstrap : int, default 1000
-        How many times networks are shuffled, and drawn again; 0 for neither.
+    n_permutations : int, default 1000
+        How many times networks are shuffled; 0 for no p-values.
     confidence : float, default 0.95
         Of the interval ``auc_low`` to ``auc_high``.
     rng : int or numpy.random.Generator, default 0
@@ -142,12 +142,12 @@ def separation(
     Notes
     -----
     ``auc`` is U/(n₁n₂), the probability that an accurate network has the larger value, ties
-    counting half; Cliff's delta 2 AUC - 1. The interval is the percentile bootstrap's, accurate
-    and poor networks drawn separately. ``p_permutation`` is (b + 1)/(n + 1), with b how many of
-    n shuffles of the networks reach |AUC - 1/2|; without groups, |Spearman's ρ|. ``p_adjusted``
-    is that of Benjamini and Hochberg over all rows of the table. Kolmogorov–Smirnov is exact up
-    to 500 networks a group. All tests take the networks as independent: give one snapshot of
-    each.
+    counting half; Cliff's delta 2 AUC - 1. Its interval is that of `auc_interval`, which holds
+    for few networks, and near 0 and 1, too. ``p_permutation`` is (b + 1)/(n + 1), with b how
+    many of n shuffles of the networks reach |AUC - 1/2|; without groups, |Spearman's ρ|.
+    ``p_adjusted`` is that of Benjamini and Hochberg over all rows of the table.
+    Kolmogorov–Smirnov is exact up to 500 networks per group. All tests take the networks as
+    independent: give one snapshot of each.
 
     References
     ----------
@@ -167,7 +167,7 @@ def separation(
     import pandas as pd
 
     names = _measures(table, measures, by)
-    _check(above, below, n_permutations, n_bootstrap, confidence)
+    _check(above, below, n_permutations, confidence)
     kept, n_diverged = _without_diverged(table)
     rows = [
         Row.of(layer, name, part[name], part[by], above, below)
@@ -176,7 +176,7 @@ def separation(
     ]
     # One seed for all, so that a row does not depend on which others there are.
     seed = int(np.random.default_rng(rng).integers(2**63))
-    _resample(rows, n_permutations, n_bootstrap, confidence, seed)
+    _compare(rows, n_permutations, confidence, seed)
     result = pd.DataFrame([row.columns for row in rows], columns=[*COUNTS, *STATISTICS])
     result = result.astype(dict.fromkeys(STATISTICS, np.float64))
     result["p_adjusted"] = _adjusted(result["p_permutation"].to_numpy())
@@ -184,9 +184,7 @@ def separation(
     return result
 
 
-def _resample(
-    rows: Sequence[Row], n_permutations: int, n_bootstrap: int, confidence: float, seed: int
-) -> None:
+def _compare(rows: Sequence[Row], n_permutations: int, confidence: float, seed: int) -> None:
     """Add p-values and intervals, for all rows that judge the same networks at once."""
     alike: defaultdict[bytes, list[Row]] = defaultdict(list)
     for row in rows:
@@ -201,9 +199,8 @@ def _resample(
             )
             for row, p in zip(part, found, strict=True):
                 row.columns["p_permutation"] = p
-        if n_bootstrap and part[0].grouped:
-            rng = np.random.default_rng(seed)
-            ends = bootstrap_interval(values, labels > 0, n_bootstrap, confidence, rng)
+        if part[0].grouped:
+            ends = auc_interval(values, labels > 0, confidence)
             for row, low, high in zip(part, *ends, strict=True):
                 row.columns |= {"auc_low": low, "auc_high": high}
 
@@ -228,18 +225,14 @@ def _measures(table: pd.DataFrame, measures: Sequence[str] | None, by: str) -> l
 
 
 def _check(
-    above: float | None,
-    below: float | None,
-    n_permutations: int,
-    n_bootstrap: int,
-    confidence: float,
+    above: float | None, below: float | None, n_permutations: int, confidence: float
 ) -> None:
     if (above is None) != (below is None):
         raise CntGraphError(f"expected above and below, or neither; got {above} and {below}")
     if above is not None and below is not None and not below <= above:
         raise CntGraphError(f"expected below to be at most above; got {below} and {above}")
-    if min(n_permutations, n_bootstrap) < 0:
-        raise CntGraphError("expected numbers of permutations and of draws that are not negative")
+    if n_permutations < 0:
+        raise CntGraphError(f"expected n_permutations to be 0 or more, got {n_permutations}")
     if not 0 < confidence < 1:
         raise CntGraphError(f"expected a confidence between 0 and 1, got {confidence}")
 

@@ -1,4 +1,4 @@
-"""Permutation tests and bootstrap intervals agree with all permutations, and with scipy."""
+"""Permutation tests agree with all permutations, and with scipy."""
 
 from itertools import permutations
 
@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 from cntgraph.training.statistics import resampling
 from cntgraph.training.statistics.comparison import auc
-from cntgraph.training.statistics.resampling import bootstrap_interval, permutation_p
+from cntgraph.training.statistics.resampling import permutation_p
 
 seeds = st.integers(0, 10**6)
 
@@ -61,49 +60,6 @@ def test_draws_in_portions(at_once, monkeypatch):
     rng = np.random.default_rng(3)
     values, group = rng.normal(size=(2, 20)), np.arange(20) < 8
     whole = permutation_p(ranks(values), group * 1.0, 300, np.random.default_rng(0))
-    ends = bootstrap_interval(values, group, 300, 0.9, np.random.default_rng(0))
     monkeypatch.setattr(resampling, "DRAWN_AT_ONCE", at_once)
     found = permutation_p(ranks(values), group * 1.0, 300, np.random.default_rng(0))
     assert found.tolist() == whole.tolist()
-    portions = bootstrap_interval(values, group, 300, 0.9, np.random.default_rng(0))
-    # Networks of both groups are drawn portion by portion: other draws of the same kind.
-    np.testing.assert_allclose(portions, ends, atol=0.08)
-
-
-@pytest.mark.parametrize("decimals", [0, 5])
-def test_the_interval_is_that_of_scipy(decimals):
-    rng = np.random.default_rng(0)
-    high, low = rng.normal(0.8, 1, 25).round(decimals), rng.normal(0, 1, 35).round(decimals)
-
-    def area(x, y, axis):
-        greater = x[..., :, None] > y[..., None, :]
-        equal = x[..., :, None] == y[..., None, :]
-        return (greater + equal / 2).mean(axis=(-2, -1))
-
-    expected = stats.bootstrap(
-        (high, low), area, n_resamples=4000, method="percentile", batch=100,
-        rng=np.random.default_rng(1),
-    ).confidence_interval  # fmt: skip
-    values, group = np.concatenate([high, low])[None, :], np.arange(60) < 25
-    found = bootstrap_interval(values, group, 4000, 0.95, np.random.default_rng(2))
-    np.testing.assert_allclose(np.ravel(found), expected, atol=0.01)
-
-
-@given(seeds)
-def test_a_draw_is_an_auc(seed):
-    rng = np.random.default_rng(seed)
-    values = np.sort(rng.integers(0, 6, size=15)).astype(float)
-    group = rng.permutation(np.arange(15) < 6)
-    counts = np.zeros((1, 15))
-    for stratum in (group, ~group):
-        k = stratum.sum()
-        counts[0, stratum] = rng.multinomial(k, np.full(k, 1 / k))
-    found = resampling._weighted_auc(values, group, counts)
-    expected = roc_auc_score(group, values, sample_weight=counts[0])
-    assert found[0] == pytest.approx(expected, abs=1e-12)
-
-
-def test_perfect_separation_has_an_interval_without_a_width():
-    values, group = np.arange(10.0)[None, :], np.arange(10) >= 5
-    low, high = bootstrap_interval(values, group, 50, 0.95, np.random.default_rng(0))
-    assert low.tolist() == high.tolist() == [1.0]

@@ -202,11 +202,14 @@ def test_a_row_does_not_depend_on_the_others():
 
 
 def test_the_seed_decides():
-    _, first = judged(rng=7, n_permutations=50)
-    _, again = judged(rng=np.random.default_rng(7), n_permutations=50)
+    networks = table(40)
+    networks["noise"] = np.random.default_rng(0).normal(size=len(networks))
+    first, again, other = (
+        separation(networks, ["noise"], rng=rng) for rng in (7, np.random.default_rng(7), 8)
+    )
     pd.testing.assert_frame_equal(first, again)
-    _, other = judged(rng=8, n_permutations=50)
-    assert (first["auc_low"] != other["auc_low"]).any()
+    assert (first["p_permutation"] != other["p_permutation"]).any()
+    pd.testing.assert_frame_equal(first[["auc_low", "auc_high"]], other[["auc_low", "auc_high"]])
 
 
 def test_diverged_networks_are_left_out_and_counted():
@@ -248,8 +251,8 @@ def test_a_label_of_true_and_false():
 
 
 def test_without_resampling():
-    _, found = judged(n_permutations=0, n_bootstrap=0)
-    assert found[["p_permutation", "p_adjusted", "auc_low", "auc_high"]].isna().all(axis=None)
+    _, found = judged(n_permutations=0)
+    assert found[["p_permutation", "p_adjusted"]].isna().all(axis=None)
     assert found["auc"].notna().sum() == 4
 
 
@@ -263,7 +266,7 @@ def test_a_group_that_is_empty():
 def test_the_measures_that_the_papers_compare():
     with cg.open(cg.demo_file("population")) as population:
         networks = population.analyze()
-    found = separation(networks, n_permutations=99, n_bootstrap=99)
+    found = separation(networks, n_permutations=99)
     assert found["measure"].unique().tolist() == list(MEASURES)
     assert len(found) == networks["layer"].nunique() * len(MEASURES)
     assert found.set_index(["layer", "measure"]).loc[("input", "link_weight_mean"), "n"] == 0
@@ -287,7 +290,7 @@ def test_an_empty_table():
         ({"measures": None}, "expected columns with measures"),
         ({"above": None}, "above and below, or neither; got None and 0.3"),
         ({"above": 0.2}, "below to be at most above; got 0.3 and 0.2"),
-        ({"n_permutations": -1}, "not negative"),
+        ({"n_permutations": -1}, "0 or more, got -1"),
         ({"confidence": 95}, "between 0 and 1, got 95"),
         ({"measures": ["name"]}, "a column of numbers for name"),
     ],
@@ -302,6 +305,6 @@ def test_options_that_make_no_sense(options, message):
 def test_groups_of_hundreds_have_p_values_without_a_warning(n):
     rng = np.random.default_rng(n)
     networks = pd.DataFrame({"layer": "fc", "accuracy": np.arange(n) % 2, "up": rng.normal(size=n)})
-    row = separation(networks, ["up"], n_permutations=20, n_bootstrap=20).iloc[0]
+    row = separation(networks, ["up"], n_permutations=20).iloc[0]
     assert row["n_above"] == n // 2
     assert 0 < row["ks_p"] < 1
