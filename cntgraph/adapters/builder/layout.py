@@ -121,9 +121,19 @@ class Layout:
         finally:
             self.unroll = unroll
 
-    def add_block(self, block: Block) -> None:
-        """Add the edges of one operation."""
-        self.blocks.append(block)
+    def connect(
+        self, kind: type[Block], name: str, source: Ids, target: Ids, **fields: Any
+    ) -> None:
+        """Add the edges of one operation, a block of that kind with these fields.
+
+        Parameters
+        ----------
+        name : str
+            A name of its own, or that of the layer it leads to.
+        """
+        self.blocks.append(
+            kind(name=name, source=View.of(source), target=View.of(target), **fields)
+        )
 
     def unique(self, name: str) -> str:
         """Return a name that nothing has yet, and take it."""
