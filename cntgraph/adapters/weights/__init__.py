@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Norm
 from cntgraph.adapters.weights.chain import chain_of
-from cntgraph.adapters.weights.files import add_array, read_arrays
+from cntgraph.adapters.weights.files import read_arrays
 from cntgraph.adapters.weights.tensors import Tensors, network_of
 from cntgraph.core.errors import FormatError
-from cntgraph.core.parameter import Parameter
+from cntgraph.core.parameter import EXTENDED, Parameter
 from cntgraph.network.network import Network
 
 suffixes = (".npz", ".npy")
@@ -87,7 +87,7 @@ def load(
         return network_of(tensors, strict=strict)
     if tensors.left_out:
         entry = tensors.left_out[0]
-        raise FormatError(f"expected a list of weights; {entry.name} is {entry.reason}")
+        raise FormatError(f"expected a list of weights; {entry.name}: {entry.reason}")
     if input_shape is None and example_input is not None:
         input_shape = np.shape(example_input)[1:]
     return chain_of(tensors.parameters, description, input_shape, norm=norm, strict=strict)
@@ -105,7 +105,9 @@ def _tensors(source: Any) -> tuple[Tensors, bool]:
     else:
         tensors = Tensors()
         for name, array in _named_arrays(source):
-            add_array(tensors, name, array)
+            dtype = array.dtype.name
+            bits = array.view(EXTENDED.get(dtype, array.dtype))
+            tensors.add(name, array.shape, dtype, bits)
     names = [name for name in tensors.names() if not re.fullmatch(r"arr_\d+", name)]
     if names or not tensors.parameters:
         return tensors, False

@@ -120,7 +120,7 @@ def read_tensors(path: Path) -> Tensors:
                 f"{path}: the tensor {min(listed - names)!r} should lie in {shard.name}, which "
                 "does not have it; the index and the shards are not of one model"
             )
-        found.add(part, shard)
+        found.join(part, shard)
         for name in sorted(names - (names if listed is None else listed)):
             found.reasons[name] = "the index does not list it"
     return found

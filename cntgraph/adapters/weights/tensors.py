@@ -32,8 +32,8 @@ from cntgraph.adapters.weights.pair_tensors import (
     orientations,
     split_name,
 )
-from cntgraph.core.errors import FormatError
-from cntgraph.core.parameter import Parameter
+from cntgraph.core.errors import FormatError, ParameterError
+from cntgraph.core.parameter import ArrayHandle, Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.network import Network
@@ -73,7 +73,14 @@ class Tensors:
         """Return the names of all tensors."""
         return {p.name for p in self.parameters} | {e.name for e in self.left_out} | {*self.same}
 
-    def add(self, others: Tensors, path: Path) -> None:
+    def add(self, name: str, shape: tuple[int, ...], dtype: str, data: ArrayHandle) -> None:
+        """Append a tensor, or note why it is no parameter: it is not of real numbers."""
+        try:
+            self.parameters.append(Parameter(name, shape, dtype, data))
+        except ParameterError as error:
+            self.leave_out(name, shape, dtype, str(error))
+
+    def join(self, others: Tensors, path: Path) -> None:
         """Append the tensors of another part of the same model.
 
         Raises
