@@ -62,10 +62,8 @@ def load(
     ----------
     source : str or Path
         A ``.safetensors`` file, a ``.safetensors.index.json``, or the folder they lie in.
-    input_shape, example_input, norm, unroll
-        Of use only with `model`; see `cntgraph.load`.
-    strict : bool, default False
-        Whether to raise where something is left out.
+    input_shape, example_input, norm, unroll, strict
+        As of `cntgraph.load`; all but the last are of use only with a `model`.
     model : torch.nn.Module, optional
         The model whose weights these are: its graph, with these weights. It is not changed.
 
@@ -136,33 +134,21 @@ def _of_folder(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
     files = [path for path in here if path.name.endswith(".safetensors")]
     if len(indices) == 1:
         return indices[0], _of_index(indices[0])
-    if indices or not files:
-        what = "several: " + ", ".join(p.name for p in indices) if indices else "none"
-        raise FormatError(
-            f"{folder}: expected a folder with one safetensors model, found {what}; "
-            "pass the path of a file"
-        )
-    if len(files) > 1:
-        _check_shards(folder, files)
-    return folder, dict.fromkeys(files)
-
-
-def _check_shards(folder: Path, files: list[Path]) -> None:
-    """Raise unless files are all the shards of one model."""
     parts = [_SHARD.fullmatch(path.name) for path in files]
-    stems = {(m["stem"], m["total"]) if m else ("", "") for m in parts}
-    if len(stems) != 1 or None in parts:
-        names = ", ".join(path.name for path in files[:4])
+    models = {(m["stem"], int(m["total"])) if m else ("", 0) for m in parts}
+    if indices or (len(files) != 1 and (len(models) != 1 or None in parts)):
+        what = "several" if indices else "several files without an index"
+        names = ", ".join(path.name for path in (indices or files)[:4])
         raise FormatError(
-            f"{folder}: expected one model, found several files without an index ({names}); "
-            "pass the path of one of them"
+            f"{folder}: expected a folder with one safetensors model, found "
+            f"{f'{what}: {names}' if names else 'none'}; pass the path of a file"
         )
-    numbers = {int(m["number"]) for m in parts if m}
-    total = int(next(iter(stems))[1])
-    if numbers != set(range(1, len(numbers) + 1)) or len(numbers) != total:
+    ((_, total),) = models
+    if total and {int(m["number"]) for m in parts if m} != {*range(1, total + 1)}:
         raise FormatError(
-            f"{folder}: expected {total} shards, found {len(numbers)}; copy the missing ones"
+            f"{folder}: expected {total} shards, found {len(files)}; copy the missing ones"
         )
+    return folder, dict.fromkeys(files)
 
 
 def _of_index(path: Path) -> dict[Path, set[str] | None]:
@@ -215,17 +201,17 @@ def _read_file(path: Path) -> Tensors:
     state = file_state(path)
     header, start = _read_header(path, state[0])
     found, at = Tensors(), 0
-    for name, entry in sorted(header.items(), key=lambda item: _place(path, *item)):
-        dtype, shape, begin, end = _checked(path, name, entry)
+    entries = (_checked(path, name, entry) for name, entry in header.items())
+    for begin, end, name, dtype, shape in sorted(entries):
         if begin != at:
             raise _damaged(path, f"between the tensors there is a hole or an overlap, at {name!r}")
         at = end
         if dtype in _LEFT_OUT:
             found.leave_out(name, shape, dtype, f"of type {dtype}, which is no plain number")
-            continue
-        stored = DTYPES[dtype]
-        array = StoredArray(path, start + begin, shape, storage_dtype(stored), state)
-        found.parameters.append(Parameter(name, shape, stored, array))
+        else:
+            kind = storage_dtype(DTYPES[dtype])
+            array = StoredArray(path, start + begin, shape, kind, state)
+            found.add(name, shape, DTYPES[dtype], array)
     if start + at != state[0]:
         raise _damaged(path, f"the tensors take {at} bytes, {state[0] - start} are there")
     return found
@@ -266,19 +252,14 @@ def _parsed(path: Path, raw: bytes, what: str) -> dict[str, Any]:
     return found
 
 
-def _place(path: Path, name: str, entry: Any) -> tuple[int, int]:
-    """Return where a tensor lies."""
-    said = entry.get("data_offsets") if isinstance(entry, dict) else None
-    place = _sizes(said)
+def _checked(path: Path, name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:
+    """Return place, name, type and shape of a tensor, after checking that they agree."""
+    entry = entry if isinstance(entry, dict) else {"data_offsets": entry}
+    place, shape = _sizes(entry.get("data_offsets")), _sizes(entry.get("shape"))
     if place is None or len(place) != 2 or place[0] > place[1]:
+        said = entry.get("data_offsets")
         raise _damaged(path, f"it does not say where the tensor {name!r} lies ({said!r:.80})")
-    return place[0], place[1]
-
-
-def _checked(path: Path, name: str, entry: dict[str, Any]) -> tuple[str, tuple[int, ...], int, int]:
-    """Return type, shape and place of a tensor, after checking that they agree."""
-    dtype, shape = entry.get("dtype"), _sizes(entry.get("shape"))
-    begin, end = _place(path, name, entry)
+    dtype, n_bytes = entry.get("dtype"), place[1] - place[0]
     if not isinstance(dtype, str) or dtype not in {*DTYPES, *_LEFT_OUT}:
         raise FormatError(
             f"{path}: the tensor {name!r} is of the unknown type {dtype!r:.80}; known are "
@@ -287,13 +268,13 @@ def _checked(path: Path, name: str, entry: dict[str, Any]) -> tuple[str, tuple[i
     if shape is None or len(shape) > _MAX_AXES or len(entry) != 3:
         raise _damaged(path, f"the tensor {name!r} is described wrongly ({entry!r:.120})")
     bits = _LEFT_OUT.get(dtype) or 8 * storage_dtype(DTYPES[dtype]).itemsize
-    if prod(shape) * bits != 8 * (end - begin):
+    if prod(shape) * bits != 8 * n_bytes:
         raise _damaged(
             path,
             f"the tensor {name!r} of type {dtype} and shape {shape} does not take the "
-            f"{end - begin} bytes it is said to lie in",
+            f"{n_bytes} bytes it is said to lie in",
         )
-    return dtype, shape, begin, end
+    return *place, name, dtype, shape
 
 
 def _sizes(values: Any) -> tuple[int, ...] | None:
