@@ -6,7 +6,8 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 
 * ``suffixes``: tuple of str, the files it reads,
 * ``recognises(source) -> bool``: whether a live object is its own,
-* ``load(source, *, input_shape, example_input, norm, unroll, strict) -> Network``,
+* ``load(source, *, input_shape, example_input, norm, unroll, strict) -> Network``: the keywords
+  are the fields of `adapters.options.Options`,
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
 * ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
 """
@@ -17,12 +18,13 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.metadata import EntryPoint, entry_points
 from itertools import chain
-from operator import index
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from cntgraph.adapters.options import Options
 from cntgraph.core.errors import CntGraphError, FormatError, UnsafeFileError, require
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
@@ -69,6 +71,8 @@ _INSTEAD = {
     ".tar": "unpack it",
     ".zip": "unpack it",
 }
+#: The options that every adapter takes.
+COMMON_OPTIONS = frozenset(option.name for option in fields(Options))
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 
 
@@ -80,8 +84,7 @@ def load(source: Any, **options: Any) -> Network:
     source : Path or model object
         A file that an adapter reads, or a live model.
     **options
-        ``input_shape``, ``example_input``, ``norm``, ``unroll``, ``strict``, and those of the
-        adapter alone: see `cntgraph.load`.
+        Those of `Options`, and those of the adapter alone: see `cntgraph.load`.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def load(source: Any, **options: Any) -> Network:
     FormatError
         If no adapter knows it.
     """
-    options = checked_options(**options)
+    options |= vars(Options(**{k: v for k, v in options.items() if k in COMMON_OPTIONS}))
     if not isinstance(source, str | Path):
         return _load_by(adapter_of(source), source, options)
     path = Path(source)
@@ -112,33 +115,6 @@ def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
         known = ", ".join([*sorted(COMMON_OPTIONS), *own])
         raise FormatError(f"unknown option {unknown[0]!r}; reading this takes {known}")
     return adapter.load(source, **options)
-
-
-#: The options that every adapter takes.
-COMMON_OPTIONS = frozenset({"input_shape", "example_input", "norm", "unroll", "strict"})
-
-
-def checked_options(**options: Any) -> dict[str, Any]:
-    """Return the options of `cntgraph.load`, checked before anything is read.
-
-    Raises
-    ------
-    FormatError
-        If `norm`, `unroll` or `input_shape` is not one.
-    """
-    norm, unroll = options.get("norm", "fold"), options.get("unroll")
-    if norm not in ("fold", "keep"):
-        raise FormatError(f"expected norm to be 'fold' or 'keep', got {norm!r}")
-    if unroll is not None and (
-        isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1
-    ):
-        raise FormatError(f"expected unroll to be a number of time steps or None, got {unroll!r}")
-    return {
-        **options,
-        "unroll": unroll,
-        "norm": norm,
-        "input_shape": _checked_shape(options.get("input_shape")),
-    }
 
 
 def adapter_of(source: Any) -> Adapter:
@@ -269,18 +245,3 @@ def _plugins() -> Iterator[Adapter]:
 
 def _entry_points() -> list[EntryPoint]:
     return list(entry_points(group="cntgraph.adapters"))
-
-
-def _checked_shape(shape: Any) -> tuple[int, ...] | None:
-    if shape is None:
-        return None
-    try:
-        sizes = tuple(map(index, (shape,) if hasattr(shape, "__index__") else shape))
-    except TypeError:
-        sizes = (0,)
-    if not sizes or min(sizes) < 1:
-        raise FormatError(
-            f"expected input_shape as positive integers without the batch, such as (1, 28, 28); "
-            f"got {shape!r}"
-        )
-    return sizes

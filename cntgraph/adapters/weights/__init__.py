@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.chain import chain_of
 from cntgraph.adapters.weights.files import read_arrays
 from cntgraph.adapters.weights.tensors import Tensors, network_of
@@ -41,12 +41,8 @@ def recognises(source: object) -> bool:
 def load(
     source: Any,
     *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
     description: Sequence[str | Mapping[str, Any]] | str | None = None,
+    **shared: Any,
 ) -> Network:
     """Return the network of arrays in a file, a dict or a list.
 
@@ -54,23 +50,12 @@ def load(
     ----------
     source : str, Path, array, dict of arrays, or list of arrays
         Dicts may be nested, as Flax's parameters are; names are joined by dots.
-    input_shape : tuple of int, optional
-        Shape of one sample, channels first; needed for a chain that begins with a convolution.
-    example_input : array, optional
-        Instead: a batch of samples, of which only the shape is looked at.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    unroll : None
-        Of no use here.
-    strict : bool, default False
-        Whether to raise where something is left out.
     description : list of str or dict, or "separate", optional
         The layers in order, see `weights.description`; ``"separate"`` makes each weight of a list a
         block of its own.
-
-    Returns
-    -------
-    Network
+    **shared
+        The fields of `Options`. A chain that begins with a convolution needs `input_shape`,
+        channels first, or an `example_input`, of which only the shape is looked at.
 
     Raises
     ------
@@ -79,18 +64,19 @@ def load(
     InputShapeError
         If the size of the input is needed and missing.
     """
-    tensors, is_list = _tensors(source)
+    given, (tensors, is_list) = Options(**shared), _tensors(source)
     separate = isinstance(description, str) and description == "separate"
     if separate or (description is None and not is_list):
         if is_list:
             tensors = Tensors([p.rename(_name_in_list(p)) for p in tensors.parameters])
-        return network_of(tensors, strict=strict)
+        return network_of(tensors, strict=given.strict)
     if tensors.left_out:
         entry = tensors.left_out[0]
         raise FormatError(f"expected a list of weights; {entry.name}: {entry.reason}")
-    if input_shape is None and example_input is not None:
-        input_shape = np.shape(example_input)[1:]
-    return chain_of(tensors.parameters, description, input_shape, norm=norm, strict=strict)
+    shape = given.input_shape
+    if shape is None and given.example_input is not None:
+        shape = np.shape(given.example_input)[1:]
+    return given.finish(chain_of(tensors.parameters, description, shape))
 
 
 def parameters(source: Any) -> dict[str, Parameter]:

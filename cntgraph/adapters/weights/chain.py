@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.tracing.normalisation import by_stored
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.weights.description import (
@@ -30,18 +30,14 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.activations import activation_name
 from cntgraph.network.blocks import AxisOperator, PoolMode
-from cntgraph.network.network import Network
 
 
 def chain_of(
     arrays: Sequence[Parameter],
     description: Description | None = None,
     input_shape: tuple[int, ...] | None = None,
-    *,
-    norm: Norm = "fold",
-    strict: bool = False,
-) -> Network:
-    """Return the network of a list of weights.
+) -> Builder:
+    """Return what the network of a list of weights is built with.
 
     Parameters
     ----------
@@ -51,8 +47,6 @@ def chain_of(
         The layers, as `description` says. By default all are dense, kernels (n_in, n_out).
     input_shape : tuple of int, optional
         Shape of one sample, channels first.
-    norm, strict
-        As in `cntgraph.load`.
 
     Raises
     ------
@@ -66,7 +60,7 @@ def chain_of(
     >>> names = ("kernel1", "bias1", "kernel2")
     >>> shapes = ((3, 4), (4,), (4, 2))
     >>> arrays = [Parameter.from_array(n, np.ones(s)) for n, s in zip(names, shapes)]
-    >>> chain_of(arrays, [{"kind": "dense", "activation": "relu"}, "dense"])
+    >>> chain_of(arrays, [{"kind": "dense", "activation": "relu"}, "dense"]).finish()
     <Network: 3 layers, 2 blocks, 9 nodes, 20 edges, 24 parameters>
     """
     layers = layers_of(describe_dense(arrays) if description is None else description, _KINDS)
@@ -79,7 +73,7 @@ def chain_of(
             raise InputShapeError(f"{where}: {error}") from None
     chain.check_end()
     chain.builder.output(chain.ids)
-    return chain.builder.finish(norm=norm, strict=strict)
+    return chain.builder
 
 
 @dataclass

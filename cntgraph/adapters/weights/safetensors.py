@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, cast
 
-from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.adapters.weights.tensors import Tensors, network_of
@@ -46,48 +46,29 @@ def recognises(source: object) -> bool:
     return False
 
 
-def load(
-    source: str | Path,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
-    model: Any = None,
-) -> Network:
+def load(source: str | Path, *, model: Any = None, **shared: Any) -> Network:
     """Return the network of a file, an index or a folder of safetensors.
 
     Parameters
     ----------
     source : str or Path
         A ``.safetensors`` file, a ``.safetensors.index.json``, or the folder they lie in.
-    input_shape, example_input, norm, unroll, strict
-        As of `cntgraph.load`; all but the last are of use only with a `model`.
     model : torch.nn.Module, optional
         The model whose weights these are: its graph, with these weights. It is not changed.
-
-    Returns
-    -------
-    Network
-        Without a `model`, each tensor is a block of its own; see `tensors`.
+        Without it, each tensor is a block of its own; see `tensors`.
+    **shared
+        The fields of `Options`; all but `strict` are of use only with a `model`.
 
     Raises
     ------
     FormatError
         If the file is damaged, a shard is missing, or the tensors are not the model's.
     """
-    tensors = read_tensors(Path(source))
+    given, tensors = Options(**shared), read_tensors(Path(source))
     if model is None:
-        return network_of(tensors, strict=strict)
+        return network_of(tensors, strict=given.strict)
     torch: Any = builtin("torch", "putting weights into a model")
-    return cast(
-        Network,
-        torch.load_weighted(
-            tensors, model, input_shape=input_shape, example_input=example_input, norm=norm,
-            unroll=unroll, strict=strict
-        ),
-    )  # fmt: skip
+    return cast(Network, torch.load_weighted(tensors, model, given))
 
 
 def parameters(source: str | Path) -> dict[str, Parameter]:
