@@ -1,27 +1,26 @@
-"""NumPy's files: arrays of an .npz or .npy, read when needed and never unpickled."""
+"""NumPy's files: arrays of an .npz or .npy, never unpickled.
+
+They are read when needed; those of a compressed archive, of which no part can be read by itself,
+at once.
+"""
 
 from __future__ import annotations
 
 import io
-import threading
 import zipfile
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from cntgraph.adapters.weights.stored import (
     StoredArray,
     file_state,
     member_offset,
-    read_member,
     reading,
-    unchanged,
     zip_members,
 )
 from cntgraph.adapters.weights.tensors import Tensors
@@ -33,12 +32,10 @@ _MAX_HEADER = 10_000
 #: How much larger than the file a compressed array may say that it is; weights compress to a
 #: half or, pruned, to a twentieth.
 _MAX_RATIO = 200
-#: How many unpacked arrays are kept: a weight may be put together from several.
-_KEPT = 4
 
 
 def read_arrays(path: Path) -> Tensors:
-    """Return the arrays of a file, in its order; their values stay in the file.
+    """Return the arrays of a file, in its order; their values stay there, unless compressed.
 
     Parameters
     ----------
@@ -77,9 +74,12 @@ def read_arrays(path: Path) -> Tensors:
                 )
             with reading(path, info), archive.open(info) as file:
                 header = _read_header(file, path, name, info.file_size)
-            data: ArrayHandle = CompressedArray(path, info, header, file_state(path))
             if info.compress_type == zipfile.ZIP_STORED:
-                data = header.stored(path, member_offset(path, info))
+                data: ArrayHandle = header.stored(path, member_offset(path, info))
+            else:
+                with reading(path, info), archive.open(info) as file:
+                    array = npy.read_array(file, max_header_size=_MAX_HEADER)
+                data = array.astype(array.dtype.newbyteorder("="), copy=False)
             found.add(name.removesuffix(".npy"), header.shape, header.dtype.name, data)
     return found
 
@@ -129,36 +129,3 @@ def _read_header(file: IO[bytes], path: Path, name: str, size: int) -> _Header:
             "file is damaged or cut off, copy it again"
         )
     return header
-
-
-@dataclass(frozen=True, eq=False)
-class CompressedArray:
-    """An array in a compressed archive: unpacked as a whole when it is read."""
-
-    path: Path
-    info: zipfile.ZipInfo
-    header: _Header
-    state: tuple[int, int]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape."""
-        return self.header.shape
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return the stored values of a selection, in the machine's byte order."""
-        with _LOCK:  # so that threads that read parts of it do not unpack it each
-            return np.asarray(_unpacked(self)[key])
-
-
-_LOCK = threading.Lock()
-
-
-@lru_cache(maxsize=_KEPT)
-def _unpacked(array: CompressedArray) -> NDArray[Any]:
-    header = array.header
-    with unchanged(array.path, array.state):
-        raw = read_member(array.path, array.info, _MAX_RATIO)
-    values = np.frombuffer(raw, np.uint8, offset=header.length).view(header.dtype)
-    shaped = values.reshape(header.shape, order="F" if header.fortran else "C")
-    return shaped.astype(header.dtype.newbyteorder("="), copy=False)

@@ -1,4 +1,4 @@
-"""safetensors: weights alone, in one file, or in a folder of shards with or without an index.
+"""safetensors: weights alone, in one file, or in a folder of shards with an index.
 
 A file is a length (8 bytes), a header (JSON: type, shape and place of every tensor), and the bytes
 of the tensors. The header is checked as the format demands; tensors are read by parts when needed.
@@ -38,7 +38,6 @@ _LEFT_OUT = {"C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}
 _MAX_HEADER = 100_000_000
 _MAX_AXES = 32
 _INDEX = ".safetensors.index.json"
-_SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d+)-of-(?P<total>\d+)\.safetensors")
 
 
 def recognises(source: object) -> bool:
@@ -109,27 +108,21 @@ def read_tensors(path: Path) -> Tensors:
 
 
 def _of_folder(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
-    """Return what a folder holds: an index and its shards, shards alone, or one file."""
+    """Return what a folder holds: an index and its shards, or one file."""
     here = sorted(path for path in folder.iterdir() if path.is_file())
     indices = [path for path in here if path.name.endswith(_INDEX)]
     files = [path for path in here if path.name.endswith(".safetensors")]
     if len(indices) == 1:
         return indices[0], _of_index(indices[0])
-    parts = [_SHARD.fullmatch(path.name) for path in files]
-    models = {(m["stem"], int(m["total"])) if m else ("", 0) for m in parts}
-    if indices or (len(files) != 1 and (len(models) != 1 or None in parts)):
+    if indices or len(files) != 1:
         what = "several" if indices else "several files without an index"
         names = ", ".join(path.name for path in (indices or files)[:4])
         raise FormatError(
             f"{folder}: expected a folder with one safetensors model, found "
-            f"{f'{what}: {names}' if names else 'none'}; pass the path of a file"
+            f"{f'{what}: {names}' if names else 'none'}; pass the path of a file, or copy the "
+            "index of the shards, too"
         )
-    ((_, total),) = models
-    if total and {int(m["number"]) for m in parts if m} != {*range(1, total + 1)}:
-        raise FormatError(
-            f"{folder}: expected {total} shards, found {len(files)}; copy the missing ones"
-        )
-    return folder, dict.fromkeys(files)
+    return folder, {files[0]: None}
 
 
 def _of_index(path: Path) -> dict[Path, set[str] | None]:
