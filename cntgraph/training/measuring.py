@@ -141,7 +141,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Failure:
-    """What is had of a network instead of a result: why there is none."""
+    """What is obtained of a network instead of a result: why there is none."""
 
     error: str
 

@@ -67,8 +67,10 @@ def load(
     given, (tensors, is_list) = Options(**shared), _tensors(source)
     separate = isinstance(description, str) and description == "separate"
     if separate or (description is None and not is_list):
-        if is_list:
-            tensors = Tensors([p.rename(_name_in_list(p)) for p in tensors.parameters])
+        if is_list:  # called so that the outputs of kernels are known to be last
+            named = (p.rename(f"{p.name}.kernel") if len(p.shape) > 1 else p
+                     for p in tensors.parameters)  # fmt: skip
+            tensors = Tensors(list(named))
         return network_of(tensors, strict=given.strict)
     if tensors.left_out:
         entry = tensors.left_out[0]
@@ -121,13 +123,5 @@ def _named(source: Mapping[Any, Any], prefix: str, depth: int = 16) -> Iterator[
 
 def _is_array(value: Any) -> bool:
     """Whether a value is an array of any library that NumPy can read."""
-    if isinstance(value, np.ndarray):
-        return True
-    return all(hasattr(value, what) for what in ("__array__", "shape", "dtype")) and not isinstance(
-        value, np.generic | type
-    )
-
-
-def _name_in_list(parameter: Parameter) -> str:
-    """Name an array of a list so that its outputs are known to be last."""
-    return f"{parameter.name}.kernel" if len(parameter.shape) > 1 else parameter.name
+    is_array = all(hasattr(value, what) for what in ("__array__", "shape", "dtype"))
+    return is_array and not isinstance(value, np.generic | type)

@@ -147,7 +147,8 @@ class _Chain:
             raise FormatError(
                 f"{name}: expected its {what} of shape {wanted}, got {shown(found)}. Kernels are "
                 f"in the layout {self.layout}; pass a description whose layers, sizes and layout "
-                "fit, or description='separate' for one block per weight"
+                "fit ({'kind': 'dense', 'layout': 'channels_first'} if they are (n_out, n_in)), or "
+                "description='separate' for one block per weight"
             )
         return Recipe.of(self.builder.parameter(found))
 

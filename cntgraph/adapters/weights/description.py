@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import signature
-from itertools import pairwise
 from operator import index
 from typing import Any
 
@@ -89,18 +88,7 @@ def describe_dense(arrays: Sequence[Parameter]) -> list[str]:
             "input_shape=(channels, height, width), or description='separate' for one block per "
             "weight"
         )
-    sizes = [p.shape for p in kernels]
-    if not _chains(sizes) and _chains([(n_in, n_out) for n_out, n_in in sizes]):
-        raise FormatError(
-            f"expected kernels of shapes (n_in, n_out), as Keras has them, got {sizes}, which "
-            "fit as (n_out, n_in); pass description=[{'kind': 'dense', 'layout': "
-            f"'channels_first'}}] + ['dense'] * {len(kernels) - 1}"
-        )
     return ["dense"] * len(kernels)
-
-
-def _chains(sizes: Sequence[tuple[int, ...]]) -> bool:
-    return all(a[1] == b[0] for a, b in pairwise(sizes))
 
 
 def shown(parameter: Parameter) -> str:

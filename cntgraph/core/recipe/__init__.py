@@ -1,4 +1,4 @@
-"""Recipes: how a block's weight is had from stored parameters, evaluated only when read.
+"""Recipes: how a block's weight is obtained from stored parameters, evaluated only when read.
 
 `expression.py` is a recipe as data, `reading.py` evaluates one, part by part, `recipe.py` builds
 them, and `text.py` writes one as JSON values and reads it back.

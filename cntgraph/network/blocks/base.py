@@ -53,7 +53,7 @@ class Block(ABC):
     source, target : View
         The nodes it reads and the nodes it writes.
     weight : Recipe or None
-        How its weights are had from parameters; None where they follow from the geometry.
+        How its weights are obtained from parameters; None where they follow from the geometry.
     bias : Recipe or None
         What it adds to its target nodes; broadcasts against ``target.shape``.
     parametric : bool

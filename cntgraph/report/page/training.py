@@ -25,7 +25,7 @@ MEASURED, DRAWN = 200, 40
 POINTS = 256
 #: Up to so many points of a line are marked.
 MARKED = 60
-#: Of more layers, the densities of all are had in one pass over the network.
+#: Of more layers, the densities of all are found in one pass over the network.
 FEW = 3
 SHOWN: tuple[Distribution, ...] = ("strength", "link_weights")
 _ABOUT = (
