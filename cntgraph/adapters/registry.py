@@ -200,7 +200,7 @@ def _at_hand() -> str:
 
 def _is_installed(name: str) -> bool:
     """Whether an adapter's framework is there; it is not imported."""
-    if name in sys.modules:
+    if name in sys.modules and name not in _WEIGHTS:
         return sys.modules[name] is not None
     return name in _WEIGHTS or importlib.util.find_spec(name) is not None
 
