@@ -84,48 +84,42 @@ def read_tensors(path: Path) -> Tensors:
         If a file is damaged or missing.
     """
     if path.is_dir():
-        path, shards = _of_folder(path)
-    elif path.name.lower().endswith(_INDEX):
-        shards = _of_index(path)
-    else:
+        path = _in_folder(path)
+    if not path.name.lower().endswith(_INDEX):
         return _read_file(path)
     found = Tensors()
-    for shard, listed in shards.items():
+    for shard, listed in _shards(path).items():
         part = _read_file(shard)
-        names = {p.name for p in part.parameters} | {e.name for e in part.left_out}
-        if listed is not None and listed - names:
+        names = part.names()
+        if listed - names:
             raise FormatError(
                 f"{path}: the tensor {min(listed - names)!r} should lie in {shard.name}, which "
                 "does not have it; the index and the shards are not of one model"
             )
         found.join(part, shard)
-        for name in sorted(names - (names if listed is None else listed)):
-            found.reasons[name] = "the index does not list it"
+        found.reasons.update(dict.fromkeys(names - listed, "the index does not list it"))
     return found
 
 
 # -- which files ------------------------------------------------------------------------------
 
 
-def _of_folder(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
-    """Return what a folder holds: an index and its shards, or one file."""
+def _in_folder(folder: Path) -> Path:
+    """Return the file to read in a folder: the index of its shards, or the only one."""
     here = sorted(path for path in folder.iterdir() if path.is_file())
     indices = [path for path in here if path.name.endswith(_INDEX)]
-    files = [path for path in here if path.name.endswith(".safetensors")]
-    if len(indices) == 1:
-        return indices[0], _of_index(indices[0])
-    if indices or len(files) != 1:
-        what = "several" if indices else "several files without an index"
-        names = ", ".join(path.name for path in (indices or files)[:4])
-        raise FormatError(
-            f"{folder}: expected a folder with one safetensors model, found "
-            f"{f'{what}: {names}' if names else 'none'}; pass the path of a file, or copy the "
-            "index of the shards, too"
-        )
-    return folder, {files[0]: None}
+    files = indices or [path for path in here if path.name.endswith(".safetensors")]
+    if len(files) == 1:
+        return files[0]
+    what = "several" if indices else "several files without an index"
+    raise FormatError(
+        f"{folder}: expected a folder with one safetensors model, found "
+        f"{f'{what}: ' if files else 'none'}{', '.join(path.name for path in files[:4])}; pass the "
+        "path of a file, or copy the index of the shards, too"
+    )
 
 
-def _of_index(path: Path) -> dict[Path, set[str] | None]:
+def _shards(path: Path) -> dict[Path, set[str]]:
     """Return the shards that an index names, and which tensors it says that each has."""
     if path.stat().st_size > _MAX_HEADER:
         raise FormatError(f"{path}: expected an index of safetensors, found a file too large")
