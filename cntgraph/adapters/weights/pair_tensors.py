@@ -31,11 +31,11 @@ _BIAS = re.compile(r"bias|^beta$|^b\d*$", re.IGNORECASE)
 _PAIRS = (("bias", "weight"), ("bias", "kernel"), ("bias", "embedding"), ("bias", "scale"),
           ("bias", "gamma"), ("beta", "gamma"), ("_bias", ""), (r"^[bB](?=\d*$)", "w"),
           (r"^[bB](?=\d*$)", "W"))  # fmt: skip
-#: Weights in two parts: what a mask or a gain is called, what it applies to, and the whole.
+#: Weights in two parts: what the smaller is and is called, what it applies to, and the whole.
 _PARTS = (
-    (r"(.+)_mask", r"\1_orig", r"\1"),
-    (r"(.+)_g", r"\1_v", r"\1"),
-    (r"(.*)parametrizations\.(.+)\.original0", r"\1parametrizations.\2.original1", r"\1\2"),
+    ("mask", r"(.+)_mask", r"\1_orig", r"\1"),
+    ("gain", r"(.+)_g", r"\1_v", r"\1"),
+    ("gain", r"(.*)parametrizations\.(.+)\.original0", r"\1parametrizations.\2.original1", r"\1\2"),
 )
 _IN_PARTS = re.compile(r"_orig$|parametrizations\.")
 #: What the scale and the zero point of `name`, stem and leaf, may be called.
@@ -146,16 +146,17 @@ class Companions:
 
         That is w = g v / ‖v‖, the norm over the axes that the gain g lacks.
         """
-        for part, larger, whole in _PARTS:
+        shape = factor.shape
+        for what, part, larger, whole in _PARTS:
             match = re.fullmatch(part, factor.name)
             other = None if match is None else self._first(match.expand(larger))
-            if match is None or other is None or len(factor.shape) != len(other.shape):
+            if match is None or other is None or len(other.shape) != len(shape):
                 continue
-            if broadcasts(factor.shape, other.shape):
-                times, value, what = Recipe.of(factor), Recipe.of(other), "mask"
-                if part != _PARTS[0][0]:
-                    axes = tuple(axis for axis, size in enumerate(factor.shape) if size == 1)
-                    times, what = times / value.square().sum(axes).sqrt(), "gain"
+            if broadcasts(shape, other.shape) and (what == "mask" or shape != other.shape):
+                times, value = Recipe.of(factor), Recipe.of(other)
+                if what == "gain":
+                    axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
+                    times = times / value.square().sum(axes).sqrt()
                 self._made(match.expand(whole), value * times, (factor, what))
 
     def _dequantise(self, parameter: Parameter) -> None:
@@ -187,21 +188,21 @@ class Companions:
         """Say what a tensor on its own is: a weight, a bias, or left out."""
         name, leaf = parameter.name, split_name(parameter.name)[1]
         named, ndim = bool(_WEIGHT.search(leaf)), len(parameter.shape)
-        is_integer = "float" not in parameter.dtype
-        if leaf in _STATISTICS:
-            self.reasons[name] = _STATISTIC
-        elif _IN_PARTS.search(name):
-            self.reasons[name] = _PARAMETRISED
-        elif is_integer and (ndim < 2 or not named or parameter.dtype == "bool"):
-            self.reasons[name] = _INTEGERS
-        elif not ndim:
-            self.reasons[name] = _SINGLE
-        elif _BIAS.search(leaf) and not named:
+        is_integer, is_bias = "float" not in parameter.dtype, not named and _BIAS.search(leaf)
+        is_flat = sum(size > 1 for size in parameter.shape) < min(ndim, 2)
+        reasons = {
+            _STATISTIC: leaf in _STATISTICS,
+            _PARAMETRISED: _IN_PARTS.search(name),
+            _INTEGERS: is_integer and (ndim < 2 or not named or parameter.dtype == "bool"),
+            _SINGLE: not ndim,
+            _ONE_AXIS: ndim == 1 and not is_bias and leaf.lower() not in _GAINS,
+            _CONSTANT: is_flat and not is_bias and not named,
+        }
+        reason = next((reason for reason, holds in reasons.items() if holds), "")
+        if reason:
+            self.reasons[name] = reason
+        elif is_bias:
             self._biases[name] = Recipe.of(parameter)
-        elif ndim == 1 and leaf.lower() not in _GAINS:
-            self.reasons[name] = _ONE_AXIS
-        elif not named and sum(size > 1 for size in parameter.shape) < min(ndim, 2):
-            self.reasons[name] = _CONSTANT
         else:
             note = "integers without a scale, as they are stored" if is_integer else ""
             self.weights[name] = Weight(name, Recipe.of(parameter), note=note)
