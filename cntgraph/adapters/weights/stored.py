@@ -62,8 +62,15 @@ class StoredArray:
         if not prod(self.shape):
             return np.asarray(np.zeros(self.shape, native)[key])
         rows = None if self.fortran else selected_rows(key, self.shape)
-        with unchanged(self.path, self.state):
+        try:
+            if file_state(self.path) != self.state:
+                raise EOFError("its size or time of change is another")
             found = self._selected(key) if rows is None else self._read(rows)
+        except (OSError, EOFError) as error:
+            raise FormatError(
+                f"{self.path}: the file was changed or removed after it had been opened ({error}); "
+                "load it again"
+            ) from error
         return found.astype(native, copy=False)
 
     def _read(self, rows: range) -> NDArray[Any]:
@@ -87,20 +94,6 @@ def file_state(path: Path) -> tuple[int, int]:
     """Return what tells whether a file has changed: its size, and when it was written to."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns
-
-
-@contextmanager
-def unchanged(path: Path, state: tuple[int, int]) -> Iterator[None]:
-    """Read from a file, and raise where it is not what it was when it was opened."""
-    try:
-        if file_state(path) != state:
-            raise EOFError("its size or time of change is another")
-        yield
-    except (OSError, EOFError) as error:
-        raise FormatError(
-            f"{path}: the file was changed or removed after it had been opened ({error}); load it "
-            "again"
-        ) from error
 
 
 def selected_rows(key: Any, shape: tuple[int, ...]) -> range | None:
