@@ -8,6 +8,7 @@ from typing import Any
 
 from cntgraph.adapters import registry
 from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.options import Options
 from cntgraph.core.errors import FormatError
 from cntgraph.network.network import Network
 
@@ -88,10 +89,8 @@ def load(
         cg.load(keras_model.get_weights(), input_shape=(1, 28, 28),
                 description=[{"kind": "conv", "activation": "relu", "pool": {"size": 2}}, "dense"])
     """
-    checked = registry.checked_options(
-        input_shape=input_shape, example_input=example_input, norm=norm, unroll=unroll,
-        strict=strict, **options
-    )  # fmt: skip
+    shared = Options(input_shape=input_shape, example_input=example_input, norm=norm,
+                     unroll=unroll, strict=strict)  # fmt: skip
     if isinstance(source, str | PathLike):
         source = Path(source)
         if not source.exists():
@@ -100,7 +99,7 @@ def load(
             from cntgraph.store.reader import read_network
 
             return read_network(source)
-    return registry.load(source, **checked)
+    return registry.load(source, **vars(shared), **options)
 
 
 def is_own_file(path: Path) -> bool:

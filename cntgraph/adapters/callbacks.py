@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from math import prod
 from typing import Any, Literal, Protocol, get_args
 
-from cntgraph.core.errors import CntGraphError, MissingExtraError
+from cntgraph.core.errors import CntGraphError, require
 
 Framework = Literal["lightning", "keras", "transformers"]
 Per = Literal["step", "epoch"]
@@ -95,16 +94,10 @@ def callback_for(framework: Framework, record: Records, *, per: Per = "step") ->
     if per not in get_args(Per):
         raise CntGraphError(f"expected per to be 'step' or 'epoch', got {per!r}")
     module, extra = _MODULES[framework]
-    try:
-        return import_module(module).RecordCallback(record, per)
-    except ImportError as error:
-        missing = (error.name or framework).partition(".")[0]
-        if missing == "cntgraph":
-            raise
-        raise MissingExtraError(
-            f"a callback for {framework} needs {missing}: "
-            f"pip install {framework} 'cntgraph[{extra}]' ({error})"
-        ) from error
+    needed_for = f"a callback for {framework}"
+    return require(module, extra, needed_for=needed_for, package=framework).RecordCallback(
+        record, per
+    )
 
 
 def plain_numbers(logs: Mapping[str, Any] | None) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cntgraph.core.errors import CoverageError, CoverageWarning
 from cntgraph.core.parameter import Parameter
@@ -38,23 +39,18 @@ def coverage_entries(
     for block in blocks:
         for parameter in block.parameters():
             readers.setdefault(parameter.name, {})[block.name] = None
-    return [
-        _entry(parameter, ", ".join(readers.get(parameter.name, ())), folded, reasons)
-        for parameter in parameters
-    ]
-
-
-def _entry(
-    parameter: Parameter, block: str, folded: Mapping[str, str], reasons: Mapping[str, str]
-) -> CoverageEntry:
-    name, kind = parameter.name, "parameter" if parameter.trainable else "buffer"
-    shape, dtype = parameter.shape, parameter.dtype
-    if not block:
-        reason = reasons.get(name, "not used on the way from the input to the output")
-        return CoverageEntry(name, kind, "skipped", "", reason, shape, dtype)
-    if name in folded:
-        return CoverageEntry(name, kind, "folded", block, f"by {folded[name]}", shape, dtype)
-    return CoverageEntry(name, kind, "included", block, "", shape, dtype)
+    entries = []
+    for p in parameters:
+        kind = "parameter" if p.trainable else "buffer"
+        names = ", ".join(readers.get(p.name, ()))
+        entry = CoverageEntry(p.name, kind, "included", names, "", p.shape, p.dtype)
+        if not names:
+            unread = "not used on the way from the input to the output"
+            entry = replace(entry, status="skipped", reason=reasons.get(p.name, unread))
+        elif p.name in folded:
+            entry = replace(entry, status="folded", reason=f"by {folded[p.name]}")
+        entries.append(entry)
+    return entries
 
 
 def report_left_out(entries: Sequence[CoverageEntry], *, strict: bool) -> None:

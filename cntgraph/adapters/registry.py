@@ -6,25 +6,26 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 
 * ``suffixes``: tuple of str, the files it reads,
 * ``recognises(source) -> bool``: whether a live object is its own,
-* ``load(source, *, input_shape, example_input, norm, unroll, strict) -> Network``,
+* ``load(source, *, input_shape, example_input, norm, unroll, strict) -> Network``: the keywords
+  are the fields of `adapters.options.Options`,
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
 * ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.metadata import EntryPoint, entry_points
-from operator import index
+from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol, cast
 
-from cntgraph.core.errors import CntGraphError, FormatError, MissingExtraError, UnsafeFileError
+from cntgraph.adapters.options import Options
+from cntgraph.core.errors import CntGraphError, FormatError, UnsafeFileError, require
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
@@ -70,6 +71,8 @@ _INSTEAD = {
     ".tar": "unpack it",
     ".zip": "unpack it",
 }
+#: The options that every adapter takes.
+COMMON_OPTIONS = frozenset(option.name for option in fields(Options))
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 
 
@@ -81,8 +84,7 @@ def load(source: Any, **options: Any) -> Network:
     source : Path or model object
         A file that an adapter reads, or a live model.
     **options
-        ``input_shape``, ``example_input``, ``norm``, ``unroll``, ``strict``, and those of the
-        adapter alone: see `cntgraph.load`.
+        Those of `Options`, and those of the adapter alone: see `cntgraph.load`.
 
     Returns
     -------
@@ -93,10 +95,16 @@ def load(source: Any, **options: Any) -> Network:
     FormatError
         If no adapter knows it.
     """
-    options = checked_options(**options)
-    if isinstance(source, str | Path):
-        return _load_file(Path(source), options)
-    return _load_by(adapter_of(source), source, options)
+    options |= vars(Options(**{k: v for k, v in options.items() if k in COMMON_OPTIONS}))
+    if not isinstance(source, str | Path):
+        return _load_by(adapter_of(source), source, options)
+    path = Path(source)
+    try:
+        return _load_by(_path_adapter(path), path, options)
+    except OSError as error:
+        if isinstance(error, CntGraphError):
+            raise
+        raise FormatError(f"{path}: the file cannot be read ({error})") from error
 
 
 def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
@@ -107,33 +115,6 @@ def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
         known = ", ".join([*sorted(COMMON_OPTIONS), *own])
         raise FormatError(f"unknown option {unknown[0]!r}; reading this takes {known}")
     return adapter.load(source, **options)
-
-
-#: The options that every adapter takes.
-COMMON_OPTIONS = frozenset({"input_shape", "example_input", "norm", "unroll", "strict"})
-
-
-def checked_options(**options: Any) -> dict[str, Any]:
-    """Return the options of `cntgraph.load`, checked before anything is read.
-
-    Raises
-    ------
-    FormatError
-        If `norm`, `unroll` or `input_shape` is not one.
-    """
-    norm, unroll = options.get("norm", "fold"), options.get("unroll")
-    if norm not in ("fold", "keep"):
-        raise FormatError(f"expected norm to be 'fold' or 'keep', got {norm!r}")
-    if unroll is not None and (
-        isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1
-    ):
-        raise FormatError(f"expected unroll to be a number of time steps or None, got {unroll!r}")
-    return {
-        **options,
-        "unroll": unroll,
-        "norm": norm,
-        "input_shape": _checked_shape(options.get("input_shape")),
-    }
 
 
 def adapter_of(source: Any) -> Adapter:
@@ -153,55 +134,32 @@ def adapter_of(source: Any) -> Adapter:
     FormatError
         If no adapter knows it; the message lists those at hand.
     """
-    for name in BUILTIN:
-        at_hand = name in _WEIGHTS or name in sys.modules
-        if at_hand and (found := builtin(name, "this model")).recognises(source):
-            return found
-    for plugin in _plugins():
-        if plugin.recognises(source):
-            return plugin
+    at_hand = (name for name in BUILTIN if name in _WEIGHTS or name in sys.modules)
+    candidates = chain((builtin(name, "this model") for name in at_hand), _plugins())
+    for adapter in candidates:
+        if adapter.recognises(source):
+            return adapter
     raise FormatError(
         f"expected a path, a live model of a known framework, or its weights ({_at_hand()}), got "
         f"{type(source).__module__}.{type(source).__qualname__}"
     )
 
 
-def _load_file(path: Path, options: dict[str, Any]) -> Network:
-    adapter = _file_adapter(path)
-    try:
-        return _load_by(adapter, path, options)
-    except OSError as error:
-        if isinstance(error, CntGraphError):
-            raise
-        raise FormatError(f"{path}: the file cannot be read ({error})") from error
-
-
-def _file_adapter(path: Path) -> Adapter:
+def _path_adapter(path: Path) -> Adapter:
+    """Return the adapter of a file, or of a folder: of safetensors, or what a third party reads."""
     if path.is_dir():
-        return _folder_adapter(path)
-    if not path.is_file():
+        if any(file.name.endswith(BUILTIN["safetensors"]) for file in path.iterdir()):
+            return builtin("safetensors", "reading a folder of safetensors")
+    elif not path.is_file():
         raise FormatError(f"{path}: expected a file, found something else (a device, a pipe)")
-    for name, suffixes in BUILTIN.items():
-        suffix = _suffix(path, suffixes)
-        if suffix:
-            return builtin(name, f"reading a {suffix} file")
+    else:
+        for name, suffixes in BUILTIN.items():
+            if suffix := _suffix(path, suffixes):
+                return builtin(name, f"reading a {suffix} file")
     for plugin in _plugins():
         if _suffix(path, plugin.suffixes):
             return plugin
-    raise _unknown_file(path)
-
-
-def _folder_adapter(path: Path) -> Adapter:
-    """Return the adapter of a folder: of safetensors, or whatever a third party reads."""
-    if any(name.endswith(BUILTIN["safetensors"]) for name in (p.name for p in path.iterdir())):
-        return builtin("safetensors", "reading a folder of safetensors")
-    for plugin in _plugins():
-        if _suffix(path, plugin.suffixes):
-            return plugin
-    raise FormatError(
-        f"{path}: expected a file, or a folder of .safetensors, found a folder without any; pass "
-        f"the path of the model's file.{_instead(path)}"
-    )
+    raise _unknown(path)
 
 
 def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
@@ -210,13 +168,15 @@ def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
     return next((s for s in suffixes if name.endswith(s) and name != s), "")
 
 
-def _instead(path: Path) -> str:
+def _unknown(path: Path) -> FormatError:
+    """Return what to raise for a file or folder that no adapter reads, with what to do instead."""
     suffix = ".pb" if (path / "saved_model.pb").exists() else path.suffix.lower()
-    return f" Instead, {_INSTEAD[suffix]}." if suffix in _INSTEAD else ""
-
-
-def _unknown_file(path: Path) -> FormatError:
-    suffix = path.suffix.lower()
+    instead = f" Instead, {_INSTEAD[suffix]}." if suffix in _INSTEAD else ""
+    if path.is_dir():
+        return FormatError(
+            f"{path}: expected a file, or a folder of .safetensors, found a folder without any; "
+            f"pass the path of the model's file.{instead}"
+        )
     if suffix in _PICKLES:
         return UnsafeFileError(
             f"{path}: a {suffix} file is a pickle, which can run code when it is read; pass the "
@@ -225,7 +185,7 @@ def _unknown_file(path: Path) -> FormatError:
     known = sorted({s for suffixes in BUILTIN.values() for s in suffixes})
     return FormatError(
         f"{path}: expected a file that ends in {', '.join(known)}, got {suffix or 'no suffix'!r}."
-        f"{_instead(path)} Adapters at hand: {_at_hand()}"
+        f"{instead} Adapters at hand: {_at_hand()}"
     )
 
 
@@ -240,12 +200,9 @@ def _at_hand() -> str:
 
 def _is_installed(name: str) -> bool:
     """Whether an adapter's framework is there; it is not imported."""
-    if name in _WEIGHTS or sys.modules.get(name) is not None:
-        return True
-    try:
-        return name not in sys.modules and importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+    if name in sys.modules and name not in _WEIGHTS:
+        return sys.modules[name] is not None
+    return name in _WEIGHTS or importlib.util.find_spec(name) is not None
 
 
 def builtin(name: str, doing: str) -> Adapter:
@@ -267,24 +224,15 @@ def builtin(name: str, doing: str) -> Adapter:
     MissingExtraError
         If its framework is not installed.
     """
-    try:
-        return cast(
-            Adapter, importlib.import_module(f"cntgraph.adapters.{_WEIGHTS.get(name, name)}")
-        )
-    except ImportError as error:
-        missing = (error.name or name).partition(".")[0]
-        if missing == "cntgraph":
-            raise
-        raise MissingExtraError(
-            f"{doing} needs {missing}: pip install 'cntgraph[{name}]' ({error})"
-        ) from error
+    module = f"cntgraph.adapters.{_WEIGHTS.get(name, name)}"
+    return cast(Adapter, require(module, name, needed_for=doing))
 
 
 def _plugins() -> Iterator[Adapter]:
     """Yield the adapters of third parties; a broken one warns, and the others work."""
     for point in _entry_points():
         try:
-            plugin: Adapter | ModuleType = point.load()
+            plugin: Adapter = point.load()
         except Exception as error:  # whatever a stranger's import raises
             warnings.warn(
                 f"the adapter {point.name!r} ({point.value}) cannot be used: {error!r}",
@@ -292,23 +240,8 @@ def _plugins() -> Iterator[Adapter]:
                 stacklevel=2,
             )
             continue
-        yield plugin  # type: ignore[misc]
+        yield plugin
 
 
 def _entry_points() -> list[EntryPoint]:
     return list(entry_points(group="cntgraph.adapters"))
-
-
-def _checked_shape(shape: Any) -> tuple[int, ...] | None:
-    if shape is None:
-        return None
-    try:
-        sizes = tuple(map(index, (shape,) if hasattr(shape, "__index__") else shape))
-    except TypeError:
-        sizes = (0,)
-    if not sizes or min(sizes) < 1:
-        raise FormatError(
-            f"expected input_shape as positive integers without the batch, such as (1, 28, 28); "
-            f"got {shape!r}"
-        )
-    return sizes

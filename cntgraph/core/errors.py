@@ -93,17 +93,19 @@ class CoverageWarning(UserWarning):
     """Part of a model was left out of the graph; `net.coverage` says which part and why."""
 
 
-def require(module: str, extra: str, *, needed_for: str) -> ModuleType:
+def require(module: str, extra: str, *, needed_for: str, package: str = "") -> ModuleType:
     """Import an optional dependency, or say which extra provides it.
 
     Parameters
     ----------
     module : str
-        Name of the module to import, such as ``"onnx"``.
+        Name of the module to import, such as ``"onnx"``, or of the package's own one for it.
     extra : str
         Name of the extra of cntgraph that installs it.
     needed_for : str
         What the module is needed for, as the beginning of the message.
+    package : str, optional
+        What is to be installed besides, which no extra brings.
 
     Returns
     -------
@@ -123,7 +125,10 @@ def require(module: str, extra: str, *, needed_for: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        name = module.partition(".")[0]
+        name = (error.name or module.removeprefix("cntgraph.adapters.")).partition(".")[0]
+        if name == "cntgraph":
+            raise
+        wanted = f"{package} 'cntgraph[{extra}]'".lstrip()
         raise MissingExtraError(
-            f"{needed_for} needs {name}: pip install 'cntgraph[{extra}]' ({error})"
+            f"{needed_for} needs {name}: pip install {wanted} ({error})"
         ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -38,27 +37,44 @@ class Affine(Layout):
         ndarray of int64, shape (*positions, n_out)
         """
         shown = self.once(ids, keep=(ids.ndim - 1,))
-        positions, n_out = shown.shape[:-1], weight.shape[0]
-        name = self.unique(name)
-        if prod(positions) == 1:
-            made = self.add_layer(name, (n_out,), "dense", unique=False)
-            source, target = View.of(shown.reshape(-1)), View.of(made)
-            self.add_block(Dense(name=name, source=source, target=target, weight=weight, bias=bias))
-            made = made.reshape(*positions, n_out)
-        else:
-            made = self._position_wise(name, np.moveaxis(shown, -1, 0), weight, bias)
-        return spread(made, (*ids.shape[:-1], n_out))
+        made = self._position_wise(name, np.moveaxis(shown, -1, 0), weight, bias)
+        return spread(made, (*ids.shape[:-1], weight.shape[0]))
 
     def _position_wise(
         self, name: str, by_channel: Ids, weight: Recipe, bias: Recipe | None
     ) -> Ids:
         """Apply a matrix to features × positions; return positions × features."""
-        positions = by_channel.shape[1:]
-        spatial = self._positions(by_channel)
-        windows = tuple(Window(n, n, 1) for n in spatial)
-        kernel = weight.reshape((*weight.shape, *(1,) * len(spatial)))
-        made = self._conv(name, by_channel.reshape(-1, *spatial), kernel, bias, windows)
+        name, positions = self.unique(name), by_channel.shape[1:]
+        spatial = () if prod(positions) == 1 else self._positions(by_channel)
+        kind = "conv" if spatial else "dense"
+        made = self.add_layer(name, (weight.shape[0], *spatial), kind, unique=False)
+        self.connect_features(name, by_channel.reshape(-1, *spatial), made, weight, bias)
         return np.moveaxis(made.reshape(-1, *positions), 0, -1)
+
+    def connect_features(
+        self, name: str, source: Ids, target: Ids, weight: Recipe, bias: Recipe | None
+    ) -> None:
+        """Lead from every feature to every feature of the same position, by a matrix.
+
+        Parameters
+        ----------
+        source, target : ndarray of int64, shape (n_features, *positions)
+        weight : Recipe
+            Shape (n_out, n_in).
+        bias : Recipe or None
+            Shape (n_out,).
+        """
+        spatial = source.shape[1:]
+        if prod(spatial) == 1:
+            source, target = source.reshape(-1), target.reshape(-1)
+            self.connect(Dense, name, source, target, weight=weight, bias=bias)
+            return
+        windows = tuple(Window(n, n, 1) for n in spatial)
+        kernel, bias = (
+            None if recipe is None else recipe.reshape((*recipe.shape, *(1,) * len(spatial)))
+            for recipe in (weight, bias)
+        )
+        self.connect(Conv, name, source, target, weight=kernel, bias=bias, windows=windows)
 
     def _positions(self, ids: Ids) -> tuple[int, ...]:
         """Return the positions of features × positions; those of the layer where it is whole.
@@ -95,10 +111,7 @@ class Affine(Layout):
         whole = self._one_hot_input(raw[0], weight.shape[0])
         one_hot = whole.reshape(len(whole), -1)[:, tokens - raw[0].start]
         one_hot = np.where(tokens < 0, -1, one_hot) if (tokens < 0).any() else one_hot
-        matrix = weight.transpose((1, 0))
-        if tokens.size == 1:
-            return self.linear(name, np.moveaxis(one_hot, 0, -1), matrix, None)
-        return self._position_wise(self.unique(name), one_hot, matrix, None)
+        return self._position_wise(name, one_hot, weight.transpose((1, 0)), None)
 
     def _one_hot_input(self, raw: Layer, n_entries: int) -> Ids:
         """Return the nodes that stand for an integer input: one an entry and position."""
@@ -123,7 +136,7 @@ class Affine(Layout):
         made = self.add_layer(name, (n_features, *positions), "learned", unique=False)
         bias = axis_first(recipe, len(shape), len(positions))
         assert bias is not None
-        self.add_block(Sparse.without_edges(name, View.of(made), bias))
+        self.blocks.append(Sparse.without_edges(name, View.of(made), bias))
         return np.moveaxis(made, 0, -1)
 
     def conv(
@@ -144,30 +157,12 @@ class Affine(Layout):
         ndarray of int64, shape (channels out, *spatial out)
         """
         name = self.unique(name)
-        return self._conv(name, ids, weight, bias, windows, groups=groups, transposed=transposed)
-
-    def _conv(
-        self,
-        name: str,
-        ids: Ids,
-        weight: Recipe,
-        bias: Recipe | None,
-        windows: tuple[Window, ...],
-        *,
-        groups: int = 1,
-        transposed: bool = False,
-    ) -> Ids:
-        if transposed:
-            shape = (weight.shape[1] * groups, *(w.fine for w in windows))
-        else:
-            shape = (weight.shape[0], *(w.coarse for w in windows))
+        n_out = weight.shape[1] * groups if transposed else weight.shape[0]
+        shape = (n_out, *(w.fine if transposed else w.coarse for w in windows))
         made = self.add_layer(name, shape, "conv", unique=False)
-        bias = None if bias is None else bias.reshape((shape[0],) + (1,) * len(windows))
-        common: dict[str, Any] = {"name": name, "source": View.of(ids), "target": View.of(made)}
-        self.add_block(
-            Conv(**common, weight=weight, bias=bias, windows=windows, groups=groups,
-                 transposed=transposed)
-        )  # fmt: skip
+        bias = None if bias is None else bias.reshape((n_out,) + (1,) * len(windows))
+        self.connect(Conv, name, ids, made, weight=weight, bias=bias, windows=windows,
+                     groups=groups, transposed=transposed)  # fmt: skip
         return made
 
     def add_bias(self, layer: Layer, bias: Recipe) -> bool:
@@ -186,8 +181,7 @@ class Affine(Layout):
         name = self.unique(name)
         shape = (ids.shape[0], *(operator.n_out for operator in operators))
         made = self.add_layer(name, shape, "pool", unique=False)
-        common: dict[str, Any] = {"name": name, "source": View.of(ids), "target": View.of(made)}
-        self.add_block(Pool(**common, operators=operators, mode=mode))
+        self.connect(Pool, name, ids, made, operators=operators, mode=mode)
         return made
 
     def pool_on(self, ids: Ids, operators: tuple[AxisOperator, ...], mode: PoolMode) -> Ids | None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder.layout import Layout
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
-from cntgraph.network.blocks import AxisOperator, Pool, PoolMode
+from cntgraph.network.blocks import AxisOperator, Pool
 
 
 class Attention(Layout):
@@ -93,13 +93,10 @@ class Attention(Layout):
         self, name: str, source: Ids, target: Ids, operators: tuple[AxisOperator, ...],
         *, modulatory: bool = False,
     ) -> None:  # fmt: skip
-        mode: PoolMode = "modulation" if modulatory else "attention"
+        mode = "modulation" if modulatory else "attention"
         name = self.unique(name) if modulatory else name
-        ends = (View.of(source), View.of(target))
-        self.add_block(
-            Pool(name=name, source=ends[0], target=ends[1], operators=operators, mode=mode,
-                 modulatory=modulatory)
-        )  # fmt: skip
+        self.connect(Pool, name, source, target, operators=operators, mode=mode,
+                     modulatory=modulatory)  # fmt: skip
 
 
 def _patterns(keep: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,31 +51,25 @@ class Elementwise(Layout):
         varying = [ids.ndim - len(r.shape) + axis for r in (weight, bias) if r is not None
                    for axis, size in enumerate(r.shape) if size > 1]  # fmt: skip
         shown = self.once(ids, keep=varying)
-        if shown.shape != ids.shape:
-            options: dict[str, Any] = {"kind": kind, "parametric": parametric, "foldable": foldable}
-            return spread(self.scale(name, shown, weight, bias, **options), ids.shape)
-        axis = _channel_axis(ids)
+        axis = _channel_axis(shown)
         if axis:
             # A layer seen with its channels elsewhere: scale it in its own order, so that it can
             # be folded.
             weight, bias = (axis_first(recipe, ids.ndim, axis) for recipe in (weight, bias))
-            kinds: dict[str, Any] = {"kind": kind, "parametric": parametric, "foldable": foldable}
-            made = self.scale(name, np.moveaxis(ids, axis, 0), weight, bias, **kinds)
-            return np.moveaxis(made, 0, axis)
+            shown = np.moveaxis(shown, axis, 0)
         name = self.unique(name)
-        made = self.like(name, ids, kind)
-        common: dict[str, Any] = {"name": name, "source": View.of(ids), "bias": bias}
-        common["target"] = View.of(made)
+        made = self.like(name, shown, kind)
         if weight is None:
-            self.add_block(Identity(**common))
+            self.connect(Identity, name, shown, made, bias=bias)
         else:
-            self.add_block(Diagonal(**common, weight=weight, parametric=parametric))
+            self.connect(Diagonal, name, shown, made, weight=weight, bias=bias,
+                         parametric=parametric)  # fmt: skip
         if kind == "norm":
             self.norms.add(name)
         if not foldable:
             self.unfoldable.add(name)
             self.gains.add(name)
-        return made
+        return spread(np.moveaxis(made, 0, axis), ids.shape)
 
     def normalise(
         self, name: str, ids: Ids, gain: Recipe | None, shift: Recipe | None, kind: str
@@ -113,13 +106,12 @@ class Elementwise(Layout):
         operands = self._together(operands)
         made = self.like(name, operands[0], "add")
         for k, ids in enumerate(operands):
-            common: dict[str, Any] = {"source": View.of(ids), "target": View.of(made)}
-            common["name"] = self.unique(f"{name}.{k}")
+            branch = self.unique(f"{name}.{k}")
             if signs is None or signs[k] == 1.0:
-                self.add_block(Identity(**common))
+                self.connect(Identity, branch, ids, made)
             else:
                 weight = Recipe.constant(signs[k])
-                self.add_block(Diagonal(**common, weight=weight, parametric=False))
+                self.connect(Diagonal, branch, ids, made, weight=weight, parametric=False)
         return spread(made, wide)
 
     def multiply(self, name: str, operands: Sequence[Ids]) -> Ids:
@@ -130,13 +122,10 @@ class Elementwise(Layout):
         """
         name = self.unique(name)
         wide = np.broadcast_shapes(*(ids.shape for ids in operands))
-        operands = self._together(operands)
-        operands = sorted(operands, key=self.gating)
+        operands = sorted(self._together(operands), key=self.gating)
         made = self.like(name, operands[0], "multiply")
         for k, ids in enumerate(operands):
-            source, target = View.of(ids), View.of(made)
-            branch = self.unique(f"{name}.{k}")
-            self.add_block(Identity(name=branch, source=source, target=target, modulatory=k > 0))
+            self.connect(Identity, self.unique(f"{name}.{k}"), ids, made, modulatory=k > 0)
         return spread(made, wide)
 
     def _together(self, operands: Sequence[Ids]) -> list[Ids]:

@@ -93,18 +93,15 @@ class Layout:
                 applied.append(activation)
             # Gates and candidate of a recurrent cell may be parts of one layer.
             ranks = self._gates.setdefault(layer.name, np.zeros(layer.n_nodes, dtype=np.int8))
-            here = nodes[(nodes >= layer.start) & (nodes < layer.slice.stop)] - layer.start
+            here = _within(layer, nodes)
             ranks[here] = np.maximum(ranks[here], rank)
         return ids
 
     def gating(self, ids: Ids) -> int:
         """Return how much of a gate nodes are: the most of what was applied to any of them."""
-        nodes, found = ids[ids >= 0].reshape(-1), 0
-        for layer in self.layers_of(View.of(nodes)):
-            if layer.name in self._gates:
-                here = nodes[(nodes >= layer.start) & (nodes < layer.slice.stop)] - layer.start
-                found = max(found, int(self._gates[layer.name][here].max(initial=0)))
-        return found
+        layers = (layer for layer in self.layers_of(View.of(ids)) if layer.name in self._gates)
+        ranks = (self._gates[layer.name][_within(layer, ids)].max(initial=0) for layer in layers)
+        return int(max(ranks, default=0))
 
     def opaque(self, name: str, shape: Sequence[int], operation: str, reason: str) -> Ids:
         """Add a layer whose edges are unknown, and say so in the coverage table."""
@@ -121,9 +118,19 @@ class Layout:
         finally:
             self.unroll = unroll
 
-    def add_block(self, block: Block) -> None:
-        """Add the edges of one operation."""
-        self.blocks.append(block)
+    def connect(
+        self, kind: type[Block], name: str, source: Ids, target: Ids, **fields: Any
+    ) -> None:
+        """Add the edges of one operation, a block of that kind with these fields.
+
+        Parameters
+        ----------
+        name : str
+            A name of its own, or that of the layer it leads to.
+        """
+        self.blocks.append(
+            kind(name=name, source=View.of(source), target=View.of(target), **fields)
+        )
 
     def unique(self, name: str) -> str:
         """Return a name that nothing has yet, and take it."""
@@ -245,6 +252,12 @@ class Layout:
             first = ids.take([0], axis) if ids.shape[axis] > 1 and axis not in keep else ids
             ids = first if (ids == first).all() else ids
         return ids
+
+
+def _within(layer: Layer, ids: Ids) -> Ids:
+    """Return those of the nodes that are in a layer, counted from its first."""
+    here: Ids = ids[(ids >= layer.start) & (ids < layer.slice.stop)]
+    return here - layer.start
 
 
 def spread(ids: Ids, shape: tuple[int, ...]) -> Ids:

@@ -14,9 +14,9 @@ edges run from step t - 1 to step t: a convolution of kernel one between shifted
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
-from cntgraph.network.blocks import Conv, Dense, Diagonal, Identity, Sparse, Window
+from cntgraph.network.blocks import Block, Diagonal, Identity, Sparse
 
 if TYPE_CHECKING:
     from cntgraph.adapters.builder.builder import Builder
@@ -143,11 +143,12 @@ def _lstm(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
     time.gated_before(f"{name}.cell", content, content, made["forget_gate"], cell.initial[1])
     time.gated(inner, content, hidden, made["output_gate"])
     if projection is not None:
-        time.dense(name, hidden, output, projection, None)
+        time.dense(name, hidden, output, projection)
     if cell.peepholes:
         enter, forget, leave = cell.peepholes
         for part, weight in (("input_gate", enter), ("forget_gate", forget)):
-            time.diagonal_before(f"{name}.{part}", content, made[part], weight, cell.initial[1])
+            time.weighted_before(time.diagonal, f"{name}.{part}.cell", content, made[part], weight,
+                                 cell.initial[1])  # fmt: skip
         time.diagonal(f"{name}.output_gate.cell", content, made["output_gate"], leave)
     return [output, content]
 
@@ -166,12 +167,12 @@ def _gru(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
     label, bias = f"{name}.candidate.input", of_candidate.bias
     time.dense(label, time.ids, candidate, of_candidate.input, bias)
     if cell.reset_after:
-        time.dense_before(inner, hidden, middle, of_candidate.hidden, initial)
+        time.weighted_before(time.dense, inner, hidden, middle, of_candidate.hidden, initial)
         time.bias(f"{inner}.bias", middle, of_candidate.hidden_bias)
         time.gated(f"{name}.candidate", middle, candidate, reset)
     else:
         time.gated_before(inner, hidden, middle, reset, initial)
-        time.dense(f"{name}.candidate.hidden", middle, candidate, of_candidate.hidden, None)
+        time.dense(f"{name}.candidate.hidden", middle, candidate, of_candidate.hidden)
     time.gated(name, candidate, hidden, update)
     time.gated_before(name, hidden, hidden, None, initial)
     return [hidden]
@@ -216,98 +217,71 @@ class _Time:
     def affine(self, name: str, target: Ids, gate: Gate, hidden: Ids, initial: Ids | None) -> None:
         """Lead from the input, and from the hidden state of the step before, to a gate."""
         self.dense(f"{name}.input", self.ids, target, gate.input, gate.bias)
-        self.dense_before(f"{name}.hidden", hidden, target, gate.hidden, initial)
+        self.weighted_before(self.dense, f"{name}.hidden", hidden, target, gate.hidden, initial)
 
     def dense(
-        self, name: str, source: Ids, target: Ids, weight: Recipe, bias: Recipe | None
+        self, name: str, source: Ids, target: Ids, weight: Recipe, bias: Recipe | None = None
     ) -> None:
         """Lead from every unit to every unit of the same step."""
         steps = source.shape[1]
-        name = self.builder.unique(name)
         if steps > 1 and target.shape[1] == 1:
             # Every step of the input feeds the same nodes, whose bias is theirs once.
             self.bias(f"{name}.bias", target, bias)
             target, bias = np.broadcast_to(target, (len(target), steps)), None
-        if steps == 1:
-            ends = (View.of(ids.reshape(-1)) for ids in (source, target))
-            self.builder.add_block(
-                Dense(name=name, source=next(ends), target=next(ends), weight=weight, bias=bias)
-            )
-            return
-        kernel = weight.reshape((*weight.shape, 1))
-        bias = None if bias is None else bias.reshape((-1, 1))
-        self.builder.add_block(
-            Conv(name=name, source=View.of(source), target=View.of(target), weight=kernel,
-                 bias=bias, windows=(Window(steps, steps, 1),))
-        )  # fmt: skip
-
-    def dense_before(
-        self, name: str, source: Ids, target: Ids, weight: Recipe, initial: Ids | None
-    ) -> None:
-        """Lead from every unit of the step before to every unit."""
-        before, after, first = self._shifted(source, target)
-        if before.size:
-            self.dense(name, before, after, weight, None)
-        elif initial is None:
-            self.builder.skip(weight, "leads from the step before; there is one time step only")
-        if initial is not None:
-            self.dense(f"{name}.initial", initial.reshape(-1, 1), first, weight, None)
+        self.builder.connect_features(self.builder.unique(name), source, target, weight, bias)
 
     def diagonal(self, name: str, source: Ids, target: Ids, weight: Recipe) -> None:
         """Lead from every unit to the same unit."""
-        if not source.size:
-            self.builder.skip(weight, "leads from the step before; there is one time step only")
-            return
-        name, weight = self.builder.unique(name), weight.reshape((-1, 1))
-        self.builder.add_block(
-            Diagonal(name=name, source=View.of(source), target=View.of(target), weight=weight)
-        )
+        self._connect(Diagonal, name, source, target, weight=weight.reshape((-1, 1)))
 
-    def diagonal_before(
-        self, name: str, source: Ids, target: Ids, weight: Recipe, initial: Ids | None
-    ) -> None:
-        """Lead from every unit of the cell of the step before to the same unit."""
-        before, after, first = self._shifted(source, target)
-        self.diagonal(f"{name}.cell", before, after, weight)
-        if initial is not None:
-            self.diagonal(f"{name}.initial_cell", initial.reshape(-1, 1), first, weight)
+    def weighted_before(
+        self, connect: Callable[[str, Ids, Ids, Recipe], None], name: str, source: Ids,
+        target: Ids, weight: Recipe, initial: Ids | None,
+    ) -> None:  # fmt: skip
+        """Lead from the units of the step before; `connect` is `dense` or `diagonal`."""
+        before = list(self._before(source, initial))
+        for suffix, nodes, steps in before:
+            connect(f"{name}{suffix}", nodes, target[:, steps], weight)
+        if not before:
+            self.builder.skip(weight, "leads from the step before; there is one time step only")
 
     def gated(self, name: str, source: Ids, target: Ids, gate: Ids | None) -> None:
         """Hand every unit on to the same unit; a gate modulates it."""
-        self._hand_on(name, source, target)
+        self._connect(Identity, name, source, target)
         if gate is not None:
-            self._hand_on(f"{name}.gate", gate, target, modulatory=True)
+            self._connect(Identity, f"{name}.gate", gate, target, modulatory=True)
 
     def gated_before(
         self, name: str, source: Ids, target: Ids, gate: Ids | None, initial: Ids | None
     ) -> None:
         """Hand every unit of the step before on; the gate is that of the step itself."""
-        before, after, first = self._shifted(source, target)
-        steps = self._shifted(source, target if gate is None else gate)
-        if before.size:
-            self.gated(f"{name}.before", before, after, None if gate is None else steps[1])
-        if initial is not None:
-            gate = None if gate is None else steps[2]
-            self.gated(f"{name}.initial", initial.reshape(-1, 1), first, gate)
+        for suffix, nodes, steps in self._before(source, initial):
+            own = None if gate is None else gate[:, steps]
+            self.gated(f"{name}{suffix or '.before'}", nodes, target[:, steps], own)
 
     def bias(self, name: str, target: Ids, bias: Recipe | None) -> None:
         """Give nodes a bias of their own, the same at every step."""
-        if bias is None:
-            return
-        name = self.builder.unique(name)
-        self.builder.add_block(Sparse.without_edges(name, View.of(target), bias.reshape((-1, 1))))
+        if bias is not None:
+            name, values = self.builder.unique(name), bias.reshape((-1, 1))
+            self.builder.blocks.append(Sparse.without_edges(name, View.of(target), values))
 
-    def _shifted(self, source: Ids, target: Ids) -> tuple[Ids, Ids, Ids]:
-        """Return the steps before, those that follow them, and the first, which none precedes."""
+    def _before(self, source: Ids, initial: Ids | None) -> Iterator[tuple[str, Ids, slice]]:
+        """Yield nodes of the step before, and the steps that read them.
+
+        The initial state is read by the first step, which none precedes; its edges have a suffix.
+        """
+        whole = slice(None)
+        earlier, later, first = slice(-1), slice(1, None), slice(1)
         if self.loop:
-            return source, target, target
-        if self.reverse:
-            return source[:, 1:], target[:, :-1], target[:, -1:]
-        return source[:, :-1], target[:, 1:], target[:, :1]
+            earlier, later, first = whole, whole, whole
+        elif self.reverse:
+            earlier, later, first = later, earlier, slice(-1, None)
+        if source[:, earlier].size:
+            yield "", source[:, earlier], later
+        if initial is not None:
+            yield ".initial", initial.reshape(-1, 1), first
 
-    def _hand_on(self, name: str, source: Ids, target: Ids, *, modulatory: bool = False) -> None:
-        name = self.builder.unique(name)
-        ends = (View.of(source), View.of(target))
-        self.builder.add_block(
-            Identity(name=name, source=ends[0], target=ends[1], modulatory=modulatory)
-        )
+    def _connect(
+        self, kind: type[Block], name: str, source: Ids, target: Ids, **fields: Any
+    ) -> None:
+        self.builder.connect(kind, self.builder.unique(name), source, target, **fields)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cntgraph.adapters.builder import Builder, Norm
 from cntgraph.adapters.jax.sources import changes, is_function, model_of
 from cntgraph.adapters.jax.tracing import build, trace
+from cntgraph.adapters.options import Options
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
@@ -26,16 +26,7 @@ def recognises(source: object) -> bool:
     return is_function(source)
 
 
-def load(
-    source: Any,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
-    params: Any = None,
-) -> Network:
+def load(source: Any, *, params: Any = None, **shared: Any) -> Network:
     """Return the network of a function of JAX.
 
     Parameters
@@ -44,24 +35,12 @@ def load(
         A function ``apply_fn(params, *inputs)``; a module of Flax (``linen``, bound or with
         `params`; ``nnx``) or Equinox; or a function of inputs that has closed over its parameters.
         Settings such as ``train=False`` are given by `functools.partial`.
-    input_shape : tuple of int, optional
-        Shape of one sample, without the batch dimension: in the model's own order of axes, or
-        channels first where only that fits.
-    example_input : array or tuple of arrays, optional
-        What the model is called with, the batch dimension included: also for a module of
-        Equinox, which takes the samples one by one. Only shapes and types matter.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    unroll : int, optional
-        Unroll recurrent layers over that many time steps; by default they are loops.
-    strict : bool, default False
-        Whether to raise where something is left out.
     params : pytree, optional
         The parameters of a function: all that it takes first, such as Flax's variables.
-
-    Returns
-    -------
-    Network
+    **shared
+        The fields of `Options`: `input_shape` in the model's own order of axes, or channels first
+        where only that fits; `example_input` with the batch dimension, also for a module of
+        Equinox, which takes the samples one by one. Only its shapes and types matter.
 
     Raises
     ------
@@ -82,9 +61,9 @@ def load(
     >>> cg.load(mlp, params={"w": jnp.ones((3, 2)), "b": jnp.zeros(2)}, input_shape=(3,))
     <Network: 2 layers, 1 blocks, 5 nodes, 6 edges, 8 parameters>
     """
-    model = model_of(source, params)
-    traced = trace(model, input_shape, example_input)
-    return build(traced, lambda: Builder(unroll=unroll)).finish(norm=norm, strict=strict)
+    given = Options(**shared)
+    traced = trace(model_of(source, params), given.input_shape, given.example_input)
+    return given.finish(build(traced, given.builder))
 
 
 def parameters(source: Any) -> dict[str, Parameter]:

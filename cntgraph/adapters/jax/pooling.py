@@ -42,7 +42,7 @@ def take_average(
     gain : ndarray or None
         What it is multiplied by.
     moved : bool
-        Whether it is rearranged in between, so that only one number for all can be had.
+        Whether it is rearranged in between, so that only one number for all can be found.
 
     Returns
     -------

@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.builder import Builder, Norm
 from cntgraph.adapters.keras.live import trace_model
 from cntgraph.adapters.keras.variables import named_variables, parameters_of
+from cntgraph.adapters.options import Options
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
@@ -27,39 +27,18 @@ def recognises(source: object) -> bool:
     return isinstance(source, keras.Layer)
 
 
-def load(
-    source: Any,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
-    config: Any = None,
-) -> Network:
+def load(source: Any, *, config: Any = None, **shared: Any) -> Network:
     """Return the network of a live Keras model or of a file.
 
     Parameters
     ----------
     source : keras.Model, str or Path
         The model, or the file.
-    input_shape : tuple of int, optional
-        Shape of one sample, where the model leaves a size open: channels first, or in the
-        order of Keras.
-    example_input : array or nested arrays, optional
-        Instead: what the model is called with, the batch dimension included.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    unroll : int, optional
-        Unroll recurrent layers over that many time steps; by default they are loops.
-    strict : bool, default False
-        Whether to raise where something is left out.
     config : path, dict or keras.Model, optional
         For a file that has weights alone: what the model is.
-
-    Returns
-    -------
-    Network
+    **shared
+        The fields of `Options`; `input_shape`, where the model leaves a size open, is channels
+        first, or in the order of Keras.
 
     Raises
     ------
@@ -72,15 +51,14 @@ def load(
     TraceError
         If the model cannot be followed.
     """
-    shapes: dict[str, Any] = {"input_shape": input_shape, "example_input": example_input}
+    given = Options(**shared)
     if isinstance(source, str | Path):
         from cntgraph.adapters.keras.file import load_file
 
-        options: dict[str, Any] = {"norm": norm, "unroll": unroll, "strict": strict}
-        return load_file(Path(source), config, **options, **shapes)
-    builder = Builder(unroll=unroll)
-    trace_model(source, builder, **shapes)
-    return builder.finish(norm=norm, strict=strict)
+        return load_file(Path(source), config, given)
+    builder = given.builder()
+    trace_model(source, builder, input_shape=given.input_shape, example_input=given.example_input)
+    return given.finish(builder)
 
 
 def parameters(source: Any) -> dict[str, Parameter]:

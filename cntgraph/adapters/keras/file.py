@@ -17,6 +17,7 @@ from cntgraph.adapters.keras.names import named_tensors
 from cntgraph.adapters.keras.skeleton import build_skeleton
 from cntgraph.adapters.keras.source import Source
 from cntgraph.adapters.keras.weights import stored_parameters
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.tensors import network_of
 from cntgraph.core.errors import CntGraphError, FormatError, GraphSizeError
 from cntgraph.network.network import Network
@@ -38,9 +39,7 @@ class FileBuilder(Builder):
         return super().add_layer(name, shape, kind, **options)
 
 
-def load_file(
-    path: Path, config: Any, *, norm: Any, unroll: int | None, strict: bool, **shapes: Any
-) -> Network:
+def load_file(path: Path, config: Any, given: Options) -> Network:
     """Return the network of a file.
 
     Parameters
@@ -49,8 +48,6 @@ def load_file(
         A ``.keras`` archive, or an HDF5 file of a model or of weights.
     config : path, dict, keras.Model or None
         What the model is, where the file does not say.
-    norm, unroll, strict, **shapes
-        As of `cntgraph.load`.
 
     Raises
     ------
@@ -60,7 +57,7 @@ def load_file(
         If it could only be read by running code that it contains.
     """
     try:
-        return _load(path, config, norm=norm, unroll=unroll, strict=strict, **shapes)
+        return _load(path, config, given)
     except CntGraphError:
         raise
     except Exception as error:  # sizes and types that nothing expects
@@ -70,26 +67,24 @@ def load_file(
         ) from error
 
 
-def _load(
-    path: Path, config: Any, *, norm: Any, unroll: int | None, strict: bool, **shapes: Any
-) -> Network:
-    given, source = None, None
+def _load(path: Path, config: Any, given: Options) -> Network:
+    own, source = None, None
     if path.suffix.lower() == ".keras":
         text, source = read_archive(path)
-        given = parse_config(path, text)
-    alone = given is None and config is None
+        own = parse_config(path, text)
+    alone = own is None and config is None
     found = contents(source or Source.of(path), names=alone)
-    if given is None and (own := found.text("model_config")) is not None:
-        given = parse_config(path, own)
-    if given is not None and config is not None:
+    if own is None and (text_inside := found.text("model_config")) is not None:
+        own = parse_config(path, text_inside)
+    if own is not None and config is not None:
         raise FormatError(f"{path}: the file says what the model is; leave out config=")
-    if given is None and config is None:
-        return network_of(named_tensors(found), strict=strict)
-    model = _model(path, given if given is not None else config, found)
-    builder = FileBuilder(unroll=unroll)
-    parameters = stored_parameters(path, model, found)
-    trace_model(model, builder, parameters, max_size=MAX_LAYER, **shapes)
-    return builder.finish(norm=norm, strict=strict)
+    if own is None and config is None:
+        return network_of(named_tensors(found), strict=given.strict)
+    model = _model(path, own if own is not None else config, found)
+    builder = FileBuilder(unroll=given.unroll)
+    trace_model(model, builder, stored_parameters(path, model, found), max_size=MAX_LAYER,
+                input_shape=given.input_shape, example_input=given.example_input)  # fmt: skip
+    return given.finish(builder)
 
 
 def _model(path: Path, config: Any, found: Contents) -> Any:

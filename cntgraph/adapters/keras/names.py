@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from cntgraph.adapters.keras.hdf5 import Contents, Tensor
 from cntgraph.adapters.weights.tensors import Tensors
-from cntgraph.core.errors import ParameterError
-from cntgraph.core.parameter import Parameter
 
 
 def named_tensors(contents: Contents) -> Tensors:
@@ -29,10 +27,7 @@ def named_tensors(contents: Contents) -> Tensors:
         stem = _stem(contents, group) if numbered else group
         for key, (_, tensor) in zip(keys, members, strict=True):
             name = f"{stem}/{key}" if stem else key
-            try:
-                found.parameters.append(Parameter(name, tensor.shape, tensor.dtype, tensor.data))
-            except ParameterError as error:
-                found.leave_out(name, tensor.shape, tensor.dtype, str(error))
+            found.add(name, tensor.shape, tensor.dtype, tensor.data)
     return found
 
 

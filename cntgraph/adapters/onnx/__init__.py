@@ -14,12 +14,13 @@ from typing import Any
 
 import onnx
 
-from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.functions import inline_functions
 from cntgraph.adapters.onnx.inputs import BY_OPERATION
 from cntgraph.adapters.onnx.message import check_model, read_model
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.walk import Walk
+from cntgraph.adapters.options import Options
 from cntgraph.core.errors import CntGraphError, TraceError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
@@ -32,36 +33,17 @@ def recognises(source: object) -> bool:
     return isinstance(source, onnx.ModelProto)
 
 
-def load(
-    source: Any,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
-) -> Network:
+def load(source: Any, **shared: Any) -> Network:
     """Return the network of an ``.onnx`` file or of a live model.
 
     Parameters
     ----------
     source : str, Path or onnx.ModelProto
         The file, or the model.
-    input_shape : tuple of int, optional
-        Shape of one sample, without the batch dimension; needed where the model leaves it open.
-    example_input : ndarray, tuple of them or dict of them by name, optional
-        What the model is called with, the batch dimension included. Its shape is looked at; of
-        whole numbers also the values, where they say how others are read (masks, lengths).
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    unroll : int, optional
-        Unroll recurrent layers over that many time steps; by default they are loops.
-    strict : bool, default False
-        Whether to raise where something is left out.
-
-    Returns
-    -------
-    Network
+    **shared
+        The fields of `Options`. `example_input` is an array, a tuple of them, or a dict of them by
+        name; its shape is looked at, and of whole numbers also the values, where they say how
+        others are read (masks, lengths).
 
     Raises
     ------
@@ -72,14 +54,15 @@ def load(
     TraceError
         If the model cannot be followed.
     """
+    given = Options(**shared)
     with _explained():
         model, tensors = _open(source)
         found = None
         for batch in (BY_OPERATION, 1, None):
-            builder = Builder(unroll=unroll)
+            builder = given.builder()
             walk = Walk(model, tensors, builder)
             try:
-                walk.run(input_shape, example_input, batch)
+                walk.run(given.input_shape, given.example_input, batch)
             except CntGraphError:
                 if found is None:
                     raise
@@ -88,7 +71,7 @@ def load(
             if not walk.tracer.mixes:
                 break
         assert found is not None
-        return found.finish(norm=norm, strict=strict)
+        return given.finish(found)
 
 
 def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
 from cntgraph.adapters.torch.live import module_parameters, trace_live
@@ -33,39 +33,18 @@ def recognises(source: object) -> bool:
     return isinstance(source, torch.nn.Module) or checkpoint.is_state(source)
 
 
-def load(
-    source: Any,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
-    model: torch.nn.Module | None = None,
-) -> Network:
+def load(source: Any, *, model: torch.nn.Module | None = None, **shared: Any) -> Network:
     """Return the network of a live module, a ``.pt2`` file, a checkpoint or a state dict.
 
     Parameters
     ----------
     source : torch.nn.Module, mapping of str to torch.Tensor, str or Path
         The model, its weights, or the file.
-    input_shape : tuple of int, optional
-        Shape of one sample, without the batch dimension.
-    example_input : torch.Tensor, ndarray, tuple of them or dict, optional
-        What the model is called with, the batch dimension included; a dict of named arguments.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    unroll : int, optional
-        Unroll recurrent layers over that many time steps; by default they are loops.
-    strict : bool, default False
-        Whether to raise where something is left out.
     model : torch.nn.Module, optional
         The module that a checkpoint or a state dict belongs to: its graph, with these weights. It
         is not changed.
-
-    Returns
-    -------
-    Network
+    **shared
+        The fields of `Options`; `example_input` may be a dict of named arguments.
 
     Raises
     ------
@@ -78,39 +57,27 @@ def load(
     FormatError
         If a file is damaged, or its weights are not those of `model`.
     """
-    tensors = _weights(source)
+    given, tensors = Options(**shared), _weights(source)
     if tensors is not None and model is None:
-        return network_of(tensors, strict=strict)
+        return network_of(tensors, strict=given.strict)
     if tensors is not None:
-        return load_weighted(
-            tensors, model, input_shape=input_shape, example_input=example_input, norm=norm,
-            unroll=unroll, strict=strict
-        )  # fmt: skip
+        return load_weighted(tensors, model, given)
     if model is not None:
         raise FormatError(
             "model= is the module that weights are put into; a live module or a .pt2 file has "
             "a graph of its own, leave it out"
         )
-    builder = Builder(unroll=unroll)
     if isinstance(source, str | Path):
-        trace_program(Path(source), builder, input_shape=input_shape)
+        builder = given.builder()
+        trace_program(Path(source), builder, input_shape=given.input_shape)
     else:
         live = getattr(source, "_orig_mod", source)  # what torch.compile wraps
-        builder = trace_live(live, lambda: Builder(unroll=unroll), input_shape, example_input)
-    return builder.finish(norm=norm, strict=strict)
+        builder = trace_live(live, given.builder, given.input_shape, given.example_input)
+    return given.finish(builder)
 
 
-def load_weighted(tensors: Tensors, model: Any, **traced: Any) -> Network:
+def load_weighted(tensors: Tensors, model: Any, given: Options) -> Network:
     """Return the network of a live module with other weights; see `binding`.
-
-    Parameters
-    ----------
-    tensors : Tensors
-        The weights.
-    model : torch.nn.Module
-        The module.
-    **traced
-        The options of `load`.
 
     Raises
     ------
@@ -123,7 +90,7 @@ def load_weighted(tensors: Tensors, model: Any, **traced: Any) -> Network:
             f"{type(model).__qualname__}"
         )
     model = getattr(model, "_orig_mod", model)
-    return bind_weights(load(model, **traced), model, tensors)
+    return bind_weights(load(model, **vars(given)), model, tensors)
 
 
 def _weights(source: Any) -> Tensors | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.weights.stored import member_offset, zip_members
+from cntgraph.adapters.weights.stored import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, UnsafeFileError
 from cntgraph.core.parameter import Parameter, storage_dtype
 
@@ -41,7 +41,7 @@ class Archive:
             self.program = self._json("models/model.json")
             self.tensors = self._tensors()
             version = self.program["schema_version"]["major"]
-        except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise FormatError(
                 f"{path}: expected a .pt2 archive (a zip file), found a damaged or truncated one "
                 f"({error}); copy it again, or save it again with torch.export.save"
@@ -67,22 +67,10 @@ class Archive:
         return any(name.endswith("data.pkl") for name in self.members)
 
     def _json(self, name: str) -> dict[str, Any]:
-        found = json.loads(self._read(self.members[self.root + name], _MAX_TEXT))
+        found = json.loads(read_member(self.path, self.members[self.root + name], _MAX_TEXT))
         if not isinstance(found, dict):
             raise FormatError(f"{self.path}: {name} is not a JSON object; the file is damaged")
         return found
-
-    def _read(self, info: zipfile.ZipInfo, largest: int) -> bytes:
-        """Read a member; one that is packed must not be far larger than the file it is in."""
-        known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        if not known or info.file_size > largest * max(info.compress_size, 100):
-            raise FormatError(
-                f"{self.path}: the member {info.filename!r} is packed in a way that no .pt2 file "
-                "is; unpack the archive, and pack it again without compression (zip -0)"
-            )
-        with zipfile.ZipFile(self.path) as archive, archive.open(info) as file:
-            # No more than it should have, whatever it unpacks to.
-            return file.read(info.file_size)
 
     def _tensors(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return, by name, the folder and the description of every tensor."""
@@ -134,7 +122,7 @@ class Archive:
         info = self.members[self.root + member]
         if info.compress_type != zipfile.ZIP_STORED:
             if member not in self.unpacked:
-                self.unpacked[member] = self._read(info, _MAX_PACKED)
+                self.unpacked[member] = read_member(self.path, info, _MAX_PACKED)
             return np.frombuffer(self.unpacked[member], dtype=dtype)
         offset = member_offset(self.path, info)
         count = info.file_size // dtype.itemsize

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.tensors import parameter_of
-from cntgraph.adapters.weights.stored import zip_members
+from cntgraph.adapters.weights.stored import read_member, zip_members
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError, ParameterError, UnsafeFileError
 
@@ -135,17 +135,8 @@ def _check_archive(path: Path) -> None:
             f"{path}: expected an archive as torch.save writes it, found a compressed one; "
             "load it with torch.load and save it again"
         )
-    _check_pickle(path, roots[0])
-
-
-def _check_pickle(path: Path, member: str) -> None:
-    """Refuse the one thing that torch.load allows and that takes memory without having any."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            text = archive.read(member)
-    except Exception as error:  # zipfile meets damage with a dozen kinds of exception
-        raise FormatError(f"{path}: {member} cannot be read ({error}); copy it again") from error
-    if b"bytearray\n" in text:
+    # The one thing that torch.load allows and that takes memory without having any.
+    if b"bytearray\n" in read_member(path, members[roots[0]], largest=1):
         raise UnsafeFileError(f"{path}: makes a bytearray, which weights do not need; {_SAVE}")
 
 

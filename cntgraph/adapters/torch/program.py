@@ -112,7 +112,7 @@ class _Program:
         return [spec for spec in self.signature["input_specs"] if kind in spec]
 
     def _add_inputs(self, names: list[str]) -> None:
-        """Add the inputs; a stand-in for their values is what masks and positions are had from."""
+        """Add the inputs; a stand-in for their values gives masks and positions."""
         inputs = Inputs(self.archive.path, self.graph, names, self.input_shape)
         shapes = {name: inputs.shape(name) for name in names}
         self.symbols = inputs.symbols

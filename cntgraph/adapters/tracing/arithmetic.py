@@ -18,7 +18,6 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_learned, is_mask, weights_of
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.view import View
 from cntgraph.network.blocks import Identity
 
 # -- sums -------------------------------------------------------------------------------------
@@ -214,6 +213,5 @@ def choose_among(t: Tracer, operands: Sequence[Neurons], kind: str, name: str) -
     name = t.builder.unique(name)
     made = t.builder.fresh(name, ids[0], kind)
     for k, branch in enumerate(ids):
-        label = t.builder.unique(f"{name}.{k}")
-        t.builder.add_block(Identity(name=label, source=View.of(branch), target=View.of(made)))
+        t.builder.connect(Identity, t.builder.unique(f"{name}.{k}"), branch, made)
     return t.made(made, samples)

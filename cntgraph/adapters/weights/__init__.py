@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.chain import chain_of
-from cntgraph.adapters.weights.files import add_array, read_arrays
+from cntgraph.adapters.weights.files import read_arrays
 from cntgraph.adapters.weights.tensors import Tensors, network_of
 from cntgraph.core.errors import FormatError
-from cntgraph.core.parameter import Parameter
+from cntgraph.core.parameter import EXTENDED, Parameter
 from cntgraph.network.network import Network
 
 suffixes = (".npz", ".npy")
@@ -41,12 +41,8 @@ def recognises(source: object) -> bool:
 def load(
     source: Any,
     *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
     description: Sequence[str | Mapping[str, Any]] | str | None = None,
+    **shared: Any,
 ) -> Network:
     """Return the network of arrays in a file, a dict or a list.
 
@@ -54,23 +50,12 @@ def load(
     ----------
     source : str, Path, array, dict of arrays, or list of arrays
         Dicts may be nested, as Flax's parameters are; names are joined by dots.
-    input_shape : tuple of int, optional
-        Shape of one sample, channels first; needed for a chain that begins with a convolution.
-    example_input : array, optional
-        Instead: a batch of samples, of which only the shape is looked at.
-    norm : {"fold", "keep"}, default "fold"
-        Whether batch norms are folded.
-    unroll : None
-        Of no use here.
-    strict : bool, default False
-        Whether to raise where something is left out.
     description : list of str or dict, or "separate", optional
         The layers in order, see `weights.description`; ``"separate"`` makes each weight of a list a
         block of its own.
-
-    Returns
-    -------
-    Network
+    **shared
+        The fields of `Options`. A chain that begins with a convolution needs `input_shape`,
+        channels first, or an `example_input`, of which only the shape is looked at.
 
     Raises
     ------
@@ -79,18 +64,21 @@ def load(
     InputShapeError
         If the size of the input is needed and missing.
     """
-    tensors, is_list = _tensors(source)
+    given, (tensors, is_list) = Options(**shared), _tensors(source)
     separate = isinstance(description, str) and description == "separate"
     if separate or (description is None and not is_list):
-        if is_list:
-            tensors = Tensors([p.rename(_name_in_list(p)) for p in tensors.parameters])
-        return network_of(tensors, strict=strict)
+        if is_list:  # called so that the outputs of kernels are known to be last
+            named = (p.rename(f"{p.name}.kernel") if len(p.shape) > 1 else p
+                     for p in tensors.parameters)  # fmt: skip
+            tensors = Tensors(list(named))
+        return network_of(tensors, strict=given.strict)
     if tensors.left_out:
         entry = tensors.left_out[0]
-        raise FormatError(f"expected a list of weights; {entry.name} is {entry.reason}")
-    if input_shape is None and example_input is not None:
-        input_shape = np.shape(example_input)[1:]
-    return chain_of(tensors.parameters, description, input_shape, norm=norm, strict=strict)
+        raise FormatError(f"expected a list of weights; {entry.name}: {entry.reason}")
+    shape = given.input_shape
+    if shape is None and given.example_input is not None:
+        shape = np.shape(given.example_input)[1:]
+    return given.finish(chain_of(tensors.parameters, description, shape))
 
 
 def parameters(source: Any) -> dict[str, Parameter]:
@@ -105,7 +93,9 @@ def _tensors(source: Any) -> tuple[Tensors, bool]:
     else:
         tensors = Tensors()
         for name, array in _named_arrays(source):
-            add_array(tensors, name, array)
+            dtype = array.dtype.name
+            bits = array.view(EXTENDED.get(dtype, array.dtype))
+            tensors.add(name, array.shape, dtype, bits)
     names = [name for name in tensors.names() if not re.fullmatch(r"arr_\d+", name)]
     if names or not tensors.parameters:
         return tensors, False
@@ -133,13 +123,5 @@ def _named(source: Mapping[Any, Any], prefix: str, depth: int = 16) -> Iterator[
 
 def _is_array(value: Any) -> bool:
     """Whether a value is an array of any library that NumPy can read."""
-    if isinstance(value, np.ndarray):
-        return True
-    return all(hasattr(value, what) for what in ("__array__", "shape", "dtype")) and not isinstance(
-        value, np.generic | type
-    )
-
-
-def _name_in_list(parameter: Parameter) -> str:
-    """Name an array of a list so that its outputs are known to be last."""
-    return f"{parameter.name}.kernel" if len(parameter.shape) > 1 else parameter.name
+    is_array = all(hasattr(value, what) for what in ("__array__", "shape", "dtype"))
+    return is_array and not isinstance(value, np.generic | type)

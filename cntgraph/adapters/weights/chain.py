@@ -6,42 +6,38 @@ What a description may say is in `description`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.tracing.normalisation import by_stored
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.weights.description import (
-    POOL,
     Description,
-    check_description,
     describe_dense,
+    keywords,
+    layers_of,
     shown,
-    size_of,
     sizes_of,
-    windows_of,
-    with_defaults,
+    sliding_of,
 )
 from cntgraph.core.errors import FormatError, InputShapeError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
-from cntgraph.network.blocks import AxisOperator
-from cntgraph.network.network import Network
+from cntgraph.network.activations import activation_name
+from cntgraph.network.blocks import AxisOperator, PoolMode
 
 
 def chain_of(
     arrays: Sequence[Parameter],
     description: Description | None = None,
     input_shape: tuple[int, ...] | None = None,
-    *,
-    norm: Norm = "fold",
-    strict: bool = False,
-) -> Network:
-    """Return the network of a list of weights.
+) -> Builder:
+    """Return what the network of a list of weights is built with.
 
     Parameters
     ----------
@@ -51,8 +47,6 @@ def chain_of(
         The layers, as `description` says. By default all are dense, kernels (n_in, n_out).
     input_shape : tuple of int, optional
         Shape of one sample, channels first.
-    norm, strict
-        As in `cntgraph.load`.
 
     Raises
     ------
@@ -66,16 +60,20 @@ def chain_of(
     >>> names = ("kernel1", "bias1", "kernel2")
     >>> shapes = ((3, 4), (4,), (4, 2))
     >>> arrays = [Parameter.from_array(n, np.ones(s)) for n, s in zip(names, shapes)]
-    >>> chain_of(arrays, [{"kind": "dense", "activation": "relu"}, "dense"])
+    >>> chain_of(arrays, [{"kind": "dense", "activation": "relu"}, "dense"]).finish()
     <Network: 3 layers, 2 blocks, 9 nodes, 20 edges, 24 parameters>
     """
-    layers = describe_dense(arrays) if description is None else check_description(description)
-    chain = _Chain(list(arrays), Builder())
-    for layer in layers:
-        chain.add(layer, input_shape)
+    layers = layers_of(describe_dense(arrays) if description is None else description, _KINDS)
+    chain = _Chain(list(arrays), input_shape)
+    for k, layer in enumerate(layers, start=1):
+        where = f"layer {k} ({layer['kind']})"
+        try:
+            chain.add(where, **keywords(layer, where, chain.add, _KINDS[layer["kind"]]))
+        except NotFollowed as error:
+            raise InputShapeError(f"{where}: {error}") from None
     chain.check_end()
     chain.builder.output(chain.ids)
-    return chain.builder.finish(norm=norm, strict=strict)
+    return chain.builder
 
 
 @dataclass
@@ -83,46 +81,52 @@ class _Chain:
     """A chain that is being built: what is left of the arrays, and the nodes at its end."""
 
     arrays: list[Parameter]
-    builder: Builder
-    at: int = 0
+    input_shape: tuple[int, ...] | None
+    builder: Builder = field(default_factory=Builder)
     layout: str = "channels_last"
     seen: Counter[str] = field(default_factory=Counter)
-    _ids: Ids | None = None
+    #: The nodes at the end, of shape (channels, *positions).
+    ids: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    @property
-    def ids(self) -> Ids:
-        """The nodes at the end, of shape (channels, *positions)."""
-        assert self._ids is not None
-        return self._ids
-
-    def add(self, layer: dict[str, Any], input_shape: tuple[int, ...] | None) -> None:
+    def add(
+        self, where: str, *, kind: str, name: str | None = None, activation: str | None = None,
+        pool: Any = None, layout: str | None = None, **own: Any,
+    ) -> None:  # fmt: skip
         """Add a layer with its activation and its pooling."""
-        self.layout = layer["layout"] or self.layout
-        kind = layer["kind"]
+        if layout not in (None, *_LAYOUTS):
+            raise FormatError(
+                f"{where}: expected a layout of {' or '.join(_LAYOUTS)}; got {layout!r}"
+            )
+        if not isinstance(activation, str | None):
+            raise FormatError(
+                f"{where}: expected the name of an activation, got {activation!r:.80}"
+            )
+        self.layout = layout or self.layout
+        if not self.seen:
+            self.ids = self.builder.input("input", self._first_shape(kind))
         self.seen[kind] += 1
-        name = layer["name"] or f"{kind}{self.seen[kind]}"
-        if self._ids is None:
-            self._ids = self.builder.input("input", self._input_shape(kind, input_shape))
-        make = {"dense": self._dense, "conv": self._conv, "batch_norm": self._batch_norm}[kind]
-        self._ids = make(name, layer)
-        if layer["activation"]:
-            self.builder.activate(self.ids, layer["activation"])
-        if layer["pool"] is not None:
-            self._ids = self._pooled(f"{name}.pool", layer["pool"])
+        name = name or f"{kind}{self.seen[kind]}"
+        self.ids = _KINDS[kind](self, name, **own)
+        function = activation_name(activation or "linear")
+        if function:
+            self.builder.activate(self.ids, function)
+        if pool is not None:
+            name = f"{name}.pool"
+            self.ids = self._pool(name, **keywords(pool, name, self._pool))
 
     def check_end(self) -> None:
         """Raise where arrays are left over."""
-        if self._ids is None:
+        if not self.seen:
             raise FormatError("expected a description of at least one layer, got an empty one")
-        if self.at < len(self.arrays):
+        if self.arrays:
             raise FormatError(
-                f"{len(self.arrays) - self.at} arrays are left after the last layer, the first "
-                f"{shown(self.arrays[self.at])}; the description lacks a layer"
+                f"{len(self.arrays)} arrays are left after the last layer, the first "
+                f"{shown(self.arrays[0])}; the description lacks a layer"
             )
 
-    def _input_shape(self, kind: str, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-        if shape is not None:
-            return shape
+    def _first_shape(self, kind: str) -> tuple[int, ...]:
+        if self.input_shape is not None:
+            return self.input_shape
         first = self.arrays[0].shape if self.arrays else ()
         if kind == "dense" and len(first) == 2:
             return (first[0 if self.layout == "channels_last" else 1],)
@@ -130,12 +134,12 @@ class _Chain:
             "expected the size of one sample, got none; pass input_shape=(channels, height, width)"
         )
 
-    def _next(self, name: str, what: str, shape: tuple[int | None, ...]) -> Recipe:
+    def _next(self, name: str, what: str, *shape: int | None) -> Recipe:
         """Take the next array, which must be of that shape; None stands for any size."""
         wanted = tuple("any" if size is None else size for size in shape)
-        if self.at >= len(self.arrays):
+        if not self.arrays:
             raise FormatError(f"{name}: expected its {what} of shape {wanted}, no array is left")
-        found = self.arrays[self.at]
+        found = self.arrays.pop(0)
         fits = len(found.shape) == len(shape) and all(
             size in (None, own) for size, own in zip(shape, found.shape, strict=True)
         )
@@ -143,80 +147,88 @@ class _Chain:
             raise FormatError(
                 f"{name}: expected its {what} of shape {wanted}, got {shown(found)}. Kernels are "
                 f"in the layout {self.layout}; pass a description whose layers, sizes and layout "
-                "fit, or description='separate' for one block per weight"
+                "fit ({'kind': 'dense', 'layout': 'channels_first'} if they are (n_out, n_in)), or "
+                "description='separate' for one block per weight"
             )
-        self.at += 1
         return Recipe.of(self.builder.parameter(found))
 
-    def _bias(self, name: str, layer: dict[str, Any], n_out: int) -> Recipe | None:
-        wanted = layer["bias"]
+    def _bias(self, name: str, wanted: bool | None, n_out: int) -> Recipe | None:
         if wanted is None:
-            wanted = self.at < len(self.arrays) and self.arrays[self.at].shape == (n_out,)
-        return self._next(name, "bias", (n_out,)) if wanted else None
+            wanted = bool(self.arrays) and self.arrays[0].shape == (n_out,)
+        return self._next(name, "bias", n_out) if wanted else None
 
-    # -- kinds of layers ----------------------------------------------------------------------
+    # -- kinds of layers: what each may say is a keyword ----------------------------------------
 
-    def _dense(self, name: str, layer: dict[str, Any]) -> Ids:
-        ids, last = self.ids, self.layout == "channels_last"
-        flat = (np.moveaxis(ids, 0, -1) if last else ids).reshape(-1)
-        shape = (flat.size, None) if last else (None, flat.size)
-        kernel = self._next(name, "kernel", shape)
-        weight = kernel.transpose((1, 0)) if last else kernel
-        bias = self._bias(name, layer, weight.shape[0])
-        return self.builder.linear(name, flat, weight, bias)
+    def _dense(self, name: str, *, bias: bool | None = None) -> Ids:
+        if self.layout == "channels_last":
+            flat = np.moveaxis(self.ids, 0, -1).reshape(-1)
+            weight = self._next(name, "kernel", flat.size, None).transpose((1, 0))
+        else:
+            flat = self.ids.reshape(-1)
+            weight = self._next(name, "kernel", None, flat.size)
+        return self.builder.linear(name, flat, weight, self._bias(name, bias, weight.shape[0]))
 
-    def _conv(self, name: str, layer: dict[str, Any]) -> Ids:
+    def _conv(
+        self, name: str, *, bias: bool | None = None, stride: Any = 1, padding: Any = "valid",
+        dilation: Any = 1, groups: int = 1,
+    ) -> Ids:  # fmt: skip
         channels, *positions = self.ids.shape
-        rank, groups = len(positions), size_of(layer["groups"], f"{name}: groups")
+        rank, (groups,) = len(positions), sizes_of(groups, 1, f"{name}: groups")
         if not rank or channels % groups:
             raise InputShapeError(
                 f"{name}: expected an input of shape (channels, *positions) with channels that "
                 f"{groups} groups divide, got {self.ids.shape}; pass input_shape"
             )
         taps: tuple[int | None, ...] = (None,) * rank
-        last = self.layout == "channels_last"
-        shape = (*taps, channels // groups, None) if last else (None, channels // groups, *taps)
-        weight = self._next(name, "kernel", shape)
-        if last:
+        if self.layout == "channels_last":
+            weight = self._next(name, "kernel", *taps, channels // groups, None)
             weight = weight.transpose((rank + 1, rank, *range(rank)))
+        else:
+            weight = self._next(name, "kernel", None, channels // groups, *taps)
         if weight.shape[0] % groups:
             raise FormatError(f"{name}: {weight.shape[0]} channels are not divided by {groups}")
-        bias = self._bias(name, layer, weight.shape[0])
-        sizes = {k: sizes_of(layer[k], rank, f"{name}: {k}") for k in ("stride", "dilation")}
-        windows = windows_of(name, positions, weight.shape[2:], layer["padding"], **sizes)
-        return self.builder.conv(name, self.ids, weight, bias, windows, groups=groups)
+        offset = self._bias(name, bias, weight.shape[0])
+        sliding = sliding_of(name, weight.shape[2:], stride, padding, dilation)
+        windows = sliding.windows(positions)
+        return self.builder.conv(name, self.ids, weight, offset, windows, groups=groups)
 
-    def _batch_norm(self, name: str, layer: dict[str, Any]) -> Ids:
+    def _batch_norm(
+        self, name: str, *, epsilon: float = 1e-3, center: bool = True, scale: bool = True
+    ) -> Ids:
         n = self.ids.shape[0]
-        gain, shift = (
-            self._next(name, what, (n,)) if layer[key] else None
-            for key, what in (("scale", "gamma"), ("center", "beta"))
-        )
-        mean, variance = (self._next(name, f"moving {k}", (n,)) for k in ("mean", "variance"))
-        scale, offset = by_stored(mean, variance, layer["epsilon"], gain, shift)
+        gamma = self._next(name, "gamma", n) if scale else None
+        beta = self._next(name, "beta", n) if center else None
+        mean, variance = (self._next(name, f"moving {k}", n) for k in ("mean", "variance"))
         shape = (n, *(1,) * (self.ids.ndim - 1))
-        return self.builder.scale(
-            name, self.ids, scale.reshape(shape), offset.reshape(shape), kind="norm"
-        )
+        gain, shift = (r.reshape(shape) for r in by_stored(mean, variance, epsilon, gamma, beta))
+        return self.builder.scale(name, self.ids, gain, shift, kind="norm")
 
-    def _pooled(self, name: str, pool: Any) -> Ids:
-        options = with_defaults(pool, POOL, name)
-        positions, mode = self.ids.shape[1:], options["mode"]
-        if mode not in ("max", "average") or not positions or options["size"] is None:
+    def _pool(
+        self, name: str, *, size: Any = None, stride: Any = None, padding: Any = "valid",
+        mode: PoolMode = "max",
+    ) -> Ids:  # fmt: skip
+        positions = self.ids.shape[1:]
+        if mode not in ("max", "average") or not positions or size is None:
             raise FormatError(
                 f"{name}: expected a size, a mode 'max' or 'average' and something to pool, got "
-                f"{pool!r} on nodes of shape {self.ids.shape}"
+                f"size {size!r} and mode {mode!r} on nodes of shape {self.ids.shape}"
             )
-        rank = len(positions)
-        if options["size"] == "global":
-            operators = [AxisOperator.adaptive(n, 1, average=mode == "average") for n in positions]
+        average = mode == "average"
+        if size == "global":
+            operators = [AxisOperator.adaptive(n, 1, average=average) for n in positions]
             return self.builder.pool(name, self.ids, tuple(operators), mode).reshape(-1)
-        size = sizes_of(options["size"], rank, f"{name}: size")
-        stride = sizes_of(options["stride"] or options["size"], rank, f"{name}: stride")
-        once = (1,) * rank
-        windows = windows_of(
-            name, positions, size, options["padding"], stride=stride, dilation=once
-        )
-        divisors = [w.coarse_cover.sum(axis=0) if mode == "average" else None for w in windows]
-        operators = [AxisOperator.of_window(w, d) for w, d in zip(windows, divisors, strict=True)]
+        kernel = sizes_of(size, len(positions), f"{name}: size")
+        sliding = sliding_of(name, kernel, stride or kernel, padding)
+        if average:
+            operators = sliding.averages(positions)
+        else:
+            operators = [AxisOperator.of_window(window) for window in sliding.windows(positions)]
         return self.builder.pool(name, self.ids, tuple(operators), mode)
+
+
+_LAYOUTS = ("channels_last", "channels_first")
+_KINDS: dict[str, Callable[..., Ids]] = {
+    "dense": _Chain._dense,
+    "conv": _Chain._conv,
+    "batch_norm": _Chain._batch_norm,
+}

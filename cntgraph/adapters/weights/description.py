@@ -20,33 +20,20 @@ Each may have
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Collection, Mapping, Sequence
+from inspect import signature
 from operator import index
 from typing import Any
 
-from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Sliding
-from cntgraph.core.errors import FormatError, InputShapeError
+from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
-from cntgraph.network.activations import activation_name
-from cntgraph.network.blocks import Window
 
 Description = Sequence[str | Mapping[str, Any]]
 
-#: What a layer of each kind may say, and what holds where it says nothing.
-_COMMON = {"kind": "", "name": None, "activation": None, "pool": None, "layout": None}
-_KINDS: dict[str, dict[str, Any]] = {
-    "dense": {"bias": None},
-    "conv": {"bias": None, "stride": 1, "padding": "valid", "dilation": 1, "groups": 1},
-    "batch_norm": {"epsilon": 1e-3, "center": True, "scale": True},
-}
-POOL = {"size": None, "stride": None, "padding": "valid", "mode": "max"}
-_LAYOUTS = ("channels_last", "channels_first")
 
-
-def check_description(description: Any) -> list[dict[str, Any]]:
-    """Return the layers of a description with all that they may say.
+def layers_of(description: Any, kinds: Collection[str]) -> list[dict[str, Any]]:
+    """Return the layers of a description, each with its kind.
 
     Raises
     ------
@@ -62,38 +49,28 @@ def check_description(description: Any) -> list[dict[str, Any]]:
     for k, said in enumerate(description, start=1):
         layer = {"kind": said} if isinstance(said, str) else said
         kind = layer.get("kind") if isinstance(layer, Mapping) else None
-        if not isinstance(kind, str) or kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in kinds:
             raise FormatError(
-                f"layer {k} of the description: expected a kind of {', '.join(_KINDS)}; "
+                f"layer {k} of the description: expected a kind of {', '.join(kinds)}; "
                 f"got {said!r:.80}"
             )
-        layers.append(with_defaults(layer, _COMMON | _KINDS[kind], f"layer {k} ({kind})"))
-        layers[-1]["activation"] = _activation(layers[-1]["activation"], k)
-        if layers[-1]["layout"] not in (None, *_LAYOUTS):
-            raise FormatError(
-                f"layer {k}: expected a layout of {' or '.join(_LAYOUTS)}; "
-                f"got {layers[-1]['layout']!r}"
-            )
+        layers.append(dict(layer))
     return layers
 
 
-def _activation(name: Any, k: int) -> str:
-    """Return the name of an activation function; empty for none."""
-    if name is not None and not isinstance(name, str):
-        raise FormatError(f"layer {k}: expected the name of an activation, got {name!r:.80}")
-    return activation_name(name or "linear")
-
-
-def with_defaults(said: Any, defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return what a dict says, and what holds where it says nothing."""
-    if not isinstance(said, Mapping) or set(said) - set(defaults):
+def keywords(said: Any, where: str, *functions: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a dict says, after checking that it is something that the functions take."""
+    known = [name for function in functions
+             for name, taken in signature(function).parameters.items()
+             if taken.kind is taken.KEYWORD_ONLY]  # fmt: skip
+    if not isinstance(said, Mapping) or set(said) - set(known):
         raise FormatError(
-            f"{where}: expected a dict with some of {', '.join(defaults)}; got {said!r:.120}"
+            f"{where}: expected a dict with some of {', '.join(known)}; got {said!r:.120}"
         )
-    return {**defaults, **said}
+    return dict(said)
 
 
-def describe_dense(arrays: Sequence[Parameter]) -> list[dict[str, Any]]:
+def describe_dense(arrays: Sequence[Parameter]) -> list[str]:
     """Return the description of arrays that are a chain of dense layers.
 
     Raises
@@ -111,18 +88,7 @@ def describe_dense(arrays: Sequence[Parameter]) -> list[dict[str, Any]]:
             "input_shape=(channels, height, width), or description='separate' for one block per "
             "weight"
         )
-    sizes = [p.shape for p in kernels]
-    if not _chains(sizes) and _chains([(n_in, n_out) for n_out, n_in in sizes]):
-        raise FormatError(
-            f"expected kernels of shapes (n_in, n_out), as Keras has them, got {sizes}, which "
-            "fit as (n_out, n_in); pass description=[{'kind': 'dense', 'layout': "
-            f"'channels_first'}}] + ['dense'] * {len(kernels) - 1}"
-        )
-    return check_description(["dense"] * len(kernels))
-
-
-def _chains(sizes: Sequence[tuple[int, ...]]) -> bool:
-    return all(a[1] == b[0] for a, b in pairwise(sizes))
+    return ["dense"] * len(kernels)
 
 
 def shown(parameter: Parameter) -> str:
@@ -133,41 +99,32 @@ def shown(parameter: Parameter) -> str:
 # -- sizes ------------------------------------------------------------------------------------
 
 
-def windows_of(
-    name: str,
-    positions: Sequence[int],
-    kernel: Sequence[int],
-    padding: Any,
-    *,
-    stride: Sequence[int],
-    dilation: Sequence[int],
-) -> tuple[Window, ...]:
-    """Return the window of each axis; with "same", ⌈n / stride⌉ positions come out."""
+def sliding_of(
+    name: str, kernel: Sequence[int], stride: Any, padding: Any, dilation: Any = 1
+) -> Sliding:
+    """Return how windows slide, after checking what a description says of them."""
+    rank = len(kernel)
     if isinstance(padding, str) and padding not in ("valid", "same"):
         raise FormatError(f"{name}: expected padding 'valid', 'same' or numbers, got {padding!r}")
     if not isinstance(padding, str):
-        sizes = sizes_of(padding, len(positions), f"{name}: padding", least=0)
+        sizes = sizes_of(padding, rank, f"{name}: padding", least=0)
         padding = [(size, size) for size in sizes]
-    try:
-        return Sliding(kernel, stride, padding, dilation).windows(positions)
-    except NotFollowed as error:
-        raise InputShapeError(f"{name}: {error}") from None
+    stride, dilation = (
+        sizes_of(value, rank, f"{name}: {what}")
+        for value, what in ((stride, "stride"), (dilation, "dilation"))
+    )
+    return Sliding(kernel, stride, padding, dilation)
 
 
 def sizes_of(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
-    """Return one number per axis, from one number or one per axis."""
+    """Return integers, one per axis, from one number or one per axis."""
     values = value if isinstance(value, list | tuple) else (value,) * rank
     if len(values) != rank:
         raise FormatError(f"{what}: expected a number, or {rank}, got {value!r}")
-    return tuple(size_of(v, what, least) for v in values)
-
-
-def size_of(value: Any, what: str, least: int = 1) -> int:
-    """Return an integer, after checking that it is one and large enough."""
     try:
-        found = index(value)
+        found = tuple(map(index, values))
     except TypeError:
-        found = least - 1
-    if found < least:
+        found = (least - 1,)
+    if min(found) < least:
         raise FormatError(f"{what}: expected an integer of at least {least}, got {value!r}")
     return found

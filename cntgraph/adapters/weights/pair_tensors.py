@@ -29,7 +29,19 @@ _WEIGHT = re.compile(r"weight|kernel|embedding|^w\d*$", re.IGNORECASE)
 _BIAS = re.compile(r"bias|^beta$|^b\d*$", re.IGNORECASE)
 #: What stands in a bias's name for what in its weight's.
 _PAIRS = (("bias", "weight"), ("bias", "kernel"), ("bias", "embedding"), ("bias", "scale"),
-          ("bias", "gamma"), ("beta", "gamma"), ("_bias", ""))  # fmt: skip
+          ("bias", "gamma"), ("beta", "gamma"), ("_bias", ""), (r"^[bB](?=\d*$)", "w"),
+          (r"^[bB](?=\d*$)", "W"))  # fmt: skip
+#: Weights in two parts: what the smaller is and is called, what it applies to, and the whole.
+_PARTS = (
+    ("mask", r"(.+)_mask", r"\1_orig", r"\1"),
+    ("gain", r"(.+)_g", r"\1_v", r"\1"),
+    ("gain", r"(.*)parametrizations\.(.+)\.original0", r"\1parametrizations.\2.original1", r"\1\2"),
+)
+_IN_PARTS = re.compile(r"_orig$|parametrizations\.")
+#: What the scale and the zero point of `name`, stem and leaf, may be called.
+_SCALES = ("{name}_scale", "{name}_scale_inv", "{name}.scale", "{stem}SCB", "{stem}scale",
+           "{stem}scales")  # fmt: skip
+_ZEROS = ("{name}_zero_point", "{stem}zero_point")
 
 #: Reasons for which what is left out is no parameter of the model.
 BUFFERS = (
@@ -85,7 +97,7 @@ class Companions:
 
     def __post_init__(self) -> None:
         self.reasons.update({n: _EMPTY for n, p in self.tensors.items() if not p.size})
-        for step in (self._leave_packed, self._compose, self._sort):
+        for step in (self._leave_packed, self._compose, self._dequantise, self._sort):
             for parameter in self._left():
                 step(parameter)
         for name, bias in self._biases.items():
@@ -109,10 +121,10 @@ class Companions:
         found = (name for name in names if name in self.tensors and name not in self.reasons)
         return self.tensors.get(next(found, ""))
 
-    def _made(self, name: str, value: Recipe, *folded: tuple[Parameter, str]) -> None:
+    def _made(self, name: str, value: Recipe, *folded: tuple[Parameter | None, str]) -> None:
         """Keep a weight, or a bias, that is put together."""
         self._done.update(parameter.name for parameter in value.parameters())
-        self.folded.update({p.name: f"the {what} of {name}" for p, what in folded})
+        self.folded.update({p.name: f"the {what} of {name}" for p, what in folded if p})
         if _BIAS.search(split_name(name)[1]):
             self._biases[name] = value
         else:
@@ -129,59 +141,46 @@ class Companions:
             beside = [n for n in self.tensors if split_name(n)[0] == stem or n.startswith(name)]
             self.reasons.update({n: _PACKED for n in beside if not n.endswith("bias")})
 
-    def _compose(self, parameter: Parameter) -> None:
-        """Put a weight together whose value takes several tensors."""
-        name = parameter.name
-        whole = name.rpartition("_")[0]
-        if name.endswith("_orig"):
-            self._masked(parameter, whole, self._first(f"{whole}_mask"))
-        elif name.endswith("_v") and f"{whole}_g" in self.tensors:
-            self._normalised(parameter, whole, self._first(f"{whole}_g"))
-        elif "parametrizations." in name and not name.endswith(".original0"):
-            whole = name.replace("parametrizations.", "").removesuffix(".original1")
-            gain = self._first(name[:-1] + "0") if name.endswith(".original1") else None
-            self._normalised(parameter, whole, gain)
-        elif parameter.dtype in _QUANTISED and len(parameter.shape) > 1:
-            self._dequantised(parameter)
+    def _compose(self, factor: Parameter) -> None:
+        """Multiply by the mask of a pruning, or undo a weight normalisation.
 
-    def _masked(self, parameter: Parameter, name: str, mask: Parameter | None) -> None:
-        """Multiply what pruning has kept by its mask."""
-        if mask is None or mask.shape != parameter.shape:
-            self.reasons[parameter.name] = _PARAMETRISED
-        else:
-            self._made(name, Recipe.of(parameter) * Recipe.of(mask), (mask, "mask"))
+        That is w = g v / ‖v‖, the norm over the axes that the gain g lacks.
+        """
+        shape = factor.shape
+        for what, part, larger, whole in _PARTS:
+            match = re.fullmatch(part, factor.name)
+            other = None if match is None else self._first(match.expand(larger))
+            if match is None or other is None or len(other.shape) != len(shape):
+                continue
+            if broadcasts(shape, other.shape) and (what == "mask" or shape != other.shape):
+                times, value = Recipe.of(factor), Recipe.of(other)
+                if what == "gain":
+                    axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
+                    times = times / value.square().sum(axes).sqrt()
+                self._made(match.expand(whole), value * times, (factor, what))
 
-    def _normalised(self, parameter: Parameter, name: str, gain: Parameter | None) -> None:
-        """Undo a weight normalisation: w = g v / ‖v‖, the norm over the axes that g lacks."""
-        shape = parameter.shape
-        fits = gain is not None and len(gain.shape) == len(shape)
-        if gain is None or not fits or not broadcasts(gain.shape, shape):
-            self.reasons[parameter.name] = _PARAMETRISED
-            return
-        direction = Recipe.of(parameter)
-        length = direction.square().sum(_axes_without(gain.shape)).sqrt()
-        self._made(name, direction * (Recipe.of(gain) / length), (gain, "gain"))
-
-    def _dequantised(self, parameter: Parameter) -> None:
+    def _dequantise(self, parameter: Parameter) -> None:
         """Multiply stored integers or 8-bit floats by their scale, less a zero point."""
-        name, shape, (stem, _) = parameter.name, parameter.shape, split_name(parameter.name)
-        scale = self._first(f"{name}_scale", f"{name}_scale_inv", f"{name}.scale", f"{stem}SCB",
-                            f"{stem}scale", f"{stem}scales")  # fmt: skip
+        name, shape = parameter.name, parameter.shape
+        scale, zero = (
+            self._first(*(each.format(name=name, stem=split_name(name)[0]) for each in names))
+            for names in (_SCALES, _ZEROS)
+        )
         if scale is None or scale is parameter:
             return
-        zero = self._first(f"{name}_zero_point", f"{stem}zero_point")
-        value, parts = Recipe.of(parameter), [(scale, "scale")]
-        factor = expanded_scale(Recipe.of(scale), shape)
+        if parameter.dtype not in _QUANTISED or len(shape) < 2:
+            return
+        value, factor = Recipe.of(parameter), expanded_scale(Recipe.of(scale), shape)
         shift = None if zero is None else expanded_scale(Recipe.of(zero), shape)
-        if factor is None or (zero is not None and shift is None):
+        if factor is None or (zero is None) != (shift is None):
             reason = f"the scale {scale.name} of shape {scale.shape} does not fit {shape}"
             self.reasons[name] = self.reasons[scale.name] = reason
             return
-        if zero is not None and shift is not None:
-            value, parts = value - shift, [*parts, (zero, "zero point")]
         if scale.name.endswith("SCB"):  # the largest magnitude of a row, which is stored as 127
             factor = factor * (1.0 / 127.0)
-        self._made(name, value * factor, *parts)
+        if shift is not None:
+            value = value - shift
+        self._made(name, value * factor, (scale, "scale"), (zero, "zero point"))
 
     # -- all others -------------------------------------------------------------------------------
 
@@ -189,19 +188,21 @@ class Companions:
         """Say what a tensor on its own is: a weight, a bias, or left out."""
         name, leaf = parameter.name, split_name(parameter.name)[1]
         named, ndim = bool(_WEIGHT.search(leaf)), len(parameter.shape)
-        is_integer = "float" not in parameter.dtype
-        if leaf in _STATISTICS:
-            self.reasons[name] = _STATISTIC
-        elif is_integer and (ndim < 2 or not named or parameter.dtype == "bool"):
-            self.reasons[name] = _INTEGERS
-        elif not ndim:
-            self.reasons[name] = _SINGLE
-        elif _BIAS.search(leaf) and not named:
+        is_integer, is_bias = "float" not in parameter.dtype, not named and _BIAS.search(leaf)
+        is_flat = sum(size > 1 for size in parameter.shape) < min(ndim, 2)
+        reasons = {
+            _STATISTIC: leaf in _STATISTICS,
+            _PARAMETRISED: _IN_PARTS.search(name),
+            _INTEGERS: is_integer and (ndim < 2 or not named or parameter.dtype == "bool"),
+            _SINGLE: not ndim,
+            _ONE_AXIS: ndim == 1 and not is_bias and leaf.lower() not in _GAINS,
+            _CONSTANT: is_flat and not is_bias and not named,
+        }
+        reason = next((reason for reason, holds in reasons.items() if holds), "")
+        if reason:
+            self.reasons[name] = reason
+        elif is_bias:
             self._biases[name] = Recipe.of(parameter)
-        elif ndim == 1 and leaf.lower() not in _GAINS:
-            self.reasons[name] = _ONE_AXIS
-        elif not named and sum(size > 1 for size in parameter.shape) < min(ndim, 2):
-            self.reasons[name] = _CONSTANT
         else:
             note = "integers without a scale, as they are stored" if is_integer else ""
             self.weights[name] = Weight(name, Recipe.of(parameter), note=note)
@@ -295,16 +296,11 @@ def expanded_scale(scale: Recipe, shape: tuple[int, ...]) -> Recipe | None:
     return scale
 
 
-def _axes_without(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(axis for axis, size in enumerate(shape) if size == 1)
-
-
 def _weight_names(bias: str) -> Iterator[str]:
     """Yield what the weight of a bias may be called."""
     stem, leaf = split_name(bias)
     number = bias[len(stem) + len(leaf) :]
     for old, new in _PAIRS:
-        if old in leaf:
-            yield stem + leaf.replace(old, new, 1) + number
-    if re.fullmatch(r"[bB]\d*", leaf):
-        yield from (f"{stem}{letter}{leaf[1:]}{number}" for letter in "wW")
+        renamed, found = re.subn(old, new, leaf, count=1)
+        if found:
+            yield stem + renamed + number

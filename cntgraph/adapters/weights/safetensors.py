@@ -1,4 +1,4 @@
-"""safetensors: weights alone, in one file, or in a folder of shards with or without an index.
+"""safetensors: weights alone, in one file, or in a folder of shards with an index.
 
 A file is a length (8 bytes), a header (JSON: type, shape and place of every tensor), and the bytes
 of the tensors. The header is checked as the format demands; tensors are read by parts when needed.
@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, cast
 
-from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.adapters.weights.tensors import Tensors, network_of
@@ -38,7 +38,6 @@ _LEFT_OUT = {"C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}
 _MAX_HEADER = 100_000_000
 _MAX_AXES = 32
 _INDEX = ".safetensors.index.json"
-_SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d+)-of-(?P<total>\d+)\.safetensors")
 
 
 def recognises(source: object) -> bool:
@@ -46,50 +45,29 @@ def recognises(source: object) -> bool:
     return False
 
 
-def load(
-    source: str | Path,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    example_input: Any = None,
-    norm: Norm = "fold",
-    unroll: int | None = None,
-    strict: bool = False,
-    model: Any = None,
-) -> Network:
+def load(source: str | Path, *, model: Any = None, **shared: Any) -> Network:
     """Return the network of a file, an index or a folder of safetensors.
 
     Parameters
     ----------
     source : str or Path
         A ``.safetensors`` file, a ``.safetensors.index.json``, or the folder they lie in.
-    input_shape, example_input, norm, unroll
-        Of use only with `model`; see `cntgraph.load`.
-    strict : bool, default False
-        Whether to raise where something is left out.
     model : torch.nn.Module, optional
         The model whose weights these are: its graph, with these weights. It is not changed.
-
-    Returns
-    -------
-    Network
-        Without a `model`, each tensor is a block of its own; see `tensors`.
+        Without it, each tensor is a block of its own; see `tensors`.
+    **shared
+        The fields of `Options`; all but `strict` are of use only with a `model`.
 
     Raises
     ------
     FormatError
         If the file is damaged, a shard is missing, or the tensors are not the model's.
     """
-    tensors = read_tensors(Path(source))
+    given, tensors = Options(**shared), read_tensors(Path(source))
     if model is None:
-        return network_of(tensors, strict=strict)
+        return network_of(tensors, strict=given.strict)
     torch: Any = builtin("torch", "putting weights into a model")
-    return cast(
-        Network,
-        torch.load_weighted(
-            tensors, model, input_shape=input_shape, example_input=example_input, norm=norm,
-            unroll=unroll, strict=strict
-        ),
-    )  # fmt: skip
+    return cast(Network, torch.load_weighted(tensors, model, given))
 
 
 def parameters(source: str | Path) -> dict[str, Parameter]:
@@ -106,66 +84,42 @@ def read_tensors(path: Path) -> Tensors:
         If a file is damaged or missing.
     """
     if path.is_dir():
-        path, shards = _of_folder(path)
-    elif path.name.lower().endswith(_INDEX):
-        shards = _of_index(path)
-    else:
+        path = _in_folder(path)
+    if not path.name.lower().endswith(_INDEX):
         return _read_file(path)
     found = Tensors()
-    for shard, listed in shards.items():
+    for shard, listed in _shards(path).items():
         part = _read_file(shard)
-        names = {p.name for p in part.parameters} | {e.name for e in part.left_out}
-        if listed is not None and listed - names:
+        names = part.names()
+        if listed - names:
             raise FormatError(
                 f"{path}: the tensor {min(listed - names)!r} should lie in {shard.name}, which "
                 "does not have it; the index and the shards are not of one model"
             )
-        found.add(part, shard)
-        for name in sorted(names - (names if listed is None else listed)):
-            found.reasons[name] = "the index does not list it"
+        found.join(part, shard)
+        found.reasons.update(dict.fromkeys(names - listed, "the index does not list it"))
     return found
 
 
 # -- which files ------------------------------------------------------------------------------
 
 
-def _of_folder(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
-    """Return what a folder holds: an index and its shards, shards alone, or one file."""
+def _in_folder(folder: Path) -> Path:
+    """Return the file to read in a folder: the index of its shards, or the only one."""
     here = sorted(path for path in folder.iterdir() if path.is_file())
     indices = [path for path in here if path.name.endswith(_INDEX)]
-    files = [path for path in here if path.name.endswith(".safetensors")]
-    if len(indices) == 1:
-        return indices[0], _of_index(indices[0])
-    if indices or not files:
-        what = "several: " + ", ".join(p.name for p in indices) if indices else "none"
-        raise FormatError(
-            f"{folder}: expected a folder with one safetensors model, found {what}; "
-            "pass the path of a file"
-        )
-    if len(files) > 1:
-        _check_shards(folder, files)
-    return folder, dict.fromkeys(files)
+    files = indices or [path for path in here if path.name.endswith(".safetensors")]
+    if len(files) == 1:
+        return files[0]
+    what = "several" if indices else "several files without an index"
+    raise FormatError(
+        f"{folder}: expected a folder with one safetensors model, found "
+        f"{f'{what}: ' if files else 'none'}{', '.join(path.name for path in files[:4])}; pass the "
+        "path of a file, or copy the index of the shards, too"
+    )
 
 
-def _check_shards(folder: Path, files: list[Path]) -> None:
-    """Raise unless files are all the shards of one model."""
-    parts = [_SHARD.fullmatch(path.name) for path in files]
-    stems = {(m["stem"], m["total"]) if m else ("", "") for m in parts}
-    if len(stems) != 1 or None in parts:
-        names = ", ".join(path.name for path in files[:4])
-        raise FormatError(
-            f"{folder}: expected one model, found several files without an index ({names}); "
-            "pass the path of one of them"
-        )
-    numbers = {int(m["number"]) for m in parts if m}
-    total = int(next(iter(stems))[1])
-    if numbers != set(range(1, len(numbers) + 1)) or len(numbers) != total:
-        raise FormatError(
-            f"{folder}: expected {total} shards, found {len(numbers)}; copy the missing ones"
-        )
-
-
-def _of_index(path: Path) -> dict[Path, set[str] | None]:
+def _shards(path: Path) -> dict[Path, set[str]]:
     """Return the shards that an index names, and which tensors it says that each has."""
     if path.stat().st_size > _MAX_HEADER:
         raise FormatError(f"{path}: expected an index of safetensors, found a file too large")
@@ -215,17 +169,17 @@ def _read_file(path: Path) -> Tensors:
     state = file_state(path)
     header, start = _read_header(path, state[0])
     found, at = Tensors(), 0
-    for name, entry in sorted(header.items(), key=lambda item: _place(path, *item)):
-        dtype, shape, begin, end = _checked(path, name, entry)
+    entries = (_checked(path, name, entry) for name, entry in header.items())
+    for begin, end, name, dtype, shape in sorted(entries):
         if begin != at:
             raise _damaged(path, f"between the tensors there is a hole or an overlap, at {name!r}")
         at = end
         if dtype in _LEFT_OUT:
             found.leave_out(name, shape, dtype, f"of type {dtype}, which is no plain number")
-            continue
-        stored = DTYPES[dtype]
-        array = StoredArray(path, start + begin, shape, storage_dtype(stored), state)
-        found.parameters.append(Parameter(name, shape, stored, array))
+        else:
+            kind = storage_dtype(DTYPES[dtype])
+            array = StoredArray(path, start + begin, shape, kind, state)
+            found.add(name, shape, DTYPES[dtype], array)
     if start + at != state[0]:
         raise _damaged(path, f"the tensors take {at} bytes, {state[0] - start} are there")
     return found
@@ -266,19 +220,14 @@ def _parsed(path: Path, raw: bytes, what: str) -> dict[str, Any]:
     return found
 
 
-def _place(path: Path, name: str, entry: Any) -> tuple[int, int]:
-    """Return where a tensor lies."""
-    said = entry.get("data_offsets") if isinstance(entry, dict) else None
-    place = _sizes(said)
+def _checked(path: Path, name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:
+    """Return place, name, type and shape of a tensor, after checking that they agree."""
+    entry = entry if isinstance(entry, dict) else {"data_offsets": entry}
+    place, shape = _sizes(entry.get("data_offsets")), _sizes(entry.get("shape"))
     if place is None or len(place) != 2 or place[0] > place[1]:
+        said = entry.get("data_offsets")
         raise _damaged(path, f"it does not say where the tensor {name!r} lies ({said!r:.80})")
-    return place[0], place[1]
-
-
-def _checked(path: Path, name: str, entry: dict[str, Any]) -> tuple[str, tuple[int, ...], int, int]:
-    """Return type, shape and place of a tensor, after checking that they agree."""
-    dtype, shape = entry.get("dtype"), _sizes(entry.get("shape"))
-    begin, end = _place(path, name, entry)
+    dtype, n_bytes = entry.get("dtype"), place[1] - place[0]
     if not isinstance(dtype, str) or dtype not in {*DTYPES, *_LEFT_OUT}:
         raise FormatError(
             f"{path}: the tensor {name!r} is of the unknown type {dtype!r:.80}; known are "
@@ -287,13 +236,13 @@ def _checked(path: Path, name: str, entry: dict[str, Any]) -> tuple[str, tuple[i
     if shape is None or len(shape) > _MAX_AXES or len(entry) != 3:
         raise _damaged(path, f"the tensor {name!r} is described wrongly ({entry!r:.120})")
     bits = _LEFT_OUT.get(dtype) or 8 * storage_dtype(DTYPES[dtype]).itemsize
-    if prod(shape) * bits != 8 * (end - begin):
+    if prod(shape) * bits != 8 * n_bytes:
         raise _damaged(
             path,
             f"the tensor {name!r} of type {dtype} and shape {shape} does not take the "
-            f"{end - begin} bytes it is said to lie in",
+            f"{n_bytes} bytes it is said to lie in",
         )
-    return dtype, shape, begin, end
+    return *place, name, dtype, shape
 
 
 def _sizes(values: Any) -> tuple[int, ...] | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import FormatError
+from cntgraph.core.errors import CntGraphError, FormatError
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,40 +61,32 @@ class StoredArray:
         native = self.dtype.newbyteorder("=")
         if not prod(self.shape):
             return np.asarray(np.zeros(self.shape, native)[key])
-        rows = selected_rows(key, self.shape)
+        rows = None if self.fortran else selected_rows(key, self.shape)
         try:
             if file_state(self.path) != self.state:
-                raise self._changed()
-            if rows is None or self.fortran:
-                return np.asarray(self._selected(key), dtype=native)
-            found = self._read(rows).astype(native, copy=False)
-        except OSError as error:
-            raise self._changed() from error
-        return np.reshape(found, (len(rows), *self.shape[1:]) if self.shape else ())
+                raise EOFError("its size or time of change is another")
+            found = self._selected(key) if rows is None else self._read(rows)
+        except (OSError, EOFError) as error:
+            raise FormatError(
+                f"{self.path}: the file was changed or removed after it had been opened ({error}); "
+                "load it again"
+            ) from error
+        return found.astype(native, copy=False)
 
     def _read(self, rows: range) -> NDArray[Any]:
         """Read whole rows, which lie together."""
-        values = np.empty(len(rows) * prod(self.shape[1:]), self.dtype)
-        left = memoryview(values.view(np.uint8))  # type: ignore[arg-type]
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset + rows.start * prod(self.shape[1:]) * self.dtype.itemsize)
-            while len(left):
-                n_read = file.readinto(left)
-                if not n_read:
-                    raise self._changed()
-                left = left[n_read:]
-        return values
+        n_values = prod(self.shape[1:])
+        start = self.offset + rows.start * n_values * self.dtype.itemsize
+        values = np.fromfile(self.path, self.dtype, len(rows) * n_values, offset=start)
+        if values.size < len(rows) * n_values:
+            raise EOFError("it ends early")
+        return values.reshape((len(rows), *self.shape[1:]) if self.shape else ())
 
     def _selected(self, key: Any) -> NDArray[Any]:
         """Copy any other selection out of a map that is gone afterwards."""
         order: Any = "F" if self.fortran else "C"
         return np.array(
             np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order=order)[key]
-        )
-
-    def _changed(self) -> FormatError:
-        return FormatError(
-            f"{self.path}: the file was changed or removed after it had been opened; load it again"
         )
 
 
@@ -119,6 +113,9 @@ def selected_rows(key: Any, shape: tuple[int, ...]) -> range | None:
 
 
 # -- zip archives -----------------------------------------------------------------------------
+
+#: Bytes that an unpacked member may always have.
+_SMALL = 1 << 24
 
 
 def zip_members(path: Path, what: str) -> dict[str, zipfile.ZipInfo]:
@@ -173,3 +170,36 @@ def member_offset(path: Path, info: zipfile.ZipInfo) -> int:
         if offset + info.compress_size <= size:
             return offset
     raise FormatError(f"{path}: the member {info.filename!r} is cut off; copy the file again")
+
+
+def read_member(path: Path, info: zipfile.ZipInfo, largest: int) -> bytes:
+    """Return a member's bytes, unpacked, after checking that they are not made to fill the memory.
+
+    Parameters
+    ----------
+    largest : int
+        How many times its packed size a member may have, unless it is small.
+    """
+    known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    if not known or info.file_size > max(_SMALL, largest * info.compress_size):
+        raise FormatError(
+            f"{path}: the member {info.filename!r} is packed in a way that no such file is: it "
+            f"declares {info.file_size:,} bytes, {info.compress_size:,} are stored; it is damaged, "
+            "or made to fill the memory, or must be packed without compression (zip -0)"
+        )
+    with reading(path, info), zipfile.ZipFile(path) as archive, archive.open(info) as file:
+        return file.read(info.file_size)  # no more than it should have, whatever it unpacks to
+
+
+@contextmanager
+def reading(path: Path, info: zipfile.ZipInfo) -> Iterator[None]:
+    """Turn whatever a damaged member leads to into an error that says so."""
+    try:
+        yield
+    except CntGraphError:
+        raise
+    except Exception as error:  # zipfile meets damage with a dozen kinds of exception
+        raise FormatError(
+            f"{path}: the member {info.filename!r} is damaged and cannot be read ({error}); copy "
+            "the file again, or save it again"
+        ) from error

@@ -17,7 +17,7 @@ output. Its strengths are exact as far as its own edges and its bias go.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,8 @@ from cntgraph.adapters.weights.pair_tensors import (
     orientations,
     split_name,
 )
-from cntgraph.core.errors import FormatError
-from cntgraph.core.parameter import Parameter
-from cntgraph.core.recipe import Recipe
+from cntgraph.core.errors import FormatError, ParameterError
+from cntgraph.core.parameter import ArrayHandle, Parameter
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.network import Network
 
@@ -73,7 +72,14 @@ class Tensors:
         """Return the names of all tensors."""
         return {p.name for p in self.parameters} | {e.name for e in self.left_out} | {*self.same}
 
-    def add(self, others: Tensors, path: Path) -> None:
+    def add(self, name: str, shape: tuple[int, ...], dtype: str, data: ArrayHandle) -> None:
+        """Append a tensor, or note why it is no parameter: it is not of real numbers."""
+        try:
+            self.parameters.append(Parameter(name, shape, dtype, data))
+        except ParameterError as error:
+            self.leave_out(name, shape, dtype, str(error))
+
+    def join(self, others: Tensors, path: Path) -> None:
         """Append the tensors of another part of the same model.
 
         Raises
@@ -131,9 +137,25 @@ def network_of(tensors: Tensors, *, strict: bool = False) -> Network:
     for weight in weights:
         _add_block(builder, weight, usual)
     net = builder.finish(strict=strict)
-    entries = _with_notes(net.entries, found) + _same(net.entries, tensors.same)
+    notes = {p.name: w.note for w in found.weights.values() for p in w.value.parameters()}
+    entries = {entry.name: _noted(entry, found.folded, notes) for entry in net.entries}
+    for name, first in tensors.same.items():
+        if first in entries:
+            reason = f"the same tensor as {first}"
+            entries[name] = replace(entries[first], name=name, reason=reason)
     # The recipes read the parameters as they are registered: buffers among them are known as such.
-    return replace(net.bind(net.parameters, tensors.labels), entries=entries)
+    return replace(net.bind(net.parameters, tensors.labels), entries=tuple(entries.values()))
+
+
+def _noted(
+    entry: CoverageEntry, folded: Mapping[str, str], notes: Mapping[str, str]
+) -> CoverageEntry:
+    """Say what is folded into a weight, and what is remarkable about it."""
+    if entry.status != "included":
+        return entry
+    if entry.name in folded:
+        return replace(entry, status="folded", reason=folded[entry.name])
+    return replace(entry, reason=notes.get(entry.name, ""))
 
 
 # -- blocks -----------------------------------------------------------------------------------
@@ -147,11 +169,17 @@ def _add_block(builder: Builder, weight: Weight, usual: str) -> None:
         builder.output(builder.scale(name, ids, value, weight.bias, foldable=False))
         return
     orientation = _orientation(weight, usual)
-    if orientation == "stacked":
-        for k, part in enumerate(_stack(weight)):
-            _add_dense(builder, f"{name}.{k}", part, _orientation(part, usual))
-    else:
+    if orientation != "stacked":
         _add_dense(builder, name, weight, orientation)
+        return
+    for k in range(value.shape[0]):
+        matrix, bias = (
+            None if recipe is None else recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
+            for recipe in (value, weight.bias)
+        )
+        assert matrix is not None
+        part = Weight(weight.name, matrix, bias)
+        _add_dense(builder, f"{name}.{k}", part, _orientation(part, usual))
 
 
 def _add_dense(builder: Builder, name: str, weight: Weight, orientation: str) -> None:
@@ -175,30 +203,17 @@ def _add_dense(builder: Builder, name: str, weight: Weight, orientation: str) ->
     builder.output(builder.linear(name, ids.reshape(-1), value, bias))
 
 
-def _stack(weight: Weight) -> Iterator[Weight]:
-    """Yield the matrices of a stack, each with its part of the bias."""
-    for k in range(weight.value.shape[0]):
-        value, bias = (_entry(recipe, k) for recipe in (weight.value, weight.bias))
-        assert value is not None
-        yield Weight(weight.name, value, bias)
-
-
-def _entry(recipe: Recipe | None, k: int) -> Recipe | None:
-    return None if recipe is None else recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
-
-
 # -- where the outputs are ------------------------------------------------------------------------
 
 
 def _orientation(weight: Weight, usual: str) -> str:
     """Return where the outputs of a weight are; see `orientations`."""
-    wanted = "first"
+    fits, wanted = _fitting(weight), "first"
     if split_name(weight.name)[1].endswith("kernel"):
         wanted = "last"
     elif weight.bias is None:
         wanted = _without_bias(weight)
-    fits = _fitting(weight)
-    if wanted == "first" and len(fits) > 1 and len(weight.value.shape) == 2:
+    elif len(fits) > 1 and len(weight.value.shape) == 2:
         wanted = usual
     return wanted if wanted in fits or not fits else fits[0]
 
@@ -230,7 +245,7 @@ def _usual_orientation(weights: list[Weight]) -> str:
     return "last" if seen["last"] > seen["first"] else "first"
 
 
-# -- names and notes ------------------------------------------------------------------------------
+# -- names ------------------------------------------------------------------------------
 
 
 def block_name(name: str) -> str:
@@ -248,26 +263,3 @@ def block_name(name: str) -> str:
 
 
 _ONLY_WEIGHT = frozenset("weight kernel embedding embeddings gamma scale w W".split())
-
-
-def _with_notes(entries: tuple[CoverageEntry, ...], found: Companions) -> tuple[CoverageEntry, ...]:
-    """Say in the coverage table what is folded into a weight, and what is remarkable about it."""
-    notes = {p.name: w.note for w in found.weights.values() for p in w.value.parameters()}
-    done = []
-    for entry in entries:
-        if entry.name in found.folded and entry.status == "included":
-            entry = replace(entry, status="folded", reason=found.folded[entry.name])
-        elif entry.status == "included":
-            entry = replace(entry, reason=notes.get(entry.name, ""))
-        done.append(entry)
-    return tuple(done)
-
-
-def _same(entries: tuple[CoverageEntry, ...], same: dict[str, str]) -> tuple[CoverageEntry, ...]:
-    """Return an entry for each further name of a tensor."""
-    by_name = {entry.name: entry for entry in entries}
-    return tuple(
-        replace(by_name[first], name=name, reason=f"the same tensor as {first}")
-        for name, first in same.items()
-        if first in by_name
-    )

@@ -149,14 +149,12 @@ def write_index(folder, listed):
     return folder / "model.safetensors.index.json"
 
 
-@pytest.mark.parametrize("index", [True, False])
-def test_a_folder_of_shards(tmp_path, index):
-    sharded(tmp_path / "m", 3, index=index)
+def test_a_folder_of_shards(tmp_path):
+    sharded(tmp_path / "m", 3)
     net = cg.load(tmp_path / "m")
     assert [block.name for block in net.blocks] == ["0", "1", "2"]
-    if index:
-        again = cg.load(str(tmp_path / "m" / "model.safetensors.index.json"))
-        assert np.array_equal(cg.node_strength(again), cg.node_strength(net))
+    again = cg.load(str(tmp_path / "m" / "model.safetensors.index.json"))
+    assert np.array_equal(cg.node_strength(again), cg.node_strength(net))
 
 
 def test_a_folder_with_one_file(tmp_path):
@@ -261,12 +259,8 @@ def test_an_index_that_is_none(tmp_path, text):
 
 
 def test_folders_that_are_not_one_model(tmp_path):
-    shards = sharded(tmp_path, 3, index=False)
-    shards[1].unlink()
-    with pytest.raises(FormatError, match="expected 3 shards, found 2"):
-        cg.load(tmp_path)
-    (tmp_path / "other.safetensors").write_bytes(safetensors_bytes({"w": f32(2, 3)}))
-    with pytest.raises(FormatError, match=r"several files without an index"):
+    sharded(tmp_path, 3, index=False)
+    with pytest.raises(FormatError, match=r"several files without an index.*copy the index"):
         cg.load(tmp_path)
     for name in ("a", "b"):
         (tmp_path / f"{name}.safetensors.index.json").write_text("{}")

@@ -340,6 +340,11 @@ def test_a_weight_normalisation_is_undone(names):
     assert net.coverage.loc[names[0], "status"] == "folded"
 
 
+def test_matrices_that_are_only_called_so_are_no_gains():
+    net = network(attn__proj_g=normal(3, 4), attn__proj_v=normal(3, 4))
+    assert [block.name for block in net.blocks] == ["attn.proj_g", "attn.proj_v"]
+
+
 # -- the rest of the table -----------------------------------------------------------------------
 
 

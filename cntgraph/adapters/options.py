@@ -1,0 +1,62 @@
+"""What every adapter is told besides the model: one record, checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import index
+from typing import Any
+
+from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.core.errors import FormatError
+from cntgraph.network.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options that all adapters take; what they mean is said in `cntgraph.load`.
+
+    Raises
+    ------
+    FormatError
+        If `norm`, `unroll` or `input_shape` is not one.
+    """
+
+    input_shape: tuple[int, ...] | None = None
+    example_input: Any = None
+    norm: Norm = "fold"
+    unroll: int | None = None
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("fold", "keep"):
+            raise FormatError(f"expected norm to be 'fold' or 'keep', got {self.norm!r}")
+        steps = self.unroll
+        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int)
+                                  or steps < 1):  # fmt: skip
+            raise FormatError(
+                f"expected unroll to be a number of time steps or None, got {steps!r}"
+            )
+        if self.input_shape is not None:
+            object.__setattr__(self, "input_shape", _checked(self.input_shape))
+
+    def builder(self) -> Builder:
+        """Return what a network is built with."""
+        return Builder(unroll=self.unroll)
+
+    def finish(self, builder: Builder) -> Network:
+        """Return the network that was built."""
+        return builder.finish(norm=self.norm, strict=self.strict)
+
+
+def _checked(shape: Any) -> tuple[int, ...]:
+    """Return the shape of a sample, a single number among them, as positive integers."""
+    try:
+        sizes = tuple(map(index, (shape,) if hasattr(shape, "__index__") else shape))
+    except TypeError:
+        sizes = (0,)
+    if not sizes or min(sizes) < 1:
+        raise FormatError(
+            f"expected input_shape as positive integers without the batch, such as (1, 28, 28); "
+            f"got {shape!r}"
+        )
+    return sizes
