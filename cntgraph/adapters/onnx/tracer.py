@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.constants import KnownValues
 from cntgraph.adapters.onnx.derived import derive, is_derived
-from cntgraph.adapters.onnx.names import name_of
-from cntgraph.adapters.onnx.reference import compute, run
+from cntgraph.adapters.onnx.reference import compute, inferred_shapes, run
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
 from cntgraph.adapters.tracing.batch import (
@@ -118,9 +117,6 @@ class OnnxTracer(KnownValues):
         except NotFollowed as error:
             self.mixes |= isinstance(error, MixedSamplesError)
             return self._cut(call, shapes(), str(error))
-        if result is None:
-            return self._cut(call, shapes(), "it is not a known linear or elementwise operation "
-                             "of these inputs")  # fmt: skip
         values = result if isinstance(result, list) else [result]
         # Statistics and indices come along; nothing reads them as neurons.
         values = values + [None] * (len(call.node.output) - len(values))
@@ -128,7 +124,33 @@ class OnnxTracer(KnownValues):
             self.remember(name, value)
         return values
 
+    def perform(
+        self, call: Call, operation: str, *inputs: Any, label: str = "", **attributes: Any
+    ) -> Any:
+        """Return what one of ONNX's own operations yields, of which another one is made.
+
+        Parameters
+        ----------
+        call : Call
+            The other one, whose attributes it has, too.
+        inputs
+            What goes into it.
+        label : str, optional
+            A part of its name, where the other one's name is not enough.
+        **attributes
+            Attributes of its own.
+        """
+        part = call.part(operation, inputs, label, attributes)
+        made = self._attempt(part, lambda: [s or () for s in inferred_shapes(part, inputs)])
+        return made[0] if isinstance(made, list) else made
+
     def _attempt(self, call: Call, shapes: Shapes) -> Any:
+        found = self._found(call, shapes)
+        if found is None:
+            raise NotFollowed("it is not a known linear or elementwise operation of these inputs")
+        return found
+
+    def _found(self, call: Call, shapes: Shapes) -> Any:
         if any(v is None and n for v, n in zip(call.inputs, call.node.input, strict=True)):
             raise NotFollowed("it reads what was not followed")
         if call.operation in ("Shape", "Size"):
@@ -210,9 +232,3 @@ class OnnxTracer(KnownValues):
         if samples.axis is None:  # nodes that all samples share
             samples = one_a_sample(axis, self.n_samples)
         return samples.first(nodes.ids), samples
-
-    def name_of(self, recipe: Recipe, default: str) -> str:
-        """Name an operation after the module its weight belongs to."""
-        return name_of(recipe, default)
-
-    # -- what many operations do ------------------------------------------------------------------

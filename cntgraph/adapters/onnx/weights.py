@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.layout import RESHAPING, new_shape
-from cntgraph.adapters.onnx.reference import COMPUTABLE, run
+from cntgraph.adapters.onnx.reference import COMPUTABLE, MOVEMENTS, run
 from cntgraph.adapters.onnx.values import Call, concrete
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved
@@ -20,11 +19,6 @@ from cntgraph.core.recipe import Recipe
 _LARGEST_COMPUTED = 1 << 24
 _FLOAT_TYPES = (1, 10, 11, 16)
 _UNCHANGED = ("Identity", "Cast", "CastLike", "Dropout")
-_MOVEMENTS = frozenset(
-    "Compress DepthToSpace Expand GatherElements GatherND ReverseSequence Slice SpaceToDepth "
-    "Split Tile Transpose".split()
-)
-
 AsRecipe = Callable[[Any], Recipe]
 _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
     "Add": add, "Sub": sub, "Mul": mul, "Div": truediv, "MatMul": weights.matmul,
@@ -75,11 +69,9 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
 
 
 def _moved(call: Call, recipe: Recipe) -> list[Any] | None:
-    if call.operation in RESHAPING:
-        return [recipe.reshape(new_shape(call, recipe.shape))]
     if call.operation == "Gather":
         return [looked_up(recipe, int(call.get("axis", 0)), concrete(call.inputs[1]))]
-    if call.operation not in _MOVEMENTS:
+    if call.operation not in MOVEMENTS:
         return None
     how = [None if value is None else concrete(value) for value in call.inputs[1:]]
     largest = 2 * prod(recipe.shape)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from cntgraph.adapters.onnx.layout import new_shape
-from cntgraph.adapters.onnx.reference import refuse_above, run
+from cntgraph.adapters.onnx.reference import MOVEMENTS, refuse_above, run
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing import arithmetic
@@ -23,10 +22,8 @@ from cntgraph.core.recipe import Recipe
 
 #: Operations that move or copy values, and which of their inputs are the values.
 _MOVEMENT: dict[str, tuple[int, ...]] = {
-    "CenterCropPad": (0,), "Compress": (0,), "DepthToSpace": (0,), "Expand": (0,),
-    "GatherElements": (0,), "GatherND": (0,), "ReverseSequence": (0,),
-    "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,), "SpaceToDepth": (0,),
-    "Split": (0,), "Tile": (0,), "Transpose": (0,), "Trilu": (0,),
+    **dict.fromkeys(MOVEMENTS, (0,)), "CenterCropPad": (0,), "Trilu": (0,),
+    "ScatterElements": (0, 2), "ScatterND": (0, 2),
 }  # fmt: skip
 #: Those that fill up with zeros.
 _FILLS = ("CenterCropPad", "Trilu")
@@ -55,11 +52,12 @@ def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
         t.as_ids(v, call.name) if k in data else _how(t, v, call.name)
         for k, v in enumerate(call.inputs)
     ]
+    like = moved[0] if len(moved) == 1 else Nodes(inputs[data[0]], is_index)
     if call.operation not in _FILLS:
-        return [Nodes(ids, is_index) for ids in run(call, inputs)]
+        return [replace(like, ids=ids) for ids in run(call, inputs)]
     # What it fills up with is zero: one more for every node leaves zero free.
     inputs = [v + 1 if k in data and v is not None else v for k, v in enumerate(inputs)]
-    return [Nodes(ids - 1, is_index) for ids in run(call, inputs)]
+    return [replace(like, ids=ids - 1) for ids in run(call, inputs)]
 
 
 def _how(t: OnnxTracer, value: Any, name: str) -> Any:
@@ -99,18 +97,6 @@ def cast(t: OnnxTracer, call: Call) -> Any:
         return replace(x, is_index=whole)
     # A constant in the type of neurons, which is a float's.
     return x if isinstance(x, Recipe) else np.asarray(x).astype(np.int64 if whole else np.float32)
-
-
-@handles("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-def reshape(t: OnnxTracer, call: Call) -> Any:
-    """Return the same neurons in another shape."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes):
-        return None
-    how = [_how(t, value, call.name) for value in call.inputs[1:]]
-    shape = new_shape(replace(call, inputs=[x, *how]), x.shape)
-    ids = x.ids.reshape(shape)
-    return replace(x, ids=ids)
 
 
 @handles("Concat")

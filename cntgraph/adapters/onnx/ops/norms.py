@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.adapters.tracing import arithmetic, normalisation
+from cntgraph.adapters.onnx.values import Call
+from cntgraph.adapters.tracing import normalisation
 from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
 
@@ -72,21 +72,3 @@ def _unless(t: OnnxTracer, value: Any, number: float) -> Any:
         t.builder.parameter(replace(stored, trainable=False))
     t.builder.skip(value, f"a constant, {number:g} everywhere")
     return None
-
-
-# -- fused with what stands before it -----------------------------------------------------------
-
-
-@handles("com.microsoft.SkipLayerNormalization", "com.microsoft.SkipSimplifiedLayerNormalization")
-def skip_norm(t: OnnxTracer, call: Call) -> Any:
-    """Add a skip connection and a bias, then normalise; the sum is handed on, too."""
-    simplified = "Simplified" in call.operation
-    x, skip, gain = call.inputs[:3]
-    shift, bias = (None, call.input(3)) if simplified else (call.input(3), call.input(4))
-    if not isinstance(x, Nodes):
-        return None
-    total = arithmetic.add(t, x, skip, f"{call.name}.add")
-    if bias is not None:
-        total = t.scale(total, None, t.recipe(bias), f"{call.name}.bias")
-    kind = "rms_norm" if simplified else "layer_norm"
-    return [data_norm(t, total, gain, shift, call.name, kind), None, None, total]
