@@ -158,18 +158,18 @@ def _split(call: Call, inputs: Sequence[Any]) -> list[Any]:
     if sizes is None:
         each = -(-n // len(call.node.output))
         sizes = [max(min(each, n - k * each), 0) for k in range(len(call.node.output))]
-    ends = np.cumsum(np.asarray(sizes, dtype=np.int64)).tolist()
+    return cut_up(data, sizes, axis)
+
+
+def cut_up(data: NDArray[Any], sizes: Any, axis: int) -> list[Any]:
+    """Return the parts of an array whose sizes along an axis add up to what it has."""
+    n, ends = data.shape[axis], np.cumsum(np.asarray(sizes, dtype=np.int64)).tolist()
     if min(sizes, default=0) < 0 or (ends or [0])[-1] != n:
         raise ValueError(f"an axis of {n} cannot be split into parts of {list(sizes)}")
     return np.split(data, ends[:-1], axis=axis)
 
 
-def _concat(call: Call, inputs: Sequence[Any]) -> list[Any]:
-    return [np.concatenate(list(inputs), axis=int(call.get("axis", 0)))]
-
-
 _OWN: dict[str, Callable[[Call, Sequence[Any]], list[Any]]] = {
-    "Concat": _concat,
     "GatherElements": _gather_elements, "Expand": _expand, "Reshape": _reshape, "Split": _split,
 }  # fmt: skip
 

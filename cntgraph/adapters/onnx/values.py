@@ -85,8 +85,10 @@ class Call:
         """Return one of ONNX's own operations, of which this one is made; see `perform`."""
         names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
         node = onnx.NodeProto(op_type=operation, input=names, output=["o"])
-        own = [helper.make_attribute(key, value) for key, value in attributes.items()]
-        node.attribute.extend([*self.node.attribute, *own])
+        node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
+        if onnx.defs.has(operation):  # the reference refuses attributes that it does not know
+            known = onnx.defs.get_schema(operation).attributes
+            node.attribute.extend(a for a in self.node.attribute if a.name in known)
         name = f"{self.name}.{label}" if label else self.name
         return replace(self, node=node, inputs=list(inputs), name=name,
                        attributes=self.attributes | dict(attributes))  # fmt: skip

@@ -14,6 +14,7 @@ from cntgraph.adapters.onnx.values import Call, concrete
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array
 
 #: Functions of weights that are no recipe are computed once, up to this many values.
 _LARGEST_COMPUTED = 1 << 24
@@ -62,10 +63,13 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
     if operation in _OVER_AXES:
         return _reduced(call, first)
     if operation == "Pow":
-        exponent = concrete(call.inputs[1])
-        found = weights.power(first, exponent.item()) if exponent.size == 1 else None
-        return None if found is None else [found]
+        return _power(first, concrete(call.inputs[1]))
     return _moved(call, first)
+
+
+def _power(recipe: Recipe, exponent: Array) -> list[Any] | None:
+    found = weights.power(recipe, exponent.item()) if exponent.size == 1 else None
+    return None if found is None else [found]
 
 
 def _moved(call: Call, recipe: Recipe) -> list[Any] | None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing import contraction
@@ -52,13 +51,13 @@ def _attended(
     name : str, optional
         A name of its own.
     """
-    flat = len(parts[0].shape) == 3
+    flat = len(shape_of(parts[0])) == 3 or call.node.domain == "com.microsoft"
     query, key, value = (_split(x, heads[k > 0]) for k, x in enumerate(parts))
     if call.get("do_rotary", 0):
         query, key = (_rotated(t, call, x, angles, label)
                       for x, label in ((query, "query"), (key, "key")))  # fmt: skip
     n = query.shape[2]
-    if past != (None, None):
+    if any(x is not None for x in past):
         if not all(isinstance(x, Nodes) for x in past):
             raise NotFollowed("its cache is no input of the model")
         before = past[0].shape[2]
@@ -136,6 +135,8 @@ def attention(t: OnnxTracer, call: Call) -> Any:
     """Return an attention over three or four axes, with a cache or without."""
     *parts, mask, past_key, past_value, lengths = (call.input(k) for k in range(7))
     heads = int(call.get("q_num_heads", 0)), int(call.get("kv_num_heads", 0))
+    if isinstance(lengths, Nodes | Data):
+        lengths = None  # a length that depends on the input hides nothing
     n = parts[0].shape[-2]
     return _attended(
         t, call, parts, heads, past=(past_key, past_value), keys=lengths, added=mask,
@@ -152,7 +153,7 @@ def packed_attention(t: OnnxTracer, call: Call) -> Any:
     matrix = t.recipe(weight)
     width, heads = matrix.shape[1], (int(call.get("num_heads", 0)),) * 2
     sizes = [int(n) for n in call.get("qkv_hidden_sizes") or [width // 3] * 3]
-    name = name_of(matrix, call.name)
+    name = t.name_of(matrix, call.name)
     made = contraction.matmul(t, x, matrix, f"{name}.in_proj", t.vector(bias))
     parts = [Nodes(part) for part in np.split(made.ids, np.cumsum(sizes)[:2], axis=-1)]
     forward = bool(call.get("unidirectional", 0))
