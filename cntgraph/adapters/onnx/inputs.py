@@ -17,14 +17,11 @@ from onnx import TensorProto, helper
 
 from cntgraph.adapters.onnx.reference import LARGEST
 from cntgraph.adapters.onnx.roles import Roles
+from cntgraph.adapters.onnx.tensors import INTEGERS
 from cntgraph.core.errors import InputShapeError, TraceError
 
-_INDICES = frozenset(
-    [TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT16,
-     TensorProto.UINT32, TensorProto.UINT64, TensorProto.BOOL]
-)  # fmt: skip
-
-
+#: Types of tokens and of settings; bytes may be pixels.
+_INDICES = INTEGERS - {TensorProto.UINT8}
 #: The batch is where the operation that reads an input has it.
 BY_OPERATION = -1
 
@@ -100,34 +97,38 @@ class Inputs:
             If a size is not known, or does not fit.
         """
         names = [value.name for value in self.values]
-        own = self.batch is None or self.batch == BY_OPERATION
+        examples = _examples(names, example_input)
+        own = self.batch in (None, BY_OPERATION)
         axes = {name: self.roles.batch_axis(name) if own else int(self.batch or 0)
                 for name in names}  # fmt: skip
-        examples = _examples(names, example_input)
-        given: dict[str, tuple[int | None, ...]] = {}
-        for name, value in examples.items():
-            given[name] = _open_batch(np.shape(value), axes.get(name, 0))
+        given = {name: _open_batch(np.shape(value), axes.get(name, 0))
+                 for name, value in examples.items()}  # fmt: skip
         if example_input is None and input_shape is not None:
             axis = axes[names[0]]
             given[names[0]] = (*input_shape[:axis], None, *input_shape[axis:])
         shapes = {v.name: self._shape(v, given.get(v.name), axes[v.name]) for v in self.values}
-        batch = next((s[axes[n]] for n, s in shapes.items() if len(s) > max(axes[n], 1)), 1)
         weighed, tokens = self.roles.follow_inputs(names)
         whole = {v.name for v in self.values if v.type.tensor_type.elem_type in _INDICES}
         setting = whole - weighed if set(names) - (whole - weighed) else set[str]()
         found = []
         for value in self.values:
-            shape, axis = shapes[value.name], axes[value.name]
-            if prod(shape) > LARGEST:
-                raise InputShapeError(f"the input {value.name!r} of shape {shape} is too large")
-            kind = value.type.tensor_type.elem_type
-            dtype = helper.tensor_dtype_to_np_dtype(kind) if value.name in whole else np.float32
-            batched = 1 < len(shape) > axis and shape[axis] == batch and self.batch is not None
-            found.append(
-                Input(value.name, shape, axis if batched else None, value.name in tokens,
-                      examples.get(value.name), value.name in setting, np.dtype(dtype))
-            )  # fmt: skip
+            name, kind = value.name, value.type.tensor_type.elem_type
+            if prod(shapes[name]) > LARGEST:
+                raise InputShapeError(f"the input {name!r} of shape {shapes[name]} is too large")
+            dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind) if name in whole else np.float32)
+            at = self._batch_axis(name, shapes, axes)
+            found.append(Input(name, shapes[name], at, name in tokens, examples.get(name),
+                               name in setting, dtype))  # fmt: skip
         return found
+
+    def _batch_axis(
+        self, name: str, shapes: Mapping[str, tuple[int, ...]], axes: Mapping[str, int]
+    ) -> int | None:
+        """Return where the batch dimension of an input is: as long as that of the first input."""
+        n = next((s[axes[k]] for k, s in shapes.items() if len(s) > max(axes[k], 1)), 1)
+        shape, axis = shapes[name], axes[name]
+        batched = 1 < len(shape) > axis and shape[axis] == n and self.batch is not None
+        return axis if batched else None
 
     def _shape(
         self, value: onnx.ValueInfoProto, given: tuple[int | None, ...] | None, axis: int

@@ -20,9 +20,8 @@ from cntgraph.core.errors import FormatError
 
 #: Runs of raw bytes from this length on stay in the file.
 _LONG = 4096
-# Field numbers of ModelProto.graph, GraphProto.initializer, TensorProto's raw_data,
-# external_data and data_location, StringStringEntryProto's key and value.
-_GRAPH, _INITIALIZER, _RAW, _EXTERNAL, _LOCATION, _KEY, _VALUE = 7, 5, 9, 13, 14, 1, 2
+# Field numbers of ModelProto.graph, GraphProto.initializer and TensorProto.raw_data.
+_GRAPH, _INITIALIZER, _RAW = 7, 5, 9
 
 
 def read_model(path: Path) -> onnx.ModelProto:
@@ -38,7 +37,7 @@ def read_model(path: Path) -> onnx.ModelProto:
             raise FormatError(f"{path}: expected an ONNX model, found an empty file")
         data: Any = np.memmap(path, dtype=np.uint8, mode="r")
         # A view without the map's own bookkeeping: thousands of small parts are cut from it.
-        model = onnx.ModelProto.FromString(_without_weights(memoryview(data), path.name))
+        model = _without_weights(memoryview(data), path.name)
     except FormatError:
         raise
     except OSError as error:
@@ -137,49 +136,27 @@ def _fields(data: memoryview, start: int, stop: int) -> Iterator[_Field]:
         at = end
 
 
-def _encoded(number: int, body: bytes) -> bytes:
-    """Return a field of bytes as protobuf writes it."""
-    return _encoded_varint(number << 3 | 2) + _encoded_varint(len(body)) + body
+def _without_weights(data: memoryview, name: str) -> onnx.ModelProto:
+    """Return a model in which long raw data are external data in the file `name`."""
+    model = onnx.ModelProto()
+    for part in _merged(model, data, 0, len(data), _GRAPH):
+        for inner in _merged(model.graph, data, part.body, part.stop, _INITIALIZER):
+            tensor = model.graph.initializer.add()
+            for raw in _merged(tensor, data, inner.body, inner.stop, _RAW):
+                if raw.stop - raw.body < _LONG:
+                    tensor.MergeFromString(bytes(data[raw.start : raw.stop]))
+                    continue
+                tensor.data_location = TensorProto.EXTERNAL
+                place = {"location": name, "offset": raw.body, "length": raw.stop - raw.body}
+                for key, value in place.items():
+                    tensor.external_data.add(key=key, value=str(value))
+    return model
 
 
-def _encoded_varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _without_weights(data: memoryview, name: str) -> bytes:
-    """Return a model's message in which long raw data are external data in the file `name`."""
-    parts = []
-    for part in _fields(data, 0, len(data)):
-        if part.number != _GRAPH:
-            parts.append(bytes(data[part.start : part.stop]))
-            continue
-        inner = [
-            _encoded(_INITIALIZER, _light_tensor(data, piece, name))
-            if piece.number == _INITIALIZER
-            else bytes(data[piece.start : piece.stop])
-            for piece in _fields(data, part.body, part.stop)
-        ]
-        parts.append(_encoded(_GRAPH, b"".join(inner)))
-    return b"".join(parts)
-
-
-def _light_tensor(data: memoryview, tensor: _Field, name: str) -> bytes:
-    """Return a tensor's message; long raw data are replaced by where they lie."""
-    kept, cut = [], b""
-    for piece in _fields(data, tensor.body, tensor.stop):
-        if piece.number == _RAW and piece.stop - piece.body >= _LONG:
-            place = {"location": name, "offset": piece.body, "length": piece.stop - piece.body}
-            entries = (
-                _encoded(_KEY, key.encode()) + _encoded(_VALUE, str(value).encode())
-                for key, value in place.items()
-            )
-            cut = b"".join(_encoded(_EXTERNAL, entry) for entry in entries)
-            cut += _encoded_varint(_LOCATION << 3) + _encoded_varint(TensorProto.EXTERNAL)
+def _merged(message: Any, data: memoryview, start: int, stop: int, number: int) -> Iterator[_Field]:
+    """Parse the fields of a message but those of one number, which are yielded."""
+    for field in _fields(data, start, stop):
+        if field.number == number:
+            yield field
         else:
-            kept.append(bytes(data[piece.start : piece.stop]))
-    return b"".join(kept) + cut
+            message.MergeFromString(bytes(data[field.start : field.stop]))

@@ -7,18 +7,7 @@ import re
 
 import onnx
 
-from cntgraph.core.recipe import Recipe
-
 _FUNCTIONAL = frozenset(["Add", "Sub", "Mul", "Div", "Sum", "Neg"])
-
-
-def name_of(recipe: Recipe, default: str) -> str:
-    """Name an operation after the module its weight belongs to: ``conv1.weight`` is conv1's."""
-    for parameter in recipe.parameters():
-        prefix, dot, _ = parameter.name.rpartition(".")
-        if (dot and parameter.trainable) or (dot and "running" in parameter.name):
-            return prefix.partition(".parametrizations.")[0]
-    return default
 
 
 def operation_name(node: onnx.NodeProto) -> str:

@@ -7,13 +7,14 @@ time: what an operation would make is estimated before it is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto
 from onnx.reference import ReferenceEvaluator
 
 from cntgraph.adapters.onnx.values import Call, shape_of
@@ -27,6 +28,13 @@ _LARGEST_SHOWN = 1 << 28
 Sizes = tuple[int, ...]
 
 
+#: Operations that move or copy the values of their first input; the others say how.
+MOVEMENTS = frozenset(
+    """Compress DepthToSpace Expand Flatten GatherElements GatherND Reshape ReverseSequence Slice
+    SpaceToDepth Split Squeeze Tile Transpose Unsqueeze""".split()
+)
+
+
 def run(call: Call, inputs: Sequence[Any], largest: int = LARGEST) -> list[Any]:
     """Carry out one operation on arrays.
 
@@ -37,26 +45,88 @@ def run(call: Call, inputs: Sequence[Any], largest: int = LARGEST) -> list[Any]:
     largest : int, optional
         How many values it may make, if more than `LARGEST`.
     """
-    refuse_above(_size_of_result(call, inputs), call, max(largest, LARGEST))
+    shown = call.operation == "Expand"
+    refuse_above(_size_of_result(call, inputs), call, _LARGEST_SHOWN if shown else largest)
     own = _OWN.get(call.operation)
     return own(call, inputs) if own else _evaluate(call, inputs)
 
 
 def _evaluate(call: Call, inputs: Sequence[Any]) -> list[Any]:
+    graph = _graph(call, inputs)
+    evaluator = ReferenceEvaluator(graph, opsets={"": _version(call)})
+    feeds = {f"i{k}": value for k, value in enumerate(inputs) if value is not None}
+    made = iter(evaluator.run(None, feeds))
+    return [np.asarray(next(made)) if name else None for name in call.node.output]
+
+
+def _graph(call: Call, inputs: Sequence[Any]) -> onnx.GraphProto:
+    """Return a graph of one operation, whose inputs are ``i0``, ``i1``; its outputs ``o0``."""
     names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
     outputs = [name and f"o{k}" for k, name in enumerate(call.node.output)]
-    node = onnx.NodeProto(op_type=call.node.op_type, input=names, output=outputs)
+    domain, _, operation = call.operation.rpartition(".")
+    node = onnx.NodeProto(op_type=operation, domain=domain, input=names, output=outputs)
     node.attribute.extend(call.node.attribute)
-    graph = onnx.GraphProto(
+    return onnx.GraphProto(
+        name="one",
         node=[node],
         input=[onnx.ValueInfoProto(name=name) for name in names if name],
         output=[onnx.ValueInfoProto(name=name) for name in outputs if name],
     )
-    version = min(call.opset, onnx.defs.onnx_opset_version())
-    evaluator = ReferenceEvaluator(graph, opsets={"": version})
-    feeds = {name: value for name, value in zip(names, inputs, strict=True) if name}
-    made = iter(evaluator.run(None, feeds))
-    return [np.asarray(next(made)) if name else None for name in outputs]
+
+
+def _version(call: Call) -> int:
+    return int(min(call.opset, onnx.defs.onnx_opset_version()))
+
+
+def inferred_shapes(call: Call, inputs: Sequence[Any]) -> list[Sizes | None]:
+    """Return the shapes that ONNX infers of an operation's outputs; None for unknown ones.
+
+    Parameters
+    ----------
+    inputs : sequence
+        What goes into it; of all but short constants only the shapes are looked at.
+    """
+    graph = _graph(call, inputs)
+    opsets = [onnx.helper.make_opsetid("", _version(call))]
+    try:
+        for info in graph.input:
+            _describe(info, inputs[int(info.name[1:])], graph)
+        model = onnx.helper.make_model(graph, opset_imports=opsets)
+        found = onnx.shape_inference.infer_shapes(model).graph.output
+    except Exception:  # an operation that ONNX does not know either, or a wrong one
+        return [None] * len(call.node.output)
+    known = {info.name: noted_shape(info) for info in found}
+    return [known.get(f"o{k}") for k in range(len(call.node.output))]
+
+
+def _describe(info: onnx.ValueInfoProto, value: Any, graph: onnx.GraphProto) -> None:
+    """Note the shape of an input, and its values where they are a short constant."""
+    kind = TensorProto.FLOAT
+    if isinstance(value, np.ndarray) and value.size <= 1024:
+        array = np.require(value, requirements="C")
+        graph.initializer.append(onnx.numpy_helper.from_array(array, info.name))
+        kind = graph.initializer[-1].data_type
+    if not isinstance(value, list):
+        like = onnx.helper.make_tensor_value_info("", kind, shape_of(value))
+        info.type.CopyFrom(like.type)
+
+
+def noted_shape(
+    info: onnx.ValueInfoProto, symbols: Mapping[str, int] | None = None
+) -> Sizes | None:
+    """Return the shape that a model notes for a value, if it is complete.
+
+    Parameters
+    ----------
+    symbols : mapping of str to int, optional
+        What is known of sizes that have a name.
+    """
+    if not info.type.tensor_type.HasField("shape"):
+        return None
+    dims = info.type.tensor_type.shape.dim
+    sizes = [d.dim_value if d.HasField("dim_value") else (symbols or {}).get(d.dim_param)
+             for d in dims]  # fmt: skip
+    return None if None in sizes else tuple(int(n) for n in sizes if n is not None)
 
 
 # -- operations that the reference implementation does slowly, or without looking ---------------
@@ -70,7 +140,15 @@ def _gather_elements(call: Call, inputs: Sequence[Any]) -> list[Any]:
 
 def _expand(call: Call, inputs: Sequence[Any]) -> list[Any]:
     """Show an array in another shape, without a copy."""
-    return [np.broadcast_to(inputs[0], _expanded(inputs))]
+    return [np.broadcast_to(inputs[0], np.broadcast_shapes(inputs[0].shape, tuple(inputs[1])))]
+
+
+def _reshape(call: Call, inputs: Sequence[Any]) -> list[Any]:
+    """Do as the reference, which does not know the oldest form, whose shape is an attribute."""
+    data, shape = inputs[0], inputs[1] if len(inputs) > 1 else call.get("shape")
+    if not call.get("allowzero", 0):
+        shape = [n or data.shape[k] for k, n in enumerate(shape)]
+    return [np.reshape(data, shape)]
 
 
 def _split(call: Call, inputs: Sequence[Any]) -> list[Any]:
@@ -80,115 +158,43 @@ def _split(call: Call, inputs: Sequence[Any]) -> list[Any]:
     if sizes is None:
         each = -(-n // len(call.node.output))
         sizes = [max(min(each, n - k * each), 0) for k in range(len(call.node.output))]
-    ends = np.cumsum(np.asarray(sizes, dtype=np.int64)).tolist()
+    return cut_up(data, sizes, axis)
+
+
+def cut_up(data: NDArray[Any], sizes: Any, axis: int) -> list[Any]:
+    """Return the parts of an array whose sizes along an axis add up to what it has."""
+    n, ends = data.shape[axis], np.cumsum(np.asarray(sizes, dtype=np.int64)).tolist()
     if min(sizes, default=0) < 0 or (ends or [0])[-1] != n:
         raise ValueError(f"an axis of {n} cannot be split into parts of {list(sizes)}")
     return np.split(data, ends[:-1], axis=axis)
 
 
-def _concat(call: Call, inputs: Sequence[Any]) -> list[Any]:
-    return [np.concatenate(list(inputs), axis=int(call.get("axis", 0)))]
-
-
 _OWN: dict[str, Callable[[Call, Sequence[Any]], list[Any]]] = {
-    "Concat": _concat,
-    "GatherElements": _gather_elements, "Expand": _expand, "Split": _split,
+    "GatherElements": _gather_elements, "Expand": _expand, "Reshape": _reshape, "Split": _split,
 }  # fmt: skip
 
 
 # -- how much an operation makes ----------------------------------------------------------------
 
 
-def _numbers(value: Any) -> list[int]:
-    """Return the few numbers that an operation is told; none where it is told many."""
-    return [] if value is None or np.size(value) > 64 else [int(n) for n in np.ravel(value)]
-
-
-def _expanded(inputs: Sequence[Any]) -> Sizes:
-    return np.broadcast_shapes(shape_of(inputs[0]), tuple(_numbers(inputs[1])))
-
-
-def _of_expand(call: Call, inputs: Sequence[Any]) -> int:
-    return prod(_expanded(inputs)) * LARGEST // _LARGEST_SHOWN
-
-
-def _of_tile(call: Call, inputs: Sequence[Any]) -> int:
-    return prod(shape_of(inputs[0])) * prod(abs(n) for n in _numbers(inputs[1]))
-
-
-def _of_range(call: Call, inputs: Sequence[Any]) -> int:
-    start, stop, step = (float(np.ravel(value)[0]) for value in inputs)
-    return int(abs(stop - start) / max(abs(step), 1e-9))
-
-
-def _of_pad(call: Call, inputs: Sequence[Any]) -> int:
-    pads = call.constant(1, "pads" if "pads" in call.attributes else "paddings")
-    grown = 1 + sum(abs(n) for n in _numbers(pads))
-    return prod(n + grown if grown > 1 else n for n in shape_of(inputs[0]))
-
-
-def _of_one_hot(call: Call, inputs: Sequence[Any]) -> int:
-    return prod(shape_of(inputs[0])) * max(abs(n) for n in _numbers(inputs[1]))
-
-
-def _of_crop(call: Call, inputs: Sequence[Any]) -> int:
-    return prod(shape_of(inputs[0])) + prod(abs(n) for n in _numbers(inputs[1]))
-
-
-def _of_gather(call: Call, inputs: Sequence[Any]) -> int:
-    data, indices = (shape_of(value) for value in inputs[:2])
-    axis = int(call.get("axis", 0)) % max(len(data), 1)
-    return prod(indices) * prod(data[:axis]) * prod(data[axis + 1 :])
-
-
-def _of_gather_nd(call: Call, inputs: Sequence[Any]) -> int:
-    data, indices = (shape_of(value) for value in inputs[:2])
-    return prod(indices[:-1]) * prod(data[indices[-1] + int(call.get("batch_dims", 0)) :])
-
-
-def _of_product(call: Call, inputs: Sequence[Any]) -> int:
-    left, right = (shape_of(value) for value in inputs[:2])
-    lead = np.broadcast_shapes(left[:-2], right[:-2])
-    return prod(lead) * prod(left[-2:-1]) * prod(right[-1:])
-
-
-def _of_einsum(call: Call, inputs: Sequence[Any]) -> int:
-    return prod(max(n, 1) for value in inputs for n in shape_of(value))
-
-
-def _of_blocks(call: Call, inputs: Sequence[Any]) -> int:
-    if int(call.get("blocksize", 0)) < 1:
-        raise ValueError(f"a block of {call.get('blocksize')} positions")
-    return prod(shape_of(inputs[0]))
-
-
-def _of_top(call: Call, inputs: Sequence[Any]) -> int:
-    return prod(shape_of(inputs[0])) + sum(abs(n) for n in _numbers(inputs[1]))
-
-
-def _of_concat(call: Call, inputs: Sequence[Any]) -> int:
-    return sum(prod(shape_of(value)) for value in inputs)
-
-
-def _of_all(call: Call, inputs: Sequence[Any]) -> int:
-    shapes = [shape_of(value) for value in inputs if value is not None]
-    try:
-        return prod(np.broadcast_shapes(*shapes))
-    except ValueError:
-        return sum(prod(shape) for shape in shapes)
-
-
-_SIZES: dict[str, Callable[[Call, Sequence[Any]], int]] = {
-    "CenterCropPad": _of_crop, "Concat": _of_concat, "DepthToSpace": _of_blocks,
-    "Einsum": _of_einsum, "Expand": _of_expand, "Gather": _of_gather, "GatherND": _of_gather_nd,
-    "MatMul": _of_product, "OneHot": _of_one_hot, "Pad": _of_pad, "Range": _of_range,
-    "SpaceToDepth": _of_blocks, "Tile": _of_tile, "TopK": _of_top,
-}  # fmt: skip
+#: Operations that may make more values than go into them.
+_GROWING = frozenset(
+    "CenterCropPad Expand EyeLike Gather GatherND MatMul OneHot Pad Range TopK".split()
+)
 
 
 def _size_of_result(call: Call, inputs: Sequence[Any]) -> int:
     """Return about how many values an operation would make."""
-    return _SIZES.get(call.operation, _of_all)(call, inputs)
+    if (
+        call.operation == "Tile"
+    ):  # sizes that ONNX computes may overflow, and repeat no one knows what
+        return prod(shape_of(inputs[0])) * prod(abs(int(n)) for n in np.ravel(inputs[1]))
+    if call.operation == "Einsum":  # what it adds up counts, too
+        return prod(max(n, 1) for value in inputs for n in shape_of(value))
+    known = [prod(shape) for shape in inferred_shapes(call, inputs) if shape is not None]
+    if not known and call.operation in _GROWING:
+        raise ValueError("its settings do not say how much it makes")
+    return max(known) if known else sum(prod(shape_of(value)) for value in inputs)
 
 
 def refuse_above(size: int, call: Call, largest: int = LARGEST) -> None:

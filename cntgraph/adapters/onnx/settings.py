@@ -10,7 +10,7 @@ _SETTINGS: dict[str, tuple[int, ...]] = {
     "CastLike": (1,), "CenterCropPad": (1,), "Clip": (1, 2), "Compress": (1,),
     "ConstantOfShape": (0,), "CumSum": (1,), "Dropout": (1, 2), "Expand": (1,), "EyeLike": (0,),
     "GRU": (4,), "Gather": (1,), "GatherElements": (1,), "GatherND": (1,), "If": (0,),
-    "LSTM": (4,), "Loop": (0, 1), "Max": tuple(range(64)), "Min": tuple(range(64)),
+    "LSTM": (4,), "Loop": (0, 1),
     "OneHot": (0, 1, 2), "Pad": (1, 2, 3), "Pow": (1,), "QLinearConv": (6, 7),
     "QLinearMatMul": (6, 7), "QuantizeLinear": (1, 2), "RNN": (4,), "Range": (0, 1, 2),
     "Reshape": (1,), "Resize": (1, 2, 3), "ReverseSequence": (1,), "RotaryEmbedding": (1, 2, 3),

@@ -18,42 +18,31 @@ from onnx import SparseTensorProto, TensorProto, numpy_helper
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype, widen
 
-#: Stored types whose bits are read as they lie.
-_PLAIN = {
-    TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16",
-    TensorProto.BFLOAT16: "bfloat16", TensorProto.INT8: "int8", TensorProto.UINT8: "uint8",
-    TensorProto.INT16: "int16", TensorProto.UINT16: "uint16", TensorProto.INT32: "int32",
-    TensorProto.UINT32: "uint32", TensorProto.INT64: "int64", TensorProto.UINT64: "uint64",
-    TensorProto.BOOL: "bool",
+#: Stored types whose bits are read as they lie, by ONNX's name.
+_NAMES = {
+    **{name.upper(): name for name in ("float16", "bfloat16", "int8", "uint8", "int16", "uint16",
+                                       "int32", "uint32", "int64", "uint64", "bool")},
+    "FLOAT": "float32", "DOUBLE": "float64", "FLOAT8E4M3FN": "float8_e4m3fn",
+    "FLOAT8E4M3FNUZ": "float8_e4m3fnuz", "FLOAT8E5M2": "float8_e5m2",
+    "FLOAT8E5M2FNUZ": "float8_e5m2fnuz", "FLOAT8E8M0": "float8_e8m0fnu",
 }  # fmt: skip
 #: Stored types of which several values share a byte: bits of one, and the value of each pattern.
-_PACKED: dict[str, tuple[int, Any, str]] = {
-    "INT4": (4, [*range(8), *range(-8, 0)], "int8"), "UINT4": (4, range(16), "uint8"),
-    "INT2": (2, [0, 1, -2, -1], "int8"), "UINT2": (2, range(4), "uint8"),
-    "FLOAT4E2M1": (4, [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6],
-                   "float32"),
+_PACKED: dict[str, tuple[int, NDArray[Any]]] = {
+    "INT4": (4, np.array([*range(8), *range(-8, 0)], "int8")),
+    "UINT4": (4, np.arange(16, dtype="uint8")),
+    "INT2": (2, np.array([0, 1, -2, -1], "int8")),
+    "UINT2": (2, np.arange(4, dtype="uint8")),
+    "FLOAT4E2M1": (4, np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6],
+                               "float32")),
 }  # fmt: skip
-_TABLES = {
-    getattr(TensorProto, name): (bits, np.array(list(values), dtype=dtype))
-    for name, (bits, values, dtype) in _PACKED.items()
-    if hasattr(TensorProto, name)
-}
-_FLOAT8 = {
-    getattr(TensorProto, name): stored
-    for name, stored in (("FLOAT8E4M3FN", "float8_e4m3fn"), ("FLOAT8E4M3FNUZ", "float8_e4m3fnuz"),
-                         ("FLOAT8E5M2", "float8_e5m2"), ("FLOAT8E5M2FNUZ", "float8_e5m2fnuz"),
-                         ("FLOAT8E8M0", "float8_e8m0fnu"))
-    if hasattr(TensorProto, name)
-}  # fmt: skip
-_PLAIN |= _FLOAT8
-FLOATS = frozenset(
-    {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16, *_FLOAT8}
-    | {kind for kind, (_, table) in _TABLES.items() if table.dtype.kind == "f"}
-)
-SMALL_INTEGERS = frozenset(
-    {TensorProto.INT8, TensorProto.UINT8}
-    | {kind for kind, (_, table) in _TABLES.items() if table.dtype.kind != "f"}
-)
+# A version of onnx knows some of them.
+_KINDS: dict[str, int] = dict(TensorProto.DataType.items())
+_PLAIN = {_KINDS[name]: stored for name, stored in _NAMES.items() if name in _KINDS}
+_TABLES = {_KINDS[name]: packed for name, packed in _PACKED.items() if name in _KINDS}
+_TYPES = _PLAIN | {kind: table.dtype.name for kind, (_, table) in _TABLES.items()}
+FLOATS = frozenset(kind for kind, stored in _TYPES.items() if "float" in stored)
+INTEGERS = frozenset(kind for kind, stored in _PLAIN.items() if "int" in stored or stored == "bool")
+SMALL_INTEGERS = frozenset(kind for kind, stored in _TYPES.items() if stored in ("int8", "uint8"))
 #: A sparse tensor is held as a dense one of at most as many values.
 _LARGEST_SPARSE = 1 << 24
 
@@ -189,8 +178,7 @@ class Tensors:
     def _stored(self, tensor: TensorProto, name: str) -> tuple[Any, str]:
         """Return what holds a tensor's values, and their type."""
         shape = tuple(tensor.dims)
-        packed = _TABLES.get(tensor.data_type)
-        dtype = packed[1].dtype.name if packed else _PLAIN.get(tensor.data_type)
+        packed, dtype = _TABLES.get(tensor.data_type), _TYPES.get(tensor.data_type)
         if min(shape, default=0) < 0 or tensor.HasField("segment") or dtype is None:
             raise FormatError(
                 f"the tensor {name!r} is described wrongly (shape {shape}, type {tensor.data_type})"

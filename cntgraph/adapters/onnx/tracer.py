@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.onnx.constants import KnownValues
 from cntgraph.adapters.onnx.derived import derive, is_derived
-from cntgraph.adapters.onnx.names import name_of
-from cntgraph.adapters.onnx.reference import compute, run
-from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
+from cntgraph.adapters.onnx.reference import compute, inferred_shapes, run
+from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
 from cntgraph.adapters.tracing.batch import (
     MixedSamplesError,
@@ -30,9 +28,10 @@ from cntgraph.adapters.tracing.batch import (
 )
 from cntgraph.adapters.tracing.masks import LARGEST_MASK
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
+from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Array, Ids
 
 Handler = Callable[["OnnxTracer", Call], Any]
 Shapes = Callable[[], list[tuple[int, ...]]]
@@ -42,7 +41,7 @@ HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation")
 handles = HANDLERS.handles
 
 
-class OnnxTracer(KnownValues):
+class OnnxTracer(Tracer):
     """Turns ONNX operations into calls of a `Builder`.
 
     Parameters
@@ -57,6 +56,8 @@ class OnnxTracer(KnownValues):
         self, builder: Builder, n_samples: int = 1, declared: frozenset[str] = frozenset()
     ) -> None:
         super().__init__(builder)
+        self._names: dict[int, tuple[Any, str]] = {}
+        self._examples: list[tuple[range, Any]] = []
         self.n_samples, self.declared, self.mixes = n_samples, declared, False
 
     # -- inputs and outputs ---------------------------------------------------------------------
@@ -118,9 +119,6 @@ class OnnxTracer(KnownValues):
         except NotFollowed as error:
             self.mixes |= isinstance(error, MixedSamplesError)
             return self._cut(call, shapes(), str(error))
-        if result is None:
-            return self._cut(call, shapes(), "it is not a known linear or elementwise operation "
-                             "of these inputs")  # fmt: skip
         values = result if isinstance(result, list) else [result]
         # Statistics and indices come along; nothing reads them as neurons.
         values = values + [None] * (len(call.node.output) - len(values))
@@ -128,7 +126,33 @@ class OnnxTracer(KnownValues):
             self.remember(name, value)
         return values
 
+    def perform(
+        self, call: Call, operation: str, *inputs: Any, label: str = "", **attributes: Any
+    ) -> Any:
+        """Return what one of ONNX's own operations yields, of which another one is made.
+
+        Parameters
+        ----------
+        call : Call
+            The other one, whose attributes it has, too.
+        inputs
+            What goes into it.
+        label : str, optional
+            A part of its name, where the other one's name is not enough.
+        **attributes
+            Attributes of its own.
+        """
+        part = call.part(operation, inputs, label, attributes)
+        made = self._attempt(part, lambda: [s or () for s in inferred_shapes(part, inputs)])
+        return made[0] if isinstance(made, list) else made
+
     def _attempt(self, call: Call, shapes: Shapes) -> Any:
+        found = self._found(call, shapes)
+        if found is None:
+            raise NotFollowed("it is not a known linear or elementwise operation of these inputs")
+        return found
+
+    def _found(self, call: Call, shapes: Shapes) -> Any:
         if any(v is None and n for v, n in zip(call.inputs, call.node.input, strict=True)):
             raise NotFollowed("it reads what was not followed")
         if call.operation in ("Shape", "Size"):
@@ -158,17 +182,18 @@ class OnnxTracer(KnownValues):
         """Cut the graph at an operation, and say why."""
         operation = call.operation
         self.skip(call.inputs, f"read by {operation}, which is not followed: {reason}")
+        why = f"{operation}: {reason}; the graph is cut here"
         made: list[Any] = []
         for name, shape in zip(call.node.output, shapes, strict=True):
-            sample = shape[1:] if len(shape) > 1 and shape[0] == self.n_samples else shape
-            why = f"{operation}: {reason}; the graph is cut here"
-            ids = self.builder.opaque(call.name, sample, operation, why) if name else None
-            if ids is None:
+            if not name:
                 made.append(None)
-            elif sample == shape:
-                made.append(Nodes(ids))
-            else:
-                made.append(Nodes(numbered(ids, 0, self.n_samples)))
+                continue
+            sample = shape[1:] if len(shape) > 1 and shape[0] == self.n_samples else shape
+            ids = (
+                self.builder.add_layer(call.name, sample, f"unknown ({operation})") if any(made)
+                else self.builder.opaque(call.name, sample, operation, why)
+            )  # fmt: skip
+            made.append(Nodes(ids if sample == shape else numbered(ids, 0, self.n_samples)))
         return made
 
     # -- samples --------------------------------------------------------------------------------
@@ -211,8 +236,50 @@ class OnnxTracer(KnownValues):
             samples = one_a_sample(axis, self.n_samples)
         return samples.first(nodes.ids), samples
 
-    def name_of(self, recipe: Recipe, default: str) -> str:
-        """Name an operation after the module its weight belongs to."""
-        return name_of(recipe, default)
+    # -- what is known of values that are no nodes ----------------------------------------------
 
-    # -- what many operations do ------------------------------------------------------------------
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to: ``conv1.weight`` is conv1's."""
+        for parameter in recipe.parameters():
+            prefix, dot, _ = parameter.name.rpartition(".")
+            if (dot and parameter.trainable) or (dot and "running" in parameter.name):
+                return prefix.partition(".parametrizations.")[0]
+        return default
+
+    def remember(self, name: str, value: Any) -> None:
+        """Note the name of a constant, in case it turns out to be a weight."""
+        if isinstance(value, np.ndarray):
+            self._names[id(value)] = (value, name)
+
+    def stored(self, value: Any) -> tuple[str, Array, str | None]:
+        """Return the name of a constant, and its values."""
+        return self._names.get(id(value), (value, "constant"))[1], np.asarray(value), None
+
+    def array(self, value: Any) -> Array | None:
+        """Return the values of a constant; None for anything else."""
+        other = value is None or isinstance(value, Nodes | Recipe | Data | list)
+        return None if other else np.asarray(value)
+
+    def vector(self, value: Any) -> Recipe | None:
+        """Return a bias as a recipe, None where there is none or where it is a constant zero."""
+        if value is None or (isinstance(value, np.ndarray) and not value.any()):
+            return None
+        return self.recipe(value)
+
+    def example_of(self, value: Any) -> Any:
+        """Return what a value is for the example that was given, None where that is not known."""
+        if isinstance(value, Data):
+            return value.value
+        if not isinstance(value, Nodes):
+            return concrete(value)
+        ids = Samples().first(value.ids)
+        low, high = ids.min(initial=0), ids.max(initial=0)
+        for place, numbers in self._examples:
+            if place.start <= low and high < place.stop:
+                return numbers[ids - place.start]
+        return None
+
+    def note_example(self, ids: Ids, values: Any) -> None:
+        """Note what an input is for the example that was given."""
+        flat = ids.reshape(-1)
+        self._examples.append((range(int(flat[0]), int(flat[-1]) + 1), np.ravel(values)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx import ops
 from cntgraph.adapters.onnx.inputs import BY_OPERATION, Inputs
 from cntgraph.adapters.onnx.names import operation_name
+from cntgraph.adapters.onnx.reference import inferred_shapes, noted_shape
 from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.tracer import OnnxTracer
-from cntgraph.adapters.onnx.values import Call, Nodes, attributes_of, shape_of
+from cntgraph.adapters.onnx.values import Call, Nodes, attributes_of
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
@@ -213,14 +214,12 @@ class Walk:
 
     def _shapes(self, call: Call) -> list[tuple[int, ...]]:
         """Return the shapes of what an unknown operation makes, as far as they can be known."""
-        known = self._inferred(call)
         noted = {v.name: v for v in (*self.graph.value_info, *self.graph.output)}
         nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Data)]
         shapes = []
-        for name in call.node.output:
-            shape = known.get(name)
-            if shape is None and name in noted:
-                shape = self._noted(noted[name])
+        for name, shape in zip(call.node.output, inferred_shapes(call, call.inputs), strict=True):
+            if (shape is None or 0 in shape) and name in noted:
+                shape = noted_shape(noted[name], self.symbols)
             if shape is None and name and not nodes:
                 raise TraceError(
                     f"the shape of what {call.name} ({call.operation}) makes is not known; "
@@ -229,39 +228,6 @@ class Walk:
             # As a last resort, an operation is taken to be elementwise.
             shapes.append(shape if shape is not None else (nodes or [()])[0])
         return shapes
-
-    def _noted(self, value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
-        """Return the shape that the model notes for a value, if it is complete."""
-        if not value.type.tensor_type.HasField("shape"):
-            return None
-        sizes = [
-            dim.dim_value or self.symbols.get(dim.dim_param, 0)
-            for dim in value.type.tensor_type.shape.dim
-        ]
-        return tuple(sizes) if all(sizes) else None
-
-    def _inferred(self, call: Call) -> Mapping[str, tuple[int, ...]]:
-        """Return the shapes that ONNX infers for one operation from the shapes of its inputs."""
-        helper, node = onnx.helper, call.node
-        inputs, constants = {}, []
-        for name, value in zip(node.input, call.inputs, strict=True):
-            if isinstance(value, np.ndarray) and value.size <= 1024:
-                constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
-            elif name and value is not None and not isinstance(value, list):
-                inputs[name] = helper.make_tensor_value_info(
-                    name, TensorProto.FLOAT, shape_of(value)
-                )
-        outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
-        graph = helper.make_graph([node], "one", [*inputs.values()], outputs, constants)
-        opsets = [helper.make_opsetid("", self.opset)]
-        try:
-            model = onnx.shape_inference.infer_shapes(
-                helper.make_model(graph, opset_imports=opsets), data_prop=True
-            )
-        except Exception:  # an operation that ONNX does not know either
-            return {}
-        found = {v.name: self._noted(v) for v in (*model.graph.output, *model.graph.value_info)}
-        return {name: shape for name, shape in found.items() if shape is not None}
 
 
 def _reads(node: onnx.NodeProto) -> set[str]:

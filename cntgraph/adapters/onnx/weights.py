@@ -9,22 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.layout import RESHAPING, new_shape
-from cntgraph.adapters.onnx.reference import COMPUTABLE, run
+from cntgraph.adapters.onnx.reference import COMPUTABLE, MOVEMENTS, run
 from cntgraph.adapters.onnx.values import Call, concrete
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array
 
 #: Functions of weights that are no recipe are computed once, up to this many values.
 _LARGEST_COMPUTED = 1 << 24
 _FLOAT_TYPES = (1, 10, 11, 16)
 _UNCHANGED = ("Identity", "Cast", "CastLike", "Dropout")
-_MOVEMENTS = frozenset(
-    "Compress DepthToSpace Expand GatherElements GatherND ReverseSequence Slice SpaceToDepth "
-    "Split Tile Transpose".split()
-)
-
 AsRecipe = Callable[[Any], Recipe]
 _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
     "Add": add, "Sub": sub, "Mul": mul, "Div": truediv, "MatMul": weights.matmul,
@@ -68,18 +63,19 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
     if operation in _OVER_AXES:
         return _reduced(call, first)
     if operation == "Pow":
-        exponent = concrete(call.inputs[1])
-        found = weights.power(first, exponent.item()) if exponent.size == 1 else None
-        return None if found is None else [found]
+        return _power(first, concrete(call.inputs[1]))
     return _moved(call, first)
 
 
+def _power(recipe: Recipe, exponent: Array) -> list[Any] | None:
+    found = weights.power(recipe, exponent.item()) if exponent.size == 1 else None
+    return None if found is None else [found]
+
+
 def _moved(call: Call, recipe: Recipe) -> list[Any] | None:
-    if call.operation in RESHAPING:
-        return [recipe.reshape(new_shape(call, recipe.shape))]
     if call.operation == "Gather":
         return [looked_up(recipe, int(call.get("axis", 0)), concrete(call.inputs[1]))]
-    if call.operation not in _MOVEMENTS:
+    if call.operation not in MOVEMENTS:
         return None
     how = [None if value is None else concrete(value) for value in call.inputs[1:]]
     largest = 2 * prod(recipe.shape)

@@ -8,6 +8,7 @@ from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.adapters.tracing import arithmetic, contraction
 from cntgraph.adapters.tracing.labels import Labels, equation_labels
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.reductions import reduce_axes
 from cntgraph.core.recipe import Recipe
 
@@ -23,12 +24,6 @@ def gemm(t: OnnxTracer, call: Call) -> Any:
         by = Recipe.constant(beta)
         addend = t.scale(addend, by, None, f"{call.name}.beta", parametric=False)
     return arithmetic.add(t, product(t, call), addend, call.name)
-
-
-@handles("MatMul")
-def mat_mul(t: OnnxTracer, call: Call) -> Any:
-    """Return a matrix product over the last axis and the last but one."""
-    return contraction.matmul(t, call.inputs[0], call.inputs[1], call.name)
 
 
 def product(t: OnnxTracer, call: Call, bias: Recipe | None = None) -> Any:
@@ -64,6 +59,8 @@ def einsum(t: OnnxTracer, call: Call) -> Any:
     terms, result = equation_labels(str(call.get("equation", "")), ranks)
     if len(terms) == 1:
         return _transposed(t, call.inputs[0], terms[0], result, call.name)
+    if sum(isinstance(value, Nodes) for value in call.inputs) > 1 < len(terms) - 1:
+        raise NotFollowed("a product of two inputs is not an edge")
     if len(terms) != 2:
         return None
     (left, right), (of_left, of_right) = call.inputs, terms

@@ -2,59 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import arithmetic, contraction
+
+#: What one or two inputs come to, and what any number of them do.
+_OF_INPUTS: dict[str, Callable[..., Any]] = {
+    "Add": arithmetic.add, "Div": arithmetic.divide, "MatMul": contraction.matmul,
+    "Mul": arithmetic.multiply, "Neg": arithmetic.negate, "Sub": partial(arithmetic.add, sign=-1.0),
+}  # fmt: skip
+_OF_SEVERAL: dict[str, Callable[..., Any]] = {
+    "Max": partial(arithmetic.extreme, mode="max"), "Mean": arithmetic.mean_of,
+    "Min": partial(arithmetic.extreme, mode="min"), "Sum": arithmetic.total,
+}  # fmt: skip
 
 
-@handles("Add")
-def add(t: OnnxTracer, call: Call) -> Any:
-    """Return x + y."""
-    return arithmetic.add(t, call.inputs[0], call.inputs[1], call.name)
+@handles(*_OF_INPUTS)
+def of_inputs(t: OnnxTracer, call: Call) -> Any:
+    """Return what the inputs come to."""
+    return _OF_INPUTS[call.operation](t, *call.inputs, name=call.name)
 
 
-@handles("Sub")
-def subtract(t: OnnxTracer, call: Call) -> Any:
-    """Return x - y."""
-    return arithmetic.add(t, call.inputs[0], call.inputs[1], call.name, -1.0)
-
-
-@handles("Neg")
-def negative(t: OnnxTracer, call: Call) -> Any:
-    """Return -x."""
-    return arithmetic.negate(t, call.inputs[0], call.name)
-
-
-@handles("Mul")
-def multiply(t: OnnxTracer, call: Call) -> Any:
-    """Return x · y."""
-    return arithmetic.multiply(t, call.inputs[0], call.inputs[1], call.name)
-
-
-@handles("Div")
-def divide(t: OnnxTracer, call: Call) -> Any:
-    """Return x / y."""
-    return arithmetic.divide(t, call.inputs[0], call.inputs[1], call.name)
-
-
-@handles("Sum")
-def total(t: OnnxTracer, call: Call) -> Any:
-    """Return the sum of several values."""
-    return arithmetic.total(t, call.inputs, call.name)
-
-
-@handles("Mean")
-def mean(t: OnnxTracer, call: Call) -> Any:
-    """Return the mean of several values."""
-    return arithmetic.mean_of(t, call.inputs, call.name)
-
-
-def _extreme(t: OnnxTracer, call: Call, mode: str) -> Any:
-    return arithmetic.extreme(t, call.inputs, mode, call.name)
-
-
-handles("Max")(partial(_extreme, mode="max"))
-handles("Min")(partial(_extreme, mode="min"))
+@handles(*_OF_SEVERAL)
+def of_several(t: OnnxTracer, call: Call) -> Any:
+    """Return what any number of inputs come to."""
+    return _OF_SEVERAL[call.operation](t, call.inputs, name=call.name)

@@ -7,14 +7,10 @@ a mask, a softmax, and a product with the values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.adapters.onnx.names import name_of
-from cntgraph.adapters.onnx.ops.rotary import rotated
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing import contraction
@@ -24,40 +20,63 @@ from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 
 
-@dataclass(frozen=True)
-class _Heads:
-    """Queries, keys and values of shape (batch, heads, positions, features)."""
+def _attended(
+    t: OnnxTracer, call: Call, parts: Sequence[Any], heads: tuple[int, int], *,
+    past: tuple[Any, Any] = (None, None), keys: Any = None, added: Any = None,
+    forward: bool = False, before: int = 0, window: int | None = None,
+    angles: tuple[Any, Any] = (None, None), name: str = "",
+) -> list[Nodes]:  # fmt: skip
+    """Return softmax(query keyᵀ + masks) value, all keys, and all values.
 
-    query: Nodes
-    key: Nodes
-    value: Nodes
-    n_past: int = 0
-
-    @classmethod
-    def of(cls, parts: Sequence[Nodes], n_heads: int, n_kept: int | None = None) -> _Heads:
-        """Split queries, keys and values into heads."""
-        kept = n_heads if n_kept is None else n_kept
-        query, key, value = parts
-        return cls(split_heads(query, n_heads), split_heads(key, kept), split_heads(value, kept))
-
-    def with_past(self, key: Any, value: Any) -> _Heads:
-        """Put the keys and values of a cache in front."""
-        if key is None and value is None:
-            return self
-        if not isinstance(key, Nodes) or not isinstance(value, Nodes):
+    Parameters
+    ----------
+    parts : sequence of Nodes
+        Queries, keys and values, in heads or with the features of all heads side by side.
+    heads : tuple of int
+        How many heads queries have, and how many keys and values have.
+    past : tuple, optional
+        Keys and values of a cache, which are put in front.
+    keys : constant, Nodes or Data, optional
+        Which keys count, or how many of them.
+    added : constant, weights, Nodes or Data, optional
+        A mask.
+    forward : bool, default False
+        Whether a query sees no later key.
+    before : int, default 0
+        Number of keys before the first query, where there is no cache.
+    window : int, optional
+        How many keys it then sees, its own included.
+    angles : tuple, optional
+        Cosines and sines by which queries and keys are rotated, where the operation does so.
+    name : str, optional
+        A name of its own.
+    """
+    flat = len(shape_of(parts[0])) == 3 or call.node.domain == "com.microsoft"
+    query, key, value = (_split(x, heads[k > 0]) for k, x in enumerate(parts))
+    if call.get("do_rotary", 0):
+        query, key = (_rotated(t, call, x, angles, label)
+                      for x, label in ((query, "query"), (key, "key")))  # fmt: skip
+    n = query.shape[2]
+    if any(x is not None for x in past):
+        if not all(isinstance(x, Nodes) for x in past):
             raise NotFollowed("its cache is no input of the model")
-        grown = [Nodes(np.concatenate([a.ids, b.ids], 2))
-                 for a, b in ((key, self.key), (value, self.value))]  # fmt: skip
-        return replace(self, key=grown[0], value=grown[1], n_past=key.shape[2])
+        before = past[0].shape[2]
+        key, value = (Nodes(np.concatenate([a.ids, b.ids], 2))
+                      for a, b in zip(past, (key, value), strict=True))  # fmt: skip
+    masks = [_of_keys(keys, key.shape[2]), _of_example(added, key.shape[2])]
+    if forward:
+        masks.append(causal(n, key.shape[2], past=before, window=window))
+    softcap = bool(call.get("softcap", 0.0))
+    made = attend(t, query, key, value, name or call.name, masks=masks, softcap=softcap)
+    if flat:
+        made = Nodes(made.ids.swapaxes(1, 2).reshape(*made.shape[:1], n, -1))
+    return [made, key, value]
 
-    def causal(self, *, window: int | None = None) -> NDArray[np.bool_]:
-        """Return which positions each query may attend to where it sees no later one."""
-        sizes = self.query.shape[2], self.key.shape[2]
-        return causal(*sizes, past=self.n_past, window=window)
 
-
-def split_heads(x: Nodes, n_heads: int) -> Nodes:
+def _split(x: Any, n_heads: int) -> Nodes:
     """Return (batch, positions, heads · features) as (batch, heads, positions, features)."""
+    if not isinstance(x, Nodes):
+        raise NotFollowed("its queries, keys and values are not found")
     if len(x.shape) == 4:
         return x
     if len(x.shape) != 3 or n_heads < 1:
@@ -66,22 +85,33 @@ def split_heads(x: Nodes, n_heads: int) -> Nodes:
     return Nodes(x.ids.reshape(batch, n, n_heads, width // n_heads).swapaxes(1, 2))
 
 
-def join_heads(x: Nodes) -> Nodes:
-    """Return (batch, heads, positions, features) as (batch, positions, heads · features)."""
-    batch, n_heads, n, width = x.shape
-    return Nodes(x.ids.swapaxes(1, 2).reshape(batch, n, n_heads * width))
+def _rotated(t: OnnxTracer, call: Call, x: Nodes, angles: tuple[Any, Any], label: str) -> Any:
+    """Rotate queries or keys by their positions."""
+    if any(shape_of(table) == () for table in angles):
+        raise NotFollowed("it rotates by angles that the model does not hold")
+    interleaved = int(call.get("rotary_interleaved", 0))
+    return t.perform(call, "RotaryEmbedding", x, *angles, label=label, interleaved=interleaved)
 
 
-def _attended(
-    t: OnnxTracer, call: Call, heads: _Heads, masks: Sequence[Any], name: str = ""
-) -> Nodes:
-    """Return softmax(query keyᵀ + masks) value."""
-    of_keys = [_of_example(mask, heads.key.shape[2]) for mask in masks]
-    made: Nodes = attend(
-        t, heads.query, heads.key, heads.value, name or call.name, masks=of_keys,
-        softcap=bool(call.get("softcap", 0.0)),
-    )  # fmt: skip
-    return made
+# -- masks ----------------------------------------------------------------------------------------
+
+
+def _length(keys: Any, n: int) -> int:
+    """Return how many keys count, where they are counted; else how many there are."""
+    known = keys is not None and not isinstance(keys, Nodes | Data) and np.ndim(keys) == 1
+    return int(concrete(keys).max(initial=0)) if known else n
+
+
+def _of_keys(mask: Any, n: int) -> Any:
+    """Return which keys count, from truth values, or from the number of those that do."""
+    if mask is None or isinstance(mask, Nodes | Data):
+        return mask
+    values = concrete(mask)
+    if values.ndim == 1:
+        return np.arange(n) < _length(values, n)
+    if values.ndim == 2:
+        return (values != 0).any(axis=0)
+    return values[:, None] != 0 if values.ndim == 3 else values != 0
 
 
 def _of_example(mask: Any, n_keys: int) -> Any:
@@ -97,145 +127,83 @@ def _of_example(mask: Any, n_keys: int) -> Any:
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=fill)
 
 
-# -- ONNX's own -----------------------------------------------------------------------------------
+# -- the operations -------------------------------------------------------------------------------
 
 
 @handles("Attention")
 def attention(t: OnnxTracer, call: Call) -> Any:
     """Return an attention over three or four axes, with a cache or without."""
-    query, key, value = call.inputs[:3]
-    if not all(isinstance(v, Nodes) for v in (query, key, value)):
-        return None
-    flat = len(query.shape) == 3
-    n_heads, n_kept = (int(call.get(k, 0)) for k in ("q_num_heads", "kv_num_heads"))
-    heads = _Heads.of([query, key, value], n_heads, n_kept)
-    heads = heads.with_past(call.input(4), call.input(5))
-    masks = [call.input(3)]
-    lengths = call.input(6)
-    offset = 0
-    if lengths is not None and not isinstance(lengths, Nodes | Data):
-        longest = int(np.max(concrete(lengths)))
-        masks.append(np.arange(heads.key.shape[2]) < longest)
-        offset = longest - heads.query.shape[2]
-    if call.get("is_causal", 0):
-        seen = replace(heads, n_past=heads.n_past or offset)
-        masks.append(seen.causal())
-    made = _attended(t, call, heads, masks)
-    return [join_heads(made) if flat else made, heads.key, heads.value]
-
-
-# -- onnxruntime's --------------------------------------------------------------------------------
+    *parts, mask, past_key, past_value, lengths = (call.input(k) for k in range(7))
+    heads = int(call.get("q_num_heads", 0)), int(call.get("kv_num_heads", 0))
+    if isinstance(lengths, Nodes | Data):
+        lengths = None  # a length that depends on the input hides nothing
+    n = parts[0].shape[-2]
+    return _attended(
+        t, call, parts, heads, past=(past_key, past_value), keys=lengths, added=mask,
+        forward=bool(call.get("is_causal", 0)), before=_length(lengths, n) - n,
+    )  # fmt: skip
 
 
 @handles("com.microsoft.Attention")
 def packed_attention(t: OnnxTracer, call: Call) -> Any:
     """Project the input to queries, keys and values at once, and attend."""
     x, weight, bias, mask, past, added = (call.input(k) for k in range(6))
-    if not isinstance(x, Nodes) or isinstance(weight, Nodes):
-        return None
     if past is not None:
         raise NotFollowed("its cache holds keys and values in one tensor")
     matrix = t.recipe(weight)
-    n_heads, width = int(call.get("num_heads", 0)), matrix.shape[1]
+    width, heads = matrix.shape[1], (int(call.get("num_heads", 0)),) * 2
     sizes = [int(n) for n in call.get("qkv_hidden_sizes") or [width // 3] * 3]
-    name = name_of(matrix, call.name)
+    name = t.name_of(matrix, call.name)
     made = contraction.matmul(t, x, matrix, f"{name}.in_proj", t.vector(bias))
-    parts = np.split(made.ids, np.cumsum(sizes)[:2], axis=-1)
-    heads = _Heads.of([Nodes(part) for part in parts], n_heads)
-    masks = [_of_keys(mask, heads), added]
-    if call.get("unidirectional", 0):
-        masks.append(heads.causal())
-    return join_heads(_attended(t, call, _rotated(t, call, heads), masks, name))
+    parts = [Nodes(part) for part in np.split(made.ids, np.cumsum(sizes)[:2], axis=-1)]
+    forward = bool(call.get("unidirectional", 0))
+    return _attended(t, call, parts, heads, keys=mask, added=added, forward=forward, name=name)[0]
 
 
 @handles("com.microsoft.MultiHeadAttention")
 def multi_head_attention(t: OnnxTracer, call: Call) -> Any:
     """Attend, after a bias was added to queries, keys and values."""
-    query, key, value, bias, mask, added, past_key, past_value = (call.input(k) for k in range(8))
-    if not isinstance(query, Nodes):
-        return None
-    query, key, value = _unpacked(query, key, value)
+    query, key, value, bias, mask, added, *past = (call.input(k) for k in range(8))
+    parts = _unpacked(query, key, value)
     if bias is not None:
-        query, key, value = _biased(t, (query, key, value), t.recipe(bias), call.name)
-    n_heads = int(call.get("num_heads", 0))
-    heads = _Heads.of([query, key, value], n_heads)
-    heads = heads.with_past(past_key, past_value)
-    masks = [_of_keys(mask, heads), added]
-    if call.get("unidirectional", 0):
-        masks.append(heads.causal())
-    made = join_heads(_attended(t, call, heads, masks))
-    return [made, heads.key, heads.value]
+        parts = _biased(t, parts, t.recipe(bias), call.name)
+    heads = (int(call.get("num_heads", 0)),) * 2
+    return _attended(t, call, parts, heads, past=(past[0], past[1]), keys=mask, added=added,
+                     forward=bool(call.get("unidirectional", 0)))  # fmt: skip
+
+
+def _unpacked(query: Any, key: Any, value: Any) -> list[Any]:
+    """Return queries, keys and values where they come in one tensor of five axes."""
+    packed, alone = (query, []) if key is None else (key, [query])
+    if value is not None or not isinstance(packed, Nodes) or len(packed.shape) != 5:
+        return [query, key, value]
+    n = packed.shape[3]
+    return [*alone, *(Nodes(packed.ids[..., k, :].swapaxes(1, 2)) for k in range(n))]
+
+
+def _biased(t: OnnxTracer, parts: Sequence[Any], bias: Recipe, name: str) -> list[Any]:
+    """Add its part of a bias to queries, keys and values."""
+    if any(len(shape_of(x)) != 3 for x in parts):
+        raise NotFollowed("it adds a bias to packed heads")
+    ends = np.cumsum([x.shape[-1] for x in parts]).tolist()
+    return [
+        t.scale(x, None, bias.take(0, end - x.shape[-1], end), f"{name}.{label}")
+        for x, end, label in zip(parts, ends, ("query", "key", "value"), strict=True)
+    ]
 
 
 @handles("com.microsoft.GroupQueryAttention")
 def group_query_attention(t: OnnxTracer, call: Call) -> Any:
     """Attend to what comes before, with fewer heads of keys and values."""
-    query, key, value, past_key, past_value = (call.input(k) for k in range(5))
-    if not isinstance(query, Nodes):
-        return None
-    n_heads, n_kept = (int(call.get(k, 0)) for k in ("num_heads", "kv_num_heads"))
+    query, key, value, *past = (call.input(k) for k in range(5))
+    heads = int(call.get("num_heads", 0)), int(call.get("kv_num_heads", 0))
+    parts = [query, key, value]
     if key is None:
-        each = query.shape[-1] // (n_heads + 2 * n_kept)
-        ends = [n_heads * each, (n_heads + n_kept) * each]
-        query, key, value = (Nodes(part) for part in np.split(query.ids, ends, axis=-1))
-    heads = _Heads.of([query, key, value], n_heads, n_kept)
-    heads = _rotated(t, call, heads, caches=(call.input(7), call.input(8)))
-    heads = heads.with_past(past_key, past_value)
+        each = query.shape[-1] // (heads[0] + 2 * heads[1])
+        ends = [heads[0] * each, (heads[0] + heads[1]) * each]
+        parts = [Nodes(part) for part in np.split(query.ids, ends, axis=-1)]
     window = int(call.get("local_window_size", -1))
-    masks = [heads.causal(window=None if window < 0 else window), call.input(10)]
-    made = _attended(t, call, heads, masks)
-    return [join_heads(made), heads.key, heads.value]
-
-
-def _unpacked(query: Nodes, key: Any, value: Any) -> tuple[Nodes, Nodes, Nodes]:
-    """Return queries, keys and values where they come in one tensor of five axes."""
-    if key is None and len(query.shape) == 5:
-        return tuple(Nodes(query.ids[..., k, :].swapaxes(1, 2)) for k in range(3))  # type: ignore
-    if value is None and isinstance(key, Nodes) and len(key.shape) == 5:
-        return query, *(Nodes(key.ids[..., k, :].swapaxes(1, 2)) for k in range(2))  # type: ignore
-    if not isinstance(key, Nodes) or not isinstance(value, Nodes):
-        raise NotFollowed("its keys and values are not found")
-    return query, key, value
-
-
-def _biased(
-    t: OnnxTracer, parts: tuple[Nodes, Nodes, Nodes], bias: Recipe, name: str
-) -> list[Nodes]:
-    """Add its part of a bias to queries, keys and values."""
-    made, start = [], 0
-    for label, x in zip(("query", "key", "value"), parts, strict=True):
-        if len(x.shape) != 3:
-            raise NotFollowed("it adds a bias to packed heads")
-        part = bias.take(0, start, start + x.shape[-1])
-        made.append(t.scale(x, None, part, f"{name}.{label}"))
-        start += x.shape[-1]
-    return made
-
-
-def _of_keys(mask: Any, heads: _Heads) -> Any:
-    """Return which keys count, from truth values, or from the number of those that do."""
-    if mask is None or isinstance(mask, Nodes | Data):
-        return mask
-    values = concrete(mask)
-    n = heads.key.shape[2]
-    if values.ndim == 1:
-        return np.arange(n) < int(values.max(initial=0))
-    if values.ndim == 2:
-        return (values != 0).any(axis=0)
-    return values[:, None] != 0 if values.ndim == 3 else values != 0
-
-
-def _rotated(
-    t: OnnxTracer, call: Call, heads: _Heads, caches: tuple[Any, Any] = (None, None)
-) -> _Heads:
-    """Rotate queries and keys by their positions, where the operation does."""
-    if not call.get("do_rotary", 0):
-        return heads
-    if any(shape_of(cache) == () for cache in caches):
-        raise NotFollowed("it rotates by angles that the model does not hold")
-    interleaved = bool(call.get("rotary_interleaved", 0))
-    query, key = (
-        rotated(t, x, *caches, f"{call.name}.{label}", interleaved=interleaved)
-        for x, label in ((heads.query, "query"), (heads.key, "key"))
-    )
-    return replace(heads, query=query, key=key)
+    return _attended(
+        t, call, parts, heads, past=(past[0], past[1]), added=call.input(10), forward=True,
+        window=None if window < 0 else window, angles=(call.input(7), call.input(8)),
+    )  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
-from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.adapters.onnx.values import Call, shape_of
+from cntgraph.adapters.tracing import activations
 from cntgraph.network.activations import activation_name
 
 #: Functions of one neuron, and of the neurons along an axis.
@@ -42,21 +42,3 @@ def power(t: OnnxTracer, call: Call) -> Any:
         activations.power(t, x, other) if is_power else activations.activate(t, x, "mod", [other])
     )
     return t.widened(made, shape_of(other))
-
-
-@handles("com.microsoft.BiasGelu")
-def bias_gelu(t: OnnxTracer, call: Call) -> Any:
-    """Add a bias, and apply a GELU."""
-    x, bias = call.inputs[:2]
-    if not isinstance(x, Nodes) or isinstance(bias, Nodes):
-        return None
-    return t.activate(t.scale(x, None, t.recipe(bias), call.name), "gelu")
-
-
-@handles("SwiGLU")
-def swiglu(t: OnnxTracer, call: Call) -> Any:
-    """Multiply by a SiLU of neurons."""
-    gate, x = call.inputs[:2]
-    if not isinstance(gate, Nodes) or not isinstance(x, Nodes):
-        return None
-    return arithmetic.multiply(t, t.activate(gate, "silu"), x, call.name)

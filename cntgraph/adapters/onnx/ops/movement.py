@@ -8,10 +8,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto
 
-from cntgraph.adapters.onnx.layout import new_shape
-from cntgraph.adapters.onnx.reference import refuse_above, run
+from cntgraph.adapters.onnx.reference import MOVEMENTS, refuse_above, run
+from cntgraph.adapters.onnx.tensors import INTEGERS
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing import arithmetic
@@ -23,18 +22,11 @@ from cntgraph.core.recipe import Recipe
 
 #: Operations that move or copy values, and which of their inputs are the values.
 _MOVEMENT: dict[str, tuple[int, ...]] = {
-    "CenterCropPad": (0,), "Compress": (0,), "DepthToSpace": (0,), "Expand": (0,),
-    "GatherElements": (0,), "GatherND": (0,), "ReverseSequence": (0,),
-    "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,), "SpaceToDepth": (0,),
-    "Split": (0,), "Tile": (0,), "Transpose": (0,), "Trilu": (0,),
+    **dict.fromkeys(MOVEMENTS, (0,)), "CenterCropPad": (0,), "Trilu": (0,),
+    "ScatterElements": (0, 2), "ScatterND": (0, 2),
 }  # fmt: skip
 #: Those that fill up with zeros.
 _FILLS = ("CenterCropPad", "Trilu")
-_INTEGERS = frozenset(
-    [TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
-     TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
-     TensorProto.BOOL]
-)  # fmt: skip
 
 
 def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
@@ -45,21 +37,23 @@ def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
     data : sequence of int
         Which inputs are moved.
     """
-    moved = [v for k, v in enumerate(call.inputs) if k in data]
-    if call.get("reduction", "none") != "none" or not any(isinstance(v, Nodes) for v in moved):
+    moved = [call.inputs[k] for k in data]
+    nodes = [value for value in moved if isinstance(value, Nodes)]
+    if call.get("reduction", "none") != "none" or not nodes:
         return None
-    is_index = all(v.is_index for v in moved if isinstance(v, Nodes))
-    if is_index and not all(isinstance(v, Nodes) for v in moved):
+    is_index = all(x.is_index for x in nodes)
+    if is_index and len(nodes) < len(moved):
         raise NotFollowed("it joins tokens to what is none")
     inputs = [
         t.as_ids(v, call.name) if k in data else _how(t, v, call.name)
         for k, v in enumerate(call.inputs)
     ]
-    if call.operation not in _FILLS:
-        return [Nodes(ids, is_index) for ids in run(call, inputs)]
+    like = nodes[0] if len(moved) == 1 else Nodes(inputs[data[0]], is_index)
     # What it fills up with is zero: one more for every node leaves zero free.
-    inputs = [v + 1 if k in data and v is not None else v for k, v in enumerate(inputs)]
-    return [Nodes(ids - 1, is_index) for ids in run(call, inputs)]
+    fills = call.operation in _FILLS
+    if fills:
+        inputs[0] = inputs[0] + 1
+    return [replace(like, ids=ids - 1 if fills else ids) for ids in run(call, inputs)]
 
 
 def _how(t: OnnxTracer, value: Any, name: str) -> Any:
@@ -92,25 +86,13 @@ def cast(t: OnnxTracer, call: Call) -> Any:
     """Return the same neurons; as whole numbers they are tokens."""
     x = call.inputs[0]
     if call.operation == "Cast":
-        return replace(x, is_index=call.get("to") in _INTEGERS) if isinstance(x, Nodes) else None
+        return replace(x, is_index=call.get("to") in INTEGERS) if isinstance(x, Nodes) else None
     like = call.inputs[1]
     whole = like.is_index if isinstance(like, Nodes) else np.asarray(like).dtype.kind in "iub"
     if isinstance(x, Nodes):
         return replace(x, is_index=whole)
     # A constant in the type of neurons, which is a float's.
     return x if isinstance(x, Recipe) else np.asarray(x).astype(np.int64 if whole else np.float32)
-
-
-@handles("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-def reshape(t: OnnxTracer, call: Call) -> Any:
-    """Return the same neurons in another shape."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes):
-        return None
-    how = [_how(t, value, call.name) for value in call.inputs[1:]]
-    shape = new_shape(replace(call, inputs=[x, *how]), x.shape)
-    ids = x.ids.reshape(shape)
-    return replace(x, ids=ids)
 
 
 @handles("Concat")
@@ -149,12 +131,6 @@ def where(t: OnnxTracer, call: Call) -> Any:
     if isinstance(choice, Data) and choice.value is not None and is_mask(choice):
         return move(t, replace(call, inputs=[choice.value.astype(bool), one, other]), (1, 2))
     return arithmetic.select(t, choice, (one, other), call.name)
-
-
-@handles("TopK")
-def top(t: OnnxTracer, call: Call) -> Any:
-    """Refuse to guess which neurons are the largest."""
-    raise NotFollowed("neurons themselves say which of them are kept")
 
 
 # -- padding --------------------------------------------------------------------------------------

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.adapters.tracing import arithmetic, normalisation
+from cntgraph.adapters.onnx.values import Call
+from cntgraph.adapters.tracing import normalisation
 from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
 
@@ -24,40 +23,28 @@ def batch_norm(t: OnnxTracer, call: Call) -> Any:
     return normalisation.batch_norm(t, x, statistics, epsilon, gain, shift, call.name)
 
 
-@handles("LayerNormalization")
-def layer_norm(t: OnnxTracer, call: Call) -> Any:
-    """Normalise over the last axes."""
-    return data_norm(t, call.inputs[0], call.input(1), call.input(2), call.name, "layer_norm")
+#: By statistics of the data: over the last axes, or over all positions of one or more channels.
+_BY_DATA = {
+    "LayerNormalization": "layer_norm", "RMSNormalization": "rms_norm",
+    "SimplifiedLayerNormalization": "rms_norm", "InstanceNormalization": "instance_norm",
+    "com.microsoft.SimplifiedLayerNormalization": "rms_norm", "GroupNormalization": "group_norm",
+}  # fmt: skip
 
 
-@handles("RMSNormalization", "SimplifiedLayerNormalization",
-         "com.microsoft.SimplifiedLayerNormalization")  # fmt: skip
-def rms_norm(t: OnnxTracer, call: Call) -> Any:
-    """Divide by the root of the mean square over the last axes."""
-    return data_norm(t, call.inputs[0], call.input(1), None, call.name, "rms_norm")
-
-
-@handles("InstanceNormalization", "GroupNormalization")
-def channel_norm(t: OnnxTracer, call: Call) -> Any:
-    """Normalise each channel, or groups of channels, over all positions."""
-    kind = "group_norm" if call.operation == "GroupNormalization" else "instance_norm"
-    return data_norm(t, call.inputs[0], call.input(1), call.input(2), call.name, kind, [1])
+@handles(*_BY_DATA)
+def by_data(t: OnnxTracer, call: Call) -> Any:
+    """Normalise by statistics of the data, and apply a gain and a shift."""
+    kind = _BY_DATA[call.operation]
+    gain, shift = _unless(t, call.input(1), 1.0), _unless(t, call.input(2), 0.0)
+    axes = [1] if kind in ("instance_norm", "group_norm") else None
+    return normalisation.normalise(t, call.inputs[0], gain, shift, call.name, kind, axes)
 
 
 @handles("MeanVarianceNormalization")
 def standardise(t: OnnxTracer, call: Call) -> Any:
     """Normalise over any axes, without gain or shift."""
     kind = "layer_norm" if 1 in call.get("axes", (0, 2, 3)) else "instance_norm"
-    return data_norm(t, call.inputs[0], None, None, call.name, kind)
-
-
-def data_norm(
-    t: OnnxTracer, x: Any, gain: Any, shift: Any, name: str, kind: str,
-    axes: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
-    """Normalise by statistics of the data, and apply a gain and a shift; see `normalise`."""
-    gain, shift = _unless(t, gain, 1.0), _unless(t, shift, 0.0)
-    return normalisation.normalise(t, x, gain, shift, name, kind, axes)
+    return normalisation.normalise(t, call.inputs[0], None, None, call.name, kind)
 
 
 def _unless(t: OnnxTracer, value: Any, number: float) -> Any:
@@ -72,21 +59,3 @@ def _unless(t: OnnxTracer, value: Any, number: float) -> Any:
         t.builder.parameter(replace(stored, trainable=False))
     t.builder.skip(value, f"a constant, {number:g} everywhere")
     return None
-
-
-# -- fused with what stands before it -----------------------------------------------------------
-
-
-@handles("com.microsoft.SkipLayerNormalization", "com.microsoft.SkipSimplifiedLayerNormalization")
-def skip_norm(t: OnnxTracer, call: Call) -> Any:
-    """Add a skip connection and a bias, then normalise; the sum is handed on, too."""
-    simplified = "Simplified" in call.operation
-    x, skip, gain = call.inputs[:3]
-    shift, bias = (None, call.input(3)) if simplified else (call.input(3), call.input(4))
-    if not isinstance(x, Nodes):
-        return None
-    total = arithmetic.add(t, x, skip, f"{call.name}.add")
-    if bias is not None:
-        total = t.scale(total, None, t.recipe(bias), f"{call.name}.bias")
-    kind = "rms_norm" if simplified else "layer_norm"
-    return [data_norm(t, total, gain, shift, call.name, kind), None, None, total]

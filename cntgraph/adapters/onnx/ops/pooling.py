@@ -11,7 +11,6 @@ from cntgraph.adapters.onnx.ops.geometry import idle_axes, sliding_of, with_axes
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
 from cntgraph.adapters.tracing import pooling, reductions
-from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.network.blocks import PoolMode
 
 
@@ -42,18 +41,6 @@ def global_pool(t: OnnxTracer, call: Call) -> Any:
     narrow = without(x, idle)
     made = pooling.adaptive_pool(t, narrow, [1] * (len(narrow.shape) - 2), mode, call.name)
     return with_axes(made, idle)
-
-
-@handles("LpPool", "GlobalLpPool")
-def norm_pool(t: OnnxTracer, call: Call) -> Any:
-    """Refuse a pooling by a norm, which is not linear and has no largest candidate."""
-    raise NotFollowed("a pooling by a norm of its window has no weights")
-
-
-@handles("MaxUnpool", "MaxRoiPool", "RoiAlign", "GridSample", "DeformConv")
-def data_dependent(t: OnnxTracer, call: Call) -> Any:
-    """Refuse to guess where neurons themselves say what is read."""
-    raise NotFollowed("neurons themselves say which positions are read")
 
 
 # -- over whole axes ------------------------------------------------------------------------------

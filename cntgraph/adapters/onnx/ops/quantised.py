@@ -1,7 +1,8 @@
 """Quantised operations: the neurons are the values that the whole numbers stand for.
 
 Rounding an activation is no edge: quantising and dequantising hand neurons on. A stored weight
-stays as it is stored; what it stands for, (q − zero point) · scale, is a recipe.
+stays as it is stored; what it stands for, (q − zero point) · scale, is a recipe. What remains of
+an operation of whole numbers is then one of ONNX's own.
 """
 
 from __future__ import annotations
@@ -11,23 +12,36 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.ops.convolution import convolve
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.adapters.onnx.weights import dequantized
-from cntgraph.adapters.tracing import contraction
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.onnx.weights import along, dequantized
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 
+#: Operations of whole numbers with static steps, and which of their inputs are the values;
+#: each is followed by its step and its zero point.
+_STATIC: dict[str, tuple[int, ...]] = {
+    "QLinearConv": (0, 3), "QLinearMatMul": (0, 3),
+    **dict.fromkeys(("com.microsoft.QGemm", "com.microsoft.QLinearAdd",
+                     "com.microsoft.QLinearMul"), (0, 3)),
+    **{f"com.microsoft.QLinear{name}": (0,) for name in (
+        "AveragePool", "GlobalAveragePool", "LeakyRelu", "ReduceMean", "Sigmoid", "Softmax")},
+}  # fmt: skip
+#: Which of their inputs is a bias, in steps of the product of the steps of the other two.
+_BIASES = {"Conv": 8, "Gemm": 6}
+#: Products with a weight that may have steps: where weight, step, zero point and bias are.
+_MIXED = {"com.microsoft.DynamicQuantizeMatMul": (1, 2, 3, 4),
+          "com.microsoft.MatMulIntegerToFloat": (1, 3, 5, 6)}  # fmt: skip
 
-@handles("QuantizeLinear")
+
+@handles("QuantizeLinear", "com.microsoft.QuantizeLinear")
 def quantize(t: OnnxTracer, call: Call) -> Any:
     """Hand neurons on; remember by which step they were rounded."""
     x, step = call.inputs[:2]
     return replace(x, step=step) if isinstance(x, Nodes) else None
 
 
-@handles("DequantizeLinear")
+@handles("DequantizeLinear", "com.microsoft.DequantizeLinear")
 def dequantize(t: OnnxTracer, call: Call) -> Any:
     """Hand neurons on."""
     x = call.inputs[0]
@@ -38,71 +52,87 @@ def dequantize(t: OnnxTracer, call: Call) -> Any:
 def quantize_dynamically(t: OnnxTracer, call: Call) -> Any:
     """Hand neurons on; the step that depends on them cancels later on, so that one will do."""
     x = call.inputs[0]
-    return (
-        [x, np.float32(1.0).reshape(()), np.uint8(0).reshape(())] if isinstance(x, Nodes) else None
-    )
+    return [x, np.float32(1.0).reshape(()), np.uint8(0).reshape(())]
 
 
-@handles("QLinearConv")
-def conv(t: OnnxTracer, call: Call) -> Any:
-    """Return a convolution with a quantised weight."""
-    x, x_scale, _, w, w_scale, w_zero = call.inputs[:6]
-    if not isinstance(x, Nodes) or isinstance(w, Nodes):
-        return None
-    bias = call.input(8)
+@handles(*_STATIC)
+def static(t: OnnxTracer, call: Call) -> Any:
+    """Do what the operation does to the values that the whole numbers stand for."""
+    operation = call.node.op_type.removeprefix("QLinear").removeprefix("Q")
+    axis = {"Conv": 0, "Gemm": 0 if call.get("transB", 0) else 1}.get(operation, -1)
+    values = [_value(t, call, k, axis) for k in _STATIC[call.operation]]
+    bias = call.input(_BIASES.get(operation, len(call.inputs)))
     if bias is not None:
-        steps = t.recipe(x_scale).reshape((-1,)) * t.recipe(w_scale).reshape((-1,))
-        bias = t.recipe(bias) * steps
-    return convolve(t, call, dequantized(t.recipe, w, w_scale, w_zero, 0), bias)
+        of_x, of_weight = (t.recipe(call.inputs[k]).reshape((-1,)) for k in (1, 4))
+        values.append(t.recipe(bias) * (of_x * of_weight * float(call.get("alpha", 1.0))))
+    last = bool(call.get("channels_last", 0)) and isinstance(values[0], Nodes)
+    if last:
+        values[0] = Nodes(np.moveaxis(values[0].ids, -1, 1))
+    made = t.perform(call, operation, *values)
+    return Nodes(np.moveaxis(made.ids, 1, -1)) if last else made
 
 
-@handles("QLinearMatMul")
-def mat_mul(t: OnnxTracer, call: Call) -> Any:
-    """Return a matrix product with a quantised weight, or of neurons with neurons."""
-    sides = (call.inputs[0:3], call.inputs[3:6])
-    left, right = (
-        value if isinstance(value, Nodes) else dequantized(t.recipe, value, scale, zero, -1)
-        for value, scale, zero in sides
-    )
-    return contraction.matmul(t, left, right, call.name)
+@handles("com.microsoft.QLinearConcat")
+def concatenate(t: OnnxTracer, call: Call) -> Any:
+    """Join neurons."""
+    parts = range(2, len(call.inputs), 3)
+    return t.perform(call, "Concat", *(_value(t, call, k) for k in parts))
 
 
-@handles("ConvInteger")
-def conv_of_integers(t: OnnxTracer, call: Call) -> Any:
-    """Return a convolution of whole numbers."""
-    x, w, w_zero = call.inputs[0], call.inputs[1], call.input(3)
-    if not isinstance(x, Nodes) or isinstance(w, Nodes):
-        return None
-    shifted = _from_zero(t, call, x, call.input(2))
-    weight = _by_step(t, dequantized(t.recipe, w, None, w_zero, 0), x)
-    return convolve(t, replace(call, inputs=[shifted, *call.inputs[1:]]), weight, None)
+def _value(t: OnnxTracer, call: Call, k: int, axis: int = -1) -> Any:
+    """Return nodes, or the weight that stored whole numbers stand for, from input k on."""
+    value, scale, zero = call.inputs[k : k + 3]
+    return value if isinstance(value, Nodes) else dequantized(t.recipe, value, scale, zero, axis)
 
 
-@handles("MatMulInteger")
-def mat_mul_of_integers(t: OnnxTracer, call: Call) -> Any:
-    """Return a matrix product of whole numbers."""
-    left, right = call.inputs[:2]
-    zeros = [call.input(2), call.input(3)]
-    if isinstance(left, Nodes) and isinstance(right, Nodes):
-        return contraction.matmul(t, left, right, call.name)
-    if isinstance(left, Nodes):
-        shifted = _from_zero(t, call, left, zeros[0])
-        weight = _by_step(t, dequantized(t.recipe, right, None, zeros[1], -1), left)
-        return contraction.matmul(t, shifted, weight, call.name)
-    shifted = _from_zero(t, call, right, zeros[1])
-    weight = _by_step(t, dequantized(t.recipe, left, None, zeros[0], -2), right)
-    return contraction.matmul(t, weight, shifted, call.name)
+@handles("ConvInteger", "MatMulInteger")
+def of_integers(t: OnnxTracer, call: Call) -> Any:
+    """Return a product of whole numbers, less their zero points."""
+    sides, zeros = call.inputs[:2], (call.input(2), call.input(3))
+    axes = (-2, -1) if "MatMul" in call.operation else (0, 0)
+    steps = [x.step for x in sides if isinstance(x, Nodes)]
+    values = [
+        _from_zero(t, call, x, zero) if isinstance(x, Nodes)
+        else _by_step(t, dequantized(t.recipe, x, None, zero, axis), steps[0])
+        for x, zero, axis in zip(sides, zeros, axes, strict=True)
+    ]  # fmt: skip
+    return t.perform(call, call.operation.removesuffix("Integer"), *values)
 
 
-def _by_step(t: OnnxTracer, weight: Recipe, x: Nodes) -> Recipe:
+def _by_step(t: OnnxTracer, weight: Recipe, step: Any) -> Recipe:
     """Return a weight for neurons that stand for what was quantised, not for its whole numbers."""
-    return weight if x.step is None else weight / t.recipe(x.step)
+    return weight if step is None else weight / t.recipe(step)
 
 
 def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Any:
     """Return whole numbers without their zero point; quantised neurons already are."""
-    known = isinstance(zero, Recipe | np.ndarray) and not isinstance(zero, Data)
-    if x.step is not None or not known or (isinstance(zero, np.ndarray) and not zero.any()):
+    known = isinstance(zero, Recipe) or (isinstance(zero, np.ndarray) and zero.any())
+    if x.step is not None or not known:
         return x
-    offset = -t.recipe(zero)
-    return t.scale(x, None, offset, f"{call.name}.zero_point")
+    return t.scale(x, None, -t.recipe(zero), f"{call.name}.zero_point")
+
+
+@handles(*_MIXED)
+def mixed(t: OnnxTracer, call: Call) -> Any:
+    """Return a product of neurons, rounded on the way, with a quantised weight."""
+    weight, scale, zero, bias = (call.input(k) for k in _MIXED[call.operation])
+    weight = dequantized(t.recipe, weight, scale, zero, -1)
+    return t.perform(call, "Gemm", call.inputs[0], weight, bias)
+
+
+@handles("com.microsoft.MatMulNBits")
+def of_few_bits(t: OnnxTracer, call: Call) -> Any:
+    """Return a product with a weight of a few bits a value, in blocks along its columns."""
+    x, w, scale, zero, order, bias = (call.input(k) for k in range(6))
+    if order is not None:
+        raise NotFollowed("its columns are in an order of their own")
+    n_in, n_out = int(call.get("K", 0)), int(call.get("N", 0))
+    block, bits = int(call.get("block_size", 0)), int(call.get("bits", 4))
+    n_blocks = -(-n_in // block)
+    weight = t.recipe(w).reshape((n_out, -1)).take(1, 0, n_in)
+    offset = Recipe.constant(float(1 << (bits - 1)))
+    if zero is not None:
+        by_row = t.recipe(zero).reshape((n_out, -1)).take(1, 0, n_blocks)
+        offset = along(by_row, weight.shape, 1, block)
+    step = along(t.recipe(scale).reshape((n_out, n_blocks)), weight.shape, 1, block)
+    return t.perform(call, "Gemm", x, ((weight - offset) * step).transpose((1, 0)), bias)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import FUNCTIONS, Cell, Kind
-from cntgraph.adapters.onnx.names import name_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -89,7 +88,7 @@ def _cell(
     w, u, bias = (_part(t, call.input(at), k) for at in (1, 2, 3))
     assert w is not None
     assert u is not None
-    name = _name(w, call.name, backward)
+    name = _name(t, w, call.name, backward)
     b, c = (None, None) if bias is None else (piece(bias, at, 2) for at in (0, 1))
     after = bool(call.get("linear_before_reset", 0))
     peepholes = _part(t, call.input(7), k)
@@ -121,12 +120,12 @@ def _state(t: OnnxTracer, value: Any, k: int, layout: int) -> Any:
     return value
 
 
-def _name(weight: Recipe, default: str, backward: bool) -> str:
+def _name(t: OnnxTracer, weight: Recipe, default: str, backward: bool) -> str:
     """Name a direction as PyTorch does, from ``lstm.weight_ih_l0_reverse``."""
     for parameter in weight.parameters():
         found = re.fullmatch(r"(?:(.+)\.)?weight_ih_(l\d+)(_reverse)?", parameter.name)
         if found:
             suffix = "_reverse" if backward else ""
             return f"{found[1]}.{found[2]}{suffix}" if found[1] else f"{found[2]}{suffix}"
-    name = name_of(weight, default)
+    name = t.name_of(weight, default)
     return f"{name}_reverse" if backward else name

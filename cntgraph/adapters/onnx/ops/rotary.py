@@ -14,23 +14,43 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 
 
-@handles("RotaryEmbedding", "com.microsoft.RotaryEmbedding")
+@handles("com.microsoft.RotaryEmbedding")
+def of_runtime(t: OnnxTracer, call: Call) -> Any:
+    """Do as ONNX's own operation, which has the same inputs in another order."""
+    x, positions, cos, sin = call.inputs
+    return t.perform(call, "RotaryEmbedding", x, cos, sin, positions)
+
+
+@handles("RotaryEmbedding")
 def rotary_embedding(t: OnnxTracer, call: Call) -> Any:
-    """Turn pairs of features of each head, or of the first features of each head."""
-    x, own = call.inputs[0], call.node.domain != "com.microsoft"
-    cos, sin, positions = (call.input(k) for k in ((1, 2, 3) if own else (2, 3, 1)))
+    """Return x · cos + turned(x) · sin of the first features of each head, as models write it."""
+    x, cos, sin, positions = (call.input(k) for k in range(4))
     if not isinstance(x, Nodes):
         return None
+    if any(isinstance(table, Nodes | Data) for table in (cos, sin)):
+        raise NotFollowed("it rotates by angles that depend on the input")
     flat, n_heads = len(x.shape) == 3, int(call.get("num_heads", 0))
-    size = int(call.get("rotary_embedding_dim", 0))
     heads = x.ids
     if flat:
         n_heads = n_heads or x.shape[-1] // (2 * concrete(cos).shape[-1])
         heads = heads.reshape(*x.shape[:2], n_heads, x.shape[-1] // n_heads).swapaxes(1, 2)
-    size = size or heads.shape[-1]
+    size = int(call.get("rotary_embedding_dim", 0)) or heads.shape[-1]
+    # A pair is two neighbours, or of the two halves.
+    beside, pair = bool(call.get("interleaved", 0)), np.arange(size)
+    second = pair % 2 == 1 if beside else pair >= size // 2
+    partner = pair ^ 1 if beside else (pair + size // 2) % size
     places = None if positions is None else _positions(t, call, positions)
-    turned = rotated(t, Nodes(heads[..., :size]), cos, sin, call.name, places,
-                     interleaved=bool(call.get("interleaved", 0)))  # fmt: skip
+    angle = pair // 2 if beside else pair % (size // 2)
+    rows = [_rows(concrete(table), heads.shape[2], places)[:, None, :, angle]
+            for table in (cos, sin)]  # fmt: skip
+    branches = [
+        t.scale(Nodes(ids), t.recipe(factor), None, f"{call.name}.{label}", parametric=False)
+        for ids, factor, label in (
+            (heads[..., :size], rows[0], "cos"),
+            (heads[..., partner], rows[1] * np.where(second, 1.0, -1.0), "sin"),
+        )
+    ]
+    turned = arithmetic.add_branches(t, branches, call.name)
     made = np.concatenate([turned.ids, heads[..., size:]], -1)
     return Nodes(made.swapaxes(1, 2).reshape(x.shape) if flat else made)
 
@@ -45,56 +65,17 @@ def _positions(t: OnnxTracer, call: Call, value: Any) -> Any:
     return found
 
 
-def rotated(
-    t: OnnxTracer,
-    x: Nodes,
-    cos: Any,
-    sin: Any,
-    name: str,
-    positions: Any = None,
-    *,
-    interleaved: bool = False,
-) -> Nodes:
-    """Return x · cos + turned(x) · sin, as models have it that write it out.
+def _rows(table: NDArray[Any], n: int, positions: Any) -> NDArray[Any]:
+    """Return the rows of a table that belong to n positions, the batch first.
 
     Parameters
     ----------
-    x : Nodes
-        Shape (batch, heads, positions, features).
-    cos, sin : ndarray
+    table : ndarray
         One row per position, or shape (batch, positions, features / 2).
-    name : str
-        A name for what it makes.
-    positions : ndarray, optional
+    positions : ndarray or None
         Which rows, shape (batch, positions), or the first of them, shape (1,); from the first row
         on by default.
-    interleaved : bool, default False
-        Whether a pair is two neighbours, rather than of the two halves.
     """
-    n, width = x.shape[2:]
-    tables = []
-    for table in (cos, sin):
-        if isinstance(table, Nodes | Data):
-            raise NotFollowed("it rotates by angles that depend on the input")
-        part = _rows(concrete(table), n, positions)[:, None]
-        tables.append(np.repeat(part, 2, -1) if interleaved else np.concatenate([part, part], -1))
-    half, sign = width // 2, np.ones(width)
-    if interleaved:
-        partner = np.arange(width) ^ 1
-        sign[0::2] = -1.0
-    else:
-        partner = (np.arange(width) + half) % width
-        sign[:half] = -1.0
-    angles = [t.recipe(table) for table in (tables[0], tables[1] * sign)]
-    kept = t.scale(x, angles[0], None, f"{name}.cos", parametric=False)
-    other = Nodes(x.ids[..., partner])
-    turned = t.scale(other, angles[1], None, f"{name}.sin", parametric=False)
-    made: Nodes = arithmetic.add_branches(t, [kept, turned], name)
-    return made
-
-
-def _rows(table: NDArray[Any], n: int, positions: Any) -> NDArray[Any]:
-    """Return the rows of a table that belong to the positions, the batch first."""
     if table.ndim == 3:
         return table
     places = np.arange(n)[None]

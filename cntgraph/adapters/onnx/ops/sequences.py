@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.ops.movement import concatenate
+from cntgraph.adapters.onnx.reference import cut_up
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -16,13 +16,7 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 _MOST_PARTS = 1 << 16
 
 
-@handles("SequenceEmpty")
-def empty(t: OnnxTracer, call: Call) -> Any:
-    """Return a sequence of nothing."""
-    return [[]]
-
-
-@handles("SequenceConstruct")
+@handles("SequenceEmpty", "SequenceConstruct")
 def construct(t: OnnxTracer, call: Call) -> Any:
     """Return a sequence of the inputs."""
     return [list(call.inputs)]
@@ -65,16 +59,13 @@ def split(t: OnnxTracer, call: Call) -> Any:
         return None
     n = x.shape[axis]
     given = None if call.input(1) is None else concrete(call.inputs[1])
-    if given is not None and given.ndim:
-        sizes = [int(size) for size in given]
-    else:
+    sizes: Any = given
+    if given is None or not given.ndim:
         each = 1 if given is None else int(given)
         if each < 1 or n // each > _MOST_PARTS:
             raise ValueError(f"an axis of {n} in parts of {each}")
         sizes = [min(each, n - k) for k in range(0, n, each)]
-    if min(sizes, default=0) < 0 or sum(sizes) != n:
-        raise ValueError(f"an axis of {n} in parts of {sizes}")
-    parts = np.split(x.ids, np.cumsum(sizes)[:-1], axis)
+    parts = cut_up(x.ids, sizes, axis)
     if given is None and not call.get("keepdims", 1):
         parts = [part.squeeze(axis) for part in parts]
     return [[replace(x, ids=part) for part in parts]]
@@ -84,17 +75,12 @@ def split(t: OnnxTracer, call: Call) -> Any:
 def join(t: OnnxTracer, call: Call) -> Any:
     """Join the tensors of a sequence, along an axis that they have or along a new one."""
     parts, axis = call.inputs[0], int(call.get("axis", 0))
+    if not call.get("new_axis", 0):
+        return t.perform(call, "Concat", *parts)
     if not any(isinstance(part, Nodes) for part in parts):
         raise NotFollowed("it joins constants of a sequence")
-    if call.get("new_axis", 0):
-        rank = len(shape_of(parts[0])) + 1
-        ids = [t.as_ids(part, call.name) for part in parts]
-        return Nodes(np.stack(ids, axis % rank))
-    node = type(call.node)(op_type="Concat", input=[f"p{k}" for k in range(len(parts))],
-                           output=call.node.output)  # fmt: skip
-    node.attribute.extend(a for a in call.node.attribute if a.name == "axis")
-    joined = Call(node, parts, call.name, call.opset, {"axis": axis})
-    return concatenate(t, joined)
+    rank = len(shape_of(parts[0])) + 1
+    return Nodes(np.stack([t.as_ids(part, call.name) for part in parts], axis % rank))
 
 
 def _position(call: Call, k: int) -> int:
