@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cntgraph.core.errors import InputShapeError, TraceError
+from cntgraph.core.errors import InputShapeError
 
 #: Operations that have their samples on the second axis, unless they are batch first.
 _RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
@@ -65,11 +65,6 @@ class Inputs:
         found = tuple(
             self._size(k, size, asked[k] if wanted else None) for k, size in enumerate(sizes)
         )
-        if self.batch_axis and len(found) > 1 and found[self.batch_axis] != 1:
-            raise TraceError(
-                f"{self.path}: the samples of the input {name!r} are not on its first axis; "
-                "export the model with a batch of one"
-            )
         return found
 
     def _sizes(self, name: str) -> Any:

@@ -36,6 +36,7 @@ from cntgraph.adapters.torch.serialized import (
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import taken_apart
+from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
@@ -116,12 +117,13 @@ class _Program:
         inputs = Inputs(self.archive.path, self.graph, names, self.input_shape)
         shapes = {name: inputs.shape(name) for name in names}
         self.symbols = inputs.symbols
-        if not inputs.batch_axis:
-            self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
+        sizes = (shape[inputs.batch_axis] for shape in shapes.values() if len(shape) > 1)
+        self.tracer.n_samples = next(sizes, 1)
         for name, shape in shapes.items():
             nodes = self.tracer.input(name, shape, self._dtype(name), inputs.batch_axis)
             self.values[name] = nodes
-            low, high = int(nodes.tensor.min()), int(nodes.tensor.max()) + 1
+            ids = Samples().first(nodes.ids)
+            low, high = int(ids.min()), int(ids.max()) + 1
             self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
 
     def _read_tensors(self) -> None:
@@ -250,9 +252,10 @@ class _Program:
             return value.value
         if not value.is_index:
             return None
+        ids = torch.from_numpy(Samples().first(value.ids))
         made = torch.zeros(value.shape, dtype=torch.int64)
         for low, high, number in self.stand_ins:
-            made[(value.tensor >= low) & (value.tensor < high)] = number
+            made[(ids >= low) & (ids < high)] = number
         return made.to(value.dtype)
 
     def _foreign(self, target: str, args: Any, place: Place, shapes: Any) -> Any:

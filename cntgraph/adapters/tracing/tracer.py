@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.broadcasting import for_sample
-from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, one_a_sample
 from cntgraph.adapters.tracing.constants import Constants
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons, weights_of
@@ -26,7 +26,14 @@ class Tracer(Constants):
     Notes
     -----
     A framework owes the abstract methods; everything else holds for all of them.
+
+    Attributes
+    ----------
+    n_samples : int
+        The size of the batch that a model was saved for.
     """
+
+    n_samples = 1
 
     # -- what a framework owes --------------------------------------------------------------
 
@@ -59,6 +66,21 @@ class Tracer(Constants):
         return default
 
     # -- samples ----------------------------------------------------------------------------
+
+    def without_batch(self, x: Neurons, axis: int) -> tuple[Ids, Samples]:
+        """Return the ids of one sample, where the batch dimension must be `axis`.
+
+        Raises
+        ------
+        MixedSamplesError
+            If it is not.
+        """
+        samples = Samples(axis) if self.n_samples == 1 else find(x.ids, self.n_samples)
+        if samples.axis not in (axis, None) or x.shape[axis] != self.n_samples:
+            raise MixedSamplesError
+        if samples.axis is None:  # nodes that all samples share
+            samples = one_a_sample(axis, self.n_samples)
+        return samples.first(x.ids), samples
 
     def sample(self, x: Neurons) -> Ids:
         """Return the ids of one sample, without the batch dimension."""

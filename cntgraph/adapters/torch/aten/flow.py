@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -15,23 +14,16 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.aten.values import Nodes, Place, name_of
 from cntgraph.adapters.torch.tensors import stored_array
-from cntgraph.adapters.tracing.batch import RepeatedSamples, Samples
+from cntgraph.adapters.tracing.batch import Samples, find
 from cntgraph.adapters.tracing.masks import LARGEST_MASK
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_learned
-from cntgraph.core.errors import TraceError
-from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 
 
 class ValueFlow(Tracer):
     """Values on their way through a model, and what is known of them.
-
-    Parameters
-    ----------
-    batch : int, default 1
-        Size of the batch dimension; the samples of a batch are the same nodes.
 
     Attributes
     ----------
@@ -41,9 +33,8 @@ class ValueFlow(Tracer):
         By id of a recipe: the mask that was put on a parameter, the shape it was expanded to.
     """
 
-    def __init__(self, builder: Builder, batch: int = 1) -> None:
+    def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
-        self.batch = batch
         self.place = Place()
         self.hidden: dict[int, tuple[Recipe, torch.Tensor]] = {}
         self.expanded: dict[int, tuple[Recipe, tuple[int, ...]]] = {}
@@ -71,44 +62,8 @@ class ValueFlow(Tracer):
         return Nodes(torch.from_numpy(np.require(ids, requirements=("C", "W"))))
 
     def samples(self, x: Neurons) -> Samples:
-        """Return where the samples lie: along the first axis, unless that was moved."""
-        assert isinstance(x, Nodes)
-        ids = x.tensor
-        if self.batch == 1:
-            return Samples(0) if ids.ndim > 1 and len(ids) == 1 else Samples()
-        for axis in range(ids.ndim if ids.ndim > 1 else 0):
-            (n, rest), moved = divmod(ids.shape[axis], self.batch), ids.movedim(axis, 0)
-            if n and not rest and torch.equal(moved[n:], moved[:-n]):
-                return RepeatedSamples(axis, np.arange(self.batch * n).reshape(self.batch, n))
-        if ids.ndim:
-            self.first(ids)  # it must be one sample that was taken out of the batch
-        return Samples()
-
-    def first(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return the ids of the first sample, where samples follow each other on the first axis.
-
-        Raises
-        ------
-        TraceError
-            If they do not: the samples of a batch are the same nodes, but are found elsewhere.
-        """
-        n, rest = divmod(len(ids), self.batch)
-        if rest == 0 and n and torch.equal(ids[n:], ids[:-n]):
-            return ids[:n]
-        if self.batch == 1 or ids.unique().numel() == ids.numel():
-            return ids  # one sample that was taken out of the batch
-        raise TraceError(
-            f"the batch dimension of size {self.batch} is not the first one everywhere, so that "
-            "samples cannot be told apart; export the model with a batch of one"
-        )
-
-    def batched(self, ids: Ids, shape: Sequence[int]) -> Nodes:
-        """Return the ids of one sample repeated over the batch, in the shape of a tensor."""
-        sample = torch.from_numpy(np.ascontiguousarray(ids)).reshape(-1)
-        copies = prod(shape) // max(sample.numel(), 1)
-        check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
-        repeated = sample.repeat(copies) if copies > 1 else sample
-        return Nodes(repeated.reshape(tuple(shape)))
+        """Return where the samples lie."""
+        return find(x.ids, self.n_samples)
 
     # -- values as something else -----------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from cntgraph.adapters.torch.aten.values import (
     named_arguments,
 )
 from cntgraph.adapters.torch.aten.weights import compute_recipe, move_recipe
+from cntgraph.adapters.tracing.batch import Samples, numbered, one_a_sample
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.memory import check_memory
@@ -48,8 +49,8 @@ class AtenTracer(ValueFlow):
         sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]) if batched else shape)
         if not dtype.is_floating_point:
             self._indices.append(len(self.builder.layers) - 1)
-        ids = torch.from_numpy(sample)
-        return Nodes(ids.unsqueeze(axis).expand(tuple(shape)).clone() if batched else ids, dtype)
+        ids = numbered(sample, axis, shape[axis]) if batched else sample
+        return Nodes(torch.from_numpy(ids), dtype)
 
     def output(self, *values: Any) -> None:
         """Say that the model returns `values`: nodes, or any nesting of them.
@@ -58,7 +59,7 @@ class AtenTracer(ValueFlow):
         """
         for value in values:
             if isinstance(value, Nodes):
-                self.builder.output(self.sample(value))
+                self.builder.output(self.any_sample(value))
             elif isinstance(value, dict):
                 self.output(*value.values())
             elif isinstance(value, list | tuple):
@@ -137,8 +138,7 @@ class AtenTracer(ValueFlow):
         if name in MOVEMENT and handler is None:
             return self._move(name, a, operation, args, kwargs, place)
         if name in COPYING and isinstance(first, Nodes):
-            moved = operation(*map_leaves([args], _as_values, of=Nodes)[0], **kwargs)
-            return Nodes(moved.long() - 1)
+            return _copied(operation, args, kwargs)
         if name in IDENTITY and isinstance(first, Nodes):
             first = Nodes(first.tensor.clone(), first.dtype) if name == "_to_copy" else first
             return [first] + [None] * (n_results - 1) if n_results > 1 else first
@@ -200,9 +200,12 @@ class AtenTracer(ValueFlow):
 
     def cut(self, label: str, shape: Sequence[int], operation: str, reason: str) -> Nodes:
         """Return fresh nodes of a shape, which nothing is known to lead to."""
-        batched = len(shape) > 1 and shape[0] == self.batch
+        check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
+        batched = len(shape) > 1 and shape[0] == self.n_samples
         sample, reason = shape[1:] if batched else shape, f"{reason}; the graph is cut here"
-        return self.batched(self.builder.opaque(label, sample, operation, reason), shape)
+        ids = self.builder.opaque(label, sample, operation, reason)
+        samples = one_a_sample(0, self.n_samples) if batched else Samples()
+        return self.neurons(samples.spread(ids))
 
 
 def name_of_operation(operation: Any) -> str:
@@ -211,9 +214,12 @@ def name_of_operation(operation: Any) -> str:
     return name
 
 
-def _as_values(nodes: Nodes) -> torch.Tensor:
-    """Return ids as floating point that is exact below 2**53, with zero for "no node"."""
-    return (nodes.tensor + 1).double()
+def _copied(operation: Any, args: Sequence[Any], kwargs: Arguments) -> Nodes:
+    """Carry out a movement of numbers on the places of ids; zero is the place of "no node"."""
+    ids = args[0].tensor
+    places = torch.arange(1, ids.numel() + 1, dtype=torch.float64).reshape(ids.shape)
+    moved = operation(places, *args[1:], **kwargs).long()
+    return Nodes(torch.cat([ids.new_tensor([-1]), ids.reshape(-1)])[moved])
 
 
 def _moved(operation: Any, args: list[Any], kwargs: Arguments) -> Any:
