@@ -261,6 +261,19 @@ def test_a_program_with_time_first_may_have_a_batch(tmp_path):
 # -- what cannot be followed ----------------------------------------------------------------------
 
 
+def test_several_sequences_of_one_sample_are_not_taken_for_one():
+    class Sections(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = nn.GRU(N_IN, N, batch_first=True)
+
+        def forward(self, x):
+            return self.recurrent(x.flatten(0, 1))[0]
+
+    with pytest.warns(CoverageWarning, match=r"aten\.gru"):
+        cg.load(Sections(), input_shape=(2, STEPS, N_IN))
+
+
 class Packed(nn.Module):
     def __init__(self):
         super().__init__()

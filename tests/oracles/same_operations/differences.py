@@ -17,7 +17,6 @@ DRIFT = {
     ("prelu", "keras"): "the graph is cut",
     ("maximum(x, parameter)", "onnx"): "the parameter is no row of the coverage",
     ("where(a > 0, a, b)", "keras"): "the graph is cut",
-    ("a sort cuts", "torch"): "a row of the coverage for each of its outputs",
     ("a sort cuts", "onnx"): "a row of the coverage for each of its outputs",
 }
 

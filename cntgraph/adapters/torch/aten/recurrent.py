@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
 from cntgraph.adapters.torch.aten.operations import handles
@@ -115,15 +114,11 @@ def _part(state: Any, k: int | None) -> Any:
     """Return what is of one cell and one sample, of a state of shape (cells, batch, units)."""
     if isinstance(state, Nodes):
         return state if k is None else Nodes(state.tensor[k])
-    if isinstance(state, Recipe):
-        # One that was expanded has the axes, or their lengths, that it had before.
-        for place in [0 if k is None else k, 0][: len(state.shape) - 1]:
-            at = min(place, state.shape[0] - 1)
-            state = state.take(0, at, at + 1).reshape(state.shape[1:])
-        return state
-    if isinstance(state, torch.Tensor):
-        state = state if k is None else state[k]
-        return state[0] if state.ndim > 1 else state
+    places = [0 if k is None else k, 0][: len(state.shape) - 1] if state is not None else []
+    if not isinstance(state, Recipe):
+        return state[tuple(places)] if places else state
+    for place in places:
+        state = state.take(0, place, place + 1).reshape(state.shape[1:])
     return state
 
 
