@@ -24,7 +24,6 @@ from cntgraph.adapters.tracing.batch import (
     Samples,
     find,
     numbered,
-    one_a_sample,
 )
 from cntgraph.adapters.tracing.masks import LARGEST_MASK
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
@@ -224,17 +223,6 @@ class OnnxTracer(Tracer):
         if isinstance(value, Recipe) and value.parameter is not None:
             self.builder.parameter(replace(value.parameter, trainable=False))
         super().use_as_mask(value)
-
-    def without_batch(self, nodes: Nodes, axis: int) -> tuple[Ids, Samples]:
-        """Return the ids of one sample, where the batch dimension must be `axis`."""
-        samples = find(nodes.ids, self.n_samples)
-        if self.n_samples == 1:
-            samples = Samples(axis)
-        if samples.axis not in (axis, None) or nodes.shape[axis] != self.n_samples:
-            raise MixedSamplesError
-        if samples.axis is None:  # nodes that all samples share
-            samples = one_a_sample(axis, self.n_samples)
-        return samples.first(nodes.ids), samples
 
     # -- what is known of values that are no nodes ----------------------------------------------
 

@@ -82,19 +82,14 @@ class Archive:
                     found[name] = (f"data/{folder}/", entry)
         return found
 
-    def first_name(self, name: str) -> str:
-        """Return the first name of a tensor that the file has under several."""
-        return self._first_names.get(self._place_of(name), name)
-
     @cached_property
-    def _first_names(self) -> dict[str, str]:
-        names: dict[str, str] = {}
-        for name in self.tensors:
-            names.setdefault(self._place_of(name), name)
-        return names
-
-    def _place_of(self, name: str) -> str:
-        return json.dumps(self.tensors.get(name), sort_keys=True)
+    def first_names(self) -> dict[str, str]:
+        """The first name of each tensor, of which the file may have one under several."""
+        first: dict[str, str] = {}
+        return {
+            name: first.setdefault(json.dumps(place, sort_keys=True), name)
+            for name, place in self.tensors.items()
+        }
 
     def parameter(self, name: str, *, trainable: bool) -> Parameter:
         """Return a tensor of the file as a parameter that is read when needed."""

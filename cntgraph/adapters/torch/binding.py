@@ -40,18 +40,10 @@ def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Netw
     groups = _groups(model)
     given = {p.name: p for p in tensors.parameters}
     given |= {name: given[first] for name, first in tensors.same.items() if first in given}
-    given = _renamed(given, {name for group in groups for name in group})
     known = {name for group in groups for name in group}
-    missing = [group[0] for group in groups if not given.keys() & set(group)]
-    unexpected = [name for name in given if name not in known]
-    needed = [name for name in missing if not name.endswith("num_batches_tracked")]
-    strange = [name for name in unexpected if "float" in given[name].dtype]
-    if needed or strange:
-        raise FormatError(
-            f"the tensors are not those of the model ({type(model).__name__}): "
-            f"missing {_listed(needed)}; not in the model {_listed(strange)}. Pass the model that "
-            "they belong to, or leave model= out"
-        )
+    given = _renamed(given, known)
+    unexpected = {name: p for name, p in given.items() if name not in known}
+    _check_names(model, [group[0] for group in groups if not given.keys() & set(group)], unexpected)
     bound = dict(net.parameters)
     for group in groups:
         found = [(name, given[name]) for name in group if name in given]
@@ -60,7 +52,21 @@ def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Netw
             bound[first] = _checked(bound[first], found)
     _check_constants(net, bound)
     net = net.bind(bound, {**net.labels, **tensors.labels})
-    return replace(net, entries=_entries(net, given, unexpected))
+    return replace(net, entries=_entries(net, unexpected))
+
+
+def _check_names(
+    model: torch.nn.Module, missing: Iterable[str], unexpected: Mapping[str, Parameter]
+) -> None:
+    """Raise where a tensor of the model is missing, or there are weights of another."""
+    needed = [name for name in missing if not name.endswith("num_batches_tracked")]
+    strange = [name for name, value in unexpected.items() if "float" in value.dtype]
+    if needed or strange:
+        raise FormatError(
+            f"the tensors are not those of the model ({type(model).__name__}): "
+            f"missing {_listed(needed)}; not in the model {_listed(strange)}. Pass the model that "
+            "they belong to, or leave model= out"
+        )
 
 
 def _groups(model: torch.nn.Module) -> list[list[str]]:
@@ -124,9 +130,7 @@ def _equal(left: Parameter, right: Parameter) -> bool:
     )
 
 
-def _entries(
-    net: Network, given: Mapping[str, Parameter], unexpected: Iterable[str]
-) -> tuple[CoverageEntry, ...]:
+def _entries(net: Network, unexpected: Mapping[str, Parameter]) -> tuple[CoverageEntry, ...]:
     """Return the coverage table with the stored types, and what the model has no place for."""
     own = tuple(
         replace(entry, dtype=net.parameters[entry.name].dtype)
@@ -136,8 +140,8 @@ def _entries(
     )
     reason = "the model has no such tensor"
     return own + tuple(
-        CoverageEntry(n, "buffer", "skipped", "", reason, given[n].shape, given[n].dtype)
-        for n in unexpected
+        CoverageEntry(name, "buffer", "skipped", "", reason, p.shape, p.dtype)
+        for name, p in unexpected.items()
     )
 
 

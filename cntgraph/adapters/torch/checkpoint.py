@@ -178,25 +178,20 @@ def _tensors_of_checkpoint(loaded: Any, path: Path) -> Tensors:
 
 def _path_to_weights(loaded: Any, path: Path) -> list[str]:
     """Return the keys that lead to the state dict of a checkpoint."""
-    if is_state(loaded):
-        return []
-    if isinstance(loaded, Mapping):
-        for key in _WEIGHTS:
-            if is_state(loaded.get(key)):
-                return [key]
-        inside = [key for key, value in loaded.items() if is_state(value)]
-        if len(inside) == 1:
-            return inside
-        nested = [[key, *_WEIGHTS[:1]] for key in _WEIGHTS
-                  if isinstance(loaded.get(key), Mapping)
-                  and is_state(loaded[key].get(_WEIGHTS[0]))]  # fmt: skip
-        if nested:
-            return nested[0]
-        if inside:
-            raise FormatError(
-                f"{path}: holds several models ({', '.join(map(str, inside))}); pass the weights "
-                f"of one: cg.load(torch.load(path, weights_only=True)[{inside[0]!r}])"
-            )
+    inside = [k for k, v in loaded.items() if is_state(v)] if isinstance(loaded, Mapping) else []
+    ways = [[], *([key] for key in _WEIGHTS), *([inside] if len(inside) == 1 else [])]
+    ways += [[key, _WEIGHTS[0]] for key in _WEIGHTS]
+    for keys in ways:
+        value = loaded
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if is_state(value):
+            return keys
+    if inside:
+        raise FormatError(
+            f"{path}: holds several models ({', '.join(map(str, inside))}); pass the weights "
+            f"of one: cg.load(torch.load(path, weights_only=True)[{inside[0]!r}])"
+        )
     what = ", ".join(map(repr, list(loaded)[:6])) if isinstance(loaded, Mapping) else repr(loaded)
     raise FormatError(f"{path}: expected weights by name, found {what:.200}; {_SAVE}")
 

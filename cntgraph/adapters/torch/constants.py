@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT
-from cntgraph.adapters.torch.aten.tracer import name_of_operation
-from cntgraph.adapters.torch.aten.values import leaves, map_leaves, named_arguments
+from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.core.errors import GraphSizeError, TraceError
 from cntgraph.core.memory import check_memory
 
@@ -39,13 +39,11 @@ _CUTTING = frozenset(
 LARGEST, MOST_PARTS = 1 << 28, 1 << 18
 
 
-def carry_out(operation: Any, args: Any, kwargs: dict[str, Any], target: str) -> Any:
+def carry_out(call: Call, target: str) -> Any:
     """Return what an operation yields for constants.
 
     Parameters
     ----------
-    args, kwargs
-        Its arguments: tensors, numbers, and lists of them.
     target : str
         What the file calls it.
 
@@ -56,17 +54,17 @@ def carry_out(operation: Any, args: Any, kwargs: dict[str, Any], target: str) ->
     GraphSizeError
         If its result is too large to be a constant of a model.
     """
-    if name_of_operation(operation) not in _ALLOWED:
+    if call.name not in _ALLOWED:
         raise TraceError(
             f"{target} is not one of the operations that are carried out on a file's constants; "
             "pass the live model instead"
         )
-    refuse_large(operation, args, kwargs, target)
-    here = {"device": torch.device("cpu")} if "device" in kwargs else {}
-    return operation(*args, **{**kwargs, **here})
+    refuse_large(call, target)
+    here = {"device": torch.device("cpu")} if "device" in call.kwargs else {}
+    return replace(call, kwargs={**call.kwargs, **here}).run()
 
 
-def refuse_large(operation: Any, args: Any, kwargs: dict[str, Any], target: str) -> None:
+def refuse_large(call: Call, target: str) -> None:
     """Refuse an operation whose result would be too large, before it is carried out.
 
     Raises
@@ -74,16 +72,17 @@ def refuse_large(operation: Any, args: Any, kwargs: dict[str, Any], target: str)
     GraphSizeError
         If it is.
     """
-    args, kwargs = map_leaves([list(args), kwargs], _without_data, of=torch.Tensor)
-    n_parts = _n_parts(operation, args, kwargs)
+    call = call.of(_without_data, torch.Tensor | TRACED)
+    n_parts = _n_parts(call)
     if n_parts > MOST_PARTS:
         raise GraphSizeError(
             f"{target} would make {n_parts:,} tensors; expected at most {MOST_PARTS:,}. "
             "The file is damaged, or the model too large for its graph"
         )
-    here = {"device": torch.device("meta")} if _has_device(operation) else {}
+    has_device = any(argument.name == "device" for argument in call.operation._schema.arguments)
+    here = {"device": torch.device("meta")} if has_device else {}
     try:
-        made = operation(*args, **{**kwargs, **here})
+        made = replace(call, kwargs={**call.kwargs, **here}).run()
     except Exception:  # what it yields depends on values, or the arguments do not fit
         return
     for part in leaves([made]):
@@ -96,9 +95,9 @@ def refuse_large(operation: Any, args: Any, kwargs: dict[str, Any], target: str)
             check_memory(3 * 8 * part.numel(), f"{target} with {part.numel():,} values")
 
 
-def _n_parts(operation: Any, args: Any, kwargs: dict[str, Any]) -> int:
+def _n_parts(call: Call) -> int:
     """Return how many tensors an operation cuts others into; even empty ones take memory."""
-    name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
+    name, a = call.name, call.arguments
     if name in _RECURRENT:  # the states of each layer
         return max((t.shape[0] for t in leaves([a.get("hx")]) if _is_array(t)), default=1)
     if name not in _CUTTING or not _is_array(a["self"]):
@@ -118,9 +117,7 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.ndim > 0
 
 
-def _without_data(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.empty_like(tensor, device="meta")
-
-
-def _has_device(operation: Any) -> bool:
-    return any(argument.name == "device" for argument in operation._schema.arguments)
+def _without_data(value: Any) -> torch.Tensor:
+    """Return a tensor without memory in the place of another, of nodes, a parameter or a mask."""
+    dtype = value.dtype if isinstance(value, Nodes | torch.Tensor) else None
+    return torch.empty(tuple(value.shape), dtype=dtype or torch.float32, device="meta")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,16 @@ class Example:
         """All arguments that are tensors."""
         return [v for v in (*self.args, *self.named.values()) if isinstance(v, torch.Tensor)]
 
+    def cut(self, axis: int, size: int, length: int) -> Example:
+        """Return the beginning of each tensor that has `size` samples along an axis."""
+
+        def first(value: Any) -> Any:
+            batched = isinstance(value, torch.Tensor) and value.ndim > max(axis, 1)
+            return value.narrow(axis, 0, length) if batched and value.shape[axis] == size else value
+
+        named = {key: first(value) for key, value in self.named.items()}
+        return Example(tuple(map(first, self.args)), named, axis)
+
 
 def make_examples(
     model: torch.nn.Module, input_shape: tuple[int, ...] | None, example_input: Any
@@ -59,7 +70,10 @@ def make_examples(
     tensors = (*model.parameters(), *model.buffers())
     reference = next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
     if example_input is not None:
-        yield _first_sample(model, _given(example_input, reference))
+        example = _given(example_input, reference)
+        axis = batch_axis(model, example)
+        many = [t for t in example.tensors if t.ndim > max(axis, 1)]
+        yield example.cut(axis, many[0].shape[axis] if many else 1, 1)
         return
     if input_shape is None:
         raise InputShapeError(
@@ -88,25 +102,7 @@ def _as_argument(value: Any, reference: torch.Tensor) -> Any:
     return tensor.to(reference.device, dtype)
 
 
-def _first_sample(model: torch.nn.Module, example: Example) -> Example:
-    """Return the arguments of the first sample; what has no batch axis is left as it is."""
-    axis = batch_axis(model, example)
-    many = [t for t in example.tensors if t.ndim > max(axis, 1)]
-    size = many[0].shape[axis] if many else 1
-
-    def cut(value: Any) -> Any:
-        batched = isinstance(value, torch.Tensor) and value.ndim > max(axis, 1)
-        return value.narrow(axis, 0, 1) if batched and value.shape[axis] == size else value
-
-    args = tuple(cut(value) for value in example.args)
-    return Example(args, {key: cut(value) for key, value in example.named.items()}, axis)
-
-
 # -- where the batch is --------------------------------------------------------------------------
-
-
-class _Seen(Exception):
-    """Raised in the model to leave it, with the shape of what a module was called with."""
 
 
 def batch_axis(model: torch.nn.Module, example: Example) -> int:
@@ -133,43 +129,27 @@ def batch_axis(model: torch.nn.Module, example: Example) -> int:
     a, b = first.shape[:2]
     if a == b:
         # Were it the first axis, the module would see one sample less, too.
-        example = _shortened(example, a)
+        example = example.cut(0, a, a - 1)
         a -= 1
     seen = _shape_seen(model, modules, example)
-    if seen is None or len(seen) != 3 or seen[1] == a:
-        return 0
-    return 1 if seen[1] == b else 0
-
-
-def _shortened(example: Example, size: int) -> Example:
-    def shorten(value: Any) -> Any:
-        long = isinstance(value, torch.Tensor) and value.ndim > 1 and value.shape[0] == size
-        return value[: size - 1] if long else value
-
-    args = tuple(shorten(value) for value in example.args)
-    return Example(args, {key: shorten(value) for key, value in example.named.items()})
+    return int(len(seen) == 3 and seen[1] == b and seen[1] != a)
 
 
 def _shape_seen(
     model: torch.nn.Module, modules: list[torch.nn.Module], example: Example
-) -> tuple[int, ...] | None:
+) -> tuple[int, ...]:
     """Return the shape of what the first of the modules to be called is called with."""
+    shapes: list[tuple[int, ...]] = []
 
-    def leave(module: Any, args: Any, named: Any) -> None:
+    def note(module: Any, args: Any, named: Any) -> None:
         value = next(iter((*args, *named.values())), None)
-        shape = tuple(value.shape) if isinstance(value, torch.Tensor) else None
-        raise _Seen(shape)
+        shapes.append(tuple(value.shape) if isinstance(value, torch.Tensor) else ())
+        raise RuntimeError("seen: nothing that comes after matters")
 
-    handles = [module.register_forward_pre_hook(leave, with_kwargs=True) for module in modules]
-    try:
-        with torch.no_grad():
-            model(*example.args, **example.named)
-    except _Seen as seen:
-        shape: tuple[int, ...] | None = seen.args[0]
-        return shape
-    except Exception:  # whatever a model raises that does not fit this example
-        return None
-    finally:
+    handles = [module.register_forward_pre_hook(note, with_kwargs=True) for module in modules]
+    # Whatever else a model raises does not fit this example.
+    with ExitStack() as stack, suppress(Exception), torch.no_grad():
         for handle in handles:
-            handle.remove()
-    return None
+            stack.callback(handle.remove)
+        model(*example.args, **example.named)
+    return next(iter(shapes), ())

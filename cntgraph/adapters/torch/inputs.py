@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from cntgraph.core.errors import InputShapeError, TraceError
+from cntgraph.core.errors import InputShapeError
 
 #: Operations that have their samples on the second axis, unless they are batch first.
 _RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
@@ -17,8 +16,6 @@ class Inputs:
 
     Parameters
     ----------
-    path : Path
-        The file, for messages.
     graph : mapping
         The program's graph.
     names : list of str
@@ -35,13 +32,9 @@ class Inputs:
     """
 
     def __init__(
-        self,
-        path: Path,
-        graph: Mapping[str, Any],
-        names: list[str],
-        input_shape: tuple[int, ...] | None,
+        self, graph: Mapping[str, Any], names: list[str], input_shape: tuple[int, ...] | None
     ) -> None:
-        self.path, self.graph, self.input_shape = path, graph, input_shape
+        self.graph, self.input_shape = graph, input_shape
         self.symbols: dict[str, int] = {}
         self.batch_axis = self._find_batch_axis(names)
 
@@ -52,8 +45,6 @@ class Inputs:
         ------
         InputShapeError
             If a size is not known, or is not the one asked for.
-        TraceError
-            If there are several samples where they cannot be told apart.
         """
         sizes, wanted = self._sizes(name), [*(self.input_shape or ())]
         if self.input_shape is not None and len(wanted) != len(sizes) - 1:
@@ -62,15 +53,9 @@ class Inputs:
             )
         asked: list[int | None] = [*wanted]
         asked.insert(self.batch_axis, None)
-        found = tuple(
+        return tuple(
             self._size(k, size, asked[k] if wanted else None) for k, size in enumerate(sizes)
         )
-        if self.batch_axis and len(found) > 1 and found[self.batch_axis] != 1:
-            raise TraceError(
-                f"{self.path}: the samples of the input {name!r} are not on its first axis; "
-                "export the model with a batch of one"
-            )
-        return found
 
     def _sizes(self, name: str) -> Any:
         return self.graph["tensor_values"][name]["sizes"]

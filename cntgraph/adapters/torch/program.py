@@ -9,7 +9,7 @@ are carried out on node ids are those that `AtenTracer` knows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +18,31 @@ import torch
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.archive import Archive
-from cntgraph.adapters.torch.aten import AtenTracer, Data, Nodes, Place
-from cntgraph.adapters.torch.aten.tracer import name_of_operation
-from cntgraph.adapters.torch.aten.values import leaves, map_leaves
+from cntgraph.adapters.torch.aten import AtenTracer, Nodes
+from cntgraph.adapters.torch.aten.values import TRACED, Call, leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
+    PLAIN_ARGUMENTS,
+    SIZES,
     WRAPPERS,
     Modules,
     compute_size,
     last_reads,
     names_of,
     operation_of,
-    plain_argument,
     torch_dtype,
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import taken_apart
-from cntgraph.adapters.tracing.values import is_learned
+from cntgraph.adapters.tracing.batch import Samples
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
 
 #: Index that stands in for tokens; the first few mean padding and the like in many vocabularies.
 _TOKEN = 3
-#: Values of a buffer that are kept as they are computed with.
-_SMALL = 1 << 20
 
 
 def trace_program(
@@ -87,13 +86,12 @@ class _Program:
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
         self.tracer = AtenTracer(builder)
-        self.computed: dict[int, tuple[Recipe, torch.Tensor]] = {}
         self.stand_ins: list[tuple[int, int, int]] = []
         self.modules = Modules(self.graph["nodes"], archive.tensors)
 
     def run(self) -> None:
         """Build the network."""
-        inputs = [spec["user_input"]["arg"] for spec in self._specs("user_input")]
+        inputs = [spec["arg"] for spec in self._specs("user_input")]
         names = [a["as_tensor"]["name"] for a in inputs if "as_tensor" in a]
         if not names:
             raise TraceError(f"{self.archive.path}: the program has no input tensor")
@@ -109,34 +107,29 @@ class _Program:
                 self.tracer.output(self._argument(spec["user_output"]["arg"]))
 
     def _specs(self, kind: str) -> list[dict[str, Any]]:
-        return [spec for spec in self.signature["input_specs"] if kind in spec]
+        return [spec[kind] for spec in self.signature["input_specs"] if kind in spec]
 
     def _add_inputs(self, names: list[str]) -> None:
         """Add the inputs; a stand-in for their values gives masks and positions."""
-        inputs = Inputs(self.archive.path, self.graph, names, self.input_shape)
+        inputs = Inputs(self.graph, names, self.input_shape)
         shapes = {name: inputs.shape(name) for name in names}
         self.symbols = inputs.symbols
-        if not inputs.batch_axis:
-            self.tracer.batch = next((s[0] for s in shapes.values() if len(s) > 1), 1)
+        sizes = (shape[inputs.batch_axis] for shape in shapes.values() if len(shape) > 1)
+        self.tracer.n_samples = next(sizes, 1)
         for name, shape in shapes.items():
             nodes = self.tracer.input(name, shape, self._dtype(name), inputs.batch_axis)
             self.values[name] = nodes
-            low, high = int(nodes.tensor.min()), int(nodes.tensor.max()) + 1
+            ids = Samples().first(nodes.ids)
+            low, high = int(ids.min()), int(ids.max()) + 1
             self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
 
     def _read_tensors(self) -> None:
-        kinds = {
-            "parameter": "parameter_name",
-            "buffer": "buffer_name",
-            "tensor_constant": "tensor_constant_name",
-        }
-        for spec in self.signature["input_specs"]:
-            for kind, key in kinds.items():
-                if kind in spec:
-                    self._read_tensor(spec[kind]["arg"]["name"], spec[kind][key], kind)
+        for kind in ("parameter", "buffer", "tensor_constant"):
+            for spec in self._specs(kind):
+                self._read_tensor(spec["arg"]["name"], spec[f"{kind}_name"], kind)
 
     def _read_tensor(self, value: str, name: str, kind: str) -> None:
-        name = self.archive.first_name(name)
+        name = self.archive.first_names.get(name, name)
         parameter = self.archive.parameter(name, trainable=kind == "parameter")
         if kind != "tensor_constant":
             recipe = Recipe.of(self.builder.parameter(parameter))
@@ -184,63 +177,38 @@ class _Program:
         namespace, _, name = target.removeprefix("torch.ops.").partition(".")
         operation = operation_of(name) if namespace == "aten" else None
         if operation is None:
-            return self._foreign(target, args, place, shapes)
+            reason = f"{target} is not an operation of PyTorch"
+            return self.tracer.cut(place.name(target), target, list(leaves(args)), shapes, reason)
         base = name.partition(".")[0]
         if base == "sym_size":
             return args[0].shape[args[1]]
         if base in CHECKS:
             return None
-        found = list(leaves([args, list(kwargs.values())]))
-        if any(isinstance(value, Nodes | Recipe | Data) for value in found):
-            result = self._follow(operation, args, kwargs, place, shapes)
-            if isinstance(result, Recipe) and not is_learned(result):
-                self._remember(result, operation, args, kwargs)
-            if result is not None:
-                return result
-            # An operation on parameters for which there is no recipe: their values as they are.
-            args, kwargs = map_leaves([args, kwargs], self._value_of, of=Recipe)
-            made = carry_out(operation, args, kwargs, target)
-            return made.to(self._dtype(*names_of(node["outputs"])))
-        return carry_out(operation, args, kwargs, target)
+        call = Call(operation, args, kwargs, place, lambda: shapes)
+        if not call.has(TRACED):
+            return carry_out(call, target)
+        result = self._follow(call)
+        if result is not None:
+            return result
+        # An operation on parameters for which there is no recipe: their values as they are.
+        made = carry_out(call.of(_value_of, Recipe), target)
+        return made.to(self._dtype(*names_of(node["outputs"])))
 
-    def _remember(self, recipe: Recipe, operation: Any, args: Any, kwargs: Any) -> None:
-        """Keep the value of what is computed from buffers, in the types that PyTorch has it in."""
-        found = leaves([args, list(kwargs.values())])
-        if prod(recipe.shape) > _SMALL or any(isinstance(value, Data) for value in found):
-            return
-        args, kwargs = map_leaves([args, kwargs], self._value_of, of=Recipe)
-        try:
-            value = carry_out(operation, args, kwargs, name_of_operation(operation))
-        except TraceError:
-            return
-        self.computed[id(recipe)] = recipe, value
-
-    def _value_of(self, recipe: Recipe) -> torch.Tensor:
-        if id(recipe) in self.computed:
-            return self.computed[id(recipe)][1]
-        return torch.from_numpy(np.array(recipe.read()))
-
-    def _follow(self, operation: Any, args: Any, kwargs: Any, place: Place, shapes: Any) -> Any:
+    def _follow(self, call: Call) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
-        sizes, named = map_leaves([args, kwargs], _without_data)
-        refuse_large(operation, sizes, named, name_of_operation(operation))
-        call = (operation, args, kwargs, place)
-        result = self.tracer.attempt(*call, lambda: shapes, self._example(operation, args, kwargs))
+        refuse_large(call, call.name)
+        result = self.tracer.attempt(replace(call, result=self._example(call)))
         if result is None:
-            result = taken_apart(self.tracer, *call)
-        return self.tracer.give_up(*call, lambda: shapes) if result is None else result
+            result = taken_apart(self.tracer, call)
+        return self.tracer.give_up(call) if result is None else result
 
-    def _example(self, operation: Any, args: Any, kwargs: Any) -> Any:
+    def _example(self, call: Call) -> Any:
         """Return what an operation on indices and masks yields for the stand-in input."""
-        found = list(leaves([args, list(kwargs.values())]))
-        if any(isinstance(value, Recipe) for value in found):
+        values = [self._stand_in(v) for v in call.values() if isinstance(v, Nodes | Data)]
+        if call.has(Recipe) or any(value is None for value in values):
             return None
-        values = [self._stand_in(value) for value in found if isinstance(value, Nodes | Data)]
-        if any(value is None for value in values):
-            return None
-        args, kwargs = map_leaves([args, kwargs], self._stand_in, of=Nodes | Data)
         try:
-            return carry_out(operation, args, kwargs, name_of_operation(operation))
+            return carry_out(call.of(self._stand_in, Nodes | Data), call.name)
         except TraceError:
             return None
 
@@ -250,35 +218,17 @@ class _Program:
             return value.value
         if not value.is_index:
             return None
+        ids = torch.from_numpy(Samples().first(value.ids))
         made = torch.zeros(value.shape, dtype=torch.int64)
         for low, high, number in self.stand_ins:
-            made[(value.tensor >= low) & (value.tensor < high)] = number
+            made[(ids >= low) & (ids < high)] = number
         return made.to(value.dtype)
-
-    def _foreign(self, target: str, args: Any, place: Place, shapes: Any) -> Any:
-        """Cut the graph at an operation that is not PyTorch's own."""
-        for value in leaves(args):
-            if isinstance(value, Recipe):
-                self.builder.skip(value, f"read by {target}, which is not known")
-        reason, many = f"{target} is not an operation of PyTorch", isinstance(shapes, list)
-        made = [
-            self.tracer.cut(place.name(target), shape, target, reason)
-            for shape in (shapes if many else [shapes])
-        ]
-        return made if many else made[0]
 
     def _assign(self, outputs: Any, result: Any) -> None:
         results = list(result) if isinstance(result, list | tuple) else [result]
         for name, value in zip(names_of(outputs), results, strict=False):
-            self.values[name] = self._typed(name, value)
-
-    def _typed(self, name: str, value: Any) -> Any:
-        """Note the type of the tensor that nodes stand for."""
-        if isinstance(value, Nodes) and name in self.graph["tensor_values"]:
-            dtype = self._dtype(name)
-            value = value if value.dtype in (None, dtype) else Nodes(value.tensor.clone())
-            value.dtype = dtype
-        return value
+            typed = isinstance(value, Nodes) and name in self.graph["tensor_values"]
+            self.values[name] = value.typed(self._dtype(name)) if typed else value
 
     def _dtype(self, name: str) -> torch.dtype:
         return torch_dtype(self.graph["tensor_values"][name]["dtype"])
@@ -302,18 +252,17 @@ class _Program:
     def _argument(self, argument: Mapping[str, Any]) -> Any:
         """Return the value of a serialised argument."""
         (kind, value), *_ = argument.items()
-        plain, found = plain_argument(kind, value)
-        if plain:
-            return found
+        if kind in PLAIN_ARGUMENTS:
+            return PLAIN_ARGUMENTS[kind](value)
         if kind == "as_tensor":
             return self.values[value["name"]]
         if kind == "as_tensors":
             return [self.values[item["name"]] for item in value]
         if kind == "as_optional_tensors":
             return [self._argument(item) for item in value]
-        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+        if kind in SIZES:
             return self._symbolic(value)
-        if kind in ("as_sym_ints", "as_sym_bools", "as_sym_floats"):
+        if kind.removesuffix("s") in SIZES:
             return [self._symbolic(item) for item in value]
         raise TraceError(f"{self.archive.path}: arguments of kind {kind} are not known")
 
@@ -323,9 +272,7 @@ class _Program:
         return next(iter(value.values()))
 
 
-def _without_data(value: Any) -> Any:
-    """Return a tensor without memory in the place of nodes, a parameter or a mask."""
-    if not isinstance(value, Nodes | Recipe | Data):
-        return value
-    dtype = value.dtype if isinstance(value, Nodes) else None
-    return torch.empty(value.shape, dtype=dtype or torch.float32, device="meta")
+def _value_of(recipe: Recipe) -> torch.Tensor:
+    """Return the values of what is computed from parameters, in the type of the first of them."""
+    dtype = next((parameter.dtype for parameter in recipe.parameters()), "float32")
+    return torch.from_numpy(np.array(recipe.read())).to(getattr(torch, dtype))

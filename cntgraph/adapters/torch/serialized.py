@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import operator
+import re
 import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,7 +32,8 @@ WRAPPERS = frozenset(
     f"torch.ops.higher_order.{name}"
     for name in ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 )
-_PLAIN = frozenset("as_int as_ints as_bool as_bools as_string as_strings".split())
+#: Numbers that may have a name instead of a value.
+SIZES = ("as_sym_int", "as_sym_bool", "as_sym_float")
 
 
 def compute_size(target: str, args: list[Any]) -> Any:
@@ -60,7 +63,7 @@ def names_of(outputs: Any) -> list[str]:
             names.append(value["name"])
         elif kind == "as_tensors":
             names.extend(item["name"] for item in value)
-        elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+        elif kind in SIZES:
             names.append(value["as_name"])
     return names
 
@@ -75,26 +78,18 @@ def last_reads(nodes: Sequence[Mapping[str, Any]], outputs: Any) -> list[set[str
     outputs
         What is read at the end.
     """
-    read = set(_names_in(outputs))
+    read = _names_in(outputs)
     found = []
     for node in reversed(nodes):
-        names = set(_names_in(node["inputs"])) - read
+        names = _names_in(node["inputs"]) - read
         found.append(names)
         read |= names
     return found[::-1]
 
 
-def _names_in(value: Any) -> Iterator[str]:
-    """Yield every name in nested values."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key in ("name", "as_name") and isinstance(item, str):
-                yield item
-            else:
-                yield from _names_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _names_in(item)
+def _names_in(value: Any) -> set[str]:
+    """Return every name in nested values."""
+    return set(re.findall(r'"(?:as_)?name": "([^"]*)"', json.dumps(value)))
 
 
 def torch_dtype(number: int) -> torch.dtype:
@@ -103,20 +98,15 @@ def torch_dtype(number: int) -> torch.dtype:
     return found
 
 
-def plain_argument(kind: str, value: Any) -> tuple[bool, Any]:
-    """Return whether an argument is a plain value, and what it is."""
-    if kind == "as_none" or kind in ("as_layout", "as_memory_format"):
-        return True, None
-    if kind in _PLAIN:
-        return True, value
-    if kind in ("as_float", "as_floats"):
-        # Infinity and "not a number" are words.
-        return True, [float(v) for v in value] if isinstance(value, list) else float(value)
-    if kind == "as_device":
-        return True, torch.device("cpu")
-    if kind == "as_scalar_type":
-        return True, torch_dtype(value)
-    return False, None
+#: What arguments that are plain values are read as, by kind.
+PLAIN_ARGUMENTS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys("as_int as_ints as_bool as_bools as_string as_strings".split(), lambda v: v),
+    **dict.fromkeys(("as_none", "as_layout", "as_memory_format"), lambda _: None),
+    "as_float": float,  # infinity and "not a number" are words
+    "as_floats": lambda values: [float(value) for value in values],
+    "as_device": lambda _: torch.device("cpu"),
+    "as_scalar_type": torch_dtype,
+}
 
 
 def operation_of(name: str) -> Any:

@@ -11,11 +11,25 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cntgraph.adapters.torch.aten import AtenTracer, Data, Nodes, Place, handler_of
-from cntgraph.adapters.torch.aten.tracer import name_of_operation
-from cntgraph.adapters.torch.aten.values import map_leaves
-from cntgraph.adapters.torch.stand_ins import zeros_for
-from cntgraph.core.recipe import Recipe
+from cntgraph.adapters.torch.aten import AtenTracer, Nodes, Place, handler_of
+from cntgraph.adapters.torch.aten.values import (
+    TRACED,
+    Call,
+    leaves,
+    name_of_operation,
+    named_arguments,
+)
+
+#: The two operands of a product: for each its place among the arguments, and the axis summed over.
+_Operands = tuple[tuple[int, int], tuple[int, int]]
+_CONVOLVED: _Operands = ((0, 1), (1, 1))
+_TRANSPOSED: _Operands = ((0, 1), (1, 0))
+_PRODUCTS: dict[str, _Operands] = {
+    "linear": ((0, -1), (1, -1)), "mm": ((0, 1), (1, 0)), "bmm": ((0, 2), (1, 1)),
+    "addmm": ((1, 1), (2, 0)), "convolution": _CONVOLVED,
+    **{f"conv{rank}d": _CONVOLVED for rank in (1, 2, 3)},
+    **{f"conv_transpose{rank}d": _TRANSPOSED for rank in (1, 2, 3)},
+}  # fmt: skip
 
 
 @contextmanager
@@ -28,33 +42,23 @@ def watching(watch: Watch) -> Iterator[Watch]:
         yield watch
 
 
-def taken_apart(tracer: AtenTracer, operation: Any, args: Any, kwargs: Any, place: Place) -> Any:
-    """Follow an operation as the smaller ones that PyTorch makes it of, on tensors of zeros.
-
-    Parameters
-    ----------
-    args, kwargs
-        Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
-    place : Place
-        Where it stands in the model.
-    """
-    watch = Watch(tracer, lambda: place, shapes_only=True)
+def taken_apart(tracer: AtenTracer, call: Call) -> Any:
+    """Follow an operation as the smaller ones that PyTorch makes it of, on tensors of zeros."""
+    watch = Watch(tracer, lambda: call.place, shapes_only=True)
 
     def stand_in(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             return value.float() if value.is_floating_point() else value
-        if not isinstance(value, Nodes | Recipe | Data):
-            return value
         whole = isinstance(value, Nodes) and value.is_index
         zero = torch.zeros((), dtype=torch.int64 if whole else torch.float32)
         tensor = zero.expand(value.shape)  # which takes no memory
         watch.known[tensor] = value
         return tensor
 
-    args, kwargs = map_leaves([list(args), kwargs], stand_in)
+    parts = call.of(stand_in, torch.Tensor | TRACED)
     try:
         with watching(watch):
-            result = operation.decompose(*args, **kwargs)
+            result = call.operation.decompose(*parts.args, **parts.kwargs)
     except RuntimeError:  # stand-ins of types or sizes that it does not take
         return None
     return None if result is NotImplemented else watch.lookup(result)
@@ -68,7 +72,7 @@ class Watch(TorchDispatchMode):
     place : callable
         Returns where in the model the present operation stands.
     shapes_only : bool
-        Whether values do not matter, so that zeros stand in for what takes time to compute.
+        Whether values do not matter, so that products sum over one channel.
 
     Attributes
     ----------
@@ -103,23 +107,22 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         traced, named = self.lookup(args), self.lookup(kwargs)
-        if not _has_traced(traced) and not _has_traced(named):
+        if not any(isinstance(v, TRACED) for v in leaves([traced, list(named.values())])):
             return func(*args, **kwargs)
         if handler_of(name_of_operation(func)) is None:
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
-        result = zeros_for(func, args, kwargs) if self.shapes_only else None
-        result = func(*args, **kwargs) if result is None else result
+        result = func(*_thinned(func, args, kwargs) if self.shapes_only else args, **kwargs)
         if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
             traced[0] = self._lift(args[0], traced)
-        call = (func, traced, named, self.place(), lambda: _shapes(result))
-        yielded = self.tracer.attempt(*call, result)
+        call = Call(func, traced, named, self.place(), lambda: _shapes(result), result)
+        yielded = self.tracer.attempt(call)
         if yielded is None:
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
-            yielded = self.tracer.give_up(*call)
+            yielded = self.tracer.give_up(call)
         self._remember(result, yielded)
         return result
 
@@ -146,22 +149,33 @@ class Watch(TorchDispatchMode):
     def _remember(self, result: Any, yielded: Any) -> None:
         if isinstance(result, torch.Tensor):
             if isinstance(yielded, Nodes):
-                if yielded.dtype not in (None, result.dtype):
-                    yielded = Nodes(yielded.tensor.clone())
-                yielded.dtype = result.dtype
-            if isinstance(yielded, Nodes | Recipe | Data):
+                self.known[result] = yielded.typed(result.dtype)
+            elif isinstance(yielded, TRACED):
                 self.known[result] = yielded
         elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
             for part, value in zip(result, yielded, strict=False):
                 self._remember(part, value)
 
 
-def _has_traced(values: Any) -> bool:
-    if isinstance(values, dict):
-        return _has_traced(list(values.values()))
-    if isinstance(values, list | tuple):
-        return any(_has_traced(value) for value in values)
-    return isinstance(values, Nodes | Recipe | Data)
+def _thinned(operation: Any, args: Any, kwargs: Any) -> Any:
+    """Return arguments of a product that sum over less, for a result of the same shape.
+
+    Those of another operation, and those that do not fit together, are left as they are.
+    """
+    operands = _PRODUCTS.get(name_of_operation(operation))
+    if operands is None:
+        return args
+    a = named_arguments(operation, args, kwargs)
+    operands = _TRANSPOSED if a.get("transposed") else operands
+    groups = int(a.get("groups", 1))
+    kept = groups, groups if operands is _TRANSPOSED else 1
+    sizes = [args[k].shape[axis] if args[k].ndim > axis else 0 for k, axis in operands]
+    if 0 in sizes or sizes[0] * kept[1] != sizes[1] * kept[0]:
+        return args
+    thin = list(args)
+    for (k, axis), n in zip(operands, kept, strict=True):
+        thin[k] = args[k].narrow(axis, 0, n)
+    return thin
 
 
 def _shapes(result: Any) -> Any:

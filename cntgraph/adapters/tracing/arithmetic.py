@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.tracing import activations
-from cntgraph.adapters.tracing.masks import pass_beside, split_mask, take_away
+from cntgraph.adapters.tracing.masks import pass_beside, split_mask, split_weights, take_away
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_learned, is_mask, weights_of
@@ -54,19 +54,18 @@ def add_branches(
 
 def shift(t: Tracer, x: Neurons, other: Any, name: str, sign: float = 1.0) -> Any:
     """Return x + sign · c: a bias; where c is a mask, without the neurons that it hides."""
-    values = t.mask_values(other)
+    masked = split_weights(other)
+    values = t.mask_values(other) if masked is None else None
     mask = None if values is None else split_mask(sign * values)
-    if mask is None:
-        if _is(other, 0.0, t):
-            return t.widened(x, np.shape(other))
-        bias = t.recipe(other)
-        made = t.scale(x, None, bias if sign == 1.0 else bias * Recipe.constant(sign), name)
-        keep = t.hidden_by(other)
-        return made if keep is None else take_away(t, made, keep)
-    keep, rest = mask
-    t.use_as_mask(other)
-    made = t.scale(x, None, t.recipe(rest), name) if rest.any() else x
-    return take_away(t, made, keep)
+    if mask is not None:
+        keep, rest = mask
+        t.use_as_mask(other)
+        return take_away(t, t.scale(x, None, t.recipe(rest), name) if rest.any() else x, keep)
+    if _is(other, 0.0, t):
+        return t.widened(x, np.shape(other))
+    bias = t.recipe(other) if masked is None else masked[1]
+    made = t.scale(x, None, bias if sign == 1.0 else bias * Recipe.constant(sign), name)
+    return made if masked is None else take_away(t, made, masked[0])
 
 
 def negate(t: Tracer, x: Neurons, name: str) -> Any:

@@ -181,15 +181,3 @@ def _changing(numbers: Ids, counted: NDArray[np.bool_]) -> tuple[int, ...]:
 
 def _unnumbered(ids: Ids) -> Ids:
     return ids if not ids.size or ids.max() <= _NODE else np.where(ids < 0, -1, ids & _NODE)
-
-
-class RepeatedSamples(Samples):
-    """Samples whose nodes have no number: those of one are repeated for all."""
-
-    def spread(self, ids: Ids, axis: int | None = None) -> Ids:
-        """Return the ids of one sample as those of all, the batch dimension put back."""
-        axis = self.axis if axis is None else axis
-        assert axis is not None
-        assert self.places is not None
-        whole = np.expand_dims(ids, axis) if self.alone else ids
-        return np.concatenate([whole] * len(self.places), axis)

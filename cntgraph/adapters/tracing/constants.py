@@ -11,6 +11,7 @@ import numpy as np
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import HIDDEN, Neurons, is_learned, weights_of
+from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 
@@ -33,10 +34,6 @@ class Constants(ABC):
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return what a large constant is called, its stored bits, and their type if not theirs."""
         return "constant", np.asarray(self.array(value)), None
-
-    def shape_of(self, value: Any) -> tuple[int, ...]:
-        """Return the shape that a constant, or a weight that is repeated, has in the model."""
-        return tuple(np.shape(value))
 
     def recipe(self, value: Any) -> Recipe:
         """Return weights or a constant as a recipe; a large constant is stored, once.
@@ -85,7 +82,7 @@ class Constants(ABC):
         """
         if isinstance(value, Neurons):
             return value.ids
-        recipe, shape = weights_of(value), self.shape_of(value)
+        recipe, shape = weights_of(value), np.shape(value)
         if 0 in shape:
             return np.empty(shape, np.int64)
         if recipe is not None and is_learned(recipe):
@@ -109,8 +106,7 @@ class Constants(ABC):
 
         What is repeated along an axis is one node.
         """
-        while recipe.op == "gather" and recipe.args[0].shape[recipe.options["axis"]] == 1:
-            recipe = recipe.args[0]
+        recipe = once(recipe)
         if id(recipe) not in self._fixed:
             label = next((p.name for p in recipe.parameters()), name)
             sizes = recipe.shape

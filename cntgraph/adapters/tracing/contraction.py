@@ -22,6 +22,7 @@ from cntgraph.adapters.tracing.labels import LabelledIds, LabelledWeight, Labels
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
@@ -128,7 +129,7 @@ def _with_weights(
         made = arithmetic.multiply(t, made, weight.arranged(labels), name)
         return made if bias is None else t.scale(made, None, bias, name)
     vector = _bias_of(bias, labels, heads, features)
-    name = t.name_of(weight.recipe, name)
+    name = t.name_of(weight.values, name)
     ids = _matrices(t, own, weight, vector, (heads, features, summed), name)
     made = _of_all(t, ids, samples, labels)
     return made if bias is None or vector is not None else t.scale(made, None, bias, name)
@@ -178,10 +179,13 @@ def _bias_of(
 
 
 def _once(t: Tracer, value: Any, shared: Sequence[bool]) -> Any:
-    """Return a constant without the repetitions along axes that choose a matrix."""
+    """Return weights or a constant without the repetitions along axes that choose a matrix."""
     array = t.array(value)
     if array is None:
-        return value
+        recipe = t.recipe(value)
+        short = once(recipe)
+        repeated = [n != m for n, m in zip(short.shape, recipe.shape, strict=True)]
+        return recipe if any(r and not s for r, s in zip(repeated, shared, strict=True)) else short
     for axis, chooses in enumerate(shared):
         if chooses and array.shape[axis] > 1 and (array == array.take([0], axis)).all():
             value = value[(slice(None),) * axis + (slice(0, 1),)]
@@ -199,23 +203,31 @@ def _of_neurons(
     if {*a.labels, *b.labels} <= set(labels):
         one, other = (_of_all(t, x, samples, labels) for x in (a, b))
         return arithmetic.multiply(t, one, other, name)
-    if t.builder.is_softmax(b.ids) and not t.builder.is_softmax(a.ids):
+    if t.builder.is_softmax(b.values) and not t.builder.is_softmax(a.values):
         a, b = b, a
+    return _of_all(t, _matrix_product(t, a, b, labels, name), samples, labels)
+
+
+def _matrix_product(
+    t: Tracer, a: LabelledIds, b: LabelledIds, labels: Labels, name: str
+) -> LabelledIds:
+    """Return a product over the axes that both have, one of its own along those that are kept."""
     sizes = {k: max(a.size(k), b.size(k)) for k in (*a.labels, *b.labels)}
-    summed = [k for k in a.labels if k in b.labels and k not in labels]
-    shared = [k for k in a.labels if k in b.labels and k in labels and sizes[k] != 1]
-    rows, columns = ([k for k in x.labels if k not in y.labels] for x, y in ((a, b), (b, a)))
     if any(a.size(k) != b.size(k) for k in sizes if k not in labels):
         raise NotFollowed("it sums over an axis that only one side has")
+    both = [k for k in a.labels if k in b.labels]
+    summed = [k for k in both if k not in labels]
+    rows, columns = ([k for k in x.labels if k not in both] for x in (a, b))
     heads = _heads_of_its_own(t, a, rows)
-    lead, rows = [*shared, *heads], [k for k in rows if k not in heads]
+    lead = [*(k for k in both if k in labels and sizes[k] != 1), *heads]
+    rows = [k for k in rows if k not in heads]
     made = t.builder.matmul(
         name,
         _matrices_of(a, lead, rows, summed, sizes),
         _matrices_of(b, lead, summed, columns, sizes),
     )
     order = (*lead, *rows, *columns)
-    return _of_all(t, LabelledIds(made.reshape([sizes[k] for k in order]), order), samples, labels)
+    return LabelledIds(made.reshape([sizes[k] for k in order]), order)
 
 
 def _matrices_of(
@@ -229,7 +241,7 @@ def _matrices_of(
 
 def _heads_of_its_own(t: Tracer, x: LabelledIds, own: Labels) -> Labels:
     """Return the axes of a factor that are heads, though the other factor has them once."""
-    channels = [x.labels[axis] for axis in channel_axes(x.ids, t.builder.layers)]
+    channels = [x.labels[axis] for axis in channel_axes(x.values, t.builder.layers)]
     heads = [k for k in own if k in channels]
     return heads if len(heads) < len(own) else []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
@@ -11,29 +12,36 @@ from cntgraph.core.types import Ids
 
 #: One label per axis.
 Labels = Sequence[Hashable]
+Values = TypeVar("Values", Ids, Recipe)
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledIds:
-    """Node ids, with one label per axis."""
+class Labelled(Generic[Values]):
+    """An array or weights with one label per axis."""
 
-    ids: Ids
+    values: Values
     labels: Labels
 
     def size(self, label: Hashable) -> int:
         """Return the length of an axis; 1 for one that there is not."""
-        return self.ids.shape[list(self.labels).index(label)] if label in self.labels else 1
+        return self.values.shape[list(self.labels).index(label)] if label in self.labels else 1
 
-    def arranged(self, order: Labels) -> Ids:
-        """Return the ids with the axes of `order` alone; all others must be of length one."""
-        own = [label for label in order if label in self.labels]
-        rest = [label for label in self.labels if label not in own]
-        turned = self.ids.transpose([list(self.labels).index(label) for label in (*own, *rest)])
-        return turned.reshape([self.size(label) for label in order])
+    def arranged(self, order: Labels) -> Values:
+        """Return the values with the axes of `order` alone; all others must be of length one."""
+        known = [
+            *(k for k in order if k in self.labels),
+            *(k for k in self.labels if k not in order),
+        ]
+        axes = tuple(list(self.labels).index(label) for label in known)
+        return self.values.transpose(axes).reshape(tuple(map(self.size, order)))
+
+
+class LabelledIds(Labelled[Ids]):
+    """Node ids, with one label per axis."""
 
     def once(self, labels: Labels) -> LabelledIds:
         """Return the ids without the repetitions along some axes."""
-        ids = self.ids
+        ids = self.values
         for axis, label in enumerate(self.labels):
             if label in labels and ids.shape[axis] > 1:
                 first = ids.take([0], axis)
@@ -41,12 +49,8 @@ class LabelledIds:
         return LabelledIds(ids, self.labels)
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledWeight:
+class LabelledWeight(Labelled[Recipe]):
     """Weights with one label per axis; there is no axis of length one."""
-
-    recipe: Recipe
-    labels: Labels
 
     @classmethod
     def of(cls, recipe: Recipe, labels: Labels) -> LabelledWeight:
@@ -54,22 +58,13 @@ class LabelledWeight:
         long = [(k, n) for k, n in zip(labels, recipe.shape, strict=True) if n != 1]
         return cls(recipe.reshape(tuple(n for _, n in long)), [k for k, _ in long])
 
-    def size(self, label: Hashable) -> int:
-        """Return the length of an axis; 1 for one that there is not."""
-        return self.recipe.shape[self.labels.index(label)] if label in self.labels else 1
-
     def at(self, places: dict[Hashable, int]) -> LabelledWeight:
         """Return one entry along each of some axes, without these axes."""
-        recipe = self.recipe
+        recipe = self.values
         for axis, label in enumerate(self.labels):
             if label in places:
                 recipe = recipe.take(axis, places[label], places[label] + 1)
         return LabelledWeight.of(recipe, self.labels)
-
-    def arranged(self, order: Labels) -> Recipe:
-        """Return the weights with an axis a label of `order`, which names all of theirs."""
-        own = tuple(self.labels.index(label) for label in order if label in self.labels)
-        return self.recipe.transpose(own).reshape(tuple(map(self.size, order)))
 
 
 def equation_labels(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import HIDDEN, Data, Neurons
+from cntgraph.adapters.tracing.values import HIDDEN, Data, Neurons, weights_of
+from cntgraph.core.recipe import Recipe
 
 #: Stored tensors of more values are not looked at to see whether they are a mask.
 LARGEST_MASK = 1 << 26
@@ -47,9 +49,29 @@ def split_mask(values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]] |
     return keep, np.where(keep, values, 0)
 
 
-def hides(value: NDArray[Any] | None) -> bool:
-    """Whether a constant that is put in the place of scores hides them."""
-    return value is not None and value.size > 0 and bool((value <= HIDDEN).all())
+def split_weights(weights: Any) -> tuple[NDArray[np.bool_], Recipe] | None:
+    """Split weights to which a constant mask was added: what it keeps, and the weights alone."""
+    recipe = weights_of(weights)
+    if recipe is None or not _has_mask(recipe):
+        return None
+    return recipe.read() > HIDDEN, _unmasked(recipe)
+
+
+def _has_mask(recipe: Recipe) -> bool:
+    if recipe.value is not None:
+        return bool((recipe.value <= HIDDEN).any())
+    return any(map(_has_mask, recipe.args))
+
+
+def _unmasked(recipe: Recipe) -> Recipe:
+    """Return weights whose constants hide nothing; those that do nothing else are left out."""
+    if recipe.value is not None:
+        return replace(recipe, value=np.where(recipe.value <= HIDDEN, 0.0, recipe.value))
+    args = tuple(map(_unmasked, recipe.args))
+    for arg, other in (args, args[::-1]) if recipe.op == "add" else ():
+        if other.value is not None and not other.value.any() and arg.shape == recipe.shape:
+            return arg
+    return replace(recipe, args=args)
 
 
 def take_away(t: Tracer, x: Neurons, keep: NDArray[np.bool_]) -> Any:

@@ -79,7 +79,7 @@ def initial_state(t: Tracer, name: str, value: Any) -> Ids | None:
     if value is None:
         return None
     if isinstance(value, Neurons):
-        ids = value.ids.reshape(-1)
+        ids = t.sample(value).reshape(-1)
         return ids if (ids >= 0).any() else None
     recipe, array = weights_of(value), t.array(value)
     if recipe is not None and not is_learned(recipe):

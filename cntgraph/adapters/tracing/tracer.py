@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.broadcasting import for_sample
-from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, one_a_sample
 from cntgraph.adapters.tracing.constants import Constants
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons, weights_of
+from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks.base import broadcasts
@@ -26,7 +27,14 @@ class Tracer(Constants):
     Notes
     -----
     A framework owes the abstract methods; everything else holds for all of them.
+
+    Attributes
+    ----------
+    n_samples : int
+        The size of the batch that a model was saved for.
     """
+
+    n_samples = 1
 
     # -- what a framework owes --------------------------------------------------------------
 
@@ -44,7 +52,12 @@ class Tracer(Constants):
             What they are a rearrangement of.
         """
 
-    @abstractmethod
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module its weight belongs to, where names tell."""
+        return default
+
+    # -- samples ----------------------------------------------------------------------------
+
     def samples(self, x: Neurons) -> Samples:
         """Return where the samples of a batch lie among neurons.
 
@@ -53,12 +66,22 @@ class Tracer(Constants):
         MixedSamplesError
             If they cannot be told apart.
         """
+        return find(x.ids, self.n_samples)
 
-    def name_of(self, recipe: Recipe, default: str) -> str:
-        """Name an operation after the module its weight belongs to, where names tell."""
-        return default
+    def without_batch(self, x: Neurons, axis: int) -> tuple[Ids, Samples]:
+        """Return the ids of one sample, where the batch dimension must be `axis`.
 
-    # -- samples ----------------------------------------------------------------------------
+        Raises
+        ------
+        MixedSamplesError
+            If it is not.
+        """
+        samples = Samples(axis) if self.n_samples == 1 else find(x.ids, self.n_samples)
+        if samples.axis not in (axis, None) or x.shape[axis] != self.n_samples:
+            raise MixedSamplesError
+        if samples.axis is None:  # nodes that all samples share
+            samples = one_a_sample(axis, self.n_samples)
+        return samples.first(x.ids), samples
 
     def sample(self, x: Neurons) -> Ids:
         """Return the ids of one sample, without the batch dimension."""
@@ -134,7 +157,7 @@ class Tracer(Constants):
         """Return a recipe that broadcasts against a batch as one that does so against a sample."""
         if recipe is None:
             return None
-        rank = len(x.shape)
+        rank, recipe = len(x.shape), once(recipe)
         if samples.alone and samples.axis is not None and len(recipe.shape) + samples.axis >= rank:
             shape = (1,) * (rank - len(recipe.shape)) + recipe.shape
             if shape[samples.axis] != 1:
@@ -180,7 +203,3 @@ class Tracer(Constants):
     def use_as_mask(self, value: Any) -> None:
         """Note that weights turned out to be a mask."""
         self.skip([value], "a mask: which positions may be attended to")
-
-    def hidden_by(self, value: Any) -> NDArray[np.bool_] | None:
-        """Return what a mask keeps that was put on weights before; None without one."""
-        return None

@@ -31,6 +31,13 @@ def repeated(recipe: Recipe, shape: Shape) -> Recipe:
     return recipe
 
 
+def once(recipe: Recipe) -> Recipe:
+    """Return a weight without the repetitions along axes, which are of length one then."""
+    while recipe.op == "gather" and recipe.args[0].shape[recipe.options["axis"]] == 1:
+        recipe = recipe.args[0]
+    return recipe
+
+
 def looked_up(recipe: Recipe, axis: int, indices: Array) -> Recipe:
     """Return the entries of a weight along an axis, by indices of any shape.
 

@@ -157,6 +157,29 @@ def test_a_mask_with_a_bias_hides_some_scores_and_shifts_the_others(how):
     assert np.allclose(found[:, CAUSAL], np.broadcast_to(slope[CAUSAL], (HEADS, T * (T + 1) // 2)))
 
 
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda w: w + HIDDEN,
+        lambda w: w.masked_fill(~CAUSAL, -math.inf),
+        lambda w: torch.where(CAUSAL, w, -1e9),
+        lambda w: (w.mT + HIDDEN.mT).mT.expand(1, -1, -1, -1),
+    ],
+    ids=["added", "filled", "chosen", "moved"],
+)
+def test_a_learned_bias_may_be_masked_before_it_is_added(hide):
+    table = nn.Embedding(HEADS, T * T).double()
+    forward = by_hand(lambda scores: scores + hide(table.weight.view(HEADS, T, T)))
+    model = block(forward)
+    model.table = table
+    net = cg.load(model, input_shape=(T, D), strict=True)
+    assert net.n_edges == cg.load(block(fused(is_causal=True)), input_shape=(T, D)).n_edges
+    (scores,) = [layer for layer in net.layers if layer.kind == "scores"]
+    found = net.bias()[scores.slice].reshape(HEADS, T, T)
+    expected = table.weight.detach().numpy().reshape(HEADS, T, T)
+    assert np.allclose(found[:, CAUSAL], expected[:, CAUSAL])
+
+
 # -- modules --------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from oracles.program_files import MARKER, samples, structured
 from oracles.reading import outcome
 
 import cntgraph as cg
+from cntgraph.adapters.torch.aten.values import Call, Place
 from cntgraph.adapters.torch.constants import refuse_large
 from cntgraph.adapters.torch.serialized import compute_size, last_reads
 from cntgraph.core.errors import CntGraphError, FormatError, GraphSizeError, TraceError
@@ -279,6 +280,10 @@ def test_sizes_that_are_far_too_large_are_no_bug_of_pytorchs(programs, path):
             cg.load(path)
 
 
+def call(operation, *arguments):
+    return Call(operation, arguments, {}, Place(), lambda: None)
+
+
 @pytest.mark.parametrize(
     ("operation", "arguments"),
     [
@@ -291,9 +296,9 @@ def test_nothing_is_cut_into_millions_of_tensors(operation, arguments):
     name, overload = operation.split(".")
     function = getattr(getattr(torch.ops.aten, name), overload)
     few = (20,) if name == "tensor_split" else arguments
-    refuse_large(function, (torch.empty(40, 0), *few), {}, name)
+    refuse_large(call(function, torch.empty(40, 0), *few), name)
     with pytest.raises(GraphSizeError, match=r"would make [\d,]+ tensors"):
-        refuse_large(function, (torch.empty(2**24, 0), *arguments), {}, name)
+        refuse_large(call(function, torch.empty(2**24, 0), *arguments), name)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
@@ -302,4 +307,4 @@ def test_no_more_states_than_layers_could_have(name):
     states = [state, state] if name == "lstm" else state
     arguments = (torch.empty(1, 3, 1), states, weights, True, 1, 0.0, False, False, True)
     with pytest.raises(GraphSizeError, match=r"16,777,216 tensors"):
-        refuse_large(getattr(torch.ops.aten, name).input, arguments, {}, name)
+        refuse_large(call(getattr(torch.ops.aten, name).input, *arguments), name)

@@ -83,6 +83,8 @@ SUMS = {
         lambda m, x: m.mix.weight @ x, mix=nn.Linear(5, 3, bias=False)),
     "a matrix times a vector": lambda: Function(
         lambda m, x: torch.mv(m.fc.weight, x.flatten()) + m.fc.bias, fc=nn.Linear(120, 3)),
+    "triangles of weights and of data": lambda: Function(
+        lambda m, x: x.tril() @ m.fc.weight.triu(1).T, fc=nn.Linear(6, 3, bias=False)),
     "a fixed matrix": lambda: Function(
         lambda m, x: m.fc((torch.tri_matrix @ x).flatten(1)), fc=nn.Linear(120, 3)),
     "sizes of a part": lambda: Function(

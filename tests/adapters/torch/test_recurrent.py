@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils import rnn as sequences
 
 import cntgraph as cg
-from cntgraph.core.errors import CoverageWarning, InputShapeError, TraceError
+from cntgraph.core.errors import CoverageWarning, InputShapeError
 
 # Of modules that were made float64 after they were built.
 pytestmark = pytest.mark.filterwarnings(
@@ -251,14 +251,27 @@ def test_the_batch_may_come_first_although_time_does_inside(batch, tmp_path):
     same_networks(one, cg.load(exported(model, x[:1], tmp_path / "m.pt2"), strict=True))
 
 
-def test_a_program_with_time_first_needs_a_batch_of_one(tmp_path):
+def test_a_program_with_time_first_may_have_a_batch(tmp_path):
     model = Sequences(nn.GRU(N_IN, N, batch_first=False), whole=False).float()
-    path = exported(model, torch.randn(3, 2, N_IN), tmp_path / "m.pt2")
-    with pytest.raises(TraceError, match="batch of one"):
-        cg.load(path)
+    x = torch.randn(3, 2, N_IN)
+    one = cg.load(model, example_input=x[:, :1], strict=True)
+    same_networks(one, cg.load(exported(model, x, tmp_path / "m.pt2"), strict=True))
 
 
 # -- what cannot be followed ----------------------------------------------------------------------
+
+
+def test_several_sequences_of_one_sample_are_not_taken_for_one():
+    class Sections(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = nn.GRU(N_IN, N, batch_first=True)
+
+        def forward(self, x):
+            return self.recurrent(x.flatten(0, 1))[0]
+
+    with pytest.warns(CoverageWarning, match=r"aten\.gru"):
+        cg.load(Sections(), input_shape=(2, STEPS, N_IN))
 
 
 class Packed(nn.Module):

@@ -66,3 +66,15 @@ def test_samples_that_do_not_lie_along_the_first_axis(tmp_path):
     net = cg.load(tmp_path / "model.pt2", strict=True)
     (block,) = (block for block in net.blocks if block.kind == "pool")
     np.testing.assert_allclose(block.to_csr().toarray(), np.kron(np.eye(3), np.full((2, 1), 0.5)))
+
+
+def test_which_neuron_is_the_largest_is_said_to_be_no_activation():
+    net = cg.load(Reducing(lambda y: y.argmax(-1)), input_shape=(2, 4))
+    assert "no activation" in net.coverage.loc["argmax", "reason"]
+
+
+def test_an_operation_that_sorts_is_cut_once():
+    with pytest.warns(cg.CoverageWarning, match=r"aten\.sort"):
+        net = cg.load(Reducing(lambda y: y.gather(-1, y.sort(-1).indices)), input_shape=(2, 4))
+    assert [name for name in net.coverage.index if name.startswith("sort")] == ["sort"]
+    assert "gather" in net.coverage.index

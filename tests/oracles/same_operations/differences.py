@@ -12,7 +12,6 @@ DRIFT = {
     ("hard sigmoid", "onnx:written out"): "clamp, and a scaling by 1/6",
     ("prelu", "keras"): "the graph is cut",
     ("where(a > 0, a, b)", "keras"): "the graph is cut",
-    ("a sort cuts", "torch"): "a row of the coverage for each of its outputs",
 }
 
 _ORDER = "the same in another order: Keras runs the branches in an order of its own"

@@ -16,9 +16,7 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import Window
 
 
-def convolution_windows(
-    a: Arguments, spatial: Sequence[int], kernel: Sequence[int]
-) -> tuple[Window, ...]:
+def _windows(a: Arguments, spatial: Sequence[int], kernel: Sequence[int]) -> tuple[Window, ...]:
     """Return the windows of a convolution, by its arguments."""
     padding = a.get("padding", 0)
     if not isinstance(padding, str):
@@ -37,7 +35,7 @@ def convolution(t: AtenTracer, a: Arguments, name: str) -> Any:
         return None
     weight, bias = t.recipe(weight), t.optional_recipe(a.get("bias"))
     kernel = weight.shape[2:]
-    windows = convolution_windows(a, x.shape[-len(kernel) :], kernel)
+    windows = _windows(a, x.shape[-len(kernel) :], kernel)
     options: dict[str, Any] = {"groups": int(a.get("groups", 1))}
     options["transposed"] = bool(a.get("transposed", False))
     return convolve(t, x, weight, bias, windows, t.name_of(weight, name), **options)

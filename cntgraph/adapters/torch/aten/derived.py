@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves
+from cntgraph.adapters.torch.aten.values import Call, Nodes
 from cntgraph.adapters.tracing.values import Data, Source
 from cntgraph.core.recipe import Recipe
 
@@ -22,6 +22,8 @@ _JUDGING = frozenset(
     "bitwise_and bitwise_or bitwise_not bitwise_xor __and__ __or__ any all argmax argmin argsort "
     "nonzero signbit is_nonzero _local_scalar_dense equal".split()
 )
+#: Those of them that say where neurons are.
+CHOOSING = frozenset("argmax argmin argsort nonzero".split())
 #: Operations that count what is not masked: positions.
 _COUNTING = frozenset("cumsum sum".split())
 #: Operations that leave indices what they are: those of the same table.
@@ -30,11 +32,10 @@ _OF_INDICES = frozenset(
 )
 
 
-def is_derived(name: str, a: Arguments) -> bool:
+def is_derived(call: Call) -> bool:
     """Whether what an operation yields depends on neurons, but is no neuron itself."""
-    found = list(leaves(a.values()))
-    nodes = [value for value in found if isinstance(value, Nodes)]
-    if not nodes or any(isinstance(value, Recipe) for value in found):
+    name, nodes = call.name, [value for value in call.values() if isinstance(value, Nodes)]
+    if not nodes or call.has(Recipe):
         return False
     if name.removesuffix("_") in _JUDGING:
         return True
@@ -42,39 +43,30 @@ def is_derived(name: str, a: Arguments) -> bool:
         return False
     if name in IDENTITY:
         # Indices and masks that are made numbers; bytes may be an image.
-        dtype = a.get("dtype")
+        dtype = call.arguments.get("dtype")
         return bool(dtype and dtype.is_floating_point) and nodes[0].dtype != torch.uint8
     return name not in MOVEMENT and name.strip("_") not in _OF_INDICES
 
 
-def derive(name: str, a: Arguments, shapes: Any, result: Any) -> Any:
-    """Return what stands for the result of an operation on indices, masks and constants.
-
-    Parameters
-    ----------
-    shapes : tuple of int, or list of them
-        Shape of its result, or of each of them.
-    result : optional
-        What it yields for the example at hand.
-    """
-    source = _source(name.removesuffix("_"), list(leaves(a.values())))
-    known = source != "neurons" and result is not None
-    if isinstance(shapes, list):
-        values = result if known else [None] * len(shapes)
-        return [_derived(s, v, source) for s, v in zip(shapes, values, strict=True)]
-    return _derived(shapes, result if known else None, source)
+def derive(call: Call) -> Any:
+    """Return what stands for the result of an operation on indices, masks and constants."""
+    source, shapes = _source(call), call.shapes()
+    many, result = isinstance(shapes, list), None if source == "neurons" else call.result
+    values = result if many and result is not None else [result] * len(shapes if many else [shapes])
+    made = [
+        None
+        if shape is None
+        else Data(tuple(shape), value if isinstance(value, torch.Tensor) else None, source)
+        for shape, value in zip(shapes if many else [shapes], values, strict=True)
+    ]
+    return made if many else made[0]
 
 
-def _source(name: str, found: list[Any]) -> Source:
+def _source(call: Call) -> Source:
+    name, found = call.name.removesuffix("_"), call.values()
     sources = {value.source for value in found if isinstance(value, Data)}
     nodes = [value for value in found if isinstance(value, Nodes)]
     if "neurons" in sources or not all(value.is_index for value in nodes):
         return "neurons"
     arithmetic = name not in _JUDGING | _COUNTING
     return "indices" if arithmetic and sources <= {"indices"} else "mask"
-
-
-def _derived(shape: Any, value: Any, source: Source) -> Data | None:
-    if shape is None:
-        return None
-    return Data(tuple(shape), value if isinstance(value, torch.Tensor) else None, source)

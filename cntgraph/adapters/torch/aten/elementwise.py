@@ -1,9 +1,11 @@
-"""Elementwise operations: activations, sums and products of branches."""
+"""Elementwise operations: activations, sums and products of branches, choices."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
+
+import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
@@ -54,22 +56,15 @@ def power(t: AtenTracer, a: Arguments, name: str) -> Any:
 # -- arithmetic -----------------------------------------------------------------------------------
 
 
-@handles("add")
-def add(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return x + alpha · y."""
-    return arithmetic.add(t, a["self"], a["other"], name, float(a.get("alpha", 1)))
+def _sum(t: AtenTracer, a: Arguments, name: str, sign: float, keys: tuple[str, str]) -> Any:
+    """Return x ± alpha · y."""
+    left, right = (a[key] for key in keys)
+    return arithmetic.add(t, left, right, name, sign * float(a.get("alpha", 1)))
 
 
-@handles("sub")
-def subtract(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return x - alpha · y."""
-    return arithmetic.add(t, a["self"], a["other"], name, -float(a.get("alpha", 1)))
-
-
-@handles("rsub")
-def reverse_subtract(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return y - alpha · x."""
-    return arithmetic.add(t, a["other"], a["self"], name, -float(a.get("alpha", 1)))
+handles("add")(partial(_sum, sign=1.0, keys=("self", "other")))
+handles("sub")(partial(_sum, sign=-1.0, keys=("self", "other")))
+handles("rsub")(partial(_sum, sign=-1.0, keys=("other", "self")))
 
 
 @handles("neg")
@@ -97,3 +92,23 @@ def gated_linear_unit(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return the first half of an axis, gated by a sigmoid of the second half."""
     first, second = (Nodes(part) for part in a["self"].tensor.chunk(2, int(a.get("dim", -1))))
     return arithmetic.gated_halves(t, first, second, name)
+
+
+# -- choices --------------------------------------------------------------------------------------
+
+
+@handles("masked_fill")
+def masked_fill(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Take away the neurons that a constant mask names."""
+    if not isinstance(a["self"], Nodes):
+        return None
+    return where(t, {"condition": a["mask"], "self": a["value"], "other": a["self"]}, name)
+
+
+@handles("where")
+def where(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Choose between nodes, or between nodes and a constant; a constant choice moves nodes."""
+    choice, options = a["condition"], [a.get("self"), a.get("other")]
+    if isinstance(choice, torch.Tensor):
+        return Nodes(torch.where(choice.cpu(), *(t.fixed(value).tensor for value in options)))
+    return arithmetic.select(t, choice, options, name)

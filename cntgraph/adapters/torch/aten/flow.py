@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.torch.aten.values import Nodes, Place, name_of
+from cntgraph.adapters.torch.aten.values import Nodes, Place
 from cntgraph.adapters.torch.tensors import stored_array
-from cntgraph.adapters.tracing.batch import RepeatedSamples, Samples
+from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.masks import LARGEST_MASK
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_learned
-from cntgraph.core.errors import TraceError
-from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 
@@ -28,25 +23,15 @@ from cntgraph.core.types import Array, Ids
 class ValueFlow(Tracer):
     """Values on their way through a model, and what is known of them.
 
-    Parameters
-    ----------
-    batch : int, default 1
-        Size of the batch dimension; the samples of a batch are the same nodes.
-
     Attributes
     ----------
     place : Place
         Where the present operation stands.
-    hidden, expanded : dict
-        By id of a recipe: the mask that was put on a parameter, the shape it was expanded to.
     """
 
-    def __init__(self, builder: Builder, batch: int = 1) -> None:
+    def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
-        self.batch = batch
         self.place = Place()
-        self.hidden: dict[int, tuple[Recipe, torch.Tensor]] = {}
-        self.expanded: dict[int, tuple[Recipe, tuple[int, ...]]] = {}
         self._indices: list[int] = []
         self._counts: Counter[str] = Counter()
 
@@ -55,60 +40,25 @@ class ValueFlow(Tracer):
     def name_of(self, recipe: Recipe, default: str) -> str:
         """Name an operation after the module it stands in, or the one its weight belongs to."""
         at_home = self.place.leaf and self.place.path
-        return self.place.path if at_home else name_of(recipe, default)
+        if at_home:
+            return self.place.path
+        for parameter in recipe.parameters():  # ``conv1.weight`` is conv1's
+            prefix, _, last = parameter.name.rpartition(".")
+            prefix = prefix.partition("parametrizations.")[0].rstrip(".")
+            if prefix and (parameter.trainable or last.startswith("running")):
+                return prefix
+        return default
 
     def count(self, name: str) -> int:
         """Return how often this was asked for the same name before."""
         self._counts[name] += 1
         return self._counts[name] - 1
 
-    # -- samples and batches --------------------------------------------------------------------
-
     def neurons(
         self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
     ) -> Nodes:
         """Return ids, the batch dimension included, as nodes."""
         return Nodes(torch.from_numpy(np.require(ids, requirements=("C", "W"))))
-
-    def samples(self, x: Neurons) -> Samples:
-        """Return where the samples lie: along the first axis, unless that was moved."""
-        assert isinstance(x, Nodes)
-        ids = x.tensor
-        if self.batch == 1:
-            return Samples(0) if ids.ndim > 1 and len(ids) == 1 else Samples()
-        for axis in range(ids.ndim if ids.ndim > 1 else 0):
-            (n, rest), moved = divmod(ids.shape[axis], self.batch), ids.movedim(axis, 0)
-            if n and not rest and torch.equal(moved[n:], moved[:-n]):
-                return RepeatedSamples(axis, np.arange(self.batch * n).reshape(self.batch, n))
-        if ids.ndim:
-            self.first(ids)  # it must be one sample that was taken out of the batch
-        return Samples()
-
-    def first(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return the ids of the first sample, where samples follow each other on the first axis.
-
-        Raises
-        ------
-        TraceError
-            If they do not: the samples of a batch are the same nodes, but are found elsewhere.
-        """
-        n, rest = divmod(len(ids), self.batch)
-        if rest == 0 and n and torch.equal(ids[n:], ids[:-n]):
-            return ids[:n]
-        if self.batch == 1 or ids.unique().numel() == ids.numel():
-            return ids  # one sample that was taken out of the batch
-        raise TraceError(
-            f"the batch dimension of size {self.batch} is not the first one everywhere, so that "
-            "samples cannot be told apart; export the model with a batch of one"
-        )
-
-    def batched(self, ids: Ids, shape: Sequence[int]) -> Nodes:
-        """Return the ids of one sample repeated over the batch, in the shape of a tensor."""
-        sample = torch.from_numpy(np.ascontiguousarray(ids)).reshape(-1)
-        copies = prod(shape) // max(sample.numel(), 1)
-        check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
-        repeated = sample.repeat(copies) if copies > 1 else sample
-        return Nodes(repeated.reshape(tuple(shape)))
 
     # -- values as something else -----------------------------------------------------------------
 
@@ -126,20 +76,6 @@ class ValueFlow(Tracer):
         if isinstance(value, Nodes):
             return value
         return self.neurons(self.as_ids(value, self.place.name("constant")))
-
-    def repeated(self, recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
-        """Return a parameter that is repeated to a shape, which counts where it is joined."""
-        if recipe.shape == shape:
-            return recipe
-        made = replace(recipe)
-        self.expanded[id(made)] = made, shape
-        return made
-
-    def shape_of(self, value: Any) -> tuple[int, ...]:
-        """Return the shape a parameter was expanded to, or its own."""
-        return (
-            self.expanded[id(value)][1] if id(value) in self.expanded else super().shape_of(value)
-        )
 
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return a name for a constant tensor, its stored bits, and their type."""
@@ -161,7 +97,3 @@ class ValueFlow(Tracer):
         if is_learned(value) or prod(value.shape) > LARGEST_MASK or len(value.shape) < 2:
             return None
         return value.read()
-
-    def hidden_by(self, value: Any) -> NDArray[np.bool_] | None:
-        """Return what a mask keeps that was put on a parameter before."""
-        return self.hidden[id(value)][1].numpy() if id(value) in self.hidden else None

@@ -20,16 +20,6 @@ def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     return Nodes(torch.nn.functional.pad(x.tensor, a["pad"], value=fill))
 
 
-@handles("pad")
-def pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Pad by a constant, or by showing nodes again."""
-    if a.get("mode", "constant") == "constant":
-        return constant_pad(t, a, name)
-    # Only defined for floating point; float64 holds every id below 2**53 exactly.
-    padded = torch.nn.functional.pad(a["self"].tensor.double(), a["pad"], mode=a["mode"])
-    return Nodes(padded.long())
-
-
 @handles("cat", "concat", "concatenate")
 def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Join nodes; a parameter among them (a class token) is nodes, too."""

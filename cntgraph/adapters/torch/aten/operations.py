@@ -33,20 +33,16 @@ MOVEMENT = frozenset(
 COPYING = frozenset(
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
     "_upsample_nearest_exact2d _upsample_nearest_exact3d reflection_pad1d reflection_pad2d "
-    "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col".split()
+    "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col tril "
+    "triu".split()
 )
 
-#: Layers, and the argument they are applied to: nodes, even if it is a parameter or a constant.
-DATA = {
-    **dict.fromkeys(("addmm",), "mat1"),
-    **dict.fromkeys(("mm", "bmm"), "self"),
-    **dict.fromkeys(
-        "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
-        "convolution layer_norm native_layer_norm rms_norm group_norm lstm gru rnn_tanh "
-        "rnn_relu".split(),
-        "input",
-    ),
-}
+#: Layers: what they are applied to is nodes, even if it is a parameter or a constant.
+LAYERS = frozenset(
+    "addmm mm bmm linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+    "convolution layer_norm native_layer_norm rms_norm group_norm lstm gru rnn_tanh "
+    "rnn_relu".split()
+)
 
 #: Operations whose result is their first argument, value by value.
 IDENTITY = frozenset(

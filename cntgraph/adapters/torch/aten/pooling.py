@@ -1,17 +1,19 @@
-"""Pooling over windows, over adaptive windows, and over whole axes."""
+"""Pooling over windows, over adaptive windows, and over whole axes; up-sampling."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal, NoReturn
 
-from cntgraph.adapters.torch.aten.choices import maximum, minimum
+import numpy as np
+
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments
-from cntgraph.adapters.tracing import pooling, reductions
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing import arithmetic, pooling, reductions
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
-from cntgraph.network.blocks import PoolMode
+from cntgraph.network.blocks import AxisOperator, PoolMode
 
 
 def _sliding(a: Arguments, rank: int) -> Sliding:
@@ -61,16 +63,15 @@ handles("mean")(partial(_reduce, mode="average"))
 handles("sum")(partial(_reduce, mode="sum"))
 
 
-@handles("amax", "max")
-def largest(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Take the maximum over whole axes, or of two."""
-    return maximum(t, a, name) if "other" in a else _reduce(t, a, name, "max")
+def _extreme(t: AtenTracer, a: Arguments, name: str, mode: Literal["max", "min"]) -> Any:
+    """Take the largest or smallest over whole axes, or of two."""
+    if "other" in a:
+        return arithmetic.extreme(t, [a["self"], a["other"]], mode, name)
+    return _reduce(t, a, name, mode)
 
 
-@handles("amin", "min")
-def smallest(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Take the minimum over whole axes, or of two."""
-    return minimum(t, a, name) if "other" in a else _reduce(t, a, name, "min")
+handles("amax", "max", "maximum", "fmax")(partial(_extreme, mode="max"))
+handles("amin", "min", "minimum", "fmin")(partial(_extreme, mode="min"))
 
 
 @handles("linalg_vector_norm", "norm")
@@ -113,3 +114,49 @@ def _cumulative(t: AtenTracer, a: Arguments, name: str, mode: PoolMode) -> Any:
 handles("cumsum")(partial(_cumulative, mode="sum"))
 handles("cummax")(partial(_cumulative, mode="max"))
 handles("cummin")(partial(_cumulative, mode="min"))
+
+
+# -- up-sampling; the nearest node is shown again, which is data movement --------------------------
+
+
+@handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
+def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Interpolate linearly along every spatial axis."""
+    x = a.get("input", a.get("self"))
+    if not isinstance(x, Nodes):
+        return None
+    rank = len(x.shape) - 2
+    factors = _factors(a, rank)
+    if a["output_size"] is not None:
+        sizes = per_axis(a["output_size"], rank)
+    else:
+        assert factors is not None
+        # As PyTorch rounds: the product in the precision of the factor.
+        sizes = tuple(int(np.float64(n) * f) for n, f in zip(x.shape[2:], factors, strict=True))
+    aligned = bool(a["align_corners"])
+    operators = [
+        AxisOperator.linear(
+            n, m, align_corners=aligned, scale=None if factors is None else factors[k]
+        )
+        for k, (n, m) in enumerate(zip(x.shape[2:], sizes, strict=True))
+    ]
+    return pooling.pool(t, x, operators, "linear", name)
+
+
+def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:
+    """Return the factors that were asked for, in whatever way they are handed over."""
+    given = a.get("scale_factors")
+    if given is None:
+        names = ("scales",) if rank == 1 else ("scales_d", "scales_h", "scales_w")[-rank:]
+        given = [a.get(key) for key in names]
+    if any(factor is None for factor in given):
+        return None
+    return tuple(float(factor) for factor in given)
+
+
+@handles("upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa")
+def refuse(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
+    """Refuse what has weights of both signs, or windows of its own."""
+    raise NotFollowed(
+        "has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias"
+    )

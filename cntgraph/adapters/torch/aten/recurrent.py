@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
 from cntgraph.adapters.torch.aten.operations import handles
@@ -39,18 +39,19 @@ def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
         raise NotFollowed(_PACKED)
     if not isinstance(x, Nodes) or not all(isinstance(p, Recipe) for p in a["params"]):
         return None
-    batch_axis = None if len(x.shape) == 2 else 0 if a["batch_first"] else 1
-    ids = _without_batch(t, x, batch_axis)
-    if ids is None:
-        raise NotFollowed("the second axis is not that of the batch; pass batch_first=True")
+    if len(x.shape) == 2:
+        samples = replace(t.samples(x), axis=None, places=None)
+        ids = samples.first(x.ids)
+    else:
+        ids, samples = t.without_batch(x, 0 if a["batch_first"] else 1)
     layers = _layers(t, a, t.name_of(a["params"][0], name), kind)
     sequences, states = run_stack(t.builder, ids, layers)
     last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
-    sequence = np.concatenate(sequences, axis=-1)
-    if batch_axis is None:
-        return [Nodes(_tensor(made)) for made in (sequence, *last)]
-    size = x.shape[batch_axis]
-    return [_with_batch(sequence, batch_axis, size), *(_with_batch(s, 1, size) for s in last)]
+    of_states = None if samples.axis is None else 1
+    return [
+        t.made(np.concatenate(sequences, axis=-1), samples),
+        *(t.neurons(samples.spread(state, of_states)) for state in last),
+    ]
 
 
 def _layers(t: AtenTracer, a: Arguments, name: str, kind: str) -> list[list[Cell]]:
@@ -86,14 +87,17 @@ def _step(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     x, w, u = (a[key] for key in ("input", "w_ih", "w_hh"))
     if not isinstance(x, Nodes) or not isinstance(w, Recipe) or not isinstance(u, Recipe):
         return None
-    ids, name = t.sample(x).reshape(1, -1), t.name_of(w, name)
+    samples, name = t.samples(x), t.name_of(w, name)
+    ids = samples.first(x.ids)
+    if ids.ndim > 1:
+        raise NotFollowed("it takes a step of several sequences of one sample")
     step = t.count(name)
     name = f"{name}.{step}" if step else name
     initial = _states(t, a["hx"], name)
     cell = _cell(kind, name, w, u, a.get("b_ih"), a.get("b_hh"), initial=initial)
     with t.builder.one_step():
-        _, made = run_cell(t.builder, ids, cell)
-    found = [t.batched(state, (*x.shape[:-1], len(state))) for state in made]
+        _, made = run_cell(t.builder, ids[None], cell)
+    found = [t.made(state, samples) for state in made]
     return found if kind == "lstm" else found[0]
 
 
@@ -109,40 +113,13 @@ def _states(t: AtenTracer, hx: Any, name: str, k: int | None = None) -> list[Ids
 def _part(state: Any, k: int | None) -> Any:
     """Return what is of one cell and one sample, of a state of shape (cells, batch, units)."""
     if isinstance(state, Nodes):
-        return Nodes(_part(state.tensor, k))
-    if isinstance(state, Recipe):
-        # One that was expanded has the axes, or their lengths, that it had before.
-        for place in [0 if k is None else k, 0][: len(state.shape) - 1]:
-            at = min(place, state.shape[0] - 1)
-            state = state.take(0, at, at + 1).reshape(state.shape[1:])
-        return state
-    if isinstance(state, torch.Tensor):
-        state = state if k is None else state[k]
-        return state[0] if state.ndim > 1 else state
+        return state if k is None else Nodes(state.tensor[k])
+    places = [0 if k is None else k, 0][: len(state.shape) - 1] if state is not None else []
+    if not isinstance(state, Recipe):
+        return state[tuple(places)] if places else state
+    for place in places:
+        state = state.take(0, place, place + 1).reshape(state.shape[1:])
     return state
-
-
-def _without_batch(t: AtenTracer, x: Nodes, axis: int | None) -> Ids | None:
-    """Return the ids of one sample, shape (T, features); None if that is not what there is."""
-    ids = x.tensor
-    if axis == 0:
-        ids = t.first(ids)[0]
-    elif axis == 1:
-        ids = ids[:, 0]
-        if not torch.equal(x.tensor, ids.unsqueeze(1).expand(x.tensor.shape)):
-            return None
-    array: Ids = ids.numpy()
-    return array
-
-
-def _with_batch(ids: Ids, axis: int, size: int) -> Nodes:
-    """Return the ids of one sample with a batch of that size at an axis."""
-    made = _tensor(ids).unsqueeze(axis)
-    return Nodes(made.repeat_interleave(size, axis))
-
-
-def _tensor(ids: Ids) -> torch.Tensor:
-    return torch.from_numpy(np.array(ids))
 
 
 for _kind in _ORDERS:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.reductions import reduce_axes
 from cntgraph.adapters.tracing.tables import look_up
-from cntgraph.network.blocks import AxisOperator, PoolMode
+from cntgraph.network.blocks import PoolMode
 
 #: Modes of an embedding bag, by the numbers that ATen gives them, as modes of a pooling.
 _MODES: tuple[PoolMode, ...] = ("sum", "average", "max")
@@ -40,14 +40,7 @@ def embedding_bag(t: AtenTracer, a: Arguments, name: str) -> Any:
     length, rest = divmod(tokens.shape[0], max(n_bags, 1))
     if rest or not length or not torch.equal(starts.cpu(), torch.arange(n_bags) * length):
         raise NotFollowed("bags of different lengths")
-    bags = t.first(tokens.tensor.reshape(n_bags, length)).numpy()
+    bags = Nodes(tokens.tensor.reshape(n_bags, length))
     name = t.name_of(weight, name)
-    made = t.builder.embed(f"{name}.embedding", bags, weight)
-    mode = _MODES[int(a.get("mode", 0))]
-    pooled = AxisOperator.adaptive(length, 1, average=mode == "average")
-    if len(bags) == 1:
-        ids = t.builder.pool(name, made[0].T, (pooled,), mode).reshape(1, -1)
-    else:
-        operators = (AxisOperator.identity(len(bags)), pooled)
-        ids = t.builder.pool(name, np.moveaxis(made, -1, 0), operators, mode)[..., 0].T
-    return t.batched(ids, (n_bags, weight.shape[1]))
+    rows = look_up(t, weight, bags, name)
+    return reduce_axes(t, rows, 1, _MODES[int(a.get("mode", 0))], f"{name}.pool")

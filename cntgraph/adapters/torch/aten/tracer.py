@@ -7,31 +7,30 @@ depend on the input) and plain tensors (constants).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 
-from cntgraph.adapters.torch.aten.derived import derive, is_derived
+from cntgraph.adapters.torch.aten.derived import CHOOSING, derive, is_derived
 from cntgraph.adapters.torch.aten.flow import ValueFlow
-from cntgraph.adapters.torch.aten.masks import hide, keep_hidden
 from cntgraph.adapters.torch.aten.operations import (
     COPYING,
-    DATA,
     IDENTITY,
+    LAYERS,
     MOVEMENT,
     handler_of,
 )
 from cntgraph.adapters.torch.aten.values import (
-    Arguments,
+    Call,
     Nodes,
-    Place,
     leaves,
     map_leaves,
-    named_arguments,
 )
 from cntgraph.adapters.torch.aten.weights import compute_recipe, move_recipe
+from cntgraph.adapters.tracing.batch import Samples, numbered, one_a_sample
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.memory import check_memory
@@ -48,8 +47,11 @@ class AtenTracer(ValueFlow):
         sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]) if batched else shape)
         if not dtype.is_floating_point:
             self._indices.append(len(self.builder.layers) - 1)
-        ids = torch.from_numpy(sample)
-        return Nodes(ids.unsqueeze(axis).expand(tuple(shape)).clone() if batched else ids, dtype)
+        if batched and shape[axis] == self.n_samples:
+            sample = numbered(sample, axis, self.n_samples)
+        elif batched:
+            sample = np.repeat(np.expand_dims(sample, axis), shape[axis], axis)
+        return Nodes(torch.from_numpy(sample), dtype)
 
     def output(self, *values: Any) -> None:
         """Say that the model returns `values`: nodes, or any nesting of them.
@@ -58,7 +60,7 @@ class AtenTracer(ValueFlow):
         """
         for value in values:
             if isinstance(value, Nodes):
-                self.builder.output(self.sample(value))
+                self.builder.output(self.any_sample(value))
             elif isinstance(value, dict):
                 self.output(*value.values())
             elif isinstance(value, list | tuple):
@@ -67,176 +69,159 @@ class AtenTracer(ValueFlow):
 
     # -- operations -----------------------------------------------------------------------------
 
-    def attempt(
-        self,
-        operation: Any,
-        args: Sequence[Any],
-        kwargs: Arguments,
-        place: Place,
-        shapes: Callable[[], Any],
-        result: Any = None,
-    ) -> Any:
-        """Return what an operation yields, following ids; None if it is not known.
+    def attempt(self, call: Call) -> Any:
+        """Return what an operation yields, following ids; None if it is not known."""
+        self.place = call.place
+        if not call.has(Nodes | Recipe) or is_derived(call):
+            if call.name in CHOOSING and call.has(Nodes):
+                self.note(
+                    call.place.name(call.name), "which neuron it is, is no activation: no edges"
+                )
+            return derive(call)
+        self._promote(call)
+        if call.has(Nodes):
+            return _in_place(call, self._on_nodes(call))
+        return self._on_recipes(call)
 
-        Parameters
-        ----------
-        args, kwargs
-            Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
-        place : Place
-            Where it stands in the model.
-        shapes : callable
-            Returns the shape of its result, or a list of shapes.
-        result : optional
-            What it yields for the example at hand, where that is known.
-        """
-        name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
-        self.place, found = place, list(leaves(a.values()))
-        if not any(isinstance(value, Nodes | Recipe) for value in found) or is_derived(name, a):
-            return derive(name, a, shapes(), result)
-        self._promote(name, a)
-        found = list(leaves(a.values()))
-        if any(isinstance(value, Nodes) for value in found):
-            yielded = self._on_nodes(name, a, operation, args, kwargs, place, shapes)
-            return _in_place(name, a, yielded)
-        return self._on_recipes(name, a, operation, args, kwargs)
-
-    def _promote(self, name: str, a: Arguments) -> None:
+    def _promote(self, call: Call) -> None:
         """Let a constant that goes through a layer be nodes."""
-        key = DATA.get(name, "")
-        value, others = a.get(key), [v for k, v in a.items() if k != key]
-        if any(isinstance(other, Nodes) for other in leaves(others)):
+        if call.name not in LAYERS or call.has(Nodes):
             return
+        a = call.arguments
+        key = "mat1" if call.name == "addmm" else next(iter(a))
+        of_weights = any(isinstance(v, Recipe) for v in leaves(a[k] for k in a if k != key))
         # A product of two parameters may be a weight.
-        learned = isinstance(value, Recipe) and name not in ("mm", "bmm")
-        if learned or isinstance(value, torch.Tensor):
-            if any(isinstance(other, Recipe) for other in leaves(others)):
-                a[key] = self.fixed(value)
+        learned = isinstance(a[key], Recipe) and call.name not in ("mm", "bmm")
+        if of_weights and (learned or isinstance(a[key], torch.Tensor)):
+            a[key] = self.fixed(a[key])
 
-    def give_up(
-        self, operation: Any, args: Sequence[Any], kwargs: Arguments, place: Place, shapes: Any
-    ) -> Any:
+    def give_up(self, call: Call) -> Any:
         """Cut the graph at an operation on nodes; take one on parameters as a constant."""
-        name, a = name_of_operation(operation), named_arguments(operation, args, kwargs)
-        found = list(leaves(a.values()))
-        if any(isinstance(value, Nodes | Data) for value in found):
-            full = operation._schema.name.replace("::", ".")
+        if not call.has(Nodes | Data):
+            self.freeze(call.values(), f"aten.{call.name}")
+            return None
+        full = call.operation._schema.name.replace("::", ".")
+        reason = f"{full} of positions or masks that depend on the input"
+        if call.has(Nodes):
             reason = f"{full} is not a known linear or elementwise operation"
-            if not any(isinstance(value, Nodes) for value in found):
-                reason = f"{full} of positions or masks that depend on the input"
-            return _in_place(name, a, self._cut(name, a, place, shapes(), reason))
-        self.freeze(leaves(a.values()), f"aten.{name}")
-        return None
+        return _in_place(call, self._cut(call, reason))
 
-    def _on_nodes(
-        self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Any,
-        place: Place, shapes: Callable[[], Any],
-    ) -> Any:  # fmt: skip
-        n_results = len(operation._schema.returns)
-        base, first = name.strip("_"), next(iter(a.values()))
-        handler = handler_of(name)
+    def _on_nodes(self, call: Call) -> Any:
+        name, a, handler = call.name, call.arguments, handler_of(call.name)
+        n_results, first = len(call.operation._schema.returns), next(iter(a.values()))
         if name in MOVEMENT and handler is None:
-            return self._move(name, a, operation, args, kwargs, place)
+            return self._move(call)
         if name in COPYING and isinstance(first, Nodes):
-            moved = operation(*map_leaves([args], _as_values, of=Nodes)[0], **kwargs)
-            return Nodes(moved.long() - 1)
+            return _copied(call)
         if name in IDENTITY and isinstance(first, Nodes):
             first = Nodes(first.tensor.clone(), first.dtype) if name == "_to_copy" else first
             return [first] + [None] * (n_results - 1) if n_results > 1 else first
         try:
-            result = handler(self, a, place.name(base)) if handler else None
+            result = handler(self, a, call.place.name(name.strip("_"))) if handler else None
         except NotFollowed as refusal:
-            return self._cut(name, a, place, shapes(), f"aten.{name}: {refusal}")
+            return self._cut(call, f"aten.{name}: {refusal}")
         if isinstance(result, Nodes) and not name.endswith("_"):
-            result = _unshared(result, a)
+            result = _unshared(result, call)
         if n_results > 1 and isinstance(result, Nodes):
             # Statistics and indices come along in a tuple; nothing reads them as neurons.
             return [result] + [None] * (n_results - 1)
         return result
 
-    def _move(
-        self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Arguments, place: Place
-    ) -> Any:
+    def _move(self, call: Call) -> Any:
         """Carry out a movement on ids; indices that depend on the input are as in the example."""
-        indices = [value for key in ("index", "indices") for value in leaves([a.get(key)])]
+        indices = list(leaves(call.arguments.get(key) for key in ("index", "indices")))
         if any(isinstance(value, Nodes) for value in indices):
             return None  # neurons themselves say what is moved where
         if any(isinstance(value, Data) and value.value is None for value in indices):
             return None
         if any(isinstance(value, Data) for value in indices):
-            self.note(place.name(name), "what the input selects is taken as for the example")
-        moved = _moved(operation, *map_leaves([args, kwargs], self.moving))
-        return map_leaves(moved, Nodes, of=torch.Tensor)
+            reason = "what the input selects is taken as for the example"
+            self.note(call.place.name(call.name), reason)
+        return map_leaves(_moved(call.of(self.moving, object)), Nodes, of=torch.Tensor)
 
-    def _on_recipes(self, name: str, a: Arguments, operation: Any, args: Any, kwargs: Any) -> Any:
+    def _on_recipes(self, call: Call) -> Any:
         """Return the recipe of an operation on parameters alone, or None where there is none.
 
         Which of its entries are read may depend on the input: then it is as for the example.
         """
-        derived = [value for value in leaves(a.values()) if isinstance(value, Data)]
+        derived = [value for value in call.values() if isinstance(value, Data)]
         if any(value.value is None or value.source != "mask" for value in derived):
             return None
-        masked = None if derived else hide(self, name, a)
-        if masked is not None:
-            return masked
+        name = call.name
         if derived:
             self.note(name, "indices that the input's length or mask gives: as for the example")
-            a, args, kwargs = map_leaves([a, args, kwargs], lambda d: d.value, of=Data)
-        first = next(value for value in leaves(a.values()) if isinstance(value, Recipe))
+            call = call.of(lambda data: data.value, Data)
         if name in MOVEMENT or name in IDENTITY or name in ("_reshape_alias", "embedding"):
-            moved = move_recipe(self, name, operation, args, kwargs)
-            keep_hidden(self, first, moved, operation, args, kwargs)
-            return moved
-        return None if derived else compute_recipe(self, name, a)
+            return move_recipe(self, call)
+        return None if derived else compute_recipe(self, name, call.arguments)
 
-    def _cut(self, name: str, a: Arguments, place: Place, shapes: Any, reason: str) -> Any:
-        """Cut the graph at an operation, and say why."""
-        for value in leaves(a.values()):
-            if isinstance(value, Recipe):
-                self.builder.skip(value, f"read by aten.{name}, which is not followed")
-        label, operation = place.name(name.strip("_")), f"aten.{name}"
+    def _cut(self, call: Call, reason: str) -> Any:
+        """Cut the graph at an operation, and say why; where it found its values is no neurons."""
+        shapes, operation = call.shapes(), f"aten.{call.name}"
+        of_call = call.place.name(call.name.strip("_")), operation, call.values()
+        if not isinstance(shapes, list):
+            return self.cut(*of_call, shapes, reason)
+        returns = [r.name for r in call.operation._schema.returns] + [""] * len(shapes)
+        pairs = list(zip(shapes, returns, strict=False))
+        made = self.cut(*of_call, [None if r == "indices" else s for s, r in pairs], reason)
+        return [Data(s, None, "neurons") if r == "indices" else value
+                for (s, r), value in zip(pairs, made, strict=True)]  # fmt: skip
+
+    def cut(
+        self, label: str, operation: str, values: Sequence[Any], shapes: Any, reason: str
+    ) -> Any:
+        """Return fresh nodes for each result of an operation, which nothing is known to lead to.
+
+        Parameters
+        ----------
+        values : sequence
+            What it reads.
+        shapes : tuple of int, or list of them
+            Shape of its result, or of each of them.
+        """
+        self.skip(values, f"read by {operation}, which is not followed")
         many = shapes if isinstance(shapes, list) else [shapes]
-        made = [None if s is None else self.cut(label, s, operation, reason) for s in many]
+        made = [None if s is None else self._opaque(label, operation, s, reason) for s in many]
         return made if isinstance(shapes, list) else made[0]
 
-    def cut(self, label: str, shape: Sequence[int], operation: str, reason: str) -> Nodes:
-        """Return fresh nodes of a shape, which nothing is known to lead to."""
-        batched = len(shape) > 1 and shape[0] == self.batch
+    def _opaque(self, label: str, operation: str, shape: Sequence[int], reason: str) -> Nodes:
+        check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
+        batched = len(shape) > 1 and shape[0] == self.n_samples
         sample, reason = shape[1:] if batched else shape, f"{reason}; the graph is cut here"
-        return self.batched(self.builder.opaque(label, sample, operation, reason), shape)
+        ids = self.builder.opaque(label, sample, operation, reason)
+        samples = one_a_sample(0, self.n_samples) if batched else Samples()
+        return self.neurons(samples.spread(ids))
 
 
-def name_of_operation(operation: Any) -> str:
-    """Return the name of an ATen operation, without namespace and overload."""
-    name: str = operation._schema.name.rpartition("::")[2]
-    return name
+def _copied(call: Call) -> Nodes:
+    """Carry out a movement of numbers on the places of ids; zero is the place of "no node"."""
+    ids = call.args[0].tensor
+    places = torch.arange(1, ids.numel() + 1, dtype=torch.float64).reshape(ids.shape)
+    moved = call.of(lambda _: places, Nodes).run().long()
+    return Nodes(torch.cat([ids.new_tensor([-1]), ids.reshape(-1)])[moved])
 
 
-def _as_values(nodes: Nodes) -> torch.Tensor:
-    """Return ids as floating point that is exact below 2**53, with zero for "no node"."""
-    return (nodes.tensor + 1).double()
-
-
-def _moved(operation: Any, args: list[Any], kwargs: Arguments) -> Any:
+def _moved(call: Call) -> Any:
     """Carry out a movement on ids, whose strides may not be those of the values."""
     try:
-        return operation(*args, **kwargs)
+        return call.run()
     except RuntimeError:
-        if operation._schema.name not in ("aten::view", "aten::_unsafe_view"):
+        if call.name not in ("view", "_unsafe_view"):
             raise
-        return args[0].reshape(args[1])
+        return call.args[0].reshape(call.args[1])
 
 
-def _unshared(result: Nodes, a: Arguments) -> Nodes:
+def _unshared(result: Nodes, call: Call) -> Nodes:
     """Give what an operation computes memory of its own, apart from its operands."""
     memory = result.tensor.untyped_storage().data_ptr()
-    operands = (value.tensor for value in leaves(a.values()) if isinstance(value, Nodes))
+    operands = (value.tensor for value in call.values() if isinstance(value, Nodes))
     shared = any(ids.untyped_storage().data_ptr() == memory for ids in operands)
     return Nodes(result.tensor.clone()) if shared else result
 
 
-def _in_place(name: str, a: Arguments, result: Any) -> Any:
+def _in_place(call: Call, result: Any) -> Any:
     """Let an in-place operation change what every alias of its first argument sees."""
-    first = next(iter(a.values()))
+    name, first = call.name, next(iter(call.arguments.values()))
     changes = name.endswith("_") and not name.endswith("__") and name not in MOVEMENT
     if changes and isinstance(first, Nodes) and isinstance(result, Nodes):
         if result is not first:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Data, Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
@@ -41,11 +42,21 @@ class Nodes(Neurons):
         """Shape of the tensor the nodes stand for, the batch dimension included."""
         return tuple(self.tensor.shape)
 
+    def typed(self, dtype: torch.dtype) -> Nodes:
+        """Return nodes that stand for a tensor of a type; what has the same ids keeps its own."""
+        made = self if self.dtype in (None, dtype) else Nodes(self.tensor.clone())
+        made.dtype = dtype
+        return made
+
     @property
     def is_index(self) -> bool:  # type: ignore[override]
         """Whether the tensor holds indices or truth values rather than activations."""
         kind = self.dtype
         return kind is not None and not (kind.is_floating_point or kind.is_complex)
+
+
+#: What a tensor stands for that is no constant.
+TRACED = Nodes | Recipe | Data
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,65 @@ class Place:
         if self.leaf and self.path:
             return self.path
         return f"{self.path}.{operation}" if self.path else operation
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One ATen operation, with what goes into it.
+
+    Parameters
+    ----------
+    operation : torch._ops.OpOverload
+        Which.
+    args, kwargs
+        Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
+    place : Place
+        Where it stands in the model.
+    shapes : callable
+        Returns the shape of its result, or a list of shapes.
+    result : optional
+        What it yields for the example at hand, where that is known.
+    """
+
+    operation: Any
+    args: Sequence[Any]
+    kwargs: Arguments
+    place: Place
+    shapes: Callable[[], Any]
+    result: Any = None
+
+    @property
+    def name(self) -> str:
+        """Name of the operation, without namespace and overload."""
+        return name_of_operation(self.operation)
+
+    @cached_property
+    def arguments(self) -> Arguments:
+        """The arguments by name."""
+        return named_arguments(self.operation, self.args, self.kwargs)
+
+    def has(self, kind: Any) -> bool:
+        """Whether there is a value of a kind among the arguments."""
+        return any(isinstance(value, kind) for value in self.values())
+
+    def values(self) -> list[Any]:
+        """Return all arguments, out of their lists."""
+        return list(leaves(self.arguments.values()))
+
+    def of(self, function: Callable[[Any], Any], kind: Any) -> Call:
+        """Return the call with a function applied to all arguments of a kind."""
+        args, kwargs = map_leaves([self.args, self.kwargs], function, of=kind)
+        return replace(self, args=args, kwargs=kwargs)
+
+    def run(self) -> Any:
+        """Carry the operation out."""
+        return self.operation(*self.args, **self.kwargs)
+
+
+def name_of_operation(operation: Any) -> str:
+    """Return the name of an ATen operation, without namespace and overload."""
+    name: str = operation._schema.name.rpartition("::")[2]
+    return name
 
 
 def named_arguments(operation: Any, args: Sequence[Any], kwargs: Arguments) -> Arguments:
@@ -86,13 +156,3 @@ def map_leaves(value: Any, function: Callable[[Any], Any], of: Any = object) -> 
     if isinstance(value, dict):
         return {key: map_leaves(item, function, of) for key, item in value.items()}
     return function(value) if isinstance(value, of) else value
-
-
-def name_of(recipe: Recipe, default: str) -> str:
-    """Name an operation after the module its weight belongs to: ``conv1.weight`` is conv1's."""
-    for parameter in recipe.parameters():
-        prefix, _, last = parameter.name.rpartition(".")
-        prefix = prefix.partition("parametrizations.")[0].rstrip(".")
-        if prefix and (parameter.trainable or last.startswith("running")):
-            return prefix
-    return default

@@ -10,9 +10,11 @@ import torch
 
 from cntgraph.adapters.torch.aten.flow import ValueFlow
 from cntgraph.adapters.torch.aten.operations import IDENTITY
-from cntgraph.adapters.torch.aten.values import Arguments, leaves, map_leaves
+from cntgraph.adapters.torch.aten.values import Arguments, Call, leaves, map_leaves
 from cntgraph.adapters.tracing import weight_arithmetic as weights
-from cntgraph.adapters.tracing.weight_movement import looked_up, moved
+from cntgraph.adapters.tracing.masks import split_mask
+from cntgraph.adapters.tracing.values import HIDDEN, is_learned
+from cntgraph.adapters.tracing.weight_movement import looked_up, moved, once
 from cntgraph.core.recipe import Recipe
 
 _UNCHANGED = frozenset(
@@ -35,28 +37,28 @@ _SECOND = ("other", "mat2", "vec", "tensor")
 # -- movement ---------------------------------------------------------------------------------
 
 
-def move_recipe(t: ValueFlow, name: str, operation: Any, args: Any, kwargs: Arguments) -> Any:
+def move_recipe(t: ValueFlow, call: Call) -> Any:
     """Return the recipe of a movement of a parameter, or None if it is not a known one."""
-    parts = [value for value in leaves(args) if isinstance(value, Recipe)]
+    name, parts = call.name, [value for value in leaves(call.args) if isinstance(value, Recipe)]
     if name in _JOINED:
-        joined = tuple(t.recipe(part) for part in args[0])
-        return Recipe.concatenate(joined, args[1] if len(args) > 1 else kwargs.get("dim", 0))
+        joined = tuple(t.recipe(part) for part in call.arguments["tensors"])
+        return Recipe.concatenate(joined, call.arguments["dim"])
     if len(parts) != 1 or name in IDENTITY - _UNCHANGED:
         return None
     (recipe,) = parts
     if name in _UNCHANGED:
         return recipe  # recipes keep their stored precision
-    found = _lookup(name, args)
+    found = _lookup(name, call.args)
     if found is not None:
         return looked_up(recipe, *found)
 
     def move(array: Any) -> Any:
         tensor = torch.from_numpy(array)
-        shown = operation(*map_leaves(args, lambda _: tensor, of=Recipe), **kwargs)
+        shown = call.of(lambda _: tensor, Recipe).run()
         return map_leaves(shown, lambda part: part.numpy(), of=torch.Tensor)
 
     try:
-        return moved(recipe, move, t.repeated, t.shape_of(recipe))
+        return moved(once(recipe), move, shape=recipe.shape)
     except RuntimeError:  # it is defined for floating point alone, or for other strides
         return None
 
@@ -89,11 +91,43 @@ def compute_recipe(t: ValueFlow, name: str, a: Arguments) -> Any:
         other = next(a[key] for key in _SECOND if key in a)
         return _BINARY[base](t.recipe(a["self"]), t.recipe(other))
     if base in _SUMS:
-        return _sum(t.recipe(a["self"]), t.recipe(a["other"]), base, a.get("alpha", 1))
+        left, right = (_summand(t, a[key]) for key in ("self", "other"))
+        return _sum(left, right, base, a.get("alpha", 1))
     if base == "pow" and isinstance(a["exponent"], int | float):
         return weights.power(t.recipe(a["self"]), a["exponent"])
+    if base in _KEPT:
+        return _kept(t, a["self"], *_KEPT[base](a))
     handler = _OTHERS.get(base)
     return None if handler is None else handler(a)
+
+
+def _summand(t: ValueFlow, value: Any) -> Recipe:
+    """Return a mask, which is no weight, as a constant that is not stored."""
+    array = t.array(value)
+    is_mask = array is not None and split_mask(array) is not None
+    return Recipe.constant(array) if is_mask and array is not None else t.recipe(value)
+
+
+#: Operations that keep values where a constant is true, and put another in the place of the rest.
+_KEPT: dict[str, Callable[[Arguments], tuple[Any, Any]]] = {
+    "tril": lambda a: (torch.ones(a["self"].shape[-2:]).tril(a["diagonal"]).bool(), 0.0),
+    "triu": lambda a: (torch.ones(a["self"].shape[-2:]).triu(a["diagonal"]).bool(), 0.0),
+    "where": lambda a: (a["condition"], a.get("other")),
+    "masked_fill": lambda a: (~a["mask"], a["value"]),
+}
+
+
+def _kept(t: ValueFlow, learned: Any, kept: Any, other: Any) -> Recipe | None:
+    """Return weights where they are kept; in the place of the rest zero, or what hides it."""
+    number = other.item() if isinstance(other, torch.Tensor) and other.numel() == 1 else other
+    if not isinstance(learned, Recipe) or not isinstance(kept, torch.Tensor):
+        return None
+    if not isinstance(number, int | float):
+        return None
+    if number == 0:  # of a buffer, whose entries may be infinite, the values are taken
+        return learned * t.recipe(kept.float()) if is_learned(learned) else None
+    mask = torch.where(kept.cpu(), 0.0, -torch.inf)
+    return learned + Recipe.constant(mask.numpy()) if number <= HIDDEN else None
 
 
 def _sum(left: Recipe, right: Recipe, name: str, alpha: float) -> Recipe:
