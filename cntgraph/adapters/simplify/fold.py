@@ -107,8 +107,10 @@ class _Folding:
             return
         offset = self.layers[k].start - layer.start
         moved = [replace(b, target=b.target.shifted(offset)) for b in scaled if b is not None]
-        for parameter in block.parameters():
-            self.folded[parameter.name] = block.name
+        # What is added to weights without a bias is their bias, wherever the model adds it.
+        is_bias = isinstance(carrier, Dense | Conv) and carrier.bias is None
+        if isinstance(block, Diagonal) or not is_bias:
+            self.folded |= {parameter.name: block.name for parameter in block.parameters()}
         self._replace(k, [block], moved, u)
         self.layers[k] = replace(
             self.layers[k], name=layer.name, kind=layer.kind, shape=layer.shape

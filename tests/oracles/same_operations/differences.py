@@ -7,16 +7,11 @@ A saved program is held against the live module, and named only where it is not 
 
 #: By operation and way to write it, what the graph has instead.
 DRIFT = {
-    ("linear", "onnx:MatMul and Add"): "the bias is folded, not included",
-    ("linear", "keras:ops"): "the bias is folded, not included",
-    ("linear at every position", "onnx"): "the bias is folded, not included",
     ("bilinear", "onnx"): "cut for another reason than that it is a product of two inputs",
-    ("bilinear", "keras"): "cut for another reason than that it is a product of two inputs",
     ("bilinear", "jax"): "scores of all pairs, and a dense layer that reads them",
     ("hard sigmoid", "onnx:written out"): "clamp, and a scaling by 1/6",
-    ("prelu", "keras"): "the graph is cut",
+    ("prelu", "keras"): "a choice between x and p · x, whose p has edges",
     ("maximum(x, parameter)", "onnx"): "the parameter is no row of the coverage",
-    ("where(a > 0, a, b)", "keras"): "the graph is cut",
     ("a sort cuts", "torch"): "a row of the coverage for each of its outputs",
     ("a sort cuts", "onnx"): "a row of the coverage for each of its outputs",
 }
