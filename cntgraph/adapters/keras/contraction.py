@@ -49,6 +49,8 @@ def einsum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     if len(operands) == 1 and len(parts[0]) == len(result) and set(parts[0]) == set(result):
         x = operands[0]
         return Nodes(x.ids.transpose([parts[0].index(k) for k in result]), x.dtype)
+    if sum(isinstance(x, Nodes) for x in operands) > 1 and len(operands) > 2:
+        raise NotFollowed("a product of two inputs is not an edge")
     if len(operands) != 2:
         return NotImplemented
     (left, right), (of_left, of_right) = operands, parts

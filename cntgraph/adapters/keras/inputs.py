@@ -9,7 +9,7 @@ import numpy as np
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.layout import channels_last
-from cntgraph.adapters.keras.values import Nodes, leaves, map_leaves
+from cntgraph.adapters.keras.values import Nodes
 from cntgraph.core.errors import InputShapeError
 
 #: Sizes of one sample; None where a model leaves one open.
@@ -41,7 +41,7 @@ def make_inputs(
         If a size is not known, or does not fit.
     """
     specs, names = _specs(model, input_shape, example_input)
-    flat = list(leaves(specs))
+    flat = list(keras.tree.flatten(specs))
     last = channels_last(model, _opened(specs))
     given = _given_shapes(flat, input_shape, example_input)
     shapes = [
@@ -52,7 +52,7 @@ def make_inputs(
         _nodes(builder, name, shape, first, spec.dtype)
         for name, shape, first, spec in zip(names, shapes, last, flat, strict=True)
     ])  # fmt: skip
-    nodes = map_leaves(lambda _: next(made), specs)
+    nodes = keras.tree.map_structure(lambda _: next(made), specs)
     return tuple(nodes)
 
 
@@ -66,10 +66,10 @@ def _specs(model: Any, input_shape: Any, example_input: Any) -> tuple[tuple[Any,
     """Return the model's arguments as nested symbolic tensors, and a name for each."""
     declared = _declared(model)
     if declared is not None:
-        return (declared,), [_input_name(leaf) for leaf in leaves(declared)]
+        return (declared,), [_input_name(leaf) for leaf in keras.tree.flatten(declared)]
     if example_input is not None:
         args = example_input if isinstance(example_input, tuple) else (example_input,)
-        specs = tuple(map_leaves(_spec_of, arg) for arg in args)
+        specs = tuple(keras.tree.map_structure(_spec_of, arg) for arg in args)
     elif input_shape is not None:
         specs = (keras.KerasTensor((1, *input_shape), dtype=_input_dtype(model)),)
     else:
@@ -79,7 +79,7 @@ def _specs(model: Any, input_shape: Any, example_input: Any) -> tuple[tuple[Any,
         )
     if not model.built:
         _build(model, specs)
-    n = len(list(leaves(specs)))
+    n = len(list(keras.tree.flatten(specs)))
     return specs, ["input"] if n == 1 else [f"input_{k}" for k in range(n)]
 
 
@@ -120,7 +120,7 @@ def _build(model: Any, specs: tuple[Any, ...]) -> None:
     try:
         model(*specs)
     except Exception as error:  # whatever the code of a model raises
-        shapes = ", ".join(str(leaf.shape) for leaf in leaves(specs))
+        shapes = ", ".join(str(leaf.shape) for leaf in keras.tree.flatten(specs))
         raise InputShapeError(
             f"the model could not be built for an input of shape {shapes} (batch first): "
             f"{type(error).__name__}: {error}; call it once on data, then load it"
@@ -129,7 +129,11 @@ def _build(model: Any, specs: tuple[Any, ...]) -> None:
 
 def _opened(specs: Any) -> Any:
     """Return symbolic tensors of one sample; sizes that are open stay so."""
-    return map_leaves(lambda leaf: keras.KerasTensor((1, *leaf.shape[1:]), leaf.dtype), specs)
+
+    def opened(leaf: Any) -> Any:
+        return keras.KerasTensor((1, *leaf.shape[1:]), leaf.dtype)
+
+    return keras.tree.map_structure(opened, specs)
 
 
 def _given_shapes(
@@ -137,7 +141,7 @@ def _given_shapes(
 ) -> list[tuple[tuple[int, ...] | None, bool]]:
     """Return the shape that the caller gives for each input, and whether it is in Keras' order."""
     if example_input is not None:
-        arrays = list(leaves(example_input))
+        arrays = list(keras.tree.flatten(example_input))
         if len(arrays) != len(flat):
             raise InputShapeError(
                 f"expected example_input to have {len(flat)} arrays, as the model has inputs; "

@@ -8,51 +8,35 @@ import numpy as np
 
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import Arguments, Nodes, Weights, is_constant
+from cntgraph.adapters.keras.values import Arguments, Nodes, is_constant
 from cntgraph.adapters.keras.values import constant as constant_of
 from cntgraph.adapters.tracing import activations, contraction
 from cntgraph.adapters.tracing.attention import attend, causal
 from cntgraph.adapters.tracing.labels import equation_labels
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.tables import look_up
-from cntgraph.adapters.tracing.values import Data
-from cntgraph.core.recipe import Recipe
+from cntgraph.adapters.tracing.values import Data, weights_of
 
 
-@handles_layer("Dense")
+@handles_layer("Dense", "EinsumDense")
 def dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
-    """Return y = x W + b on the last axis, and its activation."""
-    x, kernel = a["inputs"], _kernel(layer, axis=0)
-    if kernel is None or not isinstance(x, Nodes):
+    """Return a sum of products over axes (of Dense, the last one), a bias added, activated."""
+    x, kernel = a["inputs"], _kernel(layer)
+    if not isinstance(x, Nodes) or weights_of(kernel) is None:
         return NotImplemented
-    bias = t.optional_recipe(layer.bias)
-    made = contraction.matmul(t, x, kernel, t.name(), bias)
-    return t.apply(layer.activation, made)
-
-
-@handles_layer("EinsumDense")
-def einsum_dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
-    """Return a sum of products named by letters, plus a bias, and its activation."""
-    x, kernel = a["inputs"], _kernel(layer, axis=None)
-    if kernel is None or not isinstance(x, Nodes):
-        return NotImplemented
-    (of_x, of_kernel), labels = equation_labels(layer.equation, [len(x.shape), len(kernel.shape)])
+    equation = getattr(layer, "equation", "...i,io->...o")
+    (of_x, of_kernel), labels = equation_labels(equation, [len(x.shape), len(kernel.shape)])
     bias = t.optional_recipe(layer.bias)
     made = contraction.contract(t, x, of_x, kernel, of_kernel, labels, t.name(), bias)
     return t.apply(layer.activation, made)
 
 
-def _kernel(layer: Any, axis: int | None) -> Recipe | None:
+def _kernel(layer: Any) -> Any:
     """Return a layer's weight, dequantised; None where it is computed in another way."""
-    if layer.lora_enabled:
-        return None
     if layer.quantization_mode is None:
-        return layer.kernel.recipe if isinstance(layer.kernel, Weights) else None
-    if layer.quantization_mode != "int8" or axis is None:
+        return layer.kernel
+    if layer.quantization_mode != "int8" or layer.lora_enabled or hasattr(layer, "equation"):
         return None
-    stored, scale = layer._kernel.recipe, layer.kernel_scale.recipe
-    value: Recipe = stored / scale
-    return value
+    return layer._kernel.recipe / layer.kernel_scale.recipe
 
 
 @handles_layer("Activation")
@@ -98,19 +82,6 @@ def each_step(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     return Nodes(made.ids[None])
 
 
-@handles("Take")
-def take(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Look up rows of a table by an integer input: an embedding; else a movement."""
-    from cntgraph.adapters.keras.movement import move
-
-    table, indices = a["x"], a["indices"]
-    if not isinstance(indices, Nodes):
-        return move(t, operation, a)
-    if not isinstance(table, Weights) or operation.axis != 0:
-        raise NotFollowed("the data decides what is taken")
-    return look_up(t, table.recipe, indices, t.name(operation))
-
-
 @handles("DotProductAttention")
 def attention(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return softmax(query keyᵀ) value, heads on the last axis but one; a scale says nothing."""
@@ -126,4 +97,4 @@ def attention(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
 
 def _mask(value: Any) -> Any:
     """Return a mask or a bias of scores; one that the data decides is no neurons."""
-    return Data(tuple(value.shape)) if isinstance(value, Nodes) else value
+    return Data(value.shape) if isinstance(value, Nodes) else value

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.keras.values import Arguments, leaves, map_leaves
+from cntgraph.adapters.keras.values import Arguments
 from cntgraph.adapters.keras.watch import watching
 
 
@@ -26,10 +26,10 @@ def channels_last(model: Any, inputs: Any) -> list[bool]:
         something else reads is an image, as Keras is configured, if it has three axes or more
         besides the batch, and otherwise is left as it is.
     """
-    flat = list(leaves(inputs))
+    flat = list(keras.tree.flatten(inputs))
     scout = _Scout(len(flat))
-    marked = iter(range(len(flat)))
-    args = map_leaves(lambda leaf: _Marked(leaf.shape, leaf.dtype, next(marked)), inputs)
+    marked = [_Marked(leaf.shape, leaf.dtype, k) for k, leaf in enumerate(flat)]
+    args = keras.tree.pack_sequence_as(inputs, marked)
     try:
         with watching(scout):
             model.call(*args) if isinstance(model, keras.Model) else scout.call_layer(
@@ -67,7 +67,7 @@ class _Scout:
 
     def call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
         """Look at what a layer reads; a layer that has others in it is entered."""
-        read = [leaf for leaf in leaves([args, kwargs]) if isinstance(leaf, _Marked)]
+        read = [leaf for leaf in keras.tree.flatten([args, kwargs]) if isinstance(leaf, _Marked)]
         if read and not hasattr(layer, "data_format") and layer._layers:
             kwargs.pop("training", None)
             return layer.call(*args, **kwargs)
@@ -75,7 +75,7 @@ class _Scout:
 
     def call_operation(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Look at what an operation reads."""
-        read = [leaf for leaf in leaves([args, kwargs]) if isinstance(leaf, _Marked)]
+        read = [leaf for leaf in keras.tree.flatten([args, kwargs]) if isinstance(leaf, _Marked)]
         return self._call(operation, read, args, kwargs)
 
     def _call(self, called: Any, read: list[_Marked], args: Any, kwargs: Arguments) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cntgraph.adapters.keras.values import Arguments, as_array, map_leaves
+from cntgraph.adapters.keras.values import Arguments, as_array
 
 Move = Callable[[Any, Arguments], Any]
 #: How an operation (its options, its arguments by name as arrays) moves arrays, by its class.
@@ -74,8 +74,8 @@ def own_move(operation: Any, a: Arguments) -> Any:
     def tensor(leaf: Any) -> Any:
         return keras.ops.convert_to_tensor(leaf) if isinstance(leaf, np.ndarray) else leaf
 
-    moved = operation.call(**map_leaves(tensor, a))
-    return map_leaves(lambda leaf: as_array(leaf).astype(np.int64), moved)
+    moved = operation.call(**keras.tree.map_structure(tensor, a))
+    return keras.tree.map_structure(lambda leaf: as_array(leaf).astype(np.int64), moved)
 
 
 for _kind in _OWN_MOVES:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind
 from cntgraph.adapters.keras.handlers import handles_layer, is_of_keras
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import (
-    Arguments,
-    Nodes,
-    activation_label,
-    leaves,
-)
+from cntgraph.adapters.keras.values import Arguments, Nodes, activation_label
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
 
@@ -103,7 +99,7 @@ def run_layer(t: KerasTracer, name: str, layer: Any, x: Nodes, initial: Any) -> 
 def _states_of(initial: Any, cells: Sequence[Any]) -> list[list[Any]]:
     """Return the initial states of each cell."""
     counts = [len(c.state_size) if isinstance(c.state_size, list | tuple) else 1 for c in cells]
-    flat = list(leaves(initial)) if initial is not None else []
+    flat = list(keras.tree.flatten(initial)) if initial is not None else []
     found = iter(flat or [None] * sum(counts))
     return [[next(found) for _ in range(n)] for n in counts]
 
