@@ -81,9 +81,9 @@ class Source:
             check_heaps(self.path, data, self.offset, self.offset + self.size)
 
     def _stream(self) -> io.IOBase:
-        if self.memory is not None:
-            return io.BytesIO(self.memory)
-        return _Section(self.path, self.offset, self.size)
+        if self.memory is None:
+            return _Section(self.path, self.offset, self.size)
+        return io.BytesIO(self.memory)
 
 
 class _Section(io.RawIOBase):
@@ -94,18 +94,9 @@ class _Section(io.RawIOBase):
         self._file = path.open("rb", buffering=0)
         self._offset, self._size, self._at = offset, size, 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         self._at = max(start + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
         return self._at
 
     def readinto(self, buffer: Any) -> int:

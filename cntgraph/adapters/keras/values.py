@@ -94,9 +94,11 @@ def derived(a: Arguments, spec: Any) -> Any:
 
 def with_data(a: Arguments) -> Arguments:
     """Return arguments as handlers take them: what is derived as `Data`."""
-    found: Arguments = keras.tree.map_structure(
-        lambda leaf: getattr(leaf, "data", leaf) if isinstance(leaf, Derived) else leaf, a
-    )
+
+    def data(leaf: Any) -> Any:
+        return leaf.data if isinstance(leaf, Derived) else leaf
+
+    found: Arguments = keras.tree.map_structure(data, a)
     return found
 
 

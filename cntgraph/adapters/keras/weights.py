@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.keras.hdf5 import Contents, Tensor
-from cntgraph.adapters.keras.skeleton import patched
 from cntgraph.adapters.keras.values import as_array
 from cntgraph.adapters.keras.variables import named_variables, parameters_of, trainable_variables
+from cntgraph.adapters.keras.watch import patched
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import ArrayHandle, Parameter
 
