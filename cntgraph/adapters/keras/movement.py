@@ -43,7 +43,7 @@ def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
         is_value = isinstance(leaf, keras.KerasTensor | Data) or keras.ops.is_tensor(leaf)
         return t.as_ids(leaf, t.name(operation)) if is_value else leaf
 
-    moving = keras.tree.map_structure(ids, {key: a[key] for key in a if key not in indices})
+    moving = {key: keras.tree.map_structure(ids, a[key]) for key in a if key not in indices}
     dtype = next(leaf.dtype for leaf in keras.tree.flatten(a) if isinstance(leaf, Nodes))
     moved = MOVES[type(operation).__name__](operation, moving | indices)
     return keras.tree.map_structure(lambda part: Nodes(np.ascontiguousarray(part), dtype), moved)

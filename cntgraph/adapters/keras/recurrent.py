@@ -40,19 +40,15 @@ def bidirectional(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     forward, backward = layer.forward_layer, layer.backward_layer
     given = [None, None] if initial is None else [
         initial[: len(initial) // 2], initial[len(initial) // 2 :]]  # fmt: skip
-    made = [
-        run_layer(t, f"{t.name()}.{part}", one, x, states)
-        for part, one, states in zip(("l0", "l0_reverse"), (forward, backward), given, strict=True)
-    ]
-    states = [part[1:] if layer.return_state else () for part in made]
-    y, back = (part[0] if layer.return_state else part for part in made)
+    parts = zip(("l0", "l0_reverse"), (forward, backward), given, strict=True)
+    made = [run_layer(t, f"{t.name()}.{part}", one, x, states) for part, one, states in parts]
+    (y, *states), (back, *more) = made if layer.return_state else zip(made, strict=True)
     if layer.return_sequences:
         back = Nodes(back.ids[:, ::-1])
     joined = _joined(layer.merge_mode, y, back)
     if not layer.return_state:
         return joined
-    first = joined if isinstance(joined, tuple) else (joined,)
-    return (*first, *states[0], *states[1])
+    return (*(joined if isinstance(joined, tuple) else (joined,)), *states, *more)
 
 
 def _joined(mode: str | None, left: Nodes, right: Nodes) -> Any:
@@ -91,17 +87,16 @@ def run_layer(t: KerasTracer, name: str, layer: Any, x: Nodes, initial: Any) -> 
     made = Nodes(np.ascontiguousarray(output)[None])
     if not layer.return_state:
         return made
-    if stacked:
-        return (made, *([Nodes(ids[None]) for ids in last] for last in states))
-    return (made, *(Nodes(ids[None]) for ids in states[0]))
+    shown_states = [[Nodes(ids[None]) for ids in last] for last in states]
+    return (made, *(shown_states if stacked else shown_states[0]))
 
 
 def _states_of(initial: Any, cells: Sequence[Any]) -> list[list[Any]]:
     """Return the initial states of each cell."""
-    counts = [len(c.state_size) if isinstance(c.state_size, list | tuple) else 1 for c in cells]
-    flat = list(keras.tree.flatten(initial)) if initial is not None else []
-    found = iter(flat or [None] * sum(counts))
-    return [[next(found) for _ in range(n)] for n in counts]
+    sizes = [len(keras.tree.flatten(cell.state_size)) for cell in cells]
+    flat = [] if initial is None else keras.tree.flatten(initial)
+    found = iter(flat or [None] * sum(sizes))
+    return [[next(found) for _ in range(n)] for n in sizes]
 
 
 def _cell(t: KerasTracer, name: str, cell: Any, reverse: bool, states: list[Any]) -> Cell:

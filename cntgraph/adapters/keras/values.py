@@ -98,8 +98,7 @@ def with_data(a: Arguments) -> Arguments:
     def data(leaf: Any) -> Any:
         return leaf.data if isinstance(leaf, Derived) else leaf
 
-    found: Arguments = keras.tree.map_structure(data, a)
-    return found
+    return {key: keras.tree.map_structure(data, value) for key, value in a.items()}
 
 
 def is_constant(value: Any) -> bool:
