@@ -1,4 +1,4 @@
-"""Elementwise operations: activations, sums, differences and products."""
+"""Elementwise layers and operations: activations, sums, differences and products."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.keras.handlers import handles
+from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes
 from cntgraph.adapters.tracing import activations, arithmetic
-from cntgraph.adapters.tracing.masks import hides
+from cntgraph.adapters.tracing.masks import hides, take_away
 from cntgraph.network.activations import activation_name
 
 #: Functions of one neuron, or over the neurons of an axis.
@@ -46,6 +46,31 @@ def relu(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 def clip(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note bounds."""
     return activations.clamp(t, a["x"], operation.x_min, operation.x_max)
+
+
+@handles_layer("Activation")
+def activation_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Note an activation function."""
+    return t.apply(layer.activation, a["inputs"])
+
+
+@handles_layer("PReLU")
+def prelu(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Note a ReLU whose slope is learned."""
+    return activations.activate(t, a["inputs"], "prelu", [layer.alpha])
+
+
+@handles_layer("Softmax")
+def softmax(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Note a softmax, of what a constant mask leaves."""
+    x, mask = a["inputs"], t.array(a.get("mask"))
+    return t.activate(x if mask is None else take_away(t, x, mask.astype(bool)), "softmax")
+
+
+@handles_layer("Masking")
+def masking(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Return what comes in: which steps are masked is a matter of the data."""
+    return a["inputs"]
 
 
 @handles("Glu")

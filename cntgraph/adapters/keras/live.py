@@ -13,7 +13,6 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
     contraction,
     convolution,
     elementwise,
-    layers,
     movement,
     norms,
     pooling,

@@ -1,4 +1,4 @@
-"""Recurrent layers: Keras' cells as gates of the canonical loop, in every wrapper."""
+"""Layers of sequences: Keras' cells as gates of the canonical loop, in every wrapper."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ def bidirectional(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     if not layer.return_state:
         return joined
     return (*(joined if isinstance(joined, tuple) else (joined,)), *states, *more)
+
+
+@handles_layer("TimeDistributed")
+def each_step(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Apply a layer to every time step: the steps are its batch."""
+    x: Nodes = a["inputs"]
+    if len(x.ids) != 1:
+        raise NotFollowed("a time-distributed layer within another")
+    made = t.call_layer(layer.layer, (Nodes(x.ids[0], x.dtype),), {})
+    if not isinstance(made, Nodes):
+        raise NotFollowed("a time-distributed layer of several outputs")
+    return Nodes(made.ids[None])
 
 
 def _joined(mode: str | None, left: Nodes, right: Nodes) -> Any:

@@ -64,7 +64,9 @@ def named_variables(model: Any) -> dict[str, Any]:
     return found
 
 
-def _layers(layer: Any, path: str = "", found: Any = None) -> dict[int, tuple[Any, str]]:
+def _layers(
+    layer: Any, path: str = "", found: dict[int, tuple[Any, str]] | None = None
+) -> dict[int, tuple[Any, str]]:
     """Return a layer and all layers in it, each once, with what names of its variables begin with.
 
     Of a model, those of its graph come first.
