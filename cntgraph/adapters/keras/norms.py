@@ -14,6 +14,11 @@ from cntgraph.core.recipe import Recipe
 
 #: What Keras never divides by less than.
 _EPSILON = 1e-7
+#: Normalisations by statistics of the data, and what their gain and shift are called.
+_BY_DATA = {
+    "LayerNorm": ("layer_norm", "gamma", "beta"), "RMSNorm": ("rms_norm", "scale", ""),
+    "Normalize": ("unit_norm", "", ""),
+}  # fmt: skip
 
 
 @handles("BatchNorm")
@@ -25,23 +30,12 @@ def batch_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     )  # fmt: skip
 
 
-@handles("LayerNorm")
-def layer_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return a layer norm, or one without centring."""
-    kind = "rms_norm" if operation.rms_scaling else "layer_norm"
-    return _normalised(t, operation, a["x"], a["gamma"], a["beta"], kind)
-
-
-@handles("RMSNorm")
-def rms_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return a root-mean-square norm."""
-    return _normalised(t, operation, a["x"], a["scale"], None, "rms_norm")
-
-
-@handles("Normalize")
-def unit_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return vectors of length one."""
-    return _normalised(t, operation, a["x"], None, None, "unit_norm")
+@handles(*_BY_DATA)
+def norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Return a layer norm, one without centring, or vectors of length one."""
+    kind, gain, shift = _BY_DATA[type(operation).__name__]
+    kind = "rms_norm" if getattr(operation, "rms_scaling", False) else kind
+    return _normalised(t, operation, a["x"], a.get(gain), a.get(shift), kind)
 
 
 @handles_layer("GroupNormalization")
