@@ -115,76 +115,45 @@ def _dicts(path: Path, config: Any) -> Iterator[dict[str, Any]]:
 
 def _check_class(path: Path, part: dict[str, Any]) -> bool:
     """Check a class that a configuration names; return whether it is one of the user's own."""
-    name, module = part["class_name"], part.get("module")
+    name, module, inner = part["class_name"], part.get("module"), part.get("config")
     if not isinstance(name, str):
         raise FormatError(f"{path}: expected the name of a class, found {name!r}; save it again")
-    if name == "Lambda" and not _is_named_function(part.get("config")):
-        raise UnsafeFileError(
-            f"{path}: the model has a Lambda layer, which is compiled Python code and would run; "
-            "it was not read. Pass the live model, or replace the layer by one with a class"
-        )
-    if name in _REFUSED:
-        raise UnsafeFileError(
-            f"{path}: the model has {name!r}: {_REFUSED[name]}, so it was not read; pass the "
-            "live model"
-        )
     if name == "function":
-        return _check_function(path, part)
-    if _is_of_keras(module) or "module" not in part:
-        _check_vocabulary(path, part)
-        # Older files name classes of the user's own by what they are registered under.
-        return module is None and _is_registered(name)
-    registered = part.get("registered_name") or name
-    if not _is_registered(registered):
+        what, known_as = "function", part.get("registered_name") or inner
+        own = not isinstance(module, str) or not module.startswith(_FUNCTIONS)
+    else:
+        what, known_as = "class", part.get("registered_name") or name
+        own = "module" in part and f"{module}.".partition(".")[0] != "keras"
+    reason = _REFUSED.get(name, "")
+    if name == "Lambda" and _carries_code(inner):
+        reason = "this Lambda layer is compiled Python code and would run"
+    elif not own and isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str):
+        reason = f"it reads its table from the file {inner['vocabulary']!r}"
+    if reason:
+        raise UnsafeFileError(
+            f"{path}: the model has {name!r}: {reason}, so it was not read; pass the live model, "
+            "or put a class of your own in its place"
+        )
+    if own and not _is_registered(known_as):
         raise FormatError(
-            f"{path}: the model has a class of its own, {registered!r} of module {module!r}, that "
+            f"{path}: the model has a {what} of its own, {known_as!r} of module {module!r}, that "
             "is not known here; import the code that defines it and registers it by "
             "@keras.saving.register_keras_serializable(), or pass the live model"
         )
-    return True
-
-
-def _is_of_keras(module: Any) -> bool:
-    return isinstance(module, str) and (module == "keras" or module.startswith("keras."))
+    # Older files name classes of the user's own by what they are registered under.
+    return own or (what == "class" and module is None and _is_registered(name))
 
 
 def _is_registered(name: Any) -> bool:
     return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
 
 
-def _is_named_function(config: Any) -> bool:
-    """Whether all that a Lambda layer calls is named, not carried along."""
-    if not isinstance(config, dict):
-        return False
-    called = [config.get(key) for key in ("function", "output_shape", "mask")]
-    named = isinstance(called[0], dict) and called[0].get("class_name") == "function"
-    return named and all(
-        value is None or not isinstance(value, dict) or value.get("class_name") == "function"
-        for value in called
-    )
-
-
-def _check_function(path: Path, part: dict[str, Any]) -> bool:
-    module, name = part.get("module"), part.get("registered_name") or part.get("config")
-    if isinstance(module, str) and module.startswith(_FUNCTIONS):
-        return False
-    if _is_registered(name):
+def _carries_code(config: Any) -> bool:
+    """Whether a Lambda layer carries along what it calls, instead of naming it."""
+    if not isinstance(config, dict) or not isinstance(config.get("function"), dict):
         return True
-    raise FormatError(
-        f"{path}: the model has a function of its own, {name!r} of module {module!r}, that is not "
-        "known here; import the code that registers it by "
-        "@keras.saving.register_keras_serializable(), or pass the live model"
-    )
-
-
-def _check_vocabulary(path: Path, part: dict[str, Any]) -> None:
-    """Refuse a lookup whose table is in another file."""
-    config = part.get("config")
-    if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
-        raise UnsafeFileError(
-            f"{path}: {part['class_name']!r} reads its table from the file "
-            f"{config['vocabulary']!r}, so the model was not read; pass the live model"
-        )
+    called = [config.get(key) for key in ("function", "output_shape", "mask")]
+    return any(isinstance(v, dict) and v.get("class_name") != "function" for v in called)
 
 
 def _n_calls(part: Any) -> int:

@@ -1,15 +1,39 @@
-"""Products over shared axes: matmul, einsum, tensordot, of neurons with weights or with neurons."""
+"""Products over shared axes, of neurons with weights or with neurons; dense layers, attention."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from cntgraph.adapters.keras.handlers import handles
+from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes
 from cntgraph.adapters.tracing import contraction
+from cntgraph.adapters.tracing.attention import attend, causal
 from cntgraph.adapters.tracing.labels import equation_labels
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import Data, weights_of
+
+
+@handles_layer("Dense", "EinsumDense")
+def dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Return a sum of products over axes (of Dense, the last one), a bias added, activated."""
+    x, kernel = a["inputs"], _kernel(layer)
+    if not isinstance(x, Nodes) or weights_of(kernel) is None:
+        return NotImplemented
+    equation = getattr(layer, "equation", "...i,io->...o")
+    (of_x, of_kernel), labels = equation_labels(equation, [len(x.shape), len(kernel.shape)])
+    bias = t.optional_recipe(layer.bias)
+    made = contraction.contract(t, x, of_x, kernel, of_kernel, labels, t.name(), bias)
+    return t.apply(layer.activation, made)
+
+
+def _kernel(layer: Any) -> Any:
+    """Return a layer's weight, dequantised; None where it is computed in another way."""
+    if layer.quantization_mode is None:
+        return layer.kernel
+    if layer.quantization_mode != "int8" or layer.lora_enabled or hasattr(layer, "equation"):
+        return None
+    return layer._kernel.recipe / layer.kernel_scale.recipe
 
 
 @handles("Matmul")
@@ -49,7 +73,27 @@ def einsum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     if len(operands) == 1 and len(parts[0]) == len(result) and set(parts[0]) == set(result):
         x = operands[0]
         return Nodes(x.ids.transpose([parts[0].index(k) for k in result]), x.dtype)
+    if sum(isinstance(x, Nodes) for x in operands) > 1 and len(operands) > 2:
+        raise NotFollowed("a product of two inputs is not an edge")
     if len(operands) != 2:
         return NotImplemented
     (left, right), (of_left, of_right) = operands, parts
     return contraction.contract(t, left, of_left, right, of_right, result, t.name(operation))
+
+
+@handles("DotProductAttention")
+def attention(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
+    """Return softmax(query keyᵀ) value, heads on the last axis but one; a scale says nothing."""
+    parts = [a[name] for name in ("query", "key", "value")]
+    if not all(isinstance(x, Nodes) for x in parts):
+        raise NotFollowed("an attention of constants")
+    query, key, value = (Nodes(x.ids.swapaxes(-2, -3)) for x in parts)
+    earlier = causal(query.shape[-2], key.shape[-2]) if operation.is_causal else None
+    masks = earlier, _mask(a["mask"]), _mask(a["bias"])
+    made = attend(t, query, key, value, t.name(operation), masks=masks)
+    return Nodes(made.ids.swapaxes(-2, -3))
+
+
+def _mask(value: Any) -> Any:
+    """Return a mask or a bias of scores; one that the data decides is no neurons."""
+    return Data(value.shape) if isinstance(value, Nodes) else value

@@ -8,13 +8,11 @@ from typing import Any
 
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import Arguments, Nodes, Weights, is_constant
+from cntgraph.adapters.keras.values import Arguments, Nodes
 from cntgraph.adapters.keras.windows import channels_first, sliding_of, transposed_windows
 from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.recipe import Recipe
-
-KernelOf = Callable[[Recipe], Recipe]
 
 
 def _dense_kernel(kernel: Recipe) -> Recipe:
@@ -40,89 +38,66 @@ def _convolved(
     Its windows slide as the settings say, unless it is said here.
     """
     kernel = weight.shape[2:]
-    sliding = sliding or sliding_of(settings, kernel)
 
-    def operation(images: Nodes) -> Any:
-        spatial, groups = images.shape[2:], images.shape[1] // weight.shape[1]
-        windows = sliding.windows(spatial)
-        return convolve(t, images, weight, bias, windows, name, groups=groups)
+    def convolved(images: Nodes) -> Any:
+        channels, *spatial = images.shape[1:]
+        if transposed:
+            windows, groups = transposed_windows(settings, spatial, kernel), 1
+        else:
+            windows = (sliding or sliding_of(settings, kernel)).windows(spatial)
+            groups = channels // weight.shape[1]
+        return convolve(
+            t, images, weight, bias, windows, name, groups=groups, transposed=transposed
+        )
 
-    def turned(images: Nodes) -> Any:
-        windows = transposed_windows(settings, images.shape[2:], kernel)
-        return convolve(t, images, weight, bias, windows, name, transposed=True)
-
-    return channels_first(t, settings, x, len(kernel), turned if transposed else operation)
-
-
-def _separable(
-    t: KerasTracer, settings: Any, name: str, x: Nodes, depthwise: Recipe, pointwise: Recipe,
-    bias: Recipe | None,
-) -> Nodes:  # fmt: skip
-    """Convolve each channel by itself, then mix the channels position by position."""
-    kernel = _depthwise_kernel(depthwise)
-    middle = _convolved(t, settings, f"{name}.depthwise", x, kernel, None)
-    mixing = _dense_kernel(pointwise)
-    sliding = Sliding(mixing.shape[2:])
-    return _convolved(t, settings, name, middle, mixing, bias, sliding=sliding)
+    return channels_first(t, settings, x, len(kernel), convolved)
 
 
-# -- layers, and operations of the same names ---------------------------------------------------
+# -- layers, which have weights and an activation, and operations, which are given kernels --------
 
 
-def _layer(
-    t: KerasTracer, layer: Any, a: Arguments, kernel_of: KernelOf, *, transposed: bool = False
-) -> Any:
+def _weight(t: KerasTracer, settings: Any, a: Arguments, name: str) -> Recipe:
+    return t.recipe(a[name] if name in a else getattr(settings, name))
+
+
+def _bias(t: KerasTracer, settings: Any) -> Recipe | None:
+    return t.optional_recipe(getattr(settings, "bias", None))
+
+
+def _convolution(
+    t: KerasTracer, settings: Any, a: Arguments, kernel_of: Callable[[Recipe], Recipe],
+    *, transposed: bool = False,
+) -> Any:  # fmt: skip
     """Return a convolution, and its activation."""
-    if not isinstance(layer.kernel, Weights):
+    if not isinstance(a["inputs"], Nodes):
         return NotImplemented
-    weight, bias = kernel_of(layer.kernel.recipe), _bias(t, layer)
-    made = _convolved(t, layer, t.name(), a["inputs"], weight, bias, transposed=transposed)
-    return t.apply(layer.activation, made)
+    weight, name = kernel_of(_weight(t, settings, a, "kernel")), t.name(settings)
+    bias = _bias(t, settings)
+    made = _convolved(t, settings, name, a["inputs"], weight, bias, transposed=transposed)
+    return t.apply(getattr(settings, "activation", None), made)
 
 
-def _operation(
-    t: KerasTracer, operation: Any, a: Arguments, kernel_of: KernelOf, *, transposed: bool = False
-) -> Any:
-    """Return an operation of ``keras.ops`` that convolves nodes by weights."""
-    if not _checked(a, "kernel"):
-        return NotImplemented
-    weight, name = kernel_of(t.recipe(a["kernel"])), t.name(operation)
-    return _convolved(t, operation, name, a["inputs"], weight, None, transposed=transposed)
-
-
-handles_layer("BaseConv", "Conv1D", "Conv2D", "Conv3D")(partial(_layer, kernel_of=_dense_kernel))
-handles_layer("DepthwiseConv1D", "DepthwiseConv2D")(partial(_layer, kernel_of=_depthwise_kernel))
-handles_layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")(
-    partial(_layer, kernel_of=_dense_kernel, transposed=True)
-)
-handles("Conv")(partial(_operation, kernel_of=_dense_kernel))
-handles("DepthwiseConv")(partial(_operation, kernel_of=_depthwise_kernel))
-handles("ConvTranspose")(partial(_operation, kernel_of=_dense_kernel, transposed=True))
+_dense = partial(_convolution, kernel_of=_dense_kernel)
+_depthwise = partial(_convolution, kernel_of=_depthwise_kernel)
+_transposed = partial(_convolution, kernel_of=_dense_kernel, transposed=True)
+handles_layer("BaseConv", "Conv1D", "Conv2D", "Conv3D")(_dense)
+handles_layer("DepthwiseConv1D", "DepthwiseConv2D")(_depthwise)
+handles_layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")(_transposed)
+handles("Conv")(_dense)
+handles("DepthwiseConv")(_depthwise)
+handles("ConvTranspose")(_transposed)
 
 
 @handles_layer("SeparableConv1D", "SeparableConv2D")
-def separable_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
-    """Return a depthwise and a pointwise convolution, and the activation."""
-    kernels = layer.depthwise_kernel.recipe, layer.pointwise_kernel.recipe
-    made = _separable(t, layer, t.name(), a["inputs"], *kernels, _bias(t, layer))
-    return t.apply(layer.activation, made)
-
-
 @handles("SeparableConv")
-def separable(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return ``keras.ops.separable_conv``."""
-    if not _checked(a, "depthwise_kernel", "pointwise_kernel"):
+def separable(t: KerasTracer, settings: Any, a: Arguments) -> Any:
+    """Convolve each channel by itself, then mix the channels position by position."""
+    if not isinstance(a["inputs"], Nodes):
         return NotImplemented
-    kernels = t.recipe(a["depthwise_kernel"]), t.recipe(a["pointwise_kernel"])
-    return _separable(t, operation, t.name(operation), a["inputs"], *kernels, None)
-
-
-def _bias(t: KerasTracer, layer: Any) -> Recipe | None:
-    return t.recipe(layer.bias) if layer.use_bias else None
-
-
-def _checked(a: Arguments, *kernels: str) -> bool:
-    """Whether an operation convolves nodes by weights."""
-    weights = [a[key] for key in kernels]
-    known = all(isinstance(w, Weights) or is_constant(w) for w in weights)
-    return isinstance(a["inputs"], Nodes) and known
+    kernel = _depthwise_kernel(_weight(t, settings, a, "depthwise_kernel"))
+    mixing = _dense_kernel(_weight(t, settings, a, "pointwise_kernel"))
+    name, sliding = t.name(settings), Sliding(mixing.shape[2:])
+    middle = _convolved(t, settings, f"{name}.depthwise", a["inputs"], kernel, None)
+    bias = _bias(t, settings)
+    made = _convolved(t, settings, name, middle, mixing, bias, sliding=sliding)
+    return t.apply(getattr(settings, "activation", None), made)

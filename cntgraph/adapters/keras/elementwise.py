@@ -1,15 +1,18 @@
-"""Elementwise operations: activations, sums, differences and products."""
+"""Elementwise layers and operations: activations, sums, differences and products."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.keras.handlers import handles
+from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes
 from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.adapters.tracing.masks import hides, take_away
 from cntgraph.network.activations import activation_name
 
 #: Functions of one neuron, or over the neurons of an axis.
@@ -45,10 +48,29 @@ def clip(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return activations.clamp(t, a["x"], operation.x_min, operation.x_max)
 
 
-@handles("NanToNum")
-def nan_to_num(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return what comes in, which is finite."""
-    return a["x"]
+@handles_layer("Activation")
+def activation_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Note an activation function."""
+    return t.apply(layer.activation, a["inputs"])
+
+
+@handles_layer("PReLU")
+def prelu(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Note a ReLU whose slope is learned."""
+    return activations.activate(t, a["inputs"], "prelu", [layer.alpha])
+
+
+@handles_layer("Softmax")
+def softmax(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Note a softmax, of what a constant mask leaves."""
+    x, mask = a["inputs"], t.array(a.get("mask"))
+    return t.activate(x if mask is None else take_away(t, x, mask.astype(bool)), "softmax")
+
+
+@handles_layer("Masking")
+def masking(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Return what comes in: which steps are masked is a matter of the data."""
+    return a["inputs"]
 
 
 @handles("Glu")
@@ -60,47 +82,39 @@ def gated(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 
 # -- arithmetic -----------------------------------------------------------------------------
 
+#: What two operands become.
+_OF_TWO: dict[str, Callable[..., Any]] = {
+    "Add": arithmetic.add,
+    "Subtract": partial(arithmetic.add, sign=-1.0),
+    "Multiply": arithmetic.multiply,
+    **dict.fromkeys(("Divide", "TrueDivide", "DivideNoNan"), arithmetic.divide),
+}
+#: Which of two operands is taken.
+_EXTREMES = {"Maximum": "max", "Fmax": "max", "Minimum": "min", "Fmin": "min"}
 
-@handles("Add")
-def add(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return x1 + x2."""
-    return arithmetic.add(t, a["x1"], a["x2"], t.name(operation))
+
+@handles(*_OF_TWO)
+def of_two(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Return a sum, a difference, a product or a quotient."""
+    kind = type(operation).__name__
+    made = _OF_TWO[kind](t, a["x1"], a["x2"], name=t.name(operation))
+    added = t.array(a["x2"]) if kind in ("Add", "Subtract") else None
+    if added is not None and hides(-added if kind == "Subtract" else added):
+        made.hides = True
+    return made
 
 
-@handles("Subtract")
-def subtract(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return x1 - x2."""
-    return arithmetic.add(t, a["x1"], a["x2"], t.name(operation), -1.0)
+@handles(*_EXTREMES)
+def extreme(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Return the larger or the smaller of two."""
+    mode = _EXTREMES[type(operation).__name__]
+    return arithmetic.extreme(t, [a["x1"], a["x2"]], mode, t.name(operation))
 
 
 @handles("Negative")
 def negative(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return -x."""
     return arithmetic.negate(t, a["x"], t.name(operation))
-
-
-@handles("Multiply")
-def multiply(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return x1 · x2."""
-    return arithmetic.multiply(t, a["x1"], a["x2"], t.name(operation))
-
-
-@handles("Divide", "TrueDivide", "DivideNoNan")
-def divide(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return x1 / x2."""
-    return arithmetic.divide(t, a["x1"], a["x2"], t.name(operation))
-
-
-@handles("Maximum", "Fmax")
-def maximum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return the larger of two."""
-    return arithmetic.extreme(t, [a["x1"], a["x2"]], "max", t.name(operation))
-
-
-@handles("Minimum", "Fmin")
-def minimum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return the smaller of two."""
-    return arithmetic.extreme(t, [a["x1"], a["x2"]], "min", t.name(operation))
 
 
 @handles("Power")

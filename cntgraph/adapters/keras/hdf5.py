@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, takewhile
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         """Return the stored bits."""
-        return np.asarray(self.data[()]).astype(dtype or self.data[()].dtype, copy=False)
+        return np.asarray(self.data[()], dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +89,21 @@ class Contents:
 
     def text(self, name: str) -> str | None:
         """Return a text among the attributes of the root, or None."""
-        found = self.texts.get(("", name))
-        return found[0] if found else None
+        return next(iter(self.texts.get(("", name), ())), None)
+
+    def names(self, group: str, name: str) -> list[str]:
+        """Return a list of names among the attributes of a group; a long one is kept in parts."""
+        if (group, name) in self.texts:
+            return self.texts[group, name]
+        parts = (self.texts.get((group, f"{name}{k}"), []) for k in count())
+        return [entry for part in takewhile(bool, parts) for entry in part]
+
+    def older_root(self) -> str | None:
+        """Return the group in which older versions list layers, None in a file of Keras 3."""
+        if ("", "layer_names") in self.texts:
+            return ""
+        listed = ("model_weights", "layer_names") in self.texts
+        return "model_weights" if listed or self.text("model_config") is not None else None
 
 
 def contents(source: Source, *, names: bool = False) -> Contents:
@@ -132,34 +146,25 @@ def _walk(source: Source, file: h5py.File) -> Iterator[tuple[str, Any]]:
     seen: set[Any] = set()
     n_objects = 0
     while waiting:
-        path, group = waiting.pop()
-        place = h5py.h5o.get_info(group.id).addr
+        path, found = waiting.pop()
+        yield path, found
+        if not isinstance(found, h5py.Group):
+            continue
+        place = h5py.h5o.get_info(found.id).addr
         if place in seen or path.count("/") > _MAX_DEPTH:
             raise FormatError(f"{source.path}: the group {path!r} leads in circles; it is damaged")
         seen.add(place)
-        yield path, group
-        for name in group:
-            n_objects += 1
-            if n_objects > _MAX_OBJECTS:
-                raise FormatError(f"{source.path}: more than {_MAX_OBJECTS:,} objects in the file")
-            below = f"{path}/{name}" if path else name
-            found = _child(source, group, name, below)
-            if isinstance(found, h5py.Group):
-                waiting.append((below, found))
-            elif isinstance(found, h5py.Dataset):
-                yield below, found
-
-
-def _child(source: Source, group: Any, name: str, path: str) -> Any:
-    import h5py
-
-    link = group.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink):
-        raise UnsafeFileError(
-            f"{source.path}: {path!r} is a link to elsewhere ({type(link).__name__}); files that "
-            "refer to other files are refused, save the model again"
-        )
-    return group[name]
+        n_objects += len(found)
+        if n_objects > _MAX_OBJECTS:
+            raise FormatError(f"{source.path}: more than {_MAX_OBJECTS:,} objects in the file")
+        for name in found:
+            below, link = f"{path}/{name}".lstrip("/"), found.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise UnsafeFileError(
+                    f"{source.path}: {below!r} is a link to elsewhere ({type(link).__name__}); "
+                    "files that refer to other files are refused, save the model again"
+                )
+            waiting.append((below, found[name]))
 
 
 def _tensor(source: Source, path: str, dataset: Any) -> Tensor:

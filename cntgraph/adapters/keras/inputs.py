@@ -9,7 +9,7 @@ import numpy as np
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.layout import channels_last
-from cntgraph.adapters.keras.values import Nodes, leaves, map_leaves
+from cntgraph.adapters.keras.values import Nodes
 from cntgraph.core.errors import InputShapeError
 
 #: Sizes of one sample; None where a model leaves one open.
@@ -41,35 +41,28 @@ def make_inputs(
         If a size is not known, or does not fit.
     """
     specs, names = _specs(model, input_shape, example_input)
-    flat = list(leaves(specs))
-    last = channels_last(model, _opened(specs))
-    given = _given_shapes(flat, input_shape, example_input)
-    shapes = [
-        _closed(tuple(spec.shape[1:]), shape, own, first, builder.unroll)
-        for spec, (shape, own), first in zip(flat, given, last, strict=True)
-    ]
-    made = iter([
-        _nodes(builder, name, shape, first, spec.dtype)
-        for name, shape, first, spec in zip(names, shapes, last, flat, strict=True)
-    ])  # fmt: skip
-    nodes = map_leaves(lambda _: next(made), specs)
-    return tuple(nodes)
-
-
-def _nodes(builder: Builder, name: str, shape: tuple[int, ...], last: bool, dtype: str) -> Nodes:
-    order = (shape[-1], *shape[:-1]) if last else shape
-    ids = builder.input(name, order or (1,)).reshape(order)
-    return Nodes((np.moveaxis(ids, 0, -1) if last else ids)[None], dtype)
+    flat = keras.tree.flatten(specs)
+    one = [keras.KerasTensor((1, *spec.shape[1:]), spec.dtype) for spec in flat]
+    last = channels_last(model, keras.tree.pack_sequence_as(specs, one))
+    given = _given_shapes(len(flat), input_shape, example_input)
+    nodes = []
+    for name, spec, shape, first in zip(names, flat, given, last, strict=True):
+        either = first and example_input is None
+        sizes = _closed(tuple(spec.shape[1:]), shape, either, builder.unroll)
+        order = (sizes[-1], *sizes[:-1]) if first else sizes
+        ids = builder.input(name, order or (1,)).reshape(order)
+        nodes.append(Nodes((np.moveaxis(ids, 0, -1) if first else ids)[None], spec.dtype))
+    return tuple(keras.tree.pack_sequence_as(specs, nodes))
 
 
 def _specs(model: Any, input_shape: Any, example_input: Any) -> tuple[tuple[Any, ...], list[str]]:
     """Return the model's arguments as nested symbolic tensors, and a name for each."""
     declared = _declared(model)
     if declared is not None:
-        return (declared,), [_input_name(leaf) for leaf in leaves(declared)]
+        return (declared,), [_input_name(leaf) for leaf in keras.tree.flatten(declared)]
     if example_input is not None:
         args = example_input if isinstance(example_input, tuple) else (example_input,)
-        specs = tuple(map_leaves(_spec_of, arg) for arg in args)
+        specs = tuple(keras.tree.map_structure(_spec_of, arg) for arg in args)
     elif input_shape is not None:
         specs = (keras.KerasTensor((1, *input_shape), dtype=_input_dtype(model)),)
     else:
@@ -79,7 +72,7 @@ def _specs(model: Any, input_shape: Any, example_input: Any) -> tuple[tuple[Any,
         )
     if not model.built:
         _build(model, specs)
-    n = len(list(leaves(specs)))
+    n = len(keras.tree.flatten(specs))
     return specs, ["input"] if n == 1 else [f"input_{k}" for k in range(n)]
 
 
@@ -89,9 +82,9 @@ def _declared(model: Any) -> Any:
         declared = model.inputs
     except AttributeError:
         return None
-    if not declared:
-        return None
-    return declared[0] if isinstance(model, keras.Sequential) else model.input
+    if declared and not isinstance(model, keras.Sequential):
+        return model.input
+    return declared[0] if declared else None
 
 
 def _input_name(tensor: Any) -> str:
@@ -102,11 +95,10 @@ def _input_name(tensor: Any) -> str:
 
 
 def _spec_of(value: Any) -> Any:
-    array = np.asarray(value) if not keras.ops.is_tensor(value) else value
+    array = value if keras.ops.is_tensor(value) else np.asarray(value)
     dtype = keras.backend.standardize_dtype(array.dtype)
     dtype = "float32" if dtype == "float64" else dtype
-    shape = tuple(array.shape)
-    return keras.KerasTensor((1, *shape[1:]) if shape else (1,), dtype=dtype)
+    return keras.KerasTensor((1, *array.shape[1:]), dtype=dtype)
 
 
 def _input_dtype(model: Any) -> str:
@@ -120,49 +112,48 @@ def _build(model: Any, specs: tuple[Any, ...]) -> None:
     try:
         model(*specs)
     except Exception as error:  # whatever the code of a model raises
-        shapes = ", ".join(str(leaf.shape) for leaf in leaves(specs))
+        shapes = ", ".join(str(leaf.shape) for leaf in keras.tree.flatten(specs))
         raise InputShapeError(
             f"the model could not be built for an input of shape {shapes} (batch first): "
             f"{type(error).__name__}: {error}; call it once on data, then load it"
         ) from error
 
 
-def _opened(specs: Any) -> Any:
-    """Return symbolic tensors of one sample; sizes that are open stay so."""
-    return map_leaves(lambda leaf: keras.KerasTensor((1, *leaf.shape[1:]), leaf.dtype), specs)
-
-
 def _given_shapes(
-    flat: list[Any], input_shape: tuple[int, ...] | None, example_input: Any
-) -> list[tuple[tuple[int, ...] | None, bool]]:
-    """Return the shape that the caller gives for each input, and whether it is in Keras' order."""
+    n: int, input_shape: tuple[int, ...] | None, example_input: Any
+) -> list[tuple[int, ...] | None]:
+    """Return the shape that the caller gives for each of n inputs."""
     if example_input is not None:
-        arrays = list(leaves(example_input))
-        if len(arrays) != len(flat):
+        arrays = keras.tree.flatten(example_input)
+        if len(arrays) != n:
             raise InputShapeError(
-                f"expected example_input to have {len(flat)} arrays, as the model has inputs; "
+                f"expected example_input to have {n} arrays, as the model has inputs; "
                 f"got {len(arrays)}"
             )
-        return [(tuple(np.shape(array))[1:], True) for array in arrays]
-    if input_shape is None:
-        return [(None, True)] * len(flat)
-    if len(flat) > 1:
+        return [tuple(np.shape(array))[1:] for array in arrays]
+    if input_shape is not None and n > 1:
         raise InputShapeError(
-            f"expected example_input for a model of {len(flat)} inputs, got one input_shape; "
+            f"expected example_input for a model of {n} inputs, got one input_shape; "
             "pass arrays, the batch included, nested as the model takes them"
         )
-    return [(input_shape, False)]
+    return [input_shape] * n
 
 
 def _closed(
-    declared: Shape, given: tuple[int, ...] | None, own: bool, last: bool, unroll: int | None
+    declared: Shape, given: tuple[int, ...] | None, either: bool, unroll: int | None
 ) -> tuple[int, ...]:
-    """Return the shape of an input in Keras' order, all sizes known."""
+    """Return the shape of an input in Keras' order, all sizes known.
+
+    Parameters
+    ----------
+    either : bool
+        Whether what is given may have its channels first, though Keras has them last.
+    """
     if given is not None:
-        orders = [given] if own or not last else [(*given[1:], given[0]), given]
-        for order in orders:
-            if _fits(declared, order):
-                return tuple(order)
+        orders = [(*given[1:], given[0])] * (either and len(given) > 0) + [tuple(given)]
+        found = next((order for order in orders if _fits(declared, order)), None)
+        if found is not None:
+            return found
         raise InputShapeError(
             f"expected an input of shape {_text(declared)} (one sample, in the order of Keras), "
             f"got {given}; sizes that are None, and the length of a sequence, may be any"

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.keras.values import Arguments, leaves, map_leaves
+from cntgraph.adapters.keras.values import Arguments, has
 from cntgraph.adapters.keras.watch import watching
 
 
@@ -26,10 +26,10 @@ def channels_last(model: Any, inputs: Any) -> list[bool]:
         something else reads is an image, as Keras is configured, if it has three axes or more
         besides the batch, and otherwise is left as it is.
     """
-    flat = list(leaves(inputs))
+    flat = list(keras.tree.flatten(inputs))
     scout = _Scout(len(flat))
-    marked = iter(range(len(flat)))
-    args = map_leaves(lambda leaf: _Marked(leaf.shape, leaf.dtype, next(marked)), inputs)
+    marked = [_Marked(leaf.shape, leaf.dtype, k) for k, leaf in enumerate(flat)]
+    args = keras.tree.pack_sequence_as(inputs, marked)
     try:
         with watching(scout):
             model.call(*args) if isinstance(model, keras.Model) else scout.call_layer(
@@ -38,12 +38,11 @@ def channels_last(model: Any, inputs: Any) -> list[bool]:
     except Exception:  # all is known, or the model fails, which the trace reports
         pass
     image = keras.config.image_data_format()
-    found = []
-    for k, leaf in enumerate(flat):
-        rank = len(leaf.shape) - 1
-        order = scout.orders[k] or (image if rank >= 3 else None)
-        found.append(order == "channels_last" and rank >= 2)
-    return found
+    ranks = [len(leaf.shape) - 1 for leaf in flat]
+    orders = [found or (image if rank >= 3 else None)
+              for found, rank in zip(scout.orders, ranks, strict=True)]  # fmt: skip
+    return [order == "channels_last" and rank >= 2
+            for order, rank in zip(orders, ranks, strict=True)]  # fmt: skip
 
 
 class _Marked(keras.KerasTensor):
@@ -67,19 +66,14 @@ class _Scout:
 
     def call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
         """Look at what a layer reads; a layer that has others in it is entered."""
-        read = [leaf for leaf in leaves([args, kwargs]) if isinstance(leaf, _Marked)]
-        if read and not hasattr(layer, "data_format") and layer._layers:
-            kwargs.pop("training", None)
-            return layer.call(*args, **kwargs)
-        return self._call(layer, read, args, kwargs)
-
-    def call_operation(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
-        """Look at what an operation reads."""
-        read = [leaf for leaf in leaves([args, kwargs]) if isinstance(leaf, _Marked)]
-        return self._call(operation, read, args, kwargs)
-
-    def _call(self, called: Any, read: list[_Marked], args: Any, kwargs: Arguments) -> Any:
         kwargs.pop("training", None)
+        if not hasattr(layer, "data_format") and layer._layers and has([args, kwargs], _Marked):
+            return layer.call(*args, **kwargs)
+        return self.call_operation(layer, args, kwargs)
+
+    def call_operation(self, called: Any, args: Any, kwargs: Arguments) -> Any:
+        """Look at what an operation reads."""
+        read = [x for x in keras.tree.flatten([args, kwargs]) if isinstance(x, _Marked)]
         spec = called.compute_output_spec(*args, **kwargs)
         order = getattr(called, "data_format", None)
         same = isinstance(spec, keras.KerasTensor) and len(read) == 1 and order is None

@@ -13,7 +13,6 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
     contraction,
     convolution,
     elementwise,
-    layers,
     movement,
     norms,
     pooling,
@@ -21,7 +20,7 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
 )
 from cntgraph.adapters.keras.inputs import make_inputs
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import Nodes, leaves
+from cntgraph.adapters.keras.values import Nodes
 from cntgraph.adapters.keras.variables import Symbols, all_layers, parameters_of
 from cntgraph.adapters.keras.watch import watching
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -74,7 +73,7 @@ def trace_model(
         # What the code of a model warns of when it meets symbolic tensors says nothing.
         warnings.simplefilter("ignore")
         result = _run(tracer, model, inputs)
-    for leaf in leaves(result):
+    for leaf in keras.tree.flatten(result):
         if isinstance(leaf, Nodes):
             builder.output(tracer.sample(leaf))
 
@@ -89,7 +88,7 @@ def _run(tracer: KerasTracer, model: Any, inputs: tuple[Any, ...]) -> Any:
         raise
     except Exception as error:  # whatever the code of a model raises on symbolic tensors
         what = str(error) if isinstance(error, NotFollowed) else f"{type(error).__name__}: {error}"
-        shapes = ", ".join(str(leaf.shape) for leaf in leaves(inputs))
+        shapes = ", ".join(str(leaf.shape) for leaf in keras.tree.flatten(inputs))
         raise TraceError(
             f"the model could not be followed on an input of shape {shapes} (batch first): {what}"
         ) from error

@@ -13,49 +13,57 @@ from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     Nodes,
-    as_array,
+    Weights,
     constant,
+    has,
     has_channels_last,
-    leaves,
-    map_leaves,
 )
 from cntgraph.adapters.keras.windows import sliding_of
+from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tables import look_up
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.types import Array
 from cntgraph.network.blocks import Window
 
-#: Operations whose result is their argument, value by value.
-_IDENTITIES = ("Array", "Cast", "ConvertToTensor", "Copy", "Real", "SaturateCast", "StopGradient")
+#: Operations whose result is their argument, value by value; what neurons say is finite.
+_IDENTITIES = ("Array", "Cast", "ConvertToTensor", "Copy", "NanToNum", "Real", "SaturateCast",
+               "StopGradient")  # fmt: skip
 _INDICES = ("key", "indices", "start_indices")
 
 
 @handles(*(kind for kind in MOVES if kind != "Take"))
 def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Move node ids; weights and constants among them are nodes, but for zeros."""
-    for name in _INDICES:
-        for leaf in leaves(a.get(name)):
-            if isinstance(leaf, keras.KerasTensor):
-                raise NotFollowed("the data decides what is moved where")
+    indices = {key: a[key] for key in _INDICES if key in a}
+    if has(indices, keras.KerasTensor, Data):
+        raise NotFollowed("the data decides what is moved where")
 
     def ids(leaf: Any) -> Any:
-        is_value = isinstance(leaf, keras.KerasTensor) or keras.ops.is_tensor(leaf)
+        is_value = isinstance(leaf, keras.KerasTensor | Data) or keras.ops.is_tensor(leaf)
         return t.as_ids(leaf, t.name(operation)) if is_value else leaf
 
-    moving = {key: map_leaves(ids, value) if key not in _INDICES else _index(value)
-              for key, value in a.items()}  # fmt: skip
-    dtype = next(leaf.dtype for leaf in leaves(a) if isinstance(leaf, Nodes))
-    moved = MOVES[type(operation).__name__](operation, moving)
-    return map_leaves(lambda part: Nodes(np.ascontiguousarray(part), dtype), moved)
+    moving = {key: keras.tree.map_structure(ids, a[key]) for key in a if key not in indices}
+    dtype = next(leaf.dtype for leaf in keras.tree.flatten(a) if isinstance(leaf, Nodes))
+    moved = MOVES[type(operation).__name__](operation, moving | indices)
+    return keras.tree.map_structure(lambda part: Nodes(np.ascontiguousarray(part), dtype), moved)
 
 
-def _index(value: Any) -> Any:
-    return as_array(value) if keras.ops.is_tensor(value) else value
+@handles("Take")
+def take(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Look up rows of a table by an integer input: an embedding; else a movement."""
+    table, indices = a["x"], a["indices"]
+    if not isinstance(indices, Nodes):
+        return move(t, operation, a)
+    if not isinstance(table, Weights) or operation.axis != 0:
+        raise NotFollowed("the data decides what is taken")
+    return look_up(t, table.recipe, indices, t.name(operation))
 
 
 @handles(*_IDENTITIES)
 def identity(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return what comes in."""
-    return next(leaf for leaf in leaves(a) if isinstance(leaf, Nodes))
+    return next(leaf for leaf in keras.tree.flatten(a) if isinstance(leaf, Nodes))
 
 
 # -- movements that bring in positions without a node ----------------------------------------
@@ -83,10 +91,12 @@ def triangle(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 
 @handles("Where")
 def where(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Choose by a constant condition: nodes of either side."""
-    condition = constant(a["condition"]).astype(bool)
-    sides = [t.as_ids(a[key], t.name(operation)) for key in ("x1", "x2")]
-    return Nodes(np.where(condition, *sides))
+    """Choose between nodes: by a constant, which moves them, or by what depends on the input."""
+    choice, options, name = a["condition"], [a["x1"], a["x2"]], t.name(operation)
+    if isinstance(choice, Nodes | Data):
+        return arithmetic.select(t, choice, options, name)
+    sides = [-1 if getattr(side, "hides", False) else t.as_ids(side, name) for side in options]
+    return Nodes(np.where(constant(choice).astype(bool), *sides))
 
 
 @handles("ZerosLike", "OnesLike", "FullLike")
@@ -105,13 +115,12 @@ def extract_patches(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     if ids.ndim != rank + 2:
         return NotImplemented
     by_channel = np.moveaxis(ids, -1, 1) if last else ids
-    windows = sliding_of(operation, operation.size).windows(by_channel.shape[2:])
-    for axis, window in enumerate(windows):
+    for axis, window in enumerate(sliding_of(operation, operation.size).windows(
+        by_channel.shape[2:]
+    )):  # fmt: skip
         by_channel = _patches(by_channel, 2 + axis, window)
-    places = [2 + axis for axis in range(rank)]
-    # What was taken along the first axis was added first.
-    taps = [2 + rank + axis for axis in range(rank)]
-    moved = by_channel.transpose(0, *places, *taps, 1)
+    # Places, then taps (that along the first axis was added first), then channels.
+    moved = np.moveaxis(by_channel, 1, -1)
     moved = moved.reshape(*moved.shape[: rank + 1], -1)
     return Nodes(moved if last else np.moveaxis(moved, -1, 1))
 

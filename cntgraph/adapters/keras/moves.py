@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from cntgraph.adapters.keras.values import Arguments, as_array, map_leaves
+from cntgraph.adapters.keras.values import Arguments, as_array
 
 Move = Callable[[Any, Arguments], Any]
+#: Functions that NumPy has under the same name, and their options, which have the same names.
+_AS_NUMPY = {
+    "append": "axis", "array_split": "indices_or_sections axis", "concatenate": "axis",
+    "diagonal": "offset axis1 axis2", "dsplit": "indices_or_sections", "dstack": "",
+    "expand_dims": "axis", "flip": "axis", "fliplr": "", "flipud": "",
+    "hsplit": "indices_or_sections", "hstack": "", "moveaxis": "source destination",
+    "roll": "shift axis", "rot90": "k axes", "split": "indices_or_sections axis", "stack": "axis",
+    "swapaxes": "axis1 axis2", "transpose": "axes", "vsplit": "indices_or_sections", "vstack": "",
+}  # fmt: skip
 #: How an operation (its options, its arguments by name as arrays) moves arrays, by its class.
 MOVES: dict[str, Move] = {
-    "Append": lambda o, a: np.append(a["x1"], a["x2"], axis=o.axis),
-    "ArraySplit": lambda o, a: np.array_split(a["x"], o.indices_or_sections, axis=o.axis),
     "BroadcastTo": lambda o, a: np.broadcast_to(a["x"], tuple(o.shape)),
-    "Concatenate": lambda o, a: np.concatenate(a["xs"], axis=o.axis),
-    "Diagonal": lambda o, a: np.diagonal(a["x"], o.offset, o.axis1, o.axis2),
-    "Dsplit": lambda o, a: np.dsplit(a["x"], o.indices_or_sections),
-    "Dstack": lambda o, a: np.dstack(a["xs"]),
-    "ExpandDims": lambda o, a: np.expand_dims(a["x"], o.axis),
-    "Flip": lambda o, a: np.flip(a["x"], o.axis),
-    "Fliplr": lambda o, a: np.fliplr(a["x"]),
-    "Flipud": lambda o, a: np.flipud(a["x"]),
     "GetItem": lambda o, a: a["x"][_key(a["key"])],
-    "Hsplit": lambda o, a: np.hsplit(a["x"], o.indices_or_sections),
-    "Hstack": lambda o, a: np.hstack(a["xs"]),
-    "Moveaxis": lambda o, a: np.moveaxis(a["x"], o.source, o.destination),
     "Ravel": lambda o, a: a["x"].reshape(-1),
     "Repeat": lambda o, a: np.repeat(a["x"], as_array(o.repeats), axis=o.axis),
     "Reshape": lambda o, a: a["x"].reshape([-1 if n is None else n for n in o.newshape]),
-    "Roll": lambda o, a: np.roll(a["x"], o.shift, o.axis),
-    "Rot90": lambda o, a: np.rot90(a["array"], o.k, o.axes),
     "Slice": lambda o, a: a["inputs"][
         tuple(
             slice(int(s), int(s) + n) for s, n in zip(a["start_indices"], o.shape, strict=True)
         )
     ],
-    "Split": lambda o, a: np.split(a["x"], o.indices_or_sections, axis=o.axis),
     "Squeeze": lambda o, a: np.squeeze(a["x"], None if o.axis is None else _axes(o.axis)),
-    "Stack": lambda o, a: np.stack(a["x"], axis=o.axis),
-    "Swapaxes": lambda o, a: np.swapaxes(a["x"], o.axis1, o.axis2),
     "Take": lambda o, a: np.take(a["x"], as_array(a["indices"]).astype(np.int64), axis=o.axis),
     "TakeAlongAxis": lambda o, a: np.take_along_axis(
         a["x"], as_array(a["indices"]).astype(np.int64), axis=o.axis
     ),
     "Tile": lambda o, a: np.tile(a["x"], o.repeats),
-    "Transpose": lambda o, a: np.transpose(a["x"], o.axes),
     "Unstack": lambda o, a: [part.squeeze(o.axis) for part in np.split(
         a["x"], a["x"].shape[o.axis], axis=o.axis)],
-    "Vsplit": lambda o, a: np.vsplit(a["x"], o.indices_or_sections),
-    "Vstack": lambda o, a: np.vstack(a["xs"]),
 }  # fmt: skip
 #: Movements that are carried out by the backend's own operator.
 _OWN_MOVES = ("DepthToSpace", "Rearrange", "SpaceToDepth")
@@ -74,9 +62,20 @@ def own_move(operation: Any, a: Arguments) -> Any:
     def tensor(leaf: Any) -> Any:
         return keras.ops.convert_to_tensor(leaf) if isinstance(leaf, np.ndarray) else leaf
 
-    moved = operation.call(**map_leaves(tensor, a))
-    return map_leaves(lambda leaf: as_array(leaf).astype(np.int64), moved)
+    moved = operation.call(**keras.tree.map_structure(tensor, a))
+    return keras.tree.map_structure(lambda leaf: as_array(leaf).astype(np.int64), moved)
 
 
-for _kind in _OWN_MOVES:
-    MOVES[_kind] = own_move
+def _as_numpy(name: str, options: Sequence[str]) -> Move:
+    def move(operation: Any, a: Arguments) -> Any:
+        found = {option: getattr(operation, option) for option in options}
+        return getattr(np, name)(*a.values(), **found)
+
+    return move
+
+
+MOVES |= {
+    "".join(word.capitalize() for word in name.split("_")): _as_numpy(name, options.split())
+    for name, options in _AS_NUMPY.items()
+}
+MOVES |= dict.fromkeys(_OWN_MOVES, own_move)

@@ -8,12 +8,17 @@ import keras
 
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import Arguments, Weights, as_array
+from cntgraph.adapters.keras.values import Arguments, as_array
 from cntgraph.adapters.tracing import normalisation
 from cntgraph.core.recipe import Recipe
 
 #: What Keras never divides by less than.
 _EPSILON = 1e-7
+#: Normalisations by statistics of the data, and what their gain and shift are called.
+_BY_DATA = {
+    "LayerNorm": ("layer_norm", "gamma", "beta"), "RMSNorm": ("rms_norm", "scale", ""),
+    "Normalize": ("unit_norm", "", ""),
+}  # fmt: skip
 
 
 @handles("BatchNorm")
@@ -25,23 +30,12 @@ def batch_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     )  # fmt: skip
 
 
-@handles("LayerNorm")
-def layer_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return a layer norm, or one without centring."""
-    kind = "rms_norm" if operation.rms_scaling else "layer_norm"
-    return _normalised(t, operation, a["x"], a["gamma"], a["beta"], kind)
-
-
-@handles("RMSNorm")
-def rms_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return a root-mean-square norm."""
-    return _normalised(t, operation, a["x"], a["scale"], None, "rms_norm")
-
-
-@handles("Normalize")
-def unit_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return vectors of length one."""
-    return _normalised(t, operation, a["x"], None, None, "unit_norm")
+@handles(*_BY_DATA)
+def norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Return a layer norm, one without centring, or vectors of length one."""
+    kind, gain, shift = _BY_DATA[type(operation).__name__]
+    kind = "rms_norm" if getattr(operation, "rms_scaling", False) else kind
+    return _normalised(t, operation, a["x"], a.get(gain), a.get(shift), kind)
 
 
 @handles_layer("GroupNormalization")
@@ -53,8 +47,7 @@ def group_norm(t: KerasTracer, layer: Any, a: Arguments) -> Any:
 def _normalised(t: KerasTracer, settings: Any, x: Any, gain: Any, shift: Any, kind: str) -> Any:
     """Normalise by statistics of the data, then apply gain and shift along some axes."""
     axes = [settings.axis] if isinstance(settings.axis, int) else settings.axis
-    name = t.name(None if isinstance(settings, keras.Layer) else settings)
-    return normalisation.normalise(t, x, gain, shift, name, kind, axes)
+    return normalisation.normalise(t, x, gain, shift, t.name(settings), kind, axes)
 
 
 # -- preprocessing ----------------------------------------------------------------------------
@@ -63,16 +56,14 @@ def _normalised(t: KerasTracer, settings: Any, x: Any, gain: Any, shift: Any, ki
 @handles_layer("Normalization")
 def standardise(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return (x - mean) / deviation of the data that the layer was adapted to, or the inverse."""
-    x, shape = a["inputs"], tuple(layer._broadcast_shape)
-    if layer.input_mean is None:
-        mean, variance = layer.adapt_mean.recipe, layer.adapt_variance.recipe
-        if isinstance(layer.count, Weights):
-            t.builder.skip(layer.count.recipe, "a counter that evaluation does not use")
-    else:
-        mean, variance = (
-            Recipe.constant(as_array(value)) for value in (layer.mean, layer.variance)
-        )
-    mean, variance = mean.reshape(shape), variance.reshape(shape)
+    x, adapted = a["inputs"], layer.input_mean is None
+    if adapted:
+        t.skip([layer.count], "a counter that evaluation does not use")
+    mean, variance = (
+        t.recipe(value).reshape(tuple(layer._broadcast_shape))
+        for value in ((layer.adapt_mean, layer.adapt_variance) if adapted
+                      else (layer.mean, layer.variance))
+    )  # fmt: skip
     deviation = _at_least(variance.sqrt(), _EPSILON)
     if layer.invert:
         return t.scale(x, deviation, mean, t.name(), parametric=False)
@@ -91,6 +82,5 @@ def rescale(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     scale, offset = as_array(layer.scale), as_array(layer.offset)
     if scale.ndim and keras.config.image_data_format() == "channels_first":
         scale = scale.reshape(scale.shape + (1,) * (3 - scale.ndim))
-    bias = None if not offset.any() else offset
-    shift = None if bias is None else t.recipe(bias)
+    shift = t.recipe(offset) if offset.any() else None
     return t.scale(a["inputs"], t.recipe(scale), shift, t.name(), parametric=False)

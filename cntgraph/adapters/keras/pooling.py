@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,11 @@ from cntgraph.network.blocks import AxisOperator, PoolMode
 _POOLS: dict[str, Callable[..., Any]] = {
     "MaxPool": pooling.max_pool, "AveragePool": pooling.average_pool,
 }  # fmt: skip
+#: By kind of pooling to given sizes, or over whole axes, its mode.
+_ADAPTIVE: dict[str, PoolMode] = {"AdaptiveMaxPool": "max", "AdaptiveAveragePool": "average"}
+_REDUCTIONS: dict[str, PoolMode] = {
+    "Mean": "average", "Sum": "sum", "Max": "max", "Amax": "max", "Min": "min", "Amin": "min",
+}  # fmt: skip
 
 
 @handles(*_POOLS)
@@ -32,45 +36,35 @@ def window_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     return channels_first(t, operation, x, len(kernel), lambda y: apply(t, y, sliding, name))
 
 
-def _adaptive(t: KerasTracer, operation: Any, a: Arguments, mode: PoolMode) -> Nodes:
-    x, name = a["inputs"], t.name(operation)
+@handles(*_ADAPTIVE)
+def adaptive_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
+    """Return a pooling over windows that make a given number of positions."""
+    x, name, mode = a["inputs"], t.name(operation), _ADAPTIVE[type(operation).__name__]
     sizes = per_axis(operation.output_size, x.ids.ndim - 2)
     return channels_first(
         t, operation, x, len(sizes), lambda y: pooling.adaptive_pool(t, y, sizes, mode, name)
     )
 
 
-handles("AdaptiveMaxPool")(partial(_adaptive, mode="max"))
-handles("AdaptiveAveragePool")(partial(_adaptive, mode="average"))
-
-
 # -- whole axes -----------------------------------------------------------------------------
 
 
-def _reduce(t: KerasTracer, operation: Any, a: Arguments, mode: PoolMode) -> Any:
-    axes, keep = operation.axis, bool(operation.keepdims)
-    return reductions.reduce_axes(t, a["x"], axes, mode, t.name(operation), keepdims=keep)
+@handles(*_REDUCTIONS)
+def reduce(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Return the mean, sum or an extreme over whole axes."""
+    mode, keep = _REDUCTIONS[type(operation).__name__], bool(operation.keepdims)
+    return reductions.reduce_axes(t, a["x"], operation.axis, mode, t.name(operation), keepdims=keep)
 
 
-handles("Mean")(partial(_reduce, mode="average"))
-handles("Sum")(partial(_reduce, mode="sum"))
-handles("Max", "Amax")(partial(_reduce, mode="max"))
-handles("Min", "Amin")(partial(_reduce, mode="min"))
-
-
-@handles("Var", "Std")
-def deviation(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return the variance of whole axes, or its root."""
-    axes, keep = operation.axis, bool(operation.keepdims)
-    _, made = reductions.moments(t, a["x"], axes, t.name(operation), keepdims=keep)
-    return t.activate(made, "sqrt") if type(operation).__name__ == "Std" else made
-
-
-@handles("Moments")
+@handles("Var", "Std", "Moments")
 def moments(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return mean and variance of whole axes."""
-    axes, keep = operation.axes, bool(operation.keepdims)
-    return list(reductions.moments(t, a["x"], axes, t.name(operation), keepdims=keep))
+    """Return the variance of whole axes, its root, or mean and variance."""
+    kind, keep = type(operation).__name__, bool(operation.keepdims)
+    axes = operation.axes if kind == "Moments" else operation.axis
+    mean, variance = reductions.moments(t, a["x"], axes, t.name(operation), keepdims=keep)
+    if kind == "Moments":
+        return [mean, variance]
+    return t.activate(variance, "sqrt") if kind == "Std" else variance
 
 
 @handles("Norm")
@@ -105,12 +99,11 @@ def cumulative_sum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 @handles("Resize")
 def resize(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return images in another size: nearest pixels are shown again, linear ones are mixed."""
-    x, last = a["images"], has_channels_last(operation)
-    if x.ids.ndim != 4 or operation.antialias:
+    x = a["images"]
+    cropped = operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio
+    if x.ids.ndim != 4 or operation.antialias or cropped:
         return NotImplemented
-    if operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio:
-        return NotImplemented
-    at = (1, 2) if last else (2, 3)
+    at = (1, 2) if has_channels_last(operation) else (2, 3)
     sizes = [(x.ids.shape[k], int(m)) for k, m in zip(at, operation.size, strict=True)]
     if operation.interpolation == "nearest":
         ids = x.ids

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.keras.moves import MOVES
-from cntgraph.adapters.keras.values import Arguments, Weights, as_array, is_constant, leaves
+from cntgraph.adapters.keras.values import Arguments, Weights, as_array, is_constant
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved, repeated
@@ -31,24 +31,22 @@ _OVER_AXES: dict[str, Callable[..., Recipe]] = {
 }  # fmt: skip
 
 
-def recipe_of_operation(t: Tracer, kind: str, operation: Any, a: Arguments) -> Any:
+def recipe_of_operation(t: Tracer, operation: Any, a: Arguments) -> Any:
     """Return what an operation on parameters and constants yields, or None if it is not known.
 
     Parameters
     ----------
     t : Tracer
         Turns constants into recipes.
-    kind : str
-        Name of the operation's class.
     operation : keras.Operation
         The operation, with its options.
     a : dict
         Its arguments by name.
     """
-    operands = [leaf for leaf in leaves(a) if isinstance(leaf, Weights)]
+    operands = [leaf for leaf in keras.tree.flatten(a) if isinstance(leaf, Weights)]
     if not operands:
         return None
-    first = operands[0]
+    kind, first = type(operation).__name__, operands[0]
     if kind in _UNCHANGED:
         return first
     found = _computed(t, kind, operation, a)

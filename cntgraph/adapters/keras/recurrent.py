@@ -1,21 +1,17 @@
-"""Recurrent layers: Keras' cells as gates of the canonical loop, in every wrapper."""
+"""Layers of sequences: Keras' cells as gates of the canonical loop, in every wrapper."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind
 from cntgraph.adapters.keras.handlers import handles_layer, is_of_keras
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import (
-    Arguments,
-    Nodes,
-    activation_label,
-    leaves,
-)
+from cntgraph.adapters.keras.values import Arguments, Nodes, activation_label
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
 
@@ -44,19 +40,27 @@ def bidirectional(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     forward, backward = layer.forward_layer, layer.backward_layer
     given = [None, None] if initial is None else [
         initial[: len(initial) // 2], initial[len(initial) // 2 :]]  # fmt: skip
-    made = [
-        run_layer(t, f"{t.name()}.{part}", one, x, states)
-        for part, one, states in zip(("l0", "l0_reverse"), (forward, backward), given, strict=True)
-    ]
-    states = [part[1:] if layer.return_state else () for part in made]
-    y, back = (part[0] if layer.return_state else part for part in made)
+    parts = zip(("l0", "l0_reverse"), (forward, backward), given, strict=True)
+    made = [run_layer(t, f"{t.name()}.{part}", one, x, states) for part, one, states in parts]
+    (y, *states), (back, *more) = made if layer.return_state else zip(made, strict=True)
     if layer.return_sequences:
         back = Nodes(back.ids[:, ::-1])
     joined = _joined(layer.merge_mode, y, back)
     if not layer.return_state:
         return joined
-    first = joined if isinstance(joined, tuple) else (joined,)
-    return (*first, *states[0], *states[1])
+    return (*(joined if isinstance(joined, tuple) else (joined,)), *states, *more)
+
+
+@handles_layer("TimeDistributed")
+def each_step(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+    """Apply a layer to every time step: the steps are its batch."""
+    x: Nodes = a["inputs"]
+    if len(x.ids) != 1:
+        raise NotFollowed("a time-distributed layer within another")
+    made = t.call_layer(layer.layer, (Nodes(x.ids[0], x.dtype),), {})
+    if not isinstance(made, Nodes):
+        raise NotFollowed("a time-distributed layer of several outputs")
+    return Nodes(made.ids[None])
 
 
 def _joined(mode: str | None, left: Nodes, right: Nodes) -> Any:
@@ -95,17 +99,16 @@ def run_layer(t: KerasTracer, name: str, layer: Any, x: Nodes, initial: Any) -> 
     made = Nodes(np.ascontiguousarray(output)[None])
     if not layer.return_state:
         return made
-    if stacked:
-        return (made, *([Nodes(ids[None]) for ids in last] for last in states))
-    return (made, *(Nodes(ids[None]) for ids in states[0]))
+    shown_states = [[Nodes(ids[None]) for ids in last] for last in states]
+    return (made, *(shown_states if stacked else shown_states[0]))
 
 
 def _states_of(initial: Any, cells: Sequence[Any]) -> list[list[Any]]:
     """Return the initial states of each cell."""
-    counts = [len(c.state_size) if isinstance(c.state_size, list | tuple) else 1 for c in cells]
-    flat = list(leaves(initial)) if initial is not None else []
-    found = iter(flat or [None] * sum(counts))
-    return [[next(found) for _ in range(n)] for n in counts]
+    sizes = [len(keras.tree.flatten(cell.state_size)) for cell in cells]
+    flat = [] if initial is None else keras.tree.flatten(initial)
+    found = iter(flat or [None] * sum(sizes))
+    return [[next(found) for _ in range(n)] for n in sizes]
 
 
 def _cell(t: KerasTracer, name: str, cell: Any, reverse: bool, states: list[Any]) -> Cell:

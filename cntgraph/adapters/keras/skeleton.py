@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.keras.config import check_config
+from cntgraph.adapters.keras.watch import patched
 from cntgraph.core.errors import CntGraphError, FormatError
 
 #: Layers that look at the values of their variables when they are built.
@@ -45,15 +45,15 @@ def build_skeleton(path: Path, config: dict[str, Any], n_values: int) -> Any:
         with warnings.catch_warnings(), _sharing(), patched(keras.Layer, "add_weight", budget.add):
             warnings.simplefilter("ignore")
             model = _from_config(config)
+    except CntGraphError:
+        raise
     except Exception as error:  # whatever building from damaged values raises
-        if budget.refused is not None:
-            raise budget.refused from error
-        if isinstance(error, CntGraphError):
-            raise
-        raise FormatError(
+        text = " ".join(str(error).split())
+        text = text if len(text) <= 300 else f"{text[:300]}…"
+        raise budget.refused or FormatError(
             f"{path}: the model cannot be built from its configuration "
-            f"({type(error).__name__}: {_short(error)}); the file is damaged, or was saved by "
-            f"another version of Keras than {keras.__version__}: load it there and save it again"
+            f"({type(error).__name__}: {text}); the file is damaged, or was saved by another "
+            f"version of Keras than {keras.__version__}: load it there and save it again"
         ) from error
     if budget.refused is not None:
         raise budget.refused
@@ -63,16 +63,13 @@ def build_skeleton(path: Path, config: dict[str, Any], n_values: int) -> Any:
 
 
 def _from_config(config: dict[str, Any]) -> Any:
-    if "class_name" not in config:
-        kind = "Model" if "input_layers" in config else "Sequential"
-        return getattr(keras, kind).from_config(config)
-    kind = config["class_name"]
-    if "module" not in config and kind in _MODELS:
-        # As older versions write it.
-        inner = config["config"]
-        inner = {"layers": inner} if isinstance(inner, list) else inner
-        return getattr(keras, _MODELS[kind]).from_config(inner)
-    return keras.saving.deserialize_keras_object(config, safe_mode=True)
+    kind = config.get("class_name", "Model" if "input_layers" in config else "Sequential")
+    if "module" in config or kind not in _MODELS:
+        return keras.saving.deserialize_keras_object(config, safe_mode=True)
+    # As older versions write it, or a model's own configuration alone.
+    inner = config["config"] if "class_name" in config else config
+    inner = {"layers": inner} if isinstance(inner, list) else inner
+    return getattr(keras, _MODELS[kind]).from_config(inner)
 
 
 def _sharing() -> Any:
@@ -114,26 +111,3 @@ class _Budget:
 def _zeros(shape: Any, dtype: Any = None) -> Any:
     """Return zeros without asking the backend, which may compile a program for each shape."""
     return np.zeros(shape, "float32")
-
-
-@contextmanager
-def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Put another attribute in the place of a class's own, for a while."""
-    own = vars(owner).get(name)
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return value(self, *args, **kwargs)
-
-    setattr(owner, name, method)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cntgraph.adapters.keras.heaps import check_heaps
 from cntgraph.core.errors import CntGraphError, FormatError
 
 if TYPE_CHECKING:
@@ -67,23 +67,43 @@ class Source:
             ) from error
 
     def check_texts(self) -> None:
-        """Refuse a file whose texts cannot be read without going in circles.
+        """Refuse a file whose texts HDF5 cannot read without going in circles.
+
+        They lie in heaps, which the library walks without looking where it goes: ``GCOL``, a
+        version, and the heap's size; then come objects, each with a number (0 for what is free),
+        a count, and a size, which for what is free includes these.
 
         Raises
         ------
         FormatError
-            If its heaps are damaged.
+            If a heap is damaged, or the file has sizes of another width than eight bytes.
         """
-        if self.memory is not None:
-            check_heaps(self.path, self.memory, 0, len(self.memory))
-            return
-        with self.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            check_heaps(self.path, data, self.offset, self.offset + self.size)
+        with ExitStack() as stack:
+            data: bytes | mmap
+            if self.memory is None:
+                file = stack.enter_context(self.path.open("rb"))
+                data = stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ))
+            else:
+                data = self.memory
+            start, stop = self.offset, self.offset + self.nbytes
+            if _widths(data[start : start + 32]) != (8, 8):
+                raise FormatError(
+                    f"{self.path}: expected an HDF5 file with sizes of eight bytes, found a "
+                    "damaged or unusual one; save the model again"
+                )
+            at = data.find(b"GCOL", start, stop)
+            while at >= 0:
+                if not _ends(data, at, stop):
+                    raise FormatError(
+                        f"{self.path}: the texts of the HDF5 file are damaged at byte "
+                        f"{at - start:,}; copy the file again, or save it again"
+                    )
+                at = data.find(b"GCOL", at + 1, stop)
 
     def _stream(self) -> io.IOBase:
-        if self.memory is not None:
-            return io.BytesIO(self.memory)
-        return _Section(self.path, self.offset, self.size)
+        if self.memory is None:
+            return _Section(self.path, self.offset, self.size)
+        return io.BytesIO(self.memory)
 
 
 class _Section(io.RawIOBase):
@@ -94,18 +114,9 @@ class _Section(io.RawIOBase):
         self._file = path.open("rb", buffering=0)
         self._offset, self._size, self._at = offset, size, 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         self._at = max(start + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
         return self._at
 
     def readinto(self, buffer: Any) -> int:
@@ -120,3 +131,28 @@ class _Section(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _widths(header: bytes) -> tuple[int, int] | None:
+    """Return how many bytes places and sizes take, as the file's header says."""
+    if len(header) < 16 or header[:8] != b"\x89HDF\r\n\x1a\n":
+        return None
+    first = 13 if header[8] < 2 else 9
+    return header[first], header[first + 1]
+
+
+def _ends(data: bytes | mmap, at: int, stop: int) -> bool:
+    """Whether the walk through a heap comes to its end; bytes that are no heap are no matter."""
+    if stop - at < 16 or data[at + 4] != 1:
+        return True
+    (size,) = struct.unpack_from("<Q", data, at + 8)
+    if size > stop - at:
+        return True  # the library will not read it
+    place, end = at + 16, at + size
+    while place + 16 <= end:
+        number, _, length = struct.unpack_from("<HHxxxxQ", data, place)
+        step = length if number == 0 else 16 + (length + 7) // 8 * 8
+        if step < 16 or step > end - place:
+            return False
+        place += step
+    return True

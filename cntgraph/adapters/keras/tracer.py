@@ -16,21 +16,21 @@ from math import prod
 from typing import Any
 
 import keras
-import numpy as np
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.handlers import OPERATIONS, handler_of, is_of_keras
 from cntgraph.adapters.keras.recipes import recipe_of_operation
 from cntgraph.adapters.keras.values import (
     Arguments,
+    Derived,
     Nodes,
     Weights,
     activation_label,
     as_array,
-    has_nodes,
+    derived,
+    has,
     is_constant,
-    leaves,
-    map_leaves,
+    with_data,
 )
 from cntgraph.adapters.keras.variables import Symbols
 from cntgraph.adapters.tracing import activations
@@ -74,19 +74,19 @@ class KerasTracer(Tracer):
     def call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
         """Return what a layer yields, by its handler or by what it does in turn."""
         self._count()
+        args, kwargs = self._known([args, kwargs])
+        _evaluating(layer, kwargs)
         self.path.append(layer)
         try:
             return self._call_layer(layer, args, kwargs)
         except (CntGraphError, MemoryError):
             raise
         except Exception as error:  # whatever the code of a layer raises on symbolic tensors
-            return self._cut_layer(layer, args, kwargs, error)
+            return self._cut(layer, args, kwargs, error)
         finally:
             self.path.pop()
 
     def _call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
-        args, kwargs = self._known([args, kwargs])
-        _evaluating(layer, kwargs)
         handler = handler_of(layer)
         if handler is not None:
             self._check_size(layer, args, kwargs)
@@ -101,39 +101,41 @@ class KerasTracer(Tracer):
         """Return what an operation of ``keras.ops`` yields."""
         self._count()
         args, kwargs = self._known([args, kwargs])
-        a = _bound(operation.call, args, kwargs)
-        kind = type(operation).__name__
         if not is_of_keras(type(operation)):
             return operation.call(*args, **kwargs)
-        if not has_nodes([args, kwargs]):
-            found = recipe_of_operation(self, kind, operation, a)
+        a = _bound(operation.call, args, kwargs)
+        if not has(a, Nodes, Derived):
+            found = recipe_of_operation(self, operation, a)
             return self._frozen(operation, args, kwargs) if found is None else found
-        reason = "it is not a known linear or elementwise operation"
-        self._check_size(operation, args, kwargs)
+        spec = self._check_size(operation, args, kwargs)
+        judged = None if spec is None else derived(a, spec)
+        if judged is not None:
+            return judged
+        handler = OPERATIONS.get(type(operation).__name__)
         try:
-            handler = OPERATIONS.get(kind)
-            result = NotImplemented if handler is None else handler(self, operation, a)
+            result = NotImplemented if handler is None else handler(self, operation, with_data(a))
+            if result is NotImplemented:
+                raise NotFollowed("it is not a known linear or elementwise operation")
+            return result
         except NotFollowed as error:
-            result, reason = NotImplemented, str(error)
-        if result is NotImplemented:
-            return self._cut_operation(operation, args, kwargs, reason)
-        return result
+            return self._cut(operation, args, kwargs, error)
 
-    def _check_size(self, operation: Any, args: Any, kwargs: Arguments) -> None:
-        """Refuse what would make a tensor too large, before it is made."""
+    def _check_size(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
+        """Refuse what would make a tensor too large, before it is made; return what is yielded."""
         self.active = False
         try:
             spec = operation.compute_output_spec(*args, **kwargs)
         except Exception:  # what is wrong shows when it is carried out
-            return
+            return None
         finally:
             self.active = True
-        for leaf in leaves(spec):
+        for leaf in keras.tree.flatten(spec):
             if prod(n or 1 for n in leaf.shape) > self.max_size:
                 raise GraphSizeError(
                     f"{self.name()}: expected at most {self.max_size:,} values in one sample, "
                     f"the model asks for {tuple(leaf.shape)}"
                 )
+        return spec
 
     def _count(self) -> None:
         self.calls += 1
@@ -145,68 +147,55 @@ class KerasTracer(Tracer):
 
     def _known(self, values: Any) -> Any:
         """Return values with symbols in the place of variables that come from elsewhere."""
+        found = self.parameters
 
         def known(value: Any) -> Any:
-            if isinstance(value, keras.Variable) and id(value) in self.parameters:
-                return Weights(Recipe.of(self.parameters[id(value)]))
-            return value
+            is_known = isinstance(value, keras.Variable) and id(value) in found
+            return Weights(Recipe.of(found[id(value)])) if is_known else value
 
-        if any(isinstance(leaf, keras.Variable) for leaf in leaves(values)):
-            return map_leaves(known, values)
-        return values
+        return keras.tree.map_structure(known, values)
 
     def _frozen(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Compute with the present values of parameters; another snapshot would not be followed."""
-        self.freeze(leaves([args, kwargs]), type(operation).__name__)
+        self.freeze(keras.tree.flatten([args, kwargs]), type(operation).__name__)
 
         def value(leaf: Any) -> Any:
             if not isinstance(leaf, Weights):
                 return leaf
             return keras.ops.convert_to_tensor(leaf.recipe.read(), dtype=leaf.dtype)
 
-        args, kwargs = map_leaves(value, [args, kwargs])
+        args, kwargs = keras.tree.map_structure(value, [args, kwargs])
         return operation.call(*args, **kwargs)
 
     # -- what cannot be followed ------------------------------------------------------------
 
-    def _cut_layer(self, layer: Any, args: Any, kwargs: Arguments, error: Exception) -> Any:
-        kind = type(layer).__name__
+    def _cut(self, called: Any, args: Any, kwargs: Arguments, error: Exception) -> Any:
+        """Return fresh nodes of the shapes that a layer or an operation yields, and say why."""
+        kind, weights = type(called).__name__, keras.tree.flatten([args, kwargs])
         reason = str(error) if isinstance(error, NotFollowed) else _first_line(error)
-        reason = reason if layer.built else "it is not built; call the model once before"
-        for variable in layer.weights:
-            if id(variable) in self.parameters:
-                recipe = Recipe.of(self.parameters[id(variable)])
-                self.builder.skip(recipe, f"of {layer.name}, which cannot be followed: {reason}")
-        reason = f"the layer {kind} cannot be followed: {reason}; the graph is cut here"
-        return self._cut(layer, args, kwargs, self.name(), kind, reason, error)
-
-    def _cut_operation(self, operation: Any, args: Any, kwargs: Arguments, reason: str) -> Any:
-        kind = f"keras.ops.{type(operation).__name__}"
-        reason = f"{kind} cannot be followed: {reason}; the graph is cut here"
-        for leaf in leaves([args, kwargs]):
-            if isinstance(leaf, Weights):
-                self.builder.skip(leaf.recipe, reason)
-        return self._cut(operation, args, kwargs, self.name(operation), kind, reason, None)
-
-    def _cut(
-        self, operation: Any, args: Any, kwargs: Arguments, name: str, kind: str, reason: str,
-        cause: Exception | None,
-    ) -> Any:  # fmt: skip
-        """Return fresh nodes of the shapes that an operation yields."""
-        plain = map_leaves(_plain, [args, kwargs])
+        what = f"the layer {kind}"
+        if isinstance(called, keras.Layer):
+            weights = self._known(list(called.weights))
+            reason = reason if called.built else "it is not built; call the model once before"
+        else:
+            what = kind = f"keras.ops.{kind}"
+        reason = f"{what} cannot be followed: {reason}; the graph is cut here"
+        self.skip(weights, reason)
+        name = self.name(called)
         try:
             with self._unwatched():
-                spec = operation.compute_output_spec(*plain[0], **plain[1])
-        except Exception as error:
-            raise TraceError(f"{name}: {reason} ({_first_line(cause or error)})") from error
-        if any(size is None for leaf in leaves(spec) for size in leaf.shape):
+                plain = keras.tree.map_structure(_plain, [args, kwargs])
+                spec = called.compute_output_spec(*plain[0], **plain[1])
+        except Exception as unknown:
+            raise TraceError(f"{name}: {reason} ({_first_line(unknown)})") from error
+        if any(size is None for leaf in keras.tree.flatten(spec) for size in leaf.shape):
             raise TraceError(f"{name}: {reason}; its shape depends on the data")
-        return map_leaves(
-            lambda leaf: self.nodes(
-                self.builder.opaque(name, _of_sample(leaf.shape), kind, reason), leaf.shape
-            ),
-            spec,
-        )
+
+        def fresh(leaf: Any) -> Nodes:
+            ids = self.builder.opaque(name, _of_sample(leaf.shape), kind, reason)
+            return Nodes(ids.reshape(leaf.shape))
+
+        return keras.tree.map_structure(fresh, spec)
 
     @contextmanager
     def _unwatched(self) -> Iterator[None]:
@@ -227,7 +216,7 @@ class KerasTracer(Tracer):
         """
         path = [layer.name for layer in self.path]
         within = bool(self.path) and _is_leaf(self.path[-1])
-        if operation is not None and not within:
+        if not within and not isinstance(operation, keras.Layer | None):
             path.append(_snake(type(operation).__name__))
         return "/".join(path)
 
@@ -247,10 +236,6 @@ class KerasTracer(Tracer):
         """Return the values of a number, an array or a tensor; None for anything else."""
         return as_array(value) if is_constant(value) else None
 
-    def nodes(self, ids: Ids, shape: Sequence[int]) -> Nodes:
-        """Return the ids of a sample in the shape of a tensor, the batch dimension included."""
-        return Nodes(np.ascontiguousarray(ids).reshape(tuple(shape)))
-
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return a name for a constant, after the layer that reads it, and its values."""
         return f"{self.name() or 'model'}/constant", as_array(value), None
@@ -268,9 +253,7 @@ class KerasTracer(Tracer):
 
 
 def _plain(leaf: Any) -> Any:
-    if isinstance(leaf, Nodes | Weights):
-        return keras.KerasTensor(leaf.shape, leaf.dtype)
-    return leaf
+    return keras.KerasTensor(leaf.shape, leaf.dtype) if has(leaf, keras.KerasTensor) else leaf
 
 
 def _evaluating(layer: Any, kwargs: Arguments) -> None:

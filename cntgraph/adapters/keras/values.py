@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Data, Neurons, Source
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.activations import activation_name
@@ -30,9 +29,20 @@ class Nodes(keras.KerasTensor, Neurons):
         Type of the values.
     """
 
+    #: Whether they are others less a large constant: where these are put, a position is hidden.
+    hides: bool = False
+
     def __init__(self, ids: Ids, dtype: str = "float32") -> None:
         super().__init__(ids.shape, dtype=dtype, name="nodes")
         self.ids = ids
+
+
+class Derived(keras.KerasTensor):
+    """A symbolic tensor that depends on neurons without being some, as a comparison does."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: str, source: Source) -> None:
+        super().__init__(shape, dtype=dtype, name="derived")
+        self.data = Data(tuple(shape), source=source)
 
 
 class Weights(keras.KerasTensor):
@@ -51,29 +61,44 @@ class Weights(keras.KerasTensor):
         self.recipe = recipe
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Yield the leaves of nested lists, tuples and dicts."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from leaves(item)
-    else:
-        yield value
+def has(value: Any, *kinds: type) -> bool:
+    """Whether something of a kind is among the leaves of a value."""
+    return any(isinstance(leaf, kinds) for leaf in keras.tree.flatten(value))
 
 
-def map_leaves(function: Any, value: Any) -> Any:
-    """Apply a function to the leaves of nested lists, tuples and dicts."""
-    if isinstance(value, dict):
-        return {key: map_leaves(function, item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [map_leaves(function, item) for item in value]
-    return function(value)
+def derived(a: Arguments, spec: Any) -> Any:
+    """Return what an operation yields that is no neuron: truth values, and what is made of them.
+
+    Parameters
+    ----------
+    a : dict
+        The operation's arguments.
+    spec : nested KerasTensor
+        Shapes and types of what it yields.
+
+    Returns
+    -------
+    nested Derived, or None
+        What is said of tokens alone tells which of them count.
+    """
+    yielded, read = keras.tree.flatten(spec), keras.tree.flatten(a)
+    judged = all(leaf.dtype == "bool" for leaf in yielded)
+    if (has(a, Nodes, Weights) and not judged) or any(None in leaf.shape for leaf in yielded):
+        return None
+    tokens = all("int" in leaf.dtype for leaf in read if isinstance(leaf, Nodes)) and all(
+        leaf.data.source == "mask" for leaf in read if isinstance(leaf, Derived)
+    )
+    source: Source = "mask" if tokens else "neurons"
+    return keras.tree.map_structure(lambda x: Derived(x.shape, x.dtype, source), spec)
 
 
-def has_nodes(value: Any) -> bool:
-    """Whether neurons are among the leaves of a value."""
-    return any(isinstance(leaf, Nodes) for leaf in leaves(value))
+def with_data(a: Arguments) -> Arguments:
+    """Return arguments as handlers take them: what is derived as `Data`."""
+
+    def data(leaf: Any) -> Any:
+        return leaf.data if isinstance(leaf, Derived) else leaf
+
+    return {key: keras.tree.map_structure(data, value) for key, value in a.items()}
 
 
 def is_constant(value: Any) -> bool:
@@ -86,12 +111,8 @@ def is_constant(value: Any) -> bool:
 
 def as_array(value: Any) -> NDArray[Any]:
     """Return a number, an array or a tensor of the backend as a NumPy array."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        return np.asarray(
-            value.float().numpy() if "bfloat16" in str(value.dtype) else value.numpy()
-        )
-    return np.asarray(value)
+    array: NDArray[Any] = keras.ops.convert_to_numpy(value)
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def constant(value: Any) -> NDArray[Any]:

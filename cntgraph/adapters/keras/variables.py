@@ -51,48 +51,40 @@ def named_variables(model: Any) -> dict[str, Any]:
         variables have gets a number.
     """
     found: dict[str, Any] = {}
-    seen: set[int] = set()
-    for path, variable in _walk(model, "", set()):
-        if id(variable) not in seen:
-            seen.add(id(variable))
-            name, k = path, 1
-            while name in found:
-                k += 1
-                name = f"{path}_{k}"
-            found[name] = variable
+    names: dict[int, str] = {}
+    for layer, path in _layers(model).values():
+        generators = [generator.state for generator in getattr(layer, "_seed_generators", ())]
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables, *generators):
+            if id(variable) not in names:
+                name, k = path + variable.name, 1
+                while name in found:
+                    k += 1
+                    name = f"{path}{variable.name}_{k}"
+                names[id(variable)], found[name] = name, variable
     return found
 
 
-def _walk(layer: Any, path: str, entered: set[int]) -> Iterator[tuple[str, Any]]:
-    """Yield the variables of a layer and of the layers in it, with their paths."""
-    if id(layer) in entered:
-        return
-    entered.add(id(layer))
-    generators = [generator.state for generator in getattr(layer, "_seed_generators", ())]
-    own = [*layer._trainable_variables, *layer._non_trainable_variables, *generators]
-    for variable in own:
-        yield path + variable.name, variable
-    for child in sublayers(layer):
-        yield from _walk(child, f"{path}{child.name}/", entered)
+def _layers(
+    layer: Any, path: str = "", found: dict[int, tuple[Any, str]] | None = None
+) -> dict[int, tuple[Any, str]]:
+    """Return a layer and all layers in it, each once, with what names of its variables begin with.
 
-
-def sublayers(layer: Any) -> list[Any]:
-    """Return the layers that a layer has: of a model, those of its graph first."""
-    graph = layer.layers if isinstance(layer, keras.Model) else []
-    rest = [child for child in layer._layers if all(child is not known for known in graph)]
-    return [*graph, *(child for child in rest if child is not getattr(layer, "_functional", None))]
+    Of a model, those of its graph come first.
+    """
+    found = {} if found is None else found
+    if id(layer) not in found:
+        found[id(layer)] = layer, path
+        graph = layer.layers if isinstance(layer, keras.Model) else []
+        functional = getattr(layer, "_functional", None)
+        for child in (*graph, *layer._layers):
+            if child is not functional:
+                _layers(child, f"{path}{child.name}/", found)
+    return found
 
 
 def all_layers(model: Any) -> list[Any]:
     """Return a model and all layers in it, each once."""
-    found: dict[int, Any] = {}
-    waiting = [model]
-    while waiting:
-        layer = waiting.pop()
-        if id(layer) not in found:
-            found[id(layer)] = layer
-            waiting += sublayers(layer)
-    return list(found.values())
+    return [layer for layer, _ in _layers(model).values()]
 
 
 def trainable_variables(model: Any) -> set[int]:
@@ -145,9 +137,10 @@ class Symbols:
         for layer in self._layers:
             attributes = vars(layer)
             for name, value in list(attributes.items()):
-                if name not in _TRACKED and _holds_variable(value, self._symbols):
+                made = value if name in _TRACKED else _replaced(value, self._symbols)
+                if made is not value:
                     self._changed.append((attributes, name, value))
-                    attributes[name] = _replaced(value, self._symbols)
+                    attributes[name] = made
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -170,18 +163,17 @@ def _computed_dtype(dtype: str) -> str:
     return dtype if dtype in ("float16", "bfloat16", "float32", "float64") else "float32"
 
 
-def _holds_variable(value: Any, symbols: Mapping[int, Weights], depth: int = 4) -> bool:
-    """Whether a value is a variable, or a container that has one; depth may not end in circles."""
-    items = value.values() if isinstance(value, dict) else value
-    if isinstance(value, dict | list | tuple) and depth:
-        return any(_holds_variable(item, symbols, depth - 1) for item in items)
-    return id(value) in symbols
-
-
 def _replaced(value: Any, symbols: Mapping[int, Weights], depth: int = 4) -> Any:
-    if isinstance(value, dict) and depth:
-        return {key: _replaced(item, symbols, depth - 1) for key, item in value.items()}
-    if isinstance(value, list | tuple) and depth:
-        made = [_replaced(item, symbols, depth - 1) for item in value]
-        return tuple(made) if isinstance(value, tuple) else made
-    return symbols.get(id(value), value)
+    """Return a variable's symbol, or a container with symbols in the place of variables.
+
+    What holds none is returned itself; depth may not end in circles.
+    """
+    if not isinstance(value, dict | list | tuple) or not depth:
+        return symbols.get(id(value), value)
+    items = value.values() if isinstance(value, dict) else value
+    made = [_replaced(item, symbols, depth - 1) for item in items]
+    if all(new is old for new, old in zip(made, items, strict=True)):
+        return value
+    if isinstance(value, dict):
+        return dict(zip(value, made, strict=True))
+    return tuple(made) if isinstance(value, tuple) else made

@@ -53,16 +53,32 @@ def watching(watcher: Watcher) -> Iterator[None]:
             raise NotFollowed("it draws random numbers")
         return draw(generator, *args, **kwargs)
 
-    with _lock, _plain_errors():
-        keras.Layer.__call__ = call
-        keras.Operation.symbolic_call = call_symbolically
-        keras.random.SeedGenerator.next = next_seed
-        try:
-            yield
-        finally:
-            keras.Layer.__call__ = layer_call
-            keras.Operation.symbolic_call = symbolic_call
-            keras.random.SeedGenerator.next = draw
+    with (
+        _lock,
+        _plain_errors(),
+        patched(keras.Layer, "__call__", call),
+        patched(keras.Operation, "symbolic_call", call_symbolically),
+        patched(keras.random.SeedGenerator, "next", next_seed),
+    ):
+        yield
+
+
+@contextmanager
+def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Put another method in the place of a class's own, for a while."""
+    own = vars(owner).get(name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return value(self, *args, **kwargs)
+
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
 
 
 @contextmanager

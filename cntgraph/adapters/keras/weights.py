@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from math import prod
 from pathlib import Path
@@ -12,13 +11,9 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.keras.hdf5 import Contents, Tensor
-from cntgraph.adapters.keras.skeleton import patched
 from cntgraph.adapters.keras.values import as_array
-from cntgraph.adapters.keras.variables import (
-    named_variables,
-    parameters_of,
-    trainable_variables,
-)
+from cntgraph.adapters.keras.variables import named_variables, parameters_of, trainable_variables
+from cntgraph.adapters.keras.watch import patched
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import ArrayHandle, Parameter
 
@@ -45,22 +40,24 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
     """
     handles: dict[int, tuple[ArrayHandle, str]] = {}
 
-    def assign(variable: Any, value: Any) -> Any:
-        tensor = value if isinstance(value, Tensor) else _of_array(value)
-        if tuple(tensor.shape) != tuple(variable.shape):
+    def assign(variable: Any, value: Any) -> None:
+        if not isinstance(value, Tensor):
+            array = as_array(value)
+            value = Tensor(array.shape, array.dtype.name, array)
+        if tuple(value.shape) != tuple(variable.shape):
             raise ValueError(
                 f"the variable {variable.path!r} has shape {tuple(variable.shape)}, the file's "
-                f"tensor {tuple(tensor.shape)}"
+                f"tensor {tuple(value.shape)}"
             )
-        handles[id(variable)] = (tensor.data, tensor.dtype)
-        return value
+        handles[id(variable)] = (value.data, value.dtype)
 
     with warnings.catch_warnings(), patched(keras.Variable, "assign", assign):
         warnings.simplefilter("ignore")
-        if ("", "layer_names") in contents.texts or _whole(contents):
-            _assign_in_order(path, model, contents)
-        else:
+        root = contents.older_root()
+        if root is None:
             _assign_by_path(path, model, contents)
+        else:
+            _assign_in_order(path, model, contents, root)
     for name, variable in named_variables(model).items():
         if id(variable) in handles:
             continue
@@ -72,11 +69,6 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
         dtype = keras.backend.standardize_dtype(variable.dtype)
         handles[id(variable)] = (np.zeros(variable.shape, dtype), dtype)
     return parameters_of(model, handles)
-
-
-def _of_array(value: Any) -> Tensor:
-    array = as_array(value)
-    return Tensor(tuple(array.shape), str(array.dtype.name), array)
 
 
 # -- Keras 3: groups are named by the attributes that lead to a layer -------------------------
@@ -97,10 +89,14 @@ def _assign_by_path(path: Path, model: Any, contents: Contents) -> None:
         error_msgs=errors,
     )
     for layer, error in errors.values():
-        raise FormatError(
-            f"{path}: the weights of {getattr(layer, 'name', layer)!r} do not fit the model "
-            f"({error}); they belong to another model, or the file is damaged"
-        )
+        raise _misfit(path, getattr(layer, "name", layer), error)
+
+
+def _misfit(path: Path, name: Any, error: Any) -> FormatError:
+    return FormatError(
+        f"{path}: the weights of {name!r} do not fit the model ({error}); they belong to another "
+        "model, or the file is damaged"
+    )
 
 
 def _store(contents: Contents) -> Any:
@@ -133,73 +129,40 @@ def _store(contents: Contents) -> Any:
 # -- older versions: layers are listed in order -----------------------------------------------
 
 
-def _whole(contents: Contents) -> bool:
-    """Whether a file of an older kind holds a model, and not weights alone."""
-    listed = ("model_weights", "layer_names") in contents.texts
-    return listed or contents.text("model_config") is not None
-
-
-def _assign_in_order(path: Path, model: Any, contents: Contents) -> None:
+def _assign_in_order(path: Path, model: Any, contents: Contents, root: str) -> None:
     """Give the layers that have weights those that are listed, one after the other."""
-    root = "" if ("", "layer_names") in contents.texts else "model_weights"
-    listed = [(name, _tensors(path, contents, root, name))
-              for name in _list(contents, root, "layer_names")]  # fmt: skip
-    listed = [(name, tensors) for name, tensors in listed if tensors]
+    listed = [_tensors(path, contents, root, name) for name in contents.names(root, "layer_names")]
+    listed = [tensors for tensors in listed if tensors]
     layers = [layer for layer in model.layers if layer.weights]
     if len(listed) != len(layers):
         raise FormatError(
             f"{path}: expected weights of {len(layers)} layers, found those of {len(listed)}; "
             "they belong to another model"
         )
-    top = [v for v in model.weights if all(v is not w for layer in layers for w in layer.weights)]
+    within = {id(v) for layer in layers for v in layer.weights}
+    top = [v for v in model.weights if id(v) not in within]
     own = _tensors(path, contents, root, "top_level_model_weights") if top else []
-    pairs = [(layer.name, _in_older_order(layer), tensors)
-             for layer, (_, tensors) in zip(layers, listed, strict=True)]  # fmt: skip
+    # What training changes comes first.
+    changed = trainable_variables(model)
+    pairs = [(layer.name, sorted(layer.weights, key=lambda v: id(v) not in changed), tensors)
+             for layer, tensors in zip(layers, listed, strict=True)]  # fmt: skip
     for name, variables, tensors in [*pairs, ("the model", top, own)]:
         if len(variables) != len(tensors):
             raise FormatError(
                 f"{path}: expected {len(variables)} weights of {name!r}, found {len(tensors)}; "
                 "they belong to another model"
             )
-        for variable, tensor in zip(variables, tensors, strict=True):
-            _assign(path, name, variable, tensor)
-
-
-def _assign(path: Path, name: str, variable: Any, tensor: Tensor) -> None:
-    try:
-        variable.assign(tensor)
-    except ValueError as error:
-        raise FormatError(
-            f"{path}: the weights of {name!r} do not fit the model ({error}); they belong to "
-            "another model, or the file is damaged"
-        ) from error
-
-
-def _in_older_order(layer: Any) -> list[Any]:
-    """Return a layer's weights as older versions list them: what training changes first."""
-    trainable = trainable_variables(layer)
-    weights = list(layer.weights)
-    return [v for v in weights if id(v) in trainable] + [
-        v for v in weights if id(v) not in trainable
-    ]
-
-
-def _list(contents: Contents, group: str, name: str) -> list[str]:
-    """Return a list of names; a long one is kept in parts."""
-    found = contents.texts.get((group, name))
-    if found is not None:
-        return found
-    parts = itertools.takewhile(
-        lambda part: part is not None,
-        (contents.texts.get((group, f"{name}{k}")) for k in itertools.count()),
-    )
-    return [entry for part in parts for entry in part or ()]
+        try:
+            for variable, tensor in zip(variables, tensors, strict=True):
+                variable.assign(tensor)
+        except ValueError as error:
+            raise _misfit(path, name, error) from error
 
 
 def _tensors(path: Path, contents: Contents, root: str, layer: str) -> list[Tensor]:
     """Return the tensors of a layer, in the order in which they are listed."""
     group = f"{root}/{layer}" if root else layer
-    names = [f"{group}/{name}" for name in _list(contents, group, "weight_names")]
+    names = [f"{group}/{name}" for name in contents.names(group, "weight_names")]
     missing = [name for name in names if name not in contents.tensors]
     if missing:
         raise FormatError(f"{path}: the tensor {missing[0]!r} is listed and missing; damaged")

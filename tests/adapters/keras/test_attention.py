@@ -107,6 +107,14 @@ def test_what_a_causal_mask_hides_is_no_edge():
     assert np.allclose(found, np.kron(np.eye(6), uniform.T))
 
 
+def test_what_is_put_out_of_reach_is_no_edge_either():
+    model = functional(lambda x: kl.Attention()([x, x], use_causal_mask=True), ROWS)
+    net = cg.load(model, strict=True)
+    (mixed,) = (b for b in net.blocks_into(net.layers[-1]) if not b.modulatory)
+    # Four positions attend to one, two, three and four, feature by feature.
+    assert mixed.n_edges == 5 * (1 + 2 + 3 + 4)
+
+
 # -- normalisations -------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from keras import layers as kl
 from oracles.keras_models import check, flat, functional
 
 import cntgraph as cg
+from cntgraph.core.errors import CoverageWarning
 
 ROWS, IMAGE = (3, 5), (6, 5, 3)
 
@@ -117,6 +118,24 @@ def test_a_gated_linear_unit():
     assert [block.modulatory for block in net.blocks_into(gated)] == [False, True]
 
 
+def test_what_the_data_decides_leads_from_both_sides():
+    def build(x):
+        y, z = kl.Dense(4, name="one")(x), kl.Dense(4, name="two")(x)
+        return ops.where(ops.logical_and(y > 0, ops.cast(z, "bool")), y, z)
+
+    net = cg.load(functional(build, (5,)), strict=True)
+    assert net.layers[-1].kind == "where"
+    assert [block.n_edges for block in net.blocks_into(net.layers[-1])] == [4, 4]
+
+
+def test_a_product_of_two_inputs_is_cut():
+    def build(x):
+        return ops.einsum("bi,ij,bj->b", x, np.ones((4, 4), "float32"), x)[:, None]
+
+    with pytest.warns(CoverageWarning, match="a product of two inputs is not an edge"):
+        cg.load(functional(build, (4,)))
+
+
 def test_what_mixes_the_samples_of_a_batch_is_cut():
-    with pytest.warns(cg.core.errors.CoverageWarning, match="mixes the samples"):
+    with pytest.warns(CoverageWarning, match="mixes the samples"):
         cg.load(functional(lambda x: x - ops.mean(x, axis=0, keepdims=True), (4,)))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import tracemalloc
 import warnings
 import zipfile
@@ -396,6 +397,22 @@ def test_hdf5_files_that_lead_elsewhere_or_lie(change, error, reason, tmp_path):
             continue
         with pytest.raises(error, match=reason):
             cg.load(path, **options)
+
+
+@pytest.mark.parametrize("length", [0, 8])
+def test_texts_that_go_in_circles(length, tmp_path):
+    """HDF5 walks a heap of texts by the lengths that it finds there, and never comes back."""
+    path = saved(small(), tmp_path / "model.weights.h5")
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    (size,), place = struct.unpack_from("<Q", data, heap + 8), heap + 16
+    while data[place : place + 2] != b"\0\0":  # up to what is free
+        place += 16 + (struct.unpack_from("<Q", data, place + 8)[0] + 7) // 8 * 8
+    assert place < heap + size
+    struct.pack_into("<Q", data, place + 8, length)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="the texts of the HDF5 file are damaged"):
+        cg.load(path)
 
 
 def test_texts_and_objects_among_the_tensors(tmp_path):

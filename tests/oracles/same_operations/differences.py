@@ -7,11 +7,9 @@ A saved program is held against the live module, and named only where it is not 
 
 #: By operation and way to write it, what the graph has instead.
 DRIFT = {
-    ("bilinear", "keras"): "cut for another reason than that it is a product of two inputs",
     ("bilinear", "jax"): "scores of all pairs, and a dense layer that reads them",
     ("hard sigmoid", "onnx:written out"): "clamp, and a scaling by 1/6",
-    ("prelu", "keras"): "the graph is cut",
-    ("where(a > 0, a, b)", "keras"): "the graph is cut",
+    ("prelu", "keras"): "a choice between x and p · x, whose p has edges",
 }
 
 _ORDER = "the same in another order: Keras runs the branches in an order of its own"
