@@ -30,7 +30,7 @@ class Body:
         known: dict[Var, Any] = dict(zip(program.inputs, inputs, strict=True))
         known |= {var: self.t.closed_over(value) for var, value in program.constants.items()}
         for op in program.ops:
-            args = [known[v] if isinstance(v, Var) else v for v in op.inputs]
+            args = [known[v] for v in op.inputs]
             if any(isinstance(value, Unknown) for value in args):
                 results: Any = [Unknown("", out.shape) for out in op.outputs]
             elif any(isinstance(value, Sum | tuple) for value in args):
@@ -40,7 +40,7 @@ class Body:
             if results is None or any(value is None for value in results):
                 return None
             known.update(zip(op.outputs, results, strict=True))
-        ends = [known[v] if isinstance(v, Var) else v for v in program.outputs]
+        ends = [known[v] for v in program.outputs]
         return ends if all(isinstance(value, Sum) for value in ends) else None
 
     def _step(self, op: Op, args: list[Any]) -> list[Any] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cntgraph.adapters.jax.numeric import compute
+from cntgraph.adapters.jax.numeric import plain
 from cntgraph.core.types import Values
 from cntgraph.network.activations import clamp_name
 
@@ -19,11 +19,11 @@ _TOLERANCE = 2e-5
 
 
 def _sigmoid(x: Values) -> Values:
-    return compute("logistic", {}, [x])
+    return plain("logistic", x)
 
 
 def _erf(x: Values) -> Values:
-    return compute("erf", {}, [x])
+    return plain("erf", x)
 
 
 def _softplus(x: Values) -> Values:

@@ -70,9 +70,9 @@ def _reads_nodes(program: Program, inputs: list[Value]) -> bool:
     depends = {var for var, value in zip(program.inputs, inputs, strict=True)
                if not isinstance(value, np.ndarray | np.generic)}  # fmt: skip
     for op in program.ops:
-        if depends.intersection(v for v in op.inputs if isinstance(v, Var)):
+        if depends.intersection(op.inputs):
             depends.update(op.outputs)
-    return any(v in depends for v in program.outputs if isinstance(v, Var))
+    return not depends.isdisjoint(program.outputs)
 
 
 @handles("scan")

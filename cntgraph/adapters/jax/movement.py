@@ -95,11 +95,10 @@ def _pad(p: Params, x: Array, value: Array) -> list[Array]:
 
 def _select(p: Params, which: Array, *cases: Array) -> list[Array]:
     """Choose between cases by an integer or a truth value, an entry each or one for all."""
-    chosen = np.broadcast_to(np.asarray(which, dtype=np.int64), np.shape(cases[0]))
-    result = cases[0]
+    result = np.asarray(cases[0])
     for k, case in enumerate(cases[1:], start=1):
-        result = np.where(chosen == k, case, result)
-    return [np.asarray(result)]
+        result = np.where(np.asarray(which, dtype=np.int64) == k, case, result)
+    return [result]
 
 
 #: For each operation, how it is carried out and how many of its first arguments are data.

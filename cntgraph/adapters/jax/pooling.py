@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -10,13 +11,13 @@ import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.layout import dilated
+from cntgraph.adapters.jax.movement import REARRANGING
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.operations import handles
-from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.jax.program import Op, Var
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of, without
 from cntgraph.adapters.tracing import reductions
-from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Array, Ids, Values
@@ -28,63 +29,92 @@ _MODES: dict[str, PoolMode] = {
 }  # fmt: skip
 
 
-def take_average(
-    op: Op, x: Nodes, gain: Array | None, *, moved: bool
-) -> tuple[list[Values] | None, Array | None]:
-    """Return what a sum is divided by, where that makes it an average, and the gain that is left.
+def averages(ops: Sequence[Op], outputs: Sequence[Any], known: Mapping[Var, Any]) -> list[Op]:
+    """Let sums that a constant divides be averages, and what divides them hand them on.
+
+    Parameters
+    ----------
+    outputs : sequence
+        What the program yields.
+    known : mapping of Var to value
+        Inputs and constants.
+    """
+    readers: dict[Any, list[Op | None]] = {v: [None] for v in outputs}
+    for op in ops:
+        for v in op.inputs:
+            readers.setdefault(v, []).append(op)
+    changed: dict[Op, Op] = {}
+    for op in ops:
+        if op.name not in ("reduce_sum", "reduce_window_sum"):
+            continue
+        (total,), (reader,) = op.outputs, _sole(readers, op.outputs[0])
+        while reader is not None and reader.name in REARRANGING:
+            (total,), (reader,) = reader.outputs, _sole(readers, reader.outputs[0])
+        if reader is None or reader.name not in ("div", "mul") or len(set(reader.inputs)) == 1:
+            continue
+        by = known.get(next(v for v in reader.inputs if v is not total))
+        if not isinstance(by, np.ndarray) or (
+            reader.name == "div" and reader.inputs[0] is not total
+        ):
+            continue
+        with np.errstate(all="ignore"):
+            gain = by if reader.name == "mul" else np.asarray(1.0 / by)
+        divisors = _divisors(op, gain, moved=total is not op.outputs[0])
+        if divisors is not None:
+            changed[op] = replace(op, params={**op.params, "divisors": divisors})
+            changed[reader] = replace(
+                reader, name="reshape", params={"new_sizes": total.shape}, inputs=(total,)
+            )
+    return [changed.get(op, op) for op in ops]
+
+
+def _sole(readers: Mapping[Any, list[Op | None]], value: Var) -> tuple[Op | None]:
+    """Return the one operation that reads a value; None where others do, too."""
+    found = readers.get(value, [])
+    return (found[0] if len(found) == 1 else None,)
+
+
+def _divisors(op: Op, gain: Array, *, moved: bool) -> list[Values] | None:
+    """Return what a sum is divided by, where that makes it an average.
 
     Parameters
     ----------
     op : Op
         The sum, over whole axes or over windows.
-    x : Nodes
-        What it is taken of.
-    gain : ndarray or None
+    gain : ndarray
         What it is multiplied by.
     moved : bool
         Whether it is rearranged in between, so that only one number for all can be had.
 
     Returns
     -------
-    divisors : list of ndarray, or None
+    list of ndarray, or None
         For each axis that windows slide over, the divisor by position; of whole axes, their size.
     """
-    if gain is None:
-        return None, None
-    number = scalar_of(gain)
+    number, shape = scalar_of(gain), op.inputs[0].shape
     if op.name == "reduce_sum":
-        sizes = [x.shape[axis] for axis in axes_of(op.params)]
+        sizes = [shape[axis] for axis in axes_of(op.params)]
         average = number is not None and np.isclose(number * prod(sizes), 1.0, rtol=1e-6)
-        return ([np.full(1, float(n)) for n in sizes], None) if average else (None, gain)
-    if op.name != "reduce_window_sum" or (number is None and moved):
-        return None, gain
-    sizes = _dilated_sizes(op, x.shape)
+        return [np.full(1, float(n)) for n in sizes] if average else None
+    if number is None and moved:
+        return None
+    sizes = _dilated_sizes(op, shape)
     windows = _sliding(op).windows(sizes)
     if number is not None:
         counts = [np.full(w.coarse, float(w.kernel)) for w in windows]
         rest = number * prod(w.kernel for w in windows)
-        if np.isclose(rest, 1.0, rtol=1e-6):
-            return counts, None
-        # What is left of the factor goes to an axis over which a window slides.
-        widest = max(range(len(windows)), key=lambda axis: windows[axis].kernel)
-        counts[widest] = counts[widest] / rest
-        return (counts, None) if rest > 0 else (None, gain)
+        if not np.isclose(rest, 1.0, rtol=1e-6):
+            # What is left of the factor goes to an axis over which a window slides.
+            widest = max(range(len(windows)), key=lambda axis: windows[axis].kernel)
+            counts[widest] = counts[widest] / rest
+        return counts if rest > 0 else None
     counts = _sliding(op).counts(sizes)
     product = np.ones(())
     for count in counts:
         product = np.multiply.outer(product, count)
     with np.errstate(all="ignore"):
         fits = np.allclose(np.broadcast_to(1.0 / gain, product.shape), product, rtol=1e-6)
-    return (counts, None) if fits else (None, gain)
-
-
-def reduce_axes(t: Scaling, op: Op, x: Nodes, *, average: bool) -> Nodes:
-    """Pool whole axes away."""
-    mode = "average" if average else _MODES.get(op.name)
-    if mode is None:
-        raise NotFollowed(f"{op.name} is not linear")
-    made = reductions.reduce_axes(t, x, axes_of(op.params), mode, t.label(op))
-    return Nodes(made.ids, op.outputs[0].batch)
+    return counts if fits else None
 
 
 def _sliding(op: Op) -> Sliding:
@@ -143,14 +173,18 @@ def window_extreme(t: Scaling, op: Op, args: list[Any]) -> Any:
 
 @handles("reduce_window_sum")
 def window_sum(t: Scaling, op: Op, args: list[Any]) -> Any:
-    """Return the sum of each window."""
-    return reduce_windows(t, op, t.nodes(args[0]), "sum")
+    """Return the sum of each window, or its average."""
+    return reduce_windows(t, op, t.nodes(args[0]), "sum", op.params.get("divisors"))
 
 
 @handles("reduce_sum", "reduce_max", "reduce_min", "reduce_prod")
 def reduction(t: Scaling, op: Op, args: list[Any]) -> Any:
-    """Reduce what a weight was applied to, or what mixes samples."""
-    return reduce_axes(t, op, t.nodes(args[0]), average=False)
+    """Pool whole axes away."""
+    mode = "average" if "divisors" in op.params else _MODES.get(op.name)
+    if mode is None:
+        return f"{op.name} is not linear"
+    made = reductions.reduce_axes(t, t.nodes(args[0]), axes_of(op.params), mode, t.label(op))
+    return Nodes(made.ids, op.outputs[0].batch)
 
 
 @handles("cumsum", "cummax", "cummin")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,11 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax import layout, weights
-from cntgraph.adapters.jax.coefficients import Coefficient, Peeled
 from cntgraph.adapters.jax.program import Op, Program
 from cntgraph.adapters.jax.values import (
-    Lazy,
-    Meaning,
+    Coefficient,
     Nodes,
+    Scaled,
     Value,
     Weight,
     name_of,
@@ -63,8 +61,6 @@ class Scaling(Tracer):
 
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
-        self._carried: WeakKeyDictionary[Lazy, Nodes] = WeakKeyDictionary()
-        self._meanings: dict[Any, Meaning | None] = {}
         #: Inputs that are laid out as the model has them, by the shape of one sample.
         self.inputs: dict[tuple[int, ...], int] = {}
 
@@ -99,6 +95,10 @@ class Scaling(Tracer):
         """Carry out a program; return what it yields."""
 
     @abstractmethod
+    def call(self, op: Op, args: list[Any]) -> list[Any]:
+        """Return what one operation yields."""
+
+    @abstractmethod
     def closed_over(self, value: Any) -> Value:
         """Return an array that a function has closed over: a weight, or a mere constant."""
 
@@ -119,7 +119,7 @@ class Scaling(Tracer):
         if not isinstance(like, Nodes):
             return Nodes(ids, None if samples is None else samples.axis)
         batch = None if like.batch is None else like.batch + ids.ndim - like.ids.ndim
-        return replace(like, ids=ids, batch=batch, awaits_bias=False)
+        return replace(like, ids=ids, batch=batch, awaits_bias=False, is_normed=False)
 
     def samples(self, x: Neurons) -> Samples:
         """Return where the one sample is: along an axis that the program says."""
@@ -157,38 +157,39 @@ class Scaling(Tracer):
 
     # -- scaling and normalising ----------------------------------------------------------------
 
-    def affine(self, core: Nodes, peeled: Peeled, like: Lazy) -> Nodes:
+    def affine(self, value: Scaled) -> Nodes:
         """Return gain ⊙ nodes + shift."""
+        (out,), core = value.op.outputs, value.core
         gain, shift = (
-            _unless(c, nothing) for c, nothing in ((peeled.gain, 1.0), (peeled.shift, 0.0))
+            _unless(c, nothing) for c, nothing in ((value.gain, 1.0), (value.shift, 0.0))
         )
         parts = split_mask(shift) if isinstance(shift, np.ndarray) else None
         if parts is not None:
             shift = parts[1] if parts[1].any() else None
-        ids, fill = np.broadcast_to(core.ids, like.shape), core.fill
+        ids, fill = np.broadcast_to(core.ids, out.shape), core.fill
         if gain is not None or shift is not None:
             options: dict[str, Any] = {"parametric": isinstance(gain, Weight) and gain.is_learned}
-            if isinstance(gain, Weight) and _has_root(gain.recipe):
+            if core.is_normed:
+                options = {"kind": "norm", "foldable": False}
+            elif isinstance(gain, Weight) and _has_root(gain.recipe):
                 options = {"kind": "norm"}
-            ids = self.scaled(ids, gain, shift, like, options)
+            ids = self.scaled(ids, gain, shift, value.op, options)
         if parts is not None:
             ids, fill = self.builder.mask(ids, np.broadcast_to(parts[0], ids.shape)), -np.inf
-        return replace(core, ids=ids, batch=like.batch, fill=fill)
+        return Nodes(ids, out.batch, fill, core.is_index)
 
     def scaled(
-        self, ids: Ids, gain: Coefficient | None, shift: Coefficient | None, like: Lazy,
+        self, ids: Ids, gain: Coefficient | None, shift: Coefficient | None, op: Op,
         options: dict[str, Any],
     ) -> Ids:  # fmt: skip
-        """Return gain ⊙ x + shift in the shape of a value; one of the two there is."""
-        named = next(
-            (n for c in (gain, shift) if isinstance(c, Weight) and (n := name_of(c.recipe))), ""
-        )
-        name = named or self.label(like.op)
-        sample = sample_of(Nodes(ids, like.batch), like.batch, ids.ndim)
-        recipes = [None if c is None else _recipe_of_sample(self.recipe(c), ids.ndim, like.batch)
+        """Return gain ⊙ x + shift in the shape of what an operation yields."""
+        named = (name_of(c.recipe) for c in (gain, shift) if isinstance(c, Weight))
+        name = next(filter(None, named), "") or self.label(op)
+        batch = op.outputs[0].batch
+        recipes = [None if c is None else _recipe_of_sample(self.recipe(c), ids.ndim, batch)
                    for c in (gain, shift)]  # fmt: skip
-        made = self.scale_sample(name, sample, *recipes, **options)
-        return made if like.batch is None else np.expand_dims(made, like.batch)
+        made = self.scale_sample(name, without(ids, batch), *recipes, **options)
+        return made if batch is None else np.expand_dims(made, batch)
 
     def scale_sample(
         self, name: str, ids: Ids, weight: Recipe | None, bias: Recipe | None, **options: Any
@@ -222,12 +223,6 @@ class Scaling(Tracer):
         if wide is None or not self.builder.add_bias(layers[0], wide):
             return None
         return Nodes(x.ids, out.batch)
-
-
-def sample_of(nodes: Nodes, batch: int | None, ndim: int) -> Ids:
-    """Return ids without the axis of the samples, as an operand of a result of `ndim` axes."""
-    ids = nodes.ids.reshape((1,) * (ndim - nodes.ids.ndim) + nodes.ids.shape)
-    return without(ids, batch)
 
 
 def _recipe_of_sample(recipe: Recipe, ndim: int, batch: int | None) -> Recipe:
