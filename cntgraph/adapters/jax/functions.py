@@ -36,7 +36,7 @@ def _selu(x: Values) -> Values:
 
 
 #: Activations without a coefficient, named as the other adapters do.
-_PLAIN: dict[str, Callable[[Values], Values]] = {
+PLAIN: dict[str, Callable[[Values], Values]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
@@ -86,7 +86,7 @@ def function_name(y: Values) -> str | None:
     """
     if not np.isfinite(y).all():
         return _partial_name(y)
-    for name, function in _PLAIN.items():
+    for name, function in PLAIN.items():
         if _same(y, function(GRID)):
             return name
     if _same(y, _GELU_BY_TANH):

@@ -212,21 +212,11 @@ def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, operator: AxisOperat
     ndarray of int64, or None
         The ids of a sample; None where its positions are not resized, but its channels.
     """
-    sample, b = x.sample, t.builder
-    channels = list(channel_axes(sample, b.layers))
+    sample = x.sample
+    channels = channel_axes(sample, t.builder.layers)
     if axis in channels:
         if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
             t.expect_channels(sample, [sample.ndim - 1] if axis < sample.ndim - 1 else [0])
         return None
-    spatial = [a for a in range(sample.ndim) if a not in channels]
-    order = [*channels, *spatial]
-    rows = sample.transpose(order)
-    operators = tuple(
-        operator if a == axis else AxisOperator.identity(sample.shape[a]) for a in spatial
-    )
-    lines = rows.reshape(-1, *rows.shape[len(channels) :])
-    made = t.builder.pool_on(lines, operators, "linear") if x.awaits_bias else None
-    if made is None:
-        made = t.builder.pool(name, lines, operators, "linear")
-    shape = [sample.shape[a] for a in channels] + [s.n_out for s in operators]
-    return made.reshape(shape).transpose(np.argsort(order))
+    operators = {axis: operator}
+    return pool_axes(t, sample, operators, channels, "linear", name, joined=x.awaits_bias)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax import layout, weights
 from cntgraph.adapters.jax.program import Op, Program
 from cntgraph.adapters.jax.values import (
@@ -195,16 +194,11 @@ class Scaling(Tracer):
         self, name: str, ids: Ids, weight: Recipe | None, bias: Recipe | None, **options: Any
     ) -> Ids:
         """Scale nodes in the order of their layer, so that it can be folded into what made it."""
-        layers = self.builder.layers_of(View.of(ids))
-        seen = None
-        if len(layers) == 1:
-            seen = layout.in_layer_order(ids, layers[0].shape, layers[0].start)
-        order, groups = seen or layout.channels_first(ids, channel_axes(ids, self.builder.layers))
-        recipes = [layout.regrouped(r, ids.shape, order, groups) for r in (weight, bias)]
-        moved = ids.transpose(order)
-        shape = [prod(moved.shape[k] for k in group) for group in groups]
-        made = self.builder.scale(name, moved.reshape(shape), *recipes, **options)
-        return made.reshape(moved.shape).transpose(np.argsort(order))
+        order, shape = layout.laid_out(ids, self.builder.layers)
+        recipes = [layout.relaid(r, ids.shape, order, shape) for r in (weight, bias)]
+        turned = ids.transpose(order)
+        made = self.builder.scale(name, turned.reshape(shape), *recipes, **options)
+        return made.reshape(turned.shape).transpose(np.argsort(order))
 
     def biased(self, op: Op, args: Sequence[Value]) -> Nodes | None:
         """Return the sum of what an affine operation yields and a bias, which becomes its own."""
@@ -214,13 +208,13 @@ class Scaling(Tracer):
         if op.name != "add" or x is None or bias is None or x.shape != out.shape:
             return None
         sample = self.builder.once(x.sample)  # the steps of a loop are one
-        layers = self.builder.layers_of(View.of(sample))
-        seen = layout.in_layer_order(sample, layers[0].shape, layers[0].start)
+        (layer, *others) = self.builder.layers_of(View.of(sample))
+        order = None if others else layout.in_layer_order(sample, layer)
         recipe = _recipe_of_sample(bias.recipe, len(out.shape), out.batch)
-        if len(layers) != 1 or seen is None or not broadcasts(recipe.shape, sample.shape):
+        if order is None or not broadcasts(recipe.shape, sample.shape):
             return None
-        wide = layout.regrouped(recipe, sample.shape, *seen)
-        if wide is None or not self.builder.add_bias(layers[0], wide):
+        vector = layout.relaid(recipe, sample.shape, order, layer.shape)
+        if vector is None or not self.builder.add_bias(layer, vector):
             return None
         return Nodes(x.ids, out.batch)
 

@@ -41,15 +41,10 @@ def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
         (gain,) = blocks
         if not isinstance(gain, Diagonal | Identity):
             continue
-        readers = draft.by_source()[k]
-        changed = [_folded(reader, gain, draft.layers[k]) for reader in readers]
+        changed = [_folded(reader, gain, draft.layers[k]) for reader in draft.readers(k)]
         if not changed or any(block is None for block in changed):
             continue
-        nodes = np.empty(draft.layers[k].n_nodes, dtype=np.int64)
-        nodes[gain.target.as_ids() - draft.layers[k].start] = gain.source.as_ids()
-        moved = [replace(b, source=draft.moved(b.source, k, nodes)) for b in changed if b]
-        draft.substitute([gain, *readers], moved)
-        draft.removed.add(k)
+        draft.bypass(k, draft.read_by(gain, k), [block for block in changed if block])
         folded |= {parameter.name: gain.name for parameter in gain.parameters()}
     return folded
 
