@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.jax.movement import EXACT
+from cntgraph.adapters.jax.movement import MOVEMENTS
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, computed
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
@@ -57,7 +57,7 @@ def _chosen(
     """
     inside = _parts(value)
     sources = {id(a): a for part in inside for a in part.args if isinstance(a, Nodes)}
-    known = all(part.op.name in ELEMENTWISE | EXACT for part in inside)
+    known = all(part.op.name in ELEMENTWISE | MOVEMENTS for part in inside)
     weights = any(isinstance(a, Weight) for part in inside for a in part.args)
     if len(sources) != 1 or not known or weights:
         return None

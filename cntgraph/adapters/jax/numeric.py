@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cntgraph.adapters.jax.movement import EXACT, move
+from cntgraph.adapters.jax.movement import MOVEMENTS, move
 from cntgraph.adapters.jax.program import Op
 from cntgraph.core.types import Array
 
@@ -87,7 +87,7 @@ def axes_of(params: Params) -> tuple[int, ...]:
 
 def computed(op: Op, arguments: list[Array]) -> list[Any]:
     """Carry out an operation on numbers; by JAX, where NumPy does not have it."""
-    if op.name in EXACT:
+    if op.name in MOVEMENTS:
         return move(op, arguments)
     with np.errstate(all="ignore"):
         if op.name in _OVER_AXES:

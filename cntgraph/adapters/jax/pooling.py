@@ -195,28 +195,3 @@ def cumulative(t: Scaling, op: Op, args: list[Any]) -> Any:
     x, axis, reverse = t.nodes(args[0]), int(op.params["axis"]), bool(op.params.get("reverse"))
     made = reductions.cumulative(t, x, axis, _MODES[op.name], t.label(op), reverse=reverse)
     return Nodes(made.ids, op.outputs[0].batch)
-
-
-def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, operator: AxisOperator) -> Ids | None:
-    """Resize one axis of a sample; axes that are resized one after another make one layer.
-
-    Parameters
-    ----------
-    axis : int
-        The axis of a sample.
-    operator : AxisOperator
-        How it is resized.
-
-    Returns
-    -------
-    ndarray of int64, or None
-        The ids of a sample; None where its positions are not resized, but its channels.
-    """
-    sample = x.sample
-    channels = channel_axes(sample, t.builder.layers)
-    if axis in channels:
-        if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
-            t.expect_channels(sample, [sample.ndim - 1] if axis < sample.ndim - 1 else [0])
-        return None
-    operators = {axis: operator}
-    return pool_axes(t, sample, operators, channels, "linear", name, joined=x.awaits_bias)

@@ -22,7 +22,6 @@ from cntgraph.adapters.jax.values import (
     Weight,
     name_of,
     scalar_of,
-    without,
 )
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.masks import split_mask
@@ -172,33 +171,24 @@ class Scaling(Tracer):
                 options = {"kind": "norm", "foldable": False}
             elif isinstance(gain, Weight) and _has_root(gain.recipe):
                 options = {"kind": "norm"}
-            ids = self.scaled(ids, gain, shift, value.op, options)
+            named = (name_of(c.recipe) for c in (gain, shift) if isinstance(c, Weight))
+            name = next(filter(None, named), "") or self.label(value.op)
+            weight, bias = (None if c is None else self.recipe(c) for c in (gain, shift))
+            ids = self.scale(Nodes(ids, out.batch), weight, bias, name, **options).ids
         if parts is not None:
             ids, fill = self.builder.mask(ids, np.broadcast_to(parts[0], ids.shape)), -np.inf
         return Nodes(ids, out.batch, fill, core.is_index)
 
-    def scaled(
-        self, ids: Ids, gain: Coefficient | None, shift: Coefficient | None, op: Op,
-        options: dict[str, Any],
-    ) -> Ids:  # fmt: skip
-        """Return gain ⊙ x + shift in the shape of what an operation yields."""
-        named = (name_of(c.recipe) for c in (gain, shift) if isinstance(c, Weight))
-        name = next(filter(None, named), "") or self.label(op)
-        batch = op.outputs[0].batch
-        recipes = [None if c is None else _recipe_of_sample(self.recipe(c), ids.ndim, batch)
-                   for c in (gain, shift)]  # fmt: skip
-        made = self.scale_sample(name, without(ids, batch), *recipes, **options)
-        return made if batch is None else np.expand_dims(made, batch)
-
-    def scale_sample(
-        self, name: str, ids: Ids, weight: Recipe | None, bias: Recipe | None, **options: Any
-    ) -> Ids:
+    def scale(
+        self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
+    ) -> Nodes:
         """Scale nodes in the order of their layer, so that it can be folded into what made it."""
-        order, shape = layout.laid_out(ids, self.builder.layers)
-        recipes = [layout.relaid(r, ids.shape, order, shape) for r in (weight, bias)]
-        turned = ids.transpose(order)
-        made = self.builder.scale(name, turned.reshape(shape), *recipes, **options)
-        return made.reshape(turned.shape).transpose(np.argsort(order))
+        x = self.widened(x, *(recipe.shape for recipe in (weight, bias) if recipe is not None))
+        order, shape = layout.laid_out(x.ids, self.builder.layers, self.samples(x).axis)
+        recipes = [layout.relaid(r, x.shape, order, shape) for r in (weight, bias)]
+        turned = x.ids.transpose(order)
+        made = self.builder.scale(name, turned.reshape(shape), *recipes, **kind)
+        return self.neurons(made.reshape(turned.shape).transpose(np.argsort(order)), like=x)
 
     def biased(self, op: Op, args: Sequence[Value]) -> Nodes | None:
         """Return the sum of what an affine operation yields and a bias, which becomes its own."""
@@ -207,23 +197,15 @@ class Scaling(Tracer):
         out = op.outputs[0]
         if op.name != "add" or x is None or bias is None or x.shape != out.shape:
             return None
-        sample = self.builder.once(x.sample)  # the steps of a loop are one
-        (layer, *others) = self.builder.layers_of(View.of(sample))
-        order = None if others else layout.in_layer_order(sample, layer)
-        recipe = _recipe_of_sample(bias.recipe, len(out.shape), out.batch)
-        if order is None or not broadcasts(recipe.shape, sample.shape):
+        shown = self.builder.once(x.ids)  # the steps of a loop are one
+        (layer, *others) = self.builder.layers_of(View.of(shown))
+        order = None if others else layout.in_layer_order(shown, layer)
+        if order is None or not broadcasts(bias.recipe.shape, shown.shape):
             return None
-        vector = layout.relaid(recipe, sample.shape, order, layer.shape)
+        vector = layout.relaid(bias.recipe, shown.shape, order, layer.shape)
         if vector is None or not self.builder.add_bias(layer, vector):
             return None
         return Nodes(x.ids, out.batch)
-
-
-def _recipe_of_sample(recipe: Recipe, ndim: int, batch: int | None) -> Recipe:
-    padded = (1,) * (ndim - len(recipe.shape)) + recipe.shape
-    if batch is not None:
-        padded = (*padded[:batch], *padded[batch + 1 :])
-    return recipe.reshape(padded)
 
 
 def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:

@@ -17,7 +17,7 @@ import numpy as np
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.jax import convolution, lookup, loops, pooling, products, weights
 from cntgraph.adapters.jax.elementwise import Elementwise
-from cntgraph.adapters.jax.movement import EXACT, MOVEMENTS, data_arguments, move_ids
+from cntgraph.adapters.jax.movement import MOVEMENTS, data_arguments, move_ids
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, computed
 from cntgraph.adapters.jax.operations import HANDLERS
 from cntgraph.adapters.jax.program import Op, Program, Var, as_numpy
@@ -149,7 +149,7 @@ class JaxTracer(Elementwise):
 
     def _move(self, op: Op, args: list[Any]) -> list[Nodes] | None:
         """Carry out a movement on ids; None where nodes themselves say what is moved where."""
-        data = range(len(args))[data_arguments(op.name)]
+        data = data_arguments(op)
         if not any(has_nodes(args[k]) for k in data):
             return None
         others = [a for k, a in enumerate(args) if k not in data]
@@ -251,9 +251,13 @@ def _chooses(op: Op, args: Sequence[Any]) -> bool:
         return False
     if op.name in ELEMENTWISE | REDUCTIONS:
         return True
-    if op.name not in EXACT or len(op.outputs) != 1 or all(isinstance(a, Nodes) for a in of_input):
+    if (
+        op.name not in MOVEMENTS
+        or len(op.outputs) != 1
+        or all(isinstance(a, Nodes) for a in of_input)
+    ):
         return False
-    data = range(len(args))[data_arguments(op.name)]
+    data = data_arguments(op)
     return not any(isinstance(a, Weight) if k in data else has_nodes(a) for k, a in enumerate(args))
 
 
