@@ -12,7 +12,6 @@ from cntgraph.adapters.jax.movement import MOVEMENTS
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, computed
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.rows import rows_of
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Choice, Nodes, Value, Weight, has_nodes
 from cntgraph.adapters.jax.weights import whole
@@ -117,15 +116,33 @@ def gather(t: Scaling, op: Op, args: list[Any]) -> Any:
     table, indices = args
     if not isinstance(table, Weight) or not has_nodes(indices):
         return "what depends on the data chooses what is moved"
-    picked = rows_of(op, table.shape)
-    if picked is None:
+    chosen = _chosen_axis(op, table.shape)
+    if chosen is None:
         return "what depends on the data chooses parts of a weight"
-    tokens = tokens_of(indices, picked.component, table.shape[picked.axis])
+    axis, component = chosen
+    tokens = tokens_of(indices, component, table.shape[axis])
     if tokens is None:
         return "it looks up rows of a table by indices that are computed from the data"
-    recipe = picked.axis_first(whole(table, range(len(table.shape))).recipe)
-    made = look_up(t, recipe, tokens, t.label(op)).ids
-    made = made.reshape(*tokens.shape, *picked.features(recipe.shape[1:]))
-    made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), picked.offsets)
-    out = op.outputs[0]
+    d, out, n = op.params["dimension_numbers"], op.outputs[0], len(table.shape)
+    recipe = whole(table, range(n)).recipe.transpose((axis, *(k for k in range(n) if k != axis)))
+    sizes = (1 if k == axis else size for k, size in enumerate(table.shape)
+             if k not in d.collapsed_slice_dims)  # fmt: skip
+    made = look_up(t, recipe, tokens, t.label(op)).ids.reshape(*tokens.shape, *sizes)
+    made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), d.offset_dims)
     return Nodes(made.reshape(out.shape), out.batch)
+
+
+def _chosen_axis(op: Op, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return the one axis of a table along which a gather picks whole rows; None if it does not.
+
+    Which component of an index chooses along it comes second.
+    """
+    d, sizes = op.params["dimension_numbers"], tuple(op.params["slice_sizes"])
+    chosen = [int(axis) for axis in d.start_index_map]
+    partly = [axis for axis, n in enumerate(shape) if sizes[axis] != n]
+    along = partly or [axis for axis in chosen if sizes[axis] == 1]
+    if getattr(d, "operand_batching_dims", ()) or len(along) != 1 or along[0] not in chosen:
+        return None
+    (axis,) = along
+    collapsed = [int(k) for k in d.collapsed_slice_dims]
+    return (axis, chosen.index(axis)) if sizes[axis] == 1 and collapsed in ([], [axis]) else None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -11,10 +10,9 @@ import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.layout import dilated
-from cntgraph.adapters.jax.movement import REARRANGING
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.operations import handles
-from cntgraph.adapters.jax.program import Op, Var
+from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of, without
 from cntgraph.adapters.tracing import reductions
@@ -23,82 +21,26 @@ from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Array, Ids, Values
 from cntgraph.network.blocks import AxisOperator, PoolMode, Window
 
-_MODES: dict[str, PoolMode] = {
-    "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min",
-    "cumsum": "sum", "cummax": "max", "cummin": "min",
+_MODES_OF_AXES: dict[str, PoolMode] = {
+    "reduce_sum": "sum", "reduce_mean": "average", "reduce_max": "max", "reduce_min": "min",
 }  # fmt: skip
+_MODES_SO_FAR: dict[str, PoolMode] = {"cumsum": "sum", "cummax": "max", "cummin": "min"}
 
 
-def averages(ops: Sequence[Op], outputs: Sequence[Any], known: Mapping[Var, Any]) -> list[Op]:
-    """Let sums that a constant divides be averages, and what divides them hand them on.
-
-    Parameters
-    ----------
-    outputs : sequence
-        What the program yields.
-    known : mapping of Var to value
-        Inputs and constants.
-    """
-    readers: dict[Any, list[Op | None]] = {v: [None] for v in outputs}
-    for op in ops:
-        for v in op.inputs:
-            readers.setdefault(v, []).append(op)
-    changed: dict[Op, Op] = {}
-    for op in ops:
-        if op.name not in ("reduce_sum", "reduce_window_sum"):
-            continue
-        (total,), (reader,) = op.outputs, _sole(readers, op.outputs[0])
-        while reader is not None and reader.name in REARRANGING:
-            (total,), (reader,) = reader.outputs, _sole(readers, reader.outputs[0])
-        if reader is None or reader.name not in ("div", "mul") or len(set(reader.inputs)) == 1:
-            continue
-        by = known.get(next(v for v in reader.inputs if v is not total))
-        if not isinstance(by, np.ndarray) or (
-            reader.name == "div" and reader.inputs[0] is not total
-        ):
-            continue
-        with np.errstate(all="ignore"):
-            gain = by if reader.name == "mul" else np.asarray(1.0 / by)
-        divisors = _divisors(op, gain, moved=total is not op.outputs[0])
-        if divisors is not None:
-            changed[op] = replace(op, params={**op.params, "divisors": divisors})
-            changed[reader] = replace(
-                reader, name="reshape", params={"new_sizes": total.shape}, inputs=(total,)
-            )
-    return [changed.get(op, op) for op in ops]
-
-
-def _sole(readers: Mapping[Any, list[Op | None]], value: Var) -> tuple[Op | None]:
-    """Return the one operation that reads a value; None where others do, too."""
-    found = readers.get(value, [])
-    return (found[0] if len(found) == 1 else None,)
-
-
-def _divisors(op: Op, gain: Array, *, moved: bool) -> list[Values] | None:
-    """Return what a sum is divided by, where that makes it an average.
+def window_divisors(op: Op, gain: Array) -> list[Values] | None:
+    """Return what a sum over windows is divided by along each axis, by position.
 
     Parameters
     ----------
-    op : Op
-        The sum, over whole axes or over windows.
     gain : ndarray
         What it is multiplied by.
-    moved : bool
-        Whether it is rearranged in between, so that only one number for all can be had.
 
     Returns
     -------
     list of ndarray, or None
-        For each axis that windows slide over, the divisor by position; of whole axes, their size.
+        None where it is not one divisor per axis.
     """
-    number, shape = scalar_of(gain), op.inputs[0].shape
-    if op.name == "reduce_sum":
-        sizes = [shape[axis] for axis in axes_of(op.params)]
-        average = number is not None and np.isclose(number * prod(sizes), 1.0, rtol=1e-6)
-        return [np.full(1, float(n)) for n in sizes] if average else None
-    if number is None and moved:
-        return None
-    sizes = _dilated_sizes(op, shape)
+    number, sizes = scalar_of(gain), _dilated_sizes(op, op.inputs[0].shape)
     windows = _sliding(op).windows(sizes)
     if number is not None:
         counts = [np.full(w.coarse, float(w.kernel)) for w in windows]
@@ -171,27 +113,27 @@ def window_extreme(t: Scaling, op: Op, args: list[Any]) -> Any:
     return reduce_windows(t, op, t.nodes(args[0]), "max" if op.name.endswith("max") else "min")
 
 
-@handles("reduce_window_sum")
+@handles("reduce_window_sum", "reduce_window_mean")
 def window_sum(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return the sum of each window, or its average."""
     return reduce_windows(t, op, t.nodes(args[0]), "sum", op.params.get("divisors"))
 
 
-@handles("reduce_sum", "reduce_max", "reduce_min", "reduce_prod")
+@handles(*_MODES_OF_AXES, "reduce_prod")
 def reduction(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Pool whole axes away."""
-    mode = "average" if "divisors" in op.params else _MODES.get(op.name)
+    mode = _MODES_OF_AXES.get(op.name)
     if mode is None:
         return f"{op.name} is not linear"
     made = reductions.reduce_axes(t, t.nodes(args[0]), axes_of(op.params), mode, t.label(op))
     return Nodes(made.ids, op.outputs[0].batch)
 
 
-@handles("cumsum", "cummax", "cummin")
+@handles(*_MODES_SO_FAR)
 def cumulative(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return the sum, or the largest, of all entries so far along an axis."""
     if not has_nodes(args[0]):
         return None
     x, axis, reverse = t.nodes(args[0]), int(op.params["axis"]), bool(op.params.get("reverse"))
-    made = reductions.cumulative(t, x, axis, _MODES[op.name], t.label(op), reverse=reverse)
+    made = reductions.cumulative(t, x, axis, _MODES_SO_FAR[op.name], t.label(op), reverse=reverse)
     return Nodes(made.ids, op.outputs[0].batch)

@@ -35,8 +35,8 @@ from cntgraph.network.blocks.base import broadcasts
 #: Names for what operations make.
 _LABELS = {
     "dot_general": "matmul", "conv_general_dilated": "conv", "reduce_window_max": "max_pool",
-    "reduce_window_sum": "avg_pool", "reduce_sum": "mean", "reduce_max": "max",
-    "add_any": "add",
+    "reduce_window_sum": "avg_pool", "reduce_window_mean": "avg_pool", "reduce_sum": "mean",
+    "reduce_mean": "mean", "reduce_max": "max", "add_any": "add",
 }  # fmt: skip
 
 

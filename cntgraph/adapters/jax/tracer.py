@@ -79,7 +79,6 @@ class JaxTracer(Elementwise):
             else:
                 known.update(zip(op.outputs, self.on_constants(op, arguments), strict=True))
         waiting = recognise(waiting, program.outputs, known, self._found)
-        waiting = pooling.averages(waiting, program.outputs, known)
         self._follow(Program(program.inputs, program.outputs, waiting), known)
         return [known[v] for v in program.outputs]
 

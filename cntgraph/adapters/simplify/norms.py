@@ -41,26 +41,34 @@ def collapse_norms(draft: Draft) -> set[str]:
 
 def _collapse(draft: Draft, k: int) -> set[str]:
     """Collapse y = d · r(d), and d = x - mean(x); return the names of what reads y as a gain."""
+    found = _normalised(draft, k)
+    if found is None:
+        return set()
+    handed, centring, branch = found
+    gains = {b.name for b in draft.readers(k) if isinstance(b, Diagonal | Identity)}
+    _read_through(draft, k, handed)
+    draft.drop_unread(branch)
+    if centring is not None:
+        _uncentre(draft, centring)
+    for layer in draft.layers_of((centring or handed).source):
+        _note(draft, layer, "layer_norm" if centring else "rms_norm")
+    return {b.name for b in draft.blocks if b.name in gains and is_learned(b)}
+
+
+def _normalised(draft: Draft, k: int) -> tuple[Block, Block | None, set[int]] | None:
+    """Return what hands d on to y = d · r(d), what hands x on to d, and the layers that r is of."""
     into = draft.into(k)
     handed = [block for block in into if _hands_on(block)]
     others = [block for block in into if block.modulatory]
     if len(handed) != 1 or len(into) != 1 + len(others) or not others:
-        return set()
+        return None
     origin = set(draft.layers_of(handed[0].source))
     centring = _centring(draft, *origin) if len(origin) == 1 else None
     if centring is not None:
         origin |= set(draft.layers_of(centring.source))
     if not all(_is_statistic(draft, block, origin) for block in others):
-        return set()
-    branch = {layer for block in others for layer in _ancestors(draft, block, origin)}
-    gains = {b.name for b in draft.readers(k) if isinstance(b, Diagonal | Identity)}
-    _read_through(draft, k, handed[0])
-    draft.drop_unread(branch)
-    if centring is not None:
-        _uncentre(draft, centring)
-    for layer in draft.layers_of(handed[0].source if centring is None else centring.source):
-        _note(draft, layer, "rms_norm" if centring is None else "layer_norm")
-    return {b.name for b in draft.blocks if b.name in gains and is_learned(b)}
+        return None
+    return handed[0], centring, {k for b in others for k in _ancestors(draft, b, origin)}
 
 
 def _centring(draft: Draft, k: int) -> Block | None:
