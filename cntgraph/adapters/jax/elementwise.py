@@ -59,9 +59,7 @@ class Elementwise(Scaling):
                 self.nodes(a) if has_nodes(a) else a for a in value.args]  # fmt: skip
         (made,) = self.call(value.op, args)
         if isinstance(made, Unknown):
-            (out,) = value.op.outputs
-            ids = self.builder.opaque(self.label(value.op), out.shape, value.op.name, made.reason)
-            return Nodes(ids, out.batch)
+            return self.opaque(value.op, value.op.outputs[0], made.reason)
         return self.nodes(made)
 
     def scaling(self, op: Op, args: list[Any]) -> Scaled:
@@ -150,7 +148,8 @@ class Elementwise(Scaling):
         x = self.nodes(base)
         activations.activate(self, x, self._kind(x, meaning), learned)
         made = replace(x, fill=0.0, awaits_bias=False, is_normed=meaning.is_norm)
-        return made if meaning.unit == 1.0 else Scaled(made, op, np.asarray(meaning.unit))
+        norm = replace(op, name=meaning.name)
+        return made if meaning.unit == 1.0 else Scaled(made, norm, np.asarray(meaning.unit))
 
     def _kind(self, base: Nodes, meaning: Meaning) -> str:
         """Return the kind of a normalisation by the axes whose neurons go into one sum."""

@@ -33,6 +33,8 @@ RECOGNISED = "recognised"
 _MAX_STEPS = 64
 #: Stands for a learned number.
 _COEFFICIENT = np.asarray(0.3)
+#: What makes numbers of comparisons.
+_CHOSEN = ("select_n", "convert_element_type")
 #: Functions of several neurons, whose steps may be functions of one.
 _NOT_OF_ONE = frozenset(
     "dot_product_attention glu log_softmax logmeanexp logsumexp one_hot softmax standardize".split()
@@ -204,7 +206,8 @@ class _Functions:
         line = y[0] + (y[-1] - y[0]) * (GRID - GRID[0]) / (GRID[-1] - GRID[0])
         if np.allclose(y, line, rtol=1e-9, atol=1e-9):
             return None
-        return function_name(y) or _own_name(steps)
+        decided = all(step.name in _CHOSEN or not step.outputs[0].is_float for step in steps)
+        return function_name(y) or _own_name(steps) or ("where" if decided else None)
 
     def _evaluate(self, steps: Sequence[Op], base: Var, numbers: Array) -> Array:
         """Carry out steps on numbers that stand for the neurons."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.jax import layout, weights
-from cntgraph.adapters.jax.program import Op, Program
+from cntgraph.adapters.jax.program import Op, Program, Var
 from cntgraph.adapters.jax.values import (
     Coefficient,
     Nodes,
@@ -152,6 +152,11 @@ class Scaling(Tracer):
         """Return the ids of one sample as nodes in the shape of a value."""
         wide = ids if like.batch is None else np.expand_dims(ids, like.batch)
         return Nodes(wide.reshape(like.shape), like.batch)
+
+    def opaque(self, op: Op, out: Var, reason: str) -> Nodes:
+        """Return nodes to which no edge that is known leads."""
+        shape = tuple(n for k, n in enumerate(out.shape) if k != out.batch)
+        return self.batched(self.builder.opaque(self.label(op), shape, op.name, reason), out)
 
     # -- scaling and normalising ----------------------------------------------------------------
 

@@ -189,8 +189,10 @@ class JaxTracer(Elementwise):
         """Return what an operation on weights and constants yields."""
         unknown = next((value for value in args if isinstance(value, Unknown)), None)
         if unknown is not None or op.name.startswith(("random_", "threefry", "rng_")):
-            reason = _RANDOM if unknown is None else unknown.reason
-            return [Unknown(reason, out.shape) for out in op.outputs]
+            value = unknown or Unknown(_RANDOM)
+            if value.nodes:  # where it becomes a number, what neurons decide is no constant
+                return self.cut(op, args, value.reason)
+            return [replace(value, shape=out.shape) for out in op.outputs]
         if op.name in loops.CONTROL and any(isinstance(a, Weight) for a in args):
             found = loops.on_constants(self, op, args)
         elif any(isinstance(a, Weight) for a in args):
@@ -226,15 +228,9 @@ class JaxTracer(Elementwise):
         for value in args:
             if isinstance(value, Weight):
                 self.builder.skip(value.recipe, f"read by {op.name}: {reason}")
-        made: list[Any] = []
-        for out in op.outputs:
-            if not jax.dtypes.issubdtype(out.dtype, np.inexact):
-                made.append(Unknown(reason, out.shape))
-                continue
-            shape = tuple(n for k, n in enumerate(out.shape) if k != out.batch)
-            ids = self.builder.opaque(self.label(op), shape, op.name, reason)
-            made.append(self.batched(ids, out))
-        return made
+        nodes = next((value.nodes for value in args if isinstance(value, Unknown)), ())
+        return [self.opaque(op, out, reason) if jax.dtypes.issubdtype(out.dtype, np.inexact)
+                else Unknown(reason, out.shape, nodes) for out in op.outputs]  # fmt: skip
 
 
 def _scales(op: Op, depend: Set[Var]) -> bool:
@@ -250,13 +246,11 @@ def _chooses(op: Op, args: Sequence[Any]) -> bool:
         return False
     if op.name in ELEMENTWISE | REDUCTIONS:
         return True
-    if (
-        op.name not in MOVEMENTS
-        or len(op.outputs) != 1
-        or all(isinstance(a, Nodes) for a in of_input)
-    ):
+    if op.name not in MOVEMENTS or len(op.outputs) != 1:
         return False
     data = data_arguments(op)
+    if all(isinstance(args[k], Nodes) for k in data):  # these move as any nodes do
+        return False
     return not any(isinstance(a, Weight) if k in data else has_nodes(a) for k, a in enumerate(args))
 
 
