@@ -108,7 +108,7 @@ class Elementwise(Scaling):
             made = next(a for a in args if has_nodes(a) and not is_choice(a))
         else:
             made = self._combined(op, [self.nodes(a) if has_nodes(a) else a for a in args], name)
-        return Nodes(np.broadcast_to(made.ids, out.shape), out.batch, made.fill)
+        return Nodes(np.broadcast_to(made.ids, out.shape), out.batch)
 
     def _combined(self, op: Op, args: list[Any], name: str) -> Nodes:
         """Return a sum, a product, an extreme or a function of neurons."""
@@ -122,13 +122,12 @@ class Elementwise(Scaling):
             made = arithmetic.divide(self, left, right, name)
         elif op.name == "div":
             self.activate(nodes[0], "reciprocal")
-            made = self.affine(Scaled(replace(nodes[0], fill=0.0), op, left))
+            made = self.affine(Scaled(nodes[0], op, left))
         elif op.name in ("max", "min"):
-            made = replace(arithmetic.extreme(self, args, op.name, name), fill=0.0)
+            made = arithmetic.extreme(self, args, op.name, name)
         elif len(nodes) == 1:
             others = [a for a in args if a is not nodes[0]]
             made = activations.activate(self, nodes[0], activation_name(op.name), others)
-            made = replace(made, fill=0.0)
         else:
             raise NotFollowed(f"{op.name} of nodes with nodes is no sum or product")
         return made
@@ -147,7 +146,7 @@ class Elementwise(Scaling):
         (base, *learned), meaning = args, op.params["meaning"]
         x = self.nodes(base)
         activations.activate(self, x, self._kind(x, meaning), learned)
-        made = replace(x, fill=0.0, awaits_bias=False, is_normed=meaning.is_norm)
+        made = replace(x, awaits_bias=False, is_normed=meaning.is_norm)
         norm = replace(op, name=meaning.name)
         return made if meaning.unit == 1.0 else Scaled(made, norm, np.asarray(meaning.unit))
 

@@ -119,7 +119,7 @@ def _entry(t: Scaling, value: Any, k: int) -> Any:
     if has_nodes(value):
         nodes = t.nodes(value)
         batch = None if nodes.batch in (None, 0) else nodes.batch - 1
-        return Nodes(nodes.ids[k], batch, nodes.fill, nodes.is_index)
+        return Nodes(nodes.ids[k], batch, nodes.is_index)
     if isinstance(value, Weight):
         recipe = value.recipe.take(0, k, k + 1) if value.recipe.shape[0] > 1 else value.recipe
         return Weight(recipe.reshape(recipe.shape[1:]), value.shape[1:])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import jax
 import numpy as np
@@ -13,69 +12,55 @@ import numpy as np
 from cntgraph.adapters.jax.program import Op
 from cntgraph.core.types import Array
 
-Params = Mapping[str, Any]
+
+def _reshape(op: Op, x: Array) -> list[Array]:
+    return [x.reshape(op.outputs[0].shape)]
 
 
-def _reshape(p: Params, x: Array) -> list[Array]:
-    return [x.reshape(p["new_sizes"])]
+def _transpose(op: Op, x: Array) -> list[Array]:
+    return [x.transpose(op.params["permutation"])]
 
 
-def _transpose(p: Params, x: Array) -> list[Array]:
-    return [x.transpose(p["permutation"])]
-
-
-def _broadcast(p: Params, x: Array, *_: Array) -> list[Array]:
-    sizes = [1] * len(p["shape"])
-    for axis, size in zip(p["broadcast_dimensions"], x.shape, strict=True):
+def _broadcast(op: Op, x: Array, *_: Array) -> list[Array]:
+    shape = op.outputs[0].shape
+    sizes = [1] * len(shape)
+    for axis, size in zip(op.params["broadcast_dimensions"], x.shape, strict=True):
         sizes[axis] = size
-    return [np.broadcast_to(x.reshape(sizes), p["shape"])]
+    return [np.broadcast_to(x.reshape(sizes), shape)]
 
 
-def _squeeze(p: Params, x: Array) -> list[Array]:
-    return [x.squeeze(tuple(int(axis) for axis in p["dimensions"]))]
-
-
-def _expand(p: Params, x: Array) -> list[Array]:
-    return [np.expand_dims(x, tuple(int(axis) for axis in p["dimensions"]))]
-
-
-def _slice(p: Params, x: Array) -> list[Array]:
-    steps = p["strides"] or (1,) * x.ndim
+def _slice(op: Op, x: Array) -> list[Array]:
+    p, steps = op.params, op.params["strides"] or (1,) * x.ndim
     limits = zip(p["start_indices"], p["limit_indices"], steps, strict=True)
     return [x[tuple(slice(*limit) for limit in limits)]]
 
 
-def _dynamic_slice(p: Params, x: Array, *starts: Array) -> list[Array]:
-    return [x[_window(x.shape, p["slice_sizes"], starts)]]
+def _dynamic_slice(op: Op, x: Array, *starts: Array) -> list[Array]:
+    """Cut a slice out; JAX moves one that would leave the array back into it."""
+    sizes = op.outputs[0].shape
+    firsts = [min(max(int(s), 0), n - m) for s, n, m in zip(starts, x.shape, sizes, strict=True)]
+    return [x[tuple(slice(first, first + n) for first, n in zip(firsts, sizes, strict=True))]]
 
 
-def _window(
-    shape: tuple[int, ...], sizes: Sequence[int], starts: Sequence[Array]
-) -> tuple[slice, ...]:
-    """Return where a slice lies; JAX moves one that would leave the array back into it."""
-    firsts = [min(max(int(s), 0), n - m) for s, n, m in zip(starts, shape, sizes, strict=True)]
-    return tuple(slice(first, first + size) for first, size in zip(firsts, sizes, strict=True))
+def _concatenate(op: Op, *parts: Array) -> list[Array]:
+    return [np.concatenate(parts, axis=op.params["dimension"])]
 
 
-def _concatenate(p: Params, *parts: Array) -> list[Array]:
-    return [np.concatenate(parts, axis=p["dimension"])]
-
-
-def _split(p: Params, x: Array) -> list[Array]:
-    ends = np.cumsum([0, *p["sizes"]]).tolist()
-    before = (slice(None),) * p["axis"]
+def _split(op: Op, x: Array) -> list[Array]:
+    ends = np.cumsum([0, *op.params["sizes"]]).tolist()
+    before = (slice(None),) * op.params["axis"]
     return [x[(*before, slice(a, b))] for a, b in pairwise(ends)]
 
 
-def _reverse(p: Params, x: Array) -> list[Array]:
-    return [np.flip(x, tuple(p["dimensions"]))]
+def _reverse(op: Op, x: Array) -> list[Array]:
+    return [np.flip(x, tuple(op.params["dimensions"]))]
 
 
-def _tile(p: Params, x: Array) -> list[Array]:
-    return [np.tile(x, p["reps"])]
+def _tile(op: Op, x: Array) -> list[Array]:
+    return [np.tile(x, op.params["reps"])]
 
 
-def _select(p: Params, which: Array, *cases: Array) -> list[Array]:
+def _select(op: Op, which: Array, *cases: Array) -> list[Array]:
     """Choose between cases by an integer or a truth value, an entry each or one for all."""
     result = np.asarray(cases[0])
     for k, case in enumerate(cases[1:], start=1):
@@ -86,7 +71,7 @@ def _select(p: Params, which: Array, *cases: Array) -> list[Array]:
 #: How movements are carried out by NumPy, most of them without a copy.
 _BY_NUMPY: dict[str, Callable[..., list[Array]]] = {
     "reshape": _reshape, "transpose": _transpose, "broadcast_in_dim": _broadcast,
-    "squeeze": _squeeze, "expand_dims": _expand, "slice": _slice, "dynamic_slice": _dynamic_slice,
+    "squeeze": _reshape, "expand_dims": _reshape, "slice": _slice, "dynamic_slice": _dynamic_slice,
     "concatenate": _concatenate, "split": _split, "rev": _reverse, "tile": _tile,
     "select_n": _select,
 }  # fmt: skip
@@ -109,7 +94,7 @@ def data_arguments(op: Op) -> set[int]:
 def move(op: Op, arguments: Sequence[Array]) -> list[Array]:
     """Carry out a movement; by JAX, where NumPy does not have it."""
     if op.name in _BY_NUMPY:
-        return _BY_NUMPY[op.name](op.params, *arguments)
+        return _BY_NUMPY[op.name](op, *arguments)
     typed = [jax.numpy.asarray(a, dtype=v.dtype) if k not in data_arguments(op) else a
              for k, (a, v) in enumerate(zip(arguments, op.inputs, strict=True))]  # fmt: skip
     return [np.asarray(op.primitive.bind(*typed, **op.params))]

@@ -23,10 +23,11 @@ from cntgraph.adapters.jax.values import (
     name_of,
     scalar_of,
 )
+from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.masks import split_mask
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Neurons, is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 from cntgraph.core.view import View
@@ -166,12 +167,13 @@ class Scaling(Tracer):
         gain, shift = (
             _unless(c, nothing) for c, nothing in ((value.gain, 1.0), (value.shift, 0.0))
         )
-        parts = split_mask(shift) if isinstance(shift, np.ndarray) else None
-        if parts is not None:
-            shift = parts[1] if parts[1].any() else None
-        ids, fill = np.broadcast_to(core.ids, out.shape), core.fill
-        if gain is not None or shift is not None:
-            options: dict[str, Any] = {"parametric": isinstance(gain, Weight) and gain.is_learned}
+        if isinstance(shift, np.ndarray) and split_mask(shift) is not None:
+            made = self.affine(Scaled(core, value.op, gain))
+            made = arithmetic.shift(self, made, shift, self.label(value.op))
+        elif gain is None and shift is None:
+            made = core
+        else:
+            options: dict[str, Any] = {"parametric": is_learned(gain)}
             if core.is_normed:
                 options = {"kind": "norm", "foldable": False}
             elif isinstance(gain, Weight) and _has_root(gain.recipe):
@@ -179,10 +181,8 @@ class Scaling(Tracer):
             named = (name_of(c.recipe) for c in (gain, shift) if isinstance(c, Weight))
             name = next(filter(None, named), "") or self.label(value.op)
             weight, bias = (None if c is None else self.recipe(c) for c in (gain, shift))
-            ids = self.scale(Nodes(ids, out.batch), weight, bias, name, **options).ids
-        if parts is not None:
-            ids, fill = self.builder.mask(ids, np.broadcast_to(parts[0], ids.shape)), -np.inf
-        return Nodes(ids, out.batch, fill, core.is_index)
+            made = self.scale(core, weight, bias, name, **options)
+        return Nodes(np.broadcast_to(made.ids, out.shape), out.batch, core.is_index)
 
     def scale(
         self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any

@@ -154,21 +154,15 @@ class JaxTracer(Elementwise):
         others = [a for k, a in enumerate(args) if k not in data]
         if not all(isinstance(a, np.ndarray | np.generic) for a in others):
             return None
-        moved = [self._as_nodes(a, op) if k in data else a for k, a in enumerate(args)]
+        # A weight that moves along with nodes is one, and a constant but for zeros.
+        moved = [self.nodes(a) if has_nodes(a) else Nodes(self.as_ids(a, self.label(op)))
+                 if k in data else a for k, a in enumerate(args)]  # fmt: skip
         nodes = [a for a in moved if isinstance(a, Nodes)]
-        fill = next((n.fill for n in nodes if (n.ids < 0).any()), 0.0)
         is_index = all(n.is_index for n in nodes if (n.ids >= 0).any())
         ids = move_ids(op, [a.ids if isinstance(a, Nodes) else a for a in moved])
         awaits_bias = len(args) == len(ids) == 1 and nodes[0].awaits_bias
-        return [Nodes(i, out.batch, fill, is_index, awaits_bias)
+        return [Nodes(i, out.batch, is_index, awaits_bias)
                 for i, out in zip(ids, op.outputs, strict=True)]  # fmt: skip
-
-    def _as_nodes(self, value: Any, op: Op) -> Nodes:
-        """Return what moves along with nodes: a weight is one, and a constant but for zeros."""
-        if has_nodes(value):
-            return self.nodes(value)
-        fill = scalar_of(value)
-        return Nodes(self.as_ids(value, self.label(op)), None, 0.0 if fill is None else fill)
 
     # -- constants ------------------------------------------------------------------------------
 

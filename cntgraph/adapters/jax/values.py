@@ -27,8 +27,6 @@ class Nodes(Neurons):
         -1 where there is no node.
     batch : int or None
         The axis of the samples, of length one, if there is one.
-    fill : float, default 0.0
-        The value where there is no node: zero for padding, -∞ for a mask.
     is_index : bool, default False
         Whether they are integers that choose something (tokens), rather than activations.
     awaits_bias : bool, default False
@@ -39,7 +37,6 @@ class Nodes(Neurons):
 
     ids: Ids
     batch: int | None = None
-    fill: float = 0.0
     is_index: bool = False
     awaits_bias: bool = False
     is_normed: bool = False
@@ -68,11 +65,6 @@ class Weight:
     def of(cls, recipe: Recipe) -> Weight:
         """Return a recipe that is repeated along no axis."""
         return cls(recipe, recipe.shape)
-
-    @property
-    def is_learned(self) -> bool:
-        """Whether it depends on a trainable parameter."""
-        return any(parameter.trainable for parameter in self.recipe.parameters())
 
 
 #: What neurons are multiplied by, or what is added to them.
