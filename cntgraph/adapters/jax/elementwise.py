@@ -1,189 +1,154 @@
-"""Carrying out lazy values: as a scaling, an activation, a normalisation, a sum, a product."""
+"""Elementwise operations: scalings and shifts, named functions, sums, products and choices."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax import weights
-from cntgraph.adapters.jax.coefficients import Peeled, Peeling
-from cntgraph.adapters.jax.meaning import meaning_of
-from cntgraph.adapters.jax.movement import REARRANGING, move
-from cntgraph.adapters.jax.numeric import REDUCTIONS
-from cntgraph.adapters.jax.plan import WINDOW_SUMS
-from cntgraph.adapters.jax.pooling import reduce_axes, reduce_windows, take_average
+from cntgraph.adapters.jax.numeric import LINEAR, plain
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.scaling import Scaling
+from cntgraph.adapters.jax.statistics import Meaning
 from cntgraph.adapters.jax.values import (
-    Lazy,
-    Meaning,
+    Choice,
+    Coefficient,
     Nodes,
+    Scaled,
+    Unknown,
     Value,
-    Weight,
     has_nodes,
     is_choice,
-    parts,
-    stays_lazy,
+    scalar_of,
 )
 from cntgraph.adapters.tracing import activations, arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.network.activations import activation_name
 
+_SIGNS = {"add": 1.0, "add_any": 1.0, "sub": -1.0}
+
 
 class Elementwise(Scaling):
-    """Turns lazy values into calls of a `Builder`; `JaxTracer` has everything else."""
+    """Turns elementwise operations into calls of a `Builder`; `JaxTracer` has everything else."""
 
-    # -- carrying out -------------------------------------------------------------------------
+    def __init__(self, builder: Builder) -> None:
+        super().__init__(builder)
+        self._carried: WeakKeyDictionary[Scaled | Choice, Nodes] = WeakKeyDictionary()
+
+    # -- what is not carried out at once --------------------------------------------------------
 
     def nodes(self, value: Value) -> Nodes:
         """Return a value that depends on nodes as nodes."""
         if isinstance(value, Nodes):
             return value
-        assert isinstance(value, Lazy)
+        assert isinstance(value, Scaled | Choice)
         if value not in self._carried:
-            made = self._carry_out(value)
-            ids = np.broadcast_to(made.ids, value.shape)
-            self._carried[value] = replace(made, ids=ids, batch=value.batch)
+            made = self.affine(value) if isinstance(value, Scaled) else self._quantity(value)
+            self._carried[value] = made
         return self._carried[value]
 
-    def _carry_out(self, value: Lazy) -> Nodes:
-        bare = Peeling(self.constant, scalars=True).of(value)
-        if isinstance(bare.core, Nodes):
-            return self.affine(bare.core, bare, value)
-        pooled = self._pooled(bare, value)
-        if pooled is not None:
-            return pooled
-        for peeled in (Peeling(self.constant, scalars=False).of(value), bare):
-            moves, core = _unmoved(peeled.core)
-            meaning = meaning_of(core, self._meanings) if isinstance(core, Lazy) else None
-            if meaning is not None:
-                return self._meant(meaning, moves, peeled, value)
-        if not bare.is_bare:
-            return self.affine(self.nodes(bare.core), bare, value)
-        return self._single(value.op, [self._ready(a) for a in value.args], value)
+    def _quantity(self, value: Choice) -> Nodes:
+        """Return what is computed of integers that are quantities: the bytes of an image."""
+        args = [replace(a, is_index=False) if isinstance(a, Nodes) else
+                self.nodes(a) if has_nodes(a) else a for a in value.args]  # fmt: skip
+        (made,) = self.call(value.op, args)
+        if isinstance(made, Unknown):
+            return self.opaque(value.op, value.op.outputs[0], made.reason)
+        return self.nodes(made)
 
-    def _meant(self, meaning: Meaning, moves: list[Lazy], peeled: Peeled, value: Lazy) -> Nodes:
-        """Carry out an activation or a normalisation, and the scaling that follows."""
-        base = self.nodes(meaning.base)
-        inside = parts(peeled.core, stop=[id(meaning.base)])
-        learned = [a for part in inside for a in part.args if isinstance(a, Weight)]
-        activations.activate(self, base, self._kind(base, meaning), learned)
-        made = _moved(replace(base, fill=0.0), moves)
-        if not meaning.is_norm:
-            return self.affine(made, peeled, value)
-        gain = peeled.gain
-        if meaning.unit != 1.0:
-            wide = [weights.as_weight(c, self.constant) for c in (gain, np.asarray(meaning.unit))
-                    if c is not None]  # fmt: skip
-            gain = weights.arithmetic("mul", wide) if len(wide) > 1 else wide[0]
-        ids = np.broadcast_to(made.ids, value.shape)
-        if gain is not None or peeled.shift is not None:
-            options = {"kind": "norm", "foldable": False}
-            ids = self.scaled(ids, gain, peeled.shift, value, options)
-        return Nodes(ids, value.batch)
+    def scaling(self, op: Op, args: list[Any]) -> Scaled:
+        """Return a scaling or a shift of nodes, as one with those before it."""
+        (x,), name = (a for a in args if has_nodes(a)), op.name
+        by = next((a for a in args if a is not x), np.asarray(-1.0))
+        before = x if isinstance(x, Scaled) else Scaled(self.nodes(x), op)
+        gain, shift = before.gain, before.shift
+        turned = name == "neg" or (name == "sub" and has_nodes(args[1]))
+        if turned or name in ("mul", "div"):
+            factor, rule = (np.asarray(-1.0), "mul") if turned else (by, name)
+            gain = self._compute(rule, np.asarray(1.0) if gain is None else gain, factor)
+            shift = None if shift is None else self._compute(rule, shift, factor)
+        if name not in ("neg", "mul", "div"):
+            rule = "add" if turned else name
+            shift = self._compute(rule, np.asarray(0.0) if shift is None else shift, by)
+        return Scaled(before.core, op, gain, shift)
 
-    def _ready(self, value: Value) -> Value:
-        return self.nodes(value) if has_nodes(value) and not stays_lazy(value) else value
+    def _compute(self, name: str, left: Coefficient, right: Coefficient) -> Coefficient:
+        """Return what becomes of two coefficients; what changes nothing is not computed."""
+        if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+            return plain(name, left, right)
+        nothing = 1.0 if name == "mul" else 0.0
+        if name in ("mul", "add", "add_any") and scalar_of(left) == nothing:
+            return right
+        if name == "sub" and scalar_of(left) == 0.0:
+            return weights.arithmetic("neg", [weights.as_weight(right, self.constant)])
+        return weights.arithmetic(name, [weights.as_weight(c, self.constant)
+                                         for c in (left, right)])  # fmt: skip
 
-    def _pooled(self, peeled: Peeled, value: Lazy) -> Nodes | None:
-        """Carry out a sum over axes or windows, with the division that makes it an average."""
-        moves, core = _unmoved(peeled.core)
-        if not isinstance(core, Lazy) or core.op.name not in REDUCTIONS | WINDOW_SUMS:
-            return None
-        x = self.nodes(core.args[0])
-        gain = peeled.gain if isinstance(peeled.gain, np.ndarray) else None
-        divisor, rest = take_average(core.op, x, gain, moved=bool(moves))
-        made = _moved(self.reduced(core.op, x, divisor), moves)
-        left = peeled.gain if gain is None else rest
-        return self.affine(made, replace(peeled, gain=left), value)
+    # -- carrying out -------------------------------------------------------------------------
 
-    def reduced(self, op: Op, x: Nodes, divisor: Any = None) -> Nodes:
-        """Return a reduction of nodes over axes or windows."""
-        try:
-            if op.name in WINDOW_SUMS:
-                return reduce_windows(self, op, x, "sum", divisor)
-            return reduce_axes(self, op, x, average=divisor is not None)
-        except NotFollowed as refusal:
-            (made,) = self.cut(op, [x], f"{refusal}; the graph is cut here")
-            assert isinstance(made, Nodes)
-            return made
-
-    def _single(self, op: Op, args: list[Value], like: Lazy) -> Nodes:
-        """Carry out one operation whose arguments are nodes, weights or constants."""
-        beside = self._beside(op, args, like)
-        if beside is not None:
-            return beside
+    def elementwise(self, op: Op, args: list[Any]) -> Value:
+        """Return an operation on single neurons that has no name as a whole."""
+        real = [a for a in args if has_nodes(a) and not is_choice(a)]
+        if op.name in LINEAR and len(real) == 1 and not any(map(is_choice, args)):
+            if op.name != "div" or real[0] is args[0]:
+                return self.scaling(op, args)
+        args = [self.nodes(a) if isinstance(a, Scaled) else a for a in args]
+        (out,), name = op.outputs, self.label(op)
         if op.name == "select_n":
-            return self._selected(op, args, like)
-        args = [self.nodes(a) if has_nodes(a) else a for a in args]
+            made = self._selected(op, args)
+        elif len(real) == 1 and len(real) < sum(map(has_nodes, args)):
+            reason = "what depends on the input, but is no neuron, is beside it: nothing is masked"
+            self.note(name, reason)
+            made = next(a for a in args if has_nodes(a) and not is_choice(a))
+        else:
+            made = self._combined(op, [self.nodes(a) if has_nodes(a) else a for a in args], name)
+        return Nodes(np.broadcast_to(made.ids, out.shape), out.batch)
+
+    def _combined(self, op: Op, args: list[Any], name: str) -> Nodes:
+        """Return a sum, a product, an extreme or a function of neurons."""
         nodes = [a for a in args if isinstance(a, Nodes)]
-        if op.name in REDUCTIONS | WINDOW_SUMS:
-            return self.reduced(op, nodes[0])
-        if op.name in REARRANGING:
-            return Nodes(move(op, [nodes[0].ids])[0], like.batch)
-        if len(nodes) == 2 and len(args) == 2:
-            return self._pair(op, nodes, like)
-        if len(nodes) != 1:
-            return self._cut_single(op, args, like, "is no sum or product of what goes into it")
-        if op.name == "div" and not has_nodes(args[0]):
-            self.activate(nodes[0], "reciprocal")
-            gain = args[0]
-            assert isinstance(gain, Weight | np.ndarray)
-            return self.affine(replace(nodes[0], fill=0.0), Peeled(nodes[0], gain), like)
-        if op.name in ("max", "min"):
-            made: Nodes = arithmetic.extreme(self, args, op.name, self.label(op))
-            return replace(made, fill=0.0)
-        others = [a for a in args if a is not nodes[0]]
-        made = activations.activate(self, nodes[0], activation_name(op.name), others)
-        return replace(made, fill=0.0)
-
-    def _beside(self, op: Op, args: list[Value], like: Lazy) -> Nodes | None:
-        """Pass on nodes beside which something stands that depends on the input, as a mask does."""
-        nodes = [a for a in args if isinstance(a, Nodes) and not is_choice(a)]
-        choices = [a for a in args if is_choice(a)]
-        if op.name == "select_n" or len(nodes) != 1 or not choices:
-            return None
-        reason = "what depends on the input, but is no neuron, is beside it: nothing is masked"
-        self.note(self.label(op), reason)
-        return replace(nodes[0], ids=np.broadcast_to(nodes[0].ids, like.shape), batch=like.batch)
-
-    def _cut_single(self, op: Op, args: list[Value], like: Lazy, why: str) -> Nodes:
-        (made,) = self.cut(op, args, f"{op.name} of nodes with nodes {why}; the graph is cut here")
-        assert isinstance(made, Nodes)
-        return made
-
-    # -- sums and products -------------------------------------------------------------------
-
-    def _pair(self, op: Op, nodes: list[Nodes], like: Lazy) -> Nodes:
-        name, (left, right) = self.label(op), nodes
-        if op.name in ("add", "add_any"):
-            made = arithmetic.add(self, left, right, name)
-        elif op.name == "sub":
-            made = arithmetic.add(self, left, right, name, -1.0)
+        left, right, made = args[0], args[-1], nodes[0]
+        if op.name in _SIGNS:
+            made = arithmetic.add(self, left, right, name, _SIGNS[op.name])
         elif op.name == "mul":
             made = arithmetic.multiply(self, left, right, name)
-        elif op.name == "div":
+        elif op.name == "div" and len(nodes) == 2:
             made = arithmetic.divide(self, left, right, name)
+        elif op.name == "div":
+            self.activate(nodes[0], "reciprocal")
+            made = self.affine(Scaled(nodes[0], op, left))
         elif op.name in ("max", "min"):
-            made = arithmetic.extreme(self, nodes, op.name, name)
+            made = arithmetic.extreme(self, args, op.name, name)
+        elif len(nodes) == 1:
+            others = [a for a in args if a is not nodes[0]]
+            made = activations.activate(self, nodes[0], activation_name(op.name), others)
         else:
-            return self._cut_single(op, list(nodes), like, "is no sum or product")
-        wide = np.broadcast_to(made.ids, like.shape)
-        return Nodes(wide, like.batch)
+            raise NotFollowed(f"{op.name} of nodes with nodes is no sum or product")
+        return made
 
-    def _selected(self, op: Op, args: list[Value], like: Lazy) -> Nodes:
+    def _selected(self, op: Op, args: list[Any]) -> Nodes:
         """Choose by what depends on the data: all that may be chosen leads to the result."""
         which, *cases = args
         choice = Data(which.shape, source="mask" if is_choice(which) else "neurons")
-        try:
-            made: Nodes = arithmetic.select(self, choice, cases, self.label(op))
-        except NotFollowed as refusal:
-            return self._cut_single(op, args, like, str(refusal))
+        made: Nodes = arithmetic.select(self, choice, cases, self.label(op))
         return made
+
+    # -- functions that have a name ---------------------------------------------------------------
+
+    def named(self, op: Op, args: list[Any]) -> Value:
+        """Note an activation, a softmax or a normalisation."""
+        (base, *learned), meaning = args, op.params["meaning"]
+        x = self.nodes(base)
+        activations.activate(self, x, self._kind(x, meaning), learned)
+        made = replace(x, awaits_bias=False, is_normed=meaning.is_norm)
+        norm = replace(op, name=meaning.name)
+        return made if meaning.unit == 1.0 else Scaled(made, norm, np.asarray(meaning.unit))
 
     def _kind(self, base: Nodes, meaning: Meaning) -> str:
         """Return the kind of a normalisation by the axes whose neurons go into one sum."""
@@ -197,20 +162,3 @@ class Elementwise(Scaling):
         if set(channels) <= set(axes) and not meaning.grouped:
             return meaning.name
         return "group_norm" if meaning.grouped or set(channels) & set(axes) else "instance_norm"
-
-
-def _unmoved(value: Value) -> tuple[list[Lazy], Value]:
-    """Return what a value only rearranges, and the steps that do, the last one first."""
-    moves: list[Lazy] = []
-    while isinstance(value, Lazy) and value.op.name in REARRANGING:
-        moves.append(value)
-        value = next(a for a in value.args if has_nodes(a))
-    return moves, value
-
-
-def _moved(nodes: Nodes, moves: list[Lazy]) -> Nodes:
-    """Carry out steps that only rearrange."""
-    for step in reversed(moves):
-        (ids,) = move(step.op, [nodes.ids])
-        nodes = replace(nodes, ids=ids, batch=step.batch)
-    return nodes

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cntgraph.adapters.jax.numeric import compute
+from cntgraph.adapters.jax.numeric import plain
 from cntgraph.core.types import Values
 from cntgraph.network.activations import clamp_name
 
@@ -19,11 +19,11 @@ _TOLERANCE = 2e-5
 
 
 def _sigmoid(x: Values) -> Values:
-    return compute("logistic", {}, [x])
+    return plain("logistic", x)
 
 
 def _erf(x: Values) -> Values:
-    return compute("erf", {}, [x])
+    return plain("erf", x)
 
 
 def _softplus(x: Values) -> Values:
@@ -36,7 +36,7 @@ def _selu(x: Values) -> Values:
 
 
 #: Activations without a coefficient, named as the other adapters do.
-_PLAIN: dict[str, Callable[[Values], Values]] = {
+PLAIN: dict[str, Callable[[Values], Values]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
@@ -58,9 +58,7 @@ _PLAIN: dict[str, Callable[[Values], Values]] = {
     "sin": np.sin,
     "cos": np.cos,
     "pow": np.square,
-}
-#: Functions that are defined for some numbers only.
-_PARTIAL: dict[str, Callable[[Values], Values]] = {
+    # Defined for some numbers only
     "log": np.log,
     "sqrt": np.sqrt,
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
@@ -84,27 +82,16 @@ def function_name(y: Values) -> str | None:
     >>> function_name(GRID**2 + np.sin(GRID)) is None
     True
     """
-    if not np.isfinite(y).all():
-        return _partial_name(y)
-    for name, function in _PLAIN.items():
-        if _same(y, function(GRID)):
-            return name
-    if _same(y, _GELU_BY_TANH):
-        return "gelu"
+    with np.errstate(all="ignore"):
+        names = (name for name, function in PLAIN.items() if _same(y, function(GRID)))
+        found = next(names, "gelu" if _same(y, _GELU_BY_TANH) else None)
+    if found is not None or not np.isfinite(y).all():
+        return found
     return next((name for name, reference in _of_a_family(y) if _same(y, reference)), None)
 
 
 def _same(y: Values, reference: Values) -> bool:
-    return bool(np.allclose(y, reference, rtol=_TOLERANCE, atol=_TOLERANCE))
-
-
-def _partial_name(y: Values) -> str | None:
-    """Name a function that is defined for some numbers only."""
-    with np.errstate(all="ignore"):
-        for name, function in _PARTIAL.items():
-            if np.allclose(y, function(GRID), rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
-                return name
-    return None
+    return np.allclose(y, reference, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)
 
 
 def _of_a_family(y: Values) -> Iterator[tuple[str, Values]]:

@@ -7,8 +7,11 @@ from math import prod
 
 import numpy as np
 
+from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.adapters.tracing.weight_movement import moved
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Array, Ids
+from cntgraph.network.layer import Layer
 
 
 def strides(ids: Ids) -> list[int]:
@@ -31,87 +34,66 @@ def _stride(ids: Ids) -> int:
     return int(upper[first] - lower[first])
 
 
-def layer_order(ids: Ids) -> tuple[int, ...]:
-    """Return the axes in the order in which a layer has them: those with the largest steps first.
+def in_layer_order(ids: Ids, layer: Layer) -> tuple[int, ...] | None:
+    """Return the axes of an array in the order in which it shows one whole layer; None if not.
 
     Axes along which nothing can be seen (of length one) come last.
-    """
-    steps = [abs(step) for step in strides(ids)]
-    return tuple(int(axis) for axis in np.argsort([-step for step in steps], kind="stable"))
-
-
-def in_layer_order(
-    ids: Ids, shape: tuple[int, ...], start: int
-) -> tuple[tuple[int, ...], list[list[int]]] | None:
-    """Return how an array shows one whole layer, or None if it does not.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        The layer's.
-    start : int
-        The layer's first node.
-
-    Returns
-    -------
-    order : tuple of int
-        The array's axes in the order of the layer.
-    groups : list of list of int
-        For each axis of the layer, those of the array's axes in order that make it up.
-    """
-    if ids.size != prod(shape):
-        return None
-    order = layer_order(ids)
-    flat = ids.transpose(order).reshape(-1)
-    if not np.array_equal(flat, np.arange(start, start + flat.size)):
-        return None
-    groups: list[list[int]] = []
-    waiting = [k for k in range(len(order)) if ids.shape[order[k]] > 1]
-    for size in shape:
-        group: list[int] = []
-        while prod(ids.shape[order[k]] for k in group) < size and waiting:
-            group.append(waiting.pop(0))
-        if prod(ids.shape[order[k]] for k in group) != size:
-            return None
-        groups.append(group)
-    return order, groups
-
-
-def channels_first(ids: Ids, channels: Sequence[int]) -> tuple[tuple[int, ...], list[list[int]]]:
-    """Return how an array is laid out with its channels first, as `in_layer_order` does.
 
     Examples
     --------
-    >>> channels_first(np.zeros((5, 2, 4), np.int64), (1, 2))  # positions, heads, features
-    ((1, 2, 0), [[0, 1], [2]])
+    >>> in_layer_order(np.arange(6).reshape(3, 2).T, Layer("fc", (3, 2), "conv"))
+    (1, 0)
     """
-    positions = [axis for axis in range(ids.ndim) if axis not in channels]
-    first = [list(range(len(channels)))] if channels else []
-    return (*channels, *positions), first + [[k] for k in range(len(channels), ids.ndim)]
+    steps = [-abs(step) for step in strides(ids)]
+    order = tuple(np.argsort(steps, kind="stable").tolist())
+    nodes = np.arange(layer.start, layer.slice.stop)
+    return order if np.array_equal(ids.transpose(order).reshape(-1), nodes) else None
 
 
-def regrouped(
-    recipe: Recipe | None, sizes: Sequence[int], order: Sequence[int], groups: list[list[int]]
-) -> Recipe | None:
-    """Return a recipe that broadcasts against an array as one that broadcasts against its layer.
+def laid_out(
+    ids: Ids, layers: Sequence[Layer], batch: int | None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return axes and shape in which an array shows one whole layer; of any other, channels first.
 
     Parameters
     ----------
-    recipe : Recipe or None
-        Broadcasts against an array of shape `sizes`.
-    order, groups
-        As `in_layer_order` returns them.
+    layers : sequence of Layer
+        All layers so far, in node order.
+    batch : int or None
+        The axis of the one sample, which the shape does not have.
+    """
+    found = np.searchsorted([layer.start for layer in layers], ids.max(initial=0), "right") - 1
+    whole = in_layer_order(ids, layers[found])
+    if whole is not None:
+        return whole, layers[found].shape
+    channels = channel_axes(ids, layers)
+    positions = [axis for axis in range(ids.ndim) if axis not in (*channels, batch)]
+    features = [prod(ids.shape[axis] for axis in channels)] if channels else []
+    order = [*channels, *positions]
+    order += [axis for axis in range(ids.ndim) if axis not in order]
+    return tuple(order), (*features, *(ids.shape[axis] for axis in positions))
+
+
+def relaid(
+    recipe: Recipe | None, sizes: tuple[int, ...], order: Sequence[int], shape: tuple[int, ...]
+) -> Recipe | None:
+    """Return a recipe that broadcasts against an array as one that does so once it is laid out.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Shape of the array.
+    order, shape
+        As of `laid_out`.
     """
     if recipe is None:
         return None
-    padded = recipe.reshape((1,) * (len(sizes) - len(recipe.shape)) + recipe.shape)
-    moved = padded.transpose(tuple(order))
-    for group in groups:
-        if any(moved.shape[k] > 1 for k in group):
-            for k in group:
-                if moved.shape[k] != sizes[order[k]]:
-                    moved = moved.gather(k, np.zeros(sizes[order[k]], np.int64))
-    return moved.reshape(tuple(prod(moved.shape[k] for k in group) for group in groups))
+
+    def lay(weight: Array) -> Array:
+        return np.broadcast_to(weight, sizes).transpose(order).reshape(shape)
+
+    made: Recipe = moved(recipe, lay, lambda found, _: found)
+    return made
 
 
 def dilated(ids: Ids, factors: Sequence[int]) -> Ids:

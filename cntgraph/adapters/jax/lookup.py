@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.jax.evaluation import evaluate
-from cntgraph.adapters.jax.movement import EXACT
-from cntgraph.adapters.jax.numeric import ELEMENTWISE
+from cntgraph.adapters.jax.movement import MOVEMENTS
+from cntgraph.adapters.jax.numeric import ELEMENTWISE, computed
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.rows import rows_of
 from cntgraph.adapters.jax.scaling import Scaling
-from cntgraph.adapters.jax.values import (
-    Lazy,
-    Nodes,
-    Value,
-    Weight,
-    has_nodes,
-    parts,
-    without,
-)
+from cntgraph.adapters.jax.values import Choice, Nodes, Value, Weight, has_nodes
 from cntgraph.adapters.jax.weights import whole
 from cntgraph.adapters.tracing.tables import look_up
+from cntgraph.core.types import Array
 
 
 def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | None:
@@ -46,20 +37,37 @@ def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | No
     part: Any = (...,) if component is None else (..., component)
     if isinstance(value, Nodes):
         return replace(value, ids=value.ids[part]) if value.is_index else None
-    if not isinstance(value, Lazy):
+    if not isinstance(value, Choice):
         return None
-    inside = parts(value)
+    return _chosen(value, n_entries, lambda index: index[part], value.op.outputs[0].batch)
+
+
+def _chosen(
+    value: Choice, n_entries: int, read: Callable[[Array], Array], batch: int | None
+) -> Nodes | None:
+    """Return the integer input that a choice shows, entry by entry.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the indices from what is computed of the input.
+    batch : int or None
+        Their axis of samples.
+    """
+    inside = _parts(value)
     sources = {id(a): a for part in inside for a in part.args if isinstance(a, Nodes)}
-    known = all(part.op.name in ELEMENTWISE or part.op.name in EXACT for part in inside)
-    if len(sources) != 1 or not known or any(_is_weight(part) for part in inside):
+    known = all(part.op.name in ELEMENTWISE | MOVEMENTS for part in inside)
+    weights = any(isinstance(a, Weight) for part in inside for a in part.args)
+    if len(sources) != 1 or not known or weights:
         return None
     (tokens,) = sources.values()
-    if not tokens.is_index:
-        return None
 
-    def follow(numbers: Any) -> Any:
-        wide = np.broadcast_to(numbers, tokens.shape)
-        return np.asarray(evaluate(value, {id(tokens): wide}))[part]
+    def follow(numbers: Any) -> Array:
+        results: dict[int, Any] = {id(tokens): np.broadcast_to(numbers, tokens.shape)}
+        for part in inside:
+            args = [results.get(id(a), a) for a in part.args]
+            (results[id(part)],) = computed(part.op, args)
+        return read(np.asarray(results[id(value)]))
 
     if any((follow(k) != k).any() for k in {0, n_entries // 2, n_entries - 1}):
         return None
@@ -68,32 +76,38 @@ def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | No
     shown = sum(follow(places >> k & 1) << k for k in range(int(tokens.ids.size).bit_length()))
     ids = tokens.ids.reshape(-1)[shown] if n_entries > 1 else np.broadcast_to(
         tokens.ids, np.shape(shown))  # fmt: skip
-    return Nodes(ids, value.batch, is_index=True)
+    return Nodes(ids, batch, is_index=True)
 
 
-def _is_weight(part: Lazy) -> bool:
-    return any(isinstance(a, Weight) for a in part.args)
+def _parts(value: Value) -> list[Choice]:
+    """Return the choices that one is made of, itself included, each before what reads it."""
+    found: dict[int, Choice] = {}
+    waiting: list[tuple[Value, bool]] = [(value, False)]
+    while waiting:
+        item, done = waiting.pop()
+        if not isinstance(item, Choice) or id(item) in found:
+            continue
+        if done:
+            found[id(item)] = item
+        else:
+            waiting.append((item, True))
+            waiting.extend((arg, False) for arg in item.args)
+    return list(found.values())
 
 
 def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
     """Return the integer input whose one-hot vectors lie along an axis of a value."""
-    while isinstance(value, Lazy) and value.op.name == "convert_element_type":
-        value = value.args[0]
-    if not isinstance(value, Lazy) or value.op.name != "eq" or len(axes) != 1:
+    if not isinstance(value, Choice) or len(axes) != 1:
         return None
     (axis,) = axes
-    for index, entries in (value.args, value.args[::-1]):
-        if not has_nodes(index) or not isinstance(entries, np.ndarray):
-            continue
-        along = np.moveaxis(np.broadcast_to(entries, value.shape), axis, -1)
-        if index.shape[axis] != 1 or (along != np.arange(value.shape[axis])).any():
-            continue
-        tokens = tokens_of(index, None, value.shape[axis])
-        if tokens is not None:
-            batch = tokens.batch
-            batch = None if batch is None else batch - (batch > axis)
-            return Nodes(without(tokens.ids, axis), batch, is_index=True)
-    return None
+
+    def read(vectors: Array) -> Array:
+        one_hot = ((vectors == 0) | (vectors == 1)).all() and (vectors.sum(axis) == 1).all()
+        return vectors.argmax(axis) if one_hot else np.full(vectors.shape[:axis], -1)
+
+    batch = value.op.outputs[0].batch
+    batch = None if batch is None else batch - (batch > axis)
+    return _chosen(value, value.shape[axis], read, batch)
 
 
 @handles("gather")
@@ -102,15 +116,33 @@ def gather(t: Scaling, op: Op, args: list[Any]) -> Any:
     table, indices = args
     if not isinstance(table, Weight) or not has_nodes(indices):
         return "what depends on the data chooses what is moved"
-    picked = rows_of(op, table.shape)
-    if picked is None:
+    chosen = _chosen_axis(op, table.shape)
+    if chosen is None:
         return "what depends on the data chooses parts of a weight"
-    tokens = tokens_of(indices, picked.component, table.shape[picked.axis])
+    axis, component = chosen
+    tokens = tokens_of(indices, component, table.shape[axis])
     if tokens is None:
         return "it looks up rows of a table by indices that are computed from the data"
-    recipe = picked.axis_first(whole(table, range(len(table.shape))).recipe)
-    made = look_up(t, recipe, tokens, t.label(op)).ids
-    made = made.reshape(*tokens.shape, *picked.features(recipe.shape[1:]))
-    made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), picked.offsets)
-    out = op.outputs[0]
+    d, out, n = op.params["dimension_numbers"], op.outputs[0], len(table.shape)
+    recipe = whole(table, range(n)).recipe.transpose((axis, *(k for k in range(n) if k != axis)))
+    sizes = (1 if k == axis else size for k, size in enumerate(table.shape)
+             if k not in d.collapsed_slice_dims)  # fmt: skip
+    made = look_up(t, recipe, tokens, t.label(op)).ids.reshape(*tokens.shape, *sizes)
+    made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), d.offset_dims)
     return Nodes(made.reshape(out.shape), out.batch)
+
+
+def _chosen_axis(op: Op, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return the one axis of a table along which a gather picks whole rows; None if it does not.
+
+    Which component of an index chooses along it comes second.
+    """
+    d, sizes = op.params["dimension_numbers"], tuple(op.params["slice_sizes"])
+    chosen = [int(axis) for axis in d.start_index_map]
+    partly = [axis for axis, n in enumerate(shape) if sizes[axis] != n]
+    along = partly or [axis for axis in chosen if sizes[axis] == 1]
+    if getattr(d, "operand_batching_dims", ()) or len(along) != 1 or along[0] not in chosen:
+        return None
+    (axis,) = along
+    collapsed = [int(k) for k in d.collapsed_slice_dims]
+    return (axis, chosen.index(axis)) if sizes[axis] == 1 and collapsed in ([], [axis]) else None

@@ -70,9 +70,9 @@ def _reads_nodes(program: Program, inputs: list[Value]) -> bool:
     depends = {var for var, value in zip(program.inputs, inputs, strict=True)
                if not isinstance(value, np.ndarray | np.generic)}  # fmt: skip
     for op in program.ops:
-        if depends.intersection(v for v in op.inputs if isinstance(v, Var)):
+        if depends.intersection(op.inputs):
             depends.update(op.outputs)
-    return any(v in depends for v in program.outputs if isinstance(v, Var))
+    return not depends.isdisjoint(program.outputs)
 
 
 @handles("scan")
@@ -119,7 +119,7 @@ def _entry(t: Scaling, value: Any, k: int) -> Any:
     if has_nodes(value):
         nodes = t.nodes(value)
         batch = None if nodes.batch in (None, 0) else nodes.batch - 1
-        return Nodes(nodes.ids[k], batch, nodes.fill, nodes.is_index)
+        return Nodes(nodes.ids[k], batch, nodes.is_index)
     if isinstance(value, Weight):
         recipe = value.recipe.take(0, k, k + 1) if value.recipe.shape[0] > 1 else value.recipe
         return Weight(recipe.reshape(recipe.shape[1:]), value.shape[1:])

@@ -1,144 +1,103 @@
-"""Operations that only move data, carried out by NumPy on ids and constants alike."""
+"""Operations that only move data, carried out on ids and constants alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
+import jax
 import numpy as np
 
 from cntgraph.adapters.jax.program import Op
 from cntgraph.core.types import Array
 
-Params = Mapping[str, Any]
+
+def _reshape(op: Op, x: Array) -> list[Array]:
+    return [x.reshape(op.outputs[0].shape)]
 
 
-def _reshape(p: Params, x: Array) -> list[Array]:
-    return [x.reshape(p["new_sizes"])]
+def _transpose(op: Op, x: Array) -> list[Array]:
+    return [x.transpose(op.params["permutation"])]
 
 
-def _transpose(p: Params, x: Array) -> list[Array]:
-    return [x.transpose(p["permutation"])]
-
-
-def _broadcast(p: Params, x: Array, *_: Array) -> list[Array]:
-    sizes = [1] * len(p["shape"])
-    for axis, size in zip(p["broadcast_dimensions"], x.shape, strict=True):
+def _broadcast(op: Op, x: Array, *_: Array) -> list[Array]:
+    shape = op.outputs[0].shape
+    sizes = [1] * len(shape)
+    for axis, size in zip(op.params["broadcast_dimensions"], x.shape, strict=True):
         sizes[axis] = size
-    return [np.broadcast_to(x.reshape(sizes), p["shape"])]
+    return [np.broadcast_to(x.reshape(sizes), shape)]
 
 
-def _squeeze(p: Params, x: Array) -> list[Array]:
-    return [x.squeeze(tuple(int(axis) for axis in p["dimensions"]))]
-
-
-def _expand(p: Params, x: Array) -> list[Array]:
-    return [np.expand_dims(x, tuple(int(axis) for axis in p["dimensions"]))]
-
-
-def _slice(p: Params, x: Array) -> list[Array]:
-    steps = p["strides"] or (1,) * x.ndim
+def _slice(op: Op, x: Array) -> list[Array]:
+    p, steps = op.params, op.params["strides"] or (1,) * x.ndim
     limits = zip(p["start_indices"], p["limit_indices"], steps, strict=True)
     return [x[tuple(slice(*limit) for limit in limits)]]
 
 
-def _dynamic_slice(p: Params, x: Array, *starts: Array) -> list[Array]:
-    return [x[_window(x.shape, p["slice_sizes"], starts)]]
+def _dynamic_slice(op: Op, x: Array, *starts: Array) -> list[Array]:
+    """Cut a slice out; JAX moves one that would leave the array back into it."""
+    sizes = op.outputs[0].shape
+    firsts = [min(max(int(s), 0), n - m) for s, n, m in zip(starts, x.shape, sizes, strict=True)]
+    return [x[tuple(slice(first, first + n) for first, n in zip(firsts, sizes, strict=True))]]
 
 
-def _update_slice(p: Params, x: Array, update: Array, *starts: Array) -> list[Array]:
-    result = x.copy()
-    result[_window(x.shape, update.shape, starts)] = update
-    return [result]
+def _concatenate(op: Op, *parts: Array) -> list[Array]:
+    return [np.concatenate(parts, axis=op.params["dimension"])]
 
 
-def _window(
-    shape: tuple[int, ...], sizes: Sequence[int], starts: Sequence[Array]
-) -> tuple[slice, ...]:
-    """Return where a slice lies; JAX moves one that would leave the array back into it."""
-    firsts = [min(max(int(s), 0), n - m) for s, n, m in zip(starts, shape, sizes, strict=True)]
-    return tuple(slice(first, first + size) for first, size in zip(firsts, sizes, strict=True))
-
-
-def _concatenate(p: Params, *parts: Array) -> list[Array]:
-    return [np.concatenate(parts, axis=p["dimension"])]
-
-
-def _split(p: Params, x: Array) -> list[Array]:
-    ends = np.cumsum([0, *p["sizes"]]).tolist()
-    before = (slice(None),) * p["axis"]
+def _split(op: Op, x: Array) -> list[Array]:
+    ends = np.cumsum([0, *op.params["sizes"]]).tolist()
+    before = (slice(None),) * op.params["axis"]
     return [x[(*before, slice(a, b))] for a, b in pairwise(ends)]
 
 
-def _reverse(p: Params, x: Array) -> list[Array]:
-    return [np.flip(x, tuple(p["dimensions"]))]
+def _reverse(op: Op, x: Array) -> list[Array]:
+    return [np.flip(x, tuple(op.params["dimensions"]))]
 
 
-def _tile(p: Params, x: Array) -> list[Array]:
-    return [np.tile(x, p["reps"])]
+def _tile(op: Op, x: Array) -> list[Array]:
+    return [np.tile(x, op.params["reps"])]
 
 
-def _pad(p: Params, x: Array, value: Array) -> list[Array]:
-    """Pad by a value, between entries too; a negative amount crops."""
-    for axis, (low, high, interior) in enumerate(p["padding_config"]):
-        n = x.shape[axis]
-        spread = max(n + (n - 1) * interior, 0)
-        wide = np.full((*x.shape[:axis], spread, *x.shape[axis + 1 :]), value, x.dtype)
-        wide[(slice(None),) * axis + (slice(None, None, interior + 1),)] = x
-        more = [(max(low, 0), max(high, 0)) if k == axis else (0, 0) for k in range(x.ndim)]
-        wide = np.pad(wide, more, constant_values=value)
-        kept = slice(max(-low, 0), wide.shape[axis] - max(-high, 0))
-        x = wide[(slice(None),) * axis + (kept,)]
-    return [x]
-
-
-def _select(p: Params, which: Array, *cases: Array) -> list[Array]:
+def _select(op: Op, which: Array, *cases: Array) -> list[Array]:
     """Choose between cases by an integer or a truth value, an entry each or one for all."""
-    chosen = np.broadcast_to(np.asarray(which, dtype=np.int64), np.shape(cases[0]))
-    result = cases[0]
+    result = np.asarray(cases[0])
     for k, case in enumerate(cases[1:], start=1):
-        result = np.where(chosen == k, case, result)
-    return [np.asarray(result)]
+        result = np.where(np.asarray(which, dtype=np.int64) == k, case, result)
+    return [result]
 
 
-#: For each operation, how it is carried out and how many of its first arguments are data.
-_MOVEMENTS: dict[str, tuple[Callable[..., list[Array]], slice]] = {
-    "reshape": (_reshape, slice(0, 1)),
-    "transpose": (_transpose, slice(0, 1)),
-    "broadcast_in_dim": (_broadcast, slice(0, 1)),
-    "squeeze": (_squeeze, slice(0, 1)),
-    "expand_dims": (_expand, slice(0, 1)),
-    "slice": (_slice, slice(0, 1)),
-    "dynamic_slice": (_dynamic_slice, slice(0, 1)),
-    "dynamic_update_slice": (_update_slice, slice(0, 2)),
-    "concatenate": (_concatenate, slice(0, None)),
-    "split": (_split, slice(0, 1)),
-    "rev": (_reverse, slice(0, 1)),
-    "tile": (_tile, slice(0, 1)),
-    "pad": (_pad, slice(0, 2)),
-    "select_n": (_select, slice(1, None)),
-}
-#: Movements by indices, which JAX itself carries out on places.
-_BY_INDEX: dict[str, slice] = {"gather": slice(0, 1), "scatter": slice(0, 3, 2)}
+#: How movements are carried out by NumPy, most of them without a copy.
+_BY_NUMPY: dict[str, Callable[..., list[Array]]] = {
+    "reshape": _reshape, "transpose": _transpose, "broadcast_in_dim": _broadcast,
+    "squeeze": _reshape, "expand_dims": _reshape, "slice": _slice, "dynamic_slice": _dynamic_slice,
+    "concatenate": _concatenate, "split": _split, "rev": _reverse, "tile": _tile,
+    "select_n": _select,
+}  # fmt: skip
+#: Which of their arguments are data, if not the first alone; the others say where to.
+_DATA = {"concatenate": slice(0, None), "select_n": slice(1, None), "pad": slice(0, 2),
+         "dynamic_update_slice": slice(0, 2), "scatter": slice(0, 3, 2)}  # fmt: skip
 
-MOVEMENTS = frozenset([*_MOVEMENTS, *_BY_INDEX])
-#: Movements that are carried out without JAX.
-EXACT = frozenset(_MOVEMENTS)
+MOVEMENTS = frozenset([*_BY_NUMPY, *_DATA, "gather"])
 #: Movements that show every entry, and nothing else.
 REARRANGING = frozenset(
     ["reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims", "rev", "tile"]
 )
 
 
-def data_arguments(name: str) -> slice:
+def data_arguments(op: Op) -> set[int]:
     """Return which arguments of a movement are moved; the others say where to."""
-    return _BY_INDEX[name] if name in _BY_INDEX else _MOVEMENTS[name][1]
+    return set(range(len(op.inputs))[_DATA.get(op.name, slice(0, 1))])
 
 
 def move(op: Op, arguments: Sequence[Array]) -> list[Array]:
-    """Carry out a movement."""
-    return _MOVEMENTS[op.name][0](op.params, *arguments)
+    """Carry out a movement; by JAX, where NumPy does not have it."""
+    if op.name in _BY_NUMPY:
+        return _BY_NUMPY[op.name](op, *arguments)
+    typed = [jax.numpy.asarray(a, dtype=v.dtype) if k not in data_arguments(op) else a
+             for k, (a, v) in enumerate(zip(arguments, op.inputs, strict=True))]  # fmt: skip
+    return [np.asarray(op.primitive.bind(*typed, **op.params))]
 
 
 def move_ids(op: Op, arguments: Sequence[Array]) -> list[Array]:
@@ -149,18 +108,15 @@ def move_ids(op: Op, arguments: Sequence[Array]) -> list[Array]:
     arguments : sequence of ndarray
         Node ids where there is data, -1 where there is no node.
     """
-    if op.name in _MOVEMENTS:
+    if op.name in _BY_NUMPY:
         return move(op, arguments)
     # JAX has integers of 32 bits: it moves places, which are then looked up.
     places, flat, start = list(arguments), [np.array([-1])], 1
-    for k in range(len(places))[data_arguments(op.name)]:
+    for k in sorted(data_arguments(op)):
         places[k] = np.arange(start, start + places[k].size, dtype=np.int32)
         places[k] = places[k].reshape(arguments[k].shape)
         flat.append(arguments[k].reshape(-1))
         start += places[k].size
-    params = dict(op.params)
-    if "fill_value" in params:
-        params["fill_value"] = 0
-    results = op.primitive.bind(*places, **params)
-    results = results if op.primitive.multiple_results else [results]
-    return [np.concatenate(flat)[np.asarray(result)] for result in results]
+    nothing = {"fill_value": 0} if "fill_value" in op.params else {}
+    made = move(replace(op, params={**op.params, **nothing}), places)
+    return [np.concatenate(flat)[result] for result in made]

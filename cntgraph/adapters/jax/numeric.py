@@ -1,16 +1,15 @@
-"""Elementwise operations and reductions, carried out by NumPy in float64.
-
-They tell what a lazy value is: a function of one neuron, or of the neurons along some axes, is
-known by what it yields on numbers, however a library writes it.
-"""
+"""Operations carried out on numbers, most of them by NumPy, which keeps float64."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
+from cntgraph.adapters.jax.movement import MOVEMENTS, move
+from cntgraph.adapters.jax.program import Op
 from cntgraph.core.types import Array
 
 Params = Mapping[str, Any]
@@ -61,26 +60,21 @@ def _not(p: Params, x: Array) -> Array:
     return np.logical_not(x) if np.asarray(x).dtype == bool else np.invert(x)
 
 
-def _select_n(p: Params, which: Array, *cases: Array) -> Array:
-    result: Array = np.asarray(cases[0])
-    for k, case in enumerate(cases[1:], start=1):
-        result = np.where(np.asarray(which, dtype=np.int64) == k, case, result)
-    return result
-
-
 _SET: dict[str, Callable[..., Array]] = {
-    "integer_pow": _integer_pow, "convert_element_type": _convert, "not": _not,
-    "select_n": _select_n,
-}  # fmt: skip
+    "integer_pow": _integer_pow,
+    "convert_element_type": _convert,
+    "not": _not,
+}
 
 #: Functions of several numbers, entry by entry.
-ELEMENTWISE = frozenset([*_PLAIN, *_SET])
+ELEMENTWISE = frozenset([*_PLAIN, *_SET, "select_n"])
 
-#: Elementwise operations that a learned scale and shift may pass through.
+#: Elementwise operations that scale and shift, where one operand is a coefficient.
 LINEAR = frozenset(["add", "add_any", "sub", "mul", "div", "neg"])
 
 _OVER_AXES: dict[str, Callable[..., Any]] = {
-    "reduce_sum": np.sum, "reduce_max": np.max, "reduce_min": np.min, "reduce_prod": np.prod,
+    "reduce_sum": np.sum, "reduce_mean": np.mean, "reduce_max": np.max, "reduce_min": np.min,
+    "reduce_prod": np.prod,
 }  # fmt: skip
 
 #: Functions of the numbers along whole axes.
@@ -92,19 +86,25 @@ def axes_of(params: Params) -> tuple[int, ...]:
     return tuple(int(axis) for axis in params["axes"])
 
 
-def compute(name: str, params: Params, arguments: list[Array]) -> Array:
-    """Carry out an elementwise operation or a reduction.
-
-    Parameters
-    ----------
-    name : str
-        One of `ELEMENTWISE` or `REDUCTIONS`.
-    """
+def computed(op: Op, arguments: list[Array]) -> list[Any]:
+    """Carry out an operation on numbers; by JAX, where NumPy does not have it."""
+    if op.name in MOVEMENTS:
+        return move(op, arguments)
     with np.errstate(all="ignore"):
-        if name in _OVER_AXES:
-            return np.asarray(_OVER_AXES[name](arguments[0], axis=axes_of(params)))
-        if name in _SET:
-            return _SET[name](params, *arguments)
-        if name == "div" and all(np.asarray(a).dtype.kind in "iu" for a in arguments):
-            return np.asarray(np.trunc(np.divide(*arguments))).astype(np.int64)
-        return np.asarray(_PLAIN[name](*arguments))
+        if op.name in _OVER_AXES:
+            return [np.asarray(_OVER_AXES[op.name](arguments[0], axis=axes_of(op.params)))]
+        if op.name in _SET:
+            return [_SET[op.name](op.params, *arguments)]
+        if op.name in _PLAIN:
+            return [plain(op.name, *arguments)]
+    typed = [jax.numpy.asarray(a, dtype=v.dtype)
+             for a, v in zip(arguments, op.inputs, strict=True)]  # fmt: skip
+    results = op.primitive.bind(*typed, **op.params)
+    return list(results) if op.primitive.multiple_results else [results]
+
+
+def plain(name: str, *arguments: Array) -> Array:
+    """Carry out an elementwise operation that has no settings."""
+    if name == "div" and all(np.asarray(a).dtype.kind in "iu" for a in arguments):
+        return np.asarray(np.trunc(np.divide(*arguments))).astype(np.int64)
+    return np.asarray(_PLAIN[name](*arguments))

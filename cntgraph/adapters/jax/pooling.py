@@ -16,75 +16,47 @@ from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of, without
 from cntgraph.adapters.tracing import reductions
-from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Array, Ids, Values
 from cntgraph.network.blocks import AxisOperator, PoolMode, Window
 
-_MODES: dict[str, PoolMode] = {
-    "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min",
-    "cumsum": "sum", "cummax": "max", "cummin": "min",
+_MODES_OF_AXES: dict[str, PoolMode] = {
+    "reduce_sum": "sum", "reduce_mean": "average", "reduce_max": "max", "reduce_min": "min",
 }  # fmt: skip
+_MODES_SO_FAR: dict[str, PoolMode] = {"cumsum": "sum", "cummax": "max", "cummin": "min"}
 
 
-def take_average(
-    op: Op, x: Nodes, gain: Array | None, *, moved: bool
-) -> tuple[list[Values] | None, Array | None]:
-    """Return what a sum is divided by, where that makes it an average, and the gain that is left.
+def window_divisors(op: Op, gain: Array) -> list[Values] | None:
+    """Return what a sum over windows is divided by along each axis, by position.
 
     Parameters
     ----------
-    op : Op
-        The sum, over whole axes or over windows.
-    x : Nodes
-        What it is taken of.
-    gain : ndarray or None
+    gain : ndarray
         What it is multiplied by.
-    moved : bool
-        Whether it is rearranged in between, so that only one number for all can be found.
 
     Returns
     -------
-    divisors : list of ndarray, or None
-        For each axis that windows slide over, the divisor by position; of whole axes, their size.
+    list of ndarray, or None
+        None where it is not one divisor per axis.
     """
-    if gain is None:
-        return None, None
-    number = scalar_of(gain)
-    if op.name == "reduce_sum":
-        sizes = [x.shape[axis] for axis in axes_of(op.params)]
-        average = number is not None and np.isclose(number * prod(sizes), 1.0, rtol=1e-6)
-        return ([np.full(1, float(n)) for n in sizes], None) if average else (None, gain)
-    if op.name != "reduce_window_sum" or (number is None and moved):
-        return None, gain
-    sizes = _dilated_sizes(op, x.shape)
+    number, sizes = scalar_of(gain), _dilated_sizes(op, op.inputs[0].shape)
     windows = _sliding(op).windows(sizes)
     if number is not None:
         counts = [np.full(w.coarse, float(w.kernel)) for w in windows]
         rest = number * prod(w.kernel for w in windows)
-        if np.isclose(rest, 1.0, rtol=1e-6):
-            return counts, None
-        # What is left of the factor goes to an axis over which a window slides.
-        widest = max(range(len(windows)), key=lambda axis: windows[axis].kernel)
-        counts[widest] = counts[widest] / rest
-        return (counts, None) if rest > 0 else (None, gain)
+        if not np.isclose(rest, 1.0, rtol=1e-6):
+            # What is left of the factor goes to an axis over which a window slides.
+            widest = max(range(len(windows)), key=lambda axis: windows[axis].kernel)
+            counts[widest] = counts[widest] / rest
+        return counts if rest > 0 else None
     counts = _sliding(op).counts(sizes)
     product = np.ones(())
     for count in counts:
         product = np.multiply.outer(product, count)
     with np.errstate(all="ignore"):
         fits = np.allclose(np.broadcast_to(1.0 / gain, product.shape), product, rtol=1e-6)
-    return (counts, None) if fits else (None, gain)
-
-
-def reduce_axes(t: Scaling, op: Op, x: Nodes, *, average: bool) -> Nodes:
-    """Pool whole axes away."""
-    mode = "average" if average else _MODES.get(op.name)
-    if mode is None:
-        raise NotFollowed(f"{op.name} is not linear")
-    made = reductions.reduce_axes(t, x, axes_of(op.params), mode, t.label(op))
-    return Nodes(made.ids, op.outputs[0].batch)
+    return counts if fits else None
 
 
 def _sliding(op: Op) -> Sliding:
@@ -141,58 +113,27 @@ def window_extreme(t: Scaling, op: Op, args: list[Any]) -> Any:
     return reduce_windows(t, op, t.nodes(args[0]), "max" if op.name.endswith("max") else "min")
 
 
-@handles("reduce_window_sum")
+@handles("reduce_window_sum", "reduce_window_mean")
 def window_sum(t: Scaling, op: Op, args: list[Any]) -> Any:
-    """Return the sum of each window."""
-    return reduce_windows(t, op, t.nodes(args[0]), "sum")
+    """Return the sum of each window, or its average."""
+    return reduce_windows(t, op, t.nodes(args[0]), "sum", op.params.get("divisors"))
 
 
-@handles("reduce_sum", "reduce_max", "reduce_min", "reduce_prod")
+@handles(*_MODES_OF_AXES, "reduce_prod")
 def reduction(t: Scaling, op: Op, args: list[Any]) -> Any:
-    """Reduce what a weight was applied to, or what mixes samples."""
-    return reduce_axes(t, op, t.nodes(args[0]), average=False)
+    """Pool whole axes away."""
+    mode = _MODES_OF_AXES.get(op.name)
+    if mode is None:
+        return f"{op.name} is not linear"
+    made = reductions.reduce_axes(t, t.nodes(args[0]), axes_of(op.params), mode, t.label(op))
+    return Nodes(made.ids, op.outputs[0].batch)
 
 
-@handles("cumsum", "cummax", "cummin")
+@handles(*_MODES_SO_FAR)
 def cumulative(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return the sum, or the largest, of all entries so far along an axis."""
     if not has_nodes(args[0]):
         return None
     x, axis, reverse = t.nodes(args[0]), int(op.params["axis"]), bool(op.params.get("reverse"))
-    made = reductions.cumulative(t, x, axis, _MODES[op.name], t.label(op), reverse=reverse)
+    made = reductions.cumulative(t, x, axis, _MODES_SO_FAR[op.name], t.label(op), reverse=reverse)
     return Nodes(made.ids, op.outputs[0].batch)
-
-
-def resize_axis(t: Scaling, name: str, x: Nodes, axis: int, operator: AxisOperator) -> Ids | None:
-    """Resize one axis of a sample; axes that are resized one after another make one layer.
-
-    Parameters
-    ----------
-    axis : int
-        The axis of a sample.
-    operator : AxisOperator
-        How it is resized.
-
-    Returns
-    -------
-    ndarray of int64, or None
-        The ids of a sample; None where its positions are not resized, but its channels.
-    """
-    sample, b = x.sample, t.builder
-    channels = list(channel_axes(sample, b.layers))
-    if axis in channels:
-        if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
-            t.expect_channels(sample, [sample.ndim - 1] if axis < sample.ndim - 1 else [0])
-        return None
-    spatial = [a for a in range(sample.ndim) if a not in channels]
-    order = [*channels, *spatial]
-    rows = sample.transpose(order)
-    operators = tuple(
-        operator if a == axis else AxisOperator.identity(sample.shape[a]) for a in spatial
-    )
-    lines = rows.reshape(-1, *rows.shape[len(channels) :])
-    made = t.builder.pool_on(lines, operators, "linear") if x.awaits_bias else None
-    if made is None:
-        made = t.builder.pool(name, lines, operators, "linear")
-    shape = [sample.shape[a] for a in channels] + [s.n_out for s in operators]
-    return made.reshape(shape).transpose(np.argsort(order))

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.lookup import one_hot_tokens
 from cntgraph.adapters.jax.operations import handles
-from cntgraph.adapters.jax.pooling import resize_axis
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, has_nodes
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.contraction import contract
 from cntgraph.adapters.tracing.labels import LabelledIds
+from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator
@@ -97,7 +98,13 @@ def _interpolation(
     if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0:
         return None
     of_sample = [k for axis, k in enumerate(of_x) if axis != x.batch]
-    axis = of_sample.index(("summed", 0))
-    made = resize_axis(t, t.label(op), x, axis, AxisOperator.of_matrix(matrix))
-    of_made = [own if k[0] == "summed" else k for k in of_sample]
-    return None if made is None else LabelledIds(made, of_made).arranged(labels)
+    axis, sample = of_sample.index(("summed", 0)), x.sample
+    channels = channel_axes(sample, t.builder.layers)
+    if axis in channels:
+        if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
+            t.expect_channels(sample, [sample.ndim - 1] if axis < sample.ndim - 1 else [0])
+        return None
+    operators = {axis: AxisOperator.of_matrix(matrix)}
+    # Axes that are resized one after another make one layer.
+    made = pool_axes(t, sample, operators, channels, "linear", t.label(op), joined=x.awaits_bias)
+    return LabelledIds(made, [own if k[0] == "summed" else k for k in of_sample]).arranged(labels)

@@ -61,8 +61,6 @@ class Op:
     ----------
     name : str
         Name of the primitive.
-    inputs : tuple
-        `Var`, or an array that is written in place.
     place : str
         Path of the module it belongs to, as far as it is known.
     caller : tuple of str
@@ -73,7 +71,7 @@ class Op:
 
     name: str
     params: Mapping[str, Any]
-    inputs: tuple[Any, ...]
+    inputs: tuple[Var, ...]
     outputs: tuple[Var, ...]
     primitive: Any
     place: str = ""
@@ -87,14 +85,12 @@ class Program:
 
     Parameters
     ----------
-    outputs : list
-        `Var`, or an array.
     constants : dict of Var to array
-        What the function has closed over.
+        What the function has closed over, and the numbers that are written in it.
     """
 
     inputs: list[Var] = field(default_factory=list)
-    outputs: list[Any] = field(default_factory=list)
+    outputs: list[Var] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
     constants: dict[Var, Any] = field(default_factory=dict)
 
@@ -190,7 +186,7 @@ class _Flattening:
         def lookup(atom: Any) -> Any:
             if not hasattr(atom, "val"):
                 return known[atom]
-            return self.closed_over(atom.val) if np.ndim(atom.val) else as_numpy(atom.val)
+            return self.closed_over(atom.val if np.ndim(atom.val) else as_numpy(atom.val))
 
         for eqn, twin in zip(jaxpr.eqns, _mates(jaxpr, mate), strict=True):
             arguments = [lookup(atom) for atom in eqn.invars]
@@ -256,10 +252,10 @@ def _is_cast(eqn: Any) -> bool:
 
 def _read(program: Program) -> list[Op]:
     """Return the operations whose results are read, directly or not."""
-    needed = {v for v in program.outputs if isinstance(v, Var)}
+    needed = set(program.outputs)
     kept = []
     for op in reversed(program.ops):
         if needed.intersection(op.outputs):
-            needed.update(v for v in op.inputs if isinstance(v, Var))
+            needed.update(op.inputs)
             kept.append(op)
     return kept[::-1]

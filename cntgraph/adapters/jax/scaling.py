@@ -7,30 +7,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax import layout, weights
-from cntgraph.adapters.jax.coefficients import Coefficient, Peeled
-from cntgraph.adapters.jax.program import Op, Program
+from cntgraph.adapters.jax.program import Op, Program, Var
 from cntgraph.adapters.jax.values import (
-    Lazy,
-    Meaning,
+    Coefficient,
     Nodes,
+    Scaled,
     Value,
     Weight,
     name_of,
     scalar_of,
-    without,
 )
+from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.masks import split_mask
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Neurons, is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 from cntgraph.core.view import View
@@ -39,8 +36,8 @@ from cntgraph.network.blocks.base import broadcasts
 #: Names for what operations make.
 _LABELS = {
     "dot_general": "matmul", "conv_general_dilated": "conv", "reduce_window_max": "max_pool",
-    "reduce_window_sum": "avg_pool", "reduce_sum": "mean", "reduce_max": "max",
-    "add_any": "add",
+    "reduce_window_sum": "avg_pool", "reduce_window_mean": "avg_pool", "reduce_sum": "mean",
+    "reduce_mean": "mean", "reduce_max": "max", "add_any": "add",
 }  # fmt: skip
 
 
@@ -63,8 +60,6 @@ class Scaling(Tracer):
 
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
-        self._carried: WeakKeyDictionary[Lazy, Nodes] = WeakKeyDictionary()
-        self._meanings: dict[Any, Meaning | None] = {}
         #: Inputs that are laid out as the model has them, by the shape of one sample.
         self.inputs: dict[tuple[int, ...], int] = {}
 
@@ -99,6 +94,10 @@ class Scaling(Tracer):
         """Carry out a program; return what it yields."""
 
     @abstractmethod
+    def call(self, op: Op, args: list[Any]) -> list[Any]:
+        """Return what one operation yields."""
+
+    @abstractmethod
     def closed_over(self, value: Any) -> Value:
         """Return an array that a function has closed over: a weight, or a mere constant."""
 
@@ -119,7 +118,7 @@ class Scaling(Tracer):
         if not isinstance(like, Nodes):
             return Nodes(ids, None if samples is None else samples.axis)
         batch = None if like.batch is None else like.batch + ids.ndim - like.ids.ndim
-        return replace(like, ids=ids, batch=batch, awaits_bias=False)
+        return replace(like, ids=ids, batch=batch, awaits_bias=False, is_normed=False)
 
     def samples(self, x: Neurons) -> Samples:
         """Return where the one sample is: along an axis that the program says."""
@@ -155,55 +154,46 @@ class Scaling(Tracer):
         wide = ids if like.batch is None else np.expand_dims(ids, like.batch)
         return Nodes(wide.reshape(like.shape), like.batch)
 
+    def opaque(self, op: Op, out: Var, reason: str) -> Nodes:
+        """Return nodes to which no edge that is known leads."""
+        shape = tuple(n for k, n in enumerate(out.shape) if k != out.batch)
+        return self.batched(self.builder.opaque(self.label(op), shape, op.name, reason), out)
+
     # -- scaling and normalising ----------------------------------------------------------------
 
-    def affine(self, core: Nodes, peeled: Peeled, like: Lazy) -> Nodes:
+    def affine(self, value: Scaled) -> Nodes:
         """Return gain ⊙ nodes + shift."""
+        (out,), core = value.op.outputs, value.core
         gain, shift = (
-            _unless(c, nothing) for c, nothing in ((peeled.gain, 1.0), (peeled.shift, 0.0))
+            _unless(c, nothing) for c, nothing in ((value.gain, 1.0), (value.shift, 0.0))
         )
-        parts = split_mask(shift) if isinstance(shift, np.ndarray) else None
-        if parts is not None:
-            shift = parts[1] if parts[1].any() else None
-        ids, fill = np.broadcast_to(core.ids, like.shape), core.fill
-        if gain is not None or shift is not None:
-            options: dict[str, Any] = {"parametric": isinstance(gain, Weight) and gain.is_learned}
-            if isinstance(gain, Weight) and _has_root(gain.recipe):
+        if isinstance(shift, np.ndarray) and split_mask(shift) is not None:
+            made = self.affine(Scaled(core, value.op, gain))
+            made = arithmetic.shift(self, made, shift, self.label(value.op))
+        elif gain is None and shift is None:
+            made = core
+        else:
+            options: dict[str, Any] = {"parametric": is_learned(gain)}
+            if core.is_normed:
+                options = {"kind": "norm", "foldable": False}
+            elif isinstance(gain, Weight) and _has_root(gain.recipe):
                 options = {"kind": "norm"}
-            ids = self.scaled(ids, gain, shift, like, options)
-        if parts is not None:
-            ids, fill = self.builder.mask(ids, np.broadcast_to(parts[0], ids.shape)), -np.inf
-        return replace(core, ids=ids, batch=like.batch, fill=fill)
+            named = (name_of(c.recipe) for c in (gain, shift) if isinstance(c, Weight))
+            name = next(filter(None, named), "") or self.label(value.op)
+            weight, bias = (None if c is None else self.recipe(c) for c in (gain, shift))
+            made = self.scale(core, weight, bias, name, **options)
+        return Nodes(np.broadcast_to(made.ids, out.shape), out.batch, core.is_index)
 
-    def scaled(
-        self, ids: Ids, gain: Coefficient | None, shift: Coefficient | None, like: Lazy,
-        options: dict[str, Any],
-    ) -> Ids:  # fmt: skip
-        """Return gain ⊙ x + shift in the shape of a value; one of the two there is."""
-        named = next(
-            (n for c in (gain, shift) if isinstance(c, Weight) and (n := name_of(c.recipe))), ""
-        )
-        name = named or self.label(like.op)
-        sample = sample_of(Nodes(ids, like.batch), like.batch, ids.ndim)
-        recipes = [None if c is None else _recipe_of_sample(self.recipe(c), ids.ndim, like.batch)
-                   for c in (gain, shift)]  # fmt: skip
-        made = self.scale_sample(name, sample, *recipes, **options)
-        return made if like.batch is None else np.expand_dims(made, like.batch)
-
-    def scale_sample(
-        self, name: str, ids: Ids, weight: Recipe | None, bias: Recipe | None, **options: Any
-    ) -> Ids:
+    def scale(
+        self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
+    ) -> Nodes:
         """Scale nodes in the order of their layer, so that it can be folded into what made it."""
-        layers = self.builder.layers_of(View.of(ids))
-        seen = None
-        if len(layers) == 1:
-            seen = layout.in_layer_order(ids, layers[0].shape, layers[0].start)
-        order, groups = seen or layout.channels_first(ids, channel_axes(ids, self.builder.layers))
-        recipes = [layout.regrouped(r, ids.shape, order, groups) for r in (weight, bias)]
-        moved = ids.transpose(order)
-        shape = [prod(moved.shape[k] for k in group) for group in groups]
-        made = self.builder.scale(name, moved.reshape(shape), *recipes, **options)
-        return made.reshape(moved.shape).transpose(np.argsort(order))
+        x = self.widened(x, *(recipe.shape for recipe in (weight, bias) if recipe is not None))
+        order, shape = layout.laid_out(x.ids, self.builder.layers, self.samples(x).axis)
+        recipes = [layout.relaid(r, x.shape, order, shape) for r in (weight, bias)]
+        turned = x.ids.transpose(order)
+        made = self.builder.scale(name, turned.reshape(shape), *recipes, **kind)
+        return self.neurons(made.reshape(turned.shape).transpose(np.argsort(order)), like=x)
 
     def biased(self, op: Op, args: Sequence[Value]) -> Nodes | None:
         """Return the sum of what an affine operation yields and a bias, which becomes its own."""
@@ -212,29 +202,15 @@ class Scaling(Tracer):
         out = op.outputs[0]
         if op.name != "add" or x is None or bias is None or x.shape != out.shape:
             return None
-        sample = self.builder.once(x.sample)  # the steps of a loop are one
-        layers = self.builder.layers_of(View.of(sample))
-        seen = layout.in_layer_order(sample, layers[0].shape, layers[0].start)
-        recipe = _recipe_of_sample(bias.recipe, len(out.shape), out.batch)
-        if len(layers) != 1 or seen is None or not broadcasts(recipe.shape, sample.shape):
+        shown = self.builder.once(x.ids)  # the steps of a loop are one
+        (layer, *others) = self.builder.layers_of(View.of(shown))
+        order = None if others else layout.in_layer_order(shown, layer)
+        if order is None or not broadcasts(bias.recipe.shape, shown.shape):
             return None
-        wide = layout.regrouped(recipe, sample.shape, *seen)
-        if wide is None or not self.builder.add_bias(layers[0], wide):
+        vector = layout.relaid(bias.recipe, shown.shape, order, layer.shape)
+        if vector is None or not self.builder.add_bias(layer, vector):
             return None
         return Nodes(x.ids, out.batch)
-
-
-def sample_of(nodes: Nodes, batch: int | None, ndim: int) -> Ids:
-    """Return ids without the axis of the samples, as an operand of a result of `ndim` axes."""
-    ids = nodes.ids.reshape((1,) * (ndim - nodes.ids.ndim) + nodes.ids.shape)
-    return without(ids, batch)
-
-
-def _recipe_of_sample(recipe: Recipe, ndim: int, batch: int | None) -> Recipe:
-    padded = (1,) * (ndim - len(recipe.shape)) + recipe.shape
-    if batch is not None:
-        padded = (*padded[:batch], *padded[batch + 1 :])
-    return recipe.reshape(padded)
 
 
 def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:

@@ -218,24 +218,12 @@ def _references(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str
     owner = getattr(function, "__self__", None)
     if owner is not None and not inspect.ismodule(owner):
         yield "", vars(owner) if _is_leaf(owner) and hasattr(owner, "__dict__") else owner
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return
-    cells = zip(code.co_freevars, function.__closure__ or (), strict=False)
-    for name, value in [(name, _content(cell)) for name, cell in cells]:
-        yield name, value
-        if callable(value):
-            yield from _references(value, seen, depth + 1)
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if value is not None:
-            yield name, value
-        if inspect.isfunction(value) and value.__module__ == function.__module__:
-            yield from _references(value, seen, depth + 1)
-
-
-def _content(cell: Any) -> Any:
     try:
-        return cell.cell_contents
-    except ValueError:  # not assigned yet
-        return None
+        found = inspect.getclosurevars(function)
+    except (TypeError, ValueError):  # no function of Python's own, or a cell that is empty yet
+        return
+    for name, value in (*found.nonlocals.items(), *found.globals.items()):
+        yield name, value
+        here = inspect.isfunction(value) and value.__module__ == function.__module__
+        if here or (name in found.nonlocals and callable(value)):
+            yield from _references(value, seen, depth + 1)

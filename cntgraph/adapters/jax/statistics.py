@@ -6,158 +6,126 @@ softmax, with x − mean over the standard deviation, and with x over the root o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.jax import movement
-from cntgraph.adapters.jax.evaluation import evaluate, signature
-from cntgraph.adapters.jax.numeric import ELEMENTWISE, REDUCTIONS, axes_of
-from cntgraph.adapters.jax.values import Lazy, Meaning, Nodes, Value, sources_of
-from cntgraph.core.types import Ids, Values
+from cntgraph.adapters.jax.movement import REARRANGING, move
+from cntgraph.adapters.jax.numeric import REDUCTIONS, axes_of
+from cntgraph.adapters.jax.program import Op, Var
+from cntgraph.core.types import Array, Ids, Values
 
 #: More numbers than these are not computed with; what they amount to is then told by parts.
 _MOST_VALUES = 1 << 25
 _TOLERANCE = 1e-6
 
 
-def by_statistics(
-    value: Lazy, base: Value | None, steps: list[Lazy], known: dict[Any, Meaning | None]
-) -> Meaning | None:
-    """Return what a lazy value with sums over axes amounts to.
+@dataclass(frozen=True)
+class Meaning:
+    """A function of neurons that has a name.
 
     Parameters
     ----------
-    base : value or None
-        What it is seen as a function of; None for the neurons themselves.
-    steps : list of Lazy
-        The operations in between.
-    known : dict
-        What was found out before; the layers of a model are often alike.
+    name : str
+        As other adapters name it.
+    is_norm : bool
+        Whether it normalises by statistics of the neurons.
+    unit : float, default 1.0
+        What a norm is multiplied by.
+    mixed : tuple of int
+        The axes whose neurons go into one sum.
+    grouped : bool
+        Whether a sum takes some of the neurons along a further axis.
     """
-    softened = _softened(value)
-    if softened is not None:
-        return Meaning("softmax", softened)
-    sources: list[Value] = [base] if base is not None else list(sources_of(steps))
-    whole = next((s for s in sources if s.shape == value.shape), None)
-    if whole is None or max(prod(step.shape) for step in steps) > _MOST_VALUES:
+
+    name: str
+    is_norm: bool = False
+    unit: float = 1.0
+    mixed: tuple[int, ...] = ()
+    grouped: bool = False
+
+
+def compared(steps: Sequence[Op], base: Var, evaluate: Callable[[Array], Array]) -> Meaning | None:
+    """Return what steps with sums over axes amount to, by comparison on random numbers.
+
+    Parameters
+    ----------
+    base : Var
+        What they are a function of, of the shape of the result.
+    evaluate : callable
+        Carries them out.
+    """
+    if max(prod(step.outputs[0].shape) for step in steps) > _MOST_VALUES:
         return None
-    places = _places(sources)
-    key = signature(steps, sources), tuple(s.shape for s in sources), *(
-        _digest(p) for p in places.values() if len(sources) > 1)  # fmt: skip
-    if key not in known:
-        known[key] = _compared(value, steps, places, whole, sources)
-    found = known[key]
-    return None if found is None else replace(found, base=whole)
-
-
-def _compared(
-    value: Lazy, steps: list[Lazy], places: Mapping[int, Ids], whole: Value, sources: list[Value]
-) -> Meaning | None:
-    """Return what a value amounts to, by comparison on random numbers."""
-    labels = _labels(steps, places, 1 + max(int(p.max(initial=0)) for p in places.values()))
+    labels = _labels(steps, base)
     if labels is None:
         return None
-    x = np.random.default_rng(0).normal(size=len(labels))
-    shown = places[id(whole)]
+    x = np.random.default_rng(0).normal(size=labels.size)
     for scale, references in ((1.0, _softmaxes), (1e3, _norms)):
-        numbers = {id(s): np.where(places[id(s)] < 0, _fill(s), (scale * x)[places[id(s)]])
-                   for s in sources}  # fmt: skip
-        computed = np.broadcast_to(evaluate(value, numbers), shown.shape)[shown >= 0]
-        for name, reference in references(scale * x, labels).items():
-            unit = _unit(computed, reference[shown[shown >= 0]])
+        y = np.broadcast_to(evaluate((scale * x).reshape(base.shape)), base.shape).reshape(-1)
+        for name, reference in references(scale * x, labels.reshape(-1)).items():
+            unit = _unit(y, reference)
             if unit is not None and (scale != 1.0 or unit == 1.0):
-                return Meaning(name, whole, scale != 1.0, unit, *_mixed(labels[shown]))
+                return Meaning(name, scale != 1.0, unit, *_mixed(labels))
     return None
 
 
-def _softened(value: Lazy) -> Value | None:
+def softened(made: Mapping[Var, Op], last: Op) -> Var | None:
     """Return what a softmax that is written in the usual way is applied to.
 
     What is subtracted first (the largest value) changes nothing, if it is one number a sum.
     """
-    if value.op.name != "div" or not all(isinstance(a, Lazy) for a in value.args):
+    if last.name != "div" or not all(v in made for v in last.inputs):
         return None
-    top, total = value.args[0], value.args[1]
-    while total.op.name in movement.REARRANGING and isinstance(total.args[0], Lazy):
-        total = total.args[0]
-    if total.op.name != "reduce_sum" or total.args[0] is not top or top.op.name != "exp":
+    top, total = (made[v] for v in last.inputs)
+    while total.name in REARRANGING and total.inputs[0] in made:
+        total = made[total.inputs[0]]
+    if (total.name, top.name) != ("reduce_sum", "exp") or total.inputs[0] is not last.inputs[0]:
         return None
-    inner: Value = top.args[0]
-    if isinstance(inner, Lazy) and inner.op.name == "sub":
-        if _is_constant_along(inner.args[1], axes_of(total.op.params), len(inner.shape)):
-            inner = inner.args[0]
-    return inner if isinstance(inner, Lazy | Nodes) and inner.shape == value.shape else None
+    (inner,) = top.inputs
+    less = made.get(inner)
+    if less is not None and less.name == "sub":
+        axes, largest = axes_of(total.params), less.inputs[1]
+        if _is_constant_along(made, largest, axes, len(inner.shape)):
+            inner = less.inputs[0]
+    return inner if inner.shape == last.outputs[0].shape else None
 
 
-def _is_constant_along(value: Value, axes: Sequence[int], ndim: int) -> bool:
+def _is_constant_along(made: Mapping[Var, Op], value: Var, axes: Sequence[int], ndim: int) -> bool:
     """Whether a value, broadcast to `ndim` axes, is the same all along some of them."""
     if len(value.shape) != ndim:
         return not value.shape
     repeated = {axis for axis in range(ndim) if value.shape[axis] == 1}
-    if isinstance(value, Lazy) and value.op.name == "broadcast_in_dim":
-        dimensions, (inner, *_) = value.op.params["broadcast_dimensions"], value.args
-        kept = {int(d) for d, n in zip(dimensions, inner.shape, strict=True) if n != 1}
-        repeated |= set(range(ndim)) - kept
+    op = made.get(value)
+    if op is not None and op.name == "broadcast_in_dim":
+        pairs = zip(op.params["broadcast_dimensions"], op.inputs[0].shape, strict=True)
+        repeated |= set(range(ndim)) - {int(d) for d, n in pairs if n != 1}
     return repeated.issuperset(axes)
 
 
-def _places(sources: list[Value]) -> dict[int, Ids]:
-    """Return a number from zero on for each neuron, the same wherever it is shown."""
-    (first, *_) = sources
-    if not isinstance(first, Nodes):
-        return {id(first): np.arange(prod(first.shape)).reshape(first.shape)}
-    ids = [s.ids for s in sources if isinstance(s, Nodes)]
-    nodes = np.concatenate([i[i >= 0] for i in ids])
-    low, end = (int(nodes.min()), int(nodes.max()) + 1) if nodes.size else (0, 0)
-    if end - low <= 8 * nodes.size:
-        return {id(s): np.where(i < 0, -1, i - low) for s, i in zip(sources, ids, strict=True)}
-    distinct = np.unique(nodes)
-    return {id(s): np.where(i < 0, -1, np.searchsorted(distinct, i))
-            for s, i in zip(sources, ids, strict=True)}  # fmt: skip
-
-
-def _digest(places: Ids) -> bytes:
-    return sha256(places.tobytes()).digest()
-
-
-def _fill(source: Value) -> float:
-    return source.fill if isinstance(source, Nodes) else 0.0
-
-
-def _labels(steps: list[Lazy], places: Mapping[int, Ids], n: int) -> Ids | None:
+def _labels(steps: Sequence[Op], base: Var) -> Ids | None:
     """Return, for each neuron, the number of the sum that it goes into; they all must agree."""
-    found = None
+    n, found = prod(base.shape), None
+    places = {base: np.arange(n).reshape(base.shape)}
     for step in steps:
-        if step.op.name not in REDUCTIONS:
-            continue
-        summed = _summed(step.args[0], places)
-        if summed is None:
-            return None
-        sums = np.arange(prod(step.shape)).reshape(step.shape)
-        wide = np.broadcast_to(np.expand_dims(sums, axes_of(step.op.params)), summed.shape)
-        labels = np.full(n, sums.size)  # numbers in between are of no neuron
-        labels[summed[summed >= 0]] = wide[summed >= 0]
-        if found is not None and not np.array_equal(_numbered(found), _numbered(labels)):
-            return None
-        found = labels
-    return found
-
-
-def _summed(value: Value, places: Mapping[int, Ids]) -> Ids | None:
-    """Return the places of the neurons that a sum is taken of, entry by entry."""
-    waiting, shape = [value], value.shape
-    while waiting:
-        item = waiting.pop()
-        if item.shape == shape and id(item) in places:
-            return places[id(item)]
-        if isinstance(item, Lazy) and item.op.name in ELEMENTWISE:
-            waiting.extend(item.args)
-    return None
+        (out,), x = step.outputs, next((v for v in step.inputs if v in places), None)
+        if step.name in REDUCTIONS:
+            if x is None:
+                return None
+            sums = np.arange(prod(out.shape)).reshape(out.shape)
+            wide = np.broadcast_to(np.expand_dims(sums, axes_of(step.params)), x.shape)
+            labels = np.empty(n, np.int64)
+            labels[places[x]] = wide
+            if found is not None and not np.array_equal(_numbered(found), _numbered(labels)):
+                return None
+            found = labels
+        elif x is not None and step.name in REARRANGING:
+            (places[out],) = move(step, [places[x]])
+        elif x is not None and x.shape == out.shape:
+            places[out] = places[x]
+    return None if found is None else found.reshape(base.shape)
 
 
 def _numbered(labels: Ids) -> Ids:

@@ -1,13 +1,10 @@
 """What flows through a traced function: nodes, functions of parameters, constants.
 
-A constant is a NumPy array. Elementwise operations and reductions on nodes stay `Lazy` until
-something else reads them: only then is it known what they amount to (a bias, a batch norm, a
-GELU, a softmax, an average).
+A constant is a NumPy array.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,19 +27,19 @@ class Nodes(Neurons):
         -1 where there is no node.
     batch : int or None
         The axis of the samples, of length one, if there is one.
-    fill : float, default 0.0
-        The value where there is no node: zero for padding, -∞ for a mask.
     is_index : bool, default False
         Whether they are integers that choose something (tokens), rather than activations.
     awaits_bias : bool, default False
         Whether they are what an affine operation yields, and only one operation reads them.
+    is_normed : bool, default False
+        Whether they are what a normalisation yields, which a gain and a shift may follow.
     """
 
     ids: Ids
     batch: int | None = None
-    fill: float = 0.0
     is_index: bool = False
     awaits_bias: bool = False
+    is_normed: bool = False
 
     @property
     def sample(self) -> Ids:
@@ -69,29 +66,46 @@ class Weight:
         """Return a recipe that is repeated along no axis."""
         return cls(recipe, recipe.shape)
 
-    @property
-    def is_learned(self) -> bool:
-        """Whether it depends on a trainable parameter."""
-        return any(parameter.trainable for parameter in self.recipe.parameters())
+
+#: What neurons are multiplied by, or what is added to them.
+Coefficient = Weight | Array
 
 
 @dataclass(frozen=True, eq=False)
-class Lazy:
-    """An operation on nodes that is not carried out yet.
+class Scaled:
+    """gain ⊙ nodes + shift: scalings and shifts in a row, of which one layer is made at the end.
 
     Parameters
     ----------
-    args : tuple
-        Values; at least one depends on nodes.
-    shape : tuple of int
-    batch : int or None
-        The axis of the samples.
+    op : Op
+        The last of them.
+    """
+
+    core: Nodes
+    op: Op
+    gain: Coefficient | None = None
+    shift: Coefficient | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the value."""
+        return self.op.outputs[0].shape
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """An operation on integers or truth values of the input: tokens, masks, one-hot vectors.
+
+    They choose; they are no neurons, unless something asks for them as such (bytes of an image).
     """
 
     op: Op
     args: tuple[Any, ...]
-    shape: tuple[int, ...]
-    batch: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the value."""
+        return self.op.outputs[0].shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,86 +129,17 @@ def without(ids: Ids, axis: int | None) -> Ids:
     return ids if axis is None else ids[(slice(None),) * axis + (0,)]
 
 
-Value = Nodes | Weight | Lazy | Unknown | Array
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """A function of neurons that has a name.
-
-    Parameters
-    ----------
-    name : str
-        As other adapters name it.
-    base : value
-        The neurons it is a function of.
-    is_norm : bool
-        Whether it normalises by statistics of the neurons.
-    unit : float, default 1.0
-        What a norm is multiplied by.
-    mixed : tuple of int
-        The axes whose neurons go into one sum.
-    grouped : bool
-        Whether a sum takes some of the neurons along a further axis.
-    """
-
-    name: str
-    base: Value
-    is_norm: bool = False
-    unit: float = 1.0
-    mixed: tuple[int, ...] = ()
-    grouped: bool = False
+Value = Nodes | Weight | Scaled | Choice | Unknown | Array
 
 
 def is_choice(value: Any) -> bool:
-    """Return whether a value is made of integers or truth values of the input alone.
-
-    Such are tokens, masks and one-hot vectors. They choose; they are no neurons.
-    """
-    if not isinstance(value, Lazy):
-        return isinstance(value, Nodes) and value.is_index
-    return all(is_choice(arg) for arg in value.args if has_nodes(arg))
-
-
-def stays_lazy(value: Any) -> bool:
-    """Return whether a value is not carried out until something asks for its nodes.
-
-    So do choices, and comparisons of neurons, which are read by what they choose between.
-    """
-    return isinstance(value, Lazy) and (is_choice(value) or not value.op.outputs[0].is_float)
+    """Return whether a value is made of integers or truth values of the input alone."""
+    return isinstance(value, Choice) or (isinstance(value, Nodes) and value.is_index)
 
 
 def has_nodes(value: Any) -> bool:
     """Return whether a value depends on nodes."""
-    return isinstance(value, Nodes | Lazy)
-
-
-def parts(value: Value, stop: Container[int] = ()) -> list[Lazy]:
-    """Return the lazy values that one is made of, itself included, each before what reads it.
-
-    Parameters
-    ----------
-    stop : container of int
-        The `id` of values that are not looked into, and not returned.
-    """
-    found: dict[int, Lazy] = {}
-    waiting: list[tuple[Value, bool]] = [(value, False)]
-    while waiting:
-        item, done = waiting.pop()
-        if not isinstance(item, Lazy) or id(item) in found or id(item) in stop:
-            continue
-        if done:
-            found[id(item)] = item
-        else:
-            waiting.append((item, True))
-            waiting.extend((arg, False) for arg in item.args)
-    return list(found.values())
-
-
-def sources_of(steps: Iterable[Lazy]) -> list[Nodes]:
-    """Return the nodes that lazy values read, each once."""
-    found = {id(a): a for step in steps for a in step.args if isinstance(a, Nodes)}
-    return list(found.values())
+    return isinstance(value, Nodes | Scaled | Choice)
 
 
 def scalar_of(value: Any) -> float | None:

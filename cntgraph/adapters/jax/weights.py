@@ -12,10 +12,10 @@ import numpy as np
 from cntgraph.adapters.jax import movement
 from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.rows import rows_of
 from cntgraph.adapters.jax.values import Weight, scalar_of
 from cntgraph.adapters.tracing import weight_arithmetic as recipes
-from cntgraph.adapters.tracing.weight_movement import looked_up, moved, repeated
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.weight_movement import moved, repeated
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array
 
@@ -141,27 +141,17 @@ def whole(w: Weight, axes: Sequence[int]) -> Weight:
 
 
 def _moved(op: Op, w: Weight, others: Sequence[Any]) -> list[Any] | None:
-    if op.name == "gather":
-        return _gather(op, w, others[0])
-    if op.name not in movement.EXACT or movement.data_arguments(op.name) != slice(0, 1):
+    if op.name not in movement.MOVEMENTS or movement.data_arguments(op) != {0}:
         return None
-    made: list[Any] | None = moved(
-        w.recipe, lambda array: movement.move(op, [array, *others]), Weight, w.shape
-    )
+
+    def move(array: Array) -> list[Array]:
+        shown = movement.move_ids(op, [array, *others])
+        if array.dtype == np.int64 and any((places < 0).any() for places in shown):
+            raise NotFollowed("an index is out of bounds")
+        return shown
+
+    try:
+        made: list[Any] | None = moved(w.recipe, move, Weight, w.shape)
+    except NotFollowed:
+        return None
     return made
-
-
-def _gather(op: Op, w: Weight, indices: Any) -> list[Any] | None:
-    """Pick rows along one axis by constant indices, as an embedding of positions does."""
-    picked = rows_of(op, w.shape)
-    if picked is None or not isinstance(indices, np.ndarray):
-        return None
-    rows = indices[..., picked.component].astype(np.int64)
-    if rows.size and (rows.min() < 0 or rows.max() >= w.shape[picked.axis]):
-        return None
-    recipe = looked_up(picked.axis_first(repeated(w.recipe, w.shape)), 0, rows)
-    recipe = recipe.reshape((*rows.shape, *picked.features(recipe.shape[rows.ndim :])))
-    axes = range(len(recipe.shape))
-    order = [axis for axis in axes if axis not in picked.offsets]
-    places = dict(zip([*order, *picked.offsets], axes, strict=True))
-    return [Weight.of(recipe.transpose(tuple(places[axis] for axis in axes)))]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.types import Ids
 from cntgraph.core.view import View, parts_of
 from cntgraph.network.blocks import Block
 from cntgraph.network.layer import Layer
@@ -74,6 +75,14 @@ class Draft:
                 readers[k].append(block)
         return readers
 
+    def into(self, k: int) -> list[Block]:
+        """Return the blocks that end in a layer."""
+        return [block for block in self.blocks if k in self.layers_of(block.target)]
+
+    def readers(self, k: int) -> list[Block]:
+        """Return the blocks that read from a layer."""
+        return [block for block in self.blocks if k in self.layers_of(block.source)]
+
     def output_layers(self) -> set[int]:
         """Return the positions of the layers that the output is read from."""
         return {k for view in self.outputs for k in self.layers_of(view)}
@@ -82,13 +91,47 @@ class Draft:
         """Return the activations applied to a layer."""
         return self.activations.get(self.layers[k].name, [])
 
+    def note(self, k: int, names: Iterable[str]) -> None:
+        """Note activations on a layer, behind those that it has."""
+        applied = self.activations.setdefault(self.layers[k].name, [])
+        applied += [name for name in dict.fromkeys(names) if name not in applied]
+
+    def read_by(self, block: Block, k: int) -> Ids:
+        """Return what each node of layer k is handed by a block one by one; -1 for none."""
+        nodes = np.full(self.layers[k].n_nodes, -1, dtype=np.int64)
+        nodes[block.target.as_ids() - self.layers[k].start] = block.source.as_ids()
+        return nodes
+
+    def bypass(self, k: int, nodes: Ids, readers: Sequence[Block] | None = None) -> None:
+        """Let everything read other nodes instead of layer k, which is then no more.
+
+        Parameters
+        ----------
+        nodes : ndarray of int64
+            One for each of the layer's.
+        readers : sequence of Block, optional
+            What its readers become; they stay as they are by default.
+        """
+        readers = self.readers(k) if readers is None else readers
+        changed = [replace(b, source=self.moved(b.source, k, nodes)) for b in readers]
+        self.substitute([*self.readers(k), *self.into(k)], changed)
+        self.outputs = [self.moved(view, k, nodes) for view in self.outputs]
+        self.removed.add(k)
+
+    def drop_unread(self, layers: Iterable[int]) -> None:
+        """Drop layers that nothing reads any more, the last first."""
+        for k in sorted(set(layers) - self.output_layers(), reverse=True):
+            if not self.readers(k):
+                self.substitute(self.into(k), [])
+                self.removed.add(k)
+
     def substitute(self, old: Iterable[Block], new: Sequence[Block]) -> None:
         """Put changed blocks in the place of those of the same names, and drop the others."""
         changed = {block.name: block for block in new}
         gone = {block.name for block in old} - changed.keys()
         self.blocks = [changed.get(b.name, b) for b in self.blocks if b.name not in gone]
 
-    def moved(self, view: View, k: int, nodes: NDArray[np.int64]) -> View:
+    def moved(self, view: View, k: int, nodes: Ids) -> View:
         """Return a view in which the nodes of layer `k` are replaced by others, one for one."""
         layer = self.layers[k]
         if view.ids is None and nodes.size and (np.diff(nodes) == 1).all():
@@ -99,6 +142,11 @@ class Draft:
         replaced = ids.copy()
         replaced[here] = nodes[ids[here] - layer.start]
         return View.of(replaced, view.shape)
+
+
+def is_learned(block: Block) -> bool:
+    """Whether a block reads a trainable parameter."""
+    return any(parameter.trainable for parameter in block.parameters())
 
 
 def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:

@@ -187,13 +187,13 @@ def _retargeted(block: Block, moved_to: NDArray[np.int64], start: int) -> Block:
 
 def _scaled(block: Block, by: Diagonal | Identity, *, shifted: bool) -> Block | None:
     """Return `block` followed by w ⊙ x (+ b if `shifted`), or None where it is not of its kind."""
-    shift = None if by.bias is None or not shifted else _fitted(by.bias, by, block)
-    scale = None if by.weight is None else _fitted(by.weight, by, block)
-    if (shifted and by.bias is not None and shift is None) or (
-        by.weight is not None and scale is None
-    ):
+    wanted = {"scale": by.weight, "shift": by.bias if shifted else None}
+    fitted = {key: _fitted(r, by, block) for key, r in wanted.items() if r is not None}
+    if any(recipe is None for recipe in fitted.values()):
         return None
-    bias = block.bias if block.bias is None or scale is None else block.bias * scale
+    scale, shift, bias = fitted.get("scale"), fitted.get("shift"), block.bias
+    if bias is not None and scale is not None:
+        bias = bias * scale
     if shift is not None:
         bias = shift if bias is None else bias + shift
     if scale is None or (block.modulatory and not any(True for _ in scale.parameters())):

@@ -9,11 +9,9 @@ a framework has it in one operation.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.adapters.simplify.draft import Draft, is_learned
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import Block, Diagonal, Identity
 
@@ -100,11 +98,9 @@ def _enter(
     if not into[k]:
         return False
     for block in into[k]:
-        if not isinstance(block, Identity | Diagonal) or _is_learned(block):
+        if not isinstance(block, Identity | Diagonal) or is_learned(block):
             return False
-        source = np.full(draft.layers[k].n_nodes, -1, dtype=np.int64)
-        source[block.target.as_ids() - start] = block.source.as_ids()
-        ids = source[nodes - start]
+        ids = draft.read_by(block, k)[nodes - start]
         layers = draft.layers_of(block.source)
         if len(layers) != 1 or ids.min(initial=0) < 0:
             return False
@@ -117,36 +113,25 @@ def _collapse(draft: Draft, k: int, origin: int, nodes: Ids, between: list[int])
     """Let everything read the origin instead of layer k, and note the function on it."""
     k, nodes, last = _with_factor(draft, k, nodes)
     applied = draft.activations.setdefault(draft.layers[origin].name, [])
-    parts = [name for layer in reversed(between) for name in draft.applied(layer)]
-    _note(applied, parts)
-    applied += [name for name in draft.applied(k) if name not in applied]
-    readers = [b for b in draft.blocks if k in draft.layers_of(b.source)]
-    changed = [replace(b, source=draft.moved(b.source, k, nodes)) for b in readers]
-    dropped = [b for b in draft.blocks if k in draft.layers_of(b.target)]
-    draft.substitute([*readers, *dropped], changed)
-    if k in draft.output_layers():
-        draft.outputs = [draft.moved(view, k, nodes) for view in draft.outputs]
-    draft.removed.add(k)
-    for layer in sorted({*between, *last} - draft.output_layers(), reverse=True):
-        _drop_unread(draft, layer)
+    _note(applied, [name for layer in reversed(between) for name in draft.applied(layer)])
+    draft.note(origin, draft.applied(k))
+    draft.bypass(k, nodes)
+    draft.drop_unread([*between, *last])
 
 
 def _with_factor(draft: Draft, k: int, nodes: Ids) -> tuple[int, Ids, list[int]]:
     """Return the constant multiple of layer k that alone reads it, if there is one."""
-    readers = [b for b in draft.blocks if k in draft.layers_of(b.source)]
+    readers = draft.readers(k)
     if len(readers) != 1 or draft.applied(k) or k in draft.output_layers():
         return k, nodes, []
     (block,) = readers
     multiple = isinstance(block, Diagonal) and block.bias is None and block.weight.shape == ()
-    ends = draft.layers_of(block.target)
-    layer = draft.layers[k]
-    if not multiple or _is_learned(block) or draft.layers[ends[0]].kind != "scale":
+    (end, *_) = draft.layers_of(block.target)
+    if not multiple or is_learned(block) or draft.layers[end].kind != "scale":
         return k, nodes, []
-    moved = np.full(draft.layers[ends[0]].n_nodes, -1, dtype=np.int64)
-    source = block.source.as_ids() - layer.start
-    moved[block.target.as_ids() - draft.layers[ends[0]].start] = nodes[source]
-    whole = moved.min(initial=0) >= 0
-    return (ends[0], moved, [k]) if whole else (k, nodes, [])
+    read = draft.read_by(block, end)
+    whole = read.min(initial=0) >= 0
+    return (end, nodes[read - draft.layers[k].start], [k]) if whole else (k, nodes, [])
 
 
 def _note(applied: list[str], parts: list[str]) -> None:
@@ -160,14 +145,3 @@ def _note(applied: list[str], parts: list[str]) -> None:
     for label in [name] if name else list(dict.fromkeys(parts)) or ["mul"]:
         if label not in applied:
             applied.append(label)
-
-
-def _drop_unread(draft: Draft, layer: int) -> None:
-    if not any(layer in draft.layers_of(b.source) for b in draft.blocks):
-        gone = [b for b in draft.blocks if layer in draft.layers_of(b.target)]
-        draft.substitute(gone, [])
-        draft.removed.add(layer)
-
-
-def _is_learned(block: Block) -> bool:
-    return any(parameter.trainable for parameter in block.parameters())

@@ -39,17 +39,13 @@ def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
         if len(blocks) != 1 or k in outputs or draft.applied(k) or blocks[0].name not in gains:
             continue
         (gain,) = blocks
-        if not isinstance(gain, Diagonal | Identity):
+        by_channel = all(_is_by_channel(r, draft.layers[k]) for r in (gain.weight, gain.bias))
+        if not isinstance(gain, Diagonal | Identity) or not by_channel:
             continue
-        readers = draft.by_source()[k]
-        changed = [_folded(reader, gain, draft.layers[k]) for reader in readers]
+        changed = [_folded(reader, gain, draft.layers[k]) for reader in draft.readers(k)]
         if not changed or any(block is None for block in changed):
             continue
-        nodes = np.empty(draft.layers[k].n_nodes, dtype=np.int64)
-        nodes[gain.target.as_ids() - draft.layers[k].start] = gain.source.as_ids()
-        moved = [replace(b, source=draft.moved(b.source, k, nodes)) for b in changed if b]
-        draft.substitute([gain, *readers], moved)
-        draft.removed.add(k)
+        draft.bypass(k, draft.read_by(gain, k), [block for block in changed if block])
         folded |= {parameter.name: gain.name for parameter in gain.parameters()}
     return folded
 
@@ -61,38 +57,42 @@ def _folded(reader: Block, gain: Diagonal | Identity, layer: Layer) -> Block | N
     if isinstance(reader, Conv) and reader.groups != 1:
         return None
     channels = _channels(reader, layer)
-    by_channel = [_by_channel(r, layer) for r in (gain.weight, gain.bias)]
-    if channels is None or any(r is not None and wide is None for r, wide in
-                               zip((gain.weight, gain.bias), by_channel, strict=True)):  # fmt: skip
+    if channels is None:
         return None
     axis = 0 if isinstance(reader, Conv) and reader.transposed else 1
-    shape = tuple(len(channels) if k == axis else 1 for k in range(len(reader.weight.shape)))
-    scale, shift = (
-        None if r is None else (r.gather(0, channels) if r.shape[0] > 1 else r).reshape(
-            shape if r.shape[0] > 1 else (1,) * len(shape))
-        for r in by_channel
-    )  # fmt: skip
-    bias = reader.bias
+    scale, shift = (_along(r, channels, axis, reader) for r in (gain.weight, gain.bias))
+    weight, bias = reader.weight, reader.bias
     if shift is not None:
         if not _reads_everything(reader):
             return None
-        axes = tuple(range(1, len(shape)))
-        constant = (reader.weight * shift).sum(axes).reshape((-1, *_ones(reader)))
+        axes = tuple(range(1, len(weight.shape)))
+        constant = (weight * shift).sum(axes).reshape((-1, *_ones(reader)))
         bias = constant if bias is None else bias + constant
-    weight = reader.weight if scale is None else reader.weight * scale
-    return replace(reader, weight=weight, bias=bias)
+    return replace(reader, weight=weight if scale is None else weight * scale, bias=bias)
+
+
+def _along(
+    recipe: Recipe | None, channels: NDArray[np.int64], axis: int, reader: Dense | Conv
+) -> Recipe | None:
+    """Return one value per channel as one per input channel of a reader's weight."""
+    if recipe is None:
+        return None
+    (n, *_) = recipe.shape or (1,)
+    if n > 1:
+        recipe, n = recipe.reshape((n,)).gather(0, channels), len(channels)
+    return recipe.reshape(tuple(n if k == axis else 1 for k in range(len(reader.weight.shape))))
 
 
 def _ones(reader: Block) -> tuple[int, ...]:
     return (1,) * (len(reader.target.shape) - 1)
 
 
-def _by_channel(recipe: Recipe | None, layer: Layer) -> Recipe | None:
-    """Return a recipe that broadcasts against a layer as one value per channel, if it is that."""
+def _is_by_channel(recipe: Recipe | None, layer: Layer) -> bool:
+    """Whether a recipe that broadcasts against a layer has one value per channel."""
     if recipe is None:
-        return None
+        return True
     padded = (1,) * (len(layer.shape) - len(recipe.shape)) + recipe.shape
-    return recipe.reshape(padded[:1]) if all(n == 1 for n in padded[1:]) else None
+    return all(n == 1 for n in padded[1:])
 
 
 def _channels(reader: Dense | Conv, layer: Layer) -> NDArray[np.int64] | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cntgraph.adapters.simplify.draft import Draft
 from cntgraph.network.blocks import Block, Diagonal
 
@@ -21,17 +19,13 @@ def drop_scalings(draft: Draft) -> None:
 
 def _drop(draft: Draft, k: int) -> None:
     """Drop layer k if it is a constant scaling that only modulators read."""
-    into = [block for block in draft.blocks if k in draft.layers_of(block.target)]
-    readers = [block for block in draft.blocks if k in draft.layers_of(block.source)]
+    into, readers = draft.into(k), draft.readers(k)
     if len(into) != 1 or not readers or not all(reader.modulatory for reader in readers):
         return
     (block,) = into
     if k in draft.output_layers() or not _is_constant_scaling(block):
         return
-    nodes = block.source.as_ids()[block.target.as_ids().argsort()]
-    changed = [replace(r, source=draft.moved(r.source, k, nodes)) for r in readers]
-    draft.substitute([block, *readers], changed)
-    draft.removed.add(k)
+    draft.bypass(k, draft.read_by(block, k))
 
 
 def _is_constant_scaling(block: Block) -> bool:

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.adapters.simplify.draft import Draft, is_learned
 from cntgraph.network.blocks import Block, Diagonal, Identity, Pool
 
 #: What a scaling by statistics passes through.
@@ -44,31 +41,39 @@ def collapse_norms(draft: Draft) -> set[str]:
 
 def _collapse(draft: Draft, k: int) -> set[str]:
     """Collapse y = d · r(d), and d = x - mean(x); return the names of what reads y as a gain."""
-    into = _ending_in(draft, k)
+    found = _normalised(draft, k)
+    if found is None:
+        return set()
+    handed, centring, branch = found
+    gains = {b.name for b in draft.readers(k) if isinstance(b, Diagonal | Identity)}
+    _read_through(draft, k, handed)
+    draft.drop_unread(branch)
+    if centring is not None:
+        _uncentre(draft, centring)
+    for layer in draft.layers_of((centring or handed).source):
+        _note(draft, layer, "layer_norm" if centring else "rms_norm")
+    return {b.name for b in draft.blocks if b.name in gains and is_learned(b)}
+
+
+def _normalised(draft: Draft, k: int) -> tuple[Block, Block | None, set[int]] | None:
+    """Return what hands d on to y = d · r(d), what hands x on to d, and the layers that r is of."""
+    into = draft.into(k)
     handed = [block for block in into if _hands_on(block)]
     others = [block for block in into if block.modulatory]
     if len(handed) != 1 or len(into) != 1 + len(others) or not others:
-        return set()
+        return None
     origin = set(draft.layers_of(handed[0].source))
     centring = _centring(draft, *origin) if len(origin) == 1 else None
     if centring is not None:
         origin |= set(draft.layers_of(centring.source))
     if not all(_is_statistic(draft, block, origin) for block in others):
-        return set()
-    branch = {layer for block in others for layer in _ancestors(draft, block, origin)}
-    gains = {b.name for b in _reading(draft, k) if isinstance(b, Diagonal | Identity)}
-    _read_through(draft, k, handed[0])
-    _remove_branch(draft, branch)
-    if centring is not None:
-        _uncentre(draft, centring)
-    for layer in draft.layers_of(handed[0].source if centring is None else centring.source):
-        _note(draft, layer, "rms_norm" if centring is None else "layer_norm")
-    return {b.name for b in draft.blocks if b.name in gains and _is_learned(b)}
+        return None
+    return handed[0], centring, {k for b in others for k in _ancestors(draft, b, origin)}
 
 
 def _centring(draft: Draft, k: int) -> Block | None:
     """Return what hands x on to d = x - mean(x), if that is what layer k is."""
-    into = _ending_in(draft, k)
+    into = draft.into(k)
     if len(into) != 2 or draft.layers[k].kind != "add":
         return None
     handed, mean = sorted(into, key=lambda block: isinstance(block, Diagonal))
@@ -81,14 +86,14 @@ def _centring(draft: Draft, k: int) -> Block | None:
 def _uncentre(draft: Draft, centring: Block) -> None:
     """Let the readers of d = x - mean(x) read x, and drop the mean if nothing else reads it."""
     (k,) = draft.layers_of(centring.target)
-    means = {layer for b in _ending_in(draft, k) if b is not centring
+    means = {layer for b in draft.into(k) if b is not centring
              for layer in draft.layers_of(b.source)}  # fmt: skip
     _read_through(draft, k, centring)
-    _remove_branch(draft, means)
+    draft.drop_unread(means)
 
 
 def _averages(draft: Draft, pool: int, of: list[int]) -> bool:
-    into = _ending_in(draft, pool)
+    into = draft.into(pool)
     return bool(into) and all(
         isinstance(b, Pool) and b.mode == "average" and set(draft.layers_of(b.source)) <= set(of)
         for b in into
@@ -110,7 +115,7 @@ def _is_statistic(draft: Draft, block: Block, origin: set[int]) -> bool:
     branch = _ancestors(draft, block, origin)
     inverse = any(name in _INVERSES for layer in branch for name in draft.applied(layer))
     return inverse and all(draft.layers[layer].kind in _STATISTICS for layer in branch) and all(
-        not b.parametric or not _is_learned(b) for layer in branch for b in _ending_in(draft, layer)
+        not b.parametric or not is_learned(b) for layer in branch for b in draft.into(layer)
     )  # fmt: skip
 
 
@@ -122,41 +127,16 @@ def _ancestors(draft: Draft, block: Block, origin: set[int]) -> set[int]:
         layer = waiting.pop()
         if layer not in found:
             found.add(layer)
-            for b in _ending_in(draft, layer):
+            for b in draft.into(layer):
                 waiting += [k for k in draft.layers_of(b.source) if k not in origin]
     return found
 
 
-def _remove_branch(draft: Draft, branch: set[int]) -> None:
-    """Drop the layers of a branch that nothing reads any more, the last first."""
-    for layer in sorted(branch, reverse=True):
-        if not _reading(draft, layer) and layer not in draft.output_layers():
-            draft.substitute(_ending_in(draft, layer), [])
-            draft.removed.add(layer)
-
-
 def _read_through(draft: Draft, k: int, handed: Block) -> None:
     """Let everything read what layer k hands on instead of layer k, which is then no more."""
-    source = handed.source.as_ids()
-    nodes: NDArray[np.int64] = np.empty(draft.layers[k].n_nodes, dtype=np.int64)
-    nodes[handed.target.as_ids() - draft.layers[k].start] = source
-    readers = _reading(draft, k)
-    changed = [replace(b, source=draft.moved(b.source, k, nodes)) for b in readers]
-    draft.substitute([*readers, *_ending_in(draft, k)], changed)
-    draft.outputs = [draft.moved(view, k, nodes) for view in draft.outputs]
-    for name in draft.applied(k):
-        for layer in draft.layers_of(handed.source):
-            applied = draft.activations.setdefault(draft.layers[layer].name, [])
-            applied += [] if name in applied else [name]
-    draft.removed.add(k)
-
-
-def _ending_in(draft: Draft, k: int) -> list[Block]:
-    return [block for block in draft.blocks if k in draft.layers_of(block.target)]
-
-
-def _reading(draft: Draft, k: int) -> list[Block]:
-    return [block for block in draft.blocks if k in draft.layers_of(block.source)]
+    for layer in draft.layers_of(handed.source):
+        draft.note(layer, draft.applied(k))
+    draft.bypass(k, draft.read_by(handed, k))
 
 
 def _hands_on(block: Block) -> bool:
@@ -164,10 +144,6 @@ def _hands_on(block: Block) -> bool:
 
 
 def _is_minus_one(block: Block) -> bool:
-    if not isinstance(block, Diagonal) or block.bias is not None or _is_learned(block):
+    if not isinstance(block, Diagonal) or block.bias is not None or is_learned(block):
         return False
     return bool((block.weight.read() == -1.0).all())
-
-
-def _is_learned(block: Block) -> bool:
-    return any(parameter.trainable for parameter in block.parameters())

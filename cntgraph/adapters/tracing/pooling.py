@@ -60,7 +60,7 @@ def pool(
 
 def pool_axes(
     t: Tracer, ids: Ids, operators: Mapping[int, AxisOperator], channels: Sequence[int],
-    mode: PoolMode, name: str,
+    mode: PoolMode, name: str, *, joined: bool = False,
 ) -> Ids:  # fmt: skip
     """Pool some axes of one sample, whatever their order.
 
@@ -72,6 +72,8 @@ def pool_axes(
         By axis; an axis without one is left as it is.
     channels : sequence of int
         The axes that are channels of the layer that is made; all others are positions.
+    joined : bool, default False
+        Whether nothing else reads the ids, so that it may be one with the pooling that made them.
 
     Returns
     -------
@@ -83,6 +85,7 @@ def pool_axes(
     each = [operators.get(axis) or AxisOperator.identity(ids.shape[axis]) for axis in positions]
     sizes = [ids.shape[axis] for axis in channels]
     rows = ids.transpose(order).reshape(prod(sizes), *(ids.shape[axis] for axis in positions))
-    made = t.builder.pool(name, rows, tuple(each), mode)
+    made = t.builder.pool_on(rows, tuple(each), mode) if joined else None
+    made = t.builder.pool(name, rows, tuple(each), mode) if made is None else made
     made = made.reshape([*sizes, *(operator.n_out for operator in each)])
     return made.transpose(np.argsort(order))

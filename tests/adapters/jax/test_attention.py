@@ -175,12 +175,27 @@ def test_positions_and_a_class_token():
     np.testing.assert_allclose(bias[net.layers[2].name], params["c"][0, 0])
 
 
-def test_an_index_that_is_computed_is_cut():
-    def function(p, t):
-        return p["e"][(t * 2) % ENTRIES]
+def test_tokens_may_be_moved():
+    table = normal(ENTRIES, WIDTH)
+    net = cg.load(lambda p, t: p[t[:, ::-1][:, :-1]], params=table, example_input=TOKENS,
+                  strict=True)  # fmt: skip
+    strength = net.split(cg.node_strength(net, direction="out"))[net.layers[0].name]
+    np.testing.assert_allclose(strength[:, 1:], np.tile(table.sum(1)[:, None], T - 1), rtol=1e-5)
+    assert not strength[:, 0].any()
 
+
+COMPUTED = {
+    "arithmetic": lambda t: (t * 2) % ENTRIES,
+    "a constant before it": lambda t: jnp.concatenate([jnp.zeros_like(t[:, :1]), t[:, 1:]], 1),
+    "padding": lambda t: jnp.pad(t, ((0, 0), (1, 0)))[:, :-1],
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_an_index_that_is_computed_is_cut(name):
     with pytest.warns(CoverageWarning, match="computed from the data"):
-        cg.load(function, params={"e": normal(ENTRIES, WIDTH)}, example_input=TOKENS)
+        cg.load(lambda p, t: p[COMPUTED[name](t)], params=normal(ENTRIES, WIDTH),
+                example_input=TOKENS)  # fmt: skip
 
 
 def test_integers_may_be_quantities():

@@ -283,6 +283,7 @@ NAMED = {
     "sin": (jnp.sin,),
     "pow": (jnp.square, lambda x: x**2, lambda x: x**3, lambda x: x * x),
     "ceil": (jnp.ceil,),
+    "where": (lambda x: jnp.where(x > 0, 1.0, 0.0), lambda x: (x > 1).astype(jnp.float32)),
     "softmax": (nn.softmax, lambda x: jnp.exp(x) / jnp.exp(x).sum(1, keepdims=True),
                 lambda x: jnp.exp(nn.log_softmax(x))),
     "log_softmax": (nn.log_softmax, lambda x: x - nn.logsumexp(x, axis=1, keepdims=True)),
@@ -329,6 +330,7 @@ def test_what_cannot_be_followed_is_cut_and_named():
             lambda h, x: (jnp.sin(h) * x, None), x @ p, jnp.stack([x @ p] * 2))[0],
         "depends on the data": lambda p, x: lax.while_loop(
             lambda h: h.sum() > 0, lambda h: h - 1, x @ p),
+        "by way of gt": lambda p, x: (x @ p > jnp.roll(x @ p, 1, 1)).astype(float) @ p.T,
         "sort": lambda p, x: jnp.sort(x @ p),
         "fft": lambda p, x: jnp.abs(jnp.fft.rfft(x @ p)),
     }  # fmt: skip
@@ -357,6 +359,14 @@ def test_a_function_of_weights_that_is_no_recipe_is_frozen():
     with pytest.warns(CoverageWarning, match="used as a constant"):
         net = cg.load(lambda p, x: x @ jnp.sin(p), params=np.ones((6, 4)), input_shape=(6,))
     assert np.allclose(net.blocks[0].weight.read(), np.sin(1.0))
+
+
+def test_an_index_out_of_bounds_is_no_entry():
+    rows = jnp.array([0, 9, -1])
+    with pytest.warns(CoverageWarning, match="used as a constant, by way of gather"):
+        net = cg.load(lambda p, x: x @ jnp.take(p, rows, axis=1, fill_value=2.0),
+                      params=np.arange(24.0).reshape(6, 4), input_shape=(6,))  # fmt: skip
+    assert net.blocks[0].weight.read()[:, 0].tolist() == [0.0, 2.0, 3.0]
 
 
 def test_settings_are_given_by_partial():
