@@ -74,6 +74,11 @@ def _unmasked(recipe: Recipe) -> Recipe:
     return replace(recipe, args=args)
 
 
+def hides(value: NDArray[Any]) -> bool:
+    """Whether a constant that is put in the place of scores, or added to them, hides them all."""
+    return value.size > 0 and bool((value <= HIDDEN).all())
+
+
 def take_away(t: Tracer, x: Neurons, keep: NDArray[np.bool_]) -> Any:
     """Return neurons without those where `keep` is false; both broadcast together."""
     wide = np.broadcast_shapes(x.shape, keep.shape)
