@@ -135,10 +135,9 @@ class Walk:
         elif attribute.name == "sparse_value":
             dense = self.tensors.dense(value).rename(name)
             self.values[name] = Recipe.of(self.builder.parameter(dense))
-        elif attribute.name in ("value_float", "value_floats"):
-            self._keep(name, np.asarray(value, dtype=np.float32))
-        elif attribute.name in ("value_int", "value_ints"):
-            self._keep(name, np.asarray(value, dtype=np.int64))
+        elif attribute.name.startswith(("value_float", "value_int")):
+            dtype = np.float32 if "float" in attribute.name else np.int64
+            self._keep(name, np.asarray(value, dtype))
         else:
             self.values[name] = None
 
