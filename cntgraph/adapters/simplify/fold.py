@@ -107,10 +107,9 @@ class _Folding:
             return
         offset = self.layers[k].start - layer.start
         moved = [replace(b, target=b.target.shifted(offset)) for b in scaled if b is not None]
-        # What is added to weights without a bias is their bias, wherever the model adds it.
-        is_bias = isinstance(carrier, Dense | Conv) and carrier.bias is None
-        if isinstance(block, Diagonal) or not is_bias:
-            self.folded |= {parameter.name: block.name for parameter in block.parameters()}
+        if carrier is None or not _is_its_bias(block, carrier):
+            for parameter in block.parameters():
+                self.folded[parameter.name] = block.name
         self._replace(k, [block], moved, u)
         self.layers[k] = replace(
             self.layers[k], name=layer.name, kind=layer.kind, shape=layer.shape
@@ -166,6 +165,15 @@ def _by_one(block: Block) -> Block:
         bias=block.bias,
         parametric=False,
     )
+
+
+def _is_its_bias(shift: Diagonal | Identity, block: Block) -> bool:
+    """Whether a block without a bias has one value per output added: it is written in two steps."""
+    if shift.weight is not None or shift.bias is None or block.bias is not None:
+        return False
+    shape = shift.bias.shape
+    by_channel = len(shape) == len(shift.target.shape) and prod(shape[1:]) == 1
+    return isinstance(block, Dense | Conv) and by_channel
 
 
 def _is_plain(block: Block) -> bool:

@@ -57,7 +57,7 @@ parameters: 1 included""",
     "position embedding": """\
 0 input 5×2
 1 conv 3×2 out | learned conv + bias, 30 from 0
-parameters: 2 included""",
+parameters: 1 folded, 1 included""",
     "a weight that is computed": """\
 0 input 4
 1 dense 3 out | learned dense, 12 from 0
