@@ -93,7 +93,7 @@ def test_mat_mul_from_the_left(w_shape, x_shape):
     check_linear(proto, x_shape)
 
 
-def test_bias_added_after_a_product_is_its_bias():
+def test_bias_added_after_a_product_is_folded_into_it():
     nodes = [node("MatMul", "x fc.weight", "m"), node("Add", "fc.bias m")]
     proto = model(nodes, {"fc.weight": whole((5, 4)), "fc.bias": whole(4, 3)}, (1, 3, 5))
     net = adapter.load(proto, strict=True)
