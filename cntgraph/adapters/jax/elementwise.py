@@ -27,6 +27,7 @@ from cntgraph.adapters.jax.values import (
     scalar_of,
 )
 from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.adapters.tracing.masks import pass_beside
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.network.activations import activation_name
@@ -103,9 +104,8 @@ class Elementwise(Scaling):
         if op.name == "select_n":
             made = self._selected(op, args)
         elif len(real) == 1 and len(real) < sum(map(has_nodes, args)):
-            reason = "what depends on the input, but is no neuron, is beside it: nothing is masked"
-            self.note(name, reason)
-            made = next(a for a in args if has_nodes(a) and not is_choice(a))
+            x = next(a for a in args if has_nodes(a) and not is_choice(a))
+            made = pass_beside(self, x, Data(out.shape), name)
         else:
             made = self._combined(op, [self.nodes(a) if has_nodes(a) else a for a in args], name)
         return Nodes(np.broadcast_to(made.ids, out.shape), out.batch)
