@@ -19,6 +19,7 @@ from cntgraph.adapters.torch.aten.values import (
     name_of_operation,
     named_arguments,
 )
+from cntgraph.adapters.tracing.values import Data
 
 #: The two operands of a product: for each its place among the arguments, and the axis summed over.
 _Operands = tuple[tuple[int, int], tuple[int, int]]
@@ -113,7 +114,10 @@ class Watch(TorchDispatchMode):
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
-        result = func(*_thinned(func, args, kwargs) if self.shapes_only else args, **kwargs)
+        # What is computed from weights alone may be a weight itself: it is computed for real.
+        follows = any(isinstance(v, Nodes | Data) for v in leaves([traced, list(named.values())]))
+        thin = self.shapes_only and follows
+        result = func(*_thinned(func, args, kwargs) if thin else args, **kwargs)
         if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
             traced[0] = self._lift(args[0], traced)
         call = Call(func, traced, named, self.place(), lambda: _shapes(result), result)
