@@ -46,6 +46,14 @@ def _concatenate(op: Op, *parts: Array) -> list[Array]:
     return [np.concatenate(parts, axis=op.params["dimension"])]
 
 
+def _stack(op: Op, *parts: Array) -> list[Array]:
+    return [np.stack(parts, axis=op.params["axis"])]
+
+
+def _unstack(op: Op, x: Array) -> list[Array]:
+    return list(np.moveaxis(x, op.params["axis"], 0))
+
+
 def _split(op: Op, x: Array) -> list[Array]:
     ends = np.cumsum([0, *op.params["sizes"]]).tolist()
     before = (slice(None),) * op.params["axis"]
@@ -72,12 +80,13 @@ def _select(op: Op, which: Array, *cases: Array) -> list[Array]:
 _BY_NUMPY: dict[str, Callable[..., list[Array]]] = {
     "reshape": _reshape, "transpose": _transpose, "broadcast_in_dim": _broadcast,
     "squeeze": _reshape, "expand_dims": _reshape, "slice": _slice, "dynamic_slice": _dynamic_slice,
-    "concatenate": _concatenate, "split": _split, "rev": _reverse, "tile": _tile,
-    "select_n": _select,
+    "concatenate": _concatenate, "stack": _stack, "unstack": _unstack, "split": _split,
+    "rev": _reverse, "tile": _tile, "select_n": _select,
 }  # fmt: skip
 #: Which of their arguments are data, if not the first alone; the others say where to.
-_DATA = {"concatenate": slice(0, None), "select_n": slice(1, None), "pad": slice(0, 2),
-         "dynamic_update_slice": slice(0, 2), "scatter": slice(0, 3, 2)}  # fmt: skip
+_DATA = {"concatenate": slice(0, None), "stack": slice(0, None), "select_n": slice(1, None),
+         "pad": slice(0, 2), "dynamic_update_slice": slice(0, 2),
+         "scatter": slice(0, 3, 2)}  # fmt: skip
 
 MOVEMENTS = frozenset([*_BY_NUMPY, *_DATA, "gather"])
 #: Movements that show every entry, and nothing else.

@@ -83,8 +83,8 @@ def compute(op: Op, arguments: Sequence[Any], constant: AsRecipe) -> list[Any] |
         return None if chosen is None else [arguments[1 + int(chosen)]]
     if op.name == "dot_general":
         return _product(op, *(as_weight(value, constant) for value in arguments))
-    if op.name == "concatenate":
-        return _concatenate(op, [as_weight(value, constant) for value in arguments])
+    if op.name in ("concatenate", "stack"):
+        return _joined(op, [as_weight(value, constant) for value in arguments])
     w, *others = arguments
     if not isinstance(w, Weight) or any(isinstance(value, Weight) for value in others):
         return None
@@ -119,8 +119,10 @@ def _times(total: Recipe, n: int) -> Recipe:
     return total if n == 1 else total * float(n)
 
 
-def _concatenate(op: Op, parts: list[Weight]) -> list[Any]:
-    axis = op.params["dimension"]
+def _joined(op: Op, parts: list[Weight]) -> list[Any]:
+    axis = op.params["axis" if op.name == "stack" else "dimension"]
+    if op.name == "stack":
+        parts = [_with_axis(part, axis) for part in parts]
     ndim = len(parts[0].shape)
     wide = [whole(part, [k for k in range(ndim)
                          if k == axis or any(p.recipe.shape[k] > 1 for p in parts)])
@@ -129,6 +131,12 @@ def _concatenate(op: Op, parts: list[Weight]) -> list[Any]:
     shape[axis] = sum(part.shape[axis] for part in parts)
     joined = Recipe.concatenate(tuple(part.recipe for part in wide), axis)
     return [Weight(joined, tuple(shape))]
+
+
+def _with_axis(w: Weight, axis: int) -> Weight:
+    """Return a weight with an axis of length one more."""
+    sizes, shown = ((*n[:axis], 1, *n[axis:]) for n in (w.recipe.shape, w.shape))
+    return Weight(w.recipe.reshape(sizes), shown)
 
 
 def whole(w: Weight, axes: Sequence[int]) -> Weight:

@@ -126,6 +126,13 @@ ON_VECTORS = {
     "parts of a weight": (
         lambda p, x: jnp.concatenate([x[:, :3] @ p["w"][:3], x[:, 3:] @ p["w"][3:, ::-1]], 1),
         ["dense", "dense"]),
+    "a stack of weights": (
+        lambda p, x: x @ jnp.stack([p["w"][:, 1], 2.0 * p["w"][:, 0]], axis=1), ["dense"]),
+    "a stack of vectors": (
+        lambda p, x: jnp.stack([x[:, 4:], dense(p, x)[:, :2]], 2).reshape(-1, 4) @ p["w"][:4],
+        ["dense", "dense"]),
+    "parts along an axis": (
+        lambda p, x: sum(jnp.unstack(dense(p, x), axis=1)[1:3]), None),
     "a tied weight": (lambda p, x: jnp.tanh(dense(p, x)) @ p["w"].T, ["dense", "dense"]),
     "a residual": (lambda p, x: x + jnp.tanh(dense(p, x)) @ p["w"].T, ["dense", "add"]),
     "a difference": (lambda p, x: x - jnp.tanh(dense(p, x)) @ p["w"].T,

@@ -9,8 +9,9 @@ from oracles.same_operations import (
     activations,
     convolutions,
     elementwise,
+    movement,
     products,
 )
 from oracles.same_operations.table import OPERATIONS
 
-__all__ = ["OPERATIONS", "activations", "convolutions", "elementwise", "products"]
+__all__ = ["OPERATIONS", "activations", "convolutions", "elementwise", "movement", "products"]

@@ -282,3 +282,9 @@ branches(
     keras=lambda m, a, c: ops().sort(a) + c,
     jax=lambda m, a, c: jnp().sort(a) + c,
 )
+operation(
+    "variance over units", (4,), weights=A, before="a",
+    torch=lambda m, x: x.var(-1, correction=0, keepdim=True),
+    keras=lambda m, x: ops().var(x, axis=-1, keepdims=True),
+    jax=lambda m, x: x.var(-1, keepdims=True),
+)  # fmt: skip

@@ -522,4 +522,136 @@ parameters: 2 included""",
   | learned dense + bias, 12 from 0
 parameters: 4 included
 left out: the graph is cut""",
+    "variance over units": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 pool 1×1 | pool (average), 3 from 1
+3 add 3 pow
+  | diagonal, 3 from 2
+  | identity, 3 from 1
+4 pool 1×1 out | pool (average), 3 from 3
+parameters: 2 included""",
+    "reshape": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "transpose": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "slice": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "slice with a step": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 8 from 1
+parameters: 2 included""",
+    "crop": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 8 from 1
+parameters: 2 included""",
+    "split": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "concatenation": """\
+0 input 2×4
+1 conv 3×2 relu | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "stack": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "squeeze": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "tile": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "repeat": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "gather of constant places": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 18 from 1
+parameters: 2 included""",
+    "flip": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "roll": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "padding": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 12 from 1
+parameters: 2 included""",
+    "padding by reflection": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 20 from 1
+parameters: 2 included""",
+    "padding by a number": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 learned 1 | learned sparse + bias, 0 from nothing
+3 dense 2 out | learned dense, 16 from 1,2
+parameters: 2 included""",
+    "triangle": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "zeros by a constant mask": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 6 from 1
+parameters: 2 included""",
+    "times a mask of ones and zeros": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 scale 3×2 | diagonal, 6 from 1
+3 dense 2 out | learned dense, 12 from 2
+parameters: 2 included""",
+    "expansion": """\
+0 input 2×4
+1 conv 3×2 | learned conv, 24 from 0
+2 dense 2 out | learned dense, 24 from 1
+parameters: 2 included""",
+    "concatenation of branches": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
+3 dense 2 out | learned dense, 12 from 1,2
+parameters: 5 included""",
+    "a learned token": """\
+0 input 2×3
+1 learned 3 | learned sparse + bias, 0 from nothing
+2 conv 2×3 out | learned conv, 18 from 0,1
+parameters: 2 included""",
+    "depth to space": """\
+0 input 2×2×2
+1 conv 4×2×2 | learned conv, 32 from 0
+2 conv 2×3×3 out | learned conv, 72 from 1
+parameters: 2 included""",
 }

@@ -91,8 +91,8 @@ class Operation:
 
     def _rows(self, value, framework):
         """A matrix that reads (channels, *positions), for another order of what it reads."""
-        wide = value.reshape(-1, *self.flat)
-        wide = np.moveaxis(wide, 1, -1) if framework in CHANNELS_LAST else wide
+        wide = value.reshape(-1, *(self.flat or value.shape[1:]))
+        wide = np.moveaxis(wide, 1, -1) if self.flat and framework in CHANNELS_LAST else wide
         return np.ascontiguousarray(wide.reshape(len(value), -1).T)
 
     def given(self, framework):
