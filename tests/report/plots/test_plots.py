@@ -205,7 +205,7 @@ def test_saving(tmp_path, suffix):
 @pytest.mark.parametrize("name", ["figure.xyz", "absent/figure.png"])
 def test_a_figure_that_cannot_be_saved(tmp_path, name):
     figure, _ = new_figure()
-    with pytest.raises(cg.CntGraphError, match=r"cannot be saved"):
+    with pytest.raises(cg.CntGraphError, match=r"cannot be written"):
         save(figure, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
