@@ -161,3 +161,11 @@ def test_a_column_that_a_format_cannot_hold(tmp_path):
     mixed = pd.DataFrame({"note": ["a", 1.5, True]})
     with pytest.raises(cg.CntGraphError, match="cannot be written"):
         tables.write(mixed, tmp_path / "table.parquet")
+
+
+def test_a_recording_of_which_only_the_journal_is_there_stays(tmp_path):
+    journal = tmp_path / "run.h5.journal"
+    journal.write_bytes(b"a snapshot that is yet to be put into its file")
+    with pytest.raises(cg.CntGraphError, match=r"run\.h5 exists"):
+        tables.write(full(), tmp_path / "run.h5")
+    assert list(tmp_path.iterdir()) == [journal]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cntgraph.core.errors import CntGraphError
 
 
-def check_free(path: Path, sources: Iterable[Path] = (), *, overwrite: bool) -> None:
+def check_free(
+    path: Path,
+    sources: Iterable[Path] = (),
+    *,
+    overwrite: bool,
+    error: type[CntGraphError] = CntGraphError,
+) -> None:
     """Refuse to write where something is, before anything is computed.
 
     Parameters
@@ -21,6 +27,8 @@ def check_free(path: Path, sources: Iterable[Path] = (), *, overwrite: bool) -> 
         What is read for it, none of which is ever replaced.
     overwrite : bool
         Whether anything else is.
+    error : type
+        What is raised; a child of `CntGraphError`.
 
     Raises
     ------
@@ -34,17 +42,23 @@ def check_free(path: Path, sources: Iterable[Path] = (), *, overwrite: bool) -> 
     if not path.exists():
         return
     if any(source.exists() and path.samefile(source) for source in sources):
-        raise CntGraphError(f"{path} is what is read: expected another file to write to")
+        raise error(f"{path} is what is read: expected another file to write to")
     if path.is_dir():
-        raise CntGraphError(f"{path} is a folder: expected a file to write to")
+        raise error(f"{path} is a folder: expected a file to write to")
     if not overwrite:
-        raise CntGraphError(
+        raise error(
             f"{path} exists: expected a new file; pass overwrite=True (--overwrite) to replace it"
         )
 
 
 @contextmanager
-def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def new_file(
+    path: Path,
+    *,
+    overwrite: bool = False,
+    put: Callable[[Path, Path], object] = os.replace,
+    error: type[CntGraphError] = CntGraphError,
+) -> Iterator[Path]:
     """Yield a name beside a file's own to write to; it gets its own when all is written.
 
     Parameters
@@ -52,6 +66,10 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     path : Path
     overwrite : bool, default False
         Whether a file of that name is replaced.
+    put : callable
+        Gives the one path the place of the other; by default at once, as the system can.
+    error : type
+        What is raised; a child of `CntGraphError`.
 
     Raises
     ------
@@ -68,15 +86,15 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     ...     Path(folder, "a.txt").read_text()
     'text'
     """
-    check_free(path, overwrite=overwrite)
+    check_free(path, overwrite=overwrite, error=error)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
-        check_free(path, overwrite=overwrite)
-        os.replace(temporary, path)
+        check_free(path, overwrite=overwrite, error=error)
+        put(temporary, path)
     except CntGraphError:
         raise
-    except (OSError, ValueError, TypeError) as error:
-        raise CntGraphError(f"{path} cannot be written: {error}") from error
+    except (OSError, ValueError, TypeError) as cause:
+        raise error(f"{path} cannot be written: {cause}") from cause
     finally:
         temporary.unlink(missing_ok=True)

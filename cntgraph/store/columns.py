@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cntgraph.core.new_file import check_free
-from cntgraph.store.disk import Paths
 from cntgraph.store.writer import new_hdf5, parameter_key
 
 if TYPE_CHECKING:
@@ -30,8 +28,7 @@ def write_columns(table: pd.DataFrame, path: Path, *, overwrite: bool = False) -
     CntGraphError
         If there is a file already, or it cannot be written.
     """
-    check_free(path, overwrite=overwrite)
-    with new_hdf5(Paths.of(path)) as file:
+    with new_hdf5(path, overwrite=overwrite) as file:
         group = file.create_group("table", track_order=True)
         for name, column in table.items():
             plain = column.dtype.kind in "iufb"

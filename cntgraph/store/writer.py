@@ -14,7 +14,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import CntGraphError, StoreError
+from cntgraph.core.errors import StoreError
+from cntgraph.core.new_file import new_file
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 from cntgraph.store.description import describe_coverage, describe_network, differences
@@ -72,10 +73,7 @@ def save(
     [0.97]
     """
     target = Path(path)
-    paths = Paths.of(target)
-    if (target.exists() or paths.journal.exists()) and not overwrite:
-        raise StoreError(f"{target} exists; pass overwrite=True to replace it, or another path")
-    with new_hdf5(paths) as file:
+    with new_hdf5(target, overwrite=overwrite) as file:
         first = None
         for snapshot in [net] if isinstance(net, Network) else net:
             if first is None:
@@ -90,21 +88,22 @@ def save(
 
 
 @contextmanager
-def new_hdf5(paths: Paths) -> Iterator[h5py.File]:
-    """Write a file under another name, and give it its own when it is complete."""
+def new_hdf5(path: Path, *, overwrite: bool) -> Iterator[h5py.File]:
+    """Write a file under another name, and give it its own when it is complete; see `new_file`."""
     import h5py
 
-    temporary = paths.main.with_name(f".{paths.main.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w", libver=LIBVER) as file:
-            yield file
+    paths = Paths.of(path)
+    if paths.journal.exists() and not overwrite:  # of a recording, whose file may be yet to come
+        raise StoreError(f"{path} exists; pass overwrite=True to replace it")
+
+    def put(temporary: Path, _: Path) -> None:
         _put_in_place(temporary, paths)
-    except CntGraphError:
-        raise
-    except (OSError, ValueError, TypeError) as error:
-        raise StoreError(f"{paths.main} cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    with (
+        new_file(paths.main, overwrite=overwrite, put=put, error=StoreError) as temporary,
+        h5py.File(temporary, "w", libver=LIBVER) as file,
+    ):
+        yield file
 
 
 def _put_in_place(temporary: Path, paths: Paths) -> None:
