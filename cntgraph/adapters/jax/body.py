@@ -16,7 +16,7 @@ import numpy as np
 
 from cntgraph.adapters.jax.movement import REARRANGING
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, computed
-from cntgraph.adapters.jax.program import Op, Program
+from cntgraph.adapters.jax.program import Op, Program, Var
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Unknown, Weight, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
@@ -155,7 +155,7 @@ def follow(t: Scaling, program: Program, inputs: Sequence[Any]) -> list[Vector] 
 
 
 def _operation(t: Scaling, op: Op, args: list[Any]) -> list[Any]:
-    n, x = prod(op.outputs[0].shape), args[0]
+    n, x = n_entries(t, op.outputs[0]), args[0]
     if op.name == "concatenate":
         return [tuple(args)]
     if op.name == "dot_general":
@@ -167,16 +167,23 @@ def _operation(t: Scaling, op: Op, args: list[Any]) -> list[Any]:
     if op.name == "split":
         return [x.part(a, b) for a, b in pairwise(np.cumsum([0, *op.params["sizes"]]).tolist())]
     if op.name == "slice":
-        return [_slice(op, x, n)]
+        return [_slice(op, x)]
     return [_elementwise(t, op, args, n) if op.name in ELEMENTWISE else None]
 
 
-def _slice(op: Op, x: Vector, n: int) -> Vector | None:
-    p = op.params
-    starts = [a for a, b in zip(p["start_indices"], p["limit_indices"], strict=True) if b - a == n]
-    if not starts or any(step != 1 for step in p["strides"] or ()):
-        return None
-    return x.part(int(starts[0]), int(starts[0]) + n)
+def n_entries(t: Scaling, var: Var) -> int:
+    """Return the size of the vector that a value is for one sample."""
+    return prod(var.shape) // max(t.n_samples, 1)
+
+
+def _slice(op: Op, x: Vector) -> Vector | None:
+    p, sizes = op.params, op.inputs[0].shape
+    ends = zip(p["start_indices"], p["limit_indices"], sizes, strict=True)
+    cuts = [(int(a), int(b), n) for a, b, n in ends if b - a != n]
+    if not cuts or any(step != 1 for step in p["strides"] or ()):
+        return None if cuts else x
+    (start, stop, n), *others = cuts
+    return None if others or n != x.size else x.part(start, stop)
 
 
 def _elementwise(t: Scaling, op: Op, args: list[Any], n: int) -> Vector:
@@ -205,7 +212,9 @@ def _sum(t: Scaling, value: Any, n: int) -> Sum:
     if number is not None:
         return Sum(n, number=number)
     w = as_weight(value, t.constant)
-    return Sum(n, bias=whole(w, range(len(w.shape))).recipe.reshape((-1,)))
+    if prod(w.recipe.shape) != n:  # otherwise it is the same for all samples
+        w = whole(w, range(len(w.shape)))
+    return Sum(n, bias=w.recipe.reshape((-1,)))
 
 
 def _applied(t: Scaling, op: Op, left: Any, right: Any) -> Sum | None:

@@ -14,13 +14,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations, product
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, Gate
-from cntgraph.adapters.jax.body import Source, Step, Sum, Vector, evaluate, follow, sums_in
+from cntgraph.adapters.jax.body import (
+    Source,
+    Step,
+    Sum,
+    Vector,
+    evaluate,
+    follow,
+    n_entries,
+    sums_in,
+)
 from cntgraph.adapters.jax.functions import PLAIN
 from cntgraph.adapters.jax.program import Program
 from cntgraph.adapters.jax.scaling import Scaling
@@ -72,7 +80,7 @@ def recognise_cell(
         return None
     if any(isinstance(value, Unknown) for value in carry) or not carry:
         return None
-    inputs = [*constants, *_sources(program, len(constants), len(carry), read[0])]
+    inputs = [*constants, *_sources(t, program, len(constants), len(carry), read[0])]
     found = follow(t, program, inputs)
     if found is None:
         return None
@@ -84,10 +92,10 @@ def recognise_cell(
     return replace(cell, input=read[0], name=_name(cell))
 
 
-def _sources(program: Program, n_constants: int, n_states: int, read: int) -> list[Any]:
+def _sources(t: Scaling, program: Program, n_constants: int, n_states: int, read: int) -> list[Any]:
     """Return symbols for the states and the input; what else the loop runs over is not known."""
     return [
-        Source(prod(var.shape)) if k < n_states or k - n_states == read
+        Source(n_entries(t, var)) if k < n_states or k - n_states == read
         else Unknown("not read by the cell", var.shape)
         for k, var in enumerate(program.inputs[n_constants:])
     ]  # fmt: skip

@@ -27,6 +27,7 @@ from cntgraph.adapters.jax.values import (
     scalar_of,
 )
 from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.masks import pass_beside
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
@@ -38,8 +39,8 @@ _SIGNS = {"add": 1.0, "add_any": 1.0, "sub": -1.0}
 class Elementwise(Scaling):
     """Turns elementwise operations into calls of a `Builder`; `JaxTracer` has everything else."""
 
-    def __init__(self, builder: Builder) -> None:
-        super().__init__(builder)
+    def __init__(self, builder: Builder, n_samples: int) -> None:
+        super().__init__(builder, n_samples)
         self._carried: WeakKeyDictionary[Scaled | Choice, Nodes] = WeakKeyDictionary()
 
     # -- what is not carried out at once --------------------------------------------------------
@@ -108,7 +109,7 @@ class Elementwise(Scaling):
             made = pass_beside(self, x, Data(out.shape), name)
         else:
             made = self._combined(op, [self.nodes(a) if has_nodes(a) else a for a in args], name)
-        return Nodes(np.broadcast_to(made.ids, out.shape), out.batch)
+        return Nodes(np.broadcast_to(made.ids, out.shape))
 
     def _combined(self, op: Op, args: list[Any], name: str) -> Nodes:
         """Return a sum, a product, an extreme or a function of neurons."""
@@ -145,6 +146,8 @@ class Elementwise(Scaling):
         """Note an activation, a softmax or a normalisation."""
         (base, *learned), meaning = args, op.params["meaning"]
         x = self.nodes(base)
+        if (batch := self.samples(x).axis) is not None and batch in meaning.mixed:
+            raise MixedSamplesError
         activations.activate(self, x, self._kind(x, meaning), learned)
         made = replace(x, awaits_bias=False, is_normed=meaning.is_norm)
         norm = replace(op, name=meaning.name)
@@ -154,8 +157,8 @@ class Elementwise(Scaling):
         """Return the kind of a normalisation by the axes whose neurons go into one sum."""
         if meaning.name != "layer_norm" or not meaning.mixed:
             return meaning.name
-        sample = base.sample
-        axes = [axis - (base.batch is not None and axis > base.batch) for axis in meaning.mixed]
+        samples = self.samples(base)
+        sample, axes = samples.first(base.ids), samples.axes(meaning.mixed)
         channels = [
             axis for axis in channel_axes(sample, self.builder.layers) if sample.shape[axis] > 1
         ]

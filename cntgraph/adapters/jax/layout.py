@@ -50,28 +50,22 @@ def in_layer_order(ids: Ids, layer: Layer) -> tuple[int, ...] | None:
     return order if np.array_equal(ids.transpose(order).reshape(-1), nodes) else None
 
 
-def laid_out(
-    ids: Ids, layers: Sequence[Layer], batch: int | None
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def laid_out(ids: Ids, layers: Sequence[Layer]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return axes and shape in which an array shows one whole layer; of any other, channels first.
 
     Parameters
     ----------
     layers : sequence of Layer
         All layers so far, in node order.
-    batch : int or None
-        The axis of the one sample, which the shape does not have.
     """
     found = np.searchsorted([layer.start for layer in layers], ids.max(initial=0), "right") - 1
     whole = in_layer_order(ids, layers[found])
     if whole is not None:
         return whole, layers[found].shape
     channels = channel_axes(ids, layers)
-    positions = [axis for axis in range(ids.ndim) if axis not in (*channels, batch)]
+    positions = [axis for axis in range(ids.ndim) if axis not in channels]
     features = [prod(ids.shape[axis] for axis in channels)] if channels else []
-    order = [*channels, *positions]
-    order += [axis for axis in range(ids.ndim) if axis not in order]
-    return tuple(order), (*features, *(ids.shape[axis] for axis in positions))
+    return (*channels, *positions), (*features, *(ids.shape[axis] for axis in positions))
 
 
 def relaid(

@@ -39,20 +39,16 @@ def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | No
         return replace(value, ids=value.ids[part]) if value.is_index else None
     if not isinstance(value, Choice):
         return None
-    return _chosen(value, n_entries, lambda index: index[part], value.op.outputs[0].batch)
+    return _chosen(value, n_entries, lambda index: index[part])
 
 
-def _chosen(
-    value: Choice, n_entries: int, read: Callable[[Array], Array], batch: int | None
-) -> Nodes | None:
+def _chosen(value: Choice, n_entries: int, read: Callable[[Array], Array]) -> Nodes | None:
     """Return the integer input that a choice shows, entry by entry.
 
     Parameters
     ----------
     read : callable
         Returns the indices from what is computed of the input.
-    batch : int or None
-        Their axis of samples.
     """
     inside = _parts(value)
     sources = {id(a): a for part in inside for a in part.args if isinstance(a, Nodes)}
@@ -76,7 +72,7 @@ def _chosen(
     shown = sum(follow(places >> k & 1) << k for k in range(int(tokens.ids.size).bit_length()))
     ids = tokens.ids.reshape(-1)[shown] if n_entries > 1 else np.broadcast_to(
         tokens.ids, np.shape(shown))  # fmt: skip
-    return Nodes(ids, batch, is_index=True)
+    return Nodes(ids, is_index=True)
 
 
 def _parts(value: Value) -> list[Choice]:
@@ -105,9 +101,7 @@ def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
         one_hot = ((vectors == 0) | (vectors == 1)).all() and (vectors.sum(axis) == 1).all()
         return vectors.argmax(axis) if one_hot else np.full(vectors.shape[:axis], -1)
 
-    batch = value.op.outputs[0].batch
-    batch = None if batch is None else batch - (batch > axis)
-    return _chosen(value, value.shape[axis], read, batch)
+    return _chosen(value, value.shape[axis], read)
 
 
 @handles("gather")
@@ -123,13 +117,13 @@ def gather(t: Scaling, op: Op, args: list[Any]) -> Any:
     tokens = tokens_of(indices, component, table.shape[axis])
     if tokens is None:
         return "it looks up rows of a table by indices that are computed from the data"
-    d, out, n = op.params["dimension_numbers"], op.outputs[0], len(table.shape)
+    d, n = op.params["dimension_numbers"], len(table.shape)
     recipe = whole(table, range(n)).recipe.transpose((axis, *(k for k in range(n) if k != axis)))
     sizes = (1 if k == axis else size for k, size in enumerate(table.shape)
              if k not in d.collapsed_slice_dims)  # fmt: skip
     made = look_up(t, recipe, tokens, t.label(op)).ids.reshape(*tokens.shape, *sizes)
     made = np.moveaxis(made, range(tokens.ids.ndim, made.ndim), d.offset_dims)
-    return Nodes(made.reshape(out.shape), out.batch)
+    return Nodes(made.reshape(op.outputs[0].shape))
 
 
 def _chosen_axis(op: Op, shape: tuple[int, ...]) -> tuple[int, int] | None:

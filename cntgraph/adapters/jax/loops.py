@@ -14,6 +14,7 @@ from cntgraph.adapters.jax.program import Op, Program, Var, flatten
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, Value, Weight, has_nodes, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.recurrent import initial_state
 from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe
@@ -32,11 +33,6 @@ def on_constants(t: Scaling, op: Op, args: list[Any]) -> list[Any] | None:
     return result if isinstance(result, list) else None
 
 
-def _program(op: Op, key: str) -> Program:
-    twin = None if op.twin is None else op.twin.get(key)
-    return flatten(op.params[key], twin)
-
-
 @handles("cond")
 def branch(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Follow the branch that a constant chooses."""
@@ -45,8 +41,7 @@ def branch(t: Scaling, op: Op, args: list[Any]) -> Any:
         return "it chooses what is computed by what depends on the data"
     branches = op.params["branches"]
     k = min(max(int(chosen), 0), len(branches) - 1)
-    twin = None if op.twin is None else op.twin["branches"][k]
-    return t.run(flatten(branches[k], twin), args[1:])
+    return t.run(flatten(branches[k]), args[1:])
 
 
 @handles("while")
@@ -54,7 +49,7 @@ def repeat(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Follow a loop whose end depends on constants alone."""
     n, m = op.params["cond_nconsts"], op.params["body_nconsts"]
     of_test, of_body, carry = args[:n], args[n : n + m], list(args[n + m :])
-    test, body = _program(op, "cond_jaxpr"), _program(op, "body_jaxpr")
+    test, body = (flatten(op.params[key]) for key in ("cond_jaxpr", "body_jaxpr"))
     if _reads_nodes(test, [*of_test, *carry]):
         return "it is a loop that ends by what depends on the data"
     for _ in range(_MOST_STEPS):
@@ -81,7 +76,7 @@ def scan(t: Scaling, op: Op, args: list[Any]) -> Any:
     p = op.params
     n, m, length = p["num_consts"], p["num_carry"], p["length"]
     constants, carry, steps = args[:n], args[n : n + m], args[n + m :]
-    program = _program(op, "jaxpr")
+    program = flatten(p["jaxpr"])
     cell = recognise_cell(t, program, constants, carry, steps)
     if cell is not None:
         return _recurrent(t, op, cell, carry, steps)
@@ -118,8 +113,7 @@ def _entry(t: Scaling, value: Any, k: int) -> Any:
     """Return what one step reads."""
     if has_nodes(value):
         nodes = t.nodes(value)
-        batch = None if nodes.batch in (None, 0) else nodes.batch - 1
-        return Nodes(nodes.ids[k], batch, nodes.is_index)
+        return Nodes(nodes.ids[k], nodes.is_index)
     if isinstance(value, Weight):
         recipe = value.recipe.take(0, k, k + 1) if value.recipe.shape[0] > 1 else value.recipe
         return Weight(recipe.reshape(recipe.shape[1:]), value.shape[1:])
@@ -131,7 +125,7 @@ def _stacked(t: Scaling, rows: list[Any], out: Var) -> Any:
     if any(has_nodes(row) for row in rows):
         ids = np.stack([t.nodes(row).ids if has_nodes(row) else np.full(out.shape[1:], -1)
                         for row in rows])  # fmt: skip
-        return Nodes(ids, out.batch)
+        return Nodes(ids)
     if any(isinstance(row, Weight) for row in rows):
         wide = [whole(as_weight(row, t.constant), range(len(out.shape) - 1)) for row in rows]
         parts = tuple(w.recipe.reshape((1, *w.shape)) for w in wide)
@@ -142,7 +136,10 @@ def _stacked(t: Scaling, rows: list[Any], out: Var) -> Any:
 def _recurrent(t: Scaling, op: Op, cell: LoopCell, carry: list[Any], steps: list[Any]) -> list[Any]:
     """Return what a recurrent layer yields: last states, and states of all steps."""
     x = t.nodes(steps[cell.input])
-    ids = x.ids.reshape(len(x.ids), -1)
+    samples = t.samples(x)
+    if samples.axis == 0:
+        raise MixedSamplesError
+    ids = samples.first(x.ids).reshape(len(x.ids), -1)
     backwards = _runs_backwards(ids)
     reverse = bool(op.params["reverse"]) != backwards
     ids = ids[::-1] if backwards else ids
@@ -153,9 +150,10 @@ def _recurrent(t: Scaling, op: Op, cell: LoopCell, carry: list[Any], steps: list
     ends = dict(zip(cell.states, last, strict=True))
     sequence = sequence[::-1] if backwards else sequence
     outputs = op.outputs
-    finals = [t.batched(ends[k], out) for k, out in enumerate(outputs[: len(carry)])]
-    rows = [t.batched(sequence, out) for out in outputs[len(carry) :]]
-    return [*finals, *rows]
+    finals = [t.batched(ends[k], out.shape) for k, out in enumerate(outputs[: len(carry)])]
+    rows = [np.stack([t.batched(state, out.shape[1:]) for state in sequence])
+            for out in outputs[len(carry) :]]  # fmt: skip
+    return [Nodes(ids) for ids in (*finals, *rows)]
 
 
 def _runs_backwards(ids: Ids) -> bool:
@@ -167,8 +165,8 @@ def _initial(t: Scaling, name: str, value: Any) -> Ids | None:
     """Return the nodes of an initial state; of one that is zero none."""
     if has_nodes(value):
         return initial_state(t, name, t.nodes(value))
-    if isinstance(value, Weight):
-        value = whole(value, range(len(value.shape))).recipe
+    if isinstance(value, Weight):  # the same for all samples, along the first axis
+        value = whole(value, range(len(value.shape) > 1, len(value.shape))).recipe
     elif isinstance(value, np.ndarray):
         value = value.reshape(-1, value.shape[-1])[0]
     return initial_state(t, name, value)

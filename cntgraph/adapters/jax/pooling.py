@@ -14,8 +14,9 @@ from cntgraph.adapters.jax.numeric import axes_of
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.scaling import Scaling
-from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of, without
+from cntgraph.adapters.jax.values import Nodes, has_nodes, scalar_of
 from cntgraph.adapters.tracing import reductions
+from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Array, Ids, Values
@@ -84,17 +85,22 @@ def reduce_windows(
     ids = dilated(x.ids, op.params["base_dilation"])
     windows = list(_sliding(op).windows(ids.shape))
     numbers = divisors or [np.ones(w.coarse) for w in windows]
-    if x.batch is not None:
-        ids = without(ids, x.batch)
-        windows, numbers = ([*v[: x.batch], *v[x.batch + 1 :]] for v in (windows, numbers))
+    samples = t.samples(x)
+    ids, batch = samples.first(ids), samples.axis
+    if batch is not None:
+        if windows[batch] != Window(x.shape[batch], x.shape[batch], 1):
+            raise MixedSamplesError
+        if samples.alone:
+            del windows[batch], numbers[batch]
     slides = [axis for axis, w in enumerate(windows) if w != Window(w.fine, w.fine, 1)]
+    images = 0
     while slides and ids.ndim - len(slides) > 1 and len(ids) == 1 and 0 not in slides:
         ids, windows, numbers = ids[0], windows[1:], numbers[1:]  # one image, as Equinox pools
-        slides = [axis - 1 for axis in slides]
+        slides, images = [axis - 1 for axis in slides], images + 1
     operators = {axis: AxisOperator.of_window(windows[axis], numbers[axis]) for axis in slides}
     mode = mode if divisors is None else "average"
     made = pool_axes(t, ids, operators, _channels(t, ids, slides), mode, t.label(op))
-    return t.batched(made, op.outputs[0])
+    return Nodes(samples.spread(made[(None,) * images]))
 
 
 def _channels(t: Scaling, ids: Ids, slides: Sequence[int]) -> list[int]:
@@ -125,8 +131,7 @@ def reduction(t: Scaling, op: Op, args: list[Any]) -> Any:
     mode = _MODES_OF_AXES.get(op.name)
     if mode is None:
         return f"{op.name} is not linear"
-    made = reductions.reduce_axes(t, t.nodes(args[0]), axes_of(op.params), mode, t.label(op))
-    return Nodes(made.ids, op.outputs[0].batch)
+    return reductions.reduce_axes(t, t.nodes(args[0]), axes_of(op.params), mode, t.label(op))
 
 
 @handles(*_MODES_SO_FAR)
@@ -135,5 +140,4 @@ def cumulative(t: Scaling, op: Op, args: list[Any]) -> Any:
     if not has_nodes(args[0]):
         return None
     x, axis, reverse = t.nodes(args[0]), int(op.params["axis"]), bool(op.params.get("reverse"))
-    made = reductions.cumulative(t, x, axis, _MODES_SO_FAR[op.name], t.label(op), reverse=reverse)
-    return Nodes(made.ids, op.outputs[0].batch)
+    return reductions.cumulative(t, x, axis, _MODES_SO_FAR[op.name], t.label(op), reverse=reverse)

@@ -14,6 +14,7 @@ from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import Nodes, has_nodes
 from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.contraction import contract
 from cntgraph.adapters.tracing.labels import LabelledIds
 from cntgraph.adapters.tracing.pooling import pool_axes
@@ -45,29 +46,25 @@ def _labels(op: Op, ranks: Sequence[int]) -> tuple[Labels, Labels, Labels]:
 @handles("dot_general")
 def product(t: Scaling, op: Op, args: list[Any]) -> Any:
     """Return a product over any axes."""
-    (x, w), out = args, op.outputs[0]
+    (x, w), shape = args, op.outputs[0].shape
     of_x, of_w, labels = _labels(op, [len(value.shape) for value in args])
     if not has_nodes(x):
         x, of_x, w, of_w = w, of_w, x, of_x
     rows = None if has_nodes(w) else _embedding(t, op, x, of_x, w, of_w, labels)
     if rows is not None:
-        return Nodes(rows.reshape(out.shape), out.batch)
+        return Nodes(rows.reshape(shape))
     x = t.nodes(x)
-    if has_nodes(w):
-        w = t.nodes(w)
-        if w.batch is not None and of_w[w.batch] not in labels:
-            return "it mixes the samples of a batch"
-    if x.batch is not None and of_x[x.batch] not in labels:
-        return "it mixes the samples of a batch"
-    learns = not isinstance(w, Nodes)
+    learns = not has_nodes(w)
     if learns:
         resized = _interpolation(t, op, x, of_x, w, of_w, labels)
         if resized is not None:
-            return Nodes(resized.reshape(out.shape), out.batch, awaits_bias=True)
+            return Nodes(resized.reshape(shape), awaits_bias=True)
         own = [axis for axis, label in enumerate(of_w) if label[0] != "shared"]
         w = whole(as_weight(w, t.constant), own).recipe
+    else:
+        w = t.nodes(w)
     made = contract(t, x, of_x, w, of_w, labels, t.label(op))
-    return Nodes(made.ids.reshape(out.shape), out.batch, awaits_bias=learns)
+    return Nodes(made.ids.reshape(shape), awaits_bias=learns)
 
 
 def _embedding(
@@ -97,8 +94,12 @@ def _interpolation(
     matrix = w.transpose(of_w.index(("summed", 0)), of_w.index(own)).astype(np.float64)
     if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0:
         return None
-    of_sample = [k for axis, k in enumerate(of_x) if axis != x.batch]
-    axis, sample = of_sample.index(("summed", 0)), x.sample
+    samples = t.samples(x)
+    sample, batch = samples.first(x.ids), None if samples.axis is None else of_x[samples.axis]
+    if batch == ("summed", 0):
+        raise MixedSamplesError
+    of_sample = [k for k in of_x if k != batch or not samples.alone]
+    axis = of_sample.index(("summed", 0))
     channels = channel_axes(sample, t.builder.layers)
     if axis in channels:
         if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
@@ -107,4 +108,6 @@ def _interpolation(
     operators = {axis: AxisOperator.of_matrix(matrix)}
     # Axes that are resized one after another make one layer.
     made = pool_axes(t, sample, operators, channels, "linear", t.label(op), joined=x.awaits_bias)
-    return LabelledIds(made, [own if k[0] == "summed" else k for k in of_sample]).arranged(labels)
+    found = LabelledIds(made, [own if k[0] == "summed" else k for k in of_sample])
+    one = found.arranged([k for k in labels if k != batch or not samples.alone])
+    return samples.spread(one, None if batch is None else labels.index(batch))

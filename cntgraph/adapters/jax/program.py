@@ -1,23 +1,18 @@
 """A jaxpr as one list of operations: calls inlined, what nothing reads left out.
 
 JAX describes a function as a jaxpr, whose calls (`jit`, custom derivatives, checkpoints) have
-jaxprs of their own. Here they are flattened. A second jaxpr of the same function, for another
-number of samples, tells which axis of each value is the batch: the one whose size differs.
+jaxprs of their own. Here they are flattened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
-#: How many samples the second jaxpr of a function is for.
-N_SAMPLES = 2
-#: How far ahead an equation is looked for that a jaxpr for several samples has elsewhere.
-_AHEAD = 8
 #: Operations that stand for the jaxpr they carry.
 _CALLS = frozenset(
     "jit pjit closed_call core_call core_closed_call custom_jvp_call custom_vjp_call "
@@ -39,13 +34,10 @@ class Var:
     shape : tuple of int
     dtype : dtype
         As JAX has it.
-    batch : int or None
-        The axis of the samples, if it has one of its own.
     """
 
     shape: tuple[int, ...]
     dtype: Any
-    batch: int | None = None
 
     @property
     def is_float(self) -> bool:
@@ -65,8 +57,6 @@ class Op:
         Path of the module it belongs to, as far as it is known.
     caller : tuple of str
         Names of the functions that it was inlined from, the outermost first.
-    twin : mapping or None
-        Its settings for another number of samples.
     """
 
     name: str
@@ -76,7 +66,6 @@ class Op:
     primitive: Any
     place: str = ""
     caller: tuple[str, ...] = ()
-    twin: Mapping[str, Any] | None = None
 
 
 @dataclass(eq=False)
@@ -95,20 +84,11 @@ class Program:
     constants: dict[Var, Any] = field(default_factory=dict)
 
 
-def flatten(closed: Any, twin: Any = None) -> Program:
-    """Return the program of a closed jaxpr.
-
-    Parameters
-    ----------
-    closed : jax.extend.core.ClosedJaxpr
-        The function, for one sample.
-    twin : jax.extend.core.ClosedJaxpr, optional
-        The same function for `N_SAMPLES` samples.
-    """
+def flatten(closed: Any) -> Program:
+    """Return the program of a jaxpr, closed or not."""
     work = _Flattening()
-    mate = None if twin is None else _open(twin)[0]
-    inputs = work.variables(_open(closed)[0].invars, None if mate is None else mate.invars)
-    outputs = work.inline(closed, mate, inputs, ())
+    inputs = [_variable(v.aval) for v in _open(closed)[0].invars]
+    outputs = work.inline(closed, inputs, ())
     program = Program(inputs, outputs, work.ops, work.constants)
     program.ops = _read(program)
     return program
@@ -119,42 +99,6 @@ def _open(closed: Any) -> tuple[Any, Sequence[Any]]:
     return (closed.jaxpr, closed.consts) if hasattr(closed, "consts") else (closed, ())
 
 
-def _mates(jaxpr: Any, twin: Any) -> list[Any]:
-    """Return, for each equation, that of the same function for several samples; None if unknown.
-
-    One of them may have an equation more here and there: a broadcast over a single sample is none.
-    """
-    if twin is None:
-        return [None] * len(jaxpr.eqns)
-    found: list[Any] = []
-    others, at = twin.eqns, 0
-    for k, eqn in enumerate(jaxpr.eqns):
-        ahead = (j for j in range(at, min(at + _AHEAD, len(others))) if _alike(eqn, others[j]))
-        j = next(ahead, None)
-        # What comes sooner in this jaxpr than the next equation that is alike has no mate.
-        skipped = j is not None and j > at and any(
-            _alike(later, others[at]) for later in jaxpr.eqns[k + 1 : k + 1 + j - at])  # fmt: skip
-        found.append(None if j is None or skipped else others[j])
-        at = at if found[-1] is None else j + 1  # type: ignore[operator]
-    return found
-
-
-def _alike(eqn: Any, other: Any) -> bool:
-    """Whether two equations are the same, but for the number of samples."""
-    if eqn.primitive is not other.primitive or len(eqn.outvars) != len(other.outvars):
-        return False
-    pairs = zip([*eqn.invars, *eqn.outvars], [*other.invars, *other.outvars], strict=False)
-    return all(_scaled(np.shape(a.aval), np.shape(b.aval)) for a, b in pairs)
-
-
-def _scaled(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether a shape for several samples is that for one, an axis at most being larger."""
-    if len(shape) != len(other):
-        return False
-    differ = [(n, m) for n, m in zip(shape, other, strict=True) if n != m]
-    return len(differ) <= 1 and all(m == N_SAMPLES * n for n, m in differ)
-
-
 class _Flattening:
     """Collects the operations of a jaxpr and of those it calls."""
 
@@ -163,21 +107,14 @@ class _Flattening:
         self.constants: dict[Var, Any] = {}
         self._closed: dict[int, Var] = {}
 
-    def variables(self, variables: Iterable[Any], twins: Iterable[Any] | None) -> list[Var]:
-        """Return a new variable for each of a jaxpr's."""
-        variables = list(variables)
-        mates = [None] * len(variables) if twins is None else list(twins)
-        return [_variable(v.aval, mate and mate.aval)
-                for v, mate in zip(variables, mates, strict=True)]  # fmt: skip
-
     def closed_over(self, value: Any) -> Var:
         """Return the variable of a constant that a function has closed over."""
         if id(value) not in self._closed:
-            self._closed[id(value)] = _variable(value, None)
+            self._closed[id(value)] = _variable(value)
             self.constants[self._closed[id(value)]] = value
         return self._closed[id(value)]
 
-    def inline(self, closed: Any, mate: Any, inputs: Sequence[Any], caller: tuple[str, ...]) -> Any:
+    def inline(self, closed: Any, inputs: Sequence[Any], caller: tuple[str, ...]) -> list[Any]:
         """Append the operations of a jaxpr; return what it yields."""
         jaxpr, constants = _open(closed)
         known: dict[Any, Any] = dict(zip(jaxpr.invars, inputs, strict=True))
@@ -188,30 +125,24 @@ class _Flattening:
                 return known[atom]
             return self.closed_over(atom.val if np.ndim(atom.val) else as_numpy(atom.val))
 
-        for eqn, twin in zip(jaxpr.eqns, _mates(jaxpr, mate), strict=True):
+        for eqn in jaxpr.eqns:
             arguments = [lookup(atom) for atom in eqn.invars]
-            made = self._equation(eqn, twin, arguments, caller)
+            made = self._equation(eqn, arguments, caller)
             known.update(zip(eqn.outvars, made, strict=True))
         return [lookup(atom) for atom in jaxpr.outvars]
 
-    def _equation(
-        self, eqn: Any, twin: Any, arguments: list[Any], caller: tuple[str, ...]
-    ) -> Sequence[Any]:
+    def _equation(self, eqn: Any, arguments: list[Any], caller: tuple[str, ...]) -> list[Any]:
         name, inner = eqn.primitive.name, _inner(eqn.params)
         if name in _HANDS_ON or _is_cast(eqn):
             return arguments[: len(eqn.outvars)]
         if name in _CALLS and inner is not None:
-            other = None if twin is None else _inner(twin.params)
-            mate = None if other is None else _open(other)[0]
-            called = str(eqn.params.get("name", ""))
-            return list(self.inline(inner, mate, arguments, (*caller, called)))
-        outputs = self.variables(eqn.outvars, None if twin is None else twin.outvars)
+            return self.inline(inner, arguments, (*caller, str(eqn.params.get("name", ""))))
+        outputs = [_variable(v.aval) for v in eqn.outvars]
         _, *modules = str(eqn.source_info.name_stack).split("/")
         place = ".".join(module for module in modules if module.isidentifier())
         self.ops.append(
-            Op(name, eqn.params, tuple(arguments), tuple(outputs), eqn.primitive, place, caller,
-               None if twin is None else twin.params)
-        )  # fmt: skip
+            Op(name, eqn.params, tuple(arguments), tuple(outputs), eqn.primitive, place, caller)
+        )
         return outputs
 
 
@@ -222,14 +153,9 @@ def as_numpy(value: Any) -> np.ndarray[Any, Any]:
     return array.astype(np.float32) if real and array.dtype.kind != "f" else array
 
 
-def _variable(aval: Any, twin: Any) -> Var:
+def _variable(aval: Any) -> Var:
     shape = tuple(int(n) for n in getattr(aval, "shape", ()))
-    dtype = getattr(aval, "dtype", np.dtype(bool))
-    other = shape if twin is None else tuple(twin.shape)
-    if len(other) != len(shape):
-        return Var(shape, dtype)
-    differ = [k for k, (n, m) in enumerate(zip(shape, other, strict=True)) if n != m and n == 1]
-    return Var(shape, dtype, differ[0] if differ else None)
+    return Var(shape, getattr(aval, "dtype", np.dtype(bool)))
 
 
 def _inner(params: Mapping[str, Any]) -> Any:

@@ -131,7 +131,7 @@ class _Functions:
     def _is_plain(self, op: Op) -> bool:
         """Whether an operation may be a step of a function: its coefficients are single numbers."""
         if op.name in REDUCTIONS:
-            return op.inputs[0].batch not in axes_of(op.params)
+            return True
         if op.name not in ELEMENTWISE | REARRANGING:
             return False
         others = [self.known[v] for v in op.inputs if not self._follows(v)]
@@ -152,9 +152,9 @@ class _Functions:
             return None
         top = softened(self.made, op)
         if top is not None:
-            return replace(
-                op, name=RECOGNISED, params={"meaning": Meaning("softmax")}, inputs=(top,)
-            )
+            base, over = top
+            softmax = Meaning("softmax", mixed=over)
+            return replace(op, name=RECOGNISED, params={"meaning": softmax}, inputs=(base,))
         inside = self._steps(value, first) or []
         for base in (first, *(step.outputs[0] for step in inside[:-1])):
             steps = self._steps(value, base)

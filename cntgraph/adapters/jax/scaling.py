@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -24,7 +23,7 @@ from cntgraph.adapters.jax.values import (
     scalar_of,
 )
 from cntgraph.adapters.tracing import arithmetic
-from cntgraph.adapters.tracing.batch import Samples
+from cntgraph.adapters.tracing.batch import Samples, numbered
 from cntgraph.adapters.tracing.masks import split_mask
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons, is_learned
@@ -58,8 +57,9 @@ class ChannelsElsewhere(Exception):
 class Scaling(Tracer):
     """What has one constant, or one learned number, an entry."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, n_samples: int) -> None:
         super().__init__(builder)
+        self.n_samples = n_samples
         #: Inputs that are laid out as the model has them, by the shape of one sample.
         self.inputs: dict[tuple[int, ...], int] = {}
 
@@ -71,6 +71,7 @@ class Scaling(Tracer):
         ChannelsElsewhere
             If the input has to be laid out otherwise.
         """
+        ids = Samples().first(ids)
         layers = self.builder.layers_of(View.of(ids))
         if len(axes) != 1 or len(layers) != 1 or layers[0].shape not in self.inputs:
             return
@@ -115,14 +116,11 @@ class Scaling(Tracer):
         self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
     ) -> Nodes:
         """Return ids, the samples included, as nodes."""
-        if not isinstance(like, Nodes):
-            return Nodes(ids, None if samples is None else samples.axis)
-        batch = None if like.batch is None else like.batch + ids.ndim - like.ids.ndim
-        return replace(like, ids=ids, batch=batch, awaits_bias=False, is_normed=False)
+        return Nodes(ids, isinstance(like, Nodes) and like.is_index)
 
     def samples(self, x: Neurons) -> Samples:
-        """Return where the one sample is: along an axis that the program says."""
-        return Samples(x.batch) if isinstance(x, Nodes) else Samples()
+        """Return where the samples lie, if the model has an axis for them."""
+        return super().samples(x) if self.n_samples else Samples()
 
     def name_of(self, recipe: Recipe, default: str) -> str:
         """Name an operation after the module its weight belongs to."""
@@ -149,15 +147,20 @@ class Scaling(Tracer):
         name = _LABELS.get(op.name, op.name)
         return f"{op.place}.{name}" if op.place else name
 
-    def batched(self, ids: Ids, like: Any) -> Nodes:
-        """Return the ids of one sample as nodes in the shape of a value."""
-        wide = ids if like.batch is None else np.expand_dims(ids, like.batch)
-        return Nodes(wide.reshape(like.shape), like.batch)
-
     def opaque(self, op: Op, out: Var, reason: str) -> Nodes:
         """Return nodes to which no edge that is known leads."""
-        shape = tuple(n for k, n in enumerate(out.shape) if k != out.batch)
-        return self.batched(self.builder.opaque(self.label(op), shape, op.name, reason), out)
+        shape = list(out.shape)
+        if self.n_samples in shape:
+            shape.remove(self.n_samples)
+        ids = self.builder.opaque(self.label(op), shape, op.name, reason)
+        return Nodes(self.batched(ids, out.shape))
+
+    def batched(self, ids: Ids, shape: tuple[int, ...]) -> Ids:
+        """Return the ids of one sample in a shape that has the samples on the first axis it can."""
+        if self.n_samples not in shape:
+            return ids.reshape(shape)
+        axis = shape.index(self.n_samples)
+        return numbered(ids.reshape(shape[:axis] + shape[axis + 1 :]), axis, self.n_samples)
 
     # -- scaling and normalising ----------------------------------------------------------------
 
@@ -182,18 +185,22 @@ class Scaling(Tracer):
             name = next(filter(None, named), "") or self.label(value.op)
             weight, bias = (None if c is None else self.recipe(c) for c in (gain, shift))
             made = self.scale(core, weight, bias, name, **options)
-        return Nodes(np.broadcast_to(made.ids, out.shape), out.batch, core.is_index)
+        return Nodes(np.broadcast_to(made.ids, out.shape), core.is_index)
 
     def scale(
         self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
     ) -> Nodes:
         """Scale nodes in the order of their layer, so that it can be folded into what made it."""
         x = self.widened(x, *(recipe.shape for recipe in (weight, bias) if recipe is not None))
-        order, shape = layout.laid_out(x.ids, self.builder.layers, self.samples(x).axis)
-        recipes = [layout.relaid(r, x.shape, order, shape) for r in (weight, bias)]
-        turned = x.ids.transpose(order)
+        samples = self.samples(x)
+        ids = samples.first(x.ids)
+        order, shape = layout.laid_out(ids, self.builder.layers)
+        recipes = [layout.relaid(self.of_sample(r, x, samples, ids), ids.shape, order, shape)
+                   for r in (weight, bias)]  # fmt: skip
+        turned = ids.transpose(order)
         made = self.builder.scale(name, turned.reshape(shape), *recipes, **kind)
-        return self.neurons(made.reshape(turned.shape).transpose(np.argsort(order)), like=x)
+        made = made.reshape(turned.shape).transpose(np.argsort(order))
+        return self.neurons(samples.spread(made), like=x)
 
     def biased(self, op: Op, args: Sequence[Value]) -> Nodes | None:
         """Return the sum of what an affine operation yields and a bias, which becomes its own."""
@@ -202,15 +209,18 @@ class Scaling(Tracer):
         out = op.outputs[0]
         if op.name != "add" or x is None or bias is None or x.shape != out.shape:
             return None
-        shown = self.builder.once(x.ids)  # the steps of a loop are one
+        samples = self.samples(x)
+        ids = samples.first(x.ids)
+        recipe = self.of_sample(bias.recipe, x, samples, ids)
+        shown = self.builder.once(ids)  # the steps of a loop are one
         (layer, *others) = self.builder.layers_of(View.of(shown))
         order = None if others else layout.in_layer_order(shown, layer)
-        if order is None or not broadcasts(bias.recipe.shape, shown.shape):
+        if recipe is None or order is None or not broadcasts(recipe.shape, shown.shape):
             return None
-        vector = layout.relaid(bias.recipe, shown.shape, order, layer.shape)
+        vector = layout.relaid(recipe, shown.shape, order, layer.shape)
         if vector is None or not self.builder.add_bias(layer, vector):
             return None
-        return Nodes(x.ids, out.batch)
+        return Nodes(x.ids)
 
 
 def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:

@@ -75,12 +75,12 @@ def compared(steps: Sequence[Op], base: Var, evaluate: Callable[[Array], Array])
         for name, reference in references(scale * x, labels.reshape(-1)).items():
             unit = _unit(y, reference)
             if unit is not None and (scale != 1.0 or unit == 1.0):
-                return Meaning(name, scale != 1.0, unit, *_mixed(labels))
+                return Meaning(name, scale != 1.0, unit, *_mixed(labels, steps))
     return None
 
 
-def softened(made: Mapping[Var, Op], last: Op) -> Var | None:
-    """Return what a softmax that is written in the usual way is applied to.
+def softened(made: Mapping[Var, Op], last: Op) -> tuple[Var, tuple[int, ...]] | None:
+    """Return what a softmax that is written in the usual way is applied to, and over which axes.
 
     What is subtracted first (the largest value) changes nothing, if it is one number a sum.
     """
@@ -92,12 +92,11 @@ def softened(made: Mapping[Var, Op], last: Op) -> Var | None:
     if (total.name, top.name) != ("reduce_sum", "exp") or total.inputs[0] is not last.inputs[0]:
         return None
     (inner,) = top.inputs
-    less = made.get(inner)
+    less, axes = made.get(inner), axes_of(total.params)
     if less is not None and less.name == "sub":
-        axes, largest = axes_of(total.params), less.inputs[1]
-        if _is_constant_along(made, largest, axes, len(inner.shape)):
+        if _is_constant_along(made, less.inputs[1], axes, len(inner.shape)):
             inner = less.inputs[0]
-    return inner if inner.shape == last.outputs[0].shape else None
+    return (inner, axes) if inner.shape == last.outputs[0].shape else None
 
 
 def _is_constant_along(made: Mapping[Var, Op], value: Var, axes: Sequence[int], ndim: int) -> bool:
@@ -170,9 +169,11 @@ def _unit(y: Values, reference: Values) -> float | None:
     return unit if fits and unit > 0 else None
 
 
-def _mixed(labels: Ids) -> tuple[tuple[int, ...], bool]:
+def _mixed(labels: Ids, steps: Sequence[Op]) -> tuple[tuple[int, ...], bool]:
     """Return the axes along which neurons go into one sum, and whether others do so in part."""
-    spread = [axis for axis in range(labels.ndim) if labels.shape[axis] > 1]
+    summed = {axis for step in steps if step.name in REDUCTIONS
+              if step.inputs[0].shape == labels.shape for axis in axes_of(step.params)}  # fmt: skip
+    spread = [axis for axis in range(labels.ndim) if labels.shape[axis] > 1 or axis in summed]
     mixed = tuple(axis for axis in spread if (labels == labels.take([0], axis)).all())
     grouped = any(
         len(np.unique(labels.swapaxes(0, axis).reshape(labels.shape[axis], -1)[:, 0]))

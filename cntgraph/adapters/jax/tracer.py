@@ -54,10 +54,12 @@ class JaxTracer(Elementwise):
     ----------
     weights : mapping of int to Recipe
         Recipes of arrays that a function may have closed over, by their `id`.
+    n_samples : int
+        How many samples the model is followed with; 0 where it has no axis for them.
     """
 
-    def __init__(self, builder: Builder, weights: Mapping[int, Recipe]) -> None:
-        super().__init__(builder)
+    def __init__(self, builder: Builder, weights: Mapping[int, Recipe], n_samples: int) -> None:
+        super().__init__(builder, n_samples)
         self.weights = dict(weights)
         self._found: Found = {}
 
@@ -110,9 +112,6 @@ class JaxTracer(Elementwise):
         unknown = next((value for value in args if isinstance(value, Unknown)), None)
         if unknown is not None and not (op.name == "select_n" and args[0] is unknown):
             return self.cut(op, args, unknown.reason)
-        biased = self.biased(op, args)
-        if biased is not None:
-            return [biased]
         if _chooses(op, args):
             return [Choice(op, tuple(args))]
         moved = self._move(op, args) if op.name in MOVEMENTS else None
@@ -128,7 +127,7 @@ class JaxTracer(Elementwise):
         if op.name == RECOGNISED or op.name in ELEMENTWISE:
             handler = JaxTracer.named if op.name == RECOGNISED else JaxTracer.elementwise
         try:
-            result = handler(self, op, args) if handler else None
+            result = self.biased(op, args) or (handler(self, op, args) if handler else None)
         except NotFollowed as refusal:
             result = str(refusal)
         if result is None or isinstance(result, str):
@@ -161,8 +160,7 @@ class JaxTracer(Elementwise):
         is_index = all(n.is_index for n in nodes if (n.ids >= 0).any())
         ids = move_ids(op, [a.ids if isinstance(a, Nodes) else a for a in moved])
         awaits_bias = len(args) == len(ids) == 1 and nodes[0].awaits_bias
-        return [Nodes(i, out.batch, is_index, awaits_bias)
-                for i, out in zip(ids, op.outputs, strict=True)]  # fmt: skip
+        return [Nodes(i, is_index, awaits_bias) for i in ids]
 
     # -- constants ------------------------------------------------------------------------------
 

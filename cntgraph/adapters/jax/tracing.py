@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import jax
@@ -11,15 +12,18 @@ import numpy as np
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.jax.leaves import Leaf, path_name
-from cntgraph.adapters.jax.program import N_SAMPLES, Program, Var, flatten
+from cntgraph.adapters.jax.program import Program, Var, flatten
 from cntgraph.adapters.jax.scaling import ChannelsElsewhere
 from cntgraph.adapters.jax.sources import Model
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
+from cntgraph.adapters.tracing.batch import numbered
 from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.core.recipe import Recipe
 
 Shapes = Any
+#: How many samples a model is followed with: enough to see where they lie.
+_N_SAMPLES = 2
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,17 @@ class Traced:
     Parameters
     ----------
     program : Program
-        Its inputs are the model's arrays, then the inputs of one sample.
+        Its inputs are the model's arrays, then the inputs.
     names : list of str
         Of the inputs.
+    n_samples : int
+        How many samples it takes; 0 if it takes one, without an axis for samples.
     """
 
     model: Model
     program: Program
     names: list[str]
+    n_samples: int
 
 
 def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any) -> Traced:
@@ -69,9 +76,10 @@ def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any)
             "the batch dimension, or input_shape=(...) of one sample"
         )
     failed: Exception | None = None
-    for example in examples:
+    # A model may be made for one size of batch.
+    for example, n in product(examples, (_N_SAMPLES, 1) if model.batched else (0,)):
         try:
-            return _traced(model, example)
+            return _traced(model, example, n)
         except CntGraphError:
             raise
         except Exception as error:  # whatever the model raises
@@ -83,30 +91,20 @@ def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any)
     ) from failed
 
 
-def _traced(model: Model, example: tuple[Any, ...]) -> Traced:
-    arrays = [_shape(leaf.value) for leaf in model.leaves]
-    jaxpr = jax.make_jaxpr(model.call)(arrays, *_inputs(example, model, 1))
-    twin = None
-    if model.batched:
-        try:
-            twin = jax.make_jaxpr(model.call)(arrays, *_inputs(example, model, N_SAMPLES))
-        except Exception:  # a model may be made for one size of batch
-            twin = None
-    return Traced(model, flatten(jaxpr, twin), _input_names(model, example))
-
-
-def _inputs(example: tuple[Any, ...], model: Model, n_samples: int) -> tuple[Shapes, ...]:
-    """Return the shapes of the inputs for a number of samples."""
-
+def _traced(model: Model, example: tuple[Any, ...], n_samples: int) -> Traced:
     def resized(value: Any) -> Shapes:
         found = _shape(value)
-        if not model.batched:
-            return jax.ShapeDtypeStruct(found.shape[1:], found.dtype)
-        if len(found.shape) < 2:
+        if n_samples and len(found.shape) < 2:
             return found
-        return jax.ShapeDtypeStruct((n_samples, *found.shape[1:]), found.dtype)
+        batch = (n_samples,) if n_samples else ()
+        return jax.ShapeDtypeStruct((*batch, *found.shape[1:]), found.dtype)
 
-    return tuple(jax.tree_util.tree_map(resized, value) for value in example)
+    arrays = [_shape(leaf.value) for leaf in model.leaves]
+    inputs = jax.tree_util.tree_map(resized, example)
+    program = flatten(jax.make_jaxpr(model.call)(arrays, *inputs))
+    if n_samples > 1 and not all(n_samples in out.shape for out in program.outputs):
+        raise ValueError(f"it does not yield {n_samples} samples where it is given as many")
+    return Traced(model, program, _input_names(model, example), n_samples)
 
 
 def _shape(value: Any) -> Shapes:
@@ -149,15 +147,15 @@ def build(traced: Traced, new_builder: Callable[[], Builder]) -> Builder:
 def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
     model, program = traced.model, traced.program
     values: list[Value] = [_array(builder, leaf) for leaf in model.leaves]
-    tracer = JaxTracer(builder, _closed_over(builder, model, program))
+    tracer = JaxTracer(builder, _closed_over(builder, model, program), traced.n_samples)
     for k, (name, var) in enumerate(
         zip(traced.names, program.inputs[len(model.leaves) :], strict=True)
     ):
-        values.append(_input(tracer, name, var, model.batched, k, channels.get(k, 0)))
+        values.append(_input(tracer, name, var, k, channels.get(k, 0)))
     for value in tracer.run(program, values):
         read = value.nodes if isinstance(value, Unknown) else (value,) if has_nodes(value) else ()
         for nodes in read:
-            builder.output(tracer.nodes(nodes).sample)
+            builder.output(tracer.any_sample(tracer.nodes(nodes)))
 
 
 def _array(builder: Builder, leaf: Leaf) -> Value:
@@ -189,15 +187,13 @@ def _closed_over(builder: Builder, model: Model, program: Program) -> dict[int, 
     return found
 
 
-def _input(
-    tracer: JaxTracer, name: str, var: Var, batched: bool, index: int, channels: int
-) -> Nodes:
+def _input(tracer: JaxTracer, name: str, var: Var, index: int, channels: int) -> Nodes:
     """Add an input; its layer has the channels first, wherever the model has them."""
-    batch = 0 if batched and len(var.shape) > 1 else None
-    shape = var.shape[1:] if batch == 0 else var.shape
+    n_samples = tracer.n_samples if len(var.shape) > 1 else 0
+    shape = var.shape[1:] if n_samples else var.shape
     first = (*shape[channels : channels + 1], *shape[:channels], *shape[channels + 1 :])
     made = tracer.builder.input(name, first)
     ids = np.moveaxis(made, 0, channels) if shape else made
     if not channels:
         tracer.inputs[shape] = index
-    return Nodes(ids if batch is None else ids[None], batch, is_index=not var.is_float)
+    return Nodes(numbered(ids, 0, n_samples) if n_samples else ids, is_index=not var.is_float)

@@ -25,8 +25,6 @@ class Nodes(Neurons):
     ----------
     ids : ndarray of int64
         -1 where there is no node.
-    batch : int or None
-        The axis of the samples, of length one, if there is one.
     is_index : bool, default False
         Whether they are integers that choose something (tokens), rather than activations.
     awaits_bias : bool, default False
@@ -36,15 +34,9 @@ class Nodes(Neurons):
     """
 
     ids: Ids
-    batch: int | None = None
     is_index: bool = False
     awaits_bias: bool = False
     is_normed: bool = False
-
-    @property
-    def sample(self) -> Ids:
-        """The ids without the axis of the samples."""
-        return without(self.ids, self.batch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +114,6 @@ class Unknown:
     reason: str
     shape: tuple[int, ...] = ()
     nodes: tuple[Nodes, ...] = ()
-
-
-def without(ids: Ids, axis: int | None) -> Ids:
-    """Return the first entry along an axis; everything, for None."""
-    return ids if axis is None else ids[(slice(None),) * axis + (0,)]
 
 
 Value = Nodes | Weight | Scaled | Choice | Unknown | Array

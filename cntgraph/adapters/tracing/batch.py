@@ -8,6 +8,7 @@ is done for one of them. Number 0 is for nodes that all samples share (learned t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,12 @@ class Samples:
         order = np.argsort(self.places, axis=None)
         return made if (np.diff(order) == 1).all() else made.take(order, axis)
 
+    def axes(self, axes: Sequence[int]) -> list[int]:
+        """Return axes of the array as those of a sample, which may not have the batch dimension."""
+        if not self.alone or self.axis is None:
+            return list(axes)
+        return [k - (k > self.axis) for k in axes if k != self.axis]
+
     def agrees(self, other: Samples) -> bool:
         """Whether an operation may read arrays of both, value by value."""
         if self.axis is None and other.axis is None:
@@ -135,6 +142,14 @@ def find(ids: Ids, n: int) -> Samples:
     """
     if n == 1:
         return Samples(0) if ids.ndim > 1 and ids.shape[0] == 1 else Samples()
+    for axis in (k for k, size in enumerate(ids.shape) if size == n):
+        first = ids.take([0], axis).squeeze(
+            axis
+        )  # most often the samples are simply one beside the other
+        if first.max(initial=-1) > _NODE and np.array_equal(
+            ids, numbered(_unnumbered(first), axis, n)
+        ):
+            return one_a_sample(axis, n)
     numbers = ids >> _BITS  # -1 stays -1
     counted = numbers > 0
     axes = _changing(numbers, counted)

@@ -47,7 +47,7 @@ def reduce_axes(
     if samples.axis in over and (len(over) < len(x.shape) or samples.places is not None):
         raise MixedSamplesError
     ids = samples.first(x.ids)
-    own = _axes_of_sample(samples, over)
+    own = samples.axes(over)
     operators = {k: AxisOperator.adaptive(ids.shape[k], 1, average=mode == "average") for k in own}
     if correction and own:
         n = prod(ids.shape[k] for k in own)
@@ -62,15 +62,6 @@ def _axes_of(x: Neurons, axes: Axes) -> tuple[int, ...]:
     rank = len(x.shape)
     given = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
     return tuple(sorted({int(axis) % rank for axis in given}))
-
-
-def _axes_of_sample(samples: Samples, axes: Sequence[int]) -> list[int]:
-    """Return the axes of a batch as those of a sample, which may not have the batch dimension."""
-    if not samples.alone:
-        return list(axes)
-    batch = samples.axis
-    assert batch is not None
-    return [axis - (axis > batch) for axis in axes if axis != batch]
 
 
 def _channels(t: Tracer, ids: Ids, pooled: Sequence[int]) -> list[int]:
@@ -163,7 +154,7 @@ def cumulative(
     if samples.axis in over:
         raise MixedSamplesError
     ids = samples.first(x.ids)
-    (own,) = _axes_of_sample(samples, over)
+    (own,) = samples.axes(over)
     n = ids.shape[own]
     reach = np.tri(n, k=-1 if exclusive else 0, dtype=bool)
     after, before = np.nonzero(reach.T if reverse else reach)
