@@ -17,7 +17,7 @@ import numpy as np
 from cntgraph.adapters.jax.movement import REARRANGING
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, computed
 from cntgraph.adapters.jax.program import Op, Program, Var
-from cntgraph.adapters.jax.scaling import Scaling
+from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Unknown, Weight, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.core.recipe import Recipe
@@ -129,7 +129,7 @@ def sums_in(values: Iterable[Vector]) -> list[Sum]:
     return [value for value in found if isinstance(value, Sum) and value.is_affine]
 
 
-def follow(t: Scaling, program: Program, inputs: Sequence[Any]) -> list[Vector] | None:
+def follow(t: JaxTracer, program: Program, inputs: Sequence[Any]) -> list[Vector] | None:
     """Return what the body of a loop yields, or None where it does anything else.
 
     Parameters
@@ -154,7 +154,7 @@ def follow(t: Scaling, program: Program, inputs: Sequence[Any]) -> list[Vector] 
     return ends if all(isinstance(value, Vector) for value in ends) else None
 
 
-def _operation(t: Scaling, op: Op, args: list[Any]) -> list[Any]:
+def _operation(t: JaxTracer, op: Op, args: list[Any]) -> list[Any]:
     n, x = n_entries(t, op.outputs[0]), args[0]
     if op.name == "concatenate":
         return [tuple(args)]
@@ -171,7 +171,7 @@ def _operation(t: Scaling, op: Op, args: list[Any]) -> list[Any]:
     return [_elementwise(t, op, args, n) if op.name in ELEMENTWISE else None]
 
 
-def n_entries(t: Scaling, var: Var) -> int:
+def n_entries(t: JaxTracer, var: Var) -> int:
     """Return the size of the vector that a value is for one sample."""
     return prod(var.shape) // max(t.n_samples, 1)
 
@@ -186,7 +186,7 @@ def _slice(op: Op, x: Vector) -> Vector | None:
     return None if others or n != x.size else x.part(start, stop)
 
 
-def _elementwise(t: Scaling, op: Op, args: list[Any], n: int) -> Vector:
+def _elementwise(t: JaxTracer, op: Op, args: list[Any], n: int) -> Vector:
     """Return a linear operation as a sum, and anything else as a step."""
     numbers = [scalar_of(a) for a in args]
     factor = next((c for c in numbers if c is not None), None)
@@ -202,7 +202,7 @@ def _elementwise(t: Scaling, op: Op, args: list[Any], n: int) -> Vector:
     return Step(n, op, tuple(vectors))
 
 
-def _sum(t: Scaling, value: Any, n: int) -> Sum:
+def _sum(t: JaxTracer, value: Any, n: int) -> Sum:
     """Return a value as a sum: a weight is a bias."""
     if isinstance(value, Sum):
         return value
@@ -217,7 +217,7 @@ def _sum(t: Scaling, value: Any, n: int) -> Sum:
     return Sum(n, bias=w.recipe.reshape((-1,)))
 
 
-def _applied(t: Scaling, op: Op, left: Any, right: Any) -> Sum | None:
+def _applied(t: JaxTracer, op: Op, left: Any, right: Any) -> Sum | None:
     """Return a matrix applied to a vector, or to several on end."""
     first = isinstance(left, Vector | tuple)
     x, w = (left, right) if first else (right, left)

@@ -31,7 +31,7 @@ from cntgraph.adapters.jax.body import (
 )
 from cntgraph.adapters.jax.functions import PLAIN
 from cntgraph.adapters.jax.program import Program
-from cntgraph.adapters.jax.scaling import Scaling
+from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Unknown, has_nodes, name_of
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Values
@@ -60,7 +60,7 @@ class LoopCell(Cell):
 
 
 def recognise_cell(
-    t: Scaling,
+    t: JaxTracer,
     program: Program,
     constants: Sequence[Any],
     carry: Sequence[Any],
@@ -92,7 +92,9 @@ def recognise_cell(
     return replace(cell, input=read[0], name=_name(cell))
 
 
-def _sources(t: Scaling, program: Program, n_constants: int, n_states: int, read: int) -> list[Any]:
+def _sources(
+    t: JaxTracer, program: Program, n_constants: int, n_states: int, read: int
+) -> list[Any]:
     """Return symbols for the states and the input; what else the loop runs over is not known."""
     return [
         Source(n_entries(t, var)) if k < n_states or k - n_states == read

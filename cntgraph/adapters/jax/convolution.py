@@ -9,7 +9,7 @@ import numpy as np
 from cntgraph.adapters.jax.layout import dilated
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.scaling import Scaling
+from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, has_nodes, name_of
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.convolution import convolve
@@ -19,7 +19,7 @@ from cntgraph.core.types import Ids
 
 
 @handles("conv_general_dilated")
-def convolution(t: Scaling, op: Op, args: list[Any]) -> Any:
+def convolution(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Return a convolution with a weight, whatever the order of its axes.
 
     With input dilation L and stride 1, output o receives from input q by tap t where
@@ -40,7 +40,7 @@ def convolution(t: Scaling, op: Op, args: list[Any]) -> Any:
     return Nodes(made, awaits_bias=True)
 
 
-def _convolved(t: Scaling, op: Op, ids: Ids, recipe: Recipe) -> Ids:
+def _convolved(t: JaxTracer, op: Op, ids: Ids, recipe: Recipe) -> Ids:
     """Convolve ids of shape (samples, channels, *spatial)."""
     p, groups, name = op.params, int(op.params["feature_group_count"]), name_of(recipe)
     kernel, steps, pads = recipe.shape[2:], p["rhs_dilation"], p["padding"]

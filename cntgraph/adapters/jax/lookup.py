@@ -12,7 +12,7 @@ from cntgraph.adapters.jax.movement import MOVEMENTS
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, computed
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.scaling import Scaling
+from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Choice, Nodes, Value, Weight, has_nodes
 from cntgraph.adapters.jax.weights import whole
 from cntgraph.adapters.tracing.tables import look_up
@@ -105,7 +105,7 @@ def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
 
 
 @handles("gather")
-def gather(t: Scaling, op: Op, args: list[Any]) -> Any:
+def gather(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Return rows of a table that an integer input chooses."""
     table, indices = args
     if not isinstance(table, Weight) or not has_nodes(indices):

@@ -11,7 +11,7 @@ from cntgraph.adapters.builder.recurrent import run_cell
 from cntgraph.adapters.jax.cells import LoopCell, recognise_cell
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
-from cntgraph.adapters.jax.scaling import Scaling
+from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, Value, Weight, has_nodes, scalar_of
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.batch import MixedSamplesError
@@ -20,21 +20,12 @@ from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
-#: Operations that carry programs to be carried out several times, or not at all.
-CONTROL = frozenset(["scan", "while", "cond"])
 #: A loop of more steps than this, whose end is known, is cut all the same.
 _MOST_STEPS = 512
 
 
-def on_constants(t: Scaling, op: Op, args: list[Any]) -> list[Any] | None:
-    """Carry out a loop or a branch on weights and constants."""
-    handler = {"scan": scan, "while": repeat, "cond": branch}[op.name]
-    result = handler(t, op, args)
-    return result if isinstance(result, list) else None
-
-
 @handles("cond")
-def branch(t: Scaling, op: Op, args: list[Any]) -> Any:
+def branch(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Follow the branch that a constant chooses."""
     chosen = scalar_of(args[0])
     if chosen is None:
@@ -45,7 +36,7 @@ def branch(t: Scaling, op: Op, args: list[Any]) -> Any:
 
 
 @handles("while")
-def repeat(t: Scaling, op: Op, args: list[Any]) -> Any:
+def repeat(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Follow a loop whose end depends on constants alone."""
     n, m = op.params["cond_nconsts"], op.params["body_nconsts"]
     of_test, of_body, carry = args[:n], args[n : n + m], list(args[n + m :])
@@ -71,7 +62,7 @@ def _reads_nodes(program: Program, inputs: list[Value]) -> bool:
 
 
 @handles("scan")
-def scan(t: Scaling, op: Op, args: list[Any]) -> Any:
+def scan(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Follow a loop over the first axis of its inputs: a recurrent layer, or steps one by one."""
     p = op.params
     n, m, length = p["num_consts"], p["num_carry"], p["length"]
@@ -93,7 +84,7 @@ def scan(t: Scaling, op: Op, args: list[Any]) -> Any:
     return _step_by_step(t, op, program, args)
 
 
-def _step_by_step(t: Scaling, op: Op, program: Program, args: list[Any]) -> list[Any]:
+def _step_by_step(t: JaxTracer, op: Op, program: Program, args: list[Any]) -> list[Any]:
     """Carry out a loop by its steps, one after another."""
     p = op.params
     n, m, length = p["num_consts"], p["num_carry"], p["length"]
@@ -109,7 +100,7 @@ def _step_by_step(t: Scaling, op: Op, program: Program, args: list[Any]) -> list
     return carry + [_stacked(t, rows, out) for rows, out in zip(ends, op.outputs[m:], strict=True)]
 
 
-def _entry(t: Scaling, value: Any, k: int) -> Any:
+def _entry(t: JaxTracer, value: Any, k: int) -> Any:
     """Return what one step reads."""
     if has_nodes(value):
         nodes = t.nodes(value)
@@ -120,7 +111,7 @@ def _entry(t: Scaling, value: Any, k: int) -> Any:
     return np.asarray(value)[k]
 
 
-def _stacked(t: Scaling, rows: list[Any], out: Var) -> Any:
+def _stacked(t: JaxTracer, rows: list[Any], out: Var) -> Any:
     """Return what all steps yield, one after another on the first axis."""
     if any(has_nodes(row) for row in rows):
         ids = np.stack([t.nodes(row).ids if has_nodes(row) else np.full(out.shape[1:], -1)
@@ -133,7 +124,9 @@ def _stacked(t: Scaling, rows: list[Any], out: Var) -> Any:
     return np.stack(rows) if rows else np.zeros(out.shape)
 
 
-def _recurrent(t: Scaling, op: Op, cell: LoopCell, carry: list[Any], steps: list[Any]) -> list[Any]:
+def _recurrent(
+    t: JaxTracer, op: Op, cell: LoopCell, carry: list[Any], steps: list[Any]
+) -> list[Any]:
     """Return what a recurrent layer yields: last states, and states of all steps."""
     x = t.nodes(steps[cell.input])
     samples = t.samples(x)
@@ -161,7 +154,7 @@ def _runs_backwards(ids: Ids) -> bool:
     return len(ids) > 1 and bool((ids[0] > ids[-1]).all()) and bool((ids >= 0).all())
 
 
-def _initial(t: Scaling, name: str, value: Any) -> Ids | None:
+def _initial(t: JaxTracer, name: str, value: Any) -> Ids | None:
     """Return the nodes of an initial state; of one that is zero none."""
     if has_nodes(value):
         return initial_state(t, name, t.nodes(value))

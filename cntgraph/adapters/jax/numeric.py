@@ -73,8 +73,7 @@ ELEMENTWISE = frozenset([*_PLAIN, *_SET, "select_n"])
 LINEAR = frozenset(["add", "add_any", "sub", "mul", "div", "neg"])
 
 _OVER_AXES: dict[str, Callable[..., Any]] = {
-    "reduce_sum": np.sum, "reduce_mean": np.mean, "reduce_max": np.max, "reduce_min": np.min,
-    "reduce_prod": np.prod,
+    "reduce_sum": np.sum, "reduce_max": np.max, "reduce_min": np.min, "reduce_prod": np.prod,
 }  # fmt: skip
 
 #: Functions of the numbers along whole axes.

@@ -11,7 +11,7 @@ from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.lookup import one_hot_tokens
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.scaling import Scaling
+from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, has_nodes
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.batch import MixedSamplesError
@@ -44,7 +44,7 @@ def _labels(op: Op, ranks: Sequence[int]) -> tuple[Labels, Labels, Labels]:
 
 
 @handles("dot_general")
-def product(t: Scaling, op: Op, args: list[Any]) -> Any:
+def product(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Return a product over any axes."""
     (x, w), shape = args, op.outputs[0].shape
     of_x, of_w, labels = _labels(op, [len(value.shape) for value in args])
@@ -68,7 +68,7 @@ def product(t: Scaling, op: Op, args: list[Any]) -> Any:
 
 
 def _embedding(
-    t: Scaling, op: Op, x: Any, of_x: Labels, w: Any, of_w: Labels, labels: Labels
+    t: JaxTracer, op: Op, x: Any, of_x: Labels, w: Any, of_w: Labels, labels: Labels
 ) -> Ids | None:
     """Return a product of one-hot vectors with a table: rows of the table."""
     tokens = one_hot_tokens(x, [axis for axis, k in enumerate(of_x) if k[0] == "summed"])
@@ -83,7 +83,7 @@ def _embedding(
 
 
 def _interpolation(
-    t: Scaling, op: Op, x: Nodes, of_x: Labels, w: Any, of_w: Labels, labels: Labels
+    t: JaxTracer, op: Op, x: Nodes, of_x: Labels, w: Any, of_w: Labels, labels: Labels
 ) -> Ids | None:
     """Return a product with a computed matrix of non-negative numbers: it resizes an axis."""
     if not isinstance(w, np.ndarray) or sum(k[0] == "summed" for k in of_w) != 1:

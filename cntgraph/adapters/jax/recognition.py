@@ -19,8 +19,7 @@ import numpy as np
 
 from cntgraph.adapters.jax.functions import GRID, function_name
 from cntgraph.adapters.jax.movement import REARRANGING
-from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, axes_of, computed
-from cntgraph.adapters.jax.pooling import window_divisors
+from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, computed
 from cntgraph.adapters.jax.program import Op, Var
 from cntgraph.adapters.jax.statistics import Meaning, compared, softened
 from cntgraph.adapters.jax.values import Unknown, Weight, has_nodes, scalar_of
@@ -81,35 +80,12 @@ class _Functions:
 
     def enter(self, op: Op) -> None:
         """Note what an operation yields."""
-        for step in self._average(op) or self._gain_last(op) or [op]:
+        for step in self._gain_last(op) or [op]:
             self.ops.append(step)
             self.made.update((output, step) for output in step.outputs)
             bases = {self.base.get(v, v) for v in step.inputs if self._follows(v)}
             single = len(bases) == 1 and next(iter(bases)).is_float and self._is_plain(step)
             self.base.update((out, next(iter(bases)) if single else out) for out in step.outputs)
-
-    def _average(self, op: Op) -> list[Op] | None:
-        """Return a sum that a constant divides as an average, and what rearranges it."""
-        if op.name not in ("div", "mul") or sum(map(self._follows, op.inputs)) != 1:
-            return None
-        x, by = sorted(op.inputs, key=self._follows, reverse=True)
-        chain = [self.made[x]] if x in self.made else []
-        while chain and chain[0].name in REARRANGING and chain[0].inputs[0] in self.made:
-            chain.insert(0, self.made[chain[0].inputs[0]])
-        number = self.known[by]
-        divides = op.name == "div" and x is op.inputs[0]
-        if not chain or not isinstance(number, np.ndarray) or not (divides or op.name == "mul"):
-            return None
-        with np.errstate(all="ignore"):
-            gain = np.asarray(1.0 / number) if divides else number
-        total = _mean(chain[0], gain, moved=len(chain) > 1)
-        if total is None:
-            return None
-        outputs = [*(replace(step.outputs[0]) for step in chain[:-1]), op.outputs[0]]
-        inputs = [total.inputs[0], *outputs]
-        steps = zip([total, *chain[1:]], inputs, outputs, strict=False)
-        return [replace(step, inputs=(v, *step.inputs[1:]), outputs=(out,))
-                for step, v, out in steps]  # fmt: skip
 
     def _gain_last(self, op: Op) -> list[Op] | None:
         """Turn y (r g), where y and r are functions of the same neurons, into (y r) g."""
@@ -248,27 +224,6 @@ class _Functions:
 def _varies(value: Any) -> bool:
     """Whether an operand is more than one number."""
     return prod(value.shape) != 1 if isinstance(value, Weight) else scalar_of(value) is None
-
-
-def _mean(total: Op, gain: Array, *, moved: bool) -> Op | None:
-    """Return a sum that is multiplied by a constant as an average, where it is one.
-
-    Parameters
-    ----------
-    moved : bool
-        Whether it is rearranged in between, so that only one number for all can be had.
-    """
-    number, shape = scalar_of(gain), total.inputs[0].shape
-    if total.name == "reduce_sum" and number is not None:
-        n = prod(shape[axis] for axis in axes_of(total.params))
-        return (
-            replace(total, name="reduce_mean") if np.isclose(number * n, 1.0, rtol=1e-6) else None
-        )
-    if total.name != "reduce_window_sum" or (number is None and moved):
-        return None
-    divisors = window_divisors(total, gain)
-    params = {**total.params, "divisors": divisors}
-    return None if divisors is None else replace(total, name="reduce_window_mean", params=params)
 
 
 def _own_name(steps: Sequence[Op]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.jax import layout, weights
-from cntgraph.adapters.jax.program import Op, Program, Var
+from cntgraph.adapters.jax.program import Op, Var
 from cntgraph.adapters.jax.values import (
     Coefficient,
     Nodes,
     Scaled,
-    Value,
     Weight,
     name_of,
     scalar_of,
@@ -35,8 +33,7 @@ from cntgraph.network.blocks.base import broadcasts
 #: Names for what operations make.
 _LABELS = {
     "dot_general": "matmul", "conv_general_dilated": "conv", "reduce_window_max": "max_pool",
-    "reduce_window_sum": "avg_pool", "reduce_window_mean": "avg_pool", "reduce_sum": "mean",
-    "reduce_mean": "mean", "reduce_max": "max", "add_any": "add",
+    "reduce_window_sum": "avg_pool", "reduce_sum": "mean", "reduce_max": "max", "add_any": "add",
 }  # fmt: skip
 
 
@@ -83,32 +80,6 @@ class Scaling(Tracer):
         channels = axis_of.get(found[axes[0]], left[-1] if left else 0)
         if channels:
             raise ChannelsElsewhere(self.inputs[shape], channels)
-
-    # -- what handlers call, and `JaxTracer` does ---------------------------------------------
-
-    @abstractmethod
-    def nodes(self, value: Value) -> Nodes:
-        """Return a value that depends on nodes as nodes."""
-
-    @abstractmethod
-    def run(self, program: Program, inputs: Sequence[Value]) -> list[Value]:
-        """Carry out a program; return what it yields."""
-
-    @abstractmethod
-    def call(self, op: Op, args: list[Any]) -> list[Any]:
-        """Return what one operation yields."""
-
-    @abstractmethod
-    def closed_over(self, value: Any) -> Value:
-        """Return an array that a function has closed over: a weight, or a mere constant."""
-
-    @abstractmethod
-    def on_constants(self, op: Op, args: list[Any]) -> list[Any]:
-        """Return what an operation on weights and constants yields."""
-
-    @abstractmethod
-    def cut(self, op: Op, args: Sequence[Value], reason: str) -> list[Any]:
-        """Cut the graph at an operation, and say why."""
 
     # -- what a framework owes ------------------------------------------------------------------
 
@@ -202,7 +173,7 @@ class Scaling(Tracer):
         made = made.reshape(turned.shape).transpose(np.argsort(order))
         return self.neurons(samples.spread(made), like=x)
 
-    def biased(self, op: Op, args: Sequence[Value]) -> Nodes | None:
+    def biased(self, op: Op, args: Sequence[Any]) -> Nodes | None:
         """Return the sum of what an affine operation yields and a bias, which becomes its own."""
         x = next((a for a in args if isinstance(a, Nodes) and a.awaits_bias), None)
         bias = next((a for a in args if isinstance(a, Weight)), None)

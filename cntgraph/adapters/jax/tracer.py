@@ -10,18 +10,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.jax import convolution, lookup, loops, pooling, products, weights
-from cntgraph.adapters.jax.elementwise import Elementwise
+from cntgraph.adapters.jax import weights
 from cntgraph.adapters.jax.movement import MOVEMENTS, data_arguments, move_ids
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, computed
 from cntgraph.adapters.jax.operations import HANDLERS
 from cntgraph.adapters.jax.program import Op, Program, Var, as_numpy
-from cntgraph.adapters.jax.recognition import RECOGNISED, Found, recognise
+from cntgraph.adapters.jax.recognition import Found, recognise
+from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import (
     Choice,
     Nodes,
@@ -37,9 +38,8 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe import Recipe
 
-# These modules are imported for the handlers that they register.
-__all__ = ["JaxTracer", "convolution", "lookup", "loops", "pooling", "products"]
-
+#: Operations that carry programs to be carried out several times, or not at all.
+_CONTROL = frozenset(["scan", "while", "cond"])
 _PRODUCTS = ("conv_general_dilated", "dot_general", "mul")
 _RANDOM = (
     "it draws random numbers; load the model as it is evaluated (train=False, "
@@ -47,7 +47,7 @@ _RANDOM = (
 )
 
 
-class JaxTracer(Elementwise):
+class JaxTracer(Scaling):
     """Turns the operations of a program into calls of a `Builder`.
 
     Parameters
@@ -62,6 +62,7 @@ class JaxTracer(Elementwise):
         super().__init__(builder, n_samples)
         self.weights = dict(weights)
         self._found: Found = {}
+        self._carried: WeakKeyDictionary[Scaled | Choice, Nodes] = WeakKeyDictionary()
 
     def run(self, program: Program, inputs: Sequence[Value]) -> list[Value]:
         """Carry out a program; return what it yields.
@@ -123,9 +124,7 @@ class JaxTracer(Elementwise):
 
     def _handled(self, op: Op, args: list[Any]) -> list[Any]:
         """Return what the handler of an operation yields; cut the graph where there is none."""
-        handler: Any = HANDLERS.get(op.name)
-        if op.name == RECOGNISED or op.name in ELEMENTWISE:
-            handler = JaxTracer.named if op.name == RECOGNISED else JaxTracer.elementwise
+        handler = HANDLERS.get(op.name)
         try:
             result = self.biased(op, args) or (handler(self, op, args) if handler else None)
         except NotFollowed as refusal:
@@ -142,6 +141,27 @@ class JaxTracer(Elementwise):
             self.note(self.label(op), f"the result of {op.name} is no neuron")
         reason = f"it depends on the input by way of {op.name}"
         return [Unknown(reason, output.shape, nodes) for output in op.outputs]
+
+    # -- what is not carried out at once --------------------------------------------------------
+
+    def nodes(self, value: Value) -> Nodes:
+        """Return a value that depends on nodes as nodes."""
+        if isinstance(value, Nodes):
+            return value
+        assert isinstance(value, Scaled | Choice)
+        if value not in self._carried:
+            made = self.affine(value) if isinstance(value, Scaled) else self._quantity(value)
+            self._carried[value] = made
+        return self._carried[value]
+
+    def _quantity(self, value: Choice) -> Nodes:
+        """Return what is computed of integers that are quantities: the bytes of an image."""
+        args = [replace(a, is_index=False) if isinstance(a, Nodes) else
+                self.nodes(a) if has_nodes(a) else a for a in value.args]  # fmt: skip
+        (made,) = self.call(value.op, args)
+        if isinstance(made, Unknown):
+            return self.opaque(value.op, value.op.outputs[0], made.reason)
+        return self.nodes(made)
 
     # -- movement -------------------------------------------------------------------------------
 
@@ -185,13 +205,14 @@ class JaxTracer(Elementwise):
             if value.nodes:  # where it becomes a number, what neurons decide is no constant
                 return self.cut(op, args, value.reason)
             return [replace(value, shape=out.shape) for out in op.outputs]
-        if op.name in loops.CONTROL and any(isinstance(a, Weight) for a in args):
-            found = loops.on_constants(self, op, args)
-        elif any(isinstance(a, Weight) for a in args):
-            found = self._times_zero(op, args) or weights.compute(op, args, self.constant)
-        else:
+        if not any(isinstance(a, Weight) for a in args):
             return _computed(op, args)
-        return self._frozen(op, args) if found is None else found
+        handler = HANDLERS.get(op.name) if op.name in _CONTROL else None
+        if handler is not None:
+            found = handler(self, op, args)
+        else:
+            found = self._times_zero(op, args) or weights.compute(op, args, self.constant)
+        return found if isinstance(found, list) else self._frozen(op, args)
 
     def _times_zero(self, op: Op, args: list[Any]) -> list[Any] | None:
         """Return zeros where weights are multiplied by a state that is zero."""

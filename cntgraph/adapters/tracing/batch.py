@@ -143,12 +143,10 @@ def find(ids: Ids, n: int) -> Samples:
     if n == 1:
         return Samples(0) if ids.ndim > 1 and ids.shape[0] == 1 else Samples()
     for axis in (k for k, size in enumerate(ids.shape) if size == n):
-        first = ids.take([0], axis).squeeze(
-            axis
-        )  # most often the samples are simply one beside the other
-        if first.max(initial=-1) > _NODE and np.array_equal(
-            ids, numbered(_unnumbered(first), axis, n)
-        ):
+        # Most often the samples are simply one beside the other.
+        first = ids.take([0], axis).squeeze(axis)
+        alike = first.max(initial=-1) > _NODE
+        if alike and np.array_equal(ids, numbered(_unnumbered(first), axis, n)):
             return one_a_sample(axis, n)
     numbers = ids >> _BITS  # -1 stays -1
     counted = numbers > 0
