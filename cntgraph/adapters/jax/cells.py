@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.builder.recurrent import Cell, Gate
+from cntgraph.adapters.builder.recurrent import Cell, Gate, Kind
 from cntgraph.adapters.jax.body import (
     Source,
     Step,
@@ -135,9 +135,10 @@ class _Numbers:
         return self.new[k].shape == values.shape and np.allclose(self.new[k], values)
 
     def _simple(self) -> LoopCell | None:
-        (of,), gate = self.sums, self._gate(self.sums[0], self.states[0])
+        (of,) = self.sums
         name = next((f for f in _FUNCTIONS if self._is(0, PLAIN[f](self.known[of]))), None)
-        return None if gate is None or name is None else LoopCell("rnn", "", (gate,), (name,))
+        gates = [self._gate(of, self.states[0])]
+        return None if name is None else _cell("rnn", gates, (name,))
 
     def _lstm(self) -> LoopCell | None:
         """Of c' = f c + i g and h' = o φ(c')."""
@@ -148,9 +149,7 @@ class _Numbers:
             content = forget * self.known[self.states[c]] + enter * PLAIN[phi](self.known[g])
             if self._is(c, content) and self._is(h, leave * PLAIN[psi](content)):
                 gates = [self._gate(v, self.states[h]) for v in (i, f, g, o)]
-                found = tuple(part for part in gates if part is not None)
-                return LoopCell("lstm", "", found, (gate, phi, psi), states=(h, c)) if len(
-                    found) == 4 else None  # fmt: skip
+                return _cell("lstm", gates, (gate, phi, psi), states=(h, c))
         return None
 
     def _gru(self) -> LoopCell | None:
@@ -172,9 +171,7 @@ class _Numbers:
                 continue
             gates = [self._gate(r, state), self._gate(z.times(sign), state),
                      self._candidate(candidate, hidden, reset * h)]  # fmt: skip
-            found = tuple(part for part in gates if part is not None)
-            after = hidden is not None
-            return LoopCell("gru", "", found, (gate, phi), after) if len(found) == 3 else None
+            return _cell("gru", gates, (gate, phi), reset_after=hidden is not None)
         return None
 
     def _candidate(self, of: Sum, hidden: Sum | None, reset: Values) -> Gate | None:
@@ -193,6 +190,14 @@ class _Numbers:
         if set(of.matrices) != {self.input, hidden} or of.rest:
             return None
         return Gate(of.matrices[self.input], of.matrices[hidden], _bias(of))
+
+
+def _cell(
+    kind: Kind, gates: Sequence[Gate | None], functions: tuple[str, ...], **options: Any
+) -> LoopCell | None:
+    """Return a cell, or None if one of its gates is none."""
+    found = tuple(gate for gate in gates if gate is not None)
+    return LoopCell(kind, "", found, functions, **options) if len(found) == len(gates) else None
 
 
 def _bias(of: Sum) -> Recipe | None:

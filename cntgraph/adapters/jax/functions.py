@@ -6,6 +6,7 @@ Libraries write one activation in many ways; on a grid of numbers they all yield
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -18,12 +19,7 @@ GRID: Values = np.linspace(-9.0, 9.0, 289)
 _TOLERANCE = 2e-5
 
 
-def _sigmoid(x: Values) -> Values:
-    return plain("logistic", x)
-
-
-def _erf(x: Values) -> Values:
-    return plain("erf", x)
+_sigmoid, _erf = partial(plain, "logistic"), partial(plain, "erf")
 
 
 def _softplus(x: Values) -> Values:
@@ -50,21 +46,12 @@ PLAIN: dict[str, Callable[[Values], Values]] = {
     "softsign": lambda x: x / (1.0 + np.abs(x)),
     "tanhshrink": lambda x: x - np.tanh(x),
     "squareplus": lambda x: 0.5 * (x + np.sqrt(x * x + 4.0)),
-    "abs": np.abs,
-    "sign": np.sign,
-    "exp": np.exp,
-    "expm1": np.expm1,
-    "erf": _erf,
-    "sin": np.sin,
-    "cos": np.cos,
     "pow": np.square,
-    # Defined for some numbers only
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "rsqrt": lambda x: 1.0 / np.sqrt(x),
     "reciprocal": lambda x: 1.0 / x,
-    "log1p": np.log1p,
 }
+# Of the primitives, "log" and others behind it are defined for some numbers only.
+PLAIN |= {name: partial(plain, name) for name in
+          "abs sign exp expm1 erf sin cos log sqrt rsqrt log1p".split()}  # fmt: skip
 _GELU_BY_TANH = 0.5 * GRID * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (GRID + 0.044715 * GRID**3)))
 
 

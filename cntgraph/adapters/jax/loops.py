@@ -13,11 +13,10 @@ from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, Value, Weight, has_nodes, scalar_of
-from cntgraph.adapters.jax.weights import as_weight, whole
+from cntgraph.adapters.jax.weights import whole
 from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.recurrent import initial_state
 from cntgraph.core.errors import InputShapeError
-from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
 #: A loop of more steps than this, whose end is known, is cut all the same.
@@ -89,10 +88,13 @@ def _step_by_step(t: JaxTracer, op: Op, program: Program, args: list[Any]) -> li
     p = op.params
     n, m, length = p["num_consts"], p["num_carry"], p["length"]
     constants, carry, steps = args[:n], list(args[n : n + m]), args[n + m :]
+    inputs = [
+        _unstacked(t, value, var) for value, var in zip(steps, op.inputs[n + m :], strict=True)
+    ]
     yielded: list[list[Any]] = [[] for _ in op.outputs[m:]]
     order = range(length)[::-1] if p["reverse"] else range(length)
     for k in order:
-        results = t.run(program, [*constants, *carry, *(_entry(t, s, k) for s in steps)])
+        results = t.run(program, [*constants, *carry, *(rows[k] for rows in inputs)])
         carry = results[:m]
         for rows, value in zip(yielded, results[m:], strict=True):
             rows.append(value)
@@ -100,28 +102,18 @@ def _step_by_step(t: JaxTracer, op: Op, program: Program, args: list[Any]) -> li
     return carry + [_stacked(t, rows, out) for rows, out in zip(ends, op.outputs[m:], strict=True)]
 
 
-def _entry(t: JaxTracer, value: Any, k: int) -> Any:
-    """Return what one step reads."""
-    if has_nodes(value):
-        nodes = t.nodes(value)
-        return Nodes(nodes.ids[k], nodes.is_index)
-    if isinstance(value, Weight):
-        recipe = value.recipe.take(0, k, k + 1) if value.recipe.shape[0] > 1 else value.recipe
-        return Weight(recipe.reshape(recipe.shape[1:]), value.shape[1:])
-    return np.asarray(value)[k]
+def _unstacked(t: JaxTracer, value: Any, var: Var) -> list[Any]:
+    """Return what each step reads, along the first axis."""
+    rows = tuple(Var(var.shape[1:], var.dtype) for _ in range(var.shape[0]))
+    return t.call(Op("unstack", {"axis": 0}, (var,), rows, None), [value])
 
 
 def _stacked(t: JaxTracer, rows: list[Any], out: Var) -> Any:
     """Return what all steps yield, one after another on the first axis."""
-    if any(has_nodes(row) for row in rows):
-        ids = np.stack([t.nodes(row).ids if has_nodes(row) else np.full(out.shape[1:], -1)
-                        for row in rows])  # fmt: skip
-        return Nodes(ids)
-    if any(isinstance(row, Weight) for row in rows):
-        wide = [whole(as_weight(row, t.constant), range(len(out.shape) - 1)) for row in rows]
-        parts = tuple(w.recipe.reshape((1, *w.shape)) for w in wide)
-        return Weight.of(Recipe.concatenate(parts, 0))
-    return np.stack(rows) if rows else np.zeros(out.shape)
+    if not rows:
+        return np.zeros(out.shape)
+    inputs = tuple(Var(out.shape[1:], out.dtype) for _ in rows)
+    return t.call(Op("stack", {"axis": 0}, inputs, (out,), None), rows)[0]
 
 
 def _recurrent(

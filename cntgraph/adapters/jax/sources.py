@@ -81,9 +81,12 @@ def model_of(source: Any, params: Any = None) -> Model:
     arrays = leaves_of(source) if not _is_leaf(source) else []
     if arrays:
         call = _rebuilding(source, lambda module, *inputs: module(*inputs))
-        prefix = "_fun." if _is_wrapper(source) else ""
-        arrays = [Leaf(x.name.removeprefix(prefix), x.value, x.trainable) for x in arrays]
-        return Model(call, arrays, _names(source, 0), _takes_batches(source))
+        mapped = _is_wrapper(source)
+        arrays = (
+            [replace(x, name=x.name.removeprefix("_fun.")) for x in arrays] if mapped else arrays
+        )
+        batched = mapped or not _is(source, "equinox", "Module")  # which take one sample
+        return Model(call, arrays, _names(source, 0), batched)
     return Model(lambda _, *inputs: source(*inputs), [], _names(source, 0),
                  closed_over=_closed_over(source))  # fmt: skip
 
@@ -102,11 +105,6 @@ def _unjitted(source: Any) -> Any:
             break
         source = inner
     return source
-
-
-def _takes_batches(source: Any) -> bool:
-    """Whether a pytree that can be called takes several samples; modules of Equinox take one."""
-    return not _is(source, "equinox", "Module") or _is_wrapper(source)
 
 
 def _is_wrapper(source: Any) -> bool:
@@ -153,8 +151,8 @@ def _linen(source: Any, params: Any) -> Model:
 def _nnx(source: Any) -> Model:
     nnx = sys.modules["flax.nnx"]
     graph, trained, rest = nnx.split(source, nnx.Param, ...)
-    leaves = [*leaves_of(trained), *(Leaf(x.name, x.value, False) for x in leaves_of(rest))]
-    leaves = [Leaf(x.name.removesuffix(".value"), x.value, x.trainable) for x in leaves]
+    leaves = [*leaves_of(trained), *(replace(x, trainable=False) for x in leaves_of(rest))]
+    leaves = [replace(x, name=x.name.removesuffix(".value")) for x in leaves]
 
     def call(module_state: Any, *inputs: Any) -> Any:
         return nnx.merge(graph, *module_state)(*inputs)
@@ -202,28 +200,29 @@ def _named_leaves(value: Any, name: str) -> list[Leaf]:
 
 
 def _references(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield what a function refers to, by name: bound arguments, closures, globals."""
+    """Yield what a function refers to, by name, and what the functions do that it calls."""
     if id(function) in seen or depth > 8:
         return
     seen.add(id(function))
+    named, functions = _referred_to(function)
+    yield from named
+    for other in functions:
+        yield from _references(other, seen, depth + 1)
+
+
+def _referred_to(function: Any) -> tuple[list[tuple[str, Any]], list[Any]]:
+    """Return bound arguments, closures and globals by name, and the functions among them."""
     if isinstance(function, partial):
-        inner: list[tuple[str, Any]] = [("", value) for value in function.args]
-        inner += list(function.keywords.items())
-        yield from inner
-        yield from _references(function.func, seen, depth + 1)
-        return
-    wrapped = getattr(function, "__wrapped__", None)
-    if wrapped is not None:
-        yield from _references(wrapped, seen, depth + 1)
-    owner = getattr(function, "__self__", None)
+        return [*(("", x) for x in function.args), *function.keywords.items()], [function.func]
+    wrapped, owner = (getattr(function, name, None) for name in ("__wrapped__", "__self__"))
+    named, functions = [], [] if wrapped is None else [wrapped]
     if owner is not None and not inspect.ismodule(owner):
-        yield "", vars(owner) if _is_leaf(owner) and hasattr(owner, "__dict__") else owner
+        named.append(("", vars(owner) if _is_leaf(owner) and hasattr(owner, "__dict__") else owner))
     try:
         found = inspect.getclosurevars(function)
     except (TypeError, ValueError):  # no function of Python's own, or a cell that is empty yet
-        return
-    for name, value in (*found.nonlocals.items(), *found.globals.items()):
-        yield name, value
-        here = inspect.isfunction(value) and value.__module__ == function.__module__
-        if here or (name in found.nonlocals and callable(value)):
-            yield from _references(value, seen, depth + 1)
+        return named, functions
+    here = [value for value in found.globals.values()
+            if inspect.isfunction(value) and value.__module__ == function.__module__]  # fmt: skip
+    functions += [*filter(callable, found.nonlocals.values()), *here]
+    return [*named, *found.nonlocals.items(), *found.globals.items()], functions

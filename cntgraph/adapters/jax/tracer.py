@@ -94,15 +94,14 @@ class JaxTracer(Scaling):
         for op in program.ops:
             arguments = [known[v] for v in op.inputs]
             for var, value in zip(op.outputs, self.call(op, arguments), strict=True):
+                once = readers[var] == 1
+                if isinstance(value, Scaled) and not (once and var in scaled_on):
+                    value = self.nodes(value)
+                elif isinstance(value, Nodes) and value.awaits_bias and not once:
+                    value = replace(value, awaits_bias=False)
                 known[var] = value
-                if isinstance(value, Scaled) and (readers[var] != 1 or var not in scaled_on):
-                    known[var] = self.nodes(value)
-                if isinstance(value, Nodes) and value.awaits_bias and readers[var] != 1:
-                    known[var] = replace(value, awaits_bias=False)
-            for var in set(op.inputs):
-                readers[var] -= 1
-                if not readers[var]:
-                    known[var] = None  # large ids need not be kept
+            readers.subtract(set(op.inputs))
+            known.update((var, None) for var in op.inputs if not readers[var])  # ids may be large
 
     def call(self, op: Op, args: list[Any]) -> list[Any]:
         """Return what one operation yields."""

@@ -81,19 +81,18 @@ def compute(op: Op, arguments: Sequence[Any], constant: AsRecipe) -> list[Any] |
     if op.name == "select_n":
         chosen = scalar_of(arguments[0])
         return None if chosen is None else [arguments[1 + int(chosen)]]
-    if op.name == "dot_general":
-        return _product(op, *(as_weight(value, constant) for value in arguments))
-    if op.name in ("concatenate", "stack"):
-        return _joined(op, [as_weight(value, constant) for value in arguments])
+    if op.name in _OF_SEVERAL:
+        return _OF_SEVERAL[op.name](op, *(as_weight(value, constant) for value in arguments))
     w, *others = arguments
     if not isinstance(w, Weight) or any(isinstance(value, Weight) for value in others):
         return None
-    if op.name == "integer_pow":
-        made = recipes.power(w.recipe, int(op.params["y"]))
-        return None if made is None else [Weight(made, w.shape)]
-    if op.name == "reduce_sum":
-        return _sum(op, w)
-    return _moved(op, w, others)
+    rule: Rule = _OF_ONE.get(op.name, _moved)
+    return rule(op, w, *others)
+
+
+def _power(op: Op, w: Weight) -> list[Any] | None:
+    made = recipes.power(w.recipe, int(op.params["y"]))
+    return None if made is None else [Weight(made, w.shape)]
 
 
 def _sum(op: Op, w: Weight) -> list[Any]:
@@ -119,10 +118,10 @@ def _times(total: Recipe, n: int) -> Recipe:
     return total if n == 1 else total * float(n)
 
 
-def _joined(op: Op, parts: list[Weight]) -> list[Any]:
+def _joined(op: Op, *parts: Weight) -> list[Any]:
     axis = op.params["axis" if op.name == "stack" else "dimension"]
     if op.name == "stack":
-        parts = [_with_axis(part, axis) for part in parts]
+        parts = tuple(_with_axis(part, axis) for part in parts)
     ndim = len(parts[0].shape)
     wide = [whole(part, [k for k in range(ndim)
                          if k == axis or any(p.recipe.shape[k] > 1 for p in parts)])
@@ -148,7 +147,7 @@ def whole(w: Weight, axes: Sequence[int]) -> Weight:
 # -- movement --------------------------------------------------------------------------------
 
 
-def _moved(op: Op, w: Weight, others: Sequence[Any]) -> list[Any] | None:
+def _moved(op: Op, w: Weight, *others: Any) -> list[Any] | None:
     if op.name not in movement.MOVEMENTS or movement.data_arguments(op) != {0}:
         return None
 
@@ -163,3 +162,9 @@ def _moved(op: Op, w: Weight, others: Sequence[Any]) -> list[Any] | None:
     except NotFollowed:
         return None
     return made
+
+
+Rule = Callable[..., list[Any] | None]
+#: What becomes of several weights, and of one among constants; anything else moves it.
+_OF_SEVERAL: dict[str, Rule] = {"dot_general": _product, "concatenate": _joined, "stack": _joined}
+_OF_ONE: dict[str, Rule] = {"integer_pow": _power, "reduce_sum": _sum}
