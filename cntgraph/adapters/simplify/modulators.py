@@ -12,20 +12,19 @@ def drop_scalings(draft: Draft) -> None:
     An edge that only modulates carries no size, so the scaling says nothing; frameworks put it
     on the query, on query and key, or on the scores.
     """
-    for k in range(len(draft.layers)):
-        if draft.layers[k].kind == "scale" and not draft.applied(k):
+    for k, into in draft.by_end().items():
+        # Whether readers only modulate is looked for last: it is a search among all blocks.
+        if k >= 0 and draft.layers[k].kind == "scale" and any(map(_is_constant_scaling, into)):
             _drop(draft, k)
 
 
 def _drop(draft: Draft, k: int) -> None:
     """Drop layer k if it is a constant scaling that only modulators read."""
     into, readers = draft.into(k), draft.readers(k)
-    if len(into) != 1 or not readers or not all(reader.modulatory for reader in readers):
+    if len(into) != 1 or draft.applied(k) or k in draft.output_layers():
         return
-    (block,) = into
-    if k in draft.output_layers() or not _is_constant_scaling(block):
-        return
-    draft.bypass(k, draft.read_by(block, k))
+    if readers and all(reader.modulatory for reader in readers):
+        draft.bypass(k, draft.read_by(into[0], k))
 
 
 def _is_constant_scaling(block: Block) -> bool:
