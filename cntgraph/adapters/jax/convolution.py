@@ -37,7 +37,7 @@ def convolution(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     ids = x.ids.transpose(d.lhs_spec)
     t.expect_channels(ids[0], [0])
     made = _convolved(t, op, ids, recipe).transpose(np.argsort(d.out_spec))
-    return Nodes(made)
+    return Nodes(made, awaits_bias=True)
 
 
 def _convolved(t: JaxTracer, op: Op, ids: Ids, recipe: Recipe) -> Ids:

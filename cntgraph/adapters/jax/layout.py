@@ -34,6 +34,22 @@ def _stride(ids: Ids) -> int:
     return int(upper[first] - lower[first])
 
 
+def in_layer_order(ids: Ids, layer: Layer) -> tuple[int, ...] | None:
+    """Return the axes of an array in the order in which it shows one whole layer; None if not.
+
+    Axes along which nothing can be seen (of length one) come last.
+
+    Examples
+    --------
+    >>> in_layer_order(np.arange(6).reshape(3, 2).T, Layer("fc", (3, 2), "conv"))
+    (1, 0)
+    """
+    steps = [-abs(step) for step in strides(ids)]
+    order = tuple(np.argsort(steps, kind="stable").tolist())
+    nodes = np.arange(layer.start, layer.slice.stop)
+    return order if np.array_equal(ids.transpose(order).reshape(-1), nodes) else None
+
+
 def laid_out(ids: Ids, layers: Sequence[Layer]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return axes and shape in which an array shows one whole layer; of any other, channels first.
 
@@ -41,18 +57,11 @@ def laid_out(ids: Ids, layers: Sequence[Layer]) -> tuple[tuple[int, ...], tuple[
     ----------
     layers : sequence of Layer
         All layers so far, in node order.
-
-    Examples
-    --------
-    >>> laid_out(np.arange(6).reshape(3, 2).T, [Layer("fc", (3, 2), "conv")])
-    ((1, 0), (3, 2))
     """
     found = np.searchsorted([layer.start for layer in layers], ids.max(initial=0), "right") - 1
-    layer = layers[found]
-    # Axes along which nothing can be seen (of length one) come last.
-    whole = tuple(np.argsort([-abs(step) for step in strides(ids)], kind="stable").tolist())
-    if np.array_equal(ids.transpose(whole).reshape(-1), np.arange(layer.start, layer.slice.stop)):
-        return whole, layer.shape
+    whole = in_layer_order(ids, layers[found])
+    if whole is not None:
+        return whole, layers[found].shape
     channels = channel_axes(ids, layers)
     positions = [axis for axis in range(ids.ndim) if axis not in channels]
     features = [prod(ids.shape[axis] for axis in channels)] if channels else []

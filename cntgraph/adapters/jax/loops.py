@@ -12,7 +12,7 @@ from cntgraph.adapters.jax.cells import LoopCell, recognise_cell
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
 from cntgraph.adapters.jax.tracer import JaxTracer
-from cntgraph.adapters.jax.values import Nodes, Weight, has_nodes, scalar_of
+from cntgraph.adapters.jax.values import Nodes, Value, Weight, has_nodes, scalar_of
 from cntgraph.adapters.jax.weights import whole
 from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.recurrent import initial_state
@@ -40,9 +40,7 @@ def repeat(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     n, m = op.params["cond_nconsts"], op.params["body_nconsts"]
     of_test, of_body, carry = args[:n], args[n : n + m], list(args[n + m :])
     test, body = (flatten(op.params[key]) for key in ("cond_jaxpr", "body_jaxpr"))
-    read = {*test.outputs, *(var for op in test.ops for var in op.inputs)}
-    inputs = zip(test.inputs, [*of_test, *carry], strict=True)
-    if any(var in read and not isinstance(x, np.ndarray | np.generic) for var, x in inputs):
+    if _reads_nodes(test, [*of_test, *carry]):
         return "it is a loop that ends by what depends on the data"
     for _ in range(_MOST_STEPS):
         (again,) = t.run(test, [*of_test, *carry])
@@ -50,6 +48,16 @@ def repeat(t: JaxTracer, op: Op, args: list[Any]) -> Any:
             return carry
         carry = t.run(body, [*of_body, *carry])
     return f"it is a loop of more than {_MOST_STEPS} steps"
+
+
+def _reads_nodes(program: Program, inputs: list[Value]) -> bool:
+    """Whether what a program yields depends on nodes."""
+    depends = {var for var, value in zip(program.inputs, inputs, strict=True)
+               if not isinstance(value, np.ndarray | np.generic)}  # fmt: skip
+    for op in program.ops:
+        if depends.intersection(op.inputs):
+            depends.update(op.outputs)
+    return not depends.isdisjoint(program.outputs)
 
 
 @handles("scan")

@@ -54,16 +54,17 @@ def product(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     if rows is not None:
         return Nodes(rows.reshape(shape))
     x = t.nodes(x)
-    if not has_nodes(w):
+    learns = not has_nodes(w)
+    if learns:
         resized = _interpolation(t, op, x, of_x, w, of_w, labels)
         if resized is not None:
-            return Nodes(resized.reshape(shape), is_resized=True)
+            return Nodes(resized.reshape(shape), awaits_bias=True)
         own = [axis for axis, label in enumerate(of_w) if label[0] != "shared"]
         w = whole(as_weight(w, t.constant), own).recipe
     else:
         w = t.nodes(w)
     made = contract(t, x, of_x, w, of_w, labels, t.label(op))
-    return Nodes(made.ids.reshape(shape))
+    return Nodes(made.ids.reshape(shape), awaits_bias=learns)
 
 
 def _embedding(
@@ -106,7 +107,7 @@ def _interpolation(
         return None
     operators = {axis: AxisOperator.of_matrix(matrix)}
     # Axes that are resized one after another make one layer.
-    made = pool_axes(t, sample, operators, channels, "linear", t.label(op), joined=x.is_resized)
+    made = pool_axes(t, sample, operators, channels, "linear", t.label(op), joined=x.awaits_bias)
     found = LabelledIds(made, [own if k[0] == "summed" else k for k in of_sample])
     one = found.arranged([k for k in labels if k != batch or not samples.alone])
     return samples.spread(one, None if batch is None else labels.index(batch))

@@ -81,7 +81,7 @@ def model_of(source: Any, params: Any = None) -> Model:
     arrays = leaves_of(source) if not _is_leaf(source) else []
     if arrays:
         call = _rebuilding(source, lambda module, *inputs: module(*inputs))
-        mapped = _wraps(source, "vmap")
+        mapped = _is_wrapper(source)
         arrays = (
             [replace(x, name=x.name.removeprefix("_fun.")) for x in arrays] if mapped else arrays
         )
@@ -99,15 +99,17 @@ def _is(source: Any, library: str, kind: str) -> bool:
 
 def _unjitted(source: Any) -> Any:
     """Return what Equinox's `filter_jit` wraps, which keeps the names of its arrays."""
-    while _wraps(source, "jit"):
-        source = source.__wrapped__
+    while _is(source, "equinox", "Module") and "jit" in type(source).__name__.lower():
+        inner = getattr(source, "__wrapped__", None)
+        if inner is None:
+            break
+        source = inner
     return source
 
 
-def _wraps(source: Any, how: str) -> bool:
-    """Whether an object is what Equinox's `filter_jit` or `filter_vmap` makes of a function."""
-    wraps = _is(source, "equinox", "Module") and hasattr(source, "__wrapped__")
-    return wraps and how in type(source).__name__.lower()
+def _is_wrapper(source: Any) -> bool:
+    """Whether a module of Equinox is what `filter_vmap` makes of a function."""
+    return hasattr(source, "__wrapped__") and "vmap" in type(source).__name__.lower()
 
 
 def _is_leaf(source: Any) -> bool:

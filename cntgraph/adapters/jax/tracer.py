@@ -97,8 +97,8 @@ class JaxTracer(Scaling):
                 once = readers[var] == 1
                 if isinstance(value, Scaled) and not (once and var in scaled_on):
                     value = self.nodes(value)
-                elif isinstance(value, Nodes) and value.is_resized and not once:
-                    value = replace(value, is_resized=False)
+                elif isinstance(value, Nodes) and value.awaits_bias and not once:
+                    value = replace(value, awaits_bias=False)
                 known[var] = value
             readers.subtract(set(op.inputs))
             known.update((var, None) for var in op.inputs if not readers[var])  # ids may be large
@@ -125,7 +125,7 @@ class JaxTracer(Scaling):
         """Return what the handler of an operation yields; cut the graph where there is none."""
         handler = HANDLERS.get(op.name)
         try:
-            result = handler(self, op, args) if handler else None
+            result = self.biased(op, args) or (handler(self, op, args) if handler else None)
         except NotFollowed as refusal:
             result = str(refusal)
         if result is None or isinstance(result, str):
@@ -178,8 +178,8 @@ class JaxTracer(Scaling):
         nodes = [a for a in moved if isinstance(a, Nodes)]
         is_index = all(n.is_index for n in nodes if (n.ids >= 0).any())
         ids = move_ids(op, [a.ids if isinstance(a, Nodes) else a for a in moved])
-        is_resized = len(args) == len(ids) == 1 and nodes[0].is_resized
-        return [Nodes(i, is_index, is_resized) for i in ids]
+        awaits_bias = len(args) == len(ids) == 1 and nodes[0].awaits_bias
+        return [Nodes(i, is_index, awaits_bias) for i in ids]
 
     # -- constants ------------------------------------------------------------------------------
 

@@ -11,14 +11,7 @@ import jax
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.jax import (  # noqa: F401  (they register their handlers)
-    convolution,
-    elementwise,
-    lookup,
-    loops,
-    pooling,
-    products,
-)
+from cntgraph.adapters.jax import convolution, elementwise, lookup, loops, pooling, products
 from cntgraph.adapters.jax.leaves import Leaf, path_name
 from cntgraph.adapters.jax.program import Program, Var, flatten
 from cntgraph.adapters.jax.scaling import ChannelsElsewhere
@@ -28,6 +21,11 @@ from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_node
 from cntgraph.adapters.tracing.batch import numbered
 from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.core.recipe import Recipe
+
+# These modules are imported for the handlers that they register.
+__all__ = [
+    "build", "convolution", "elementwise", "lookup", "loops", "pooling", "products", "trace"
+]  # fmt: skip
 
 Shapes = Any
 #: How many samples a model is followed with: enough to see where they lie.

@@ -27,15 +27,15 @@ class Nodes(Neurons):
         -1 where there is no node.
     is_index : bool, default False
         Whether they are integers that choose something (tokens), rather than activations.
-    is_resized : bool, default False
-        Whether they are what an interpolation yields, and only one operation reads them.
+    awaits_bias : bool, default False
+        Whether they are what an affine operation yields, and only one operation reads them.
     is_normed : bool, default False
         Whether they are what a normalisation yields, which a gain and a shift may follow.
     """
 
     ids: Ids
     is_index: bool = False
-    is_resized: bool = False
+    awaits_bias: bool = False
     is_normed: bool = False
 
 
