@@ -12,20 +12,19 @@ def drop_scalings(draft: Draft) -> None:
     An edge that only modulates carries no size, so the scaling says nothing; frameworks put it
     on the query, on query and key, or on the scores.
     """
-    for k in range(len(draft.layers)):
-        if draft.layers[k].kind == "scale" and not draft.applied(k):
+    for k, blocks in draft.by_end().items():
+        scales = k >= 0 and draft.layers[k].kind == "scale" and not draft.applied(k)
+        if scales and all(map(_is_constant_scaling, blocks)):
             _drop(draft, k)
 
 
 def _drop(draft: Draft, k: int) -> None:
-    """Drop layer k if it is a constant scaling that only modulators read."""
+    """Drop layer k, a constant scaling, if only modulators read it."""
     into, readers = draft.into(k), draft.readers(k)
     if len(into) != 1 or not readers or not all(reader.modulatory for reader in readers):
         return
-    (block,) = into
-    if k in draft.output_layers() or not _is_constant_scaling(block):
-        return
-    draft.bypass(k, draft.read_by(block, k))
+    if k not in draft.output_layers() and _is_constant_scaling(into[0]):
+        draft.bypass(k, draft.read_by(into[0], k))
 
 
 def _is_constant_scaling(block: Block) -> bool:
