@@ -218,7 +218,7 @@ class Walk:
         shapes = []
         for name, shape in zip(call.node.output, inferred_shapes(call, call.inputs), strict=True):
             if (shape is None or 0 in shape) and name in noted:
-                shape = noted_shape(noted[name], self.symbols)
+                shape = noted_shape(noted[name].type, self.symbols)
             if shape is None and name and not nodes:
                 raise TraceError(
                     f"the shape of what {call.name} ({call.operation}) makes is not known; "
