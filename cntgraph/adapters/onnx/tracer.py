@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.reference import compute, inferred_shapes, run
-from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
+from cntgraph.adapters.onnx.values import UNKNOWN, Call, Nodes, concrete, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
 from cntgraph.adapters.tracing.batch import (
     MixedSamplesError,
@@ -148,7 +148,7 @@ class OnnxTracer(Tracer):
     def _attempt(self, call: Call, shapes: Shapes) -> Any:
         found = self._found(call, shapes)
         if found is None:
-            raise NotFollowed("it is not a known linear or elementwise operation of these inputs")
+            raise NotFollowed(UNKNOWN)
         return found
 
     def _found(self, call: Call, shapes: Shapes) -> Any:

@@ -15,9 +15,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
+
+#: Why an operation is not followed that nothing more is known of.
+UNKNOWN = "it is not a known linear or elementwise operation of these inputs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,13 @@ class Call:
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute."""
         return self.attributes.get(name, default)
+
+    @property
+    def neurons(self) -> Nodes:
+        """The first input; NotFollowed, where it is none."""
+        if not isinstance(self.inputs[0], Nodes):
+            raise NotFollowed(UNKNOWN)
+        return self.inputs[0]
 
     def input(self, k: int) -> Any:
         """Return an input, None where it is left out."""

@@ -12,15 +12,15 @@ from cntgraph.adapters.onnx.ops.geometry import (
     without,
 )
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing import convolution
 
 
 @handles("Conv", "ConvTranspose")
 def conv(t: OnnxTracer, call: Call) -> Any:
     """Return a convolution."""
-    x, weight, bias = call.inputs[0], t.recipe(call.inputs[1]), t.vector(call.input(2))
-    if not isinstance(x, Nodes) or x.ids.ndim != len(weight.shape) or x.ids.ndim < 3:
+    x, weight, bias = call.neurons, t.recipe(call.inputs[1]), t.vector(call.input(2))
+    if x.ids.ndim != len(weight.shape) or x.ids.ndim < 3:
         return None
     kernel, spatial = weight.shape[2:], x.shape[2:]
     transposed = call.operation == "ConvTranspose"

@@ -9,7 +9,7 @@ import numpy as np
 
 from cntgraph.adapters.onnx.ops.geometry import idle_axes, sliding_of, with_axes, without
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing import pooling, reductions
 from cntgraph.network.blocks import PoolMode
 
@@ -17,9 +17,8 @@ from cntgraph.network.blocks import PoolMode
 @handles("MaxPool", "AveragePool")
 def window_pool(t: OnnxTracer, call: Call) -> Any:
     """Take the largest of each window, or its average."""
-    x = call.inputs[0]
-    sliding = sliding_of(call, [int(n) for n in call.get("kernel_shape")])
-    if not isinstance(x, Nodes) or len(x.shape) != 2 + len(sliding.kernel):
+    x, sliding = call.neurons, sliding_of(call, call.get("kernel_shape"))
+    if len(x.shape) != 2 + len(sliding.kernel):
         return None
     idle = idle_axes(call, sliding.windows(x.shape[2:]))
     sliding = sliding.on([k for k in range(len(sliding.kernel)) if 2 + k not in idle])
@@ -33,8 +32,8 @@ def window_pool(t: OnnxTracer, call: Call) -> Any:
 @handles("GlobalAveragePool", "GlobalMaxPool")
 def global_pool(t: OnnxTracer, call: Call) -> Any:
     """Pool all positions of each channel."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes) or len(x.shape) < 3:
+    x = call.neurons
+    if len(x.shape) < 3:
         return None
     mode: PoolMode = "max" if "Max" in call.operation else "average"
     idle = tuple(axis for axis in call.idle if x.shape[axis] == 1)
@@ -58,9 +57,7 @@ def reduce(
     t: OnnxTracer, call: Call, before: str = "", mode: PoolMode = "average", after: str = ""
 ) -> Any:
     """Pool whole axes away; all of them where none are named."""
-    x, given = call.inputs[0], call.constant(1, "axes")
-    if not isinstance(x, Nodes):
-        return None
+    x, given = call.neurons, call.constant(1, "axes")
     axes = None if given is None else np.ravel(given).tolist()
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
@@ -77,8 +74,8 @@ for _name, (_before, _mode, _after) in _REDUCTIONS.items():
 @handles("CumSum")
 def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
     """Sum everything up to each position."""
-    x, axis = call.inputs[0], t.array(call.inputs[1])
-    if not isinstance(x, Nodes) or axis is None:
+    x, axis = call.neurons, t.array(call.inputs[1])
+    if axis is None:
         return None
     reverse, exclusive = (bool(call.get(key, 0)) for key in ("reverse", "exclusive"))
     options = {"reverse": reverse, "exclusive": exclusive}

@@ -37,15 +37,13 @@ _MIXED = {"com.microsoft.DynamicQuantizeMatMul": (1, 2, 3, 4),
 @handles("QuantizeLinear", "com.microsoft.QuantizeLinear")
 def quantize(t: OnnxTracer, call: Call) -> Any:
     """Hand neurons on; remember by which step they were rounded."""
-    x, step = call.inputs[:2]
-    return replace(x, step=step) if isinstance(x, Nodes) else None
+    return replace(call.neurons, step=call.inputs[1])
 
 
 @handles("DequantizeLinear", "com.microsoft.DequantizeLinear")
 def dequantize(t: OnnxTracer, call: Call) -> Any:
     """Hand neurons on."""
-    x = call.inputs[0]
-    return replace(x, step=None, is_index=False) if isinstance(x, Nodes) else None
+    return replace(call.neurons, step=None, is_index=False)
 
 
 @handles("DynamicQuantizeLinear")

@@ -29,8 +29,8 @@ _ORDERS: dict[str, tuple[Kind, str]] = {
 @handles("RNN", "GRU", "LSTM")
 def recurrent(t: OnnxTracer, call: Call) -> Any:
     """Return the sequence, the last state, and the last cell of a recurrent layer."""
-    x, layout = call.inputs[0], int(call.get("layout", 0))
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes) for v in call.inputs[1:4]):
+    x, layout = call.neurons, int(call.get("layout", 0))
+    if any(isinstance(v, Nodes) for v in call.inputs[1:4]):
         return None
     _refuse(call)
     ids, samples = t.without_batch(x, 0 if layout else 1)

@@ -54,9 +54,7 @@ def length(t: OnnxTracer, call: Call) -> Any:
 @handles("SplitToSequence")
 def split(t: OnnxTracer, call: Call) -> Any:
     """Return the parts of a tensor as a sequence."""
-    x, axis = call.inputs[0], int(call.get("axis", 0))
-    if not isinstance(x, Nodes):
-        return None
+    x, axis = call.neurons, int(call.get("axis", 0))
     n = x.shape[axis]
     given = None if call.input(1) is None else concrete(call.inputs[1])
     sizes: Any = given
