@@ -7,7 +7,7 @@ operation yields, None where it does not apply to these inputs, or raises `NotFo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -45,52 +45,26 @@ class OnnxTracer(Tracer):
 
     Parameters
     ----------
-    n_samples : int, default 1
-        Size of the batch that the model was saved for.
     declared : frozenset of str, optional
         Tensors that the model says are parameters, so that they are no masks.
+
+    Attributes
+    ----------
+    mixes : bool
+        Whether an operation was met that reads several samples of the batch.
+    values : dict of str to object
+        What flows through the model, by name, as long as something reads it.
+    examples : dict of int to number
+        What each node of an input is for the example that was given.
     """
 
-    def __init__(
-        self, builder: Builder, n_samples: int = 1, declared: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, builder: Builder, declared: frozenset[str] = frozenset()) -> None:
         super().__init__(builder)
-        self._names: dict[int, tuple[Any, str]] = {}
-        self._examples: list[tuple[range, Any]] = []
-        self.n_samples, self.declared, self.mixes = n_samples, declared, False
+        self.declared, self.n_samples, self.mixes = declared, 1, False
+        self.values: dict[str, Any] = {}
+        self.examples: dict[int, Any] = {}
 
     # -- inputs and outputs ---------------------------------------------------------------------
-
-    def input(
-        self,
-        name: str,
-        shape: Sequence[int],
-        *,
-        axis: int | None = 0,
-        is_index: bool = False,
-        example: Any = None,
-    ) -> Nodes:
-        """Return the nodes of an input.
-
-        Parameters
-        ----------
-        shape : sequence of int
-            Its shape, the batch dimension included.
-        axis : int or None, default 0
-            Where the batch dimension is; None where there is none.
-        is_index : bool, default False
-            Whether it holds whole numbers (tokens).
-        example : ndarray, optional
-            What it is for the example that was given.
-        """
-        if axis is None:
-            return Nodes(self.builder.input(name, shape), is_index)
-        ids = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))
-        if example is not None and np.shape(example)[axis:]:
-            first = np.asarray(example).take(0, axis)
-            if ids.size and first.shape == ids.shape:
-                self.note_example(ids, first)
-        return Nodes(numbered(ids, axis, self.n_samples), is_index)
 
     def output(self, value: Any) -> None:
         """Say that the model returns `value`."""
@@ -120,10 +94,7 @@ class OnnxTracer(Tracer):
             return self._cut(call, shapes(), str(error))
         values = result if isinstance(result, list) else [result]
         # Statistics and indices come along; nothing reads them as neurons.
-        values = values + [None] * (len(call.node.output) - len(values))
-        for name, value in zip(call.node.output, values, strict=False):
-            self.remember(name, value)
-        return values
+        return values + [None] * (len(call.node.output) - len(values))
 
     def perform(
         self, call: Call, operation: str, *inputs: Any, label: str = "", **attributes: Any
@@ -234,14 +205,10 @@ class OnnxTracer(Tracer):
                 return prefix.partition(".parametrizations.")[0]
         return default
 
-    def remember(self, name: str, value: Any) -> None:
-        """Note the name of a constant, in case it turns out to be a weight."""
-        if isinstance(value, np.ndarray):
-            self._names[id(value)] = (value, name)
-
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return the name of a constant, and its values."""
-        return self._names.get(id(value), (value, "constant"))[1], np.asarray(value), None
+        names = (name for name, known in self.values.items() if known is value)
+        return next(names, "constant"), np.asarray(value), None
 
     def array(self, value: Any) -> Array | None:
         """Return the values of a constant; None for anything else."""
@@ -261,13 +228,7 @@ class OnnxTracer(Tracer):
         if not isinstance(value, Nodes):
             return concrete(value)
         ids = Samples().first(value.ids)
-        low, high = ids.min(initial=0), ids.max(initial=0)
-        for place, numbers in self._examples:
-            if place.start <= low and high < place.stop:
-                return numbers[ids - place.start]
-        return None
-
-    def note_example(self, ids: Ids, values: Any) -> None:
-        """Note what an input is for the example that was given."""
-        flat = ids.reshape(-1)
-        self._examples.append((range(int(flat[0]), int(flat[-1]) + 1), np.ravel(values)))
+        nodes = ids.ravel().tolist()
+        if not self.examples.keys() >= set(nodes):
+            return None
+        return np.array([self.examples[node] for node in nodes]).reshape(ids.shape)

@@ -41,8 +41,8 @@ class Walk:
         self.graph, self.tensors, self.builder = model.graph, tensors, builder
         self.opset = max((o.version for o in model.opset_import if o.domain in _OWN), default=1)
         self.roles = Roles(model.graph)
-        self.tracer = OnnxTracer(builder)
-        self.values: dict[str, Any] = {}
+        self.tracer = OnnxTracer(builder, self.roles.weights())
+        self.values = self.tracer.values
         self.symbols: dict[str, int] = {}
         self.opened: dict[str, tuple[int, ...]] = {}
 
@@ -61,21 +61,9 @@ class Walk:
         batch : int or None, optional
             The axis of the batch; None where there is none, by default by the first operation.
         """
-        inputs = Inputs(self.graph, self.roles, batch)
-        found = inputs.find(input_shape, example_input)
-        self.symbols = inputs.symbols
-        n_samples = next((i.shape[i.axis] for i in found if i.axis is not None), 1)
-        self.tracer = OnnxTracer(self.builder, n_samples, self.roles.weights())
-        for one in found:
-            if one.sets:
-                reason = "an input that only sets how others are read, taken as "
-                self.tracer.note(one.name, reason + ("ones" if one.example is None else "given"))
-                self.values[one.name] = one.constant()
-            else:
-                self.values[one.name] = self.tracer.input(
-                    one.name, one.shape, axis=one.axis, is_index=one.is_index,
-                    example=one.example if one.is_index else None,
-                )  # fmt: skip
+        inputs = Inputs(self.graph, self.roles, batch, input_shape, example_input)
+        self.symbols, self.tracer.n_samples = inputs.symbols, inputs.n_samples
+        self.values |= inputs.enter(self.tracer)
         self.read_initializers()
         self._follow(self.graph.node, [out.name for out in self.graph.output])
         for out in self.graph.output:
@@ -112,7 +100,7 @@ class Walk:
             if tensor.data_type == TensorProto.STRING:
                 self.values[name] = None
             else:
-                self._keep(name, self.tensors.array(tensor, name))
+                self.values[name] = self.tensors.array(tensor, name)
             return
         trainable = self.roles.is_trainable(tensor, name, constant=constant)
         bits = self.roles.bits(name)
@@ -120,10 +108,6 @@ class Walk:
         self.values[name] = Recipe.of(self.builder.parameter(parameter))
         if not self.roles.readers.get(name):
             self.builder.skip(self.values[name], "no operation of the model reads it")
-
-    def _keep(self, name: str, array: Any) -> None:
-        self.tracer.remember(name, array)
-        self.values[name] = array
 
     def _constant(self, node: onnx.NodeProto) -> None:
         """Take the value of a Constant: a tensor, a number, or several."""
@@ -137,7 +121,7 @@ class Walk:
             self.values[name] = Recipe.of(self.builder.parameter(dense))
         elif attribute.name.startswith(("value_float", "value_int")):
             dtype = np.float32 if "float" in attribute.name else np.int64
-            self._keep(name, np.asarray(value, dtype))
+            self.values[name] = np.asarray(value, dtype)
         else:
             self.values[name] = None
 
@@ -177,7 +161,8 @@ class Walk:
         before = self.values.copy()
         self._follow(graph.node, outputs)
         made = [self.values.get(name) for name in outputs]
-        self.values = before | dict(zip(node.output, made, strict=False))
+        self.values.clear()
+        self.values |= before | dict(zip(node.output, made, strict=False))
         return True
 
     def _idle(self, node: onnx.NodeProto) -> tuple[int, ...]:
