@@ -7,14 +7,13 @@ tensor says what it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from math import prod
 
 import onnx
 from onnx import AttributeProto, TensorProto
 
-from cntgraph.adapters.onnx.settings import sets, step_of
+from cntgraph.adapters.onnx.settings import BIASES, sets, step_of
 from cntgraph.adapters.onnx.tensors import FLOATS, SMALL_INTEGERS
 
 #: Operations that hand a tensor on.
@@ -49,7 +48,6 @@ def captured(node: onnx.NodeProto) -> Iterator[str]:
                 yield from captured(inner)
 
 
-@dataclass
 class Roles:
     """Who reads each tensor of a graph.
 
@@ -57,23 +55,27 @@ class Roles:
     ----------
     graph : onnx.GraphProto
         The graph, functions inlined.
+
+    Attributes
+    ----------
+    weights : frozenset of str
+        Tensors that PyTorch's exporter says are parameters.
     """
 
-    graph: onnx.GraphProto
-    readers: dict[str, list[tuple[onnx.NodeProto, int]]] = field(default_factory=dict)
-    declared: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._collect(self.graph.node, inner=False)
-        self.stored = {tensor.name for tensor in self.graph.initializer}
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.graph = graph
+        self.readers: dict[str, list[tuple[onnx.NodeProto, int]]] = {}
+        self._collect(graph.node, inner=False)
+        self.stored = {tensor.name for tensor in graph.initializer}
         self.constant = set(self.stored)
-        for node in self.graph.node:
+        for node in graph.node:
             if all(name in self.constant or not name for name in node.input):
                 self.constant.update(node.output)
         # PyTorch's exporter writes down which tensors were parameters of the module.
-        notes = {entry.key: entry.value for entry in self.graph.metadata_props}
+        notes = {entry.key: entry.value for entry in graph.metadata_props}
         text = notes.get("pkg.torch.export.ExportedProgram.graph_signature", "")
         self.declared = {name: kind for kind, name in _SIGNATURE.findall(text)}
+        self.weights = frozenset(k for k, kind in self.declared.items() if kind == "PARAMETER")
 
     def _collect(self, nodes: Iterable[onnx.NodeProto], *, inner: bool) -> None:
         for node in nodes:
@@ -84,10 +86,6 @@ class Roles:
                 if attribute.type == AttributeProto.GRAPH:
                     self._collect(attribute.g.node, inner=True)
 
-    def weights(self) -> frozenset[str]:
-        """Return the tensors that PyTorch's exporter says are parameters."""
-        return frozenset(name for name, kind in self.declared.items() if kind == "PARAMETER")
-
     def is_parameter(self, tensor: TensorProto, name: str) -> bool:
         """Return whether a stored tensor is worked on, rather than a setting of an operation."""
         readers = self.readers.get(name, [])
@@ -95,9 +93,9 @@ class Roles:
             return not readers or not self._is_setting(name, 0)
         if tensor.data_type in SMALL_INTEGERS and readers:
             return not self._is_setting(name, 0)
-        biases = (("DequantizeLinear", 0), ("QLinearConv", 8), ("QGemm", 6))
-        quantised = tensor.data_type == TensorProto.INT32
-        return quantised and any((node.op_type, k) in biases for node, k in readers)
+        biases = {"DequantizeLinear": 0, **BIASES}
+        whole: bool = tensor.data_type == TensorProto.INT32
+        return whole and any(biases.get(node.op_type) == k for node, k in readers)
 
     def bits(self, name: str) -> int:
         """Return how many bits of a stored byte are one value, by the operation that reads it."""
@@ -147,7 +145,7 @@ class Roles:
             return False
         if self.declared:
             # An optimizer gives a parameter that it has reshaped another name.
-            return prod(tensor.dims) > 1 and not self.weights() <= self.stored
+            return prod(tensor.dims) > 1 and not self.weights <= self.stored
         return not self.is_number(tensor, name)
 
     # -- inputs -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Walk:
         self.graph, self.tensors, self.builder = model.graph, tensors, builder
         self.opset = max((o.version for o in model.opset_import if o.domain in _OWN), default=1)
         self.roles = Roles(model.graph)
-        self.tracer = OnnxTracer(builder, self.roles.weights())
+        self.tracer = OnnxTracer(builder, self.roles.weights)
         self.values = self.tracer.values
         self.symbols: dict[str, int] = {}
         self.opened: dict[str, tuple[int, ...]] = {}
@@ -91,22 +92,15 @@ class Walk:
             self.values[parameter.name] = Recipe.of(parameter)
 
     def _store(self, tensor: TensorProto, name: str, *, constant: bool) -> None:
-        single = constant and int(np.prod(tensor.dims, dtype=object)) == 1
-        if (
-            single
-            or self.roles.is_number(tensor, name)
-            or not self.roles.is_parameter(tensor, name)
-        ):
-            if tensor.data_type == TensorProto.STRING:
-                self.values[name] = None
-            else:
-                self.values[name] = self.tensors.array(tensor, name)
+        roles, single = self.roles, constant and prod(tensor.dims) == 1
+        if single or roles.is_number(tensor, name) or not roles.is_parameter(tensor, name):
+            text = tensor.data_type == TensorProto.STRING
+            self.values[name] = None if text else self.tensors.array(tensor, name)
             return
-        trainable = self.roles.is_trainable(tensor, name, constant=constant)
-        bits = self.roles.bits(name)
-        parameter = self.tensors.parameter(tensor, name, trainable=trainable, bits=bits)
+        trainable = roles.is_trainable(tensor, name, constant=constant)
+        parameter = self.tensors.parameter(tensor, name, trainable=trainable, bits=roles.bits(name))
         self.values[name] = Recipe.of(self.builder.parameter(parameter))
-        if not self.roles.readers.get(name):
+        if not roles.readers.get(name):
             self.builder.skip(self.values[name], "no operation of the model reads it")
 
     def _constant(self, node: onnx.NodeProto) -> None:
