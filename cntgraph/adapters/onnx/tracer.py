@@ -88,7 +88,7 @@ class OnnxTracer(Tracer):
             As many values as the operation has outputs.
         """
         try:
-            result = self._attempt(call, shapes)
+            result = self._found(call, shapes)
         except NotFollowed as error:
             self.mixes |= isinstance(error, MixedSamplesError)
             return self._cut(call, shapes(), str(error))
@@ -113,14 +113,8 @@ class OnnxTracer(Tracer):
             Attributes of its own.
         """
         part = call.part(operation, inputs, label, attributes)
-        made = self._attempt(part, lambda: [s or () for s in inferred_shapes(part, inputs)])
+        made = self._found(part, lambda: [s or () for s in inferred_shapes(part, inputs)])
         return made[0] if isinstance(made, list) else made
-
-    def _attempt(self, call: Call, shapes: Shapes) -> Any:
-        found = self._found(call, shapes)
-        if found is None:
-            raise NotFollowed(UNKNOWN)
-        return found
 
     def _found(self, call: Call, shapes: Shapes) -> Any:
         if any(v is None and n for v, n in zip(call.inputs, call.node.input, strict=True)):
@@ -132,8 +126,12 @@ class OnnxTracer(Tracer):
         flows = any(isinstance(value, Nodes | Data | list) for value in call.inputs)
         if flows or call.operation.startswith("Sequence"):
             handler = HANDLERS.get(call.operation)
-            return handler(self, call) if handler else None
-        return self._on_constants(call)
+            found = handler(self, call) if handler else None
+        else:
+            found = self._on_constants(call)
+        if found is None:
+            raise NotFollowed(UNKNOWN)
+        return found
 
     def _on_constants(self, call: Call) -> list[Any] | None:
         recipes = [value for value in call.inputs if isinstance(value, Recipe)]

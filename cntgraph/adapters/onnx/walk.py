@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -100,7 +101,7 @@ class Walk:
         trainable = roles.is_trainable(tensor, name, constant=constant)
         parameter = self.tensors.parameter(tensor, name, trainable=trainable, bits=roles.bits(name))
         self.values[name] = Recipe.of(self.builder.parameter(parameter))
-        if not roles.readers.get(name):
+        if not roles.readers[name]:
             self.builder.skip(self.values[name], "no operation of the model reads it")
 
     def _constant(self, node: onnx.NodeProto) -> None:
@@ -122,25 +123,20 @@ class Walk:
     # -- operations -----------------------------------------------------------------------------
 
     def _step(self, node: onnx.NodeProto) -> None:
-        try:
-            if node.op_type == "Constant" and node.domain in _OWN:
+        what = f"the operation {node.name or node.op_type!r} ({node.op_type})"
+        own = node.domain in _OWN
+        with explained(what, "does the model run in onnxruntime?"):
+            if node.op_type == "Constant" and own:
                 self._constant(node)
                 return
             inputs = [self._value(name, node) for name in node.input]
-            if node.op_type == "If" and node.domain in _OWN and self._branch(node, inputs[0]):
+            if node.op_type == "If" and own and self._branch(node, inputs[0]):
                 return
             call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node),
                         self._idle(node))  # fmt: skip
             self._note_opening(call)
             self._skip_captured(node)
             made = self.tracer.call(call, lambda: self._shapes(call))
-        except CntGraphError:
-            raise
-        except Exception as error:  # whatever a damaged operation leads to
-            raise TraceError(
-                f"the operation {node.name or node.op_type!r} ({node.op_type}) cannot be followed: "
-                f"{type(error).__name__}: {error}; does the model run in onnxruntime?"
-            ) from error
         self.values.update(zip(node.output, made, strict=False))
 
     def _branch(self, node: onnx.NodeProto, condition: Any) -> bool:
@@ -161,10 +157,8 @@ class Walk:
 
     def _idle(self, node: onnx.NodeProto) -> tuple[int, ...]:
         """Return the axes that are put in just for an operation, and taken out after it."""
-        source = node.input[0] if node.input else ""
-        readers = [reader.op_type for reader, _ in self.roles.readers.get(
-            node.output[0] if node.output else "", ())]  # fmt: skip
-        return self.opened.get(source, ()) if readers == ["Squeeze"] else ()
+        readers = [reader.op_type for reader, _ in self.roles.readers[node.output[0]]]
+        return self.opened.get(next(iter(node.input), ""), ()) if readers == ["Squeeze"] else ()
 
     def _note_opening(self, call: Call) -> None:
         if call.operation != "Unsqueeze" or not isinstance(call.inputs[0], Nodes):
@@ -206,6 +200,19 @@ class Walk:
             # As a last resort, an operation is taken to be elementwise.
             shapes.append(shape if shape is not None else (nodes or [()])[0])
         return shapes
+
+
+@contextmanager
+def explained(what: str, question: str) -> Iterator[None]:
+    """Turn whatever else a damaged model leads to into an error that says so."""
+    try:
+        yield
+    except (CntGraphError, Warning):
+        raise
+    except Exception as error:
+        raise TraceError(
+            f"{what} cannot be followed: {type(error).__name__}: {error}; {question}"
+        ) from error
 
 
 def _reads(node: onnx.NodeProto) -> set[str]:

@@ -103,10 +103,8 @@ def _cell(
 
 def _part(t: OnnxTracer, value: Any, k: int) -> Recipe | None:
     """Return one direction's part of weights that have all directions first, if there are any."""
-    if value is None or (isinstance(value, np.ndarray) and not value.any()):
-        return None
-    recipe = t.recipe(value)
-    return recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
+    recipe = t.vector(value)
+    return None if recipe is None else recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
 
 
 def _state(t: OnnxTracer, value: Any, k: int, layout: int) -> Any:
