@@ -20,13 +20,12 @@ from cntgraph.adapters.onnx.values import attributes_of
 
 #: Operations that hand a tensor on.
 _HANDS_ON = frozenset(
-    ["Cast", "CastLike", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose",
-     "Unsqueeze"]
-)  # fmt: skip
+    "Cast CastLike Expand Flatten Identity Reshape Squeeze Transpose Unsqueeze".split()
+)
 _AFFINE = frozenset(
-    ["Conv", "ConvInteger", "ConvTranspose", "FusedConv", "FusedMatMul", "GRU", "Gemm", "LSTM",
-     "MatMul", "MatMulInteger", "MatMulNBits", "QGemm", "QLinearConv", "QLinearMatMul", "RNN"]
-)  # fmt: skip
+    "Conv ConvInteger ConvTranspose FusedConv FusedMatMul GRU Gemm LSTM MatMul MatMulInteger "
+    "MatMulNBits QGemm QLinearConv QLinearMatMul RNN".split()
+)
 #: Other operations that apply what is stored to one input.
 _APPLIED = frozenset(["BatchNormalization", "DequantizeLinear"])
 #: Inputs of recurrent operations that are initial states.
@@ -35,9 +34,9 @@ _STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}
 _BUFFERS = {"BatchNormalization": (3, 4), **_STATES}
 #: Operations that take a number as a factor, a summand or a bound.
 _ELEMENTWISE = frozenset(
-    ["Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min",
-     "Mod", "Mul", "Pow", "Sub", "Sum", "Where"]
-)  # fmt: skip
+    "Add Div Equal Greater GreaterOrEqual Less LessOrEqual Max Min Mod Mul Pow Sub Sum "
+    "Where".split()
+)
 _SIGNATURE = re.compile(r"^\w+: (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^']+)'", re.MULTILINE)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import SparseTensorProto, TensorProto, numpy_helper
 
-from cntgraph.adapters.weights.stored import StoredArray, file_state
+from cntgraph.adapters.weights.stored import StoredArray, file_state, selected_rows
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype, widen
 
@@ -70,16 +70,14 @@ class PackedTensor:
     table: NDArray[Any]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return a part; keys are slices, the first of them along the first axis."""
-        keys = key if isinstance(key, tuple) else (key,)
-        if not self.shape or not keys or not isinstance(keys[0], slice):
+        """Return a part; of whole rows no others are unpacked."""
+        rows = selected_rows(key, self.shape)
+        if rows is None:
             whole: NDArray[Any] = self._unpacked(0, prod(self.shape)).reshape(self.shape)[key]
             return whole
-        start, stop, step = keys[0].indices(self.shape[0])
-        row, stop = prod(self.shape[1:]), max(start, stop)
-        part = self._unpacked(start * row, stop * row).reshape(stop - start, *self.shape[1:])
-        wanted: NDArray[Any] = part[(slice(None, None, step), *keys[1:])]
-        return wanted
+        each = prod(self.shape[1:])
+        part = self._unpacked(rows.start * each, (rows.start + len(rows)) * each)
+        return part.reshape((len(rows), *self.shape[1:]) if self.shape else ())
 
     def _unpacked(self, start: int, stop: int) -> NDArray[Any]:
         each = 8 // self.bits

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
@@ -19,12 +20,7 @@ from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.reference import compute, inferred_shapes, run
 from cntgraph.adapters.onnx.values import UNKNOWN, Call, Nodes, concrete, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
-from cntgraph.adapters.tracing.batch import (
-    MixedSamplesError,
-    Samples,
-    find,
-    numbered,
-)
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, numbered
 from cntgraph.adapters.tracing.masks import LARGEST_MASK
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
 from cntgraph.adapters.tracing.tracer import Tracer
@@ -112,7 +108,13 @@ class OnnxTracer(Tracer):
         **attributes
             Attributes of its own.
         """
-        part = call.part(operation, inputs, label, attributes)
+        names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
+        node = onnx.helper.make_node(operation, names, ["o"], **attributes)
+        if onnx.defs.has(operation):  # the reference refuses attributes that it does not know
+            known = onnx.defs.get_schema(operation).attributes
+            node.attribute.extend(a for a in call.node.attribute if a.name in known)
+        name = f"{call.name}.{label}" if label else call.name
+        part = Call(node, list(inputs), name, call.opset, call.attributes | attributes)
         made = self._found(part, lambda: [s or () for s in inferred_shapes(part, inputs)])
         return made[0] if isinstance(made, list) else made
 
@@ -133,7 +135,7 @@ class OnnxTracer(Tracer):
             raise NotFollowed(UNKNOWN)
         return found
 
-    def _on_constants(self, call: Call) -> list[Any] | None:
+    def _on_constants(self, call: Call) -> Any:
         recipes = [value for value in call.inputs if isinstance(value, Recipe)]
         if call.node.domain not in ("", "ai.onnx"):
             return None

@@ -6,8 +6,7 @@ list of them a sequence; `Data` depends on the input without being a neuron.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -57,9 +56,6 @@ class Call:
         Version of ONNX's own operators.
     attributes : dict
         By name, as `attributes_of` returns them.
-    idle : tuple of int
-        Axes that were put in before the operation and are taken out after it: it has fewer
-        dimensions than it seems.
     """
 
     node: onnx.NodeProto
@@ -67,7 +63,6 @@ class Call:
     name: str
     opset: int
     attributes: dict[str, Any] = field(default_factory=dict)
-    idle: tuple[int, ...] = ()
 
     @property
     def operation(self) -> str:
@@ -89,20 +84,6 @@ class Call:
     def input(self, k: int) -> Any:
         """Return an input, None where it is left out."""
         return self.inputs[k] if k < len(self.inputs) else None
-
-    def part(
-        self, operation: str, inputs: Sequence[Any], label: str, attributes: Mapping[str, Any]
-    ) -> Call:
-        """Return one of ONNX's own operations, of which this one is made; see `perform`."""
-        names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
-        node = onnx.NodeProto(op_type=operation, input=names, output=["o"])
-        node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
-        if onnx.defs.has(operation):  # the reference refuses attributes that it does not know
-            known = onnx.defs.get_schema(operation).attributes
-            node.attribute.extend(a for a in self.node.attribute if a.name in known)
-        name = f"{self.name}.{label}" if label else self.name
-        return replace(self, node=node, inputs=list(inputs), name=name,
-                       attributes=self.attributes | dict(attributes))  # fmt: skip
 
     def constant(self, k: int, attribute: str) -> Any:
         """Return what newer operators take as an input and older ones as an attribute."""

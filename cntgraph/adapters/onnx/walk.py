@@ -46,7 +46,6 @@ class Walk:
         self.tracer = OnnxTracer(builder, self.roles.weights)
         self.values = self.tracer.values
         self.symbols: dict[str, int] = {}
-        self.opened: dict[str, tuple[int, ...]] = {}
 
     def run(
         self,
@@ -132,9 +131,7 @@ class Walk:
             inputs = [self._value(name, node) for name in node.input]
             if node.op_type == "If" and own and self._branch(node, inputs[0]):
                 return
-            call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node),
-                        self._idle(node))  # fmt: skip
-            self._note_opening(call)
+            call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node))
             self._skip_captured(node)
             made = self.tracer.call(call, lambda: self._shapes(call))
         self.values.update(zip(node.output, made, strict=False))
@@ -154,18 +151,6 @@ class Walk:
         self.values.clear()
         self.values |= before | dict(zip(node.output, made, strict=False))
         return True
-
-    def _idle(self, node: onnx.NodeProto) -> tuple[int, ...]:
-        """Return the axes that are put in just for an operation, and taken out after it."""
-        readers = [reader.op_type for reader, _ in self.roles.readers[node.output[0]]]
-        return self.opened.get(next(iter(node.input), ""), ()) if readers == ["Squeeze"] else ()
-
-    def _note_opening(self, call: Call) -> None:
-        if call.operation != "Unsqueeze" or not isinstance(call.inputs[0], Nodes):
-            return
-        axes = call.constant(1, "axes")
-        rank = call.inputs[0].ids.ndim + len(np.ravel(axes))
-        self.opened[call.node.output[0]] = tuple(int(a) % rank for a in np.ravel(axes))
 
     def _skip_captured(self, node: onnx.NodeProto) -> None:
         """Say of the weights that branches and loops read that they are not followed."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.ops.geometry import idle_axes, sliding_of, with_axes, without
+from cntgraph.adapters.onnx.ops.geometry import sliding_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing import pooling, reductions
@@ -20,13 +20,10 @@ def window_pool(t: OnnxTracer, call: Call) -> Any:
     x, sliding = call.neurons, sliding_of(call, call.get("kernel_shape"))
     if len(x.shape) != 2 + len(sliding.kernel):
         return None
-    idle = idle_axes(call, sliding.windows(x.shape[2:]))
-    sliding = sliding.on([k for k in range(len(sliding.kernel)) if 2 + k not in idle])
-    narrow = without(x, idle)
     if call.operation == "MaxPool":
-        return with_axes(pooling.max_pool(t, narrow, sliding, call.name), idle)
+        return pooling.max_pool(t, x, sliding, call.name)
     count = bool(call.get("count_include_pad", 0))
-    return with_axes(pooling.average_pool(t, narrow, sliding, call.name, count_padding=count), idle)
+    return pooling.average_pool(t, x, sliding, call.name, count_padding=count)
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
@@ -36,10 +33,7 @@ def global_pool(t: OnnxTracer, call: Call) -> Any:
     if len(x.shape) < 3:
         return None
     mode: PoolMode = "max" if "Max" in call.operation else "average"
-    idle = tuple(axis for axis in call.idle if x.shape[axis] == 1)
-    narrow = without(x, idle)
-    made = pooling.adaptive_pool(t, narrow, [1] * (len(narrow.shape) - 2), mode, call.name)
-    return with_axes(made, idle)
+    return pooling.adaptive_pool(t, x, [1] * (len(x.shape) - 2), mode, call.name)
 
 
 # -- over whole axes ------------------------------------------------------------------------------

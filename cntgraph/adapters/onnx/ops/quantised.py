@@ -79,18 +79,15 @@ def of_integers(t: OnnxTracer, call: Call) -> Any:
     """Return a product of whole numbers, less their zero points."""
     sides, zeros = call.inputs[:2], (call.input(2), call.input(3))
     axes = (-2, -1) if "MatMul" in call.operation else (0, 0)
-    steps = [x.step for x in sides if isinstance(x, Nodes)]
+    steps = [x.step for x in sides if isinstance(x, Nodes) and x.step is not None]
     values = [
         _from_zero(t, call, x, zero) if isinstance(x, Nodes)
-        else _by_step(t, dequantized(t.recipe, x, None, zero, axis), steps[0])
+        else dequantized(t.recipe, x, None, zero, axis)
         for x, zero, axis in zip(sides, zeros, axes, strict=True)
     ]  # fmt: skip
+    # Neurons stand for what was quantised, not for its whole numbers.
+    values = [x / t.recipe(steps[0]) if steps and isinstance(x, Recipe) else x for x in values]
     return t.perform(call, call.operation.removesuffix("Integer"), *values)
-
-
-def _by_step(t: OnnxTracer, weight: Recipe, step: Any) -> Recipe:
-    """Return a weight for neurons that stand for what was quantised, not for its whole numbers."""
-    return weight if step is None else weight / t.recipe(step)
 
 
 def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Any:
