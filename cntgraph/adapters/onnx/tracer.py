@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.derived import derive, is_derived
-from cntgraph.adapters.onnx.reference import compute, inferred_shapes, run
+from cntgraph.adapters.onnx.reference import Sizes, compute, inferred_shapes, run
 from cntgraph.adapters.onnx.values import UNKNOWN, Call, Nodes, concrete, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, numbered
@@ -25,11 +25,11 @@ from cntgraph.adapters.tracing.masks import LARGEST_MASK
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons
+from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 
 Handler = Callable[["OnnxTracer", Call], Any]
-Shapes = Callable[[], list[tuple[int, ...]]]
 
 #: What each operation does, by its name; those of other domains have theirs in front.
 HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation")
@@ -52,6 +52,8 @@ class OnnxTracer(Tracer):
         What flows through the model, by name, as long as something reads it.
     examples : dict of int to number
         What each node of an input is for the example that was given.
+    noted : dict of str to tuple of int or None
+        Shapes that the model notes, by name; None for incomplete ones.
     """
 
     def __init__(self, builder: Builder, declared: frozenset[str] = frozenset()) -> None:
@@ -59,6 +61,7 @@ class OnnxTracer(Tracer):
         self.declared, self.n_samples, self.mixes = declared, 1, False
         self.values: dict[str, Any] = {}
         self.examples: dict[int, Any] = {}
+        self.noted: dict[str, Sizes | None] = {}
 
     # -- inputs and outputs ---------------------------------------------------------------------
 
@@ -70,24 +73,13 @@ class OnnxTracer(Tracer):
 
     # -- operations -----------------------------------------------------------------------------
 
-    def call(self, call: Call, shapes: Shapes) -> list[Any]:
-        """Return what an operation yields, following ids.
-
-        Parameters
-        ----------
-        shapes : callable
-            Returns the shapes of what it yields; called only where they are needed.
-
-        Returns
-        -------
-        list
-            As many values as the operation has outputs.
-        """
+    def call(self, call: Call) -> list[Any]:
+        """Return what an operation yields, following ids: a value for each of its outputs."""
         try:
-            result = self._found(call, shapes)
+            result = self._found(call)
         except NotFollowed as error:
             self.mixes |= isinstance(error, MixedSamplesError)
-            return self._cut(call, shapes(), str(error))
+            return self._cut(call, str(error))
         values = result if isinstance(result, list) else [result]
         # Statistics and indices come along; nothing reads them as neurons.
         return values + [None] * (len(call.node.output) - len(values))
@@ -109,22 +101,22 @@ class OnnxTracer(Tracer):
             Attributes of its own.
         """
         names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
-        node = onnx.helper.make_node(operation, names, ["o"], **attributes)
+        node = onnx.helper.make_node(operation, names, [f"{call.name}.{operation}"], **attributes)
         if onnx.defs.has(operation):  # the reference refuses attributes that it does not know
             known = onnx.defs.get_schema(operation).attributes
             node.attribute.extend(a for a in call.node.attribute if a.name in known)
         name = f"{call.name}.{label}" if label else call.name
         part = Call(node, list(inputs), name, call.opset, call.attributes | attributes)
-        made = self._found(part, lambda: [s or () for s in inferred_shapes(part, inputs)])
+        made = self._found(part)
         return made[0] if isinstance(made, list) else made
 
-    def _found(self, call: Call, shapes: Shapes) -> Any:
+    def _found(self, call: Call) -> Any:
         if any(v is None and n for v, n in zip(call.inputs, call.node.input, strict=True)):
             raise NotFollowed("it reads what was not followed")
         if call.operation in ("Shape", "Size"):
             return run(call, [np.broadcast_to(np.int8(0), shape_of(call.inputs[0]))])
         if is_derived(call):
-            return derive(call, self.example_of, shapes)
+            return derive(call, self.example_of, lambda: self._shapes(call))
         flows = any(isinstance(value, Nodes | Data | list) for value in call.inputs)
         if flows or call.operation.startswith("Sequence"):
             handler = HANDLERS.get(call.operation)
@@ -148,13 +140,29 @@ class OnnxTracer(Tracer):
                 self.freeze(recipes, call.operation)
         return found
 
-    def _cut(self, call: Call, shapes: list[tuple[int, ...]], reason: str) -> list[Any]:
+    def _shapes(self, call: Call) -> list[Sizes]:
+        """Return the shapes of what an unknown operation makes, as far as they can be known."""
+        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Data)]
+        shapes = []
+        for name, shape in zip(call.node.output, inferred_shapes(call, call.inputs), strict=True):
+            if shape is None or 0 in shape:
+                shape = self.noted.get(name, shape)
+            if shape is None and name and not nodes:
+                raise TraceError(
+                    f"the shape of what {call.name} ({call.operation}) makes is not known; "
+                    "save the model with inferred shapes (onnx.shape_inference.infer_shapes)"
+                )
+            # As a last resort, an operation is taken to be elementwise.
+            shapes.append(shape if shape is not None else (nodes or [()])[0])
+        return shapes
+
+    def _cut(self, call: Call, reason: str) -> list[Any]:
         """Cut the graph at an operation, and say why."""
         operation = call.operation
         self.skip(call.inputs, f"read by {operation}, which is not followed: {reason}")
         why = f"{operation}: {reason}; the graph is cut here"
         made: list[Any] = []
-        for name, shape in zip(call.node.output, shapes, strict=True):
+        for name, shape in zip(call.node.output, self._shapes(call), strict=True):
             if not name:
                 made.append(None)
                 continue

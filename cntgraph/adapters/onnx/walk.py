@@ -15,12 +15,11 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx import ops
 from cntgraph.adapters.onnx.inputs import BY_OPERATION, Inputs
 from cntgraph.adapters.onnx.names import operation_name
-from cntgraph.adapters.onnx.reference import inferred_shapes, noted_shape
+from cntgraph.adapters.onnx.reference import noted_shape
 from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.tracer import OnnxTracer
-from cntgraph.adapters.onnx.values import Call, Nodes, attributes_of
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.onnx.values import Call, attributes_of
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
 
@@ -45,7 +44,6 @@ class Walk:
         self.roles = Roles(model.graph)
         self.tracer = OnnxTracer(builder, self.roles.weights)
         self.values = self.tracer.values
-        self.symbols: dict[str, int] = {}
 
     def run(
         self,
@@ -63,7 +61,9 @@ class Walk:
             The axis of the batch; None where there is none, by default by the first operation.
         """
         inputs = Inputs(self.graph, self.roles, batch, input_shape, example_input)
-        self.symbols, self.tracer.n_samples = inputs.symbols, inputs.n_samples
+        noted = (*self.graph.value_info, *self.graph.output)
+        self.tracer.noted = {v.name: noted_shape(v.type, inputs.symbols) for v in noted}
+        self.tracer.n_samples = inputs.n_samples
         self.values |= inputs.enter(self.tracer)
         self.read_initializers()
         self._follow(self.graph.node, [out.name for out in self.graph.output])
@@ -133,7 +133,7 @@ class Walk:
                 return
             call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node))
             self._skip_captured(node)
-            made = self.tracer.call(call, lambda: self._shapes(call))
+            made = self.tracer.call(call)
         self.values.update(zip(node.output, made, strict=False))
 
     def _branch(self, node: onnx.NodeProto, condition: Any) -> bool:
@@ -166,25 +166,6 @@ class Walk:
                 "before it makes; the model is damaged"
             )
         return self.values[name] if name else None
-
-    # -- shapes ---------------------------------------------------------------------------------
-
-    def _shapes(self, call: Call) -> list[tuple[int, ...]]:
-        """Return the shapes of what an unknown operation makes, as far as they can be known."""
-        noted = {v.name: v for v in (*self.graph.value_info, *self.graph.output)}
-        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Data)]
-        shapes = []
-        for name, shape in zip(call.node.output, inferred_shapes(call, call.inputs), strict=True):
-            if (shape is None or 0 in shape) and name in noted:
-                shape = noted_shape(noted[name].type, self.symbols)
-            if shape is None and name and not nodes:
-                raise TraceError(
-                    f"the shape of what {call.name} ({call.operation}) makes is not known; "
-                    "save the model with inferred shapes (onnx.shape_inference.infer_shapes)"
-                )
-            # As a last resort, an operation is taken to be elementwise.
-            shapes.append(shape if shape is not None else (nodes or [()])[0])
-        return shapes
 
 
 @contextmanager
