@@ -150,11 +150,8 @@ class Inputs:
                 f"the input {value.name!r} has {len(dims)} axes, the batch included; "
                 f"got a shape for {len(given)}: {one} without the batch"
             )
-        wanted = [None] * len(dims) if given is None else given
-        return tuple(
-            self._size(value.name, k, dim, wanted[k], axis if len(dims) > 1 else 0)
-            for k, dim in enumerate(dims)
-        )
+        wanted, axis = given or [None] * len(dims), axis if len(dims) > 1 else 0
+        return tuple(self._size(value.name, k, dim, wanted[k], axis) for k, dim in enumerate(dims))
 
     def _size(self, name: str, k: int, dim: Any, wanted: int | None, axis: int) -> int:
         if dim.dim_value > 0:

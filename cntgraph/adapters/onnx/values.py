@@ -93,16 +93,13 @@ class Call:
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
     """Return the attributes of an operation, strings decoded."""
-    found = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    return {name: _decoded(value) for name, value in found.items()}
+    return {a.name: _decoded(helper.get_attribute_value(a)) for a in node.attribute}
 
 
 def _decoded(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if isinstance(value, list | tuple) and value and isinstance(value[0], bytes):
-        return [item.decode("utf-8", "replace") for item in value]
-    return value
+    return [*map(_decoded, value)] if isinstance(value, list) else value
 
 
 def concrete(value: Any) -> NDArray[Any]:

@@ -105,8 +105,7 @@ class Walk:
 
     def _constant(self, node: onnx.NodeProto) -> None:
         """Take the value of a Constant: a tensor, a number, or several."""
-        (attribute, *_) = node.attribute
-        name = node.output[0]
+        (attribute, *_), name = node.attribute, node.output[0]
         value = onnx.helper.get_attribute_value(attribute)
         if attribute.name == "value":
             self._store(value, name, constant=True)
