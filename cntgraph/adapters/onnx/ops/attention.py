@@ -184,7 +184,6 @@ def group_query_attention(t: OnnxTracer, call: Call) -> Any:
     query, key, value, *past = (call.input(k) for k in range(5))
     parts = [query, key, value]
     if key is None:
-        n_heads, n_shared = int(call.get("num_heads", 0)), int(call.get("kv_num_heads", 0))
-        each = query.shape[-1] // (n_heads + 2 * n_shared)
-        parts = _cut(query, [n_heads * each, n_shared * each, n_shared * each])
+        heads = [int(call.get(name, 0)) for name in ("num_heads", "kv_num_heads", "kv_num_heads")]
+        parts = _cut(query, [n * (query.shape[-1] // sum(heads)) for n in heads])
     return _attended(t, call, parts, past=past, added=call.input(10))
