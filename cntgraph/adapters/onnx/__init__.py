@@ -7,8 +7,6 @@ Weights stay in the file until they are read (`message`, `tensors`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,9 @@ from cntgraph.adapters.onnx.functions import inline_functions
 from cntgraph.adapters.onnx.inputs import BY_OPERATION
 from cntgraph.adapters.onnx.message import check_model, read_model
 from cntgraph.adapters.onnx.tensors import Tensors
-from cntgraph.adapters.onnx.walk import Walk
+from cntgraph.adapters.onnx.walk import Walk, explained
 from cntgraph.adapters.options import Options
-from cntgraph.core.errors import CntGraphError, TraceError
+from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
@@ -55,7 +53,7 @@ def load(source: Any, **shared: Any) -> Network:
         If the model cannot be followed.
     """
     given = Options(**shared)
-    with _explained():
+    with explained("the model", "does it pass onnx.checker.check_model?"):
         model, tensors = _open(source)
         found = None
         for batch in (BY_OPERATION, 1, None):
@@ -77,23 +75,9 @@ def load(source: Any, **shared: Any) -> Network:
 def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:
     """Return the stored weights and buffers of a model by name; they are read when needed."""
     builder = Builder()
-    with _explained():
+    with explained("the model", "does it pass onnx.checker.check_model?"):
         Walk(*_open(source), builder).read_initializers()
     return builder.parameters
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn whatever else a damaged model leads to into an error that says so."""
-    try:
-        yield
-    except (CntGraphError, Warning):
-        raise
-    except Exception as error:
-        raise TraceError(
-            f"the model cannot be followed: {type(error).__name__}: {error}; "
-            "does it pass onnx.checker.check_model?"
-        ) from error
 
 
 def _open(source: Any) -> tuple[onnx.ModelProto, Tensors]:

@@ -7,7 +7,6 @@ beside what it computes with.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -18,6 +17,9 @@ from onnx import TensorProto, helper
 from cntgraph.adapters.onnx.reference import LARGEST
 from cntgraph.adapters.onnx.roles import Roles
 from cntgraph.adapters.onnx.tensors import INTEGERS
+from cntgraph.adapters.onnx.tracer import OnnxTracer
+from cntgraph.adapters.onnx.values import Nodes
+from cntgraph.adapters.tracing.batch import numbered
 from cntgraph.core.errors import InputShapeError, TraceError
 
 #: Types of tokens and of settings; bytes may be pixels.
@@ -26,45 +28,8 @@ _INDICES = INTEGERS - {TensorProto.UINT8}
 BY_OPERATION = -1
 
 
-@dataclass(frozen=True)
-class Input:
-    """One input of a graph.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Its shape, the batch dimension included.
-    axis : int or None
-        Where the batch dimension is.
-    is_index : bool
-        Whether it holds tokens, which are looked up in a table.
-    example : ndarray or None
-        What the caller gave for it.
-    sets : bool
-        Whether it only says how the others are read: a mask, a length.
-    dtype : numpy.dtype
-        Type of its values.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    axis: int | None
-    is_index: bool
-    example: Any
-    sets: bool
-    dtype: np.dtype[Any]
-
-    def constant(self) -> Any:
-        """Return the values that a mask or a length is taken to have."""
-        if self.example is None:
-            return np.ones(self.shape, self.dtype)
-        example = np.asarray(self.example).astype(self.dtype)
-        return example if self.axis is None else np.broadcast_to(example.take([0], self.axis),
-                                                                 self.shape)  # fmt: skip
-
-
 class Inputs:
-    """Finds the inputs of a graph.
+    """Finds the inputs of a graph, and what flows from them.
 
     Parameters
     ----------
@@ -72,63 +37,96 @@ class Inputs:
         What its tensors are for.
     batch : int or None
         The axis of the batch, `BY_OPERATION`, or None where there is none.
+    input_shape : tuple of int or None
+        Shape of one sample of the first input.
+    example_input : object or None
+        What the model is called with.
+
+    Attributes
+    ----------
+    shapes : dict of str to tuple of int
+        The batch dimension included.
+    symbols : dict of str to int
+        Sizes that have a name.
+
+    Raises
+    ------
+    InputShapeError
+        If a size is not known, or does not fit.
     """
 
-    def __init__(self, graph: onnx.GraphProto, roles: Roles, batch: int | None) -> None:
-        self.batch = batch
-        self.values = [i for i in graph.input if i.name not in roles.stored]
-        self.roles, self.symbols = roles, dict[str, int]()
+    def __init__(
+        self, graph: onnx.GraphProto, roles: Roles, batch: int | None,
+        input_shape: tuple[int, ...] | None, example_input: Any,
+    ) -> None:  # fmt: skip
+        self.values = {i.name: i for i in graph.input if i.name not in roles.stored}
+        self.batch, self.roles, self.symbols = batch, roles, dict[str, int]()
         if not self.values:
             raise TraceError("the model has no input that is not a stored weight")
-
-    def find(self, input_shape: tuple[int, ...] | None, example_input: Any) -> list[Input]:
-        """Return all inputs.
-
-        Parameters
-        ----------
-        input_shape : tuple of int or None
-            Shape of one sample of the first input.
-        example_input : object or None
-            What the model is called with.
-
-        Raises
-        ------
-        InputShapeError
-            If a size is not known, or does not fit.
-        """
-        names = [value.name for value in self.values]
-        examples = _examples(names, example_input)
-        own = self.batch in (None, BY_OPERATION)
-        axes = {name: self.roles.batch_axis(name) if own else int(self.batch or 0)
-                for name in names}  # fmt: skip
-        given = {name: _open_batch(np.shape(value), axes.get(name, 0))
-                 for name, value in examples.items()}  # fmt: skip
+        names = list(self.values)
+        self.examples = _examples(names, example_input)
+        own = batch in (None, BY_OPERATION)
+        self.axes = {name: roles.batch_axis(name) if own else int(batch or 0) for name in names}
+        given = {name: _open_batch(np.shape(value), self.axes.get(name, 0))
+                 for name, value in self.examples.items()}  # fmt: skip
         if example_input is None and input_shape is not None:
-            axis = axes[names[0]]
+            axis = self.axes[names[0]]
             given[names[0]] = (*input_shape[:axis], None, *input_shape[axis:])
-        shapes = {v.name: self._shape(v, given.get(v.name), axes[v.name]) for v in self.values}
-        weighed, tokens = self.roles.follow_inputs(names)
-        whole = {v.name for v in self.values if v.type.tensor_type.elem_type in _INDICES}
-        setting = whole - weighed if set(names) - (whole - weighed) else set[str]()
-        found = []
-        for value in self.values:
-            name, kind = value.name, value.type.tensor_type.elem_type
-            if prod(shapes[name]) > LARGEST:
-                raise InputShapeError(f"the input {name!r} of shape {shapes[name]} is too large")
-            dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind) if name in whole else np.float32)
-            at = self._batch_axis(name, shapes, axes)
-            found.append(Input(name, shapes[name], at, name in tokens, examples.get(name),
-                               name in setting, dtype))  # fmt: skip
-        return found
+        self.shapes = {name: self._shape(value, given.get(name), self.axes[name])
+                       for name, value in self.values.items()}  # fmt: skip
+        for name, shape in self.shapes.items():
+            if prod(shape) > LARGEST:
+                raise InputShapeError(f"the input {name!r} of shape {shape} is too large")
 
-    def _batch_axis(
-        self, name: str, shapes: Mapping[str, tuple[int, ...]], axes: Mapping[str, int]
-    ) -> int | None:
+    @property
+    def n_samples(self) -> int:
+        """How many samples the model is saved for."""
+        axes = ((shape, self._batch_axis(name)) for name, shape in self.shapes.items())
+        return next((shape[axis] for shape, axis in axes if axis is not None), 1)
+
+    def _batch_axis(self, name: str) -> int | None:
         """Return where the batch dimension of an input is: as long as that of the first input."""
-        n = next((s[axes[k]] for k, s in shapes.items() if len(s) > max(axes[k], 1)), 1)
-        shape, axis = shapes[name], axes[name]
-        batched = 1 < len(shape) > axis and shape[axis] == n and self.batch is not None
-        return axis if batched else None
+        firsts = (s[self.axes[k]] for k, s in self.shapes.items() if len(s) > max(self.axes[k], 1))
+        shape, axis = self.shapes[name], self.axes[name]
+        batched = 1 < len(shape) > axis and shape[axis] == next(firsts, 1)
+        return axis if batched and self.batch is not None else None
+
+    def enter(self, t: OnnxTracer) -> dict[str, Any]:
+        """Return the nodes of all inputs by name; the values of those that are none.
+
+        Masks and lengths only say how the others are read. They are ones, if nothing is given.
+        """
+        weighed, tokens = self.roles.follow_inputs(self.values)
+        kinds = {name: value.type.tensor_type.elem_type for name, value in self.values.items()}
+        whole = {name for name, kind in kinds.items() if kind in _INDICES}
+        setting = whole - weighed if set(kinds) - (whole - weighed) else set[str]()
+        return {
+            name: self._set(t, name, helper.tensor_dtype_to_np_dtype(kinds[name]))
+            if name in setting else self._nodes(t, name, name in tokens)
+            for name in self.values
+        }  # fmt: skip
+
+    def _set(self, t: OnnxTracer, name: str, dtype: np.dtype[Any]) -> Any:
+        """Return the values that a mask or a length is taken to have."""
+        shape, axis, example = self.shapes[name], self._batch_axis(name), self.examples.get(name)
+        how = "ones" if example is None else "given"
+        t.note(name, f"an input that only sets how others are read, taken as {how}")
+        if example is None:
+            return np.ones(shape, dtype)
+        example = np.asarray(example).astype(dtype)
+        return example if axis is None else np.broadcast_to(example.take([0], axis), shape)
+
+    def _nodes(self, t: OnnxTracer, name: str, is_index: bool) -> Nodes:
+        """Return the nodes of an input, which may be tokens."""
+        shape, axis, example = self.shapes[name], self._batch_axis(name), self.examples.get(name)
+        if axis is None:
+            return Nodes(t.builder.input(name, shape), is_index)
+        ids = t.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))
+        if is_index and example is not None and np.shape(example)[axis:]:
+            first = np.asarray(example).take(0, axis)
+            if first.shape == ids.shape:
+                t.examples |= zip(ids.ravel().tolist(), first.ravel(), strict=True)
+        return Nodes(numbered(ids, axis, t.n_samples), is_index)
 
     def _shape(
         self, value: onnx.ValueInfoProto, given: tuple[int | None, ...] | None, axis: int
@@ -152,11 +150,8 @@ class Inputs:
                 f"the input {value.name!r} has {len(dims)} axes, the batch included; "
                 f"got a shape for {len(given)}: {one} without the batch"
             )
-        wanted = [None] * len(dims) if given is None else given
-        return tuple(
-            self._size(value.name, k, dim, wanted[k], axis if len(dims) > 1 else 0)
-            for k, dim in enumerate(dims)
-        )
+        wanted, axis = given or [None] * len(dims), axis if len(dims) > 1 else 0
+        return tuple(self._size(value.name, k, dim, wanted[k], axis) for k, dim in enumerate(dims))
 
     def _size(self, name: str, k: int, dim: Any, wanted: int | None, axis: int) -> int:
         if dim.dim_value > 0:

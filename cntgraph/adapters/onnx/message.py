@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -92,22 +92,11 @@ def _texts(graph: onnx.GraphProto) -> Iterator[Any]:
         yield from (entry.key, entry.value)
 
 
-class _DamagedError(Exception):
-    """The bytes are no protobuf message; `read_model` says of which file."""
-
-
-class _Field(NamedTuple):
-    number: int
-    start: int
-    body: int
-    stop: int
-
-
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value, shift = 0, 0
     while True:
         if at >= len(data) or shift > 63:
-            raise _DamagedError("the message is cut off")
+            raise ValueError("the message is cut off")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
@@ -115,8 +104,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _fields(data: memoryview, start: int, stop: int) -> Iterator[_Field]:
-    """Yield the fields of a protobuf message: where each begins, has its body, and ends."""
+def _fields(data: memoryview, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the number of each field of a message, and where it begins, has its body, and ends."""
     at = start
     while at < stop:
         tag, body = _varint(data, at)
@@ -129,34 +118,36 @@ def _fields(data: memoryview, start: int, stop: int) -> Iterator[_Field]:
         elif wire in (1, 5):
             end = body + (8 if wire == 1 else 4)
         else:
-            raise _DamagedError(f"a field of kind {wire}, which ONNX does not have")
+            raise ValueError(f"a field of kind {wire}, which ONNX does not have")
         if end > stop:
-            raise _DamagedError("the message is cut off")
-        yield _Field(tag >> 3, at, body, end)
+            raise ValueError("the message is cut off")
+        yield tag >> 3, at, body, end
         at = end
 
 
 def _without_weights(data: memoryview, name: str) -> onnx.ModelProto:
     """Return a model in which long raw data are external data in the file `name`."""
     model = onnx.ModelProto()
-    for part in _merged(model, data, 0, len(data), _GRAPH):
-        for inner in _merged(model.graph, data, part.body, part.stop, _INITIALIZER):
+    for _, graph, graph_end in _merged(model, data, 0, len(data), _GRAPH):
+        for _, inner, inner_end in _merged(model.graph, data, graph, graph_end, _INITIALIZER):
             tensor = model.graph.initializer.add()
-            for raw in _merged(tensor, data, inner.body, inner.stop, _RAW):
-                if raw.stop - raw.body < _LONG:
-                    tensor.MergeFromString(bytes(data[raw.start : raw.stop]))
+            for start, body, stop in _merged(tensor, data, inner, inner_end, _RAW):
+                if stop - body < _LONG:
+                    tensor.MergeFromString(bytes(data[start:stop]))
                     continue
                 tensor.data_location = TensorProto.EXTERNAL
-                place = {"location": name, "offset": raw.body, "length": raw.stop - raw.body}
+                place = {"location": name, "offset": body, "length": stop - body}
                 for key, value in place.items():
                     tensor.external_data.add(key=key, value=str(value))
     return model
 
 
-def _merged(message: Any, data: memoryview, start: int, stop: int, number: int) -> Iterator[_Field]:
-    """Parse the fields of a message but those of one number, which are yielded."""
-    for field in _fields(data, start, stop):
-        if field.number == number:
-            yield field
+def _merged(
+    message: Any, data: memoryview, start: int, stop: int, number: int
+) -> Iterator[tuple[int, int, int]]:
+    """Parse the fields of a message but those of one number, whose places are yielded."""
+    for found, begin, body, end in _fields(data, start, stop):
+        if found == number:
+            yield begin, body, end
         else:
-            message.MergeFromString(bytes(data[field.start : field.stop]))
+            message.MergeFromString(bytes(data[begin:end]))

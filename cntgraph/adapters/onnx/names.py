@@ -37,10 +37,8 @@ def _scope(node: onnx.NodeProto) -> str:
     """Return the module and operation that PyTorch's exporter notes, as its adapter names them."""
     notes = {entry.key: entry.value for entry in node.metadata_props}
     try:
-        scopes, kinds = (
-            ast.literal_eval(notes[f"pkg.torch.onnx.{key}"])
-            for key in ("name_scopes", "class_hierarchy")
-        )
+        scopes, kinds = (ast.literal_eval(notes[f"pkg.torch.onnx.{key}"])
+                         for key in ("name_scopes", "class_hierarchy"))  # fmt: skip
         path, module, operation = str(scopes[-2]), str(kinds[-2]), str(kinds[-1])
     except Exception:  # no such notes, or notes of another kind
         return ""

@@ -45,37 +45,32 @@ def run(call: Call, inputs: Sequence[Any], largest: int = LARGEST) -> list[Any]:
     largest : int, optional
         How many values it may make, if more than `LARGEST`.
     """
-    shown = call.operation == "Expand"
+    shown = call.operation in ("Expand", "ConstantOfShape")
     refuse_above(_size_of_result(call, inputs), call, _LARGEST_SHOWN if shown else largest)
     own = _OWN.get(call.operation)
     return own(call, inputs) if own else _evaluate(call, inputs)
 
 
 def _evaluate(call: Call, inputs: Sequence[Any]) -> list[Any]:
-    graph = _graph(call, inputs)
-    evaluator = ReferenceEvaluator(graph, opsets={"": _version(call)})
+    model = _model(call, inputs)
     feeds = {f"i{k}": value for k, value in enumerate(inputs) if value is not None}
-    made = iter(evaluator.run(None, feeds))
+    made = iter(ReferenceEvaluator(model).run(None, feeds))
     return [np.asarray(next(made)) if name else None for name in call.node.output]
 
 
-def _graph(call: Call, inputs: Sequence[Any]) -> onnx.GraphProto:
-    """Return a graph of one operation, whose inputs are ``i0``, ``i1``; its outputs ``o0``."""
-    names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
-    outputs = [name and f"o{k}" for k, name in enumerate(call.node.output)]
+def _model(call: Call, inputs: Sequence[Any]) -> onnx.ModelProto:
+    """Return a model of one operation, whose inputs are ``i0``, ``i1``; its outputs ``o0``."""
     domain, _, operation = call.operation.rpartition(".")
-    node = onnx.NodeProto(op_type=operation, domain=domain, input=names, output=outputs)
-    node.attribute.extend(call.node.attribute)
-    return onnx.GraphProto(
-        name="one",
-        node=[node],
-        input=[onnx.ValueInfoProto(name=name) for name in names if name],
-        output=[onnx.ValueInfoProto(name=name) for name in outputs if name],
-    )
-
-
-def _version(call: Call) -> int:
-    return int(min(call.opset, onnx.defs.onnx_opset_version()))
+    node = onnx.NodeProto(
+        op_type=operation, domain=domain, attribute=call.node.attribute,
+        input=["" if value is None else f"i{k}" for k, value in enumerate(inputs)],
+        output=[name and f"o{k}" for k, name in enumerate(call.node.output)],
+    )  # fmt: skip
+    reads, makes = ([onnx.ValueInfoProto(name=name) for name in names if name]
+                    for names in (node.input, node.output))  # fmt: skip
+    opset = onnx.helper.make_opsetid("", min(call.opset, onnx.defs.onnx_opset_version()))
+    graph = onnx.helper.make_graph([node], "one", reads, makes)
+    return onnx.helper.make_model(graph, opset_imports=[opset])
 
 
 def inferred_shapes(call: Call, inputs: Sequence[Any]) -> list[Sizes | None]:
@@ -86,34 +81,24 @@ def inferred_shapes(call: Call, inputs: Sequence[Any]) -> list[Sizes | None]:
     inputs : sequence
         What goes into it; of all but short constants only the shapes are looked at.
     """
-    graph = _graph(call, inputs)
-    opsets = [onnx.helper.make_opsetid("", _version(call))]
+    model = _model(call, inputs)
     try:
-        for info in graph.input:
-            _describe(info, inputs[int(info.name[1:])], graph)
-        model = onnx.helper.make_model(graph, opset_imports=opsets)
+        for info in model.graph.input:
+            value, kind = inputs[int(info.name[1:])], TensorProto.FLOAT
+            if isinstance(value, np.ndarray) and value.size <= 1024:
+                array = np.require(value, requirements="C")
+                model.graph.initializer.append(onnx.numpy_helper.from_array(array, info.name))
+                kind = model.graph.initializer[-1].data_type
+            if not isinstance(value, list):
+                info.type.CopyFrom(onnx.helper.make_tensor_type_proto(kind, shape_of(value)))
         found = onnx.shape_inference.infer_shapes(model).graph.output
     except Exception:  # an operation that ONNX does not know either, or a wrong one
         return [None] * len(call.node.output)
-    known = {info.name: noted_shape(info) for info in found}
+    known = {info.name: noted_shape(info.type) for info in found}
     return [known.get(f"o{k}") for k in range(len(call.node.output))]
 
 
-def _describe(info: onnx.ValueInfoProto, value: Any, graph: onnx.GraphProto) -> None:
-    """Note the shape of an input, and its values where they are a short constant."""
-    kind = TensorProto.FLOAT
-    if isinstance(value, np.ndarray) and value.size <= 1024:
-        array = np.require(value, requirements="C")
-        graph.initializer.append(onnx.numpy_helper.from_array(array, info.name))
-        kind = graph.initializer[-1].data_type
-    if not isinstance(value, list):
-        like = onnx.helper.make_tensor_value_info("", kind, shape_of(value))
-        info.type.CopyFrom(like.type)
-
-
-def noted_shape(
-    info: onnx.ValueInfoProto, symbols: Mapping[str, int] | None = None
-) -> Sizes | None:
+def noted_shape(kind: onnx.TypeProto, symbols: Mapping[str, int] | None = None) -> Sizes | None:
     """Return the shape that a model notes for a value, if it is complete.
 
     Parameters
@@ -121,11 +106,10 @@ def noted_shape(
     symbols : mapping of str to int, optional
         What is known of sizes that have a name.
     """
-    if not info.type.tensor_type.HasField("shape"):
+    if not kind.tensor_type.HasField("shape"):
         return None
-    dims = info.type.tensor_type.shape.dim
     sizes = [d.dim_value if d.HasField("dim_value") else (symbols or {}).get(d.dim_param)
-             for d in dims]  # fmt: skip
+             for d in kind.tensor_type.shape.dim]  # fmt: skip
     return None if None in sizes else tuple(int(n) for n in sizes if n is not None)
 
 
@@ -169,8 +153,17 @@ def cut_up(data: NDArray[Any], sizes: Any, axis: int) -> list[Any]:
     return np.split(data, ends[:-1], axis=axis)
 
 
+def _constant_of_shape(call: Call, inputs: Sequence[Any]) -> list[Any]:
+    """Return a constant that takes the memory of one value, whatever its shape."""
+    tensor = call.get("value")
+    value = np.zeros(1, np.float32) if tensor is None else onnx.numpy_helper.to_array(tensor)
+    return [np.broadcast_to(value.reshape(-1)[0], tuple(inputs[0]))]
+
+
 _OWN: dict[str, Callable[[Call, Sequence[Any]], list[Any]]] = {
-    "GatherElements": _gather_elements, "Expand": _expand, "Reshape": _reshape, "Split": _split,
+    "ConstantOfShape": _constant_of_shape, "Expand": _expand, "GatherElements": _gather_elements,
+    "Reshape": _reshape, "Split": _split,
+    "Dropout": lambda call, inputs: [inputs[0], None],
 }  # fmt: skip
 
 
@@ -185,10 +178,11 @@ _GROWING = frozenset(
 
 def _size_of_result(call: Call, inputs: Sequence[Any]) -> int:
     """Return about how many values an operation would make."""
-    if (
-        call.operation == "Tile"
-    ):  # sizes that ONNX computes may overflow, and repeat no one knows what
+    # Sizes that ONNX computes may overflow.
+    if call.operation == "Tile":
         return prod(shape_of(inputs[0])) * prod(abs(int(n)) for n in np.ravel(inputs[1]))
+    if call.operation == "ConstantOfShape":
+        return prod(abs(int(n)) for n in np.ravel(inputs[0]))
     if call.operation == "Einsum":  # what it adds up counts, too
         return prod(max(n, 1) for value in inputs for n in shape_of(value))
     known = [prod(shape) for shape in inferred_shapes(call, inputs) if shape is not None]
@@ -212,8 +206,8 @@ def refuse_above(size: int, call: Call, largest: int = LARGEST) -> None:
 COMPUTABLE = frozenset(
     """Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot
     BitwiseOr BitwiseXor Cast CastLike Ceil Clip Compress Concat ConstantOfShape Cos Cosh CumSum
-    DepthToSpace DequantizeLinear Div Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather
-    GatherElements GatherND Gemm Greater GreaterOrEqual Hardmax Identity IsInf IsNaN Less
+    DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor
+    Gather GatherElements GatherND Gemm Greater GreaterOrEqual Hardmax Identity IsInf IsNaN Less
     LessOrEqual Log MatMul Max Mean Min Mod Mul Neg NonZero Not OneHot Or Pad Pow QuantizeLinear
     Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
     ReduceProd ReduceSum ReduceSumSquare Relu Reshape ReverseSequence Round ScatterElements
@@ -224,20 +218,7 @@ COMPUTABLE = frozenset(
 
 def compute(call: Call) -> list[Any] | None:
     """Return what an operation on constants alone yields, or None if it is not carried out."""
-    if call.operation == "Dropout":
-        return [call.inputs[0], None]
     if call.operation not in COMPUTABLE:
         return None
-    if call.operation == "ConstantOfShape":
-        return [_constant_of_shape(call)]
     with np.errstate(all="ignore"):
         return run(call, call.inputs)
-
-
-def _constant_of_shape(call: Call) -> NDArray[Any]:
-    """Return a constant that takes the memory of one value, whatever its shape."""
-    tensor = call.get("value")
-    value = np.zeros(1, np.float32) if tensor is None else onnx.numpy_helper.to_array(tensor)
-    shape = tuple(int(n) for n in call.inputs[0])
-    refuse_above(prod(abs(n) for n in shape), call, _LARGEST_SHOWN)
-    return np.broadcast_to(value.reshape(-1)[0], shape)

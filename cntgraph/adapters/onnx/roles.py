@@ -7,25 +7,25 @@ tensor says what it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from math import prod
 
 import onnx
 from onnx import AttributeProto, TensorProto
 
-from cntgraph.adapters.onnx.settings import sets, step_of
+from cntgraph.adapters.onnx.settings import BIASES, sets, step_of
 from cntgraph.adapters.onnx.tensors import FLOATS, SMALL_INTEGERS
+from cntgraph.adapters.onnx.values import attributes_of
 
 #: Operations that hand a tensor on.
 _HANDS_ON = frozenset(
-    ["Cast", "CastLike", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose",
-     "Unsqueeze"]
-)  # fmt: skip
+    "Cast CastLike Expand Flatten Identity Reshape Squeeze Transpose Unsqueeze".split()
+)
 _AFFINE = frozenset(
-    ["Conv", "ConvInteger", "ConvTranspose", "FusedConv", "FusedMatMul", "GRU", "Gemm", "LSTM",
-     "MatMul", "MatMulInteger", "MatMulNBits", "QGemm", "QLinearConv", "QLinearMatMul", "RNN"]
-)  # fmt: skip
+    "Conv ConvInteger ConvTranspose FusedConv FusedMatMul GRU Gemm LSTM MatMul MatMulInteger "
+    "MatMulNBits QGemm QLinearConv QLinearMatMul RNN".split()
+)
 #: Other operations that apply what is stored to one input.
 _APPLIED = frozenset(["BatchNormalization", "DequantizeLinear"])
 #: Inputs of recurrent operations that are initial states.
@@ -34,9 +34,9 @@ _STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}
 _BUFFERS = {"BatchNormalization": (3, 4), **_STATES}
 #: Operations that take a number as a factor, a summand or a bound.
 _ELEMENTWISE = frozenset(
-    ["Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min",
-     "Mod", "Mul", "Pow", "Sub", "Sum", "Where"]
-)  # fmt: skip
+    "Add Div Equal Greater GreaterOrEqual Less LessOrEqual Max Min Mod Mul Pow Sub Sum "
+    "Where".split()
+)
 _SIGNATURE = re.compile(r"^\w+: (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^']+)'", re.MULTILINE)
 
 
@@ -49,7 +49,6 @@ def captured(node: onnx.NodeProto) -> Iterator[str]:
                 yield from captured(inner)
 
 
-@dataclass
 class Roles:
     """Who reads each tensor of a graph.
 
@@ -57,66 +56,62 @@ class Roles:
     ----------
     graph : onnx.GraphProto
         The graph, functions inlined.
+
+    Attributes
+    ----------
+    weights : frozenset of str
+        Tensors that PyTorch's exporter says are parameters.
     """
 
-    graph: onnx.GraphProto
-    readers: dict[str, list[tuple[onnx.NodeProto, int]]] = field(default_factory=dict)
-    declared: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._collect(self.graph.node, inner=False)
-        self.stored = {tensor.name for tensor in self.graph.initializer}
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.graph = graph
+        self.readers = defaultdict[str, list[tuple[onnx.NodeProto, int]]](list)
+        self._collect(graph.node, inner=False)
+        self.stored = {tensor.name for tensor in graph.initializer}
         self.constant = set(self.stored)
-        for node in self.graph.node:
+        for node in graph.node:
             if all(name in self.constant or not name for name in node.input):
                 self.constant.update(node.output)
         # PyTorch's exporter writes down which tensors were parameters of the module.
-        notes = {entry.key: entry.value for entry in self.graph.metadata_props}
+        notes = {entry.key: entry.value for entry in graph.metadata_props}
         text = notes.get("pkg.torch.export.ExportedProgram.graph_signature", "")
-        self.declared = {name: kind for kind, name in _SIGNATURE.findall(text)}
+        self.declared: dict[str, str] = {name: kind for kind, name in _SIGNATURE.findall(text)}
+        self.weights = frozenset(k for k, kind in self.declared.items() if kind == "PARAMETER")
 
     def _collect(self, nodes: Iterable[onnx.NodeProto], *, inner: bool) -> None:
         for node in nodes:
             for k, name in enumerate(node.input):
                 # What a branch or a loop does with a tensor is not looked at.
-                self.readers.setdefault(name, []).append((node, -1 if inner else k))
+                self.readers[name].append((node, -1 if inner else k))
             for attribute in node.attribute:
                 if attribute.type == AttributeProto.GRAPH:
                     self._collect(attribute.g.node, inner=True)
 
-    def weights(self) -> frozenset[str]:
-        """Return the tensors that PyTorch's exporter says are parameters."""
-        return frozenset(name for name, kind in self.declared.items() if kind == "PARAMETER")
-
     def is_parameter(self, tensor: TensorProto, name: str) -> bool:
         """Return whether a stored tensor is worked on, rather than a setting of an operation."""
-        readers = self.readers.get(name, [])
+        readers = self.readers[name]
         if tensor.data_type in FLOATS:
             return not readers or not self._is_setting(name, 0)
         if tensor.data_type in SMALL_INTEGERS and readers:
             return not self._is_setting(name, 0)
-        biases = (("DequantizeLinear", 0), ("QLinearConv", 8), ("QGemm", 6))
-        quantised = tensor.data_type == TensorProto.INT32
-        return quantised and any((node.op_type, k) in biases for node, k in readers)
+        biases = {"DequantizeLinear": 0, **BIASES}
+        whole: bool = tensor.data_type == TensorProto.INT32
+        return whole and any(biases.get(node.op_type) == k for node, k in readers)
 
     def bits(self, name: str) -> int:
         """Return how many bits of a stored byte are one value, by the operation that reads it."""
-        found = {
-            next((a.i for a in node.attribute if a.name == "bits"), 4)
-            if node.op_type == "MatMulNBits" and k in (1, 3) else 8
-            for node, k in self.readers.get(name, [])
-        }  # fmt: skip
-        return int(found.pop()) if len(found) == 1 else 8
+        packs = {node.op_type == "MatMulNBits" and k in (1, 3) for node, k in self.readers[name]}
+        return int(attributes_of(self.readers[name][0][0]).get("bits", 4)) if packs == {True} else 8
 
     def is_number(self, tensor: TensorProto, name: str) -> bool:
         """Return whether a stored tensor is one number that only arithmetic reads, as a factor."""
-        readers = self.readers.get(name, [])
+        readers = self.readers[name]
         unnamed = prod(tensor.dims) == 1 and "." not in name and name not in self.declared
         return unnamed and bool(readers) and all(n.op_type in _ELEMENTWISE for n, _ in readers)
 
     def _is_setting(self, name: str, depth: int) -> bool:
         """Whether everything that reads a tensor, or what it is handed on as, is set by it."""
-        readers = self.readers.get(name, [])
+        readers = self.readers[name]
         return bool(readers) and all(self._sets(node, k, depth) for node, k in readers)
 
     def _sets(self, node: onnx.NodeProto, k: int, depth: int) -> bool:
@@ -134,11 +129,9 @@ class Roles:
         constant : bool
             Whether the graph has it as a constant, rather than as an initializer.
         """
-        readers = self.readers.get(name, [])
-        if not readers:
-            return False
-        if name in self.declared:
-            return self.declared[name] == "PARAMETER"
+        readers = self.readers[name]
+        if not readers or name in self.declared:
+            return bool(readers) and self.declared[name] == "PARAMETER"
         if all(k in _BUFFERS.get(n.op_type, ()) or step_of(n, k) is not None for n, k in readers):
             return False
         if any(node.op_type in _AFFINE for node, _ in readers):
@@ -147,17 +140,16 @@ class Roles:
             return False
         if self.declared:
             # An optimizer gives a parameter that it has reshaped another name.
-            return prod(tensor.dims) > 1 and not self.weights() <= self.stored
+            return prod(tensor.dims) > 1 and not self.weights <= self.stored
         return not self.is_number(tensor, name)
 
     # -- inputs -----------------------------------------------------------------------------
 
     def batch_axis(self, name: str) -> int:
         """Return the axis of an input's samples; recurrent layers have time first."""
-        for node, k in self.readers.get(name, []):
+        for node, k in self.readers[name]:
             if node.op_type in _STATES and k == 0:
-                layout = next((a.i for a in node.attribute if a.name == "layout"), 0)
-                return 0 if layout else 1
+                return 0 if attributes_of(node).get("layout", 0) else 1
             if node.op_type in ("Identity", "Cast") and k == 0 and node.output[0] != name:
                 return self.batch_axis(node.output[0])
         return 0

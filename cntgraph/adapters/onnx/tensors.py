@@ -1,12 +1,12 @@
 """The stored tensors of a model: arrays and parameters, read where they lie.
 
 Weights lie in the model's own file or in one beside it, of which no other is opened. They are
-read through a memory map, after their place and size were checked.
+read by parts when needed, after their place and size were checked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import SparseTensorProto, TensorProto, numpy_helper
 
+from cntgraph.adapters.weights.stored import StoredArray, file_state, selected_rows
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype, widen
 
@@ -48,35 +49,13 @@ _LARGEST_SPARSE = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
-class MappedTensor:
-    """A tensor in a file, read by slices; what is read is aligned in memory.
-
-    Parameters
-    ----------
-    array : ndarray
-        A view of the file's memory map, at any offset.
-    """
-
-    array: NDArray[Any]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape."""
-        return self.array.shape
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return a part; numba and BLAS need one that is aligned."""
-        return np.require(np.asarray(self.array[key]), requirements="A")
-
-
-@dataclass(frozen=True, eq=False)
 class PackedTensor:
     """A tensor of which several values share a byte; only the rows that are read are unpacked.
 
     Parameters
     ----------
-    raw : ndarray of uint8
-        The bytes, the first value in the lowest bits.
+    raw : ndarray of uint8, or a `StoredArray` of them
+        The bytes, one after the other; the first value in the lowest bits.
     shape : tuple of int
         Its shape.
     bits : int
@@ -85,22 +64,20 @@ class PackedTensor:
         The value of each pattern of bits.
     """
 
-    raw: NDArray[np.uint8]
+    raw: Any
     shape: tuple[int, ...]
     bits: int
     table: NDArray[Any]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return a part; keys are slices, the first of them along the first axis."""
-        keys = key if isinstance(key, tuple) else (key,)
-        if not self.shape or not keys or not isinstance(keys[0], slice):
+        """Return a part; of whole rows no others are unpacked."""
+        rows = selected_rows(key, self.shape)
+        if rows is None:
             whole: NDArray[Any] = self._unpacked(0, prod(self.shape)).reshape(self.shape)[key]
             return whole
-        start, stop, step = keys[0].indices(self.shape[0])
-        row, stop = prod(self.shape[1:]), max(start, stop)
-        part = self._unpacked(start * row, stop * row).reshape(stop - start, *self.shape[1:])
-        wanted: NDArray[Any] = part[(slice(None, None, step), *keys[1:])]
-        return wanted
+        each = prod(self.shape[1:])
+        part = self._unpacked(rows.start * each, (rows.start + len(rows)) * each)
+        return part.reshape((len(rows), *self.shape[1:]) if self.shape else ())
 
     def _unpacked(self, start: int, stop: int) -> NDArray[Any]:
         each = 8 // self.bits
@@ -123,7 +100,6 @@ class Tensors:
     """
 
     path: Path | None = None
-    _files: dict[Path, NDArray[np.uint8]] = field(default_factory=dict)
 
     def parameter(
         self, tensor: TensorProto, name: str, *, trainable: bool, bits: int = 8
@@ -145,11 +121,10 @@ class Tensors:
         """
         data, dtype = self._stored(tensor, name)
         if bits in (1, 2, 4) and dtype == "uint8":
-            rows = data.shape[:1] if data.ndim > 1 else ()
+            rows = data.shape[:1] if len(data.shape) > 1 else ()
             shape = (*rows, prod(data.shape[len(rows) :]) * 8 // bits)
-            data = PackedTensor(data.reshape(-1), shape, bits, np.arange(1 << bits, dtype=np.uint8))
-        elif _is_external(tensor) and isinstance(data, np.ndarray):
-            data = MappedTensor(data)
+            raw = _seen_as(data, (prod(data.shape),), np.dtype(np.uint8))
+            data = PackedTensor(raw, shape, bits, np.arange(1 << bits, dtype=np.uint8))
         return Parameter(name, tuple(data.shape), dtype, data, trainable)
 
     def array(self, tensor: TensorProto, name: str) -> NDArray[Any]:
@@ -183,7 +158,7 @@ class Tensors:
             raise FormatError(
                 f"the tensor {name!r} is described wrongly (shape {shape}, type {tensor.data_type})"
             )
-        if _is_external(tensor):
+        if tensor.data_location == TensorProto.EXTERNAL:
             raw: Any = self._external(tensor, name)
         elif tensor.HasField("raw_data"):
             raw = np.frombuffer(tensor.raw_data, dtype=np.uint8)
@@ -191,14 +166,14 @@ class Tensors:
             return self._typed(tensor, name, dtype)
         held = storage_dtype(dtype)
         nbytes = -(-prod(shape) * packed[0] // 8) if packed else prod(shape) * held.itemsize
-        if raw.size != nbytes:
+        if raw.shape != (nbytes,):
             raise FormatError(
                 f"the tensor {name!r} of shape {shape} and type {dtype} needs "
-                f"{nbytes} bytes, {raw.size} are stored; the file is damaged"
+                f"{nbytes} bytes, {raw.shape[0]} are stored; the file is damaged"
             )
         if packed:
             return PackedTensor(raw, shape, *packed), dtype
-        return raw.view(held).reshape(shape), dtype
+        return _seen_as(raw, shape, held), dtype
 
     def _typed(self, tensor: TensorProto, name: str, dtype: str) -> tuple[NDArray[Any], str]:
         """Return values that are stored as a list of numbers, and their type."""
@@ -216,25 +191,26 @@ class Tensors:
         # Older versions of onnx have no arrays of small floats.
         return array.astype(np.float32), "float32"
 
-    def _external(self, tensor: TensorProto, name: str) -> NDArray[np.uint8]:
+    def _external(self, tensor: TensorProto, name: str) -> StoredArray:
         """Return the bytes of a tensor whose data lie in a file, after checking the place."""
         place = {entry.key: entry.value for entry in tensor.external_data}
-        data = self._file(place.get("location", ""), name)
+        path = self._file(place.get("location", ""), name)
+        size, _ = state = file_state(path)
         try:
             offset = int(place.get("offset", 0))
-            length = int(place.get("length", data.size - offset))
+            length = int(place.get("length", size - offset))
         except ValueError as error:
             raise FormatError(f"the tensor {name!r}: its place is no number ({error})") from error
-        if offset < 0 or length < 0 or offset + length > data.size:
+        if offset < 0 or length < 0 or offset + length > size:
             raise FormatError(
                 f"the tensor {name!r} should lie at bytes {offset} to {offset + length} of "
-                f"{place.get('location')!r}, which has {data.size}; the file is cut off or is "
+                f"{place.get('location')!r}, which has {size}; the file is cut off or is "
                 "not the one that belongs to the model"
             )
-        return data[offset : offset + length]
+        return StoredArray(path, offset, (length,), np.dtype(np.uint8), state)
 
-    def _file(self, location: str, name: str) -> NDArray[np.uint8]:
-        """Map a file of the model's folder; no other is opened."""
+    def _file(self, location: str, name: str) -> Path:
+        """Return a file of the model's folder; no other is opened."""
         if self.path is None:
             raise FormatError(
                 f"the data of the tensor {name!r} lie in the file {location!r}, and a live model "
@@ -242,20 +218,19 @@ class Tensors:
                 "onnx.load(path) first"
             )
         path = _inside(self.path, location, name)
-        if path not in self._files:
-            if not path.is_file():
-                raise FormatError(
-                    f"{self.path}: the data of the tensor {name!r} should lie in {location!r}, "
-                    "which is missing; copy it into the model's folder"
-                )
-            empty = path.stat().st_size == 0
-            mapped: Any = b"" if empty else np.memmap(path, dtype=np.uint8, mode="r")
-            self._files[path] = np.frombuffer(mapped, dtype=np.uint8)
-        return self._files[path]
+        if not path.is_file():
+            raise FormatError(
+                f"{self.path}: the data of the tensor {name!r} should lie in {location!r}, "
+                "which is missing; copy it into the model's folder"
+            )
+        return path
 
 
-def _is_external(tensor: TensorProto) -> bool:
-    return bool(tensor.data_location == TensorProto.EXTERNAL)
+def _seen_as(data: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Return bytes as values of a type, in a shape."""
+    if isinstance(data, StoredArray):
+        return replace(data, shape=shape, dtype=dtype)
+    return data.view(dtype).reshape(shape)
 
 
 def _inside(model: Path, location: str, name: str) -> Path:

@@ -7,33 +7,27 @@ operation yields, None where it does not apply to these inputs, or raises `NotFo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import onnx
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.derived import derive, is_derived
-from cntgraph.adapters.onnx.reference import compute, inferred_shapes, run
-from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
+from cntgraph.adapters.onnx.reference import Sizes, compute, inferred_shapes, run
+from cntgraph.adapters.onnx.values import UNKNOWN, Call, Nodes, concrete, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
-from cntgraph.adapters.tracing.batch import (
-    MixedSamplesError,
-    Samples,
-    find,
-    numbered,
-)
-from cntgraph.adapters.tracing.masks import LARGEST_MASK
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, numbered
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons
+from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
 
 Handler = Callable[["OnnxTracer", Call], Any]
-Shapes = Callable[[], list[tuple[int, ...]]]
 
 #: What each operation does, by its name; those of other domains have theirs in front.
 HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation")
@@ -45,52 +39,29 @@ class OnnxTracer(Tracer):
 
     Parameters
     ----------
-    n_samples : int, default 1
-        Size of the batch that the model was saved for.
     declared : frozenset of str, optional
         Tensors that the model says are parameters, so that they are no masks.
+
+    Attributes
+    ----------
+    mixes : bool
+        Whether an operation was met that reads several samples of the batch.
+    values : dict of str to object
+        What flows through the model, by name, as long as something reads it.
+    examples : dict of int to number
+        What each node of an input is for the example that was given.
+    noted : dict of str to tuple of int or None
+        Shapes that the model notes, by name; None for incomplete ones.
     """
 
-    def __init__(
-        self, builder: Builder, n_samples: int = 1, declared: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, builder: Builder, declared: frozenset[str] = frozenset()) -> None:
         super().__init__(builder)
-        self._names: dict[int, tuple[Any, str]] = {}
-        self._examples: list[tuple[range, Any]] = []
-        self.n_samples, self.declared, self.mixes = n_samples, declared, False
+        self.declared, self.n_samples, self.mixes = declared, 1, False
+        self.values: dict[str, Any] = {}
+        self.examples: dict[int, Any] = {}
+        self.noted: dict[str, Sizes | None] = {}
 
     # -- inputs and outputs ---------------------------------------------------------------------
-
-    def input(
-        self,
-        name: str,
-        shape: Sequence[int],
-        *,
-        axis: int | None = 0,
-        is_index: bool = False,
-        example: Any = None,
-    ) -> Nodes:
-        """Return the nodes of an input.
-
-        Parameters
-        ----------
-        shape : sequence of int
-            Its shape, the batch dimension included.
-        axis : int or None, default 0
-            Where the batch dimension is; None where there is none.
-        is_index : bool, default False
-            Whether it holds whole numbers (tokens).
-        example : ndarray, optional
-            What it is for the example that was given.
-        """
-        if axis is None:
-            return Nodes(self.builder.input(name, shape), is_index)
-        ids = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))
-        if example is not None and np.shape(example)[axis:]:
-            first = np.asarray(example).take(0, axis)
-            if ids.size and first.shape == ids.shape:
-                self.note_example(ids, first)
-        return Nodes(numbered(ids, axis, self.n_samples), is_index)
 
     def output(self, value: Any) -> None:
         """Say that the model returns `value`."""
@@ -100,30 +71,16 @@ class OnnxTracer(Tracer):
 
     # -- operations -----------------------------------------------------------------------------
 
-    def call(self, call: Call, shapes: Shapes) -> list[Any]:
-        """Return what an operation yields, following ids.
-
-        Parameters
-        ----------
-        shapes : callable
-            Returns the shapes of what it yields; called only where they are needed.
-
-        Returns
-        -------
-        list
-            As many values as the operation has outputs.
-        """
+    def call(self, call: Call) -> list[Any]:
+        """Return what an operation yields, following ids: a value for each of its outputs."""
         try:
-            result = self._attempt(call, shapes)
+            result = self._found(call)
         except NotFollowed as error:
             self.mixes |= isinstance(error, MixedSamplesError)
-            return self._cut(call, shapes(), str(error))
+            return self._cut(call, str(error))
         values = result if isinstance(result, list) else [result]
         # Statistics and indices come along; nothing reads them as neurons.
-        values = values + [None] * (len(call.node.output) - len(values))
-        for name, value in zip(call.node.output, values, strict=False):
-            self.remember(name, value)
-        return values
+        return values + [None] * (len(call.node.output) - len(values))
 
     def perform(
         self, call: Call, operation: str, *inputs: Any, label: str = "", **attributes: Any
@@ -141,30 +98,34 @@ class OnnxTracer(Tracer):
         **attributes
             Attributes of its own.
         """
-        part = call.part(operation, inputs, label, attributes)
-        made = self._attempt(part, lambda: [s or () for s in inferred_shapes(part, inputs)])
+        names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
+        node = onnx.helper.make_node(operation, names, [f"{call.name}.{operation}"], **attributes)
+        if onnx.defs.has(operation):  # the reference refuses attributes that it does not know
+            known = onnx.defs.get_schema(operation).attributes
+            node.attribute.extend(a for a in call.node.attribute if a.name in known)
+        name = f"{call.name}.{label}" if label else call.name
+        part = Call(node, list(inputs), name, call.opset, call.attributes | attributes)
+        made = self._found(part)
         return made[0] if isinstance(made, list) else made
 
-    def _attempt(self, call: Call, shapes: Shapes) -> Any:
-        found = self._found(call, shapes)
-        if found is None:
-            raise NotFollowed("it is not a known linear or elementwise operation of these inputs")
-        return found
-
-    def _found(self, call: Call, shapes: Shapes) -> Any:
+    def _found(self, call: Call) -> Any:
         if any(v is None and n for v, n in zip(call.inputs, call.node.input, strict=True)):
             raise NotFollowed("it reads what was not followed")
         if call.operation in ("Shape", "Size"):
             return run(call, [np.broadcast_to(np.int8(0), shape_of(call.inputs[0]))])
         if is_derived(call):
-            return derive(call, self.example_of, shapes)
+            return derive(call, self.example_of, lambda: self._shapes(call))
         flows = any(isinstance(value, Nodes | Data | list) for value in call.inputs)
         if flows or call.operation.startswith("Sequence"):
             handler = HANDLERS.get(call.operation)
-            return handler(self, call) if handler else None
-        return self._on_constants(call)
+            found = handler(self, call) if handler else None
+        else:
+            found = self._on_constants(call)
+        if found is None:
+            raise NotFollowed(UNKNOWN)
+        return found
 
-    def _on_constants(self, call: Call) -> list[Any] | None:
+    def _on_constants(self, call: Call) -> Any:
         recipes = [value for value in call.inputs if isinstance(value, Recipe)]
         if call.node.domain not in ("", "ai.onnx"):
             return None
@@ -177,13 +138,29 @@ class OnnxTracer(Tracer):
                 self.freeze(recipes, call.operation)
         return found
 
-    def _cut(self, call: Call, shapes: list[tuple[int, ...]], reason: str) -> list[Any]:
+    def _shapes(self, call: Call) -> list[Sizes]:
+        """Return the shapes of what an unknown operation makes, as far as they can be known."""
+        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Data)]
+        shapes = []
+        for name, shape in zip(call.node.output, inferred_shapes(call, call.inputs), strict=True):
+            if shape is None or 0 in shape:
+                shape = self.noted.get(name, shape)
+            if shape is None and name and not nodes:
+                raise TraceError(
+                    f"the shape of what {call.name} ({call.operation}) makes is not known; "
+                    "save the model with inferred shapes (onnx.shape_inference.infer_shapes)"
+                )
+            # As a last resort, an operation is taken to be elementwise.
+            shapes.append(shape if shape is not None else (nodes or [()])[0])
+        return shapes
+
+    def _cut(self, call: Call, reason: str) -> list[Any]:
         """Cut the graph at an operation, and say why."""
         operation = call.operation
         self.skip(call.inputs, f"read by {operation}, which is not followed: {reason}")
         why = f"{operation}: {reason}; the graph is cut here"
         made: list[Any] = []
-        for name, shape in zip(call.node.output, shapes, strict=True):
+        for name, shape in zip(call.node.output, self._shapes(call), strict=True):
             if not name:
                 made.append(None)
                 continue
@@ -209,14 +186,9 @@ class OnnxTracer(Tracer):
             return Samples(x.shape.index(1))
         return find(x.ids, self.n_samples)
 
-    def mask_values(self, value: Any) -> NDArray[Any] | None:
-        """Return the values of a constant or a stored tensor that may be a mask."""
-        if not isinstance(value, Recipe):
-            return self.array(value)
-        stored = value.parameter
-        if stored is None or len(value.shape) < 2 or stored.size > LARGEST_MASK:
-            return None
-        return None if stored.name in self.declared else value.read()
+    def may_be_mask(self, recipe: Recipe) -> bool:
+        """Whether weights are a stored tensor of which nothing says that it is a parameter."""
+        return recipe.parameter is not None and recipe.parameter.name not in self.declared
 
     def use_as_mask(self, value: Any) -> None:
         """Note that a stored tensor is a mask; nothing else tells it from a parameter."""
@@ -234,14 +206,10 @@ class OnnxTracer(Tracer):
                 return prefix.partition(".parametrizations.")[0]
         return default
 
-    def remember(self, name: str, value: Any) -> None:
-        """Note the name of a constant, in case it turns out to be a weight."""
-        if isinstance(value, np.ndarray):
-            self._names[id(value)] = (value, name)
-
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return the name of a constant, and its values."""
-        return self._names.get(id(value), (value, "constant"))[1], np.asarray(value), None
+        names = (name for name, known in self.values.items() if known is value)
+        return next(names, "constant"), np.asarray(value), None
 
     def array(self, value: Any) -> Array | None:
         """Return the values of a constant; None for anything else."""
@@ -261,13 +229,7 @@ class OnnxTracer(Tracer):
         if not isinstance(value, Nodes):
             return concrete(value)
         ids = Samples().first(value.ids)
-        low, high = ids.min(initial=0), ids.max(initial=0)
-        for place, numbers in self._examples:
-            if place.start <= low and high < place.stop:
-                return numbers[ids - place.start]
-        return None
-
-    def note_example(self, ids: Ids, values: Any) -> None:
-        """Note what an input is for the example that was given."""
-        flat = ids.reshape(-1)
-        self._examples.append((range(int(flat[0]), int(flat[-1]) + 1), np.ravel(values)))
+        nodes = ids.ravel().tolist()
+        if not self.examples.keys() >= set(nodes):
+            return None
+        return np.array([self.examples[node] for node in nodes]).reshape(ids.shape)

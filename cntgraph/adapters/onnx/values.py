@@ -6,8 +6,7 @@ list of them a sequence; `Data` depends on the input without being a neuron.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
+
+#: Why an operation is not followed that nothing more is known of.
+UNKNOWN = "it is not a known linear or elementwise operation of these inputs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,6 @@ class Call:
         Version of ONNX's own operators.
     attributes : dict
         By name, as `attributes_of` returns them.
-    idle : tuple of int
-        Axes that were put in before the operation and are taken out after it: it has fewer
-        dimensions than it seems.
     """
 
     node: onnx.NodeProto
@@ -63,7 +63,6 @@ class Call:
     name: str
     opset: int
     attributes: dict[str, Any] = field(default_factory=dict)
-    idle: tuple[int, ...] = ()
 
     @property
     def operation(self) -> str:
@@ -75,23 +74,16 @@ class Call:
         """Return an attribute."""
         return self.attributes.get(name, default)
 
+    @property
+    def neurons(self) -> Nodes:
+        """The first input; NotFollowed, where it is none."""
+        if not isinstance(self.inputs[0], Nodes):
+            raise NotFollowed(UNKNOWN)
+        return self.inputs[0]
+
     def input(self, k: int) -> Any:
         """Return an input, None where it is left out."""
         return self.inputs[k] if k < len(self.inputs) else None
-
-    def part(
-        self, operation: str, inputs: Sequence[Any], label: str, attributes: Mapping[str, Any]
-    ) -> Call:
-        """Return one of ONNX's own operations, of which this one is made; see `perform`."""
-        names = ["" if value is None else f"i{k}" for k, value in enumerate(inputs)]
-        node = onnx.NodeProto(op_type=operation, input=names, output=["o"])
-        node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
-        if onnx.defs.has(operation):  # the reference refuses attributes that it does not know
-            known = onnx.defs.get_schema(operation).attributes
-            node.attribute.extend(a for a in self.node.attribute if a.name in known)
-        name = f"{self.name}.{label}" if label else self.name
-        return replace(self, node=node, inputs=list(inputs), name=name,
-                       attributes=self.attributes | dict(attributes))  # fmt: skip
 
     def constant(self, k: int, attribute: str) -> Any:
         """Return what newer operators take as an input and older ones as an attribute."""
@@ -101,16 +93,13 @@ class Call:
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
     """Return the attributes of an operation, strings decoded."""
-    found = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    return {name: _decoded(value) for name, value in found.items()}
+    return {a.name: _decoded(helper.get_attribute_value(a)) for a in node.attribute}
 
 
 def _decoded(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if isinstance(value, list | tuple) and value and isinstance(value[0], bytes):
-        return [item.decode("utf-8", "replace") for item in value]
-    return value
+    return [*map(_decoded, value)] if isinstance(value, list) else value
 
 
 def concrete(value: Any) -> NDArray[Any]:

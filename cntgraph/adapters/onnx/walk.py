@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,11 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx import ops
 from cntgraph.adapters.onnx.inputs import BY_OPERATION, Inputs
 from cntgraph.adapters.onnx.names import operation_name
-from cntgraph.adapters.onnx.reference import inferred_shapes, noted_shape
+from cntgraph.adapters.onnx.reference import noted_shape
 from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.tracer import OnnxTracer
-from cntgraph.adapters.onnx.values import Call, Nodes, attributes_of
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.onnx.values import Call, attributes_of
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
 
@@ -41,10 +42,8 @@ class Walk:
         self.graph, self.tensors, self.builder = model.graph, tensors, builder
         self.opset = max((o.version for o in model.opset_import if o.domain in _OWN), default=1)
         self.roles = Roles(model.graph)
-        self.tracer = OnnxTracer(builder)
-        self.values: dict[str, Any] = {}
-        self.symbols: dict[str, int] = {}
-        self.opened: dict[str, tuple[int, ...]] = {}
+        self.tracer = OnnxTracer(builder, self.roles.weights)
+        self.values = self.tracer.values
 
     def run(
         self,
@@ -61,21 +60,11 @@ class Walk:
         batch : int or None, optional
             The axis of the batch; None where there is none, by default by the first operation.
         """
-        inputs = Inputs(self.graph, self.roles, batch)
-        found = inputs.find(input_shape, example_input)
-        self.symbols = inputs.symbols
-        n_samples = next((i.shape[i.axis] for i in found if i.axis is not None), 1)
-        self.tracer = OnnxTracer(self.builder, n_samples, self.roles.weights())
-        for one in found:
-            if one.sets:
-                reason = "an input that only sets how others are read, taken as "
-                self.tracer.note(one.name, reason + ("ones" if one.example is None else "given"))
-                self.values[one.name] = one.constant()
-            else:
-                self.values[one.name] = self.tracer.input(
-                    one.name, one.shape, axis=one.axis, is_index=one.is_index,
-                    example=one.example if one.is_index else None,
-                )  # fmt: skip
+        inputs = Inputs(self.graph, self.roles, batch, input_shape, example_input)
+        noted = (*self.graph.value_info, *self.graph.output)
+        self.tracer.noted = {v.name: noted_shape(v.type, inputs.symbols) for v in noted}
+        self.tracer.n_samples = inputs.n_samples
+        self.values |= inputs.enter(self.tracer)
         self.read_initializers()
         self._follow(self.graph.node, [out.name for out in self.graph.output])
         for out in self.graph.output:
@@ -103,32 +92,20 @@ class Walk:
             self.values[parameter.name] = Recipe.of(parameter)
 
     def _store(self, tensor: TensorProto, name: str, *, constant: bool) -> None:
-        single = constant and int(np.prod(tensor.dims, dtype=object)) == 1
-        if (
-            single
-            or self.roles.is_number(tensor, name)
-            or not self.roles.is_parameter(tensor, name)
-        ):
-            if tensor.data_type == TensorProto.STRING:
-                self.values[name] = None
-            else:
-                self._keep(name, self.tensors.array(tensor, name))
+        roles, single = self.roles, constant and prod(tensor.dims) == 1
+        if single or roles.is_number(tensor, name) or not roles.is_parameter(tensor, name):
+            text = tensor.data_type == TensorProto.STRING
+            self.values[name] = None if text else self.tensors.array(tensor, name)
             return
-        trainable = self.roles.is_trainable(tensor, name, constant=constant)
-        bits = self.roles.bits(name)
-        parameter = self.tensors.parameter(tensor, name, trainable=trainable, bits=bits)
+        trainable = roles.is_trainable(tensor, name, constant=constant)
+        parameter = self.tensors.parameter(tensor, name, trainable=trainable, bits=roles.bits(name))
         self.values[name] = Recipe.of(self.builder.parameter(parameter))
-        if not self.roles.readers.get(name):
+        if not roles.readers[name]:
             self.builder.skip(self.values[name], "no operation of the model reads it")
-
-    def _keep(self, name: str, array: Any) -> None:
-        self.tracer.remember(name, array)
-        self.values[name] = array
 
     def _constant(self, node: onnx.NodeProto) -> None:
         """Take the value of a Constant: a tensor, a number, or several."""
-        (attribute, *_) = node.attribute
-        name = node.output[0]
+        (attribute, *_), name = node.attribute, node.output[0]
         value = onnx.helper.get_attribute_value(attribute)
         if attribute.name == "value":
             self._store(value, name, constant=True)
@@ -137,32 +114,25 @@ class Walk:
             self.values[name] = Recipe.of(self.builder.parameter(dense))
         elif attribute.name.startswith(("value_float", "value_int")):
             dtype = np.float32 if "float" in attribute.name else np.int64
-            self._keep(name, np.asarray(value, dtype))
+            self.values[name] = np.asarray(value, dtype)
         else:
             self.values[name] = None
 
     # -- operations -----------------------------------------------------------------------------
 
     def _step(self, node: onnx.NodeProto) -> None:
-        try:
-            if node.op_type == "Constant" and node.domain in _OWN:
+        what = f"the operation {node.name or node.op_type!r} ({node.op_type})"
+        own = node.domain in _OWN
+        with explained(what, "does the model run in onnxruntime?"):
+            if node.op_type == "Constant" and own:
                 self._constant(node)
                 return
             inputs = [self._value(name, node) for name in node.input]
-            if node.op_type == "If" and node.domain in _OWN and self._branch(node, inputs[0]):
+            if node.op_type == "If" and own and self._branch(node, inputs[0]):
                 return
-            call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node),
-                        self._idle(node))  # fmt: skip
-            self._note_opening(call)
+            call = Call(node, inputs, operation_name(node), self.opset, attributes_of(node))
             self._skip_captured(node)
-            made = self.tracer.call(call, lambda: self._shapes(call))
-        except CntGraphError:
-            raise
-        except Exception as error:  # whatever a damaged operation leads to
-            raise TraceError(
-                f"the operation {node.name or node.op_type!r} ({node.op_type}) cannot be followed: "
-                f"{type(error).__name__}: {error}; does the model run in onnxruntime?"
-            ) from error
+            made = self.tracer.call(call)
         self.values.update(zip(node.output, made, strict=False))
 
     def _branch(self, node: onnx.NodeProto, condition: Any) -> bool:
@@ -177,22 +147,9 @@ class Walk:
         before = self.values.copy()
         self._follow(graph.node, outputs)
         made = [self.values.get(name) for name in outputs]
-        self.values = before | dict(zip(node.output, made, strict=False))
+        self.values.clear()
+        self.values |= before | dict(zip(node.output, made, strict=False))
         return True
-
-    def _idle(self, node: onnx.NodeProto) -> tuple[int, ...]:
-        """Return the axes that are put in just for an operation, and taken out after it."""
-        source = node.input[0] if node.input else ""
-        readers = [reader.op_type for reader, _ in self.roles.readers.get(
-            node.output[0] if node.output else "", ())]  # fmt: skip
-        return self.opened.get(source, ()) if readers == ["Squeeze"] else ()
-
-    def _note_opening(self, call: Call) -> None:
-        if call.operation != "Unsqueeze" or not isinstance(call.inputs[0], Nodes):
-            return
-        axes = call.constant(1, "axes")
-        rank = call.inputs[0].ids.ndim + len(np.ravel(axes))
-        self.opened[call.node.output[0]] = tuple(int(a) % rank for a in np.ravel(axes))
 
     def _skip_captured(self, node: onnx.NodeProto) -> None:
         """Say of the weights that branches and loops read that they are not followed."""
@@ -209,24 +166,18 @@ class Walk:
             )
         return self.values[name] if name else None
 
-    # -- shapes ---------------------------------------------------------------------------------
 
-    def _shapes(self, call: Call) -> list[tuple[int, ...]]:
-        """Return the shapes of what an unknown operation makes, as far as they can be known."""
-        noted = {v.name: v for v in (*self.graph.value_info, *self.graph.output)}
-        nodes = [v.shape for v in call.inputs if isinstance(v, Nodes | Data)]
-        shapes = []
-        for name, shape in zip(call.node.output, inferred_shapes(call, call.inputs), strict=True):
-            if (shape is None or 0 in shape) and name in noted:
-                shape = noted_shape(noted[name], self.symbols)
-            if shape is None and name and not nodes:
-                raise TraceError(
-                    f"the shape of what {call.name} ({call.operation}) makes is not known; "
-                    "save the model with inferred shapes (onnx.shape_inference.infer_shapes)"
-                )
-            # As a last resort, an operation is taken to be elementwise.
-            shapes.append(shape if shape is not None else (nodes or [()])[0])
-        return shapes
+@contextmanager
+def explained(what: str, question: str) -> Iterator[None]:
+    """Turn whatever else a damaged model leads to into an error that says so."""
+    try:
+        yield
+    except (CntGraphError, Warning):
+        raise
+    except Exception as error:
+        raise TraceError(
+            f"{what} cannot be followed: {type(error).__name__}: {error}; {question}"
+        ) from error
 
 
 def _reads(node: onnx.NodeProto) -> set[str]:

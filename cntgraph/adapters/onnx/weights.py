@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.onnx.reference import COMPUTABLE, MOVEMENTS, run
-from cntgraph.adapters.onnx.values import Call, concrete
+from cntgraph.adapters.onnx.values import Call, concrete, shape_of
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Array
 
 #: Functions of weights that are no recipe are computed once, up to this many values.
 _LARGEST_COMPUTED = 1 << 24
@@ -33,8 +32,8 @@ _OVER_AXES: dict[str, Callable[..., Recipe]] = {
 }  # fmt: skip
 
 
-def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
-    """Return the recipes of an operation on parameters and constants.
+def on_recipes(call: Call, as_recipe: AsRecipe) -> Any:
+    """Return the recipe of an operation on parameters and constants, or several; None for none.
 
     Parameters
     ----------
@@ -45,50 +44,41 @@ def on_recipes(call: Call, as_recipe: AsRecipe) -> list[Any] | None:
     """
     operation, first = call.operation, call.inputs[0]
     if operation in _BINARY:
-        made = _BINARY[operation](*(as_recipe(value) for value in call.inputs))
-        return None if made is None else [made]
+        return _BINARY[operation](*map(as_recipe, call.inputs))
     if operation == "DequantizeLinear":
         axis, block = int(call.get("axis", 1)), int(call.get("block_size", 0))
-        return [dequantized(as_recipe, first, call.inputs[1], call.input(2), axis, block)]
+        return dequantized(as_recipe, first, call.inputs[1], call.input(2), axis, block)
     if operation == "Concat":
-        parts = tuple(as_recipe(value) for value in call.inputs)
-        return [Recipe.concatenate(parts, call.get("axis"))]
+        return Recipe.concatenate(tuple(map(as_recipe, call.inputs)), call.get("axis"))
     if not isinstance(first, Recipe):
         return None
     if operation in _UNCHANGED:
-        whole = operation == "Cast" and call.get("to") not in _FLOAT_TYPES
-        return None if whole else [first]
+        return None if operation == "Cast" and call.get("to") not in _FLOAT_TYPES else first
     if operation in _UNARY:
-        return [_UNARY[operation](first)]
-    if operation in _OVER_AXES:
-        return _reduced(call, first)
+        return _UNARY[operation](first)
+    return _moved(call, first) if operation in MOVEMENTS else _with_settings(call, first)
+
+
+def _with_settings(call: Call, recipe: Recipe) -> Recipe | None:
+    """Return a power, an entry or a sum over axes of a weight; another input says which."""
+    operation = call.operation
     if operation == "Pow":
-        return _power(first, concrete(call.inputs[1]))
-    return _moved(call, first)
-
-
-def _power(recipe: Recipe, exponent: Array) -> list[Any] | None:
-    found = weights.power(recipe, exponent.item()) if exponent.size == 1 else None
-    return None if found is None else [found]
-
-
-def _moved(call: Call, recipe: Recipe) -> list[Any] | None:
-    if call.operation == "Gather":
-        return [looked_up(recipe, int(call.get("axis", 0)), concrete(call.inputs[1]))]
-    if call.operation not in MOVEMENTS:
+        exponent = concrete(call.inputs[1])
+        return weights.power(recipe, exponent.item()) if exponent.size == 1 else None
+    if operation == "Gather":
+        return looked_up(recipe, int(call.get("axis", 0)), concrete(call.inputs[1]))
+    if operation not in _OVER_AXES:
         return None
-    how = [None if value is None else concrete(value) for value in call.inputs[1:]]
-    largest = 2 * prod(recipe.shape)
-    made: list[Any] | None = moved(recipe, lambda array: run(call, [array, *how], largest))
-    return made
-
-
-def _reduced(call: Call, recipe: Recipe) -> list[Any] | None:
     axes = call.constant(1, "axes")
     if axes is None and call.get("noop_with_empty_axes", 0):
         return None
     over = None if axes is None else np.ravel(axes).tolist()
-    return [_OVER_AXES[call.operation](recipe, over, bool(call.get("keepdims", 1)))]
+    return _OVER_AXES[operation](recipe, over, bool(call.get("keepdims", 1)))
+
+
+def _moved(call: Call, recipe: Recipe) -> Any:
+    how = [None if value is None else concrete(value) for value in call.inputs[1:]]
+    return moved(recipe, lambda array: run(call, [array, *how], 2 * prod(recipe.shape)))
 
 
 def dequantized(
@@ -132,8 +122,8 @@ def along(recipe: Recipe, shape: tuple[int, ...], axis: int, block: int = 0) -> 
 
 def compute_weights(call: Call) -> list[Any] | None:
     """Compute a function of weights that is no recipe, if it is small."""
-    sizes = [prod(np.shape(v) if v is not None else ()) for v in call.inputs]
-    if call.operation not in COMPUTABLE or sum(sizes) > _LARGEST_COMPUTED:
+    size = sum(prod(shape_of(value)) for value in call.inputs)
+    if call.operation not in COMPUTABLE or size > _LARGEST_COMPUTED:
         return None
     return run(call, [None if value is None else _as_stored(value) for value in call.inputs])
 

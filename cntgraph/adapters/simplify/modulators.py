@@ -12,18 +12,18 @@ def drop_scalings(draft: Draft) -> None:
     An edge that only modulates carries no size, so the scaling says nothing; frameworks put it
     on the query, on query and key, or on the scores.
     """
-    for k, into in draft.by_end().items():
-        # Whether readers only modulate is looked for last: it is a search among all blocks.
-        if k >= 0 and draft.layers[k].kind == "scale" and any(map(_is_constant_scaling, into)):
+    for k, blocks in draft.by_end().items():
+        scales = k >= 0 and draft.layers[k].kind == "scale" and not draft.applied(k)
+        if scales and all(map(_is_constant_scaling, blocks)):
             _drop(draft, k)
 
 
 def _drop(draft: Draft, k: int) -> None:
-    """Drop layer k if it is a constant scaling that only modulators read."""
+    """Drop layer k, a constant scaling, if only modulators read it."""
     into, readers = draft.into(k), draft.readers(k)
-    if len(into) != 1 or draft.applied(k) or k in draft.output_layers():
+    if len(into) != 1 or not readers or not all(reader.modulatory for reader in readers):
         return
-    if readers and all(reader.modulatory for reader in readers):
+    if k not in draft.output_layers() and _is_constant_scaling(into[0]):
         draft.bypass(k, draft.read_by(into[0], k))
 
 

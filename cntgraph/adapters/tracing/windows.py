@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -57,15 +57,6 @@ class Sliding:
     padding: Rule | Sequence[Pads] = "valid"
     dilation: int | Sizes = 1
     ceil: bool = False
-
-    def on(self, axes: Sizes) -> Sliding:
-        """Return how windows slide over some of the axes."""
-        stride, dilation = ([step[k] for k in axes] for step in self._steps)
-        padding = self.padding
-        if not isinstance(padding, str):
-            padding = [padding[k] for k in axes]
-        return replace(self, kernel=[self.kernel[k] for k in axes], stride=stride, padding=padding,
-                       dilation=dilation)  # fmt: skip
 
     def windows(self, spatial: Sizes) -> tuple[Window, ...]:
         """Return the window of each axis of what is read.

@@ -1,6 +1,6 @@
 """What each ONNX operation does to node ids; a new one is a function with `tracer.handles`."""
 
-from cntgraph.adapters.onnx.ops import (
+from cntgraph.adapters.onnx.ops import (  # noqa: F401  (they register their handlers)
     affine,
     arithmetic,
     attention,
@@ -17,21 +17,3 @@ from cntgraph.adapters.onnx.ops import (
     rotary,
     sequences,
 )
-
-__all__ = [
-    "affine",
-    "arithmetic",
-    "attention",
-    "contrib",
-    "control",
-    "convolution",
-    "elementwise",
-    "movement",
-    "norms",
-    "pooling",
-    "quantised",
-    "recurrent",
-    "resize",
-    "rotary",
-    "sequences",
-]

@@ -7,6 +7,7 @@ a mask, a softmax, and a product with the values.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 
+#: Attributes by which a query sees no later key.
+_FORWARD = ("is_causal", "unidirectional")
+
 
 def _attended(
-    t: OnnxTracer, call: Call, parts: Sequence[Any], heads: tuple[int, int], *,
-    past: tuple[Any, Any] = (None, None), keys: Any = None, added: Any = None,
-    forward: bool = False, before: int = 0, window: int | None = None,
-    angles: tuple[Any, Any] = (None, None), name: str = "",
+    t: OnnxTracer, call: Call, parts: Sequence[Any], *, past: Sequence[Any] = (None, None),
+    keys: Any = None, added: Any = None, before: int = 0,
 ) -> list[Nodes]:  # fmt: skip
     """Return softmax(query keyᵀ + masks) value, all keys, and all values.
 
@@ -32,42 +34,34 @@ def _attended(
     ----------
     parts : sequence of Nodes
         Queries, keys and values, in heads or with the features of all heads side by side.
-    heads : tuple of int
-        How many heads queries have, and how many keys and values have.
-    past : tuple, optional
+    past : sequence, optional
         Keys and values of a cache, which are put in front.
     keys : constant, Nodes or Data, optional
         Which keys count, or how many of them.
     added : constant, weights, Nodes or Data, optional
         A mask.
-    forward : bool, default False
-        Whether a query sees no later key.
     before : int, default 0
         Number of keys before the first query, where there is no cache.
-    window : int, optional
-        How many keys it then sees, its own included.
-    angles : tuple, optional
-        Cosines and sines by which queries and keys are rotated, where the operation does so.
-    name : str, optional
-        A name of its own.
     """
     flat = len(shape_of(parts[0])) == 3 or call.node.domain == "com.microsoft"
-    query, key, value = (_split(x, heads[k > 0]) for k, x in enumerate(parts))
+    n_heads = int(call.get("q_num_heads", call.get("num_heads", 0)))
+    n_shared = int(call.get("kv_num_heads", n_heads))
+    query, key, value = map(_split, parts, (n_heads, n_shared, n_shared))
     if call.get("do_rotary", 0):
-        query, key = (_rotated(t, call, x, angles, label)
-                      for x, label in ((query, "query"), (key, "key")))  # fmt: skip
-    n = query.shape[2]
+        query, key = _rotated(t, call, query, "query"), _rotated(t, call, key, "key")
     if any(x is not None for x in past):
         if not all(isinstance(x, Nodes) for x in past):
             raise NotFollowed("its cache is no input of the model")
         before = past[0].shape[2]
         key, value = (Nodes(np.concatenate([a.ids, b.ids], 2))
                       for a, b in zip(past, (key, value), strict=True))  # fmt: skip
-    masks = [_of_keys(keys, key.shape[2]), _of_example(added, key.shape[2])]
-    if forward:
-        masks.append(causal(n, key.shape[2], past=before, window=window))
+    n, m = query.shape[2], key.shape[2]
+    masks = [_of_keys(keys, m), _of_example(added, m)]
+    if call.node.op_type == "GroupQueryAttention" or any(map(call.get, _FORWARD)):
+        window = int(call.get("local_window_size", -1))
+        masks.append(causal(n, m, past=before, window=None if window < 0 else window))
     softcap = bool(call.get("softcap", 0.0))
-    made = attend(t, query, key, value, name or call.name, masks=masks, softcap=softcap)
+    made = attend(t, query, key, value, call.name, masks=masks, softcap=softcap)
     if flat:
         made = Nodes(made.ids.swapaxes(1, 2).reshape(*made.shape[:1], n, -1))
     return [made, key, value]
@@ -85,8 +79,14 @@ def _split(x: Any, n_heads: int) -> Nodes:
     return Nodes(x.ids.reshape(batch, n, n_heads, width // n_heads).swapaxes(1, 2))
 
 
-def _rotated(t: OnnxTracer, call: Call, x: Nodes, angles: tuple[Any, Any], label: str) -> Any:
+def _cut(x: Nodes, sizes: Sequence[int]) -> list[Nodes]:
+    """Return queries, keys and values that lie side by side."""
+    return [Nodes(part) for part in np.split(x.ids, np.cumsum(sizes)[:2], axis=-1)]
+
+
+def _rotated(t: OnnxTracer, call: Call, x: Nodes, label: str) -> Any:
     """Rotate queries or keys by their positions."""
+    angles = call.input(7), call.input(8)
     if any(shape_of(table) == () for table in angles):
         raise NotFollowed("it rotates by angles that the model does not hold")
     interleaved = int(call.get("rotary_interleaved", 0))
@@ -96,19 +96,13 @@ def _rotated(t: OnnxTracer, call: Call, x: Nodes, angles: tuple[Any, Any], label
 # -- masks ----------------------------------------------------------------------------------------
 
 
-def _length(keys: Any, n: int) -> int:
-    """Return how many keys count, where they are counted; else how many there are."""
-    known = keys is not None and not isinstance(keys, Nodes | Data) and np.ndim(keys) == 1
-    return int(concrete(keys).max(initial=0)) if known else n
-
-
 def _of_keys(mask: Any, n: int) -> Any:
     """Return which keys count, from truth values, or from the number of those that do."""
     if mask is None or isinstance(mask, Nodes | Data):
         return mask
     values = concrete(mask)
     if values.ndim == 1:
-        return np.arange(n) < _length(values, n)
+        return np.arange(n) < values.max(initial=0)
     if values.ndim == 2:
         return (values != 0).any(axis=0)
     return values[:, None] != 0 if values.ndim == 3 else values != 0
@@ -134,14 +128,11 @@ def _of_example(mask: Any, n_keys: int) -> Any:
 def attention(t: OnnxTracer, call: Call) -> Any:
     """Return an attention over three or four axes, with a cache or without."""
     *parts, mask, past_key, past_value, lengths = (call.input(k) for k in range(7))
-    heads = int(call.get("q_num_heads", 0)), int(call.get("kv_num_heads", 0))
     if isinstance(lengths, Nodes | Data):
         lengths = None  # a length that depends on the input hides nothing
-    n = parts[0].shape[-2]
-    return _attended(
-        t, call, parts, heads, past=(past_key, past_value), keys=lengths, added=mask,
-        forward=bool(call.get("is_causal", 0)), before=_length(lengths, n) - n,
-    )  # fmt: skip
+    n, past = parts[0].shape[-2], (past_key, past_value)
+    before = 0 if lengths is None else int(concrete(lengths).max(initial=0)) - n
+    return _attended(t, call, parts, past=past, keys=lengths, added=mask, before=before)
 
 
 @handles("com.microsoft.Attention")
@@ -151,13 +142,10 @@ def packed_attention(t: OnnxTracer, call: Call) -> Any:
     if past is not None:
         raise NotFollowed("its cache holds keys and values in one tensor")
     matrix = t.recipe(weight)
-    width, heads = matrix.shape[1], (int(call.get("num_heads", 0)),) * 2
-    sizes = [int(n) for n in call.get("qkv_hidden_sizes") or [width // 3] * 3]
-    name = t.name_of(matrix, call.name)
-    made = contraction.matmul(t, x, matrix, f"{name}.in_proj", t.vector(bias))
-    parts = [Nodes(part) for part in np.split(made.ids, np.cumsum(sizes)[:2], axis=-1)]
-    forward = bool(call.get("unidirectional", 0))
-    return _attended(t, call, parts, heads, keys=mask, added=added, forward=forward, name=name)[0]
+    call = replace(call, name=t.name_of(matrix, call.name))
+    made = contraction.matmul(t, x, matrix, f"{call.name}.in_proj", t.vector(bias))
+    parts = _cut(made, call.get("qkv_hidden_sizes") or [matrix.shape[1] // 3] * 3)
+    return _attended(t, call, parts, keys=mask, added=added)[0]
 
 
 @handles("com.microsoft.MultiHeadAttention")
@@ -167,9 +155,7 @@ def multi_head_attention(t: OnnxTracer, call: Call) -> Any:
     parts = _unpacked(query, key, value)
     if bias is not None:
         parts = _biased(t, parts, t.recipe(bias), call.name)
-    heads = (int(call.get("num_heads", 0)),) * 2
-    return _attended(t, call, parts, heads, past=(past[0], past[1]), keys=mask, added=added,
-                     forward=bool(call.get("unidirectional", 0)))  # fmt: skip
+    return _attended(t, call, parts, past=past, keys=mask, added=added)
 
 
 def _unpacked(query: Any, key: Any, value: Any) -> list[Any]:
@@ -196,14 +182,8 @@ def _biased(t: OnnxTracer, parts: Sequence[Any], bias: Recipe, name: str) -> lis
 def group_query_attention(t: OnnxTracer, call: Call) -> Any:
     """Attend to what comes before, with fewer heads of keys and values."""
     query, key, value, *past = (call.input(k) for k in range(5))
-    heads = int(call.get("num_heads", 0)), int(call.get("kv_num_heads", 0))
     parts = [query, key, value]
     if key is None:
-        each = query.shape[-1] // (heads[0] + 2 * heads[1])
-        ends = [heads[0] * each, (heads[0] + heads[1]) * each]
-        parts = [Nodes(part) for part in np.split(query.ids, ends, axis=-1)]
-    window = int(call.get("local_window_size", -1))
-    return _attended(
-        t, call, parts, heads, past=(past[0], past[1]), added=call.input(10), forward=True,
-        window=None if window < 0 else window, angles=(call.input(7), call.input(8)),
-    )  # fmt: skip
+        heads = [int(call.get(name, 0)) for name in ("num_heads", "kv_num_heads", "kv_num_heads")]
+        parts = _cut(query, [n * (query.shape[-1] // sum(heads)) for n in heads])
+    return _attended(t, call, parts, past=past, added=call.input(10))

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from cntgraph.adapters.onnx.ops.geometry import (
-    idle_axes,
-    sliding_of,
-    transposed_windows,
-    with_axes,
-    without,
-)
+from cntgraph.adapters.onnx.ops.geometry import sliding_of, transposed_windows
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing import convolution
 
 
 @handles("Conv", "ConvTranspose")
 def conv(t: OnnxTracer, call: Call) -> Any:
     """Return a convolution."""
-    x, weight, bias = call.inputs[0], t.recipe(call.inputs[1]), t.vector(call.input(2))
-    if not isinstance(x, Nodes) or x.ids.ndim != len(weight.shape) or x.ids.ndim < 3:
+    x, weight, bias = call.neurons, t.recipe(call.inputs[1]), t.vector(call.input(2))
+    if x.ids.ndim != len(weight.shape) or x.ids.ndim < 3:
         return None
     kernel, spatial = weight.shape[2:], x.shape[2:]
     transposed = call.operation == "ConvTranspose"
     windows = (transposed_windows(call, spatial, kernel) if transposed
                else sliding_of(call, kernel).windows(spatial))  # fmt: skip
-    idle = idle_axes(call, windows)
-    kept = [k for k in range(len(kernel)) if 2 + k not in idle]
-    weight = weight.reshape((*weight.shape[:2], *(kernel[k] for k in kept)))
-    made = convolution.convolve(
-        t, without(x, idle), weight, bias, [windows[k] for k in kept], t.name_of(weight, call.name),
+    return convolution.convolve(
+        t, x, weight, bias, windows, t.name_of(weight, call.name),
         groups=int(call.get("group", 1)), transposed=transposed,
     )  # fmt: skip
-    return with_axes(made, idle)

@@ -37,8 +37,6 @@ def clip(t: OnnxTracer, call: Call) -> Any:
 def power(t: OnnxTracer, call: Call) -> Any:
     """Note a power of neurons, or what is left by a division."""
     x, other = call.inputs
-    is_power = call.operation == "Pow"
-    made = (
-        activations.power(t, x, other) if is_power else activations.activate(t, x, "mod", [other])
-    )
+    made = (activations.power(t, x, other) if call.operation == "Pow"
+            else activations.activate(t, x, "mod", [other]))  # fmt: skip
     return t.widened(made, shape_of(other))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Rule, Sizes, Sliding, halves
 from cntgraph.network.blocks import Window
@@ -55,19 +52,3 @@ def transposed_windows(call: Call, spatial: Sizes, kernel: Sizes) -> tuple[Windo
         pads = [halves(total, lower=auto != "SAME_UPPER") for total in totals]
         sliding = replace(sliding, padding=pads)
     return sliding.transposed(spatial, extra)
-
-
-def idle_axes(call: Call, windows: Sequence[Window]) -> tuple[int, ...]:
-    """Return the axes that were put in for the operation, and over which nothing slides."""
-    found = ((2 + k, window == Window(1, 1, 1)) for k, window in enumerate(windows))
-    return tuple(axis for axis, still in found if still and axis in call.idle)
-
-
-def without(x: Nodes, axes: tuple[int, ...]) -> Nodes:
-    """Return nodes without axes of length one."""
-    return replace(x, ids=x.ids.squeeze(axes)) if axes else x
-
-
-def with_axes(x: Nodes, axes: tuple[int, ...]) -> Nodes:
-    """Return nodes with axes of length one put in."""
-    return replace(x, ids=np.expand_dims(x.ids, axes)) if axes else x

@@ -139,25 +139,19 @@ def where(t: OnnxTracer, call: Call) -> Any:
 @handles("Pad")
 def pad(t: OnnxTracer, call: Call) -> Any:
     """Pad, or crop where a padding is negative; padding by a number is a node of that value."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes):
-        return None
-    rank = len(x.shape)
-    pads = call.constant(1, "pads" if "pads" in call.attributes else "paddings")
-    axes = range(rank) if call.input(3) is None else np.ravel(concrete(call.inputs[3]))
-    widths = [[0, 0] for _ in range(rank)]
-    for k, axis in enumerate(axes):
-        widths[int(axis) % rank] = [int(pads[k]), int(pads[k + len(axes)])]
-    crop = tuple(
-        slice(max(-a, 0), max(n - max(-b, 0), 0)) for (a, b), n in zip(widths, x.shape, strict=True)
-    )
-    widths = [[max(a, 0), max(b, 0)] for a, b in widths]
-    grown = (n + a + b for n, (a, b) in zip(x.ids[crop].shape, widths, strict=True))
-    refuse_above(prod(grown), call)
+    x = call.neurons
+    pads = np.asarray(call.constant(1, "pads" if "pads" in call.attributes else "paddings"))
+    axes = range(x.ids.ndim) if call.input(3) is None else np.ravel(concrete(call.inputs[3]))
+    widths = np.zeros((x.ids.ndim, 2), np.int64)
+    widths[list(axes)] = pads.reshape(2, -1).T
+    ends = zip((-widths).clip(0).tolist(), x.shape, strict=True)
+    x = replace(x, ids=x.ids[tuple(slice(a, max(n - b, 0)) for (a, b), n in ends)])
+    widths = widths.clip(0)
+    refuse_above(prod((widths.sum(1) + x.shape).tolist()), call)
     mode = call.get("mode", "constant")
     if mode != "constant":
-        return replace(x, ids=np.pad(x.ids[crop], widths, mode=mode))
+        return replace(x, ids=np.pad(x.ids, widths, mode=mode))
     value = call.get("value", 0.0) if call.input(2) is None else concrete(call.inputs[2])
-    needed = np.asarray(value).reshape(-1)[:1] if any(map(any, widths)) else np.zeros(1)
+    needed = np.asarray(value).reshape(-1)[:1] if widths.any() else np.zeros(1)
     (fill,) = t.as_ids(needed, f"{call.name}.value") if needed.size else (-1,)
-    return replace(x, ids=np.pad(x.ids[crop], widths, constant_values=fill))
+    return replace(x, ids=np.pad(x.ids, widths, constant_values=fill))

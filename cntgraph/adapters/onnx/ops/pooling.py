@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.onnx.ops.geometry import idle_axes, sliding_of, with_axes, without
+from cntgraph.adapters.onnx.ops.geometry import sliding_of
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call, Nodes
+from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing import pooling, reductions
 from cntgraph.network.blocks import PoolMode
 
@@ -17,30 +17,23 @@ from cntgraph.network.blocks import PoolMode
 @handles("MaxPool", "AveragePool")
 def window_pool(t: OnnxTracer, call: Call) -> Any:
     """Take the largest of each window, or its average."""
-    x = call.inputs[0]
-    sliding = sliding_of(call, [int(n) for n in call.get("kernel_shape")])
-    if not isinstance(x, Nodes) or len(x.shape) != 2 + len(sliding.kernel):
+    x, sliding = call.neurons, sliding_of(call, call.get("kernel_shape"))
+    if len(x.shape) != 2 + len(sliding.kernel):
         return None
-    idle = idle_axes(call, sliding.windows(x.shape[2:]))
-    sliding = sliding.on([k for k in range(len(sliding.kernel)) if 2 + k not in idle])
-    narrow = without(x, idle)
     if call.operation == "MaxPool":
-        return with_axes(pooling.max_pool(t, narrow, sliding, call.name), idle)
+        return pooling.max_pool(t, x, sliding, call.name)
     count = bool(call.get("count_include_pad", 0))
-    return with_axes(pooling.average_pool(t, narrow, sliding, call.name, count_padding=count), idle)
+    return pooling.average_pool(t, x, sliding, call.name, count_padding=count)
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
 def global_pool(t: OnnxTracer, call: Call) -> Any:
     """Pool all positions of each channel."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes) or len(x.shape) < 3:
+    x = call.neurons
+    if len(x.shape) < 3:
         return None
     mode: PoolMode = "max" if "Max" in call.operation else "average"
-    idle = tuple(axis for axis in call.idle if x.shape[axis] == 1)
-    narrow = without(x, idle)
-    made = pooling.adaptive_pool(t, narrow, [1] * (len(narrow.shape) - 2), mode, call.name)
-    return with_axes(made, idle)
+    return pooling.adaptive_pool(t, x, [1] * (len(x.shape) - 2), mode, call.name)
 
 
 # -- over whole axes ------------------------------------------------------------------------------
@@ -58,9 +51,7 @@ def reduce(
     t: OnnxTracer, call: Call, before: str = "", mode: PoolMode = "average", after: str = ""
 ) -> Any:
     """Pool whole axes away; all of them where none are named."""
-    x, given = call.inputs[0], call.constant(1, "axes")
-    if not isinstance(x, Nodes):
-        return None
+    x, given = call.neurons, call.constant(1, "axes")
     axes = None if given is None else np.ravel(given).tolist()
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
@@ -77,8 +68,8 @@ for _name, (_before, _mode, _after) in _REDUCTIONS.items():
 @handles("CumSum")
 def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
     """Sum everything up to each position."""
-    x, axis = call.inputs[0], t.array(call.inputs[1])
-    if not isinstance(x, Nodes) or axis is None:
+    x, axis = call.neurons, t.array(call.inputs[1])
+    if axis is None:
         return None
     reverse, exclusive = (bool(call.get(key, 0)) for key in ("reverse", "exclusive"))
     options = {"reverse": reverse, "exclusive": exclusive}

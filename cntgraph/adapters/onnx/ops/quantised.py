@@ -12,23 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.onnx.settings import BIASES, STATIC
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes
 from cntgraph.adapters.onnx.weights import along, dequantized
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 
-#: Operations of whole numbers with static steps, and which of their inputs are the values;
-#: each is followed by its step and its zero point.
-_STATIC: dict[str, tuple[int, ...]] = {
-    "QLinearConv": (0, 3), "QLinearMatMul": (0, 3),
-    **dict.fromkeys(("com.microsoft.QGemm", "com.microsoft.QLinearAdd",
-                     "com.microsoft.QLinearMul"), (0, 3)),
-    **{f"com.microsoft.QLinear{name}": (0,) for name in (
-        "AveragePool", "GlobalAveragePool", "LeakyRelu", "ReduceMean", "Sigmoid", "Softmax")},
-}  # fmt: skip
-#: Which of their inputs is a bias, in steps of the product of the steps of the other two.
-_BIASES = {"Conv": 8, "Gemm": 6}
 #: Products with a weight that may have steps: where weight, step, zero point and bias are.
 _MIXED = {"com.microsoft.DynamicQuantizeMatMul": (1, 2, 3, 4),
           "com.microsoft.MatMulIntegerToFloat": (1, 3, 5, 6)}  # fmt: skip
@@ -37,15 +27,13 @@ _MIXED = {"com.microsoft.DynamicQuantizeMatMul": (1, 2, 3, 4),
 @handles("QuantizeLinear", "com.microsoft.QuantizeLinear")
 def quantize(t: OnnxTracer, call: Call) -> Any:
     """Hand neurons on; remember by which step they were rounded."""
-    x, step = call.inputs[:2]
-    return replace(x, step=step) if isinstance(x, Nodes) else None
+    return replace(call.neurons, step=call.inputs[1])
 
 
 @handles("DequantizeLinear", "com.microsoft.DequantizeLinear")
 def dequantize(t: OnnxTracer, call: Call) -> Any:
     """Hand neurons on."""
-    x = call.inputs[0]
-    return replace(x, step=None, is_index=False) if isinstance(x, Nodes) else None
+    return replace(call.neurons, step=None, is_index=False)
 
 
 @handles("DynamicQuantizeLinear")
@@ -55,13 +43,14 @@ def quantize_dynamically(t: OnnxTracer, call: Call) -> Any:
     return [x, np.float32(1.0).reshape(()), np.uint8(0).reshape(())]
 
 
-@handles(*_STATIC)
+@handles("QLinearConv", "QLinearMatMul", *(f"com.microsoft.{name}" for name in STATIC))
 def static(t: OnnxTracer, call: Call) -> Any:
     """Do what the operation does to the values that the whole numbers stand for."""
-    operation = call.node.op_type.removeprefix("QLinear").removeprefix("Q")
+    name = call.node.op_type
+    operation = name.removeprefix("QLinear").removeprefix("Q")
     axis = {"Conv": 0, "Gemm": 0 if call.get("transB", 0) else 1}.get(operation, -1)
-    values = [_value(t, call, k, axis) for k in _STATIC[call.operation]]
-    bias = call.input(_BIASES.get(operation, len(call.inputs)))
+    values = [_value(t, call, k, axis) for k in STATIC[name]]
+    bias = call.input(BIASES.get(name, len(call.inputs)))
     if bias is not None:
         of_x, of_weight = (t.recipe(call.inputs[k]).reshape((-1,)) for k in (1, 4))
         values.append(t.recipe(bias) * (of_x * of_weight * float(call.get("alpha", 1.0))))
@@ -90,18 +79,15 @@ def of_integers(t: OnnxTracer, call: Call) -> Any:
     """Return a product of whole numbers, less their zero points."""
     sides, zeros = call.inputs[:2], (call.input(2), call.input(3))
     axes = (-2, -1) if "MatMul" in call.operation else (0, 0)
-    steps = [x.step for x in sides if isinstance(x, Nodes)]
+    steps = [x.step for x in sides if isinstance(x, Nodes) and x.step is not None]
     values = [
         _from_zero(t, call, x, zero) if isinstance(x, Nodes)
-        else _by_step(t, dequantized(t.recipe, x, None, zero, axis), steps[0])
+        else dequantized(t.recipe, x, None, zero, axis)
         for x, zero, axis in zip(sides, zeros, axes, strict=True)
     ]  # fmt: skip
+    # Neurons stand for what was quantised, not for its whole numbers.
+    values = [x / t.recipe(steps[0]) if steps and isinstance(x, Recipe) else x for x in values]
     return t.perform(call, call.operation.removesuffix("Integer"), *values)
-
-
-def _by_step(t: OnnxTracer, weight: Recipe, step: Any) -> Recipe:
-    """Return a weight for neurons that stand for what was quantised, not for its whole numbers."""
-    return weight if step is None else weight / t.recipe(step)
 
 
 def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Any:

@@ -29,8 +29,8 @@ _ORDERS: dict[str, tuple[Kind, str]] = {
 @handles("RNN", "GRU", "LSTM")
 def recurrent(t: OnnxTracer, call: Call) -> Any:
     """Return the sequence, the last state, and the last cell of a recurrent layer."""
-    x, layout = call.inputs[0], int(call.get("layout", 0))
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes) for v in call.inputs[1:4]):
+    x, layout = call.neurons, int(call.get("layout", 0))
+    if any(isinstance(v, Nodes) for v in call.inputs[1:4]):
         return None
     _refuse(call)
     ids, samples = t.without_batch(x, 0 if layout else 1)
@@ -103,10 +103,8 @@ def _cell(
 
 def _part(t: OnnxTracer, value: Any, k: int) -> Recipe | None:
     """Return one direction's part of weights that have all directions first, if there are any."""
-    if value is None or (isinstance(value, np.ndarray) and not value.any()):
-        return None
-    recipe = t.recipe(value)
-    return recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
+    recipe = t.vector(value)
+    return None if recipe is None else recipe.take(0, k, k + 1).reshape(recipe.shape[1:])
 
 
 def _state(t: OnnxTracer, value: Any, k: int, layout: int) -> Any:

@@ -35,8 +35,8 @@ class _Axis(NamedTuple):
 @handles("Resize", "Upsample")
 def resize(t: OnnxTracer, call: Call) -> Any:
     """Repeat the nearest neurons, or interpolate linearly between them."""
-    x = call.inputs[0]
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Data) for v in call.inputs[1:]):
+    x = call.neurons
+    if any(isinstance(v, Nodes | Data) for v in call.inputs[1:]):
         return None
     old, mode = _is_old(call), call.get("mode", "nearest")
     axes = _axes(call, x.shape)
@@ -48,7 +48,7 @@ def resize(t: OnnxTracer, call: Call) -> Any:
         raise NotFollowed(f"coordinates by {how} are not read")
     if mode == "nearest":
         rounded = _ROUNDED["floor" if old else call.get("nearest_mode", "round_prefer_floor")]
-        places = [np.clip(rounded(_COORDINATES[how](axis)), 0, axis.n_in - 1) for axis in axes]
+        places = [np.clip(rounded(_places(axis, how)), 0, axis.n_in - 1) for axis in axes]
         return replace(x, ids=x.ids[np.ix_(*(p.astype(np.int64) for p in places))])
     if "linear" not in mode:
         raise NotFollowed(f"{mode} interpolation has negative weights, which no pooling has")
@@ -96,36 +96,23 @@ def _of_sizes(call: Call, shape: Sequence[int], sizes: Sequence[int]) -> list[tu
 # -- where each output position lies, in float32 as onnxruntime has it -----------------------------
 
 
-def _half_pixel(axis: _Axis) -> Places:
-    return (_outputs(axis) + np.float32(0.5)) / np.float32(axis.scale) - np.float32(0.5)
+def _places(axis: _Axis, how: str) -> Places:
+    n_in, n_out, scale = (np.float32(value) for value in axis)
+    x = np.arange(axis.n_out, dtype=np.float32)
+    if how == "asymmetric":
+        return x / scale
+    if how == "align_corners":
+        return x * (n_in - 1) / np.float32(max(axis.n_out - 1, 1))
+    if how == "pytorch_half_pixel" and axis.n_out < 2:
+        return x
+    x = (x + np.float32(0.5)) / scale - np.float32(0.5)
+    # The middle of what is made, of whose size a fraction was cut off, stays in the middle.
+    return x + n_in / 2 * (1 - n_out / (n_in * scale)) if how == "half_pixel_symmetric" else x
 
 
-def _half_pixel_symmetric(axis: _Axis) -> Places:
-    adjustment = axis.n_out / (axis.n_in * axis.scale)
-    return _half_pixel(axis) + np.float32(axis.n_in / 2 * (1 - adjustment))
-
-
-def _pytorch_half_pixel(axis: _Axis) -> Places:
-    return _half_pixel(axis) if axis.n_out > 1 else np.zeros(axis.n_out, np.float32)
-
-
-def _align_corners(axis: _Axis) -> Places:
-    return _outputs(axis) * np.float32(axis.n_in - 1) / np.float32(max(axis.n_out - 1, 1))
-
-
-def _asymmetric(axis: _Axis) -> Places:
-    return _outputs(axis) / np.float32(axis.scale)
-
-
-def _outputs(axis: _Axis) -> Places:
-    return np.arange(axis.n_out, dtype=np.float32)
-
-
-_COORDINATES: dict[str, Callable[[_Axis], Places]] = {
-    "half_pixel": _half_pixel, "half_pixel_symmetric": _half_pixel_symmetric,
-    "pytorch_half_pixel": _pytorch_half_pixel, "align_corners": _align_corners,
-    "asymmetric": _asymmetric,
-}  # fmt: skip
+_COORDINATES = (
+    "align_corners", "asymmetric", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"
+)  # fmt: skip
 _ROUNDED: dict[str, Callable[[Places], Places]] = {
     "round_prefer_floor": lambda x: np.ceil(x - np.float32(0.5)),
     "round_prefer_ceil": lambda x: np.floor(x + np.float32(0.5)),
@@ -147,7 +134,7 @@ def _operator(axis: _Axis, how: str, smooth: bool) -> AxisOperator:
         exact = axis.scale == axis.n_out / axis.n_in
         scale = None if corners or exact else axis.scale
         return AxisOperator.linear(axis.n_in, axis.n_out, align_corners=corners, scale=scale)
-    return AxisOperator.between(axis.n_in, _COORDINATES[how](axis).astype(np.float64))
+    return AxisOperator.between(axis.n_in, _places(axis, how).astype(np.float64))
 
 
 def _smoothed(axis: _Axis, how: str) -> AxisOperator:
@@ -155,7 +142,7 @@ def _smoothed(axis: _Axis, how: str) -> AxisOperator:
 
     What lies beyond the border is the border.
     """
-    x = _COORDINATES[how](axis).astype(np.float64)
+    x = _places(axis, how).astype(np.float64)
     reach = int(np.ceil(1.0 / axis.scale))
     places = np.floor(x).astype(np.int64) + np.arange(-reach, reach + 2)[:, None]
     weights = np.maximum(1.0 - np.abs(places - x) * axis.scale, 0.0)

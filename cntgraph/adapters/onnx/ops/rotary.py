@@ -24,9 +24,7 @@ def of_runtime(t: OnnxTracer, call: Call) -> Any:
 @handles("RotaryEmbedding")
 def rotary_embedding(t: OnnxTracer, call: Call) -> Any:
     """Return x · cos + turned(x) · sin of the first features of each head, as models write it."""
-    x, cos, sin, positions = (call.input(k) for k in range(4))
-    if not isinstance(x, Nodes):
-        return None
+    x, cos, sin, positions = call.neurons, *(call.input(k) for k in (1, 2, 3))
     if any(isinstance(table, Nodes | Data) for table in (cos, sin)):
         raise NotFollowed("it rotates by angles that depend on the input")
     flat, n_heads = len(x.shape) == 3, int(call.get("num_heads", 0))

@@ -22,27 +22,19 @@ def construct(t: OnnxTracer, call: Call) -> Any:
     return [list(call.inputs)]
 
 
-@handles("SequenceInsert")
-def insert(t: OnnxTracer, call: Call) -> Any:
-    """Return a sequence with one tensor more."""
-    parts = list(call.inputs[0])
-    at = len(parts) if call.input(2) is None else _position(call, 2)
-    parts.insert(at, call.inputs[1])
-    return [parts]
-
-
-@handles("SequenceErase")
-def erase(t: OnnxTracer, call: Call) -> Any:
-    """Return a sequence with one tensor less."""
-    parts = list(call.inputs[0])
-    del parts[-1 if call.input(1) is None else _position(call, 1)]
-    return [parts]
-
-
-@handles("SequenceAt")
-def at(t: OnnxTracer, call: Call) -> Any:
-    """Return one tensor of a sequence."""
-    return [call.inputs[0][_position(call, 1)]]
+@handles("SequenceInsert", "SequenceErase", "SequenceAt")
+def change(t: OnnxTracer, call: Call) -> Any:
+    """Return a sequence with one tensor more or less, or one tensor of it; by default the last."""
+    parts, more = list(call.inputs[0]), call.operation == "SequenceInsert"
+    given = call.input(2 if more else 1)
+    if isinstance(given, Nodes):
+        raise NotFollowed("neurons themselves say which tensor of a sequence is meant")
+    at = len(parts) - 1 + more if given is None else int(concrete(given).reshape(()))
+    if more:
+        parts.insert(at, call.inputs[1])
+        return [parts]
+    one = parts.pop(at)
+    return [parts if call.operation == "SequenceErase" else one]
 
 
 @handles("SequenceLength")
@@ -54,19 +46,15 @@ def length(t: OnnxTracer, call: Call) -> Any:
 @handles("SplitToSequence")
 def split(t: OnnxTracer, call: Call) -> Any:
     """Return the parts of a tensor as a sequence."""
-    x, axis = call.inputs[0], int(call.get("axis", 0))
-    if not isinstance(x, Nodes):
-        return None
-    n = x.shape[axis]
-    given = None if call.input(1) is None else concrete(call.inputs[1])
-    sizes: Any = given
-    if given is None or not given.ndim:
-        each = 1 if given is None else int(given)
+    x, axis, alone = call.neurons, int(call.get("axis", 0)), call.input(1) is None
+    n, sizes = x.shape[axis], np.asarray(1) if alone else concrete(call.inputs[1])
+    if not sizes.ndim:
+        each = int(sizes)
         if each < 1 or n // each > _MOST_PARTS:
             raise ValueError(f"an axis of {n} in parts of {each}")
-        sizes = [min(each, n - k) for k in range(0, n, each)]
+        sizes = np.array([min(each, n - k) for k in range(0, n, each)])
     parts = cut_up(x.ids, sizes, axis)
-    if given is None and not call.get("keepdims", 1):
+    if alone and not call.get("keepdims", 1):
         parts = [part.squeeze(axis) for part in parts]
     return [[replace(x, ids=part) for part in parts]]
 
@@ -81,10 +69,3 @@ def join(t: OnnxTracer, call: Call) -> Any:
         raise NotFollowed("it joins constants of a sequence")
     rank = len(shape_of(parts[0])) + 1
     return Nodes(np.stack([t.as_ids(part, call.name) for part in parts], axis % rank))
-
-
-def _position(call: Call, k: int) -> int:
-    value = call.inputs[k]
-    if isinstance(value, Nodes):
-        raise NotFollowed("neurons themselves say which tensor of a sequence is meant")
-    return int(concrete(value).reshape(()))
