@@ -101,7 +101,7 @@ class _Budget:
                 "than the file has values for; it is damaged, or made to fill the memory"
             )
             raise self.refused
-        if self.plain or type(layer).__name__ in _LOOKING:
+        if self.plain or type(layer).__name__ in _LOOKING or not prod(shape):
             return self._make(layer, shape=shape, **kwargs)
         variable = self._make(layer, shape=(), **kwargs)
         variable._shape, variable._ndim = shape, len(shape)
