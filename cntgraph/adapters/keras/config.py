@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import keras
 
+from cntgraph.adapters.keras.source import damage
 from cntgraph.core.errors import FormatError, UnsafeFileError
 
 #: The layers that compute with nothing but their configuration and their weights.
@@ -68,13 +69,9 @@ def parse_config(path: Path, text: str | bytes) -> dict[str, Any]:
     FormatError
         If it is no JSON object.
     """
-    try:
+    what = "expected the configuration of a Keras model as JSON, found other or damaged text"
+    with damage(path, what, "save the model again"):
         found = json.loads(text, object_hook=_plain)
-    except (ValueError, RecursionError, TypeError, KeyError) as error:
-        raise FormatError(
-            f"{path}: expected the configuration of a Keras model as JSON, found other or damaged "
-            f"text ({type(error).__name__}: {error}); save the model again"
-        ) from error
     if not isinstance(found, dict):
         raise FormatError(f"{path}: expected the configuration of a Keras model, found a list")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,13 @@ _POOLS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 #: By kind of pooling to given sizes, or over whole axes, its mode.
 _ADAPTIVE: dict[str, PoolMode] = {"AdaptiveMaxPool": "max", "AdaptiveAveragePool": "average"}
-_REDUCTIONS: dict[str, PoolMode] = {
+_MODES: dict[str, PoolMode] = {
     "Mean": "average", "Sum": "sum", "Max": "max", "Amax": "max", "Min": "min", "Amin": "min",
 }  # fmt: skip
+#: By kind of reduction over whole axes, what does it.
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
+    kind: partial(reductions.reduce_axes, mode=mode) for kind, mode in _MODES.items()
+} | {"Logsumexp": partial(reductions.reduce_function, functions=("exp", "log"))}
 
 
 @handles(*_POOLS)
@@ -51,9 +56,9 @@ def adaptive_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
 
 @handles(*_REDUCTIONS)
 def reduce(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return the mean, sum or an extreme over whole axes."""
-    mode, keep = _REDUCTIONS[type(operation).__name__], bool(operation.keepdims)
-    return reductions.reduce_axes(t, a["x"], operation.axis, mode, t.name(operation), keepdims=keep)
+    """Return the mean, the sum, an extreme or the log-sum-exp over whole axes."""
+    keep, function = bool(operation.keepdims), _REDUCTIONS[type(operation).__name__]
+    return function(t, a["x"], operation.axis, name=t.name(operation), keepdims=keep)
 
 
 @handles("Var", "Std", "Moments")
@@ -75,14 +80,6 @@ def length(t: KerasTracer, operation: Any, a: Arguments) -> Any:
         return NotImplemented  # a norm of matrices
     order, keep = 2.0 if order is None else float(order), bool(operation.keepdims)
     return reductions.norm(t, a["x"], axes, order, t.name(operation), keepdims=keep)
-
-
-@handles("Logsumexp")
-def log_sum_exp(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return the logarithm of a sum of exponentials."""
-    axes, keep, functions = operation.axis, bool(operation.keepdims), ("exp", "log")
-    name = t.name(operation)
-    return reductions.reduce_function(t, a["x"], axes, functions, name, keepdims=keep)
 
 
 @handles("Cumsum")

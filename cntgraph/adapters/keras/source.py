@@ -55,16 +55,13 @@ class Source:
         """
         import h5py
 
-        try:
-            with self._stream() as stream, h5py.File(stream, "r") as file:
-                yield file
-        except CntGraphError:
-            raise
-        except Exception as error:  # what h5py raises on damaged files is endless
-            raise FormatError(
-                f"{self.path}: expected an HDF5 file that Keras has written, found a damaged or "
-                f"another one ({type(error).__name__}: {error}); copy it again, or save it again"
-            ) from error
+        what = "expected an HDF5 file that Keras has written, found a damaged or another one"
+        with (
+            damage(self.path, what, "copy it again, or save it again"),
+            self._stream() as stream,
+            h5py.File(stream, "r") as file,
+        ):
+            yield file
 
     def check_texts(self) -> None:
         """Refuse a file whose texts HDF5 cannot read without going in circles.
@@ -131,6 +128,19 @@ class _Section(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+@contextmanager
+def damage(path: Path, what: str, then: str) -> Iterator[None]:
+    """Say what is wrong and what to do then, whatever a damaged file leads to."""
+    try:
+        yield
+    except CntGraphError:
+        raise
+    except Exception as error:  # what h5py, JSON and Keras raise on damaged values is endless
+        text = " ".join(str(error).split())
+        text = text if len(text) <= 300 else f"{text[:300]}…"
+        raise FormatError(f"{path}: {what} ({type(error).__name__}: {text}); {then}") from error
 
 
 def _widths(header: bytes) -> tuple[int, int] | None:
