@@ -20,29 +20,32 @@ from cntgraph.core.errors import FormatError, UnsafeFileError
 
 #: The layers that compute with nothing but their configuration and their weights.
 _LAYERS = frozenset(
-    "Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D "
-    "AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add "
-    "AdditiveAttention AlphaDropout Attention AugMix AutoContrast Average AveragePooling1D "
-    "AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CategoryEncoding "
-    "CenterCrop Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose "
-    "Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D "
-    "Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout "
-    "ELU EinsumDense Embedding Equalization Flatten Functional GRU GRUCell GaussianDropout "
-    "GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
-    "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization "
-    "GroupQueryAttention Hashing Identity InputLayer IntegerLookup LSTM LSTMCell Lambda "
-    "LayerNormalization LeakyReLU Masking MaxNumBoundingBoxes MaxPooling1D MaxPooling2D "
-    "MaxPooling3D Maximum MelSpectrogram Minimum MixUp Model MultiHeadAttention Multiply "
+    "Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention AugMix "
+    "AutoContrast Average BatchNormalization Bidirectional CategoryEncoding CenterCrop "
+    "Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1DTranspose Conv2DTranspose "
+    "Conv3DTranspose CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU "
+    "EinsumDense Embedding Equalization Flatten Functional GRU GRUCell GaussianDropout "
+    "GaussianNoise GroupNormalization GroupQueryAttention GroupedQueryAttention Hashing Identity "
+    "InputLayer IntegerLookup LSTM LSTMCell Lambda LayerNormalization LeakyReLU Masking "
+    "MaxNumBoundingBoxes Maximum MelSpectrogram Minimum MixUp Model MultiHeadAttention Multiply "
     "Normalization PReLU Permute Pipeline RMSNormalization RNN RandAugment RandomBrightness "
     "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform "
     "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHeight RandomHue "
     "RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
     "RandomSharpness RandomShear RandomTranslation RandomWidth RandomZoom ReLU RepeatVector "
     "Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D "
-    "SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D "
-    "SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup Subtract "
-    "TextVectorization ThresholdedReLU TimeDistributed UnitNormalization UpSampling1D UpSampling2D "
-    "UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D".split()
+    "SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax Solarization "
+    "SpectralNormalization StackedRNNCells StringLookup Subtract TextVectorization "
+    "ThresholdedReLU TimeDistributed UnitNormalization".split()
+)
+#: More of them, of images of one to three axes.
+_OF_IMAGES = frozenset(
+    f"{kind}{rank}D"
+    for rank in (1, 2, 3)
+    for kind in (
+        "AdaptiveAveragePooling AdaptiveMaxPooling AveragePooling Conv ConvLSTM Cropping "
+        "GlobalAveragePooling GlobalMaxPooling MaxPooling SpatialDropout UpSampling ZeroPadding"
+    ).split()
 )
 #: Values that a configuration marks by the name of a class.
 _VALUES = frozenset(
@@ -145,7 +148,7 @@ def _check_class(path: Path, part: dict[str, Any]) -> bool:
     if name == "function":
         known_as = part.get("registered_name") or inner
         ours = isinstance(module, str) and module.startswith(_FUNCTIONS)
-        if not ours:
+        if not ours or not str(inner).isidentifier():
             _check_registered(path, "function", known_as, module)
         return not ours
     _check_code(path, name, inner)
@@ -176,7 +179,9 @@ def _is_harmless(name: str) -> bool:
     A name is looked up as it stands: one with a dot is none.
     """
     spaces = [vars(getattr(keras, space, object)) for space in _SETTINGS]
-    if name in _LAYERS | _VALUES or any(isinstance(space.get(name), type) for space in spaces):
+    if name in _LAYERS | _OF_IMAGES | _VALUES or any(
+        isinstance(space.get(name), type) for space in spaces
+    ):
         return True
     operations = [vars(m) for key, m in list(sys.modules.items()) if key.startswith(_OPERATIONS)]
     found = [space[name] for space in operations if isinstance(space.get(name), type)]

@@ -83,12 +83,10 @@ class Contents:
         """Number of values of all tensors."""
         return sum(prod(t.shape) for group in self.groups.values() for t in group.values())
 
-    def tensor(self, path: str) -> Tensor:
-        """Return the tensor of a path; a `KeyError` names one that there is not."""
+    def tensor(self, path: str) -> Tensor | None:
+        """Return the tensor of a path, if there is one."""
         group, _, name = path.rpartition("/")
-        if name not in self.groups.get(group, ()):
-            raise KeyError(path)
-        return self.groups[group][name]
+        return self.groups.get(group, {}).get(name)
 
     def text(self, name: str) -> str | None:
         """Return a text among the attributes of the root, or None."""

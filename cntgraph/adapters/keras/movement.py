@@ -15,7 +15,6 @@ from cntgraph.adapters.keras.values import (
     Arguments,
     Nodes,
     Weights,
-    constant,
     has,
     has_channels_last,
 )
@@ -87,8 +86,11 @@ def where(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     choice, options, name = a["condition"], [a["x1"], a["x2"]], t.name(operation)
     if isinstance(choice, Nodes | Data):
         return arithmetic.select(t, choice, options, name)
+    chosen = t.array(choice)
+    if chosen is None:
+        raise NotFollowed("the data decides what is moved where")
     sides = [-1 if getattr(side, "hides", False) else t.as_ids(side, name) for side in options]
-    return Nodes(np.where(constant(choice).astype(bool), *sides))
+    return Nodes(np.where(chosen.astype(bool), *sides))
 
 
 @handles("ZerosLike", "OnesLike", "FullLike")

@@ -16,12 +16,14 @@ from cntgraph.adapters.tracing import pooling, reductions
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
-#: By kind of pooling over windows, what does it.
+#: By kind of pooling, what does it: over windows, or to given sizes.
 _POOLS: dict[str, Callable[..., Any]] = {
-    "MaxPool": pooling.max_pool, "AveragePool": pooling.average_pool,
-}  # fmt: skip
-#: By kind of pooling to given sizes, or over whole axes, its mode.
-_ADAPTIVE: dict[str, PoolMode] = {"AdaptiveMaxPool": "max", "AdaptiveAveragePool": "average"}
+    "MaxPool": pooling.max_pool,
+    "AveragePool": pooling.average_pool,
+    "AdaptiveMaxPool": partial(pooling.adaptive_pool, mode="max"),
+    "AdaptiveAveragePool": partial(pooling.adaptive_pool, mode="average"),
+}
+#: By kind of reduction over whole axes, its mode.
 _MODES: dict[str, PoolMode] = {
     "Mean": "average", "Sum": "sum", "Max": "max", "Amax": "max", "Min": "min", "Amin": "min",
 }  # fmt: skip
@@ -32,23 +34,13 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 
 
 @handles(*_POOLS)
-def window_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
+def pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return a pooling over windows; an average divides by the positions that are there."""
-    x, name = a["inputs"], t.name(operation)
-    kernel = per_axis(operation.pool_size, x.ids.ndim - 2)
-    sliding = Sliding(kernel, operation.strides or kernel, operation.padding)
-    apply = _POOLS[type(operation).__name__]
-    return channels_first(t, operation, x, len(kernel), lambda y: apply(t, y, sliding, name))
-
-
-@handles(*_ADAPTIVE)
-def adaptive_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
-    """Return a pooling over windows that make a given number of positions."""
-    x, name, mode = a["inputs"], t.name(operation), _ADAPTIVE[type(operation).__name__]
-    sizes = per_axis(operation.output_size, x.ids.ndim - 2)
-    return channels_first(
-        t, operation, x, len(sizes), lambda y: pooling.adaptive_pool(t, y, sizes, mode, name)
-    )
+    x, name, apply = a["inputs"], t.name(operation), _POOLS[type(operation).__name__]
+    adaptive, rank = hasattr(operation, "output_size"), x.ids.ndim - 2
+    sizes = per_axis(operation.output_size if adaptive else operation.pool_size, rank)
+    windows = sizes if adaptive else Sliding(sizes, operation.strides or sizes, operation.padding)
+    return channels_first(t, operation, x, len(sizes), lambda y: apply(t, y, windows, name=name))
 
 
 # -- whole axes -----------------------------------------------------------------------------

@@ -215,10 +215,6 @@ class KerasTracer(Tracer):
         """Return ids, the batch dimension included, as a symbolic tensor."""
         return Nodes(ids, like.dtype) if isinstance(like, Nodes) else Nodes(ids)
 
-    def samples(self, x: Neurons) -> Samples:
-        """Return where the one sample is: along the first axis, of length one."""
-        return Samples(0) if x.ids.ndim > 1 and len(x.ids) == 1 else Samples()
-
     def array(self, value: Any) -> Array | None:
         """Return the values of a number, an array or a tensor; None for anything else."""
         return as_array(value) if is_constant(value) else None

@@ -43,8 +43,9 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
         if not isinstance(value, Tensor):  # what a layer makes up itself, such as a LoRA of zeros
             array = as_array(value)
             value = Tensor(array.shape, array.dtype.name, array)
-        known = own[id(variable)]
-        found[id(variable)] = replace(known, dtype=value.dtype, data=value.data)
+        if id(variable) in own:  # not those of an optimizer
+            known = own[id(variable)]
+            found[id(variable)] = replace(known, dtype=value.dtype, data=value.data)
 
     with warnings.catch_warnings(), patched(keras.Variable, "assign", assign):
         warnings.simplefilter("ignore")
@@ -154,7 +155,8 @@ def _tensors(path: Path, contents: Contents, root: str, layer: str) -> list[Tens
     """Return the tensors of a layer, in the order in which they are listed."""
     group = f"{root}/{layer}" if root else layer
     names = [f"{group}/{name}" for name in contents.names(group, "weight_names")]
-    try:
-        return [contents.tensor(name) for name in names]
-    except KeyError as missing:
-        raise FormatError(f"{path}: the tensor {missing} is listed and missing; damaged") from None
+    found = [contents.tensor(name) for name in names]
+    if None in found:
+        missing = names[found.index(None)]
+        raise FormatError(f"{path}: the tensor {missing!r} is listed and missing; damaged")
+    return [tensor for tensor in found if tensor is not None]

@@ -137,8 +137,8 @@ def test_only_classes_that_are_known_by_name_are_let_in(make, module, name, tmp_
 
 
 def test_the_classes_that_are_let_in_are_there():
-    spaces = [keras.layers, keras, keras.src.models, keras.src.legacy.layers]
-    for name in config._LAYERS:
+    spaces = [kl, keras.src.layers, keras, keras.src.models, keras.src.legacy.layers]
+    for name in config._LAYERS | config._OF_IMAGES:
         assert any(issubclass(getattr(space, name, int), kl.Layer) for space in spaces), name
 
 
@@ -151,7 +151,8 @@ def test_an_older_lambda_is_refused(make, tmp_path):
 @pytest.mark.parametrize(
     ("module", "name"),
     [("os", "system"), ("builtins", "eval"), ("keras.utils", "get_file"),
-     ("keras.saving", "load_model"), ("subprocess", "run"), (None, "mine")],
+     ("keras.saving", "load_model"), ("subprocess", "run"), (None, "mine"),
+     ("keras.activations", "activations.relu")],
 )  # fmt: skip
 def test_functions_from_elsewhere_are_refused(module, name, tmp_path):
     def change(config):
