@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from cntgraph.adapters.keras.live import trace_model
-from cntgraph.adapters.keras.variables import named_variables, parameters_of
+from cntgraph.adapters.keras.variables import parameters_of
 from cntgraph.adapters.options import Options
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
@@ -69,5 +69,4 @@ def parameters(source: Any) -> dict[str, Parameter]:
     dict of str to Parameter
         Names are the path of the layer and the variable's own; metrics and optimizers left out.
     """
-    found = parameters_of(source)
-    return {name: found[id(variable)] for name, variable in named_variables(source).items()}
+    return {parameter.name: parameter for parameter in parameters_of(source).values()}

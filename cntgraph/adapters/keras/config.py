@@ -8,24 +8,55 @@ the version of Keras.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
+from cntgraph.adapters.keras.source import damage
 from cntgraph.core.errors import FormatError, UnsafeFileError
 
-#: Layers that run code, or read files, that a configuration names.
-_REFUSED = {
-    "FlaxLayer": "it is built around a function",
-    "HashedCrossing": "it needs TensorFlow",
-    "JaxLayer": "it is built around a function",
-    "TFSMLayer": "it runs a TensorFlow program from another file",
-    "TorchModuleWrapper": "it holds a pickled PyTorch module",
-    "__lambda__": "it is compiled Python code",
-    "__typespec__": "it is a type of TensorFlow",
-}
+#: The layers that compute with nothing but their configuration and their weights.
+_LAYERS = frozenset(
+    "Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention AugMix "
+    "AutoContrast Average BatchNormalization Bidirectional CategoryEncoding CenterCrop "
+    "Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1DTranspose Conv2DTranspose "
+    "Conv3DTranspose CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU "
+    "EinsumDense Embedding Equalization Flatten Functional GRU GRUCell GaussianDropout "
+    "GaussianNoise GroupNormalization GroupQueryAttention GroupedQueryAttention Hashing Identity "
+    "InputLayer IntegerLookup LSTM LSTMCell Lambda LayerNormalization LeakyReLU Masking "
+    "MaxNumBoundingBoxes Maximum MelSpectrogram Minimum MixUp Model MultiHeadAttention Multiply "
+    "Normalization PReLU Permute Pipeline RMSNormalization RNN RandAugment RandomBrightness "
+    "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform "
+    "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHeight RandomHue "
+    "RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
+    "RandomSharpness RandomShear RandomTranslation RandomWidth RandomZoom ReLU RepeatVector "
+    "Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D "
+    "SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax Solarization "
+    "SpectralNormalization StackedRNNCells StringLookup Subtract TextVectorization "
+    "ThresholdedReLU TimeDistributed UnitNormalization".split()
+)
+#: More of them, of images of one to three axes.
+_OF_IMAGES = frozenset(
+    f"{kind}{rank}D"
+    for rank in (1, 2, 3)
+    for kind in (
+        "AdaptiveAveragePooling AdaptiveMaxPooling AveragePooling Conv ConvLSTM Cropping "
+        "GlobalAveragePooling GlobalMaxPooling MaxPooling SpatialDropout UpSampling ZeroPadding"
+    ).split()
+)
+#: Values that a configuration marks by the name of a class.
+_VALUES = frozenset(
+    "__bytes__ __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tensor__ __tuple__ Policy "
+    "TensorShape".split()
+)
+#: Where all classes are such as only settings make.
+_SETTINGS = ("constraints", "dtype_policies", "initializers", "quantizers", "random",
+             "regularizers")  # fmt: skip
+#: Where the operations of a graph are.
+_OPERATIONS = "keras.src.ops."
 #: Where functions may come from that a configuration names.
 _FUNCTIONS = ("builtins", "keras.activations", "keras.initializers", "keras.ops",
               "keras.src.activations", "keras.src.ops")  # fmt: skip
@@ -41,13 +72,9 @@ def parse_config(path: Path, text: str | bytes) -> dict[str, Any]:
     FormatError
         If it is no JSON object.
     """
-    try:
+    what = "expected the configuration of a Keras model as JSON, found other or damaged text"
+    with damage(path, what, "save the model again"):
         found = json.loads(text, object_hook=_plain)
-    except (ValueError, RecursionError, TypeError, KeyError) as error:
-        raise FormatError(
-            f"{path}: expected the configuration of a Keras model as JSON, found other or damaged "
-            f"text ({type(error).__name__}: {error}); save the model again"
-        ) from error
     if not isinstance(found, dict):
         raise FormatError(f"{path}: expected the configuration of a Keras model, found a list")
     return found
@@ -119,29 +146,63 @@ def _check_class(path: Path, part: dict[str, Any]) -> bool:
     if not isinstance(name, str):
         raise FormatError(f"{path}: expected the name of a class, found {name!r}; save it again")
     if name == "function":
-        what, known_as = "function", part.get("registered_name") or inner
-        own = not isinstance(module, str) or not module.startswith(_FUNCTIONS)
-    else:
-        what, known_as = "class", part.get("registered_name") or name
-        own = "module" in part and f"{module}.".partition(".")[0] != "keras"
-    reason = _REFUSED.get(name, "")
-    if name == "Lambda" and _carries_code(inner):
-        reason = "this Lambda layer is compiled Python code and would run"
-    elif not own and isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str):
-        reason = f"it reads its table from the file {inner['vocabulary']!r}"
-    if reason:
-        raise UnsafeFileError(
-            f"{path}: the model has {name!r}: {reason}, so it was not read; pass the live model, "
-            "or put a class of your own in its place"
-        )
-    if own and not _is_registered(known_as):
+        known_as = part.get("registered_name") or inner
+        ours = isinstance(module, str) and module.startswith(_FUNCTIONS)
+        if not ours or not str(inner).isidentifier():
+            _check_registered(path, "function", known_as, module)
+        return not ours
+    _check_code(path, name, inner)
+    known_as = part.get("registered_name") or name
+    if _is_registered(known_as):
+        return True  # older files name a class by what it is registered under
+    if "module" in part and f"{module}.".partition(".")[0] != "keras":
+        _check_registered(path, "class", known_as, module)
+    if not _is_harmless(name):
+        _refuse(path, name, "it is none of the classes of Keras that are known to run no code and "
+                "to read no files")  # fmt: skip
+    if isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str):
+        _refuse(path, name, f"it reads its table from the file {inner['vocabulary']!r}")
+    return False
+
+
+def _check_code(path: Path, name: str, config: Any) -> None:
+    """Refuse code that a configuration carries along, registered or not."""
+    if name == "__lambda__":
+        _refuse(path, name, "it is compiled Python code")
+    if name == "Lambda" and _carries_code(config):
+        _refuse(path, name, "this Lambda layer is compiled Python code and would run")
+
+
+def _is_harmless(name: str) -> bool:
+    """Whether a class of Keras is known to be harmless, wherever a file says that it is.
+
+    A name is looked up as it stands: one with a dot is none.
+    """
+    spaces = [vars(getattr(keras, space, object)) for space in _SETTINGS]
+    if name in _LAYERS | _OF_IMAGES | _VALUES or any(
+        isinstance(space.get(name), type) for space in spaces
+    ):
+        return True
+    operations = [vars(m) for key, m in list(sys.modules.items()) if key.startswith(_OPERATIONS)]
+    found = [space[name] for space in operations if isinstance(space.get(name), type)]
+    return any(issubclass(c, keras.Operation) and c.__module__.startswith(_OPERATIONS)
+               for c in found)  # fmt: skip
+
+
+def _refuse(path: Path, name: str, reason: str) -> NoReturn:
+    raise UnsafeFileError(
+        f"{path}: the model has {name!r}: {reason}, so it was not read; pass the live model, or "
+        "put a class of your own in its place"
+    )
+
+
+def _check_registered(path: Path, what: str, name: Any, module: Any) -> None:
+    if not _is_registered(name):
         raise FormatError(
-            f"{path}: the model has a {what} of its own, {known_as!r} of module {module!r}, that "
-            "is not known here; import the code that defines it and registers it by "
+            f"{path}: the model has a {what} of its own, {name!r} of module {module!r}, that is "
+            "not known here; import the code that defines it and registers it by "
             "@keras.saving.register_keras_serializable(), or pass the live model"
         )
-    # Older files name classes of the user's own by what they are registered under.
-    return own or (what == "class" and module is None and _is_registered(name))
 
 
 def _is_registered(name: Any) -> bool:

@@ -57,12 +57,10 @@ def tensordot(t: KerasTracer, operation: Any, a: Arguments) -> Any:
                  for side, part in enumerate(axes)]  # fmt: skip
     else:
         pairs = [[n[0] - 1], [n[1] - 1 if kind == "Inner" or n[1] == 1 else n[1] - 2]]
-    sums = {axis: ("sum", k) for k, axis in enumerate(pairs[0])}
-    of_left = tuple(sums.get(axis, ("left", axis)) for axis in range(n[0]))
-    sums = {axis: ("sum", k) for k, axis in enumerate(pairs[1])}
-    of_right = tuple(sums.get(axis, ("right", axis)) for axis in range(n[1]))
-    labels = tuple(k for k in (*of_left, *of_right) if k[0] != "sum")
-    return contraction.contract(t, left, of_left, right, of_right, labels, t.name(operation))
+    parts = [[pair.index(axis) if axis in pair else (side, axis) for axis in range(n[side])]
+             for side, pair in enumerate(pairs)]  # fmt: skip
+    labels = [k for part in parts for k in part if isinstance(k, tuple)]
+    return contraction.contract(t, left, parts[0], right, parts[1], labels, t.name(operation))
 
 
 @handles("Einsum")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,24 @@ from typing import Any
 import keras
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.keras.archive import read_archive
 from cntgraph.adapters.keras.config import parse_config
 from cntgraph.adapters.keras.hdf5 import Contents, contents
 from cntgraph.adapters.keras.live import trace_model
 from cntgraph.adapters.keras.names import named_tensors
 from cntgraph.adapters.keras.skeleton import build_skeleton
-from cntgraph.adapters.keras.source import Source
+from cntgraph.adapters.keras.source import Source, damage
 from cntgraph.adapters.keras.weights import stored_parameters
 from cntgraph.adapters.options import Options
+from cntgraph.adapters.weights.stored import member_offset, read_member, zip_members
 from cntgraph.adapters.weights.tensors import network_of
-from cntgraph.core.errors import CntGraphError, FormatError, GraphSizeError
+from cntgraph.core.errors import FormatError, GraphSizeError
 from cntgraph.network.network import Network
 
 #: Nodes of one layer of a saved model, whose sizes are those that the file declares.
 MAX_LAYER = 1 << 26
+#: The members of an archive, and how many times its packed size one may have.
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_MAX_PACKED = 100
 
 
 class FileBuilder(Builder):
@@ -56,35 +60,24 @@ def load_file(path: Path, config: Any, given: Options) -> Network:
     UnsafeFileError
         If it could only be read by running code that it contains.
     """
-    try:
-        return _load(path, config, given)
-    except CntGraphError:
-        raise
-    except Exception as error:  # sizes and types that nothing expects
-        raise FormatError(
-            f"{path}: the model that it describes cannot be followed ({type(error).__name__}: "
-            f"{error}); the file is damaged, save the model again"
-        ) from error
-
-
-def _load(path: Path, config: Any, given: Options) -> Network:
-    own, source = None, None
-    if path.suffix.lower() == ".keras":
-        text, source = read_archive(path)
-        own = parse_config(path, text)
-    alone = own is None and config is None
-    found = contents(source or Source.of(path), names=alone)
-    if own is None and (text_inside := found.text("model_config")) is not None:
-        own = parse_config(path, text_inside)
-    if own is not None and config is not None:
-        raise FormatError(f"{path}: the file says what the model is; leave out config=")
-    if own is None and config is None:
-        return network_of(named_tensors(found), strict=given.strict)
-    model = _model(path, own if own is not None else config, found)
-    builder = FileBuilder(unroll=given.unroll)
-    trace_model(model, builder, stored_parameters(path, model, found), max_size=MAX_LAYER,
-                input_shape=given.input_shape, example_input=given.example_input)  # fmt: skip
-    return given.finish(builder)
+    what = "the model that it describes cannot be followed"
+    with damage(path, what, "the file is damaged, save the model again"):
+        own, source = None, Source.of(path)
+        if path.suffix.lower() == ".keras":
+            text, source = _read_archive(path)
+            own = parse_config(path, text)
+        found = contents(source, names=own is None and config is None)
+        if own is None and (inside := found.text("model_config")) is not None:
+            own = parse_config(path, inside)
+        if own is not None and config is not None:
+            raise FormatError(f"{path}: the file says what the model is; leave out config=")
+        if own is None and config is None:
+            return network_of(named_tensors(found), strict=given.strict)
+        model = _model(path, own if own is not None else config, found)
+        builder = FileBuilder(unroll=given.unroll)
+        trace_model(model, builder, stored_parameters(path, model, found), max_size=MAX_LAYER,
+                    input_shape=given.input_shape, example_input=given.example_input)  # fmt: skip
+        return given.finish(builder)
 
 
 def _model(path: Path, config: Any, found: Contents) -> Any:
@@ -97,8 +90,41 @@ def _model(path: Path, config: Any, found: Contents) -> Any:
         place = Path(config)
         if not place.is_file():
             raise FormatError(f"{place}: expected the configuration of {path}, found nothing")
-        text = read_archive(place)[0] if place.suffix == ".keras" else place.read_bytes()
+        text = _read_archive(place)[0] if place.suffix == ".keras" else place.read_bytes()
         return build_skeleton(place, parse_config(place, text), found.n_values)
     raise FormatError(
         f"expected config= to be a path, a dict or a Keras model, got {type(config).__name__}"
     )
+
+
+# -- archives: nothing is unpacked --------------------------------------------------------------
+
+
+def _read_archive(path: Path) -> tuple[bytes, Source]:
+    """Return the configuration of an archive, and where its tensors are.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged, or declares more than it holds.
+    """
+    members = zip_members(path, "a .keras archive")
+    if _CONFIG not in members:
+        raise FormatError(
+            f"{path}: expected a .keras archive with {_CONFIG}, found {_listed(members)}; save "
+            "the model by model.save('model.keras')"
+        )
+    config = read_member(path, members[_CONFIG], _MAX_PACKED)
+    if _WEIGHTS not in members:
+        raise FormatError(
+            f"{path}: expected a .keras archive with {_WEIGHTS}, found {_listed(members)}; only "
+            "weights in HDF5 are read, save the model by model.save('model.keras')"
+        )
+    info = members[_WEIGHTS]
+    if info.compress_type == zipfile.ZIP_STORED:
+        return config, Source(path, member_offset(path, info), info.file_size)
+    return config, Source(path, memory=read_member(path, info, _MAX_PACKED))
+
+
+def _listed(members: dict[str, zipfile.ZipInfo]) -> str:
+    return ", ".join(sorted(members)[:5]) or "nothing"

@@ -7,7 +7,7 @@ Tensors are read from the file when they are needed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, takewhile
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -47,10 +47,6 @@ class Tensor:
     dtype: str
     data: ArrayHandle
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
-        """Return the stored bits."""
-        return np.asarray(self.data[()], dtype)
-
 
 @dataclass(frozen=True, eq=False)
 class _Chunks:
@@ -73,19 +69,24 @@ class Contents:
 
     Parameters
     ----------
-    tensors : dict of str to Tensor
-        By path.
+    groups : dict of str to dict of str to Tensor
+        The tensors of each group by name, by the path of the group.
     texts : dict of (str, str) to list of str
         Lists of texts among the attributes, by the path of the group and the attribute's name.
     """
 
-    tensors: dict[str, Tensor]
-    texts: dict[tuple[str, str], list[str]]
+    groups: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    texts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @property
     def n_values(self) -> int:
         """Number of values of all tensors."""
-        return sum(prod(tensor.shape) for tensor in self.tensors.values())
+        return sum(prod(t.shape) for group in self.groups.values() for t in group.values())
+
+    def tensor(self, path: str) -> Tensor | None:
+        """Return the tensor of a path, if there is one."""
+        group, _, name = path.rpartition("/")
+        return self.groups.get(group, {}).get(name)
 
     def text(self, name: str) -> str | None:
         """Return a text among the attributes of the root, or None."""
@@ -124,18 +125,20 @@ def contents(source: Source, *, names: bool = False) -> Contents:
     """
     import h5py
 
-    tensors: dict[str, Tensor] = {}
-    texts: dict[tuple[str, str], list[str]] = {}
+    made = Contents()
     with source.open() as file:
         names = names or not _OLDER.isdisjoint(file.attrs)
         if names:
             source.check_texts()
         for path, found in _walk(source, file):
             if isinstance(found, h5py.Dataset):
-                tensors[path] = _tensor(source, path, found)
-            elif names:
-                texts.update({(path, k): v for k, v in _texts(found)})
-    return Contents(tensors, texts)
+                group, _, name = path.rpartition("/")
+                made.groups[group][name] = _tensor(source, path, found)
+                continue
+            made.groups[path] = {}
+            if names:
+                made.texts.update({(path, k): v for k, v in _texts(found)})
+    return made
 
 
 def _walk(source: Source, file: h5py.File) -> Iterator[tuple[str, Any]]:

@@ -40,13 +40,24 @@ def make_inputs(
     InputShapeError
         If a size is not known, or does not fit.
     """
-    specs, names = _specs(model, input_shape, example_input)
-    flat = keras.tree.flatten(specs)
+    given = example_input
+    if given is None and input_shape is not None:
+        given = keras.KerasTensor((1, *input_shape), dtype=_input_dtype(model))
+    specs, names = _specs(model, given)
+    flat, arrays = keras.tree.flatten(specs), keras.tree.flatten(given)
+    if given is None:
+        arrays = [None] * len(flat)
+    elif len(arrays) != len(flat):
+        what = f"{len(arrays)} arrays" if example_input is not None else "one input_shape"
+        raise InputShapeError(
+            f"expected example_input to have {len(flat)} arrays for a model of {len(flat)} inputs, "
+            f"the batch included and nested as the model takes them; got {what}"
+        )
     one = [keras.KerasTensor((1, *spec.shape[1:]), spec.dtype) for spec in flat]
     last = channels_last(model, keras.tree.pack_sequence_as(specs, one))
-    given = _given_shapes(len(flat), input_shape, example_input)
     nodes = []
-    for name, spec, shape, first in zip(names, flat, given, last, strict=True):
+    for name, spec, array, first in zip(names, flat, arrays, last, strict=True):
+        shape = None if array is None else tuple(np.shape(array))[1:]
         either = first and example_input is None
         sizes = _closed(tuple(spec.shape[1:]), shape, either, builder.unroll)
         order = (sizes[-1], *sizes[:-1]) if first else sizes
@@ -55,21 +66,18 @@ def make_inputs(
     return tuple(keras.tree.pack_sequence_as(specs, nodes))
 
 
-def _specs(model: Any, input_shape: Any, example_input: Any) -> tuple[tuple[Any, ...], list[str]]:
+def _specs(model: Any, given: Any) -> tuple[tuple[Any, ...], list[str]]:
     """Return the model's arguments as nested symbolic tensors, and a name for each."""
     declared = _declared(model)
     if declared is not None:
         return (declared,), [_input_name(leaf) for leaf in keras.tree.flatten(declared)]
-    if example_input is not None:
-        args = example_input if isinstance(example_input, tuple) else (example_input,)
-        specs = tuple(keras.tree.map_structure(_spec_of, arg) for arg in args)
-    elif input_shape is not None:
-        specs = (keras.KerasTensor((1, *input_shape), dtype=_input_dtype(model)),)
-    else:
+    if given is None:
         raise InputShapeError(
             "expected the size of the model's input, got none; pass input_shape=(height, width, "
             "channels) (one sample, without the batch) or example_input=an array"
         )
+    args = given if isinstance(given, tuple) else (given,)
+    specs = tuple(keras.tree.map_structure(_spec_of, arg) for arg in args)
     if not model.built:
         _build(model, specs)
     n = len(keras.tree.flatten(specs))
@@ -95,7 +103,7 @@ def _input_name(tensor: Any) -> str:
 
 
 def _spec_of(value: Any) -> Any:
-    array = value if keras.ops.is_tensor(value) else np.asarray(value)
+    array = value if hasattr(value, "dtype") else np.asarray(value)
     dtype = keras.backend.standardize_dtype(array.dtype)
     dtype = "float32" if dtype == "float64" else dtype
     return keras.KerasTensor((1, *array.shape[1:]), dtype=dtype)
@@ -119,26 +127,6 @@ def _build(model: Any, specs: tuple[Any, ...]) -> None:
         ) from error
 
 
-def _given_shapes(
-    n: int, input_shape: tuple[int, ...] | None, example_input: Any
-) -> list[tuple[int, ...] | None]:
-    """Return the shape that the caller gives for each of n inputs."""
-    if example_input is not None:
-        arrays = keras.tree.flatten(example_input)
-        if len(arrays) != n:
-            raise InputShapeError(
-                f"expected example_input to have {n} arrays, as the model has inputs; "
-                f"got {len(arrays)}"
-            )
-        return [tuple(np.shape(array))[1:] for array in arrays]
-    if input_shape is not None and n > 1:
-        raise InputShapeError(
-            f"expected example_input for a model of {n} inputs, got one input_shape; "
-            "pass arrays, the batch included, nested as the model takes them"
-        )
-    return [input_shape] * n
-
-
 def _closed(
     declared: Shape, given: tuple[int, ...] | None, either: bool, unroll: int | None
 ) -> tuple[int, ...]:
@@ -155,7 +143,7 @@ def _closed(
         if found is not None:
             return found
         raise InputShapeError(
-            f"expected an input of shape {_text(declared)} (one sample, in the order of Keras), "
+            f"expected an input of shape {declared} (one sample, in the order of Keras), "
             f"got {given}; sizes that are None, and the length of a sequence, may be any"
         )
     if unroll is not None and len(declared) and declared[0] is None:
@@ -164,7 +152,7 @@ def _closed(
     if len(known) == len(declared):
         return known
     raise InputShapeError(
-        f"the model leaves sizes of its input open, {_text(declared)}; pass input_shape=(...) of "
+        f"the model leaves sizes of its input open, {declared}; pass input_shape=(...) of "
         "one sample, or example_input=an array, the batch included"
     )
 
@@ -176,7 +164,3 @@ def _fits(declared: Shape, given: tuple[int, ...]) -> bool:
         n is None or n == m or (sequence and axis == 0)
         for axis, (n, m) in enumerate(zip(declared, given, strict=True))
     )
-
-
-def _text(shape: Shape) -> str:
-    return "(" + ", ".join("None" if n is None else str(n) for n in shape) + ")"

@@ -32,15 +32,12 @@ def channels_last(model: Any, inputs: Any) -> list[bool]:
     args = keras.tree.pack_sequence_as(inputs, marked)
     try:
         with watching(scout):
-            model.call(*args) if isinstance(model, keras.Model) else scout.call_layer(
-                model, args, {}
-            )
+            scout.call_layer(model, args, {})
     except Exception:  # all is known, or the model fails, which the trace reports
         pass
     image = keras.config.image_data_format()
     ranks = [len(leaf.shape) - 1 for leaf in flat]
-    orders = [found or (image if rank >= 3 else None)
-              for found, rank in zip(scout.orders, ranks, strict=True)]  # fmt: skip
+    orders = [scout.orders.get(k) or (image if rank >= 3 else None) for k, rank in enumerate(ranks)]
     return [order == "channels_last" and rank >= 2
             for order, rank in zip(orders, ranks, strict=True)]  # fmt: skip
 
@@ -61,8 +58,8 @@ class _Scout:
     """Sees the calls of layers and operations until every input was read."""
 
     def __init__(self, n: int) -> None:
-        self.orders: list[str | None] = [None] * n
-        self.open, self.active = set(range(n)), True
+        self.orders: dict[int, str | None] = {}
+        self.n, self.active = n, True
 
     def call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
         """Look at what a layer reads; a layer that has others in it is entered."""
@@ -80,9 +77,7 @@ class _Scout:
         if same and spec.shape == read[0].shape and not getattr(called, "weights", ()):
             return _Marked(spec.shape, spec.dtype, read[0].origin)
         for leaf in read:
-            if leaf.origin in self.open:
-                self.open.discard(leaf.origin)
-                self.orders[leaf.origin] = order
-        if not self.open:
+            self.orders.setdefault(leaf.origin, order)
+        if len(self.orders) == self.n:
             raise _Known
         return spec

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from typing import Any
 
@@ -19,9 +18,9 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
     recurrent,
 )
 from cntgraph.adapters.keras.inputs import make_inputs
-from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import Nodes
-from cntgraph.adapters.keras.variables import Symbols, all_layers, parameters_of
+from cntgraph.adapters.keras.tracer import KerasTracer, evaluating
+from cntgraph.adapters.keras.values import Arguments, Nodes
+from cntgraph.adapters.keras.variables import parameters_of
 from cntgraph.adapters.keras.watch import watching
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import CntGraphError, TraceError
@@ -67,9 +66,8 @@ def trace_model(
         builder.parameter(parameter)
         if parameter.name.endswith("seed_generator_state"):
             builder.skip(Recipe.of(parameter), "the state of a random number generator")
-    symbols = Symbols(all_layers(model), parameters)
-    tracer = KerasTracer(builder, parameters, symbols, max_size)
-    with watching(tracer), symbols, warnings.catch_warnings():
+    tracer = KerasTracer(builder, parameters, max_size)
+    with watching(tracer, tracer.symbols), warnings.catch_warnings():
         # What the code of a model warns of when it meets symbolic tensors says nothing.
         warnings.simplefilter("ignore")
         result = _run(tracer, model, inputs)
@@ -81,9 +79,10 @@ def trace_model(
 def _run(tracer: KerasTracer, model: Any, inputs: tuple[Any, ...]) -> Any:
     if not isinstance(model, keras.Model):
         return tracer.call_layer(model, inputs, {})
-    takes_training = "training" in inspect.signature(model.call).parameters
+    options: Arguments = {}
+    evaluating(model, options)
     try:
-        return model.call(*inputs, **({"training": False} if takes_training else {}))
+        return model.call(*inputs, **options)
     except (CntGraphError, MemoryError):
         raise
     except Exception as error:  # whatever the code of a model raises on symbolic tensors

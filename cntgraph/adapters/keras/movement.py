@@ -6,15 +6,15 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from cntgraph.adapters.keras.handlers import handles
-from cntgraph.adapters.keras.moves import MOVES
+from cntgraph.adapters.keras.moves import INDICES, MOVES, UNCHANGED, carry_out
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import (
     Arguments,
     Nodes,
     Weights,
-    constant,
     has,
     has_channels_last,
 )
@@ -23,29 +23,20 @@ from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.values import Data
-from cntgraph.core.types import Array
-from cntgraph.network.blocks import Window
-
-#: Operations whose result is their argument, value by value; what neurons say is finite.
-_IDENTITIES = ("Array", "Cast", "ConvertToTensor", "Copy", "NanToNum", "Real", "SaturateCast",
-               "StopGradient")  # fmt: skip
-_INDICES = ("key", "indices", "start_indices")
 
 
 @handles(*(kind for kind in MOVES if kind != "Take"))
 def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Move node ids; weights and constants among them are nodes, but for zeros."""
-    indices = {key: a[key] for key in _INDICES if key in a}
-    if has(indices, keras.KerasTensor, Data):
+    if has([a.get(key) for key in INDICES], keras.KerasTensor, Data):
         raise NotFollowed("the data decides what is moved where")
 
     def ids(leaf: Any) -> Any:
         is_value = isinstance(leaf, keras.KerasTensor | Data) or keras.ops.is_tensor(leaf)
         return t.as_ids(leaf, t.name(operation)) if is_value else leaf
 
-    moving = {key: keras.tree.map_structure(ids, a[key]) for key in a if key not in indices}
     dtype = next(leaf.dtype for leaf in keras.tree.flatten(a) if isinstance(leaf, Nodes))
-    moved = MOVES[type(operation).__name__](operation, moving | indices)
+    moved = carry_out(operation, a, ids)
     return keras.tree.map_structure(lambda part: Nodes(np.ascontiguousarray(part), dtype), moved)
 
 
@@ -60,7 +51,7 @@ def take(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return look_up(t, table.recipe, indices, t.name(operation))
 
 
-@handles(*_IDENTITIES)
+@handles(*UNCHANGED)
 def identity(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return what comes in."""
     return next(leaf for leaf in keras.tree.flatten(a) if isinstance(leaf, Nodes))
@@ -95,8 +86,11 @@ def where(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     choice, options, name = a["condition"], [a["x1"], a["x2"]], t.name(operation)
     if isinstance(choice, Nodes | Data):
         return arithmetic.select(t, choice, options, name)
+    chosen = t.array(choice)
+    if chosen is None:
+        raise NotFollowed("the data decides what is moved where")
     sides = [-1 if getattr(side, "hides", False) else t.as_ids(side, name) for side in options]
-    return Nodes(np.where(constant(choice).astype(bool), *sides))
+    return Nodes(np.where(chosen.astype(bool), *sides))
 
 
 @handles("ZerosLike", "OnesLike", "FullLike")
@@ -115,22 +109,14 @@ def extract_patches(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     if ids.ndim != rank + 2:
         return NotImplemented
     by_channel = np.moveaxis(ids, -1, 1) if last else ids
-    for axis, window in enumerate(sliding_of(operation, operation.size).windows(
-        by_channel.shape[2:]
-    )):  # fmt: skip
-        by_channel = _patches(by_channel, 2 + axis, window)
-    # Places, then taps (that along the first axis was added first), then channels.
-    moved = np.moveaxis(by_channel, 1, -1)
+    sliding, spatial = sliding_of(operation, operation.size), by_channel.shape[2:]
+    padded = np.pad(by_channel, [(0, 0), (0, 0), *sliding.pads(spatial)], constant_values=-1)
+    windows = sliding.windows(spatial)
+    reaches = [w.dilation * (w.kernel - 1) + 1 for w in windows]
+    taps = sliding_window_view(padded, reaches, axis=tuple(range(2, rank + 2)))
+    steps = [slice(None, None, n) for n in
+             (*(w.stride for w in windows), *(w.dilation for w in windows))]  # fmt: skip
+    # Places, then taps, then channels.
+    moved = np.moveaxis(taps[:, :, *steps], 1, -1)
     moved = moved.reshape(*moved.shape[: rank + 1], -1)
     return Nodes(moved if last else np.moveaxis(moved, -1, 1))
-
-
-def _patches(ids: Array, axis: int, window: Window) -> Array:
-    """Return the positions of a window's taps: along `axis` the window, in a last axis the tap."""
-    places = np.arange(window.coarse)[:, None] * window.stride - window.before
-    places = places + np.arange(window.kernel) * window.dilation
-    inside = (places >= 0) & (places < window.fine)
-    taken = np.take(ids, np.where(inside, places, 0), axis=axis)
-    shape = [1] * taken.ndim
-    shape[axis : axis + 2] = inside.shape
-    return np.moveaxis(np.where(inside.reshape(shape), taken, -1), axis + 1, -1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,49 +12,52 @@ import numpy as np
 from cntgraph.adapters.keras.values import Arguments, as_array
 
 Move = Callable[[Any, Arguments], Any]
-#: Functions that NumPy has under the same name, and their options, which have the same names.
-_AS_NUMPY = {
-    "append": "axis", "array_split": "indices_or_sections axis", "concatenate": "axis",
-    "diagonal": "offset axis1 axis2", "dsplit": "indices_or_sections", "dstack": "",
-    "expand_dims": "axis", "flip": "axis", "fliplr": "", "flipud": "",
-    "hsplit": "indices_or_sections", "hstack": "", "moveaxis": "source destination",
-    "roll": "shift axis", "rot90": "k axes", "split": "indices_or_sections axis", "stack": "axis",
-    "swapaxes": "axis1 axis2", "transpose": "axes", "vsplit": "indices_or_sections", "vstack": "",
-}  # fmt: skip
+#: Functions that NumPy has under the same name, and with options of the same names.
+_AS_NUMPY = (
+    "append array_split broadcast_to concatenate diagonal dsplit dstack expand_dims flip fliplr "
+    "flipud hsplit hstack moveaxis ravel repeat roll rot90 split squeeze stack swapaxes "
+    "transpose vsplit vstack"
+)
+#: Arguments that choose places.
+INDICES = ("key", "indices", "start_indices")
+#: Operations whose result is their argument, value by value; what neurons say is finite.
+UNCHANGED = ("Array", "Cast", "ConvertToTensor", "Copy", "NanToNum", "Real", "SaturateCast",
+             "StopGradient")  # fmt: skip
 #: How an operation (its options, its arguments by name as arrays) moves arrays, by its class.
 MOVES: dict[str, Move] = {
-    "BroadcastTo": lambda o, a: np.broadcast_to(a["x"], tuple(o.shape)),
-    "GetItem": lambda o, a: a["x"][_key(a["key"])],
-    "Ravel": lambda o, a: a["x"].reshape(-1),
-    "Repeat": lambda o, a: np.repeat(a["x"], as_array(o.repeats), axis=o.axis),
+    "GetItem": lambda o, a: a["x"][a["key"]],
     "Reshape": lambda o, a: a["x"].reshape([-1 if n is None else n for n in o.newshape]),
     "Slice": lambda o, a: a["inputs"][
         tuple(
             slice(int(s), int(s) + n) for s, n in zip(a["start_indices"], o.shape, strict=True)
         )
     ],
-    "Squeeze": lambda o, a: np.squeeze(a["x"], None if o.axis is None else _axes(o.axis)),
-    "Take": lambda o, a: np.take(a["x"], as_array(a["indices"]).astype(np.int64), axis=o.axis),
+    "Take": lambda o, a: np.take(a["x"], np.asarray(a["indices"], np.int64), axis=o.axis),
     "TakeAlongAxis": lambda o, a: np.take_along_axis(
-        a["x"], as_array(a["indices"]).astype(np.int64), axis=o.axis
+        a["x"], np.asarray(a["indices"], np.int64), axis=o.axis
     ),
     "Tile": lambda o, a: np.tile(a["x"], o.repeats),
-    "Unstack": lambda o, a: [part.squeeze(o.axis) for part in np.split(
-        a["x"], a["x"].shape[o.axis], axis=o.axis)],
+    "Unstack": lambda o, a: list(np.moveaxis(a["x"], o.axis, 0)),
 }  # fmt: skip
 #: Movements that are carried out by the backend's own operator.
 _OWN_MOVES = ("DepthToSpace", "Rearrange", "SpaceToDepth")
 
 
-def _key(key: Any) -> Any:
-    """Return what an array is indexed by, with the backend's tensors as arrays."""
-    if isinstance(key, tuple):
-        return tuple(_key(item) for item in key)
-    return as_array(key) if keras.ops.is_tensor(key) else key
+def carry_out(operation: Any, a: Arguments, array: Callable[[Any], Any]) -> Any:
+    """Carry out a movement on arrays.
 
+    Parameters
+    ----------
+    array : callable
+        Returns what is moved in the place of a value; what chooses places is taken as it is.
+    """
 
-def _axes(axes: Any) -> Any:
-    return tuple(axes) if isinstance(axes, list) else axes
+    def plain(leaf: Any) -> Any:
+        return as_array(leaf) if keras.ops.is_tensor(leaf) else leaf
+
+    given = {key: keras.tree.map_structure(plain if key in INDICES else array, value)
+             for key, value in a.items()}  # fmt: skip
+    return MOVES[type(operation).__name__](operation, given)
 
 
 def own_move(operation: Any, a: Arguments) -> Any:
@@ -66,16 +70,27 @@ def own_move(operation: Any, a: Arguments) -> Any:
     return keras.tree.map_structure(lambda leaf: as_array(leaf).astype(np.int64), moved)
 
 
-def _as_numpy(name: str, options: Sequence[str]) -> Move:
+def _as_numpy(name: str) -> Move:
+    function = getattr(np, name)
+    options = [key for key in inspect.signature(function).parameters if key != "dtype"]
+
     def move(operation: Any, a: Arguments) -> Any:
-        found = {option: getattr(operation, option) for option in options}
-        return getattr(np, name)(*a.values(), **found)
+        own = vars(operation)
+        found = {key: _option(own[key]) for key in options if key in own}
+        return function(*a.values(), **found)
 
     return move
 
 
+def _option(value: Any) -> Any:
+    """Return an option of an operation as NumPy takes it."""
+    if keras.ops.is_tensor(value):
+        return as_array(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
 MOVES |= {
-    "".join(word.capitalize() for word in name.split("_")): _as_numpy(name, options.split())
-    for name, options in _AS_NUMPY.items()
+    "".join(word.capitalize() for word in name.split("_")): _as_numpy(name)
+    for name in _AS_NUMPY.split()
 }
 MOVES |= dict.fromkeys(_OWN_MOVES, own_move)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cntgraph.adapters.keras.hdf5 import Contents, Tensor
+from cntgraph.adapters.keras.hdf5 import Contents
 from cntgraph.adapters.weights.tensors import Tensors
 
 
@@ -16,23 +16,16 @@ def named_tensors(contents: Contents) -> Tensors:
     those of a batch norm.
     """
     found = Tensors()
-    groups: dict[str, list[tuple[str, Tensor]]] = {}
-    for path, tensor in contents.tensors.items():
-        group, _, key = path.rpartition("/")
-        groups.setdefault(group, []).append((key, tensor))
-    for group, members in groups.items():
-        members = sorted(members, key=_place)
-        numbered = group.rpartition("/")[2] == "vars" and all(key.isdigit() for key, _ in members)
-        keys = _roles([t for _, t in members]) if numbered else [key for key, _ in members]
+    for group, members in contents.groups.items():
+        numbered = group.rpartition("/")[2] == "vars" and all(map(str.isdigit, members))
+        keys = sorted(members, key=lambda key: (int(key) if key.isdigit() else 0, key))
+        tensors = [members[key] for key in keys]
+        roles = _roles([tensor.shape for tensor in tensors]) if numbered else keys
         stem = _stem(contents, group) if numbered else group
-        for key, (_, tensor) in zip(keys, members, strict=True):
-            name = f"{stem}/{key}" if stem else key
+        for role, tensor in zip(roles, tensors, strict=True):
+            name = f"{stem}/{role}" if stem else role
             found.add(name, tensor.shape, tensor.dtype, tensor.data)
     return found
-
-
-def _place(member: tuple[str, Tensor]) -> tuple[int, str]:
-    return (int(member[0]) if member[0].isdigit() else 0, member[0])
 
 
 def _stem(contents: Contents, group: str) -> str:
@@ -42,19 +35,16 @@ def _stem(contents: Contents, group: str) -> str:
     return path if noted is None else "/".join([*path.split("/")[:-1], noted[0]])
 
 
-def _roles(tensors: list[Tensor]) -> list[str]:
+def _roles(shapes: list[tuple[int, ...]]) -> list[str]:
     """Return what the variables of one layer are, told from their shapes."""
-    shapes = [tensor.shape for tensor in tensors]
-    if len(shapes) == 4 and len(set(shapes)) == 1 and len(shapes[0]) == 1:
-        return ["gamma", "beta", "moving_mean", "moving_variance"]
-    if len(shapes) == 2 and len(set(shapes)) == 1 and len(shapes[0]) == 1:
-        return ["gamma", "beta"]
+    ranks, alike = [len(shape) for shape in shapes], len(set(shapes)) == 1
+    if alike and ranks in ([1] * 2, [1] * 4):
+        return ["gamma", "beta", "moving_mean", "moving_variance"][: len(shapes)]
+    if len(ranks) == 3 and ranks[:2] == [2, 2]:
+        return ["kernel", "recurrent_kernel", "bias"]
     roles = [str(k) for k in range(len(shapes))]
-    if shapes and len(shapes[0]) > 1:
+    if ranks and ranks[0] > 1:
         roles[0] = "kernel"
-    if len(shapes) == 2 and len(shapes[1]) < len(shapes[0]):
-        if shapes[1] and shapes[0][-len(shapes[1]) :] == shapes[1]:
-            roles[1] = "bias"
-    if len(shapes) == 3 and len(shapes[0]) == len(shapes[1]) == 2:
-        roles = ["kernel", "recurrent_kernel", "bias"]
+    if len(ranks) == 2 and ranks[0] > ranks[1] > 0 and shapes[0][-ranks[1] :] == shapes[1]:
+        roles[1] = "bias"
     return roles

@@ -35,19 +35,18 @@ def norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return a layer norm, one without centring, or vectors of length one."""
     kind, gain, shift = _BY_DATA[type(operation).__name__]
     kind = "rms_norm" if getattr(operation, "rms_scaling", False) else kind
-    return _normalised(t, operation, a["x"], a.get(gain), a.get(shift), kind)
+    axes = [operation.axis] if isinstance(operation.axis, int) else operation.axis
+    return normalisation.normalise(
+        t, a["x"], a.get(gain), a.get(shift), t.name(operation), kind, axes
+    )
 
 
 @handles_layer("GroupNormalization")
 def group_norm(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a group norm: gain and shift belong to channels."""
-    return _normalised(t, layer, a["inputs"], layer.gamma, layer.beta, "group_norm")
-
-
-def _normalised(t: KerasTracer, settings: Any, x: Any, gain: Any, shift: Any, kind: str) -> Any:
-    """Normalise by statistics of the data, then apply gain and shift along some axes."""
-    axes = [settings.axis] if isinstance(settings.axis, int) else settings.axis
-    return normalisation.normalise(t, x, gain, shift, t.name(settings), kind, axes)
+    return normalisation.normalise(
+        t, a["inputs"], layer.gamma, layer.beta, t.name(), "group_norm", [layer.axis]
+    )
 
 
 # -- preprocessing ----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,35 +16,31 @@ from cntgraph.adapters.tracing import pooling, reductions
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
-#: By kind of pooling over windows, what does it.
+#: By kind of pooling, what does it: over windows, or to given sizes.
 _POOLS: dict[str, Callable[..., Any]] = {
-    "MaxPool": pooling.max_pool, "AveragePool": pooling.average_pool,
-}  # fmt: skip
-#: By kind of pooling to given sizes, or over whole axes, its mode.
-_ADAPTIVE: dict[str, PoolMode] = {"AdaptiveMaxPool": "max", "AdaptiveAveragePool": "average"}
-_REDUCTIONS: dict[str, PoolMode] = {
+    "MaxPool": pooling.max_pool,
+    "AveragePool": pooling.average_pool,
+    "AdaptiveMaxPool": partial(pooling.adaptive_pool, mode="max"),
+    "AdaptiveAveragePool": partial(pooling.adaptive_pool, mode="average"),
+}
+#: By kind of reduction over whole axes, its mode.
+_MODES: dict[str, PoolMode] = {
     "Mean": "average", "Sum": "sum", "Max": "max", "Amax": "max", "Min": "min", "Amin": "min",
 }  # fmt: skip
+#: By kind of reduction over whole axes, what does it.
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
+    kind: partial(reductions.reduce_axes, mode=mode) for kind, mode in _MODES.items()
+} | {"Logsumexp": partial(reductions.reduce_function, functions=("exp", "log"))}
 
 
 @handles(*_POOLS)
-def window_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
+def pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
     """Return a pooling over windows; an average divides by the positions that are there."""
-    x, name = a["inputs"], t.name(operation)
-    kernel = per_axis(operation.pool_size, x.ids.ndim - 2)
-    sliding = Sliding(kernel, operation.strides or kernel, operation.padding)
-    apply = _POOLS[type(operation).__name__]
-    return channels_first(t, operation, x, len(kernel), lambda y: apply(t, y, sliding, name))
-
-
-@handles(*_ADAPTIVE)
-def adaptive_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
-    """Return a pooling over windows that make a given number of positions."""
-    x, name, mode = a["inputs"], t.name(operation), _ADAPTIVE[type(operation).__name__]
-    sizes = per_axis(operation.output_size, x.ids.ndim - 2)
-    return channels_first(
-        t, operation, x, len(sizes), lambda y: pooling.adaptive_pool(t, y, sizes, mode, name)
-    )
+    x, name, apply = a["inputs"], t.name(operation), _POOLS[type(operation).__name__]
+    adaptive, rank = hasattr(operation, "output_size"), x.ids.ndim - 2
+    sizes = per_axis(operation.output_size if adaptive else operation.pool_size, rank)
+    windows = sizes if adaptive else Sliding(sizes, operation.strides or sizes, operation.padding)
+    return channels_first(t, operation, x, len(sizes), lambda y: apply(t, y, windows, name=name))
 
 
 # -- whole axes -----------------------------------------------------------------------------
@@ -51,9 +48,9 @@ def adaptive_pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
 
 @handles(*_REDUCTIONS)
 def reduce(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return the mean, sum or an extreme over whole axes."""
-    mode, keep = _REDUCTIONS[type(operation).__name__], bool(operation.keepdims)
-    return reductions.reduce_axes(t, a["x"], operation.axis, mode, t.name(operation), keepdims=keep)
+    """Return the mean, the sum, an extreme or the log-sum-exp over whole axes."""
+    keep, function = bool(operation.keepdims), _REDUCTIONS[type(operation).__name__]
+    return function(t, a["x"], operation.axis, name=t.name(operation), keepdims=keep)
 
 
 @handles("Var", "Std", "Moments")
@@ -75,14 +72,6 @@ def length(t: KerasTracer, operation: Any, a: Arguments) -> Any:
         return NotImplemented  # a norm of matrices
     order, keep = 2.0 if order is None else float(order), bool(operation.keepdims)
     return reductions.norm(t, a["x"], axes, order, t.name(operation), keepdims=keep)
-
-
-@handles("Logsumexp")
-def log_sum_exp(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return the logarithm of a sum of exponentials."""
-    axes, keep, functions = operation.axis, bool(operation.keepdims), ("exp", "log")
-    name = t.name(operation)
-    return reductions.reduce_function(t, a["x"], axes, functions, name, keepdims=keep)
 
 
 @handles("Cumsum")

@@ -9,14 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from cntgraph.adapters.keras.moves import MOVES
+from cntgraph.adapters.keras.moves import INDICES, MOVES, UNCHANGED, carry_out
 from cntgraph.adapters.keras.values import Arguments, Weights, as_array, is_constant
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved, repeated
 from cntgraph.core.recipe import Recipe
 
-_UNCHANGED = frozenset(("Cast", "ConvertToTensor", "Copy", "SaturateCast", "StopGradient"))
 _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
     "Add": add, "Subtract": sub, "Multiply": mul, "Divide": truediv, "TrueDivide": truediv,
     "Matmul": weights.matmul,
@@ -47,7 +46,7 @@ def recipe_of_operation(t: Tracer, operation: Any, a: Arguments) -> Any:
     if not operands:
         return None
     kind, first = type(operation).__name__, operands[0]
-    if kind in _UNCHANGED:
+    if kind in UNCHANGED:
         return first
     found = _computed(t, kind, operation, a)
     if found is not None:
@@ -73,12 +72,13 @@ def _moved(kind: str, operation: Any, a: Arguments, of: Weights) -> Any:
     if kind == "Take" and operation.axis is not None and is_constant(a["indices"]):
         indices = as_array(a["indices"]).astype(np.int64)
         return Weights(looked_up(of.recipe, operation.axis, indices), of.dtype)
-    if kind not in MOVES:
-        return None
+    beside = keras.tree.flatten([a[key] for key in a if key not in INDICES])
+    if kind not in MOVES or any(
+        keras.ops.is_tensor(leaf) or isinstance(leaf, np.ndarray) for leaf in beside
+    ):
+        return None  # no movement, or one that brings in values that are no weights
 
     def move(array: Any) -> Any:
-        values = {key: array if value is of else as_array(value)
-                  if keras.ops.is_tensor(value) else value for key, value in a.items()}  # fmt: skip
-        return MOVES[kind](operation, values)
+        return carry_out(operation, a, lambda leaf: array if leaf is of else leaf)
 
     return moved(of.recipe, move, lambda recipe, shape: Weights(repeated(recipe, shape), of.dtype))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import nullcontext
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from keras.src.saving.serialization_lib import ObjectSharingScope
 
 from cntgraph.adapters.keras.config import check_config
+from cntgraph.adapters.keras.source import damage
 from cntgraph.adapters.keras.watch import patched
-from cntgraph.core.errors import CntGraphError, FormatError
+from cntgraph.core.errors import FormatError
 
 #: Layers that look at the values of their variables when they are built.
 _LOOKING = ("Normalization",)
@@ -41,22 +42,23 @@ def build_skeleton(path: Path, config: dict[str, Any], n_values: int) -> Any:
     """
     custom = check_config(path, config)
     budget = _Budget(path, n_values, plain=custom)
-    try:
-        with warnings.catch_warnings(), _sharing(), patched(keras.Layer, "add_weight", budget.add):
-            warnings.simplefilter("ignore")
+    what = "the model cannot be built from its configuration"
+    then = (
+        "the file is damaged, or was saved by another version of Keras than "
+        f"{keras.__version__}: load it there and save it again"
+    )
+    with (
+        damage(path, what, then),
+        warnings.catch_warnings(),
+        ObjectSharingScope(),  # objects that are named twice have one identity
+        patched(keras.Layer, "add_weight", budget.add),
+    ):
+        warnings.simplefilter("ignore")
+        try:
             model = _from_config(config)
-    except CntGraphError:
-        raise
-    except Exception as error:  # whatever building from damaged values raises
-        text = " ".join(str(error).split())
-        text = text if len(text) <= 300 else f"{text[:300]}…"
-        raise budget.refused or FormatError(
-            f"{path}: the model cannot be built from its configuration "
-            f"({type(error).__name__}: {text}); the file is damaged, or was saved by another "
-            f"version of Keras than {keras.__version__}: load it there and save it again"
-        ) from error
-    if budget.refused is not None:
-        raise budget.refused
+        finally:
+            if budget.refused is not None:  # whatever Keras has made of it
+                raise budget.refused
     if not isinstance(model, keras.Model):
         raise FormatError(f"{path}: expected a model, found {type(model).__name__}")
     return model
@@ -70,15 +72,6 @@ def _from_config(config: dict[str, Any]) -> Any:
     inner = config["config"] if "class_name" in config else config
     inner = {"layers": inner} if isinstance(inner, list) else inner
     return getattr(keras, _MODELS[kind]).from_config(inner)
-
-
-def _sharing() -> Any:
-    """Return the scope in which Keras gives objects that are named twice one identity."""
-    try:
-        from keras.src.saving.serialization_lib import ObjectSharingScope
-    except ImportError:
-        return nullcontext()
-    return ObjectSharingScope()
 
 
 class _Budget:
@@ -101,7 +94,7 @@ class _Budget:
                 "than the file has values for; it is damaged, or made to fill the memory"
             )
             raise self.refused
-        if self.plain or type(layer).__name__ in _LOOKING:
+        if self.plain or type(layer).__name__ in _LOOKING or not prod(shape):
             return self._make(layer, shape=shape, **kwargs)
         variable = self._make(layer, shape=(), **kwargs)
         variable._shape, variable._ndim = shape, len(shape)

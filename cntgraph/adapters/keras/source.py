@@ -55,16 +55,13 @@ class Source:
         """
         import h5py
 
-        try:
-            with self._stream() as stream, h5py.File(stream, "r") as file:
-                yield file
-        except CntGraphError:
-            raise
-        except Exception as error:  # what h5py raises on damaged files is endless
-            raise FormatError(
-                f"{self.path}: expected an HDF5 file that Keras has written, found a damaged or "
-                f"another one ({type(error).__name__}: {error}); copy it again, or save it again"
-            ) from error
+        what = "expected an HDF5 file that Keras has written, found a damaged or another one"
+        with (
+            damage(self.path, what, "copy it again, or save it again"),
+            self._stream() as stream,
+            h5py.File(stream, "r") as file,
+        ):
+            yield file
 
     def check_texts(self) -> None:
         """Refuse a file whose texts HDF5 cannot read without going in circles.
@@ -106,31 +103,38 @@ class Source:
         return io.BytesIO(self.memory)
 
 
-class _Section(io.RawIOBase):
+class _Section(io.FileIO):
     """A part of a file, as a file that can be read."""
 
     def __init__(self, path: Path, offset: int, size: int) -> None:
-        super().__init__()
-        self._file = path.open("rb", buffering=0)
-        self._offset, self._size, self._at = offset, size, 0
+        super().__init__(path)
+        self._offset, self._size = offset, size
+        self.seek(0)
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(start + offset, 0)
-        return self._at
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
+        return super().seek(self._offset + max(start + offset, 0)) - self._offset
 
-    def readinto(self, buffer: Any) -> int:
+    def tell(self) -> int:
+        return super().tell() - self._offset
+
+    def readinto(self, buffer: Any, /) -> int:
         """Fill a buffer from where the section stands; nothing lies beyond its end."""
         view = memoryview(buffer).cast("B")
-        wanted = min(len(view), max(self._size - self._at, 0))
-        self._file.seek(self._offset + self._at)
-        n_read = self._file.readinto(view[:wanted]) if wanted else 0
-        self._at += n_read
-        return n_read
+        return super().readinto(view[: max(self._size - self.tell(), 0)]) or 0
 
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+
+@contextmanager
+def damage(path: Path, what: str, then: str) -> Iterator[None]:
+    """Say what is wrong and what to do then, whatever a damaged file leads to."""
+    try:
+        yield
+    except CntGraphError:
+        raise
+    except Exception as error:  # what h5py, JSON and Keras raise on damaged values is endless
+        text = " ".join(str(error).split())
+        text = text if len(text) <= 300 else f"{text[:300]}…"
+        raise FormatError(f"{path}: {what} ({type(error).__name__}: {text}); {then}") from error
 
 
 def _widths(header: bytes) -> tuple[int, int] | None:

@@ -32,7 +32,6 @@ from cntgraph.adapters.keras.values import (
     is_constant,
     with_data,
 )
-from cntgraph.adapters.keras.variables import Symbols
 from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -54,17 +53,14 @@ class KerasTracer(Tracer):
     ----------
     parameters : dict of int to Parameter
         By the id of the variable; they are registered.
-    symbols : Symbols
-        What stands for the variables while the model is traced.
     max_size : int
         Number of values that a tensor of one sample may have.
     """
 
-    def __init__(
-        self, builder: Builder, parameters: dict[int, Parameter], symbols: Symbols, max_size: int
-    ) -> None:
+    def __init__(self, builder: Builder, parameters: dict[int, Parameter], max_size: int) -> None:
         super().__init__(builder)
-        self.parameters, self.symbols = parameters, symbols
+        self.symbols = {key: Weights(Recipe.of(p), _computed_dtype(p.dtype))
+                        for key, p in parameters.items()}  # fmt: skip
         self.max_size = max_size
         self.path: list[Any] = []
         self.calls, self.active = 0, True
@@ -75,7 +71,7 @@ class KerasTracer(Tracer):
         """Return what a layer yields, by its handler or by what it does in turn."""
         self._count()
         args, kwargs = self._known([args, kwargs])
-        _evaluating(layer, kwargs)
+        evaluating(layer, kwargs)
         self.path.append(layer)
         try:
             return self._call_layer(layer, args, kwargs)
@@ -122,13 +118,11 @@ class KerasTracer(Tracer):
 
     def _check_size(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Refuse what would make a tensor too large, before it is made; return what is yielded."""
-        self.active = False
         try:
-            spec = operation.compute_output_spec(*args, **kwargs)
+            with self._unwatched():
+                spec = operation.compute_output_spec(*args, **kwargs)
         except Exception:  # what is wrong shows when it is carried out
             return None
-        finally:
-            self.active = True
         for leaf in keras.tree.flatten(spec):
             if prod(n or 1 for n in leaf.shape) > self.max_size:
                 raise GraphSizeError(
@@ -147,13 +141,7 @@ class KerasTracer(Tracer):
 
     def _known(self, values: Any) -> Any:
         """Return values with symbols in the place of variables that come from elsewhere."""
-        found = self.parameters
-
-        def known(value: Any) -> Any:
-            is_known = isinstance(value, keras.Variable) and id(value) in found
-            return Weights(Recipe.of(found[id(value)])) if is_known else value
-
-        return keras.tree.map_structure(known, values)
+        return keras.tree.map_structure(lambda value: self.symbols.get(id(value), value), values)
 
     def _frozen(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Compute with the present values of parameters; another snapshot would not be followed."""
@@ -202,8 +190,7 @@ class KerasTracer(Tracer):
         """Let Keras see its own variables and calls for a while."""
         self.active = False
         try:
-            with self.symbols.suspended():
-                yield
+            yield
         finally:
             self.active = True
 
@@ -228,10 +215,6 @@ class KerasTracer(Tracer):
         """Return ids, the batch dimension included, as a symbolic tensor."""
         return Nodes(ids, like.dtype) if isinstance(like, Nodes) else Nodes(ids)
 
-    def samples(self, x: Neurons) -> Samples:
-        """Return where the one sample is: along the first axis, of length one."""
-        return Samples(0) if x.ids.ndim > 1 and len(x.ids) == 1 else Samples()
-
     def array(self, value: Any) -> Array | None:
         """Return the values of a number, an array or a tensor; None for anything else."""
         return as_array(value) if is_constant(value) else None
@@ -252,11 +235,15 @@ class KerasTracer(Tracer):
             return activations.activate(self, x, activation_label(function))
 
 
+def _computed_dtype(dtype: str) -> str:
+    return dtype if dtype in ("float16", "bfloat16", "float32", "float64") else "float32"
+
+
 def _plain(leaf: Any) -> Any:
     return keras.KerasTensor(leaf.shape, leaf.dtype) if has(leaf, keras.KerasTensor) else leaf
 
 
-def _evaluating(layer: Any, kwargs: Arguments) -> None:
+def evaluating(layer: Any, kwargs: Arguments) -> None:
     """Say to a layer that asks that this is not training, unless it was made to train always."""
     if "training" not in inspect.signature(layer.call).parameters:
         kwargs.pop("training", None)

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data, Neurons, Source
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -113,19 +112,6 @@ def as_array(value: Any) -> NDArray[Any]:
     """Return a number, an array or a tensor of the backend as a NumPy array."""
     array: NDArray[Any] = keras.ops.convert_to_numpy(value)
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
-
-
-def constant(value: Any) -> NDArray[Any]:
-    """Return a number, an array or a tensor as an array.
-
-    Raises
-    ------
-    NotFollowed
-        If neurons or parameters decide it.
-    """
-    if not is_constant(value):
-        raise NotFollowed("the data decides what is moved where")
-    return as_array(value)
 
 
 def activation_label(function: Any) -> str:

@@ -1,9 +1,13 @@
-"""Letting every call of a layer or an operation of Keras come by, for a while."""
+"""Letting every call of a layer or an operation of Keras come by, for a while.
+
+So does every look at an attribute of a layer, which then shows symbols in the place of variables:
+what is computed from variables alone would not come by otherwise.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -13,6 +17,11 @@ from cntgraph.adapters.keras.values import Arguments
 from cntgraph.adapters.tracing.operations import NotFollowed
 
 _lock = threading.RLock()
+#: Where layers keep lists of their variables and layers; what they compute with is elsewhere.
+_TRACKED = frozenset(
+    "_trainable_variables _non_trainable_variables _layers _metrics _seed_generators _tracker "
+    "_torch_params _parameters _modules _buffers __dict__".split()
+)
 
 
 class Watcher(Protocol):
@@ -29,10 +38,16 @@ class Watcher(Protocol):
 
 
 @contextmanager
-def watching(watcher: Watcher) -> Iterator[None]:
-    """Let a watcher carry out every call of a layer or an operation in this thread."""
+def watching(watcher: Watcher, symbols: Mapping[int, Any] | None = None) -> Iterator[None]:
+    """Let a watcher carry out every call of a layer or an operation in this thread.
+
+    Parameters
+    ----------
+    symbols : mapping of int to object, optional
+        What layers show in the place of their variables, by the id of the variable.
+    """
     layer_call, symbolic_call = keras.Layer.__call__, keras.Operation.symbolic_call
-    draw = keras.random.SeedGenerator.next
+    draw, look = keras.random.SeedGenerator.next, keras.Layer.__getattribute__
     owner = threading.get_ident()
 
     def watched() -> bool:
@@ -48,6 +63,10 @@ def watching(watcher: Watcher) -> Iterator[None]:
             return symbolic_call(operation, *args, **kwargs)
         return watcher.call_operation(operation, args, kwargs)
 
+    def attribute(layer: Any, name: str) -> Any:
+        value = look(layer, name)
+        return _shown(value, symbols) if symbols and name not in _TRACKED and watched() else value
+
     def next_seed(generator: Any, *args: Any, **kwargs: Any) -> Any:
         if watched():
             raise NotFollowed("it draws random numbers")
@@ -59,6 +78,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
         patched(keras.Layer, "__call__", call),
         patched(keras.Operation, "symbolic_call", call_symbolically),
         patched(keras.random.SeedGenerator, "next", next_seed),
+        patched(keras.Layer, "__getattribute__", attribute),
     ):
         yield
 
@@ -79,6 +99,22 @@ def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
             delattr(owner, name)
         else:
             setattr(owner, name, own)
+
+
+def _shown(value: Any, symbols: Mapping[int, Any], depth: int = 4) -> Any:
+    """Return a variable's symbol, or a container with symbols in the place of variables.
+
+    What holds none is returned itself; depth may not end in circles.
+    """
+    if not isinstance(value, dict | list | tuple) or not depth:
+        return symbols.get(id(value), value)
+    items = value.values() if isinstance(value, dict) else value
+    made = [_shown(item, symbols, depth - 1) for item in items]
+    if all(new is old for new, old in zip(made, items, strict=True)):
+        return value
+    if isinstance(value, dict):
+        return dict(zip(value, made, strict=True))
+    return tuple(made) if isinstance(value, tuple) else made
 
 
 @contextmanager

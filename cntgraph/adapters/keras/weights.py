@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from math import prod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from cntgraph.adapters.keras.hdf5 import Contents, Tensor
 from cntgraph.adapters.keras.values import as_array
-from cntgraph.adapters.keras.variables import named_variables, parameters_of, trainable_variables
+from cntgraph.adapters.keras.variables import parameters_of
 from cntgraph.adapters.keras.watch import patched
 from cntgraph.core.errors import FormatError
-from cntgraph.core.parameter import ArrayHandle, Parameter
+from cntgraph.core.parameter import Parameter
 
 
 def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, Parameter]:
@@ -38,18 +37,15 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
     FormatError
         If tensors and variables do not match.
     """
-    handles: dict[int, tuple[ArrayHandle, str]] = {}
+    own, found = parameters_of(model), dict[int, Parameter]()
 
     def assign(variable: Any, value: Any) -> None:
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor):  # what a layer makes up itself, such as a LoRA of zeros
             array = as_array(value)
             value = Tensor(array.shape, array.dtype.name, array)
-        if tuple(value.shape) != tuple(variable.shape):
-            raise ValueError(
-                f"the variable {variable.path!r} has shape {tuple(variable.shape)}, the file's "
-                f"tensor {tuple(value.shape)}"
-            )
-        handles[id(variable)] = (value.data, value.dtype)
+        if id(variable) in own:  # not those of an optimizer
+            known = own[id(variable)]
+            found[id(variable)] = replace(known, dtype=value.dtype, data=value.data)
 
     with warnings.catch_warnings(), patched(keras.Variable, "assign", assign):
         warnings.simplefilter("ignore")
@@ -57,18 +53,15 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
         if root is None:
             _assign_by_path(path, model, contents)
         else:
-            _assign_in_order(path, model, contents, root)
-    for name, variable in named_variables(model).items():
-        if id(variable) in handles:
-            continue
-        if prod(variable.shape) and not name.endswith("seed_generator_state"):
+            _assign_in_order(path, model, contents, root, own)
+    for key, parameter in own.items():
+        stateless = not parameter.size or parameter.name.endswith("seed_generator_state")
+        if key not in found and not stateless:
             raise FormatError(
-                f"{path}: expected a value for the variable {name!r} of shape "
-                f"{tuple(variable.shape)}, found none; the weights belong to another model"
+                f"{path}: expected a value for the variable {parameter.name!r} of shape "
+                f"{parameter.shape}, found none; the weights belong to another model"
             )
-        dtype = keras.backend.standardize_dtype(variable.dtype)
-        handles[id(variable)] = (np.zeros(variable.shape, dtype), dtype)
-    return parameters_of(model, handles)
+    return own | found
 
 
 # -- Keras 3: groups are named by the attributes that lead to a layer -------------------------
@@ -103,10 +96,7 @@ def _store(contents: Contents) -> Any:
     """Return the tensors of a file as what Keras loads a model's state from."""
     from keras.src.saving.saving_lib import H5IOStore
 
-    groups: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in contents.tensors.items():
-        group, _, key = name.rpartition("/")
-        groups.setdefault(group, {})[key] = tensor
+    groups = contents.groups
 
     class Store(H5IOStore):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -121,7 +111,7 @@ def _store(contents: Contents) -> Any:
             return groups.get(place, groups.get(older, {}))
 
         def has_path(self, path: str) -> bool:
-            return any(name == path or name.startswith(f"{path}/") for name in groups)
+            return path in groups
 
     return Store()
 
@@ -129,7 +119,9 @@ def _store(contents: Contents) -> Any:
 # -- older versions: layers are listed in order -----------------------------------------------
 
 
-def _assign_in_order(path: Path, model: Any, contents: Contents, root: str) -> None:
+def _assign_in_order(
+    path: Path, model: Any, contents: Contents, root: str, own: dict[int, Parameter]
+) -> None:
     """Give the layers that have weights those that are listed, one after the other."""
     listed = [_tensors(path, contents, root, name) for name in contents.names(root, "layer_names")]
     listed = [tensors for tensors in listed if tensors]
@@ -141,19 +133,19 @@ def _assign_in_order(path: Path, model: Any, contents: Contents, root: str) -> N
         )
     within = {id(v) for layer in layers for v in layer.weights}
     top = [v for v in model.weights if id(v) not in within]
-    own = _tensors(path, contents, root, "top_level_model_weights") if top else []
-    # What training changes comes first.
-    changed = trainable_variables(model)
-    pairs = [(layer.name, sorted(layer.weights, key=lambda v: id(v) not in changed), tensors)
-             for layer, tensors in zip(layers, listed, strict=True)]  # fmt: skip
-    for name, variables, tensors in [*pairs, ("the model", top, own)]:
+    names = [*(layer.name for layer in layers), "the model"]
+    wanted = [*(layer.weights for layer in layers), top]
+    listed.append(_tensors(path, contents, root, "top_level_model_weights") if top else [])
+    for name, variables, tensors in zip(names, wanted, listed, strict=True):
         if len(variables) != len(tensors):
             raise FormatError(
                 f"{path}: expected {len(variables)} weights of {name!r}, found {len(tensors)}; "
                 "they belong to another model"
             )
         try:
-            for variable, tensor in zip(variables, tensors, strict=True):
+            # What training changes comes first.
+            ordered = sorted(variables, key=lambda v: not own[id(v)].trainable)
+            for variable, tensor in zip(ordered, tensors, strict=True):
                 variable.assign(tensor)
         except ValueError as error:
             raise _misfit(path, name, error) from error
@@ -163,7 +155,8 @@ def _tensors(path: Path, contents: Contents, root: str, layer: str) -> list[Tens
     """Return the tensors of a layer, in the order in which they are listed."""
     group = f"{root}/{layer}" if root else layer
     names = [f"{group}/{name}" for name in contents.names(group, "weight_names")]
-    missing = [name for name in names if name not in contents.tensors]
-    if missing:
-        raise FormatError(f"{path}: the tensor {missing[0]!r} is listed and missing; damaged")
-    return [contents.tensors[name] for name in names]
+    found = [contents.tensor(name) for name in names]
+    if None in found:
+        missing = names[found.index(None)]
+        raise FormatError(f"{path}: the tensor {missing!r} is listed and missing; damaged")
+    return [tensor for tensor in found if tensor is not None]

@@ -224,6 +224,7 @@ def test_a_compiled_and_trained_model(tmp_path):
     assert list(live.parameters) == ["fc/kernel", "fc/bias"]
     for suffix in (".keras", ".h5"):
         same(live, cg.load(save(model, tmp_path / f"model{suffix}")))
+    same(live, cg.load(save(model, tmp_path / "model.weights.h5"), config=model))
 
 
 def test_a_file_that_keras_2_has_written(tmp_path):

@@ -15,6 +15,7 @@ from keras import layers as kl
 from oracles.keras_models import functional, sequential
 
 import cntgraph as cg
+from cntgraph.adapters.keras import config
 from cntgraph.core.errors import CntGraphError, CoverageWarning, FormatError, UnsafeFileError
 
 
@@ -118,6 +119,30 @@ def test_layers_that_run_code_or_read_files_are_refused(make, kind, tmp_path):
 
 
 @pytest.mark.parametrize("make", [archive, older])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("keras", "layers.TorchModuleWrapper"), ("keras", "layers.Dense"),
+     ("keras.src", "utils.torch_utils.TorchModuleWrapper"), ("keras.utils", "TorchModuleWrapper"),
+     ("keras.src.ops.numpy", "Operation.Add"), ("keras.src.ops.numpy", "np"),
+     ("keras.saving", "KerasFileEditor"), ("keras.layers", "NeverSeenBefore"), (None, "Layer")],
+)  # fmt: skip
+def test_only_classes_that_are_known_by_name_are_let_in(make, module, name, tmp_path):
+    def change(config):
+        layer_of(config, "one").update(module=module, class_name=name, registered_name=None)
+        if module is None:
+            del layer_of(config, "one")["module"]
+
+    with pytest.raises(UnsafeFileError, match=f"{name}.*was not read"):
+        cg.load(make(tmp_path, change))
+
+
+def test_the_classes_that_are_let_in_are_there():
+    spaces = [kl, keras.src.layers, keras, keras.src.models, keras.src.legacy.layers]
+    for name in config._LAYERS | config._OF_IMAGES:
+        assert any(issubclass(getattr(space, name, int), kl.Layer) for space in spaces), name
+
+
+@pytest.mark.parametrize("make", [archive, older])
 def test_an_older_lambda_is_refused(make, tmp_path):
     with pytest.raises(UnsafeFileError, match="Lambda layer"):
         cg.load(make(tmp_path, lambda_layer))
@@ -126,7 +151,8 @@ def test_an_older_lambda_is_refused(make, tmp_path):
 @pytest.mark.parametrize(
     ("module", "name"),
     [("os", "system"), ("builtins", "eval"), ("keras.utils", "get_file"),
-     ("keras.saving", "load_model"), ("subprocess", "run"), (None, "mine")],
+     ("keras.saving", "load_model"), ("subprocess", "run"), (None, "mine"),
+     ("keras.activations", "activations.relu")],
 )  # fmt: skip
 def test_functions_from_elsewhere_are_refused(module, name, tmp_path):
     def change(config):
