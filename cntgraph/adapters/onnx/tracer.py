@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.derived import derive, is_derived
@@ -25,7 +24,6 @@ from cntgraph.adapters.tracing.batch import (
     find,
     numbered,
 )
-from cntgraph.adapters.tracing.masks import LARGEST_MASK
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons
@@ -209,14 +207,9 @@ class OnnxTracer(Tracer):
             return Samples(x.shape.index(1))
         return find(x.ids, self.n_samples)
 
-    def mask_values(self, value: Any) -> NDArray[Any] | None:
-        """Return the values of a constant or a stored tensor that may be a mask."""
-        if not isinstance(value, Recipe):
-            return self.array(value)
-        stored = value.parameter
-        if stored is None or len(value.shape) < 2 or stored.size > LARGEST_MASK:
-            return None
-        return None if stored.name in self.declared else value.read()
+    def may_be_mask(self, recipe: Recipe) -> bool:
+        """Whether weights are a stored tensor of which nothing says that it is a parameter."""
+        return recipe.parameter is not None and recipe.parameter.name not in self.declared
 
     def use_as_mask(self, value: Any) -> None:
         """Note that a stored tensor is a mask; nothing else tells it from a parameter."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -16,21 +15,16 @@ from cntgraph.adapters.torch.aten.values import (
     TRACED,
     Call,
     leaves,
+    map_leaves,
     name_of_operation,
-    named_arguments,
 )
 from cntgraph.adapters.tracing.values import Data
 
-#: The two operands of a product: for each its place among the arguments, and the axis summed over.
-_Operands = tuple[tuple[int, int], tuple[int, int]]
-_CONVOLVED: _Operands = ((0, 1), (1, 1))
-_TRANSPOSED: _Operands = ((0, 1), (1, 0))
-_PRODUCTS: dict[str, _Operands] = {
-    "linear": ((0, -1), (1, -1)), "mm": ((0, 1), (1, 0)), "bmm": ((0, 2), (1, 1)),
-    "addmm": ((1, 1), (2, 0)), "convolution": _CONVOLVED,
-    **{f"conv{rank}d": _CONVOLVED for rank in (1, 2, 3)},
-    **{f"conv_transpose{rank}d": _TRANSPOSED for rank in (1, 2, 3)},
-}  # fmt: skip
+#: Products, whose values are not computed where they do not matter.
+_PRODUCTS = frozenset(
+    "linear mm bmm addmm convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d "
+    "conv_transpose3d".split()
+)
 
 
 @contextmanager
@@ -73,7 +67,7 @@ class Watch(TorchDispatchMode):
     place : callable
         Returns where in the model the present operation stands.
     shapes_only : bool
-        Whether values do not matter, so that products sum over one channel.
+        Whether values do not matter, so that products need not be computed.
 
     Attributes
     ----------
@@ -95,15 +89,7 @@ class Watch(TorchDispatchMode):
 
     def lookup(self, value: Any) -> Any:
         """Return what a tensor stands for (itself, for a constant), in any nesting."""
-        if isinstance(value, torch.Tensor):
-            return self.known.get(value, value)
-        if isinstance(value, list | tuple):
-            return [self.lookup(item) for item in value]
-        if isinstance(value, Mapping):
-            return {key: self.lookup(item) for key, item in value.items()}
-        if is_dataclass(value) and not isinstance(value, type):
-            return [self.lookup(getattr(value, item.name)) for item in fields(value)]
-        return value
+        return map_leaves(value, lambda tensor: self.known.get(tensor, tensor), of=torch.Tensor)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -116,8 +102,7 @@ class Watch(TorchDispatchMode):
                 return parts
         # What is computed from weights alone may be a weight itself: it is computed for real.
         follows = any(isinstance(v, Nodes | Data) for v in leaves([traced, list(named.values())]))
-        thin = self.shapes_only and follows
-        result = func(*_thinned(func, args, kwargs) if thin else args, **kwargs)
+        result = _carried_out(func, args, kwargs, shapes_only=self.shapes_only and follows)
         if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
             traced[0] = self._lift(args[0], traced)
         call = Call(func, traced, named, self.place(), lambda: _shapes(result), result)
@@ -161,25 +146,13 @@ class Watch(TorchDispatchMode):
                 self._remember(part, value)
 
 
-def _thinned(operation: Any, args: Any, kwargs: Any) -> Any:
-    """Return arguments of a product that sum over less, for a result of the same shape.
-
-    Those of another operation, and those that do not fit together, are left as they are.
-    """
-    operands = _PRODUCTS.get(name_of_operation(operation))
-    if operands is None:
-        return args
-    a = named_arguments(operation, args, kwargs)
-    operands = _TRANSPOSED if a.get("transposed") else operands
-    groups = int(a.get("groups", 1))
-    kept = groups, groups if operands is _TRANSPOSED else 1
-    sizes = [args[k].shape[axis] if args[k].ndim > axis else 0 for k, axis in operands]
-    if 0 in sizes or sizes[0] * kept[1] != sizes[1] * kept[0]:
-        return args
-    thin = list(args)
-    for (k, axis), n in zip(operands, kept, strict=True):
-        thin[k] = args[k].narrow(axis, 0, n)
-    return thin
+def _carried_out(operation: Any, args: Any, kwargs: Any, *, shapes_only: bool) -> Any:
+    """Carry out an operation; a product of which only the shape matters yields zeros."""
+    if not shapes_only or name_of_operation(operation) not in _PRODUCTS:
+        return operation(*args, **kwargs)
+    device = next(x.device for x in leaves([args]) if isinstance(x, torch.Tensor))
+    args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
+    return torch.zeros_like(operation(*args, **kwargs), device=device)
 
 
 def _shapes(result: Any) -> Any:

@@ -125,33 +125,16 @@ def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
     x = a.get("input", a.get("self"))
     if not isinstance(x, Nodes):
         return None
-    rank = len(x.shape) - 2
-    factors = _factors(a, rank)
-    if a["output_size"] is not None:
-        sizes = per_axis(a["output_size"], rank)
-    else:
-        assert factors is not None
-        # As PyTorch rounds: the product in the precision of the factor.
-        sizes = tuple(int(np.float64(n) * f) for n, f in zip(x.shape[2:], factors, strict=True))
-    aligned = bool(a["align_corners"])
+    sizes = x.shape[2:]
+    names = ("scales",) if len(sizes) == 1 else ("scales_d", "scales_h", "scales_w")[-len(sizes) :]
+    factors = a.get("scale_factors") or [a.get(key) for key in names]
+    # As PyTorch rounds: the product in the precision of the factor.
+    made = a["output_size"] or [int(np.float64(n) * f) for n, f in zip(sizes, factors, strict=True)]
     operators = [
-        AxisOperator.linear(
-            n, m, align_corners=aligned, scale=None if factors is None else factors[k]
-        )
-        for k, (n, m) in enumerate(zip(x.shape[2:], sizes, strict=True))
+        AxisOperator.linear(n, m, align_corners=bool(a["align_corners"]), scale=factor)
+        for n, m, factor in zip(sizes, made, factors, strict=True)
     ]
     return pooling.pool(t, x, operators, "linear", name)
-
-
-def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:
-    """Return the factors that were asked for, in whatever way they are handed over."""
-    given = a.get("scale_factors")
-    if given is None:
-        names = ("scales",) if rank == 1 else ("scales_d", "scales_h", "scales_w")[-rank:]
-        given = [a.get(key) for key in names]
-    if any(factor is None for factor in given):
-        return None
-    return tuple(float(factor) for factor in given)
 
 
 @handles("upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa")

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.flow import ValueFlow
 from cntgraph.adapters.torch.aten.operations import IDENTITY
 from cntgraph.adapters.torch.aten.values import Arguments, Call, leaves, map_leaves
 from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.masks import split_mask
+from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import HIDDEN, is_learned
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved, once
 from cntgraph.core.recipe import Recipe
@@ -37,7 +37,7 @@ _SECOND = ("other", "mat2", "vec", "tensor")
 # -- movement ---------------------------------------------------------------------------------
 
 
-def move_recipe(t: ValueFlow, call: Call) -> Any:
+def move_recipe(t: Tracer, call: Call) -> Any:
     """Return the recipe of a movement of a parameter, or None if it is not a known one."""
     name, parts = call.name, [value for value in leaves(call.args) if isinstance(value, Recipe)]
     if name in _JOINED:
@@ -82,7 +82,7 @@ def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
 # -- arithmetic -------------------------------------------------------------------------------
 
 
-def compute_recipe(t: ValueFlow, name: str, a: Arguments) -> Any:
+def compute_recipe(t: Tracer, name: str, a: Arguments) -> Any:
     """Return the recipe of arithmetic on parameters, or None if it is not a known one."""
     base = name.lstrip("_")
     if base in _UNARY:
@@ -101,7 +101,7 @@ def compute_recipe(t: ValueFlow, name: str, a: Arguments) -> Any:
     return None if handler is None else handler(a)
 
 
-def _summand(t: ValueFlow, value: Any) -> Recipe:
+def _summand(t: Tracer, value: Any) -> Recipe:
     """Return a mask, which is no weight, as a constant that is not stored."""
     array = t.array(value)
     is_mask = array is not None and split_mask(array) is not None
@@ -117,7 +117,7 @@ _KEPT: dict[str, Callable[[Arguments], tuple[Any, Any]]] = {
 }
 
 
-def _kept(t: ValueFlow, learned: Any, kept: Any, other: Any) -> Recipe | None:
+def _kept(t: Tracer, learned: Any, kept: Any, other: Any) -> Recipe | None:
     """Return weights where they are kept; in the place of the rest zero, or what hides it."""
     number = other.item() if isinstance(other, torch.Tensor) and other.numel() == 1 else other
     if not isinstance(learned, Recipe) or not isinstance(kept, torch.Tensor):
@@ -151,22 +151,12 @@ def _norm(a: Arguments) -> Recipe | None:
     return weights.norm(*_over(a)) if a.get("ord", a.get("p", 2)) == 2 else None
 
 
-def _norm_except_dim(a: Arguments) -> Recipe | None:
-    """Return the norm over all axes but one."""
+def _weight_norm(a: Arguments) -> list[Recipe]:
+    """Return g v / ‖v‖, and the norm over all axes but one."""
     v: Recipe = a["v"]
-    if a.get("pow", 2) != 2:
-        return None
-    if a["dim"] == -1:
-        return weights.norm(v)
-    kept = a["dim"] % len(v.shape)
-    return weights.norm(v, [k for k in range(len(v.shape)) if k != kept], keep=True)
-
-
-def _weight_norm(a: Arguments) -> list[Recipe | None]:
-    """Return g v / ‖v‖, and the norm."""
-    norm = _norm_except_dim(a)
-    assert norm is not None
-    return [a["g"] * (a["v"] / norm), norm]
+    others = [k for k in range(len(v.shape)) if k != a["dim"] % len(v.shape)]
+    norm = weights.norm(v, others, keep=True)
+    return [a["g"] * (v / norm), norm]
 
 
 _OTHERS: dict[str, Callable[[Arguments], Any]] = {
@@ -174,6 +164,5 @@ _OTHERS: dict[str, Callable[[Arguments], Any]] = {
     "var": _variance, "std": lambda a: _variance(a).sqrt(),
     "var_mean": lambda a: [_variance(a), weights.mean(*_over(a))],
     "std_mean": lambda a: [_variance(a).sqrt(), weights.mean(*_over(a))],
-    "linalg_vector_norm": _norm, "norm": _norm, "norm_except_dim": _norm_except_dim,
-    "weight_norm": lambda a: _weight_norm(a)[0], "weight_norm_interface": _weight_norm,
+    "linalg_vector_norm": _norm, "norm": _norm, "weight_norm_interface": _weight_norm,
 }  # fmt: skip
