@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,15 +24,12 @@ def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:
 
     A tensor that a module has under several names is listed under the first.
     """
-    return {
-        name: parameter_of(name, tensor, trainable=isinstance(tensor, torch.nn.Parameter))
-        for name, tensor in _named_tensors(model)
-    }
+    return {parameter.name: parameter for parameter, _ in _stored(model)}
 
 
-def _named_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
+def _stored(model: torch.nn.Module) -> Iterator[tuple[Parameter, torch.Tensor]]:
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        yield parameter_of(name, tensor, trainable=isinstance(tensor, torch.nn.Parameter)), tensor
 
 
 def trace_live(
@@ -65,10 +62,9 @@ def trace_live(
             builder = start()
             try:
                 trace_module(model, builder, example)
+                return builder
             except TraceError as error:
                 failed = failed or error
-                continue
-            return builder
     assert failed is not None
     raise failed
 
@@ -88,11 +84,9 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     """
     tracer, modules = AtenTracer(builder), _Modules(model)
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
-    for parameter in module_parameters(model).values():
-        builder.parameter(parameter)
-    for name, tensor in _named_tensors(model):
-        recipe = Recipe.of(builder.parameters[name])
-        if is_weight(builder.parameters[name]):
+    for parameter, tensor in _stored(model):
+        recipe = Recipe.of(builder.parameter(parameter))
+        if is_weight(parameter):
             watch.known[tensor] = recipe
         else:
             builder.skip(recipe, NO_WEIGHT)
@@ -155,15 +149,15 @@ class _Modules:
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Note every module that is entered and left."""
-        enter = torch.nn.modules.module.register_module_forward_pre_hook(
-            lambda module, _: self.stack.append(module)
-        )
-        leave = torch.nn.modules.module.register_module_forward_hook(
-            lambda module, _, __: self.stack.pop() and None, always_call=True
-        )
-        with ExitStack() as stack:
-            stack.callback(enter.remove)
-            stack.callback(leave.remove)
+        hooks = torch.nn.modules.module
+
+        def leave(*_: Any) -> None:  # what a hook returns would be the module's result
+            self.stack.pop()
+
+        with (
+            hooks.register_module_forward_pre_hook(lambda module, _: self.stack.append(module)),
+            hooks.register_module_forward_hook(leave, always_call=True),
+        ):
             yield
 
     def place(self) -> Place:

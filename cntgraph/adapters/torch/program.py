@@ -24,8 +24,9 @@ from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
+    LISTS,
+    NUMBERS,
     PLAIN_ARGUMENTS,
-    SIZES,
     WRAPPERS,
     Modules,
     compute_size,
@@ -86,7 +87,7 @@ class _Program:
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
         self.tracer = AtenTracer(builder)
-        self.stand_ins: list[tuple[int, int, int]] = []
+        self.numbers = np.zeros(1, np.int64)
         self.modules = Modules(self.graph["nodes"], archive.tensors)
 
     def run(self) -> None:
@@ -117,11 +118,11 @@ class _Program:
         sizes = (shape[inputs.batch_axis] for shape in shapes.values() if len(shape) > 1)
         self.tracer.n_samples = next(sizes, 1)
         for name, shape in shapes.items():
-            nodes = self.tracer.input(name, shape, self._dtype(name), inputs.batch_axis)
-            self.values[name] = nodes
-            ids = Samples().first(nodes.ids)
-            low, high = int(ids.min()), int(ids.max()) + 1
-            self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
+            dtype = self._dtype(name)
+            self.values[name] = self.tracer.input(name, shape, dtype, inputs.batch_axis)
+        each = [np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN)
+                for layer in self.builder.layers]  # fmt: skip
+        self.numbers = np.concatenate([*each, [0]])  # the last for what is no node of them
 
     def _read_tensors(self) -> None:
         for kind in ("parameter", "buffer", "tensor_constant"):
@@ -184,7 +185,7 @@ class _Program:
             return args[0].shape[args[1]]
         if base in CHECKS:
             return None
-        call = Call(operation, args, kwargs, place, lambda: shapes)
+        call = Call(operation, args, kwargs, place, shapes)
         if not call.has(TRACED):
             return carry_out(call, target)
         result = self._follow(call)
@@ -218,11 +219,9 @@ class _Program:
             return value.value
         if not value.is_index:
             return None
-        ids = torch.from_numpy(Samples().first(value.ids))
-        made = torch.zeros(value.shape, dtype=torch.int64)
-        for low, high, number in self.stand_ins:
-            made[(ids >= low) & (ids < high)] = number
-        return made.to(value.dtype)
+        ids = Samples().first(value.ids)
+        known = np.where(ids < len(self.numbers) - 1, ids, -1)
+        return torch.as_tensor(self.numbers[known]).to(value.dtype)
 
     def _assign(self, outputs: Any, result: Any) -> None:
         results = list(result) if isinstance(result, list | tuple) else [result]
@@ -258,18 +257,13 @@ class _Program:
             return self.values[value["name"]]
         if kind == "as_tensors":
             return [self.values[item["name"]] for item in value]
-        if kind == "as_optional_tensors":
+        if kind == "as_name":
+            return self.values[value]
+        if kind in NUMBERS:
+            return self._argument(value)
+        if kind in LISTS:
             return [self._argument(item) for item in value]
-        if kind in SIZES:
-            return self._symbolic(value)
-        if kind.removesuffix("s") in SIZES:
-            return [self._symbolic(item) for item in value]
         raise TraceError(f"{self.archive.path}: arguments of kind {kind} are not known")
-
-    def _symbolic(self, value: Mapping[str, Any]) -> Any:
-        if "as_name" in value:
-            return self.values[value["as_name"]]
-        return next(iter(value.values()))
 
 
 def _value_of(recipe: Recipe) -> torch.Tensor:

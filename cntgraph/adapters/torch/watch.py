@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cntgraph.adapters.torch.aten import AtenTracer, Nodes, Place, handler_of
+from cntgraph.adapters.torch.aten import LAYERS, AtenTracer, Nodes, Place, handler_of
 from cntgraph.adapters.torch.aten.values import (
     TRACED,
     Call,
@@ -19,12 +19,6 @@ from cntgraph.adapters.torch.aten.values import (
     name_of_operation,
 )
 from cntgraph.adapters.tracing.values import Data
-
-#: Products, whose values are not computed where they do not matter.
-_PRODUCTS = frozenset(
-    "linear mm bmm addmm convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d "
-    "conv_transpose3d".split()
-)
 
 
 @contextmanager
@@ -93,19 +87,20 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        traced, named = self.lookup(args), self.lookup(kwargs)
-        if not any(isinstance(v, TRACED) for v in leaves([traced, list(named.values())])):
+        traced, named = self.lookup([args, kwargs])
+        values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
+        if not values:
             return func(*args, **kwargs)
         if handler_of(name_of_operation(func)) is None:
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
         # What is computed from weights alone may be a weight itself: it is computed for real.
-        follows = any(isinstance(v, Nodes | Data) for v in leaves([traced, list(named.values())]))
-        result = _carried_out(func, args, kwargs, shapes_only=self.shapes_only and follows)
+        thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
+        result = _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
         if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
             traced[0] = self._lift(args[0], traced)
-        call = Call(func, traced, named, self.place(), lambda: _shapes(result), result)
+        call = Call(func, traced, named, self.place(), _shapes(result), result)
         yielded = self.tracer.attempt(call)
         if yielded is None:
             parts = self._taken_apart(func, args, kwargs)
@@ -146,13 +141,14 @@ class Watch(TorchDispatchMode):
                 self._remember(part, value)
 
 
-def _carried_out(operation: Any, args: Any, kwargs: Any, *, shapes_only: bool) -> Any:
-    """Carry out an operation; a product of which only the shape matters yields zeros."""
-    if not shapes_only or name_of_operation(operation) not in _PRODUCTS:
+def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:
+    """Carry out an operation of which only the shape matters: a layer yields zeros."""
+    if name_of_operation(operation) not in LAYERS:
         return operation(*args, **kwargs)
     device = next(x.device for x in leaves([args]) if isinstance(x, torch.Tensor))
     args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
-    return torch.zeros_like(operation(*args, **kwargs), device=device)
+    made = operation(*args, **kwargs)
+    return map_leaves(made, lambda x: torch.zeros_like(x, device=device), of=torch.Tensor)
 
 
 def _shapes(result: Any) -> Any:

@@ -50,7 +50,7 @@ def is_derived(call: Call) -> bool:
 
 def derive(call: Call) -> Any:
     """Return what stands for the result of an operation on indices, masks and constants."""
-    source, shapes = _source(call), call.shapes()
+    source, shapes = _source(call), call.shapes
 
     def made(k: int, shape: Any) -> Data:
         of_many = isinstance(shapes, list) and call.result is not None

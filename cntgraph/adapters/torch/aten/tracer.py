@@ -171,7 +171,7 @@ class AtenTracer(Tracer):
         label, operation = call.place.name(call.name.strip("_")), f"aten.{call.name}"
         returns = call.operation._schema.returns
         indices = [k for k, returned in enumerate(returns) if returned.name == "indices"]
-        return self.cut(label, operation, call.values(), call.shapes(), reason, indices)
+        return self.cut(label, operation, call.values(), call.shapes, reason, indices)
 
     def cut(
         self, label: str, operation: str, values: Sequence[Any], shapes: Any, reason: str,

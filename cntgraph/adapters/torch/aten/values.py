@@ -85,8 +85,8 @@ class Call:
         Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
     place : Place
         Where it stands in the model.
-    shapes : callable
-        Returns the shape of its result, or a list of shapes.
+    shapes : tuple of int, list of them, or None
+        The shape of its result, or of each of several.
     result : optional
         What it yields for the example at hand, where that is known.
     """
@@ -95,7 +95,7 @@ class Call:
     args: Sequence[Any]
     kwargs: Arguments
     place: Place
-    shapes: Callable[[], Any]
+    shapes: Any
     result: Any = None
 
     @property

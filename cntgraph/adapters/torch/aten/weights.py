@@ -29,7 +29,7 @@ _BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
     "mul": mul, "div": truediv,
     **dict.fromkeys(("mm", "bmm", "matmul", "mv", "dot", "vdot"), weights.matmul),
 }  # fmt: skip
-_SUMS = ("add", "sub", "rsub")
+_SUMS = {"add": ("self", "other"), "sub": ("self", "other"), "rsub": ("other", "self")}
 #: What the second operand of a product is called.
 _SECOND = ("other", "mat2", "vec", "tensor")
 
@@ -91,8 +91,9 @@ def compute_recipe(t: Tracer, name: str, a: Arguments) -> Any:
         other = next(a[key] for key in _SECOND if key in a)
         return _BINARY[base](t.recipe(a["self"]), t.recipe(other))
     if base in _SUMS:
-        left, right = (_summand(t, a[key]) for key in ("self", "other"))
-        return _sum(left, right, base, a.get("alpha", 1))
+        left, right = (_summand(t, a[key]) for key in _SUMS[base])
+        right = right if a.get("alpha", 1) == 1 else right * float(a["alpha"])
+        return left + right if base == "add" else left - right
     if base == "pow" and isinstance(a["exponent"], int | float):
         return weights.power(t.recipe(a["self"]), a["exponent"])
     if base in _KEPT:
@@ -128,13 +129,6 @@ def _kept(t: Tracer, learned: Any, kept: Any, other: Any) -> Recipe | None:
         return learned * t.recipe(kept.float()) if is_learned(learned) else None
     mask = torch.where(kept.cpu(), 0.0, -torch.inf)
     return learned + Recipe.constant(mask.numpy()) if number <= HIDDEN else None
-
-
-def _sum(left: Recipe, right: Recipe, name: str, alpha: float) -> Recipe:
-    if name == "rsub":
-        left, right = right, left
-    right = right if alpha == 1 else right * float(alpha)
-    return left + right if name == "add" else left - right
 
 
 def _over(a: Arguments) -> tuple[Recipe, Any, bool]:

@@ -1,7 +1,8 @@
-"""Pooling over windows, over adaptive windows, and over whole axes; up-sampling."""
+"""Convolutions; pooling over windows and over whole axes; up-sampling."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, NoReturn
 
@@ -9,11 +10,45 @@ import numpy as np
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.torch.aten.values import Arguments
 from cntgraph.adapters.tracing import arithmetic, pooling, reductions
+from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
-from cntgraph.network.blocks import AxisOperator, PoolMode
+from cntgraph.network.blocks import AxisOperator, PoolMode, Window
+
+# -- convolutions in any number of dimensions, transposed or not ---------------------------------
+
+
+def _windows(a: Arguments, spatial: Sequence[int], kernel: Sequence[int]) -> tuple[Window, ...]:
+    """Return the windows of a convolution, by its arguments."""
+    padding = a.get("padding", 0)
+    if not isinstance(padding, str):
+        padding = [(p, p) for p in per_axis(padding, len(kernel))]
+    sliding = Sliding(kernel, a.get("stride", 1), padding, a.get("dilation", 1))
+    if a.get("transposed", False):
+        return sliding.transposed(spatial, a.get("output_padding", 0))
+    return sliding.windows(spatial)
+
+
+@handles("convolution", "conv1d", "conv2d", "conv3d")
+def convolution(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Return a convolution, transposed or not."""
+    x, weight, bias = a["input"], t.recipe(a["weight"]), t.optional_recipe(a.get("bias"))
+    kernel = weight.shape[2:]
+    windows = _windows(a, x.shape[-len(kernel) :], kernel)
+    options: dict[str, Any] = {"groups": int(a.get("groups", 1))}
+    options["transposed"] = bool(a.get("transposed", False))
+    return convolve(t, x, weight, bias, windows, t.name_of(weight, name), **options)
+
+
+@handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def transposed_convolution(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Return a transposed convolution."""
+    return convolution(t, {**a, "transposed": True}, name)
+
+
+# -- pooling --------------------------------------------------------------------------------------
 
 
 def _sliding(a: Arguments, rank: int) -> Sliding:
@@ -123,8 +158,6 @@ handles("cummin")(partial(_cumulative, mode="min"))
 def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Interpolate linearly along every spatial axis."""
     x = a.get("input", a.get("self"))
-    if not isinstance(x, Nodes):
-        return None
     sizes = x.shape[2:]
     names = ("scales",) if len(sizes) == 1 else ("scales_d", "scales_h", "scales_w")[-len(sizes) :]
     factors = a.get("scale_factors") or [a.get(key) for key in names]
