@@ -56,15 +56,13 @@ class Archive:
         for name in self.members:
             if name.endswith("models/model.json"):
                 return name.removesuffix("models/model.json")
-        hint = "it looks like a pickled checkpoint" if self._has_pickle() else "it has none"
-        kind = UnsafeFileError if self._has_pickle() else FormatError
+        kind, hint = FormatError, "it has none"
+        if any(name.endswith("data.pkl") for name in self.members):
+            kind, hint = UnsafeFileError, "it looks like a pickled checkpoint"
         raise kind(
             f"{self.path}: expected a program saved by torch.export.save (with models/model.json), "
             f"{hint}; use torch.export.save(torch.export.export(model, (example,)), 'model.pt2')"
         )
-
-    def _has_pickle(self) -> bool:
-        return any(name.endswith("data.pkl") for name in self.members)
 
     def _json(self, name: str) -> dict[str, Any]:
         found = json.loads(read_member(self.path, self.members[self.root + name], _MAX_TEXT))

@@ -41,7 +41,7 @@ def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
     return arithmetic.add(t, contraction.matmul(t, x, weight, name), bias, name)
 
 
-@handles("mm", "matmul", "bmm", "mv", "dot")
+@handles("mm", "matmul", "bmm", "mv", "dot", "vdot")
 def matmul(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return x W for a parameter W, or the product of neurons with neurons."""
     right = next(a[key] for key in ("mat2", "other", "vec", "tensor") if key in a)

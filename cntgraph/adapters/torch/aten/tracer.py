@@ -64,18 +64,12 @@ class AtenTracer(Tracer):
             sample = np.repeat(np.expand_dims(sample, axis), shape[axis], axis)
         return Nodes(torch.from_numpy(sample), dtype)
 
-    def output(self, *values: Any) -> None:
-        """Say that the model returns `values`: nodes, or any nesting of them.
+    def output(self, value: Any) -> None:
+        """Say that the model returns nodes, or any nesting of them.
 
         An input of whole numbers that nothing reads by then is a mask, and no layer.
         """
-        for value in values:
-            if isinstance(value, Nodes):
-                self.builder.output(self.any_sample(value))
-            elif isinstance(value, dict):
-                self.output(*value.values())
-            elif isinstance(value, list | tuple):
-                self.output(*value)
+        map_leaves(value, lambda nodes: self.builder.output(self.any_sample(nodes)), of=Nodes)
         self.builder.tokens.update(self.builder.layers[k].name for k in self._indices)
 
     # -- operations -----------------------------------------------------------------------------

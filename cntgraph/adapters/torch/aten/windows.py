@@ -11,61 +11,54 @@ import numpy as np
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments
-from cntgraph.adapters.tracing import arithmetic, pooling, reductions
+from cntgraph.adapters.tracing import activations, arithmetic, pooling, reductions
 from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
-from cntgraph.network.blocks import AxisOperator, PoolMode, Window
-
-# -- convolutions in any number of dimensions, transposed or not ---------------------------------
+from cntgraph.network.blocks import AxisOperator, PoolMode
 
 
-def _windows(a: Arguments, spatial: Sequence[int], kernel: Sequence[int]) -> tuple[Window, ...]:
-    """Return the windows of a convolution, by its arguments."""
-    padding = a.get("padding", 0)
+def _sliding(a: Arguments, kernel: Sequence[int]) -> Sliding:
+    """Return how a window of some taps slides, by the arguments of a convolution or a pooling."""
+    padding = a.get("padding") or 0
     if not isinstance(padding, str):
         padding = [(p, p) for p in per_axis(padding, len(kernel))]
-    sliding = Sliding(kernel, a.get("stride", 1), padding, a.get("dilation", 1))
-    if a.get("transposed", False):
-        return sliding.transposed(spatial, a.get("output_padding", 0))
-    return sliding.windows(spatial)
+    stride, dilation = a.get("stride") or kernel, a.get("dilation") or 1
+    return Sliding(kernel, stride, padding, dilation, bool(a.get("ceil_mode")))
+
+
+# -- convolutions in any number of dimensions -----------------------------------------------------
 
 
 @handles("convolution", "conv1d", "conv2d", "conv3d")
-def convolution(t: AtenTracer, a: Arguments, name: str) -> Any:
+def convolution(t: AtenTracer, a: Arguments, name: str, *, transposed: bool = False) -> Any:
     """Return a convolution, transposed or not."""
     x, weight, bias = a["input"], t.recipe(a["weight"]), t.optional_recipe(a.get("bias"))
-    kernel = weight.shape[2:]
-    windows = _windows(a, x.shape[-len(kernel) :], kernel)
-    options: dict[str, Any] = {"groups": int(a.get("groups", 1))}
-    options["transposed"] = bool(a.get("transposed", False))
-    return convolve(t, x, weight, bias, windows, t.name_of(weight, name), **options)
+    kernel, transposed = weight.shape[2:], bool(a.get("transposed", transposed))
+    sliding, spatial = _sliding(a, kernel), x.shape[-len(kernel) :]
+    windows = (sliding.transposed(spatial, a.get("output_padding", 0)) if transposed
+               else sliding.windows(spatial))  # fmt: skip
+    return convolve(t, x, weight, bias, windows, t.name_of(weight, name),
+                    groups=int(a.get("groups", 1)), transposed=transposed)  # fmt: skip
 
 
-@handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_convolution(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return a transposed convolution."""
-    return convolution(t, {**a, "transposed": True}, name)
+handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")(
+    partial(convolution, transposed=True)
+)
 
 
 # -- pooling --------------------------------------------------------------------------------------
 
 
-def _sliding(a: Arguments, rank: int) -> Sliding:
-    kernel = per_axis(a["kernel_size"], rank)
-    pads = [(p, p) for p in per_axis(a.get("padding") or 0, rank)]
-    ceil = bool(a.get("ceil_mode"))
-    return Sliding(kernel, a.get("stride") or kernel, pads, a.get("dilation") or 1, ceil)
-
-
 def _max_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Any:
     name = name.replace("_with_indices", "")
-    return pooling.max_pool(t, a["self"], _sliding(a, rank), name)
+    sliding = _sliding(a, per_axis(a["kernel_size"], rank))
+    return pooling.max_pool(t, a["self"], sliding, name)
 
 
 def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Any:
     count, divisor = bool(a.get("count_include_pad", True)), a.get("divisor_override") or None
-    sliding = _sliding(a, rank)
+    sliding = _sliding(a, per_axis(a["kernel_size"], rank))
     return pooling.average_pool(t, a["self"], sliding, name, count_padding=count, divisor=divisor)
 
 
@@ -132,7 +125,7 @@ def _variance(
     correction = a["correction"] if "correction" in a else a.get("unbiased", True)
     correction = 1.0 if correction is None else float(correction)
     mean, made = reductions.moments(t, a["self"], axes, name, keepdims=keep, correction=correction)
-    made = t.activate(made, "sqrt") if root else made
+    made = activations.activate(t, made, "sqrt") if root else made
     return [made, mean] if and_mean else made
 
 
