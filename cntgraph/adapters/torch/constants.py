@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT
+from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.core.errors import GraphSizeError, TraceError
 from cntgraph.core.memory import check_memory

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.torch.aten import AtenTracer, Place
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import Place
 from cntgraph.adapters.torch.example import Example, make_examples
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
+from cntgraph.adapters.torch.untouched import untouched
 from cntgraph.adapters.torch.watch import Watch, watching
 from cntgraph.core.errors import CntGraphError, TraceError
 from cntgraph.core.parameter import Parameter
@@ -43,7 +45,7 @@ def trace_live(
     Parameters
     ----------
     model : torch.nn.Module
-        The model; its training mode is restored, its parameters are not touched.
+        The model, which is left as it was.
     start : callable
         Returns a fresh `Builder`.
     input_shape, example_input
@@ -125,18 +127,16 @@ def _named_arguments(
 
 @contextmanager
 def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and each module back into its own mode afterwards."""
-    training = {module: module.training for module in model.modules()}
+    """Put a model into evaluation mode, and leave it as it was afterwards."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    model.eval()
-    # The fast path of attention is one opaque operation.
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        for module, was in training.items():
-            module.training = was
+    with untouched(model):
+        model.eval()
+        # The fast path of attention is one opaque operation.
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
 class _Modules:

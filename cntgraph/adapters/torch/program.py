@@ -18,8 +18,9 @@ import torch
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.archive import Archive
-from cntgraph.adapters.torch.aten import AtenTracer, Nodes
-from cntgraph.adapters.torch.aten.values import TRACED, Call, leaves
+from cntgraph.adapters.torch.aten.operations import writes_over
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
@@ -36,7 +37,7 @@ from cntgraph.adapters.torch.serialized import (
     torch_dtype,
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
-from cntgraph.adapters.torch.watch import taken_apart
+from cntgraph.adapters.torch.watch import as_memory, is_beside, taken_apart
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
@@ -86,6 +87,7 @@ class _Program:
         self.graph, self.signature = module["graph"], module["signature"]
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
+        self.parts: set[str] = set()
         self.tracer = AtenTracer(builder)
         self.numbers = np.zeros(1, np.int64)
         self.modules = Modules(self.graph["nodes"], archive.tensors)
@@ -103,9 +105,8 @@ class _Program:
             self._step(node)
             for name in done:  # ids take as much memory as activations
                 self.values.pop(name, None)
-        for spec in self.signature["output_specs"]:
-            if "user_output" in spec:
-                self.tracer.output(self._argument(spec["user_output"]["arg"]))
+        for spec in (spec["user_output"] for spec in outputs if "user_output" in spec):
+            self.tracer.output(self._argument(spec["arg"]))
 
     def _specs(self, kind: str) -> list[dict[str, Any]]:
         return [spec[kind] for spec in self.signature["input_specs"] if kind in spec]
@@ -139,9 +140,8 @@ class _Program:
                 return
             self.builder.skip(recipe, NO_WEIGHT)
         tensor = torch.from_numpy(np.ascontiguousarray(parameter.raw()).copy())
-        self.values[value] = (
-            tensor.view(torch.bfloat16) if parameter.dtype == "bfloat16" else tensor
-        )
+        is_half = parameter.dtype == "bfloat16"
+        self.values[value] = tensor.view(torch.bfloat16) if is_half else tensor
 
     # -- operations -----------------------------------------------------------------------------
 
@@ -185,15 +185,41 @@ class _Program:
             return args[0].shape[args[1]]
         if base in CHECKS:
             return None
+        if writes_over(operation) and args:
+            args[0] = self._before_writing(target, args, node)
         call = Call(operation, args, kwargs, place, shapes)
         if not call.has(TRACED):
             return carry_out(call, target)
         result = self._follow(call)
+        self._note_parts(call, node)
         if result is not None:
             return result
         # An operation on parameters for which there is no recipe: their values as they are.
         made = carry_out(call.of(_value_of, Recipe), target)
         return made.to(self._dtype(*names_of(node["outputs"])))
+
+    def _before_writing(self, target: str, args: list[Any], node: Any) -> Any:
+        """Return what is written over, if it is no neurons by then; see `Watch`."""
+        first, name = args[0], names_of(node["inputs"][0]["arg"])
+        if isinstance(first, Recipe) and self.parts.intersection(name):
+            raise TraceError(
+                f"{target} writes over a part of a weight in place; save the program after "
+                "program.run_decompositions(), which writes nothing in place, or pass the live "
+                "model"
+            )
+        writes_nodes = any(isinstance(value, Nodes) for value in args[1:])
+        if not isinstance(first, torch.Tensor) or not writes_nodes:
+            return first
+        nodes_of = as_memory(self.tracer, first)
+        self.values |= {k: nodes_of(v) for k, v in self.values.items() if is_beside(v, first)}
+        return nodes_of(first)
+
+    def _note_parts(self, call: Call, node: Any) -> None:
+        """Note the names of weights that are parts of others, and of those of which they are."""
+        is_part = any(r.alias_info for r in call.operation._schema.returns)
+        first = next(iter(call.arguments.values()))
+        if is_part and isinstance(first, Recipe) and not writes_over(call.operation):
+            self.parts.update(names_of(node["inputs"][0]["arg"]), names_of(node["outputs"]))
 
     def _follow(self, call: Call) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""

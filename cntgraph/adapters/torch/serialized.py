@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.archive import DTYPES
-from cntgraph.adapters.torch.aten import Place
+from cntgraph.adapters.torch.aten.values import Place
 from cntgraph.core.errors import TraceError
 
 #: Arithmetic on sizes.

@@ -10,10 +10,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cntgraph.adapters.torch.aten import LAYERS, AtenTracer, Nodes, Place, handler_of
+from cntgraph.adapters.torch.aten.operations import LAYERS, handler_of, writes_over
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import (
     TRACED,
     Call,
+    Nodes,
+    Place,
     leaves,
     map_leaves,
     name_of_operation,
@@ -90,16 +93,18 @@ class Watch(TorchDispatchMode):
         traced, named = self.lookup([args, kwargs])
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
         if not values:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            # What is written into memory that holds anything is told from what is left of it.
+            return result.zero_() if "empty" in name_of_operation(func) else result
         if handler_of(name_of_operation(func)) is None:
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
+        if writes_over(func) and isinstance(args[0], torch.Tensor):
+            traced[0] = self._before_writing(func, args[0], traced)
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
         result = _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
-        if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
-            traced[0] = self._lift(args[0], traced)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
         yielded = self.tracer.attempt(call)
         if yielded is None:
@@ -115,19 +120,25 @@ class Watch(TorchDispatchMode):
         with self:
             return func.decompose(*args, **kwargs)
 
-    def _lift(self, tensor: torch.Tensor, traced: list[Any]) -> Any:
-        """Let a constant into which neurons are written stand for nodes, and its base with it."""
-        writes_nodes = any(isinstance(value, Nodes) for value in traced[1:])
-        if not isinstance(traced[0], torch.Tensor) or not writes_nodes:
+    def _before_writing(self, operation: Any, tensor: torch.Tensor, traced: list[Any]) -> Any:
+        """Return what a tensor stands for that is written over, if it is no neurons by then.
+
+        If neurons are written, it is nodes, and so is all that shares its memory; if weights are,
+        what shares its memory is a constant from then on.
+        """
+        if isinstance(traced[0], Nodes | Data):
             return traced[0]
         base = tensor if tensor._base is None else tensor._base
-        if base not in self.known:
-            self.known[base] = Nodes(torch.full(base.shape, -1, dtype=torch.int64))
-        if base is tensor:
-            return self.known[base]
-        ids = self.known[base].tensor
-        seen = ids.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
-        self.known[tensor] = Nodes(seen)
+        others = [other for other in self.known if is_beside(other, tensor)]
+        if not any(isinstance(value, Nodes) for value in traced[1:]):
+            for other in others:
+                if other is not tensor:
+                    self.tracer.freeze([self.known.pop(other)], operation._schema.name)
+            return traced[0]
+        self.tracer.place = self.place()
+        nodes_of = as_memory(self.tracer, tensor, self.lookup)
+        for seen in (base, tensor, *others):
+            self.known[seen] = nodes_of(seen)
         return self.known[tensor]
 
     def _remember(self, result: Any, yielded: Any) -> None:
@@ -136,9 +147,36 @@ class Watch(TorchDispatchMode):
                 self.known[result] = yielded.typed(result.dtype)
             elif isinstance(yielded, TRACED):
                 self.known[result] = yielded
+            else:
+                self.known.pop(result, None)
         elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
             for part, value in zip(result, yielded, strict=False):
                 self._remember(part, value)
+
+
+def is_beside(tensor: Any, other: torch.Tensor) -> bool:
+    """Whether a tensor lies in the memory of another."""
+    place = other.untyped_storage().data_ptr()
+    return isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() == place
+
+
+def as_memory(
+    tracer: AtenTracer, tensor: torch.Tensor, lookup: Callable[[Any], Any] = lambda value: value
+) -> Callable[[torch.Tensor], Nodes]:
+    """Return what gives the nodes of each tensor that lies in the memory of one.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Neurons are about to be written into its memory.
+    lookup : callable, optional
+        Returns what it stands for until then, weights or a constant.
+    """
+    base = tensor if tensor._base is None else tensor._base
+    ids = torch.empty_strided(base.size(), base.stride(), dtype=torch.int64).fill_(-1)
+    if base.is_floating_point():
+        ids.copy_(tracer.fixed(lookup(base)).tensor)
+    return lambda x: Nodes(ids.as_strided(x.size(), x.stride(), x.storage_offset()))
 
 
 def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:

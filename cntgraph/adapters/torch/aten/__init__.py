@@ -12,8 +12,3 @@ from cntgraph.adapters.torch.aten import (  # noqa: F401
     recurrent,
     windows,
 )
-from cntgraph.adapters.torch.aten.operations import IDENTITY, LAYERS, MOVEMENT, handler_of
-from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Nodes, Place
-
-__all__ = ["IDENTITY", "LAYERS", "MOVEMENT", "AtenTracer", "Nodes", "Place", "handler_of"]

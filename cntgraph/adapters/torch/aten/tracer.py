@@ -23,6 +23,7 @@ from cntgraph.adapters.torch.aten.operations import (
     LAYERS,
     MOVEMENT,
     handler_of,
+    writes_over,
 )
 from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, leaves, map_leaves, per_result
 from cntgraph.adapters.torch.aten.weights import compute_recipe, move_recipe
@@ -242,14 +243,15 @@ class AtenTracer(Tracer):
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return a name for a constant tensor, its stored bits, and their type."""
         tensor = value if isinstance(value, torch.Tensor) else torch.from_numpy(value)
-        return "constant", *stored_array(tensor)
+        bits, dtype = stored_array(tensor)
+        return "constant", bits.copy(), dtype
 
     def array(self, value: Any) -> Array | None:
         """Return the values of a constant tensor or a number; None for anything else."""
         if isinstance(value, torch.Tensor):
             plain = value.detach().cpu()
             array: Array = (plain.double() if plain.is_floating_point() else plain).numpy()
-            return array
+            return array.copy()  # the model may write over it later
         return np.asarray(value) if isinstance(value, bool | int | float | np.ndarray) else None
 
 
@@ -281,9 +283,9 @@ def _unshared(result: Nodes, call: Call) -> Nodes:
 
 def _in_place(call: Call, result: Any) -> Any:
     """Let an in-place operation change what every alias of its first argument sees."""
-    name, first = call.name, next(iter(call.arguments.values()))
-    changes = name.endswith("_") and not name.endswith("__") and name not in MOVEMENT
-    if changes and isinstance(first, Nodes) and isinstance(result, Nodes):
+    first = next(iter(call.arguments.values()))
+    writes = writes_over(call.operation) and isinstance(first, Nodes)
+    if writes and isinstance(result, Nodes):
         if result is not first:
             first.tensor.copy_(result.tensor)
         return first

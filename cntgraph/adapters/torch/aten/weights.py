@@ -77,7 +77,7 @@ def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
 
 def compute_recipe(t: Tracer, name: str, a: Arguments) -> Any:
     """Return the recipe of arithmetic on parameters, or None if it is not a known one."""
-    base = name.lstrip("_")
+    base = name.strip("_")
     if base == "weight_norm_interface":
         return _weight_norm(a)
     if base in _KEPT:

@@ -20,7 +20,7 @@ from cntgraph.network.blocks import AxisOperator, PoolMode
 
 def _sliding(a: Arguments, kernel: Sequence[int]) -> Sliding:
     """Return how a window of some taps slides, by the arguments of a convolution or a pooling."""
-    padding = a.get("padding") or 0
+    padding: Any = a.get("padding") or 0
     if not isinstance(padding, str):
         padding = [(p, p) for p in per_axis(padding, len(kernel))]
     stride, dilation = a.get("stride") or kernel, a.get("dilation") or 1
@@ -150,7 +150,7 @@ handles("cummin")(partial(_cumulative, mode="min"))
 @handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
 def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Interpolate linearly along every spatial axis."""
-    x = a.get("input", a.get("self"))
+    x: Any = a.get("input", a.get("self"))
     sizes = x.shape[2:]
     names = ("scales",) if len(sizes) == 1 else ("scales_d", "scales_h", "scales_w")[-len(sizes) :]
     factors = a.get("scale_factors") or [a.get(key) for key in names]
