@@ -8,6 +8,7 @@ from copy import copy
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cntgraph.adapters.torch.aten.values import leaves, named_arguments
@@ -40,12 +41,16 @@ def _attributes(module: torch.nn.Module) -> dict[str, Any]:
     return {key: copy(v) if key in tables else v for key, v in vars(module).items()}
 
 
+def _has_memory(tensor: torch.Tensor) -> bool:
+    return not is_lazy(tensor) and tensor.layout == torch.strided
+
+
 class _Kept(TorchDispatchMode):
     """Keeps what the tensors of a model hold before an operation writes over them."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
-        tensors = [t for t in (*model.parameters(), *model.buffers()) if t.layout == torch.strided]
+        tensors = [t for t in (*model.parameters(), *model.buffers()) if _has_memory(t)]
         self.places = {tensor.untyped_storage().data_ptr() for tensor in tensors} - {0}
         self.before: dict[int, tuple[Any, Any]] = {}
 
@@ -64,7 +69,7 @@ class _Kept(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def _keep(self, value: Any) -> None:
-        if isinstance(value, torch.Tensor) and value.layout == torch.strided:
+        if isinstance(value, torch.Tensor) and _has_memory(value):
             storage = value.untyped_storage()
             place = storage.data_ptr()
             if place in self.places and place not in self.before:
