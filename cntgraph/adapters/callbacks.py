@@ -30,40 +30,46 @@ class Records(Protocol):
         """Record a snapshot with these labels."""
 
 
-class Pace:
+class Recording:
     """Says when it is time to record: after each so many steps or epochs.
+
+    What a framework calls is in a subclass, which is a callback of the framework, too.
 
     Parameters
     ----------
-    every : int
-        Each how many-th is recorded.
-    done : int, default 0
-        How many there were before.
+    per : {"step", "epoch"}
+        Of which each ``record.every``-th is recorded. Steps are those of the optimizer.
 
     Examples
     --------
-    >>> pace = Pace(3)
-    >>> [n for n in (1, 2, 3, 4, 7, 8) if pace.is_due(n)]  # some steps are taken together
+    >>> from types import SimpleNamespace
+    >>> recording = Recording(SimpleNamespace(every=3), "step")
+    >>> [n for n in (1, 2, 3, 4, 7, 8) if recording.is_due("step", n)]  # 5 to 7 at once
     [3, 7]
     """
 
-    def __init__(self, every: int, done: int = 0) -> None:
-        self.every, self.done = every, done
+    def __init__(self, record: Records, per: Per) -> None:
+        super().__init__()
+        self.record, self.per, self._done = record, per, 0
 
-    def is_due(self, done: int) -> bool:
+    def begin(self, *, step: int, epoch: int) -> None:
+        """Begin to count where a training is resumed: at what is done by then."""
+        self._done = step if self.per == "step" else epoch
+
+    def is_due(self, per: Per, done: int) -> bool:
         """Return whether a multiple of `every` was reached since the last call.
 
         Parameters
         ----------
+        per : {"step", "epoch"}
+            What has ended.
         done : int
-            How many steps or epochs there are now.
-
-        Returns
-        -------
-        bool
+            How many of them there are now.
         """
-        before, self.done = self.done, done
-        return done // self.every > before // self.every
+        if per != self.per:
+            return False
+        before, self._done = self._done, done
+        return done // self.record.every > before // self.record.every
 
 
 def callback_for(framework: Framework, record: Records, *, per: Per = "step") -> Any:

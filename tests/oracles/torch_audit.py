@@ -12,7 +12,7 @@ import torch
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch import live
-from cntgraph.adapters.torch.aten import Nodes
+from cntgraph.adapters.torch.aten.values import Nodes
 from cntgraph.adapters.torch.example import Example
 from cntgraph.adapters.torch.watch import Watch
 

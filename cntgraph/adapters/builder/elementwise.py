@@ -69,7 +69,7 @@ class Elementwise(Layout):
         if not foldable:
             self.unfoldable.add(name)
             self.gains.add(name)
-        return spread(np.moveaxis(made, 0, axis), ids.shape)
+        return spread(np.moveaxis(made, 0, axis) if axis else made, ids.shape)
 
     def normalise(
         self, name: str, ids: Ids, gain: Recipe | None, shift: Recipe | None, kind: str

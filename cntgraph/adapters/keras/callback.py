@@ -6,46 +6,38 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.callbacks import Pace, Per, Records, plain_numbers
+from cntgraph.adapters.callbacks import Per, Recording, Records, plain_numbers
 
 
-class RecordCallback(keras.callbacks.Callback):
-    """Records a model while its ``fit`` trains it.
-
-    Parameters
-    ----------
-    per : {"step", "epoch"}
-        Of which each ``record.every``-th is recorded. Steps are those of the optimizer.
-    """
+class RecordCallback(Recording, keras.callbacks.Callback):
+    """Records a model while its ``fit`` trains it."""
 
     def __init__(self, record: Records, per: Per) -> None:
-        super().__init__()
-        self.record, self.per = record, per
-        self._pace = Pace(record.every)
+        super().__init__(record, per)
         self._epoch = self._before = self._batches = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin to count where the optimizer stands."""
         steps = int(self.model.optimizer.iterations)
         self._before, self._batches = steps * self._accumulated, 0
-        self._pace = Pace(self.record.every, steps)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remember which epoch it is, and the batches of those before."""
         self._epoch = epoch
         self._before, self._batches = self._before + self._batches, 0
+        self.begin(step=self._steps, epoch=epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Record if the optimizer has taken its step."""
         self._batches = batch + 1
-        if self._pace.is_due(self._steps) and self.per == "step":
+        if self.is_due("step", self._steps):
             n_batches = self.params.get("steps")
             done = self._batches / n_batches if n_batches else 0.0
             self._record(self._epoch + done, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record at the end of an epoch, its validation included."""
-        if self.per == "epoch" and (epoch + 1) % self.record.every == 0:
+        if self.is_due("epoch", epoch + 1):
             self._record(epoch + 1, logs)
 
     @property

@@ -58,9 +58,9 @@ def load(source: Any, *, model: torch.nn.Module | None = None, **shared: Any) ->
         If a file is damaged, or its weights are not those of `model`.
     """
     given, tensors = Options(**shared), _weights(source)
-    if tensors is not None and model is None:
-        return network_of(tensors, strict=given.strict)
     if tensors is not None:
+        if model is None:
+            return network_of(tensors, strict=given.strict)
         return load_weighted(tensors, model, given)
     if model is not None:
         raise FormatError(
@@ -71,9 +71,14 @@ def load(source: Any, *, model: torch.nn.Module | None = None, **shared: Any) ->
         builder = given.builder()
         trace_program(Path(source), builder, input_shape=given.input_shape)
     else:
-        live = getattr(source, "_orig_mod", source)  # what torch.compile wraps
+        live = _uncompiled(source)
         builder = trace_live(live, given.builder, given.input_shape, given.example_input)
     return given.finish(builder)
+
+
+def _uncompiled(model: Any) -> Any:
+    """Return the module that ``torch.compile`` wraps, or the module itself."""
+    return getattr(model, "_orig_mod", model)
 
 
 def load_weighted(tensors: Tensors, model: Any, given: Options) -> Network:
@@ -89,8 +94,7 @@ def load_weighted(tensors: Tensors, model: Any, given: Options) -> Network:
             f"expected model= as a torch.nn.Module, got {type(model).__module__}."
             f"{type(model).__qualname__}"
         )
-    model = getattr(model, "_orig_mod", model)
-    return bind_weights(load(model, **vars(given)), model, tensors)
+    return bind_weights(load(model, **vars(given)), _uncompiled(model), tensors)
 
 
 def _weights(source: Any) -> Tensors | None:
@@ -109,4 +113,4 @@ def parameters(source: Any) -> dict[str, Parameter]:
     weights = _weights(source)
     if weights is not None:
         return {p.name: p for p in weights.parameters}
-    return module_parameters(getattr(source, "_orig_mod", source))
+    return module_parameters(_uncompiled(source))

@@ -56,15 +56,13 @@ class Archive:
         for name in self.members:
             if name.endswith("models/model.json"):
                 return name.removesuffix("models/model.json")
-        hint = "it looks like a pickled checkpoint" if self._has_pickle() else "it has none"
-        kind = UnsafeFileError if self._has_pickle() else FormatError
+        kind, hint = FormatError, "it has none"
+        if any(name.endswith("data.pkl") for name in self.members):
+            kind, hint = UnsafeFileError, "it looks like a pickled checkpoint"
         raise kind(
             f"{self.path}: expected a program saved by torch.export.save (with models/model.json), "
             f"{hint}; use torch.export.save(torch.export.export(model, (example,)), 'model.pt2')"
         )
-
-    def _has_pickle(self) -> bool:
-        return any(name.endswith("data.pkl") for name in self.members)
 
     def _json(self, name: str) -> dict[str, Any]:
         found = json.loads(read_member(self.path, self.members[self.root + name], _MAX_TEXT))
@@ -127,25 +125,18 @@ class Archive:
 
 
 def _strided(path: Path, name: str, data: NDArray[Any], meta: Mapping[str, Any]) -> NDArray[Any]:
-    """Return the tensor that a description cuts from a storage, after checking that it fits."""
+    """Return the tensor that a description cuts from a storage, if it fits."""
     sizes, strides = ([int(n["as_int"]) for n in meta[key]] for key in ("sizes", "strides"))
-    offset = int(meta["storage_offset"]["as_int"])
-    if len(sizes) != len(strides) or min([offset, *sizes, *strides], default=0) < 0:
-        raise FormatError(f"{path}: the tensor {name!r} is described wrongly; save the file again")
-    last = offset + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
-    if prod(sizes) and last >= data.size:
-        raise FormatError(
-            f"{path}: the tensor {name!r} of shape {tuple(sizes)} needs {last + 1} values, "
-            f"the file holds {data.size}; it is damaged, save it again"
-        )
+    tensor = f"{path}: the tensor {name!r} of shape {tuple(sizes)}"
     if prod(sizes) > max(data.size, _MAX_EXPANDED):
         raise FormatError(
-            f"{path}: the tensor {name!r} of shape {tuple(sizes)} shows {data.size} values again "
-            "and again; it is damaged, save it again"
+            f"{tensor} shows {data.size} values again and again; it is damaged, save it again"
         )
-    if prod(sizes) == 0:
-        return np.zeros(sizes, dtype=data.dtype)
-    step = data.itemsize
-    return np.lib.stride_tricks.as_strided(
-        data[offset:], sizes, [s * step for s in strides], writeable=False
-    )
+    step, offset = data.itemsize, int(meta["storage_offset"]["as_int"])
+    try:
+        return np.ndarray(sizes, data.dtype, data, offset * step, [s * step for s in strides])
+    except (TypeError, ValueError) as error:  # NumPy looks whether all of it is in the buffer
+        raise FormatError(
+            f"{tensor} and strides {tuple(strides)}, from {offset} on: the file holds {data.size} "
+            f"values ({error}); it is damaged, save it again"
+        ) from error

@@ -15,8 +15,8 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.network import Network
 
-#: What wrappers put before the names of a model's parameters.
-_PREFIXES = ("module.", "model.", "_orig_mod.")
+#: What wrappers put before the names of a model's parameters, besides ``_orig_mod.`` anywhere.
+_PREFIXES = ("module.", "model.")
 
 
 def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Network:
@@ -78,18 +78,17 @@ def _groups(model: torch.nn.Module) -> list[list[str]]:
     return list(groups.values())
 
 
-def _renamed(given: Mapping[str, Parameter], known: set[str]) -> dict[str, Parameter]:
+def _renamed(given: dict[str, Parameter], known: set[str]) -> dict[str, Parameter]:
     """Drop what wrappers put before all names, if the names then are the model's."""
-    plain = {name.replace("_orig_mod.", ""): p for name, p in given.items()}
-    if len(plain) == len(given) and not given.keys() & known and plain.keys() & known:
-        given = plain
-    stripped = dict(given)
-    while stripped and not stripped.keys() & known:
-        prefix = next((p for p in _PREFIXES if all(n.startswith(p) for n in stripped)), "")
-        if not prefix:
-            return dict(given)
-        stripped = {name.removeprefix(prefix): p for name, p in stripped.items()}
-    return stripped
+    if given.keys() & known:
+        return given
+    found = {name.replace("_orig_mod.", ""): p for name, p in given.items()}
+    while found and not found.keys() & known:
+        prefix = next((p for p in _PREFIXES if all(n.startswith(p) for n in found)), None)
+        if prefix is None:
+            return given
+        found = {name.removeprefix(prefix): p for name, p in found.items()}
+    return found
 
 
 def _checked(traced: Parameter, found: list[tuple[str, Parameter]]) -> Parameter:

@@ -159,10 +159,7 @@ def _explained(path: Path, error: Exception) -> FormatError:
 def _tensors_of_checkpoint(loaded: Any, path: Path) -> Tensors:
     if isinstance(loaded, torch.Tensor):
         loaded = {path.stem: loaded}
-    keys = _path_to_weights(loaded, path)
-    state: Any = loaded
-    for key in keys:
-        state = state[key]
+    keys, state = _weights_in(loaded, path)
     _check_sizes(state, path)
     found = tensors_of(state)
     if keys:
@@ -176,8 +173,8 @@ def _tensors_of_checkpoint(loaded: Any, path: Path) -> Tensors:
     return found
 
 
-def _path_to_weights(loaded: Any, path: Path) -> list[str]:
-    """Return the keys that lead to the state dict of a checkpoint."""
+def _weights_in(loaded: Any, path: Path) -> tuple[list[str], Any]:
+    """Return the state dict of a checkpoint, and the keys that lead to it."""
     inside = [k for k, v in loaded.items() if is_state(v)] if isinstance(loaded, Mapping) else []
     ways = [[], *([key] for key in _WEIGHTS), *([inside] if len(inside) == 1 else [])]
     ways += [[key, _WEIGHTS[0]] for key in _WEIGHTS]
@@ -186,7 +183,7 @@ def _path_to_weights(loaded: Any, path: Path) -> list[str]:
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         if is_state(value):
-            return keys
+            return keys, value
     if inside:
         raise FormatError(
             f"{path}: holds several models ({', '.join(map(str, inside))}); pass the weights "

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten import IDENTITY, MOVEMENT
+from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.core.errors import GraphSizeError, TraceError
 from cntgraph.core.memory import check_memory
@@ -60,8 +60,7 @@ def carry_out(call: Call, target: str) -> Any:
             "pass the live model instead"
         )
     refuse_large(call, target)
-    here = {"device": torch.device("cpu")} if "device" in call.kwargs else {}
-    return replace(call, kwargs={**call.kwargs, **here}).run()
+    return call.run()
 
 
 def refuse_large(call: Call, target: str) -> None:

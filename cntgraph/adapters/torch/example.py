@@ -99,7 +99,7 @@ def _as_argument(value: Any, reference: torch.Tensor) -> Any:
         return value
     tensor = torch.as_tensor(value)
     dtype = reference.dtype if tensor.is_floating_point() else tensor.dtype
-    return tensor.to(reference.device, dtype)
+    return tensor.to(reference.device, dtype, copy=True)  # a model may write over its input
 
 
 # -- where the batch is --------------------------------------------------------------------------
@@ -146,10 +146,9 @@ def _shape_seen(
         shapes.append(tuple(value.shape) if isinstance(value, torch.Tensor) else ())
         raise RuntimeError("seen: nothing that comes after matters")
 
-    handles = [module.register_forward_pre_hook(note, with_kwargs=True) for module in modules]
     # Whatever else a model raises does not fit this example.
     with ExitStack() as stack, suppress(Exception), torch.no_grad():
-        for handle in handles:
-            stack.callback(handle.remove)
+        for module in modules:
+            stack.enter_context(module.register_forward_pre_hook(note, with_kwargs=True))
         model(*example.args, **example.named)
     return next(iter(shapes), ())

@@ -46,16 +46,14 @@ class Inputs:
         InputShapeError
             If a size is not known, or is not the one asked for.
         """
-        sizes, wanted = self._sizes(name), [*(self.input_shape or ())]
-        if self.input_shape is not None and len(wanted) != len(sizes) - 1:
+        sizes = self._sizes(name)
+        if self.input_shape is not None and len(self.input_shape) != len(sizes) - 1:
             raise InputShapeError(
                 f"expected input_shape with {len(sizes) - 1} sizes, got {self.input_shape}"
             )
-        asked: list[int | None] = [*wanted]
+        asked: list[int | None] = [*(self.input_shape or [None] * len(sizes))]
         asked.insert(self.batch_axis, None)
-        return tuple(
-            self._size(k, size, asked[k] if wanted else None) for k, size in enumerate(sizes)
-        )
+        return tuple(self._size(k, size, asked[k]) for k, size in enumerate(sizes))
 
     def _sizes(self, name: str) -> Any:
         return self.graph["tensor_values"][name]["sizes"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.torch.aten import AtenTracer, Place
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import Place
 from cntgraph.adapters.torch.example import Example, make_examples
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
+from cntgraph.adapters.torch.untouched import untouched
 from cntgraph.adapters.torch.watch import Watch, watching
 from cntgraph.core.errors import CntGraphError, TraceError
 from cntgraph.core.parameter import Parameter
@@ -24,15 +26,12 @@ def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:
 
     A tensor that a module has under several names is listed under the first.
     """
-    return {
-        name: parameter_of(name, tensor, trainable=isinstance(tensor, torch.nn.Parameter))
-        for name, tensor in _named_tensors(model)
-    }
+    return {parameter.name: parameter for parameter, _ in _stored(model)}
 
 
-def _named_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
+def _stored(model: torch.nn.Module) -> Iterator[tuple[Parameter, torch.Tensor]]:
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        yield parameter_of(name, tensor, trainable=isinstance(tensor, torch.nn.Parameter)), tensor
 
 
 def trace_live(
@@ -46,7 +45,7 @@ def trace_live(
     Parameters
     ----------
     model : torch.nn.Module
-        The model; its training mode is restored, its parameters are not touched.
+        The model, which is left as it was.
     start : callable
         Returns a fresh `Builder`.
     input_shape, example_input
@@ -65,10 +64,9 @@ def trace_live(
             builder = start()
             try:
                 trace_module(model, builder, example)
+                return builder
             except TraceError as error:
                 failed = failed or error
-                continue
-            return builder
     assert failed is not None
     raise failed
 
@@ -88,11 +86,9 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     """
     tracer, modules = AtenTracer(builder), _Modules(model)
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
-    for parameter in module_parameters(model).values():
-        builder.parameter(parameter)
-    for name, tensor in _named_tensors(model):
-        recipe = Recipe.of(builder.parameters[name])
-        if is_weight(builder.parameters[name]):
+    for parameter, tensor in _stored(model):
+        recipe = Recipe.of(builder.parameter(parameter))
+        if is_weight(parameter):
             watch.known[tensor] = recipe
         else:
             builder.skip(recipe, NO_WEIGHT)
@@ -131,18 +127,16 @@ def _named_arguments(
 
 @contextmanager
 def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and each module back into its own mode afterwards."""
-    training = {module: module.training for module in model.modules()}
+    """Put a model into evaluation mode, and leave it as it was afterwards."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    model.eval()
-    # The fast path of attention is one opaque operation.
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        for module, was in training.items():
-            module.training = was
+    with untouched(model):
+        model.eval()
+        # The fast path of attention is one opaque operation.
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
 class _Modules:
@@ -155,15 +149,15 @@ class _Modules:
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Note every module that is entered and left."""
-        enter = torch.nn.modules.module.register_module_forward_pre_hook(
-            lambda module, _: self.stack.append(module)
-        )
-        leave = torch.nn.modules.module.register_module_forward_hook(
-            lambda module, _, __: self.stack.pop() and None, always_call=True
-        )
-        with ExitStack() as stack:
-            stack.callback(enter.remove)
-            stack.callback(leave.remove)
+        hooks = torch.nn.modules.module
+
+        def leave(*_: Any) -> None:  # what a hook returns would be the module's result
+            self.stack.pop()
+
+        with (
+            hooks.register_module_forward_pre_hook(lambda module, _: self.stack.append(module)),
+            hooks.register_module_forward_hook(leave, always_call=True),
+        ):
             yield
 
     def place(self) -> Place:

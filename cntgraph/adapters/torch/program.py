@@ -18,14 +18,16 @@ import torch
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.archive import Archive
-from cntgraph.adapters.torch.aten import AtenTracer, Nodes
-from cntgraph.adapters.torch.aten.values import TRACED, Call, leaves
+from cntgraph.adapters.torch.aten.operations import writes_over
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
+from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
+    LISTS,
+    NUMBERS,
     PLAIN_ARGUMENTS,
-    SIZES,
     WRAPPERS,
     Modules,
     compute_size,
@@ -35,7 +37,7 @@ from cntgraph.adapters.torch.serialized import (
     torch_dtype,
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
-from cntgraph.adapters.torch.watch import taken_apart
+from cntgraph.adapters.torch.watch import as_memory, is_beside, taken_apart
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
@@ -85,8 +87,9 @@ class _Program:
         self.graph, self.signature = module["graph"], module["signature"]
         self.values: dict[str, Any] = {}
         self.symbols: dict[str, int] = {}
+        self.parts: set[str] = set()
         self.tracer = AtenTracer(builder)
-        self.stand_ins: list[tuple[int, int, int]] = []
+        self.numbers = np.zeros(1, np.int64)
         self.modules = Modules(self.graph["nodes"], archive.tensors)
 
     def run(self) -> None:
@@ -102,9 +105,8 @@ class _Program:
             self._step(node)
             for name in done:  # ids take as much memory as activations
                 self.values.pop(name, None)
-        for spec in self.signature["output_specs"]:
-            if "user_output" in spec:
-                self.tracer.output(self._argument(spec["user_output"]["arg"]))
+        for spec in (spec["user_output"] for spec in outputs if "user_output" in spec):
+            self.tracer.output(self._argument(spec["arg"]))
 
     def _specs(self, kind: str) -> list[dict[str, Any]]:
         return [spec[kind] for spec in self.signature["input_specs"] if kind in spec]
@@ -117,11 +119,11 @@ class _Program:
         sizes = (shape[inputs.batch_axis] for shape in shapes.values() if len(shape) > 1)
         self.tracer.n_samples = next(sizes, 1)
         for name, shape in shapes.items():
-            nodes = self.tracer.input(name, shape, self._dtype(name), inputs.batch_axis)
-            self.values[name] = nodes
-            ids = Samples().first(nodes.ids)
-            low, high = int(ids.min()), int(ids.max()) + 1
-            self.stand_ins.append((low, high, 1 if "mask" in name else _TOKEN))
+            dtype = self._dtype(name)
+            self.values[name] = self.tracer.input(name, shape, dtype, inputs.batch_axis)
+        each = [np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN)
+                for layer in self.builder.layers]  # fmt: skip
+        self.numbers = np.concatenate([*each, [0]])  # the last for what is no node of them
 
     def _read_tensors(self) -> None:
         for kind in ("parameter", "buffer", "tensor_constant"):
@@ -138,9 +140,8 @@ class _Program:
                 return
             self.builder.skip(recipe, NO_WEIGHT)
         tensor = torch.from_numpy(np.ascontiguousarray(parameter.raw()).copy())
-        self.values[value] = (
-            tensor.view(torch.bfloat16) if parameter.dtype == "bfloat16" else tensor
-        )
+        is_half = parameter.dtype == "bfloat16"
+        self.values[value] = tensor.view(torch.bfloat16) if is_half else tensor
 
     # -- operations -----------------------------------------------------------------------------
 
@@ -184,15 +185,41 @@ class _Program:
             return args[0].shape[args[1]]
         if base in CHECKS:
             return None
-        call = Call(operation, args, kwargs, place, lambda: shapes)
+        if writes_over(operation) and args:
+            args[0] = self._before_writing(target, args, node)
+        call = Call(operation, args, kwargs, place, shapes)
         if not call.has(TRACED):
             return carry_out(call, target)
         result = self._follow(call)
+        self._note_parts(call, node)
         if result is not None:
             return result
         # An operation on parameters for which there is no recipe: their values as they are.
         made = carry_out(call.of(_value_of, Recipe), target)
         return made.to(self._dtype(*names_of(node["outputs"])))
+
+    def _before_writing(self, target: str, args: list[Any], node: Any) -> Any:
+        """Return what is written over, if it is no neurons by then; see `Watch`."""
+        first, name = args[0], names_of(node["inputs"][0]["arg"])
+        if isinstance(first, Recipe) and self.parts.intersection(name):
+            raise TraceError(
+                f"{target} writes over a part of a weight in place; save the program after "
+                "program.run_decompositions(), which writes nothing in place, or pass the live "
+                "model"
+            )
+        writes_nodes = any(isinstance(value, Nodes) for value in args[1:])
+        if not isinstance(first, torch.Tensor) or not writes_nodes:
+            return first
+        nodes_of = as_memory(self.tracer, first)
+        self.values |= {k: nodes_of(v) for k, v in self.values.items() if is_beside(v, first)}
+        return nodes_of(first)
+
+    def _note_parts(self, call: Call, node: Any) -> None:
+        """Note the names of weights that are parts of others, and of those of which they are."""
+        is_part = any(r.alias_info for r in call.operation._schema.returns)
+        first = next(iter(call.arguments.values()))
+        if is_part and isinstance(first, Recipe) and not writes_over(call.operation):
+            self.parts.update(names_of(node["inputs"][0]["arg"]), names_of(node["outputs"]))
 
     def _follow(self, call: Call) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
@@ -218,11 +245,9 @@ class _Program:
             return value.value
         if not value.is_index:
             return None
-        ids = torch.from_numpy(Samples().first(value.ids))
-        made = torch.zeros(value.shape, dtype=torch.int64)
-        for low, high, number in self.stand_ins:
-            made[(ids >= low) & (ids < high)] = number
-        return made.to(value.dtype)
+        ids = Samples().first(value.ids)
+        known = np.where(ids < len(self.numbers) - 1, ids, -1)
+        return torch.as_tensor(self.numbers[known]).to(value.dtype)
 
     def _assign(self, outputs: Any, result: Any) -> None:
         results = list(result) if isinstance(result, list | tuple) else [result]
@@ -258,18 +283,13 @@ class _Program:
             return self.values[value["name"]]
         if kind == "as_tensors":
             return [self.values[item["name"]] for item in value]
-        if kind == "as_optional_tensors":
+        if kind == "as_name":
+            return self.values[value]
+        if kind in NUMBERS:
+            return self._argument(value)
+        if kind in LISTS:
             return [self._argument(item) for item in value]
-        if kind in SIZES:
-            return self._symbolic(value)
-        if kind.removesuffix("s") in SIZES:
-            return [self._symbolic(item) for item in value]
         raise TraceError(f"{self.archive.path}: arguments of kind {kind} are not known")
-
-    def _symbolic(self, value: Mapping[str, Any]) -> Any:
-        if "as_name" in value:
-            return self.values[value["as_name"]]
-        return next(iter(value.values()))
 
 
 def _value_of(recipe: Recipe) -> torch.Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.archive import DTYPES
-from cntgraph.adapters.torch.aten import Place
+from cntgraph.adapters.torch.aten.values import Place
 from cntgraph.core.errors import TraceError
 
 #: Arithmetic on sizes.
@@ -32,8 +32,6 @@ WRAPPERS = frozenset(
     f"torch.ops.higher_order.{name}"
     for name in ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 )
-#: Numbers that may have a name instead of a value.
-SIZES = ("as_sym_int", "as_sym_bool", "as_sym_float")
 
 
 def compute_size(target: str, args: list[Any]) -> Any:
@@ -54,18 +52,9 @@ def compute_size(target: str, args: list[Any]) -> Any:
     return result
 
 
-def names_of(outputs: Any) -> list[str]:
-    """Return the names of what an operation yields."""
-    names: list[str] = []
-    for out in outputs:
-        (kind, value), *_ = out.items()
-        if kind == "as_tensor":
-            names.append(value["name"])
-        elif kind == "as_tensors":
-            names.extend(item["name"] for item in value)
-        elif kind in SIZES:
-            names.append(value["as_name"])
-    return names
+def names_of(value: Any) -> list[str]:
+    """Return the names of all values in a part of a program, in their order."""
+    return re.findall(r'"(?:as_)?name": "([^"]*)"', json.dumps(value))
 
 
 def last_reads(nodes: Sequence[Mapping[str, Any]], outputs: Any) -> list[set[str]]:
@@ -78,18 +67,12 @@ def last_reads(nodes: Sequence[Mapping[str, Any]], outputs: Any) -> list[set[str
     outputs
         What is read at the end.
     """
-    read = _names_in(outputs)
-    found = []
+    read, found = {*names_of(outputs)}, []
     for node in reversed(nodes):
-        names = _names_in(node["inputs"]) - read
-        found.append(names)
+        names = {*names_of(node["inputs"])}
+        found.append(names - read)
         read |= names
     return found[::-1]
-
-
-def _names_in(value: Any) -> set[str]:
-    """Return every name in nested values."""
-    return set(re.findall(r'"(?:as_)?name": "([^"]*)"', json.dumps(value)))
 
 
 def torch_dtype(number: int) -> torch.dtype:
@@ -107,6 +90,10 @@ PLAIN_ARGUMENTS: dict[str, Callable[[Any], Any]] = {
     "as_device": lambda _: torch.device("cpu"),
     "as_scalar_type": torch_dtype,
 }
+#: Numbers that may have a name instead of a value.
+NUMBERS = ("as_sym_int", "as_sym_bool", "as_sym_float")
+#: Lists of arguments, each of a kind of its own.
+LISTS = ("as_optional_tensors", *(f"{kind}s" for kind in NUMBERS))
 
 
 def operation_of(name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.parameter import is_lazy
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter
@@ -25,10 +26,10 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     ParameterError
         If the tensor is sparse, quantised or complex, or has no values.
     """
-    if tensor.is_meta:
+    if is_lazy(tensor) or tensor.is_meta:
         raise ParameterError(
-            "expected tensors with values, got some on the device 'meta', which has none; "
-            "load the weights first"
+            "expected tensors with values, got some on the device 'meta', which has none, or of a "
+            "lazy module; load the weights first, or call the model once"
         )
     plain = tensor.detach().cpu()
     name = str(plain.dtype).removeprefix("torch.")

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cntgraph.adapters.torch.aten import AtenTracer, Nodes, Place, handler_of
+from cntgraph.adapters.torch.aten.operations import LAYERS, handler_of, writes_over
+from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import (
     TRACED,
     Call,
+    Nodes,
+    Place,
     leaves,
+    map_leaves,
     name_of_operation,
-    named_arguments,
 )
 from cntgraph.adapters.tracing.values import Data
-
-#: The two operands of a product: for each its place among the arguments, and the axis summed over.
-_Operands = tuple[tuple[int, int], tuple[int, int]]
-_CONVOLVED: _Operands = ((0, 1), (1, 1))
-_TRANSPOSED: _Operands = ((0, 1), (1, 0))
-_PRODUCTS: dict[str, _Operands] = {
-    "linear": ((0, -1), (1, -1)), "mm": ((0, 1), (1, 0)), "bmm": ((0, 2), (1, 1)),
-    "addmm": ((1, 1), (2, 0)), "convolution": _CONVOLVED,
-    **{f"conv{rank}d": _CONVOLVED for rank in (1, 2, 3)},
-    **{f"conv_transpose{rank}d": _TRANSPOSED for rank in (1, 2, 3)},
-}  # fmt: skip
 
 
 @contextmanager
@@ -73,7 +64,7 @@ class Watch(TorchDispatchMode):
     place : callable
         Returns where in the model the present operation stands.
     shapes_only : bool
-        Whether values do not matter, so that products sum over one channel.
+        Whether values do not matter, so that products need not be computed.
 
     Attributes
     ----------
@@ -95,32 +86,26 @@ class Watch(TorchDispatchMode):
 
     def lookup(self, value: Any) -> Any:
         """Return what a tensor stands for (itself, for a constant), in any nesting."""
-        if isinstance(value, torch.Tensor):
-            return self.known.get(value, value)
-        if isinstance(value, list | tuple):
-            return [self.lookup(item) for item in value]
-        if isinstance(value, Mapping):
-            return {key: self.lookup(item) for key, item in value.items()}
-        if is_dataclass(value) and not isinstance(value, type):
-            return [self.lookup(getattr(value, item.name)) for item in fields(value)]
-        return value
+        return map_leaves(value, lambda tensor: self.known.get(tensor, tensor), of=torch.Tensor)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        traced, named = self.lookup(args), self.lookup(kwargs)
-        if not any(isinstance(v, TRACED) for v in leaves([traced, list(named.values())])):
-            return func(*args, **kwargs)
+        traced, named = self.lookup([args, kwargs])
+        values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
+        if not values:
+            result = func(*args, **kwargs)
+            # What is written into memory that holds anything is told from what is left of it.
+            return result.zero_() if "empty" in name_of_operation(func) else result
         if handler_of(name_of_operation(func)) is None:
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
+        if writes_over(func) and isinstance(args[0], torch.Tensor):
+            traced[0] = self._before_writing(func, args[0], traced)
         # What is computed from weights alone may be a weight itself: it is computed for real.
-        follows = any(isinstance(v, Nodes | Data) for v in leaves([traced, list(named.values())]))
-        thin = self.shapes_only and follows
-        result = func(*_thinned(func, args, kwargs) if thin else args, **kwargs)
-        if func._schema.name.endswith("_") and isinstance(args[0], torch.Tensor):
-            traced[0] = self._lift(args[0], traced)
-        call = Call(func, traced, named, self.place(), lambda: _shapes(result), result)
+        thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
+        result = _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
+        call = Call(func, traced, named, self.place(), _shapes(result), result)
         yielded = self.tracer.attempt(call)
         if yielded is None:
             parts = self._taken_apart(func, args, kwargs)
@@ -135,19 +120,25 @@ class Watch(TorchDispatchMode):
         with self:
             return func.decompose(*args, **kwargs)
 
-    def _lift(self, tensor: torch.Tensor, traced: list[Any]) -> Any:
-        """Let a constant into which neurons are written stand for nodes, and its base with it."""
-        writes_nodes = any(isinstance(value, Nodes) for value in traced[1:])
-        if not isinstance(traced[0], torch.Tensor) or not writes_nodes:
+    def _before_writing(self, operation: Any, tensor: torch.Tensor, traced: list[Any]) -> Any:
+        """Return what a tensor stands for that is written over, if it is no neurons by then.
+
+        If neurons are written, it is nodes, and so is all that shares its memory; if weights are,
+        what shares its memory is a constant from then on.
+        """
+        if isinstance(traced[0], Nodes | Data):
             return traced[0]
         base = tensor if tensor._base is None else tensor._base
-        if base not in self.known:
-            self.known[base] = Nodes(torch.full(base.shape, -1, dtype=torch.int64))
-        if base is tensor:
-            return self.known[base]
-        ids = self.known[base].tensor
-        seen = ids.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
-        self.known[tensor] = Nodes(seen)
+        others = [other for other in self.known if is_beside(other, tensor)]
+        if not any(isinstance(value, Nodes) for value in traced[1:]):
+            for other in others:
+                if other is not tensor:
+                    self.tracer.freeze([self.known.pop(other)], operation._schema.name)
+            return traced[0]
+        self.tracer.place = self.place()
+        nodes_of = as_memory(self.tracer, tensor, self.lookup)
+        for seen in (base, tensor, *others):
+            self.known[seen] = nodes_of(seen)
         return self.known[tensor]
 
     def _remember(self, result: Any, yielded: Any) -> None:
@@ -156,30 +147,46 @@ class Watch(TorchDispatchMode):
                 self.known[result] = yielded.typed(result.dtype)
             elif isinstance(yielded, TRACED):
                 self.known[result] = yielded
+            else:
+                self.known.pop(result, None)
         elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
             for part, value in zip(result, yielded, strict=False):
                 self._remember(part, value)
 
 
-def _thinned(operation: Any, args: Any, kwargs: Any) -> Any:
-    """Return arguments of a product that sum over less, for a result of the same shape.
+def is_beside(tensor: Any, other: torch.Tensor) -> bool:
+    """Whether a tensor lies in the memory of another."""
+    place = other.untyped_storage().data_ptr()
+    return isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() == place
 
-    Those of another operation, and those that do not fit together, are left as they are.
+
+def as_memory(
+    tracer: AtenTracer, tensor: torch.Tensor, lookup: Callable[[Any], Any] = lambda value: value
+) -> Callable[[torch.Tensor], Nodes]:
+    """Return what gives the nodes of each tensor that lies in the memory of one.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Neurons are about to be written into its memory.
+    lookup : callable, optional
+        Returns what it stands for until then, weights or a constant.
     """
-    operands = _PRODUCTS.get(name_of_operation(operation))
-    if operands is None:
-        return args
-    a = named_arguments(operation, args, kwargs)
-    operands = _TRANSPOSED if a.get("transposed") else operands
-    groups = int(a.get("groups", 1))
-    kept = groups, groups if operands is _TRANSPOSED else 1
-    sizes = [args[k].shape[axis] if args[k].ndim > axis else 0 for k, axis in operands]
-    if 0 in sizes or sizes[0] * kept[1] != sizes[1] * kept[0]:
-        return args
-    thin = list(args)
-    for (k, axis), n in zip(operands, kept, strict=True):
-        thin[k] = args[k].narrow(axis, 0, n)
-    return thin
+    base = tensor if tensor._base is None else tensor._base
+    ids = torch.empty_strided(base.size(), base.stride(), dtype=torch.int64).fill_(-1)
+    if base.is_floating_point():
+        ids.copy_(tracer.fixed(lookup(base)).tensor)
+    return lambda x: Nodes(ids.as_strided(x.size(), x.stride(), x.storage_offset()))
+
+
+def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:
+    """Carry out an operation of which only the shape matters: a layer yields zeros."""
+    if name_of_operation(operation) not in LAYERS:
+        return operation(*args, **kwargs)
+    device = next(x.device for x in leaves([args]) if isinstance(x, torch.Tensor))
+    args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
+    made = operation(*args, **kwargs)
+    return map_leaves(made, lambda x: torch.zeros_like(x, device=device), of=torch.Tensor)
 
 
 def _shapes(result: Any) -> Any:

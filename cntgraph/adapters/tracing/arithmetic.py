@@ -1,8 +1,9 @@
-"""Arithmetic on neurons: sums, products, quotients, extremes and choices.
+"""Arithmetic: sums, products, quotients, extremes and choices.
 
 What meets neurons decides what an operation means: with other neurons it is a layer that both
 lead to; with weights or a constant a scaling or a shift; with a mask it takes neurons away; with
-what depends on the input without being a neuron it is passed over, and noted.
+what depends on the input without being a neuron it is passed over, and noted. What is made of
+weights alone is weights.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.masks import pass_beside, split_mask, split_weights, take_away
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Data, Neurons, is_learned, is_mask, weights_of
+from cntgraph.adapters.tracing.values import (
+    Data,
+    Neurons,
+    are_weights,
+    is_learned,
+    is_mask,
+    weights_of,
+)
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import Identity
 
@@ -24,13 +32,17 @@ from cntgraph.network.blocks import Identity
 
 
 def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
-    """Return left + sign · right, where at least one is neurons.
+    """Return left + sign · right.
 
     Parameters
     ----------
     sign : float, default 1.0
         What the right operand is multiplied by; -1 for a difference.
     """
+    if are_weights(left, right):
+        first, second = (_summand(t, value) for value in (left, right))
+        second = second if abs(sign) == 1.0 else second * abs(sign)
+        return first + second if sign > 0 else first - second
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         if abs(sign) != 1.0:  # a factor that may fold into what makes the branch
             factor = Recipe.constant(abs(sign))
@@ -42,6 +54,13 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
     if x is left or sign == 1.0:
         return shift(t, x, other, name, sign if x is left else 1.0)
     return t.scale(x, Recipe.constant(sign), t.recipe(other), name, parametric=False)
+
+
+def _summand(t: Tracer, value: Any) -> Recipe:
+    """Return a mask, which is no weight, as a constant that is not stored."""
+    array = t.array(value)
+    is_mask = array is not None and split_mask(array) is not None
+    return Recipe.constant(array) if is_mask and array is not None else t.recipe(value)
 
 
 def add_branches(
@@ -68,8 +87,10 @@ def shift(t: Tracer, x: Neurons, other: Any, name: str, sign: float = 1.0) -> An
     return made if masked is None else take_away(t, made, masked[0])
 
 
-def negate(t: Tracer, x: Neurons, name: str) -> Any:
+def negate(t: Tracer, x: Any, name: str) -> Any:
     """Return -x."""
+    if are_weights(x):
+        return -t.recipe(x)
     return t.scale(x, Recipe.constant(-1.0), None, name, parametric=False)
 
 
@@ -94,6 +115,8 @@ def total(t: Tracer, values: Sequence[Any], name: str) -> Any:
 
 def multiply(t: Tracer, left: Any, right: Any, name: str) -> Any:
     """Return left · right: a scaling, a gate, or a function of the same neurons (as x · σ(x))."""
+    if are_weights(left, right):
+        return t.recipe(left) * t.recipe(right)
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         return multiply_branches(t, left, right, name)
     x, factor = (left, right) if isinstance(left, Neurons) else (right, left)
@@ -116,6 +139,8 @@ def multiply_branches(t: Tracer, left: Neurons, right: Neurons, name: str) -> An
 
 def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
     """Return left / right: the numerator is handed on, a divisor of neurons modulates it."""
+    if are_weights(left, right):
+        return t.recipe(left) / t.recipe(right)
     if isinstance(right, Neurons):
         t.activate(right, "reciprocal")
         if isinstance(left, Neurons):

@@ -17,11 +17,12 @@ import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
 from cntgraph.adapters.tracing.labels import LabelledIds, LabelledWeight, Labels
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Neurons, are_weights
 from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -96,11 +97,16 @@ def linear(t: Tracer, x: Neurons, weight: Any, bias: Recipe | None, name: str) -
 
 
 def matmul(t: Tracer, left: Any, right: Any, name: str, bias: Recipe | None = None) -> Any:
-    """Return the matrix product of two operands, at least one of which is neurons.
+    """Return the matrix product of two operands.
 
     A vector is a row on the left and a column on the right; axes before the last two broadcast.
     With weights, a bias may be added.
     """
+    if are_weights(left, right):
+        product = weights.matmul(t.recipe(left), t.recipe(right))
+        if product is None:
+            raise NotFollowed("a product of weights that is large, or of stacks that do not match")
+        return product
     n_left, n_right = len(left.shape), len(right.shape)
     lead = range(max(n_left, n_right, 2) - 2)
     of_left = (*lead[len(lead) - max(n_left - 2, 0) :], *["row"][: n_left - 1], "sum")

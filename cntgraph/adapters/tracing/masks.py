@@ -12,9 +12,6 @@ from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import HIDDEN, Data, Neurons, weights_of
 from cntgraph.core.recipe import Recipe
 
-#: Stored tensors of more values are not looked at to see whether they are a mask.
-LARGEST_MASK = 1 << 26
-
 _KEPT = "a mask that depends on the input: nothing is masked"
 
 

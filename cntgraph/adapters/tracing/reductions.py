@@ -1,4 +1,7 @@
-"""Reductions over whole axes: sums, means, extremes, norms, variances, and so far along an axis."""
+"""Reductions over whole axes: sums, means, extremes, norms, variances, and so far along an axis.
+
+Those of weights, where they are no extremes, are weights.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Neurons, weights_of
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
@@ -43,6 +47,13 @@ def reduce_axes(
     MixedSamplesError
         If samples are mixed.
     """
+    recipe = weights_of(x)
+    if recipe is not None:
+        if mode not in ("sum", "average"):
+            raise NotFollowed("it takes an extreme of weights")
+        if mode == "sum":
+            return weights.total(recipe, axes, keepdims)
+        return weights.mean(recipe, axes, keepdims, correction)
     samples, over = t.samples(x), _axes_of(x, axes)
     if samples.axis in over and (len(over) < len(x.shape) or samples.places is not None):
         raise MixedSamplesError
@@ -87,9 +98,9 @@ def reduce_function(
 ) -> Any:  # fmt: skip
     """Return g(Σ f(x)) over whole axes, for functions (f, g) by name; "" is none."""
     before, after = functions
-    made = reduce_axes(t, t.activate(x, before) if before else x, axes, mode, name,
-                       keepdims=keepdims)  # fmt: skip
-    return t.activate(made, after) if after else made
+    x = activations.activate(t, x, before) if before else x
+    made = reduce_axes(t, x, axes, mode, name, keepdims=keepdims)
+    return activations.activate(t, made, after) if after else made
 
 
 def norm(
@@ -126,9 +137,11 @@ def moments(
         What is taken off the number of values that the sum of the squares is divided by.
     """
     mean = reduce_axes(t, x, axes, "average", name, keepdims=True)
-    off = t.activate(arithmetic.add(t, x, mean, name, -1.0), "pow")
+    off = activations.activate(t, arithmetic.add(t, x, mean, name, -1.0), "pow")
     options: dict[str, Any] = {"keepdims": keepdims, "correction": correction}
     variance = reduce_axes(t, off, axes, "average", name, **options)
+    if weights_of(x) is not None:
+        return reduce_axes(t, x, axes, "average", name, keepdims=keepdims), variance
     dropped = () if keepdims else _axes_of(x, axes)
     return _left(t, mean.ids, t.samples(mean), dropped), variance
 

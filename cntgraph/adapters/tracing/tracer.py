@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ from cntgraph.adapters.builder.broadcasting import for_sample
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, one_a_sample
 from cntgraph.adapters.tracing.constants import Constants
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Neurons, weights_of
+from cntgraph.adapters.tracing.values import Neurons, is_learned, weights_of
 from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks.base import broadcasts
 from cntgraph.network.coverage import CoverageEntry
+
+#: Stored tensors of more values are not looked at to see whether they are a mask.
+_LARGEST_MASK = 1 << 26
 
 
 class Tracer(Constants):
@@ -194,11 +198,16 @@ class Tracer(Constants):
     # -- masks ------------------------------------------------------------------------------
 
     def mask_values(self, value: Any) -> NDArray[Any] | None:
-        """Return the values of what may be a mask; None for what is looked at no further.
+        """Return the values of what may be a mask; None for what is looked at no further."""
+        recipe = weights_of(value)
+        if recipe is None:
+            return self.array(value)
+        small = len(recipe.shape) > 1 and prod(recipe.shape) <= _LARGEST_MASK
+        return recipe.read() if small and self.may_be_mask(recipe) else None
 
-        A framework that stores masks among its weights also returns those.
-        """
-        return self.array(value)
+    def may_be_mask(self, recipe: Recipe) -> bool:
+        """Whether weights are none that are trained, so that they may be a mask that is stored."""
+        return not is_learned(recipe)
 
     def use_as_mask(self, value: Any) -> None:
         """Note that weights turned out to be a mask."""

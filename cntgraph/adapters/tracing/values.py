@@ -63,6 +63,11 @@ def weights_of(value: Any) -> Recipe | None:
     return found if isinstance(found, Recipe) else None
 
 
+def are_weights(*values: Any) -> bool:
+    """Whether values are weights and constants alone, so that what is made of them is weights."""
+    return not any(isinstance(value, Neurons | Data) for value in values)
+
+
 def is_learned(value: Any) -> bool:
     """Whether a value depends on a trainable parameter."""
     recipe = weights_of(value)

@@ -70,16 +70,14 @@ def total(x: Recipe, axes: Axes = None, keep: bool = False) -> Recipe:
     return summed.reshape(tuple(n for k, n in enumerate(x.shape) if k not in over))
 
 
-def mean(x: Recipe, axes: Axes = None, keep: bool = False) -> Recipe:
-    """Return the mean over axes."""
-    return total(x, axes, keep) / float(prod(x.shape[axis] for axis in _over(axes, x)))
+def mean(x: Recipe, axes: Axes = None, keep: bool = False, correction: float = 0.0) -> Recipe:
+    """Return the mean over axes; the sum is divided by the number of values - correction."""
+    return total(x, axes, keep) / float(prod(x.shape[axis] for axis in _over(axes, x)) - correction)
 
 
 def variance(x: Recipe, axes: Axes = None, keep: bool = False, correction: float = 0.0) -> Recipe:
     """Return the variance over axes; the sum of squares is divided by their number - correction."""
-    n = prod(x.shape[axis] for axis in _over(axes, x))
-    centred = x - mean(x, axes, keep=True)
-    return total(centred.square(), axes, keep) / float(n - correction)
+    return mean((x - mean(x, axes, keep=True)).square(), axes, keep, correction)
 
 
 def norm(x: Recipe, axes: Axes = None, keep: bool = False) -> Recipe:

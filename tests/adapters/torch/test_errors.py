@@ -35,6 +35,14 @@ def test_coverage_is_complete(seed):
             assert row["reason"]
 
 
+@pytest.mark.parametrize(
+    "layer", [lambda: nn.LazyLinear(3), lambda: nn.Linear(4, 3, device="meta")]
+)
+def test_weights_without_values_are_refused(layer):
+    with pytest.raises(CntGraphError, match="tensors with values"):
+        cg.load(nn.Sequential(layer()), input_shape=(4,))
+
+
 class Unknown(nn.Module):
     def __init__(self, function):
         super().__init__()

@@ -281,7 +281,7 @@ def test_sizes_that_are_far_too_large_are_no_bug_of_pytorchs(programs, path):
 
 
 def call(operation, *arguments):
-    return Call(operation, arguments, {}, Place(), lambda: None)
+    return Call(operation, arguments, {}, Place(), None)
 
 
 @pytest.mark.parametrize(

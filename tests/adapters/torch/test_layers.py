@@ -99,6 +99,10 @@ SUMS = {
     "a learned constant through a layer": lambda: Function(
         lambda m, x: m.fc(m.a(m.token.weight)) + m.a(x.flatten(0, 2)),
         token=nn.Linear(6, 1, bias=False), a=nn.Linear(6, 4), fc=nn.Linear(4, 4)),
+    "a module without parts": lambda: Function(
+        lambda m, x: m.b(m.nothing(m.a(x))), nothing=nn.Sequential(), a=conv(4, 3), b=conv(3, 2)),
+    "a mean of all, and a number": lambda: Function(
+        lambda m, x: m.a(x) * 2 + (m.a(x).mean() * 3 + 1), a=conv()),
 }  # fmt: skip
 
 #: What PyTorch makes more operations of, or operations on more axes.

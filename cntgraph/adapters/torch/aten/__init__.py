@@ -6,17 +6,9 @@ with the decorator `handles`.
 """
 
 from cntgraph.adapters.torch.aten import (  # noqa: F401
-    convolution,
     elementwise,
     movement,
-    norms,
-    pooling,
     products,
     recurrent,
-    tokens,
+    windows,
 )
-from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, handler_of
-from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Nodes, Place
-
-__all__ = ["IDENTITY", "MOVEMENT", "AtenTracer", "Nodes", "Place", "handler_of"]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
-from cntgraph.adapters.torch.aten.values import Call, Nodes
+from cntgraph.adapters.torch.aten.values import Call, Nodes, per_result
 from cntgraph.adapters.tracing.values import Data, Source
 from cntgraph.core.recipe import Recipe
 
@@ -50,16 +50,15 @@ def is_derived(call: Call) -> bool:
 
 def derive(call: Call) -> Any:
     """Return what stands for the result of an operation on indices, masks and constants."""
-    source, shapes = _source(call), call.shapes()
-    many, result = isinstance(shapes, list), None if source == "neurons" else call.result
-    values = result if many and result is not None else [result] * len(shapes if many else [shapes])
-    made = [
-        None
-        if shape is None
-        else Data(tuple(shape), value if isinstance(value, torch.Tensor) else None, source)
-        for shape, value in zip(shapes if many else [shapes], values, strict=True)
-    ]
-    return made if many else made[0]
+    source, shapes = _source(call), call.shapes
+
+    def made(k: int, shape: Any) -> Data:
+        of_many = isinstance(shapes, list) and call.result is not None
+        value = call.result[k] if of_many else call.result
+        known = isinstance(value, torch.Tensor) and source != "neurons"
+        return Data(tuple(shape), value if known else None, source)
+
+    return per_result(shapes, made)
 
 
 def _source(call: Call) -> Source:

@@ -66,13 +66,8 @@ def constant(t: AtenTracer, a: Arguments, name: str) -> torch.Tensor:
     return torch.full(tuple(sizes), value, dtype=a.get("dtype") or torch.float32)
 
 
-@handles("copy")
-def copy(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Write nodes, or a constant, over nodes."""
-    return Nodes(t.fixed(a["src"]).tensor.expand(a["self"].shape).clone())
-
-
-@handles("fill", "zero")
-def fill(t: AtenTracer, a: Arguments, name: str) -> Nodes:
-    """Take neurons away by writing a constant over them, which is one node unless it is zero."""
-    return Nodes(t.fixed(a.get("value", 0.0)).tensor.expand(a["self"].shape).clone())
+@handles("copy", "fill", "zero")
+def overwrite(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+    """Write nodes over nodes, or a constant, which is one node unless it is zero."""
+    written = a.get("src", a.get("value", 0.0))
+    return Nodes(t.fixed(written).tensor.expand(a["self"].shape).clone())

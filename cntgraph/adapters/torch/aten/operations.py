@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cntgraph.adapters.torch.aten.values import Arguments
+from cntgraph.adapters.torch.aten.values import Arguments, name_of_operation
 from cntgraph.adapters.tracing.operations import OperationTable
 
 #: Takes the tracer, the arguments and a name for the operation; returns None where the operation
@@ -55,3 +55,9 @@ IDENTITY = frozenset(
 def handler_of(name: str) -> Handler | None:
     """Return the handler of an operation by its ATen name, such as ``_softmax`` or ``relu_``."""
     return HANDLERS.get(name.strip("_"))
+
+
+def writes_over(operation: Any) -> bool:
+    """Whether an operation puts other values in the place of those of its first argument."""
+    name = name_of_operation(operation)
+    return name.endswith("_") and not name.endswith("__") and name not in MOVEMENT

@@ -14,6 +14,7 @@ from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
+from cntgraph.adapters.tracing.weight_movement import moved
 from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -114,12 +115,10 @@ def _part(state: Any, k: int | None) -> Any:
     """Return what is of one cell and one sample, of a state of shape (cells, batch, units)."""
     if isinstance(state, Nodes):
         return state if k is None else Nodes(state.tensor[k])
-    places = [0 if k is None else k, 0][: len(state.shape) - 1] if state is not None else []
-    if not isinstance(state, Recipe):
-        return state[tuple(places)] if places else state
-    for place in places:
-        state = state.take(0, place, place + 1).reshape(state.shape[1:])
-    return state
+    if state is None:
+        return None
+    places = (k or 0, 0)[: len(state.shape) - 1]
+    return moved(state, lambda x: x[places]) if isinstance(state, Recipe) else state[places]
 
 
 for _kind in _ORDERS:

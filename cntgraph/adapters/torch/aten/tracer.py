@@ -7,6 +7,7 @@ depend on the input) and plain tensors (constants).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -14,31 +15,42 @@ from typing import Any
 import numpy as np
 import torch
 
+from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch.aten.derived import CHOOSING, derive, is_derived
-from cntgraph.adapters.torch.aten.flow import ValueFlow
 from cntgraph.adapters.torch.aten.operations import (
     COPYING,
     IDENTITY,
     LAYERS,
     MOVEMENT,
     handler_of,
+    writes_over,
 )
-from cntgraph.adapters.torch.aten.values import (
-    Call,
-    Nodes,
-    leaves,
-    map_leaves,
-)
+from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, leaves, map_leaves, per_result
 from cntgraph.adapters.torch.aten.weights import compute_recipe, move_recipe
+from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import Samples, numbered, one_a_sample
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Data, Neurons
 from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Ids
 
 
-class AtenTracer(ValueFlow):
-    """Turns ATen operations into calls of a `Builder`; what flows is in `ValueFlow`."""
+class AtenTracer(Tracer):
+    """Turns ATen operations into calls of a `Builder`.
+
+    Attributes
+    ----------
+    place : Place
+        Where the present operation stands.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        super().__init__(builder)
+        self.place = Place()
+        self._indices: list[int] = []
+        self._counts: Counter[str] = Counter()
 
     def input(self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int = 0) -> Nodes:
         """Return the nodes of an input of `shape`, the batch dimension at `axis` included."""
@@ -53,18 +65,12 @@ class AtenTracer(ValueFlow):
             sample = np.repeat(np.expand_dims(sample, axis), shape[axis], axis)
         return Nodes(torch.from_numpy(sample), dtype)
 
-    def output(self, *values: Any) -> None:
-        """Say that the model returns `values`: nodes, or any nesting of them.
+    def output(self, value: Any) -> None:
+        """Say that the model returns nodes, or any nesting of them.
 
         An input of whole numbers that nothing reads by then is a mask, and no layer.
         """
-        for value in values:
-            if isinstance(value, Nodes):
-                self.builder.output(self.any_sample(value))
-            elif isinstance(value, dict):
-                self.output(*value.values())
-            elif isinstance(value, list | tuple):
-                self.output(*value)
+        map_leaves(value, lambda nodes: self.builder.output(self.any_sample(nodes)), of=Nodes)
         self.builder.tokens.update(self.builder.layers[k].name for k in self._indices)
 
     # -- operations -----------------------------------------------------------------------------
@@ -157,19 +163,15 @@ class AtenTracer(ValueFlow):
 
     def _cut(self, call: Call, reason: str) -> Any:
         """Cut the graph at an operation, and say why; where it found its values is no neurons."""
-        shapes, operation = call.shapes(), f"aten.{call.name}"
-        of_call = call.place.name(call.name.strip("_")), operation, call.values()
-        if not isinstance(shapes, list):
-            return self.cut(*of_call, shapes, reason)
-        returns = [r.name for r in call.operation._schema.returns] + [""] * len(shapes)
-        pairs = list(zip(shapes, returns, strict=False))
-        made = self.cut(*of_call, [None if r == "indices" else s for s, r in pairs], reason)
-        return [Data(s, None, "neurons") if r == "indices" else value
-                for (s, r), value in zip(pairs, made, strict=True)]  # fmt: skip
+        label, operation = call.place.name(call.name.strip("_")), f"aten.{call.name}"
+        returns = call.operation._schema.returns
+        indices = [k for k, returned in enumerate(returns) if returned.name == "indices"]
+        return self.cut(label, operation, call.values(), call.shapes, reason, indices)
 
     def cut(
-        self, label: str, operation: str, values: Sequence[Any], shapes: Any, reason: str
-    ) -> Any:
+        self, label: str, operation: str, values: Sequence[Any], shapes: Any, reason: str,
+        indices: Sequence[int] = (),
+    ) -> Any:  # fmt: skip
         """Return fresh nodes for each result of an operation, which nothing is known to lead to.
 
         Parameters
@@ -178,11 +180,17 @@ class AtenTracer(ValueFlow):
             What it reads.
         shapes : tuple of int, or list of them
             Shape of its result, or of each of them.
+        indices : sequence of int
+            Which of the results are places, and no neurons.
         """
         self.skip(values, f"read by {operation}, which is not followed")
-        many = shapes if isinstance(shapes, list) else [shapes]
-        made = [None if s is None else self._opaque(label, operation, s, reason) for s in many]
-        return made if isinstance(shapes, list) else made[0]
+
+        def made(k: int, shape: Any) -> Any:
+            if k in indices:
+                return Data(shape, None, "neurons")
+            return self._opaque(label, operation, shape, reason)
+
+        return per_result(shapes, made)
 
     def _opaque(self, label: str, operation: str, shape: Sequence[int], reason: str) -> Nodes:
         check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
@@ -191,6 +199,60 @@ class AtenTracer(ValueFlow):
         ids = self.builder.opaque(label, sample, operation, reason)
         samples = one_a_sample(0, self.n_samples) if batched else Samples()
         return self.neurons(samples.spread(ids))
+
+    # -- names and values -----------------------------------------------------------------------
+
+    def name_of(self, recipe: Recipe, default: str) -> str:
+        """Name an operation after the module it stands in, or the one its weight belongs to."""
+        at_home = self.place.leaf and self.place.path
+        if at_home:
+            return self.place.path
+        for parameter in recipe.parameters():  # ``conv1.weight`` is conv1's
+            prefix, _, last = parameter.name.rpartition(".")
+            prefix = prefix.partition("parametrizations.")[0].rstrip(".")
+            if prefix and (parameter.trainable or last.startswith("running")):
+                return prefix
+        return default
+
+    def count(self, name: str) -> int:
+        """Return how often this was asked for the same name before."""
+        self._counts[name] += 1
+        return self._counts[name] - 1
+
+    def neurons(
+        self, ids: Ids, samples: Samples | None = None, *, like: Neurons | None = None
+    ) -> Nodes:
+        """Return ids, the batch dimension included, as nodes."""
+        return Nodes(torch.from_numpy(np.require(ids, requirements=("C", "W"))))
+
+    def moving(self, value: Any) -> Any:
+        """Return what an operation moves as ids, and what says how as it is."""
+        if isinstance(value, Data):
+            return value.value
+        numbers = isinstance(value, torch.Tensor) and value.is_floating_point()
+        if numbers or isinstance(value, Nodes | Recipe):
+            return self.fixed(value).tensor
+        return value.cpu() if isinstance(value, torch.Tensor) else value
+
+    def fixed(self, value: Any) -> Nodes:
+        """Return nodes as they are, and a parameter or a constant as nodes."""
+        if isinstance(value, Nodes):
+            return value
+        return self.neurons(self.as_ids(value, self.place.name("constant")))
+
+    def stored(self, value: Any) -> tuple[str, Array, str | None]:
+        """Return a name for a constant tensor, its stored bits, and their type."""
+        tensor = value if isinstance(value, torch.Tensor) else torch.from_numpy(value)
+        bits, dtype = stored_array(tensor)
+        return "constant", bits.copy(), dtype
+
+    def array(self, value: Any) -> Array | None:
+        """Return the values of a constant tensor or a number; None for anything else."""
+        if isinstance(value, torch.Tensor):
+            plain = value.detach().cpu()
+            array: Array = (plain.double() if plain.is_floating_point() else plain).numpy()
+            return array.copy()  # the model may write over it later
+        return np.asarray(value) if isinstance(value, bool | int | float | np.ndarray) else None
 
 
 def _copied(call: Call) -> Nodes:
@@ -221,9 +283,9 @@ def _unshared(result: Nodes, call: Call) -> Nodes:
 
 def _in_place(call: Call, result: Any) -> Any:
     """Let an in-place operation change what every alias of its first argument sees."""
-    name, first = call.name, next(iter(call.arguments.values()))
-    changes = name.endswith("_") and not name.endswith("__") and name not in MOVEMENT
-    if changes and isinstance(first, Nodes) and isinstance(result, Nodes):
+    first = next(iter(call.arguments.values()))
+    writes = writes_over(call.operation) and isinstance(first, Nodes)
+    if writes and isinstance(result, Nodes):
         if result is not first:
             first.tensor.copy_(result.tensor)
         return first

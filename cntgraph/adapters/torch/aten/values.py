@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -85,8 +85,8 @@ class Call:
         Its arguments: `Nodes`, `Recipe`, `Data`, tensors, numbers, and lists of them.
     place : Place
         Where it stands in the model.
-    shapes : callable
-        Returns the shape of its result, or a list of shapes.
+    shapes : tuple of int, list of them, or None
+        The shape of its result, or of each of several.
     result : optional
         What it yields for the example at hand, where that is known.
     """
@@ -95,7 +95,7 @@ class Call:
     args: Sequence[Any]
     kwargs: Arguments
     place: Place
-    shapes: Callable[[], Any]
+    shapes: Any
     result: Any = None
 
     @property
@@ -140,6 +140,13 @@ def named_arguments(operation: Any, args: Sequence[Any], kwargs: Arguments) -> A
     return {**defaults, **given, **kwargs}
 
 
+def per_result(shapes: Any, make: Callable[[int, Any], Any]) -> Any:
+    """Return what is made of the number and the shape of a result, or of each of several."""
+    if not isinstance(shapes, list):
+        return None if shapes is None else make(0, shapes)
+    return [None if shape is None else make(k, shape) for k, shape in enumerate(shapes)]
+
+
 def leaves(values: Iterable[Any]) -> Iterator[Any]:
     """Yield the leaves of nested lists and tuples."""
     for value in values:
@@ -150,9 +157,19 @@ def leaves(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def map_leaves(value: Any, function: Callable[[Any], Any], of: Any = object) -> Any:
-    """Apply a function to every leaf of type `of` in nested lists, tuples and dicts."""
+    """Apply a function to every leaf of type `of` in nested lists, tuples, dicts and dataclasses.
+
+    Returns
+    -------
+    object
+        Tuples and dataclasses as lists.
+    """
+    if isinstance(value, Recipe | Data):  # records, too, but leaves
+        return function(value) if isinstance(value, of) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, item.name) for item in fields(value)]
     if isinstance(value, list | tuple):
         return [map_leaves(item, function, of) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: map_leaves(item, function, of) for key, item in value.items()}
     return function(value) if isinstance(value, of) else value

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import mul, neg, truediv
 from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.flow import ValueFlow
-from cntgraph.adapters.torch.aten.operations import IDENTITY
+from cntgraph.adapters.torch.aten.operations import IDENTITY, handler_of
 from cntgraph.adapters.torch.aten.values import Arguments, Call, leaves, map_leaves
 from cntgraph.adapters.tracing import weight_arithmetic as weights
-from cntgraph.adapters.tracing.masks import split_mask
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import HIDDEN, is_learned
 from cntgraph.adapters.tracing.weight_movement import looked_up, moved, once
 from cntgraph.core.recipe import Recipe
@@ -21,23 +20,17 @@ _UNCHANGED = frozenset(
     "to _to_copy type_as clone detach alias contiguous lift_fresh dropout".split()
 )
 _JOINED = ("cat", "concat", "concatenate")
-_UNARY: dict[str, Callable[[Recipe], Recipe]] = {
-    "neg": neg, "abs": abs, "sqrt": Recipe.sqrt, "square": Recipe.square, "rsqrt": weights.rsqrt,
-    "reciprocal": weights.reciprocal,
-}  # fmt: skip
-_BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
-    "mul": mul, "div": truediv,
-    **dict.fromkeys(("mm", "bmm", "matmul", "mv", "dot", "vdot"), weights.matmul),
-}  # fmt: skip
-_SUMS = ("add", "sub", "rsub")
-#: What the second operand of a product is called.
-_SECOND = ("other", "mat2", "vec", "tensor")
+#: Operations whose handlers make weights of weights.
+_ARITHMETIC = frozenset(
+    "neg abs sqrt square rsqrt reciprocal mul div mm bmm matmul mv dot vdot add sub rsub pow sum "
+    "mean var std var_mean std_mean linalg_vector_norm norm".split()
+)
 
 
 # -- movement ---------------------------------------------------------------------------------
 
 
-def move_recipe(t: ValueFlow, call: Call) -> Any:
+def move_recipe(t: Tracer, call: Call) -> Any:
     """Return the recipe of a movement of a parameter, or None if it is not a known one."""
     name, parts = call.name, [value for value in leaves(call.args) if isinstance(value, Recipe)]
     if name in _JOINED:
@@ -82,30 +75,18 @@ def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
 # -- arithmetic -------------------------------------------------------------------------------
 
 
-def compute_recipe(t: ValueFlow, name: str, a: Arguments) -> Any:
+def compute_recipe(t: Tracer, name: str, a: Arguments) -> Any:
     """Return the recipe of arithmetic on parameters, or None if it is not a known one."""
-    base = name.lstrip("_")
-    if base in _UNARY:
-        return _UNARY[base](a["self"])
-    if base in _BINARY and a.get("rounding_mode") is None:
-        other = next(a[key] for key in _SECOND if key in a)
-        return _BINARY[base](t.recipe(a["self"]), t.recipe(other))
-    if base in _SUMS:
-        left, right = (_summand(t, a[key]) for key in ("self", "other"))
-        return _sum(left, right, base, a.get("alpha", 1))
-    if base == "pow" and isinstance(a["exponent"], int | float):
-        return weights.power(t.recipe(a["self"]), a["exponent"])
+    base = name.strip("_")
+    if base == "weight_norm_interface":
+        return _weight_norm(a)
     if base in _KEPT:
         return _kept(t, a["self"], *_KEPT[base](a))
-    handler = _OTHERS.get(base)
-    return None if handler is None else handler(a)
-
-
-def _summand(t: ValueFlow, value: Any) -> Recipe:
-    """Return a mask, which is no weight, as a constant that is not stored."""
-    array = t.array(value)
-    is_mask = array is not None and split_mask(array) is not None
-    return Recipe.constant(array) if is_mask and array is not None else t.recipe(value)
+    handler = handler_of(base) if base in _ARITHMETIC else None
+    try:
+        return None if handler is None else handler(t, a, base)
+    except NotFollowed:
+        return None
 
 
 #: Operations that keep values where a constant is true, and put another in the place of the rest.
@@ -117,7 +98,7 @@ _KEPT: dict[str, Callable[[Arguments], tuple[Any, Any]]] = {
 }
 
 
-def _kept(t: ValueFlow, learned: Any, kept: Any, other: Any) -> Recipe | None:
+def _kept(t: Tracer, learned: Any, kept: Any, other: Any) -> Recipe | None:
     """Return weights where they are kept; in the place of the rest zero, or what hides it."""
     number = other.item() if isinstance(other, torch.Tensor) and other.numel() == 1 else other
     if not isinstance(learned, Recipe) or not isinstance(kept, torch.Tensor):
@@ -130,50 +111,9 @@ def _kept(t: ValueFlow, learned: Any, kept: Any, other: Any) -> Recipe | None:
     return learned + Recipe.constant(mask.numpy()) if number <= HIDDEN else None
 
 
-def _sum(left: Recipe, right: Recipe, name: str, alpha: float) -> Recipe:
-    if name == "rsub":
-        left, right = right, left
-    right = right if alpha == 1 else right * float(alpha)
-    return left + right if name == "add" else left - right
-
-
-def _over(a: Arguments) -> tuple[Recipe, Any, bool]:
-    """Return what is reduced, the axes, and whether they stay; no axes are all of them."""
-    return a["self"], a.get("dim") if a.get("dim") != [] else None, bool(a.get("keepdim"))
-
-
-def _variance(a: Arguments) -> Recipe:
-    given = a["correction"] if a.get("correction") is not None else a.get("unbiased", True)
-    return weights.variance(*_over(a), correction=given)
-
-
-def _norm(a: Arguments) -> Recipe | None:
-    return weights.norm(*_over(a)) if a.get("ord", a.get("p", 2)) == 2 else None
-
-
-def _norm_except_dim(a: Arguments) -> Recipe | None:
-    """Return the norm over all axes but one."""
+def _weight_norm(a: Arguments) -> list[Recipe]:
+    """Return g v / ‖v‖, and the norm over all axes but one."""
     v: Recipe = a["v"]
-    if a.get("pow", 2) != 2:
-        return None
-    if a["dim"] == -1:
-        return weights.norm(v)
-    kept = a["dim"] % len(v.shape)
-    return weights.norm(v, [k for k in range(len(v.shape)) if k != kept], keep=True)
-
-
-def _weight_norm(a: Arguments) -> list[Recipe | None]:
-    """Return g v / ‖v‖, and the norm."""
-    norm = _norm_except_dim(a)
-    assert norm is not None
-    return [a["g"] * (a["v"] / norm), norm]
-
-
-_OTHERS: dict[str, Callable[[Arguments], Any]] = {
-    "sum": lambda a: weights.total(*_over(a)), "mean": lambda a: weights.mean(*_over(a)),
-    "var": _variance, "std": lambda a: _variance(a).sqrt(),
-    "var_mean": lambda a: [_variance(a), weights.mean(*_over(a))],
-    "std_mean": lambda a: [_variance(a).sqrt(), weights.mean(*_over(a))],
-    "linalg_vector_norm": _norm, "norm": _norm, "norm_except_dim": _norm_except_dim,
-    "weight_norm": lambda a: _weight_norm(a)[0], "weight_norm_interface": _weight_norm,
-}  # fmt: skip
+    others = [k for k in range(len(v.shape)) if k != a["dim"] % len(v.shape)]
+    norm = weights.norm(v, others, keep=True)
+    return [a["g"] * (v / norm), norm]

@@ -1,7 +1,8 @@
-"""Pooling over windows, over adaptive windows, and over whole axes; up-sampling."""
+"""Convolutions; pooling over windows and over whole axes; up-sampling."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, NoReturn
 
@@ -9,28 +10,55 @@ import numpy as np
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.adapters.tracing import arithmetic, pooling, reductions
+from cntgraph.adapters.torch.aten.values import Arguments
+from cntgraph.adapters.tracing import activations, arithmetic, pooling, reductions
+from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
 
-def _sliding(a: Arguments, rank: int) -> Sliding:
-    kernel = per_axis(a["kernel_size"], rank)
-    pads = [(p, p) for p in per_axis(a.get("padding") or 0, rank)]
-    ceil = bool(a.get("ceil_mode"))
-    return Sliding(kernel, a.get("stride") or kernel, pads, a.get("dilation") or 1, ceil)
+def _sliding(a: Arguments, kernel: Sequence[int]) -> Sliding:
+    """Return how a window of some taps slides, by the arguments of a convolution or a pooling."""
+    padding: Any = a.get("padding") or 0
+    if not isinstance(padding, str):
+        padding = [(p, p) for p in per_axis(padding, len(kernel))]
+    stride, dilation = a.get("stride") or kernel, a.get("dilation") or 1
+    return Sliding(kernel, stride, padding, dilation, bool(a.get("ceil_mode")))
+
+
+# -- convolutions in any number of dimensions -----------------------------------------------------
+
+
+@handles("convolution", "conv1d", "conv2d", "conv3d")
+def convolution(t: AtenTracer, a: Arguments, name: str, *, transposed: bool = False) -> Any:
+    """Return a convolution, transposed or not."""
+    x, weight, bias = a["input"], t.recipe(a["weight"]), t.optional_recipe(a.get("bias"))
+    kernel, transposed = weight.shape[2:], bool(a.get("transposed", transposed))
+    sliding, spatial = _sliding(a, kernel), x.shape[-len(kernel) :]
+    windows = (sliding.transposed(spatial, a.get("output_padding", 0)) if transposed
+               else sliding.windows(spatial))  # fmt: skip
+    return convolve(t, x, weight, bias, windows, t.name_of(weight, name),
+                    groups=int(a.get("groups", 1)), transposed=transposed)  # fmt: skip
+
+
+handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")(
+    partial(convolution, transposed=True)
+)
+
+
+# -- pooling --------------------------------------------------------------------------------------
 
 
 def _max_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Any:
     name = name.replace("_with_indices", "")
-    return pooling.max_pool(t, a["self"], _sliding(a, rank), name)
+    sliding = _sliding(a, per_axis(a["kernel_size"], rank))
+    return pooling.max_pool(t, a["self"], sliding, name)
 
 
 def _average_pool(t: AtenTracer, a: Arguments, name: str, rank: int) -> Any:
     count, divisor = bool(a.get("count_include_pad", True)), a.get("divisor_override") or None
-    sliding = _sliding(a, rank)
+    sliding = _sliding(a, per_axis(a["kernel_size"], rank))
     return pooling.average_pool(t, a["self"], sliding, name, count_padding=count, divisor=divisor)
 
 
@@ -97,7 +125,7 @@ def _variance(
     correction = a["correction"] if "correction" in a else a.get("unbiased", True)
     correction = 1.0 if correction is None else float(correction)
     mean, made = reductions.moments(t, a["self"], axes, name, keepdims=keep, correction=correction)
-    made = t.activate(made, "sqrt") if root else made
+    made = activations.activate(t, made, "sqrt") if root else made
     return [made, mean] if and_mean else made
 
 
@@ -122,36 +150,17 @@ handles("cummin")(partial(_cumulative, mode="min"))
 @handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
 def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Interpolate linearly along every spatial axis."""
-    x = a.get("input", a.get("self"))
-    if not isinstance(x, Nodes):
-        return None
-    rank = len(x.shape) - 2
-    factors = _factors(a, rank)
-    if a["output_size"] is not None:
-        sizes = per_axis(a["output_size"], rank)
-    else:
-        assert factors is not None
-        # As PyTorch rounds: the product in the precision of the factor.
-        sizes = tuple(int(np.float64(n) * f) for n, f in zip(x.shape[2:], factors, strict=True))
-    aligned = bool(a["align_corners"])
+    x: Any = a.get("input", a.get("self"))
+    sizes = x.shape[2:]
+    names = ("scales",) if len(sizes) == 1 else ("scales_d", "scales_h", "scales_w")[-len(sizes) :]
+    factors = a.get("scale_factors") or [a.get(key) for key in names]
+    # As PyTorch rounds: the product in the precision of the factor.
+    made = a["output_size"] or [int(np.float64(n) * f) for n, f in zip(sizes, factors, strict=True)]
     operators = [
-        AxisOperator.linear(
-            n, m, align_corners=aligned, scale=None if factors is None else factors[k]
-        )
-        for k, (n, m) in enumerate(zip(x.shape[2:], sizes, strict=True))
+        AxisOperator.linear(n, m, align_corners=bool(a["align_corners"]), scale=factor)
+        for n, m, factor in zip(sizes, made, factors, strict=True)
     ]
     return pooling.pool(t, x, operators, "linear", name)
-
-
-def _factors(a: Arguments, rank: int) -> tuple[float, ...] | None:
-    """Return the factors that were asked for, in whatever way they are handed over."""
-    given = a.get("scale_factors")
-    if given is None:
-        names = ("scales",) if rank == 1 else ("scales_d", "scales_h", "scales_w")[-rank:]
-        given = [a.get(key) for key in names]
-    if any(factor is None for factor in given):
-        return None
-    return tuple(float(factor) for factor in given)
 
 
 @handles("upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa")

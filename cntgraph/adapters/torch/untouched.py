@@ -1,0 +1,76 @@
+"""A model that is run, and left as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from typing import Any
+
+import torch
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cntgraph.adapters.torch.aten.values import leaves, named_arguments
+
+
+@contextmanager
+def untouched(model: torch.nn.Module) -> Iterator[None]:
+    """Put back what a model changes of itself while it runs.
+
+    That is the values of its parameters and buffers, such as counters and running statistics, and
+    the attributes of its modules, their modes included.
+    """
+    modules = [(module, module.training, _attributes(module)) for module in model.modules()]
+    kept = _Kept(model)
+    try:
+        with kept:
+            yield
+    finally:
+        for module, training, attributes in modules:
+            module.training = training  # of a scripted module it is no attribute
+            vars(module).clear()
+            vars(module).update(attributes)
+        for storage, values in kept.before.values():
+            storage.copy_(values)
+
+
+def _attributes(module: torch.nn.Module) -> dict[str, Any]:
+    """Return the attributes of a module, of which tensors may be put in other tensors' places."""
+    tables = ("_parameters", "_buffers")
+    return {key: copy(v) if key in tables else v for key, v in vars(module).items()}
+
+
+def _has_memory(tensor: torch.Tensor) -> bool:
+    return not is_lazy(tensor) and tensor.layout == torch.strided
+
+
+class _Kept(TorchDispatchMode):
+    """Keeps what the tensors of a model hold before an operation writes over them."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        tensors = [t for t in (*model.parameters(), *model.buffers()) if _has_memory(t)]
+        self.places = {tensor.untyped_storage().data_ptr() for tensor in tensors} - {0}
+        self.before: dict[int, tuple[Any, Any]] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as for `Watch`
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        values = named_arguments(func, args, kwargs or {})
+        for argument in func._schema.arguments:
+            # Those of a batch norm are written over without saying so.
+            written = argument.alias_info is not None and argument.alias_info.is_write
+            if written or argument.name in ("running_mean", "running_var"):
+                for value in leaves([values[argument.name]]):
+                    self._keep(value)
+        return func(*args, **(kwargs or {}))
+
+    def _keep(self, value: Any) -> None:
+        if isinstance(value, torch.Tensor) and _has_memory(value):
+            storage = value.untyped_storage()
+            place = storage.data_ptr()
+            if place in self.places and place not in self.before:
+                self.before[place] = storage, storage.clone()
