@@ -25,6 +25,13 @@ class StoreError(CntGraphError, OSError):
     """A cntgraph HDF5 file is damaged, locked, or written by a newer version."""
 
 
+class UnfinishedAppendError(StoreError):
+    """An append is kept in the journal beside the file, and not yet in the file itself.
+
+    What was appended is there for all who read: it must not be appended again.
+    """
+
+
 class InputShapeError(CntGraphError, ValueError):
     """The size of the network's input is missing, or does not fit the network."""
 

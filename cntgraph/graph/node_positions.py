@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.memory import check_memory
 from cntgraph.network.layer import Layer
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ COLUMN = 64
 SPREAD = 6.0
 #: What the depth of a sheet adds to x and y: sheets are seen from the side also where z is not.
 OBLIQUE = (0.5, 0.25)
+#: Held at once for a node: its place in its sheet, and both before and after it is moved.
+_BYTES_PER_NODE = 80
 
 
 def node_positions(net_or_graph: Network | Graph, *, spacing: float = 20.0) -> Places:
@@ -46,12 +49,19 @@ def node_positions(net_or_graph: Network | Graph, *, spacing: float = 20.0) -> P
     along y and z, and are sheared by z into x and y: what shows x and y alone (Gephi, a page)
     sees them from the side.
 
+    Raises
+    ------
+    GraphSizeError
+        If the places do not fit into memory.
+
     Examples
     --------
     >>> import cntgraph as cg
     >>> node_positions(cg.toy("mlp")).shape
     (20, 3)
     """
+    n = net_or_graph.n_nodes
+    check_memory(_BYTES_PER_NODE * n, f"placing {n:,} nodes")
     sheets = [_sheet(layer) for layer in net_or_graph.layers]
     tallest = max((_extent(sheet[:, 0]) for sheet in sheets), default=0.0)
     parts, x = [], 0.0

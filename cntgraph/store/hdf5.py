@@ -54,8 +54,11 @@ def append(path: StrPath) -> Iterator[h5py.File]:
 
     Raises
     ------
+    UnfinishedAppendError
+        If the disk refuses when the change is complete beside the file already: it is kept, and
+        must not be made again.
     StoreError
-        If another writer is at work, or the disk refuses the change.
+        If another writer is at work, or the disk refuses the change; nothing was changed.
 
     Examples
     --------

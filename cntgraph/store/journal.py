@@ -12,7 +12,8 @@ stands beside it:
 A crash before the rename leaves the old file; a crash after it leaves a complete journal, which
 `recover` (and so the next `append`) applies again from the start, and which `read` overlays on the
 file in memory. "On the disk" means as far as `os.fsync` reaches: a drive that lies about its write
-cache is out of reach.
+cache is out of reach. An error of the disk up to the rename leaves the old file; one behind it is an
+`UnfinishedAppendError`.
 
 The journal is, in little-endian order::
 
@@ -41,7 +42,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cntgraph.core.errors import StoreError
+from cntgraph.core.errors import StoreError, UnfinishedAppendError
 from cntgraph.store import disk
 from cntgraph.store.disk import Paths
 from cntgraph.store.locks import WriterLock, readers_gone
@@ -150,17 +151,35 @@ def load(paths: Paths) -> Change | None:
 
 
 def publish(paths: Paths, change: Change) -> None:
-    """Make the journal appear complete, or not at all."""
+    """Make the journal appear complete and for good, or not at all."""
     try:
         _write_journal(paths, change)
         disk.replace(paths.temporary, paths.journal)
+        disk.sync_directory(paths.main.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            paths.temporary.unlink()
+        _withdraw(paths, error)
         raise StoreError(
             f"{paths.journal}: expected to write the journal of an append, got: {error}. "
             f"{paths.main} is unchanged; free disk space or repair the disk, and append again."
         ) from error
+
+
+def _withdraw(paths: Paths, error: OSError) -> None:
+    """Remove a journal of which nothing was applied; raise where it stays, complete as it is."""
+    with contextlib.suppress(OSError):
+        paths.temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        paths.journal.unlink(missing_ok=True)
+    if paths.journal.exists():
+        raise _unfinished(paths, error) from error
+
+
+def _unfinished(paths: Paths, error: OSError) -> UnfinishedAppendError:
+    return UnfinishedAppendError(
+        f"{paths.main}: expected to complete an append, got: {error}. What was appended is kept "
+        f"in {paths.journal}, and must not be appended again: free disk space or repair the disk, "
+        "and call recover(), or append something else."
+    )
 
 
 def _write_journal(paths: Paths, change: Change) -> None:
@@ -178,12 +197,14 @@ def apply(paths: Paths, change: Change, base: io.FileIO | None = None) -> None:
     """Carry out the published change, from whatever point an earlier attempt has reached.
 
     `base` is the file, if it is already open.
+
+    Raises
+    ------
+    UnfinishedAppendError
+        If the disk refuses; the journal stays.
     """
     directory = paths.main.parent
     try:
-        # Also when recovering: the process that renamed the journal may have died before this,
-        # and the file must not change while a power loss could still take the journal away.
-        disk.sync_directory(directory)
         created = base is None and not paths.main.exists()
         with _opened(paths.main, base, created) as handle, readers_gone(handle):
             _apply_ranges(paths.main, handle, change)
@@ -197,10 +218,7 @@ def apply(paths: Paths, change: Change, base: io.FileIO | None = None) -> None:
     except StoreError:
         raise
     except OSError as error:
-        raise StoreError(
-            f"{paths.main}: expected to complete an append, got: {error}. The data is in "
-            f"{paths.journal}: free disk space or repair the disk, and call recover() or append()."
-        ) from error
+        raise _unfinished(paths, error) from error
 
 
 @contextlib.contextmanager
@@ -251,10 +269,21 @@ def check_base(main: Path, size: int, kept: int) -> None:
 
 def recover_locked(paths: Paths) -> bool:
     """Do what `recover` does, for a writer that holds the lock."""
-    paths.temporary.unlink(missing_ok=True)
-    change = load(paths)
-    if change is None:
-        return False
+    try:
+        paths.temporary.unlink(missing_ok=True)
+        change = load(paths)
+        if change is None:
+            return False
+        # The process that renamed the journal may have died before this, and the file must not
+        # change while a power loss could still take the journal away.
+        disk.sync_directory(paths.main.parent)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"{paths.main}: cannot be changed, got: {error}. Nothing was; see to the disk and its "
+            "permissions, and try again"
+        ) from error
     apply(paths, change)
     return True
 

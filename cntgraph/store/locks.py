@@ -73,8 +73,11 @@ class WriterLock:
         """Let the next writer in."""
         if self._handle is None:
             return
-        self._path.unlink(missing_ok=True)
-        self._handle.close()
+        # What stays of it does no harm: closed, it holds no lock, and what was done is done.
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._handle.close()
         self._handle = None
 
 

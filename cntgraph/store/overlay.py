@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from typing import TYPE_CHECKING
@@ -64,6 +65,15 @@ class JournaledFile(io.RawIOBase):
         self._lock: WriterLock | None = None
         try:
             self._open()
+        except OSError as error:
+            self.close()
+            absent = isinstance(error, FileNotFoundError) and not writable
+            if isinstance(error, StoreError) or absent:
+                raise
+            raise StoreError(
+                f"{self._paths.main}: cannot be opened, got: {error}. Nothing was changed; see to "
+                "the disk, its permissions and the number of open files, and try again"
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -187,8 +197,10 @@ class JournaledFile(io.RawIOBase):
 
         Raises
         ------
+        UnfinishedAppendError
+            If the disk refuses after the change is complete in its journal: it is kept.
         StoreError
-            If the disk refuses, or an earlier `write` has failed.
+            If the disk refuses before, or an earlier `write` has failed: nothing was changed.
         """
         self._check_writable()
         if self._failed:
@@ -208,7 +220,8 @@ class JournaledFile(io.RawIOBase):
             return
         super().close()
         if self._base is not None:
-            self._base.close()
+            with contextlib.suppress(OSError):  # a commit is on the disk already
+                self._base.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+#: What stands for the result of an item that has none.
+Instead = Callable[[Item, CntGraphError], Result]
 #: What is under way: items, in order, and the futures of their results.
 Waiting = deque[tuple[Any, Any]]
 
@@ -37,6 +39,7 @@ def map_ordered(
     client: Any = None,
     what: str = "analyze",
     show_progress: bool = False,
+    instead: Instead[Item, Result] | None = None,
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in order, wherever it is computed.
 
@@ -59,6 +62,9 @@ def map_ordered(
         Shown before the progress bar.
     show_progress : bool, default False
         Whether to show a progress bar on a terminal.
+    instead : callable, optional
+        Called with an item that takes its process down again and again, and the error that says
+        so: what it returns is yielded in the place of a result. By default the error is raised.
 
     Yields
     ------
@@ -68,7 +74,8 @@ def map_ordered(
     Raises
     ------
     CntGraphError
-        If `client` is something else, or an item takes its process down again and again.
+        If `client` is something else, or an item takes its process down again and again and
+        there is nothing to yield instead.
     MissingExtraError
         If an address is given and Dask is not installed.
 
@@ -82,13 +89,23 @@ def map_ordered(
     >>> list(map_ordered(abs, [-1, 2, -3], client="threads"))
     [1, 2, 3]
     """
-    with closing(_mapper(client)(function, items)) as results:
+    with closing(_mapper(client)(function, items, instead or _raised)) as results:
         for _ in progress(items, what, show=show_progress):
             yield next(results)
 
 
+def _raised(item: Any, error: CntGraphError) -> Any:
+    raise error
+
+
 class _Mapper(Protocol):
-    def __call__(self, function: Callable[[Item], Result], items: Sequence[Item], /) -> Any: ...
+    def __call__(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        instead: Instead[Item, Result],
+        /,
+    ) -> Any: ...
 
 
 def _mapper(client: Any) -> _Mapper:
@@ -108,7 +125,9 @@ def _mapper(client: Any) -> _Mapper:
     )
 
 
-def _here(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def _here(
+    function: Callable[[Item], Result], items: Sequence[Item], _: Instead[Item, Result]
+) -> Iterator[Result]:
     # Not map(): a generator can be closed like the others.
     yield from map(function, items)
 
@@ -145,7 +164,9 @@ def _in_order(
 # -- threads and processes ------------------------------------------------------------------------
 
 
-def _on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def _on_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], _: Instead[Item, Result]
+) -> Iterator[Result]:
     n = n_threads()
     pool = ThreadPoolExecutor(n, thread_name_prefix="cntgraph-members")
     try:
@@ -154,10 +175,12 @@ def _on_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def _on_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def _on_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], instead: Instead[Item, Result]
+) -> Iterator[Result]:
     _check_can_be_sent(function)
     n = n_threads()
-    workers = _Processes(function, n)
+    workers = _Processes(function, n, instead)
     try:
         yield from _in_order(workers.submit, items, 2 * n, workers.take)
     finally:
@@ -177,8 +200,8 @@ def _check_can_be_sent(function: Callable[..., Any]) -> None:
 class _Processes:
     """Worker processes that are replaced when one of them dies."""
 
-    def __init__(self, function: Callable[[Any], Any], n: int) -> None:
-        self.function, self.n = function, n
+    def __init__(self, function: Callable[[Any], Any], n: int, instead: Instead[Any, Any]) -> None:
+        self.function, self.n, self.instead = function, n, instead
         self.pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPoolExecutor:
@@ -218,11 +241,14 @@ class _Processes:
             if not _is_broken(future):
                 return future
             self._restart()
-        raise CntGraphError(
+        error = CntGraphError(
             f"{item}: the process that works on it has died {ATTEMPTS} times (killed for want of "
             "memory?). If none gets through, a script must ask for processes under "
             "`if __name__ == '__main__':`"
         )
+        without: Future[Any] = Future()
+        without.set_result(self.instead(item, error))
+        return without
 
     def _restart(self) -> None:
         self.stop()
@@ -238,7 +264,10 @@ def _is_broken(future: Future[Any]) -> bool:
 
 
 def _on_address(
-    address: str, function: Callable[[Item], Result], items: Sequence[Item]
+    address: str,
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    instead: Instead[Item, Result],
 ) -> Iterator[Result]:
     distributed = require("distributed", "dask", needed_for=f"Computing on {address}")
     try:
@@ -248,11 +277,14 @@ def _on_address(
             f"expected a Dask scheduler at {address}, found none: {error}"
         ) from error
     with client:
-        yield from _on_dask(client, function, items)
+        yield from _on_dask(client, function, items, instead)
 
 
 def _on_dask(
-    client: Any, function: Callable[[Item], Result], items: Sequence[Item]
+    client: Any,
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    instead: Instead[Item, Result],
 ) -> Iterator[Result]:
     if client.asynchronous:
         raise CntGraphError("expected a Client that waits for results, got Client(asynchronous)")
@@ -264,7 +296,8 @@ def _on_dask(
     # Not pure: a file may have changed since the same was computed before. Dask itself computes
     # again what was on a worker that died; retries are for errors of the machine, such as a disk.
     submit = partial(client.submit, _each_alone, function, retries=ATTEMPTS - 1, pure=False)
-    for results in _in_order(submit, parts, 2 * n_slots + 2, _take_of_dask):
+    take = partial(_take_of_dask, submit, instead)
+    for results in _in_order(submit, parts, 2 * n_slots + 2, take):
         yield from results
 
 
@@ -272,14 +305,30 @@ def _each_alone(function: Callable[[Item], Result], items: Sequence[Item]) -> li
     return [_alone(function, item) for item in items]
 
 
-def _take_of_dask(waiting: Waiting) -> Any:
-    """Return the first result; what Dask says of a call that kills its workers names the items."""
+def _take_of_dask(
+    submit: Callable[[Sequence[Item]], Any], instead: Instead[Item, Result], waiting: Waiting
+) -> list[Result]:
+    """Return the first results.
+
+    Dask suspects all that a dead worker had before it. Where it gives up on items, each is
+    computed by itself, while nothing else is under way: it is found guilty or not.
+    """
+    from distributed import wait
     from distributed.scheduler import KilledWorker
 
-    items = ", ".join(str(item) for item in waiting[0][0])
+    items, future = waiting.popleft()
+    found: list[Result]
     try:
-        return _take(waiting)
-    except KilledWorker as error:
-        raise CntGraphError(
-            f"{items}: measuring this takes its worker down again and again ({error})"
-        ) from error
+        found = future.result()
+    except KilledWorker:
+        wait([other for _, other in waiting])  # type: ignore[no-untyped-call]
+        found = []
+        for item in items:
+            try:
+                found += submit([item]).result()
+            except KilledWorker as cause:
+                message = f"{item}: measuring this takes its worker down again and again ({cause})"
+                error = CntGraphError(message)
+                error.__cause__ = cause
+                found.append(instead(item, error))
+    return found

@@ -92,7 +92,10 @@ class Measuring:
         """
         batches = _in_batches([self.members[k] for k in numbers])
         work = partial(_work_on, task=task, options=self.options, strict=self.strict)
-        found = map_ordered(work, batches, client=client, what=what, show_progress=show_progress)
+        found = map_ordered(
+            work, batches, client=client, what=what, show_progress=show_progress,
+            instead=None if self.strict else _failed_batch,
+        )  # fmt: skip
         failed: dict[Key, str] = {}
         for number, result in zip(numbers, chain.from_iterable(found), strict=True):
             if isinstance(result, Failure):
@@ -144,6 +147,11 @@ class Failure:
     """What a network yields instead of a result: why there is none."""
 
     error: str
+
+
+def _failed_batch(batch: Batch, error: CntGraphError) -> list[Any]:
+    """Return what a batch yields that takes its process down."""
+    return [Failure(str(error))] * len(batch.snapshots)
 
 
 def _in_batches(members: Sequence[Member]) -> list[Batch]:

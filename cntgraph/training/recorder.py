@@ -107,8 +107,9 @@ class Recorder:
         self.net: Network = load(
             model, input_shape=input_shape, example_input=example_input, norm=norm
         )
+        self._known = frozenset(self._adapter.parameters(model))
         # Whatever the tracer made besides (constants of the program) does not change.
-        self._live = self._adapter.parameters(model).keys() & self.net.parameters.keys()
+        self._live = self._known & self.net.parameters.keys()
         self._bins: LayerBins | None = None
         if is_first_process():
             recover(self.path)
@@ -136,6 +137,9 @@ class Recorder:
 
         Raises
         ------
+        UnfinishedAppendError
+            If the disk refuses when the snapshot is complete beside the file already: it is kept,
+            and must not be recorded again.
         StoreError
             If the model's parameters are no longer those it was traced with, a label is of
             another type, or the disk refuses. The file is then as it was.
@@ -235,15 +239,23 @@ class Recorder:
             traced, now = self.net.parameters[name], present.get(name)
             if now is None or (now.shape, now.dtype) != (traced.shape, traced.dtype):
                 found = "is gone" if now is None else f"is {now.dtype} of shape {now.shape}"
-                raise StoreError(
-                    f"{self.path}: the model was changed: its parameter {name!r}, {traced.dtype} "
-                    f"of shape {traced.shape} when the Recorder was made, {found}; record it into "
-                    "another file with a new Recorder"
+                raise self._changed(
+                    f"its parameter {name!r}, {traced.dtype} of shape {traced.shape} when the "
+                    f"Recorder was made, {found}"
                 )
+        gained = [name for name in present.keys() - self._known if present[name].trainable]
+        if gained:
+            raise self._changed(f"it has gained parameters, such as {min(gained)!r}")
         return {
             name: present[name] if name in self._live else p
             for name, p in self.net.parameters.items()
         }
+
+    def _changed(self, how: str) -> StoreError:
+        return StoreError(
+            f"{self.path}: the model was changed: {how}; record it into another file with a new "
+            "Recorder"
+        )
 
     def _survey(self, parameters: dict[str, Parameter]) -> LayerSurvey:
         net = self.net.bind(parameters, {})

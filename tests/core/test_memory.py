@@ -32,13 +32,36 @@ def test_little_is_always_there(monkeypatch):
         memory.check_memory((1 << 28) + 1, "much")
 
 
-def test_measures_ask_before_they_take(monkeypatch):
+@pytest.mark.parametrize(
+    "measure",
+    [
+        cg.analyze, cg.node_strength, cg.layer_fluctuation, cg.degree, cg.disparity,
+        cg.average_neighbour_strength, cg.strength_correlation, cg.participation_ratio, cg.pagerank,
+        cg.katz_centrality, cg.hits, cg.eigenvector_centrality, cg.spectral_radius,
+        cg.singular_values, cg.path_count, cg.path_norm, cg.path_weight,
+        lambda net: cg.effective_depth(net, per="node"),
+        cg.iid_strength_std, cg.node_positions, lambda net: cg.build_graph(net, max_edges=10**9),
+        lambda net: cg.node_measures(net, ["pagerank"]),
+    ],
+)  # fmt: skip
+def test_measures_ask_before_they_take(measure, monkeypatch):
+    net = network(3000)
+    assert net.estimate().n_nodes == 18_000_000
+    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 28)
+    with pytest.raises(GraphSizeError, match="of memory"):
+        measure(net)
+
+
+def test_a_profile_says_what_is_too_large(monkeypatch):
     net = network(3000)
     monkeypatch.setattr(memory, "available_memory", lambda: 1 << 28)
-    for measure in (cg.analyze, cg.node_strength, lambda n: cg.build_graph(n, max_edges=10**9)):
-        with pytest.raises(GraphSizeError, match="of memory"):
-            measure(net)
-    assert net.estimate().n_nodes == 18_000_000
+    table = cg.cnt_profile(net).reset_index()
+    found = table[table["measure"].isin(["pagerank", "path_count", "node_strength"])]
+    assert (found["status"] == "too large").tolist() == [True] * len(found) != []
+
+
+def test_an_input_that_is_too_large_is_refused_when_it_is_built(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 28)
     with pytest.raises(GraphSizeError, match="of memory"):
         network(10_000)
 

@@ -35,3 +35,10 @@ def deadly(item):
                 marker.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
     return k * k
+
+
+def unless(source, path):
+    """Kill the own process where the network of a file is measured."""
+    if source.store.path == Path(path):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return len(source.store.topology.layers)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import os
 import random
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +23,11 @@ from store.faults import (
     snapshot,
 )
 
-from cntgraph.core.errors import StoreError
+from cntgraph.core.errors import StoreError, UnfinishedAppendError
 from cntgraph.store import disk, journal
 from cntgraph.store.hdf5 import read
 from cntgraph.store.journal import recover
+from cntgraph.store.locks import WriterLock
 
 
 def test_disk_full_while_the_journal_is_written(
@@ -38,15 +42,116 @@ def test_disk_full_while_the_journal_is_written(
     assert snapshot(path.parent) == before
 
 
-@pytest.mark.parametrize("name", ["disk.sync_directory", "journal._apply_ranges", "disk.remove"])
+@pytest.mark.parametrize("name", ["disk.replace", "disk.sync_directory"])
+def test_disk_error_before_the_journal_is_there_for_good(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    add("a", 1)(path)
+    before = snapshot(path.parent)
+    with monkeypatch.context() as patch:
+        crash_at(patch, 0, OSError(5, "Input/output error"), names=(name,))
+        with pytest.raises(StoreError, match=r"Input/output error.*unchanged") as caught:
+            add("b", 2)(path)
+    assert not isinstance(caught.value, UnfinishedAppendError)
+    assert snapshot(path.parent) == before
+
+
+def test_a_journal_that_cannot_be_withdrawn_is_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add("a", 1)(path)
+    with monkeypatch.context() as patch:
+        crash_at(patch, 0, OSError(5, "Input/output error"), names=("disk.sync_directory",))
+        patch.setattr(Path, "unlink", refusing(".journal"))
+        with pytest.raises(UnfinishedAppendError, match=r"Input/output error.*not be appended"):
+            add("b", 2)(path)
+    assert recover(path)
+    with h5py.File(path) as file:
+        assert list(file) == ["a", "b"]
+
+
+@pytest.mark.parametrize("step", ["unlink", "close"])
+def test_what_fails_behind_a_commit_does_no_harm(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The lock's file may stay, and closing may fail: the append is on the disk."""
+    with monkeypatch.context() as patch:
+        if step == "unlink":
+            patch.setattr(Path, "unlink", refusing(".lock"))
+        else:
+            patch.setattr(WriterLock, "release", closing_fails(WriterLock.release))
+        add("a", 1)(path)
+    add("b", 2)(path)
+    with read(path) as file:
+        assert list(file) == ["a", "b"]
+
+
+def refusing(suffix: str) -> Any:
+    unlink = Path.unlink
+
+    def unlink_others(self: Path, **options: Any) -> None:
+        if self.suffix == suffix:
+            raise OSError(5, "Input/output error")
+        unlink(self, **options)
+
+    return unlink_others
+
+
+def closing_fails(release: Any) -> Any:
+    class Closing:
+        def __init__(self, handle: Any) -> None:
+            self.handle = handle
+
+        def close(self) -> None:
+            self.handle.close()
+            raise OSError(5, "Input/output error")
+
+    def release_badly(self: WriterLock) -> None:
+        if self._handle is not None:
+            self._handle = Closing(self._handle)  # type: ignore[assignment]
+        release(self)
+
+    return release_badly
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EMFILE, errno.EIO])
+@pytest.mark.parametrize("suffix", [".lock", ".h5", ".journal"])
+def test_files_that_cannot_be_opened(
+    path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, error: int
+) -> None:
+    add("a", 1)(path)
+    before = path.read_bytes()
+
+    class Refused(io.FileIO):
+        def __init__(self, name: Any, *args: Any, **options: Any) -> None:
+            if str(name).endswith(suffix):
+                raise OSError(error, os.strerror(error), str(name))
+            super().__init__(name, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(io, "FileIO", Refused)
+        with pytest.raises(StoreError, match=re.escape(os.strerror(error))):
+            add("b", 2)(path)
+    assert path.read_bytes() == before
+    add("b", 2)(path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        add("a", 1)(tmp_path / "absent" / "a.h5")
+
+
+@pytest.mark.parametrize("name", ["journal._apply_ranges", "disk.remove"])
 def test_disk_error_after_the_journal_is_complete(
     path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     add("a", 1)(path)
     with monkeypatch.context() as patch:
         crash_at(patch, 0, OSError(5, "Input/output error"), names=(name,))
-        with pytest.raises(StoreError, match=r"Input/output error.*recover\(\)"):
+        with pytest.raises(UnfinishedAppendError, match=r"Input/output error.*recover\(\)"):
             add("b", 2)(path)
+    with read(path) as file:
+        assert list(file) == ["a", "b"]
     assert recover(path)
     with h5py.File(path) as file:
         assert list(file) == ["a", "b"]

@@ -175,7 +175,7 @@ def test_file_that_cannot_be_written_is_refused_at_once(
             super().__init__(name, mode, **options)
 
     monkeypatch.setattr(io, "FileIO", Refusing)
-    with pytest.raises(PermissionError):
+    with pytest.raises(StoreError, match="Permission denied"):
         JournaledFile(path)
     assert [p.name for p in path.parent.iterdir()] == ["run.h5"]
     assert contents(path) == b"kept"

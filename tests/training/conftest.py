@@ -3,14 +3,26 @@
 import pytest
 
 
-@pytest.fixture(scope="session")
-def cluster():
+def start():
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-    ) as started:
+    return LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with start() as started:
         yield started
+
+
+@pytest.fixture
+def doomed():
+    """A client of a cluster whose workers are killed so often that not all come back."""
+    from distributed import Client
+
+    with start() as cluster, Client(cluster) as client:
+        cluster.scheduler.allowed_failures = 0
+        yield client
 
 
 @pytest.fixture(scope="session")

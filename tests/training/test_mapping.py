@@ -94,14 +94,29 @@ def test_a_process_that_dies_costs_time_only(name, request, tmp_path):
 
 @pytest.mark.parametrize("name", ["processes", "dask"])
 def test_who_kills_every_process_is_named(name, request, tmp_path, monkeypatch):
-    if name == "dask":
-        monkeypatch.setattr(request.getfixturevalue("cluster").scheduler, "allowed_failures", 0)
     monkeypatch.setattr(mapping, "ATTEMPTS", 2)
-    at = request.getfixturevalue("dask") if name == "dask" else name
+    at = request.getfixturevalue("doomed") if name == "dask" else name
     items = [(k, tmp_path if k == 2 else None) for k in range(4)]
     results = map_ordered(deadly, items, client=at)
     with pytest.raises(CntGraphError, match=r"^\(2, .*\): .*(died 2 times|again and again)"):
         list(results)
+
+
+@pytest.mark.parametrize("name", ["processes", "dask"])
+def test_or_yields_something_instead_while_the_others_are_computed(
+    name, request, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mapping, "ATTEMPTS", 2)
+    at = request.getfixturevalue("doomed") if name == "dask" else name
+    items = [(k, tmp_path if k in (2, 33) else None) for k in range(40)]
+    results = map_ordered(deadly, items, client=at, instead=lambda item, error: (item[0], error))
+    found = list(results)
+    for k in (2, 33):
+        number, error = found[k]
+        assert number == k
+        assert isinstance(error, CntGraphError)
+        found[k] = k * k
+    assert found == [k * k for k in range(40)]
 
 
 # --- What is refused --------------------------------------------------------------------------

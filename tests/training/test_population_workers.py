@@ -2,13 +2,17 @@
 
 import os
 import signal
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from oracles.calls import unless
 
 import cntgraph as cg
+from cntgraph.core.errors import CntGraphError
 from cntgraph.training import mapping
+from cntgraph.training.measuring import Measuring
 from cntgraph.training.population import Population
 
 N = 500
@@ -67,6 +71,19 @@ def test_a_process_killed_midway(population, serial, monkeypatch):
     monkeypatch.setattr(mapping._Processes, "submit", submit_and_kill)
     check(population, serial, "processes")
     assert len(seen) > N, "nothing was computed again"
+
+
+def test_a_network_that_kills_every_process_is_set_apart(population, serial, monkeypatch):
+    monkeypatch.setattr(mapping, "ATTEMPTS", 2)
+    members = population[:12]._measuring
+    task = partial(unless, path=str(members.members[5].path))
+    with pytest.warns(UserWarning, match=r"1 of 12 networks cannot be read.*has died 2 times"):
+        found = dict(members.results(task, range(12), what="test", client="processes"))
+    assert sorted(found) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+    assert [path for path, _ in members.failed] == [str(members.members[5].path)]
+    strict = Measuring(members.members, {}, strict=True)
+    with pytest.raises(CntGraphError, match="has died 2 times"):
+        list(strict.results(task, range(12), what="test", client="processes"))
 
 
 class Killing:

@@ -21,7 +21,7 @@ from store.faults import ROOT, Crash, crash_at
 from torch import nn
 
 import cntgraph as cg
-from cntgraph.core.errors import StoreError
+from cntgraph.core.errors import StoreError, UnfinishedAppendError
 from cntgraph.store import locks
 from cntgraph.store.hdf5 import read
 
@@ -180,6 +180,35 @@ def reshape(model: Any) -> None:
 
 def remove(model: Any) -> None:
     model[4].bias = None
+
+
+def test_a_model_that_has_gained_a_layer_is_refused(path: Path) -> None:
+    """Otherwise its weights would be missing in the file, without a word."""
+    model = make()
+    record = cg.Recorder(path, model, input_shape=SHAPE)
+    record()
+    before = path.read_bytes()
+    model.append(nn.Linear(3, 3))
+    with pytest.raises(StoreError, match=r"has gained parameters, such as '\d\.bias'"):
+        record()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("failing", ["journal._apply_ranges", "disk.sync_directory"])
+def test_a_failed_snapshot_is_kept_or_not_as_the_error_says(
+    path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    record = cg.Recorder(path, make(), input_shape=SHAPE)
+    record(step=0)
+    with monkeypatch.context() as patch:
+        crash_at(patch, 0, OSError(5, "Input/output error"), names=(failing,))
+        with pytest.raises(StoreError) as caught:
+            record(step=1)
+    if not isinstance(caught.value, UnfinishedAppendError):
+        record(step=1)
+    record(step=2)
+    with cg.open(path) as trajectory:
+        assert trajectory.labels["step"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("change", [reshape, remove, nn.Module.double])

@@ -93,6 +93,9 @@ def betweenness(
     over the number of samples that are not the node itself. Parallel edges are one, whose weight
     is the sum of their magnitudes.
 
+    Paths are equally long if their lengths differ by rounding; networkx compares floats exactly,
+    and so misses ties of sums whose terms are the same in another order.
+
     Under ``"neglog"`` the edges of largest weight have length 0; they are taken to be 1e-7 of the
     greatest length, so that of paths as long as each other the one of fewest edges counts.
 

@@ -72,14 +72,18 @@ def length_matrix(magnitudes: csr_array, length: Length | None) -> csr_array:
 
 
 def positive_lengths(lengths: csr_array) -> csr_array:
-    """Return lengths in which those of 0 are `TINY_LENGTH` of the largest.
+    """Return lengths in which those of 0 are `TINY_LENGTH` of the largest, in a unit of their own.
 
     Where edges have length 0, the shortest paths between two nodes may not be finite in number.
-    With this, of paths that are otherwise as long as each other those of fewest edges count.
+    With this, of paths that are otherwise as long as each other those of fewest edges count. The
+    shortest length is 1: igraph takes paths for equally long whose lengths differ by 1e-10.
     """
     data = lengths.data
     tiny = TINY_LENGTH * data.max(initial=0.0) or 1.0  # all are 0: all are alike
     positive = np.where(data > 0, data, tiny)
+    if positive.size:
+        with np.errstate(over="ignore"):
+            positive = np.minimum(positive / positive.min(), np.finfo(np.float64).max)
     return csr_of(positive, lengths.indices, lengths.indptr, lengths.shape)
 
 

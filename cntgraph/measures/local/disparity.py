@@ -7,6 +7,7 @@ from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.local.one_sign import one_sign
 from cntgraph.measures.local.ratio import ratio
+from cntgraph.measures.local.relative_sums import relative_sums
 from cntgraph.measures.strength import Direction, check_direction, select_direction
 from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.network import Edges, Network
@@ -79,7 +80,7 @@ def disparity(
 
     def measure(transform: Transform) -> Values:
         part = one_sign(net_or_graph, transform)
-        sums = part.node_sums("absolute", "square", edges=edges)
+        sums = relative_sums(part, "absolute", "square", edges=edges)
         strength = select_direction(sums["absolute"], direction)
         return ratio(select_direction(sums["square"], direction), strength**2)
 

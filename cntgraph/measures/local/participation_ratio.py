@@ -7,6 +7,7 @@ import numpy as np
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.local.ratio import ratio
+from cntgraph.measures.local.relative_sums import relative_sums
 from cntgraph.measures.strength import Direction, check_direction, select_direction
 from cntgraph.network.network import Edges, Network
 
@@ -47,8 +48,8 @@ def participation_ratio(
         PR_i = (Σ w²)² / Σ w⁴
 
     Even powers need no sign policy. Both sums are closed forms, from one pass over the
-    parameters and one write per node. The powers are taken in float64: any float32 weight may
-    be; a float64 weight beyond 1e77 has no finite fourth power, and makes its node NaN.
+    parameters and one write per node. The powers are taken in float64. Where weights are so
+    small or large that their powers are not, they are divided by a power of two first.
 
     See Also
     --------
@@ -115,7 +116,7 @@ def _powers(
     net_or_graph: Network | Graph, direction: Direction, edges: Edges
 ) -> tuple[Values, Values]:
     check_direction(direction)
-    sums = net_or_graph.node_sums("square", "fourth", edges=edges)
+    sums = relative_sums(net_or_graph, "square", "fourth", edges=edges)
     return (
         select_direction(sums["square"], direction),
         select_direction(sums["fourth"], direction),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -126,7 +127,7 @@ def hits(
         operator = adjacency_operator(
             net_or_graph, transform=transform, edges=edges, magnitude=True
         )
-        groups = _groups(operator)
+        groups = _groups(_in_range(operator))
         if scope == "network":
             groups = _strongest(groups, show_progress=show_progress)
         found = []
@@ -159,6 +160,19 @@ class _Leading(NamedTuple):
     group: _Group
     hubs: Values
     authorities: Values
+
+
+def _in_range(operator: AdjacencyOperator) -> AdjacencyOperator:
+    """Return weights in a unit in which their squares are floats: scores have none."""
+    with np.errstate(over="ignore"):
+        largest = float(operator.matvec(np.ones(operator.n_nodes)).max(initial=0.0))
+    if not 0 < largest < np.inf or _SMALLEST < largest < 1 / _SMALLEST:
+        return operator
+    return replace(operator, parts=tuple(part.divided(largest) for part in operator.parts))
+
+
+#: Sums of weights of this size have squares, and sums of squares, that are exact floats.
+_SMALLEST = 1e-60
 
 
 def _groups(operator: AdjacencyOperator) -> list[_Group]:

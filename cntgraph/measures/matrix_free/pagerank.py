@@ -92,15 +92,15 @@ def pagerank(
     """
     if not 0 <= alpha < 1:
         raise CntGraphError(f"expected 0 <= alpha < 1, got {alpha}")
-    jumps = _jumps(net_or_graph.n_nodes, personalization)
 
     def measure(transform: Transform) -> Values:
         operator = adjacency_operator(
             net_or_graph, transform=transform, edges=edges, magnitude=True
         )
         scale = _shares(net_or_graph, transform, edges, alpha)
+        jumps = _jumps(net_or_graph.n_nodes, personalization)
         found = walk_sums(
-            operator, jumps.copy(), scale, tol=tol, max_iter=max_iter, noun="PageRank",
+            operator, jumps, scale, tol=tol, max_iter=max_iter, noun="PageRank",
             advice="raise max_iter or tol, or lower alpha", show_progress=show_progress,
         )  # fmt: skip
         found /= found.sum()

@@ -102,6 +102,20 @@ class Part:
             values = values * scale
         self.target.scatter_add(into, self.transposed(values))
 
+    def divided(self, by: float) -> Part:
+        """Return the part of weights divided by a number."""
+
+        def matrix() -> csr_array:
+            found = self.matrix()
+            return csr_of(found.data / by, found.indices, found.indptr, found.shape)
+
+        return replace(
+            self,
+            product=lambda x: self.product(x) / by,
+            transposed=lambda z: self.transposed(z) / by,
+            matrix=matrix,
+        )
+
     def renumbered(self, rows: Ids, columns: Ids) -> Part:
         """Return the part between the nodes `rows` and `columns` (ascending), counted from 0."""
         return replace(

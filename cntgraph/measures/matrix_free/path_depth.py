@@ -39,8 +39,8 @@ def path_depth(net_or_graph: Network | Graph, noun: str) -> tuple[float, float, 
     >>> path_depth(cg.toy("mlp"), "the depth")
     (3.0, 384.0, 384.0)
     """
-    sources, outputs = ends_of(net_or_graph, noun)
     operator = adjacency_operator(net_or_graph, transform="count")
+    sources, outputs = ends_of(net_or_graph, noun)
     check_dag(operator, noun)
     start = np.zeros(net_or_graph.n_nodes)
     start[sources] = 1.0

@@ -70,12 +70,13 @@ def path_sum(
     """
     if transform != "count":
         check_weights(net_or_graph, edges=edges, noun=noun)
+    # Before anything of one value per node: it is held against the memory there is.
+    operator = adjacency_operator(net_or_graph, transform=transform, edges=edges)
     sources, outputs = ends_of(net_or_graph, noun)
     start = np.zeros(net_or_graph.n_nodes)
     if bias:
         start += apply_transform(node_bias(net_or_graph, edges), transform)
     start[sources] += 1.0
-    operator = adjacency_operator(net_or_graph, transform=transform, edges=edges)
     check_dag(operator, noun)
     at_nodes = Scaled(start)
     sweep(operator, at_nodes, noun, show_progress)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import ParameterError
+from cntgraph.core.memory import check_memory
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
@@ -155,7 +156,13 @@ class Block(ABC):
         Returns
         -------
         BlockSums
+
+        Raises
+        ------
+        GraphSizeError
+            If the sums do not fit into memory.
         """
+        check_memory(8 * len(transforms) * sum(self.shape), f"adding up {max(self.shape):,} nodes")
         found = self._sums(transforms, statistics)
         mask = self.source.mask
         if mask is None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.memory import check_memory
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
 from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.strength import node_strength
 from cntgraph.network.network import Network
+from cntgraph.network.node_sums import BYTES_PER_NODE
 from cntgraph.training.statistics.randomised import flip_signs, redraw_weights, shuffle_weights
 
 if TYPE_CHECKING:
@@ -198,6 +200,7 @@ def iid_strength_std(net: Network) -> pd.Series:
     """
     import pandas as pd
 
+    check_memory(BYTES_PER_NODE * net.n_nodes, f"measuring {net.n_nodes:,} nodes")
     variance = np.zeros(net.n_nodes)
     for block in net.select_blocks("parametric"):
         count = block.sums("count")["count"]

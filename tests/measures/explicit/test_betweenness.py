@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -64,6 +66,19 @@ def test_any_graph(seed, length):
         weight = None if length is None else "length"
         expected = values(nx.betweenness_centrality(oracle, weight=weight))
         assert np.allclose(betweenness(graph, length=length, sign=sign), expected, atol=1e-12)
+
+
+@given(st.integers(0, 10**6))
+def test_paths_that_are_equally_long_are_told_despite_rounding(seed):
+    """networkx is exact if its lengths are; with floats it misses ties."""
+    rng = np.random.default_rng(seed)
+    tenths = {(i, j): int(rng.integers(1, 11)) for i, j in rng.integers(8, size=(24, 2)) if i != j}
+    oracle = nx.DiGraph()
+    oracle.add_nodes_from(range(8))
+    oracle.add_weighted_edges_from((*pair, Fraction(10, w)) for pair, w in tenths.items())
+    expected = values(nx.betweenness_centrality(oracle, weight="weight"))
+    graph = graph_of([(*pair, w / 10, 0) for pair, w in tenths.items()], 8)
+    assert np.allclose(betweenness(graph, length="inverse"), expected, atol=1e-12)
 
 
 def test_split_is_both_one_by_one():

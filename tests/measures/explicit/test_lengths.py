@@ -45,9 +45,9 @@ def test_nothing_and_zeros_alone():
         assert length_matrix(matrix, None).nnz == len(edges)
 
 
-def test_lengths_of_zero_are_tiny():
+def test_lengths_of_zero_are_tiny_and_the_shortest_is_one():
     lengths = csr_array((np.array([0.0, 2.0]), ([0, 1], [1, 0])), shape=(2, 2))
-    assert positive_lengths(lengths).data.tolist() == [2 * TINY_LENGTH, 2.0]
+    assert positive_lengths(lengths).data.tolist() == [1.0, 1 / TINY_LENGTH]
     alike = csr_array((np.zeros(1), ([0], [1])), shape=(2, 2))
     assert positive_lengths(alike).data.tolist() == [1.0]
 
