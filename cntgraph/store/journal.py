@@ -12,8 +12,8 @@ stands beside it:
 A crash before the rename leaves the old file; a crash after it leaves a complete journal, which
 `recover` (and so the next `append`) applies again from the start, and which `read` overlays on the
 file in memory. "On the disk" means as far as `os.fsync` reaches: a drive that lies about its write
-cache is out of reach. An error of the disk up to the rename leaves the old file; one behind it is an
-`UnfinishedAppendError`.
+cache is out of reach. An error of the disk up to the rename leaves the old file; one behind it is
+an `UnfinishedAppendError`.
 
 The journal is, in little-endian order::
 

@@ -14,17 +14,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
-from functools import reduce
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.simplify.averages import averages
 from cntgraph.adapters.simplify.draft import Draft
-from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.view import View
-from cntgraph.network.blocks import AxisOperator, Block, Conv, Dense, Diagonal, Identity, Pool
+from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity, Pool
 
 
 def fold_backward(draft: Draft, unfoldable: Collection[str]) -> dict[str, str]:
@@ -201,7 +200,7 @@ def _scaled(block: Block, by: Diagonal | Identity, *, shifted: bool) -> Block | 
     if scale is None or (block.modulatory and not any(True for _ in scale.parameters())):
         return replace(block, bias=bias)  # an edge that only modulates carries no size
     if isinstance(block, Pool):
-        operators = _averages(block, scale)
+        operators = averages(block, scale)
         if not operators:
             return None
         return replace(block, operators=operators, mode="average", bias=bias)
@@ -253,30 +252,3 @@ def _scaled_weight(block: Block, scale: Recipe) -> Recipe | None:
         by_channel = (1, padded[0], *ones[1:])
         return None if block.groups != 1 else block.weight * scale.reshape(by_channel)
     return block.weight * scale.reshape((padded[0], *ones))
-
-
-def _averages(pool: Pool, scale: Recipe) -> tuple[AxisOperator, ...] | None:
-    """Return the operators of a sum that constants make an average; None if they do not.
-
-    The constants are one for all, or a product of one per position along each axis: the numbers
-    of values under windows, of which some may reach beyond an edge.
-    """
-    if pool.mode != "sum" or any(p.trainable for p in scale.parameters()):
-        return None
-    try:
-        constants = np.broadcast_to(scale.read(), (scale.shape or (1,))[:1] + pool.target.shape[1:])
-    except (ParameterError, ValueError):  # without values, or not position by position
-        return None
-    first = constants.flat[0] if constants.size else 0.0
-    if not first > 0 or not np.isfinite(constants).all():
-        return None
-    axes = range(constants.ndim - 1)
-    lines = [constants[0][tuple(slice(None) if k == axis else 0 for k in axes)] / first
-             for axis in axes]  # fmt: skip
-    if not np.allclose(constants, first * reduce(np.multiply.outer, lines, np.ones(())), rtol=1e-6):
-        return None
-    factors = [line * (first if k == 0 else 1.0) for k, line in enumerate(lines)]
-    made = [replace(operator, weights=operator.weights * factor[operator.columns])
-            for operator, factor in zip(pool.operators, factors, strict=True)]  # fmt: skip
-    most = prod(np.bincount(o.columns, o.weights).max(initial=0.0) for o in made)
-    return tuple(made) if np.isclose(most, 1.0, rtol=1e-6) else None
