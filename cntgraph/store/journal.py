@@ -151,25 +151,28 @@ def load(paths: Paths) -> Change | None:
 
 
 def publish(paths: Paths, change: Change) -> None:
-    """Make the journal appear complete and for good, or not at all."""
+    """Make the journal appear complete and for good, or not at all.
+
+    One of an earlier attempt, of which a part may be applied already, is never taken away.
+    """
+    repeated = paths.journal.exists()
     try:
         _write_journal(paths, change)
         disk.replace(paths.temporary, paths.journal)
         disk.sync_directory(paths.main.parent)
     except OSError as error:
-        _withdraw(paths, error)
+        _withdraw(paths, error, kept=repeated)
         raise StoreError(
             f"{paths.journal}: expected to write the journal of an append, got: {error}. "
             f"{paths.main} is unchanged; free disk space or repair the disk, and append again."
         ) from error
 
 
-def _withdraw(paths: Paths, error: OSError) -> None:
+def _withdraw(paths: Paths, error: OSError, *, kept: bool) -> None:
     """Remove a journal of which nothing was applied; raise where it stays, complete as it is."""
-    with contextlib.suppress(OSError):
-        paths.temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        paths.journal.unlink(missing_ok=True)
+    for path in (paths.temporary,) if kept else (paths.temporary, paths.journal):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
     if paths.journal.exists():
         raise _unfinished(paths, error) from error
 
@@ -281,8 +284,8 @@ def recover_locked(paths: Paths) -> bool:
         raise
     except OSError as error:
         raise StoreError(
-            f"{paths.main}: cannot be changed, got: {error}. Nothing was; see to the disk and its "
-            "permissions, and try again"
+            f"{paths.main}: cannot be opened to append, got: {error}. Nothing was changed; see to "
+            "the disk and its permissions, and try again"
         ) from error
     apply(paths, change)
     return True

@@ -28,6 +28,7 @@ from cntgraph.store import disk, journal
 from cntgraph.store.hdf5 import read
 from cntgraph.store.journal import recover
 from cntgraph.store.locks import WriterLock
+from cntgraph.store.overlay import JournaledFile
 
 
 def test_disk_full_while_the_journal_is_written(
@@ -68,6 +69,28 @@ def test_a_journal_that_cannot_be_withdrawn_is_kept(
     assert recover(path)
     with h5py.File(path) as file:
         assert list(file) == ["a", "b"]
+
+
+@pytest.mark.parametrize("failing", ["disk.write", "disk.replace", "disk.sync_directory"])
+def test_a_journal_of_which_a_part_is_applied_outlives_another_attempt(
+    path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    add("a", np.arange(1000))(path)
+    with JournaledFile(path) as file:
+        with h5py.File(file, "r+") as inside:
+            inside["b"] = np.arange(1000)
+        with monkeypatch.context() as patch:
+            crash_at(patch, 0, OSError(5, "Input/output error"), names=("disk.remove",))
+            with pytest.raises(UnfinishedAppendError):
+                file.commit()
+        path.write_bytes(path.read_bytes()[: path.stat().st_size - 100])  # half of it is applied
+        with monkeypatch.context() as patch:
+            crash_at(patch, 0, OSError(28, "No space left on device"), names=(failing,))
+            with pytest.raises(UnfinishedAppendError):
+                file.commit()
+    with read(path) as file:
+        assert list(file) == ["a", "b"]
+        assert file["b"][-1] == 999
 
 
 @pytest.mark.parametrize("step", ["unlink", "close"])
