@@ -18,8 +18,9 @@ from cntgraph.adapters.torch.aten.values import leaves, named_arguments
 def untouched(model: torch.nn.Module) -> Iterator[None]:
     """Put back what a model changes of itself while it runs.
 
-    That is the values of its parameters and buffers, such as counters and running statistics, and
-    the attributes of its modules, their modes included.
+    That is the attributes of its modules, their modes included, and the values of tensors among
+    them: parameters, and buffers such as counters and running statistics. What a module changes
+    inside a list or a dict of its own stays changed.
     """
     modules = [(module, module.training, _attributes(module)) for module in model.modules()]
     kept = _Kept(model)
@@ -41,8 +42,9 @@ def _attributes(module: torch.nn.Module) -> dict[str, Any]:
     return {key: copy(v) if key in tables else v for key, v in vars(module).items()}
 
 
-def _has_memory(tensor: torch.Tensor) -> bool:
-    return not is_lazy(tensor) and tensor.layout == torch.strided
+def _has_memory(value: Any) -> bool:
+    is_tensor = isinstance(value, torch.Tensor) and not is_lazy(value)
+    return is_tensor and value.layout == torch.strided
 
 
 class _Kept(TorchDispatchMode):
@@ -50,8 +52,9 @@ class _Kept(TorchDispatchMode):
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
-        tensors = [t for t in (*model.parameters(), *model.buffers()) if _has_memory(t)]
-        self.places = {tensor.untyped_storage().data_ptr() for tensor in tensors} - {0}
+        own = (value for module in model.modules() for value in vars(module).values())
+        tensors = (*model.parameters(), *model.buffers(), *own)
+        self.places = {x.untyped_storage().data_ptr() for x in tensors if _has_memory(x)} - {0}
         self.before: dict[int, tuple[Any, Any]] = {}
 
     @classmethod
@@ -69,7 +72,7 @@ class _Kept(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def _keep(self, value: Any) -> None:
-        if isinstance(value, torch.Tensor) and _has_memory(value):
+        if _has_memory(value):
             storage = value.untyped_storage()
             place = storage.data_ptr()
             if place in self.places and place not in self.before:

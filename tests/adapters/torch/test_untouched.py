@@ -19,7 +19,7 @@ class Stateful(nn.Module):
         self.fc, self.norm = nn.Linear(3, 3), nn.BatchNorm1d(3)
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
         self.register_buffer("seen", torch.zeros(2, 3))
-        self.change, self.n_calls = change, 0
+        self.change, self.n_calls, self.plain = change, 0, torch.zeros(1)
 
     def forward(self, x):
         x = self.fc(x)
@@ -43,6 +43,7 @@ def trained(m, x):
 
 
 CHANGES = {
+    "a tensor that is no buffer": lambda m, x: m.plain.add_(1),
     "a counter": lambda m, x: m.calls.add_(1),
     "what was seen": lambda m, x: m.seen.mul_(0.5).add_(x.mean() + 1),
     "a part of a buffer": lambda m, x: m.seen[1].copy_(x[0] + 1),
@@ -72,6 +73,7 @@ def test_a_model_is_left_as_it_was(change, how):
     assert {name: id(t) for name, t in model.state_dict(keep_vars=True).items()} == tensors
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert set(vars(model)) == attributes
+    assert model.plain == 0
     assert (model.n_calls, model.training, model.norm.training) == (0, True, False)
     np.testing.assert_array_equal(net.parameters["fc.bias"].raw(), model.fc.bias.detach())
     with torch.no_grad():  # which the network goes on to follow

@@ -249,9 +249,10 @@ class AtenTracer(Tracer):
     def array(self, value: Any) -> Array | None:
         """Return the values of a constant tensor or a number; None for anything else."""
         if isinstance(value, torch.Tensor):
-            plain = value.detach().cpu()
-            array: Array = (plain.double() if plain.is_floating_point() else plain).numpy()
-            return array.copy()  # the model may write over it later
+            dtype = torch.float64 if value.is_floating_point() else value.dtype
+            # A copy: the model may write over it later.
+            array: Array = value.detach().to("cpu", dtype, copy=True).numpy()
+            return array
         return np.asarray(value) if isinstance(value, bool | int | float | np.ndarray) else None
 
 
