@@ -123,6 +123,10 @@ class _Section(io.FileIO):
         view = memoryview(buffer).cast("B")
         return super().readinto(view[: max(self._size - self.tell(), 0)]) or 0
 
+    # By way of `readinto`; those of `FileIO` read on behind the end of the section.
+    read = io.RawIOBase.read  # type: ignore[assignment]
+    readall = io.RawIOBase.readall
+
 
 @contextmanager
 def damage(path: Path, what: str, then: str) -> Iterator[None]:
