@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +50,7 @@ def _chosen(value: Choice, n_entries: int, read: Callable[[Array], Array]) -> No
     read : callable
         Returns the indices from what is computed of the input.
     """
-    inside = _parts(value, {})
+    inside = _parts(value)
     sources = {id(a): a for part in inside for a in part.args if isinstance(a, Nodes)}
     known = all(part.op.name in ELEMENTWISE | MOVEMENTS for part in inside)
     weights = any(isinstance(a, Weight) for part in inside for a in part.args)
@@ -75,13 +75,20 @@ def _chosen(value: Choice, n_entries: int, read: Callable[[Array], Array]) -> No
     return Nodes(ids, is_index=True)
 
 
-def _parts(value: Value, found: dict[Choice, None]) -> Iterable[Choice]:
+def _parts(value: Value) -> list[Choice]:
     """Return the choices that one is made of, itself included, each before what reads it."""
-    if isinstance(value, Choice) and value not in found:
-        for arg in value.args:
-            _parts(arg, found)
-        found[value] = None
-    return found
+    found: dict[int, Choice] = {}
+    waiting: list[tuple[Value, bool]] = [(value, False)]
+    while waiting:
+        item, done = waiting.pop()
+        if not isinstance(item, Choice) or id(item) in found:
+            continue
+        if done:
+            found[id(item)] = item
+        else:
+            waiting.append((item, True))
+            waiting.extend((arg, False) for arg in item.args)
+    return list(found.values())
 
 
 def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:

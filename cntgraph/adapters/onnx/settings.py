@@ -53,7 +53,8 @@ def sets(node: onnx.NodeProto, k: int, constant: Collection[str]) -> bool:
     if node.op_type in STATIC:
         return k >= 3 * len(STATIC[node.op_type]) and k != BIASES.get(node.op_type)
     if node.op_type == "Cast":
-        return not any(a.i in FLOATS | SMALL_INTEGERS | {0} for a in node.attribute)
+        kinds = (a.i for a in node.attribute if a.name == "to")
+        return not any(kind in FLOATS | SMALL_INTEGERS for kind in kinds)
     table = {"com.microsoft": _OF_MICROSOFT}.get(node.domain, _SETTINGS)
     return k in table.get(node.op_type, ())
 

@@ -228,6 +228,8 @@ class OnnxTracer(Tracer):
             return value.value
         if not isinstance(value, Nodes):
             return concrete(value)
+        if not self.examples:
+            return None
         ids = Samples().first(value.ids)
         nodes = ids.ravel().tolist()
         if not self.examples.keys() >= set(nodes):

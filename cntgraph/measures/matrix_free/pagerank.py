@@ -97,8 +97,8 @@ def pagerank(
         operator = adjacency_operator(
             net_or_graph, transform=transform, edges=edges, magnitude=True
         )
-        scale = _shares(net_or_graph, transform, edges, alpha)
         jumps = _jumps(net_or_graph.n_nodes, personalization)
+        scale = _shares(net_or_graph, transform, edges, alpha)
         found = walk_sums(
             operator, jumps, scale, tol=tol, max_iter=max_iter, noun="PageRank",
             advice="raise max_iter or tol, or lower alpha", show_progress=show_progress,

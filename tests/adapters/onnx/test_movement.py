@@ -6,6 +6,7 @@ from onnx import TensorProto, numpy_helper
 from oracles.onnx_models import I64, check_linear, model, node, read_by, whole
 
 from cntgraph.adapters import onnx as adapter
+from cntgraph.adapters.onnx.settings import sets
 
 MOVEMENTS = {
     "Transpose": ([node("Transpose", "x", "m", perm=[0, 2, 3, 1])], (3, 4, 2), {}),
@@ -85,6 +86,12 @@ def test_a_learned_constant_joined_to_nodes_is_nodes_without_edges():
     net = check_linear(model(nodes, weights, (1, 3, 5)), (1, 3, 5))
     assert [layer.kind for layer in net.layers] == ["input", "learned", "dense"]
     assert net.coverage.loc["token", "status"] == "included"
+
+
+@pytest.mark.parametrize("saturate", [0, 1])
+def test_what_becomes_a_large_integer_is_a_setting_and_nothing_else_says_so(saturate):
+    for to, setting in ((TensorProto.INT64, True), (TensorProto.FLOAT, False)):
+        assert sets(node("Cast", "w", to=to, saturate=saturate), 0, ()) == setting
 
 
 def test_settings_are_no_parameters():
