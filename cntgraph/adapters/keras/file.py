@@ -18,8 +18,8 @@ from cntgraph.adapters.keras.skeleton import build_skeleton
 from cntgraph.adapters.keras.source import Source, damage
 from cntgraph.adapters.keras.weights import stored_parameters
 from cntgraph.adapters.options import Options
-from cntgraph.adapters.weights.stored import member_offset, read_member, zip_members
 from cntgraph.adapters.weights.tensors import network_of
+from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, GraphSizeError
 from cntgraph.network.network import Network
 

@@ -19,6 +19,7 @@ from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
 from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.program import trace_program
+from cntgraph.adapters.torch.state_dict import is_state, tensors_of
 from cntgraph.adapters.weights.tensors import Tensors, network_of
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
@@ -30,7 +31,7 @@ options = ("model",)
 
 def recognises(source: object) -> bool:
     """Return whether `source` is a live PyTorch module, or the state dict of one."""
-    return isinstance(source, torch.nn.Module) or checkpoint.is_state(source)
+    return isinstance(source, torch.nn.Module) or is_state(source)
 
 
 def load(source: Any, *, model: torch.nn.Module | None = None, **shared: Any) -> Network:
@@ -102,7 +103,7 @@ def _weights(source: Any) -> Tensors | None:
     if isinstance(source, str | Path):
         is_program = Path(source).name.lower().endswith(".pt2")
         return None if is_program else checkpoint.read_checkpoint(Path(source))
-    return checkpoint.tensors_of(source) if checkpoint.is_state(source) else None
+    return tensors_of(source) if is_state(source) else None
 
 
 def parameters(source: Any) -> dict[str, Parameter]:

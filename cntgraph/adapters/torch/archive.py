@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.adapters.weights.stored import member_offset, read_member, zip_members
+from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
+from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, UnsafeFileError
-from cntgraph.core.parameter import Parameter, storage_dtype
+from cntgraph.core.parameter import ArrayHandle, Parameter, storage_dtype
+
+Ints = tuple[int, ...]
 
 #: The archive's numbers for the types of tensors that can be weights.
 DTYPES = {
@@ -103,40 +104,32 @@ class Archive:
         if meta["dtype"] not in DTYPES:
             raise FormatError(f"{self.path}: {name!r} has an unknown type, number {meta['dtype']}")
         dtype = DTYPES[meta["dtype"]]
-        data = self._map(folder + entry["path_name"], storage_dtype(dtype))
-        return Parameter.from_array(
-            name, _strided(self.path, name, data, meta), dtype=dtype, trainable=trainable
-        )
+        shape, strides = (tuple(int(n["as_int"]) for n in meta[k]) for k in ("sizes", "strides"))
+        first = int(meta["storage_offset"]["as_int"])
+        member, stored = folder + entry["path_name"], storage_dtype(dtype)
+        data = self._stored(name, member, stored, (shape, first, strides))
+        return Parameter(name, shape, dtype, data, trainable)
 
-    def _map(self, member: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Map a member's bytes into memory; a compressed one is read."""
+    def _stored(
+        self, name: str, member: str, dtype: np.dtype[Any], part: tuple[Ints, int, Ints]
+    ) -> ArrayHandle:
+        """Return a part of a member, read when needed; a compressed one is unpacked."""
         if self.root + member not in self.members:
             raise FormatError(f"{self.path}: the member {member!r} is missing; save the file again")
         info = self.members[self.root + member]
-        if info.compress_type != zipfile.ZIP_STORED:
-            if member not in self.unpacked:
-                self.unpacked[member] = read_member(self.path, info, _MAX_PACKED)
-            return np.frombuffer(self.unpacked[member], dtype=dtype)
-        offset = member_offset(self.path, info)
-        count = info.file_size // dtype.itemsize
-        if count == 0:
-            return np.zeros(0, dtype=dtype)
-        return np.memmap(self.path, dtype=dtype, mode="r", offset=offset, shape=(count,))
-
-
-def _strided(path: Path, name: str, data: NDArray[Any], meta: Mapping[str, Any]) -> NDArray[Any]:
-    """Return the tensor that a description cuts from a storage, if it fits."""
-    sizes, strides = ([int(n["as_int"]) for n in meta[key]] for key in ("sizes", "strides"))
-    tensor = f"{path}: the tensor {name!r} of shape {tuple(sizes)}"
-    if prod(sizes) > max(data.size, _MAX_EXPANDED):
-        raise FormatError(
-            f"{tensor} shows {data.size} values again and again; it is damaged, save it again"
-        )
-    step, offset = data.itemsize, int(meta["storage_offset"]["as_int"])
-    try:
-        return np.ndarray(sizes, data.dtype, data, offset * step, [s * step for s in strides])
-    except (TypeError, ValueError) as error:  # NumPy looks whether all of it is in the buffer
-        raise FormatError(
-            f"{tensor} and strides {tuple(strides)}, from {offset} on: the file holds {data.size} "
-            f"values ({error}); it is damaged, save it again"
-        ) from error
+        n_values = info.file_size // dtype.itemsize
+        if prod(part[0]) > max(n_values, _MAX_EXPANDED):
+            raise FormatError(
+                f"{self.path}: the tensor {name!r} of shape {part[0]} shows {n_values} values "
+                "again and again; it is damaged, save it again"
+            )
+        packed = info.compress_type != zipfile.ZIP_STORED
+        offset = 0 if packed else member_offset(self.path, info)
+        whole = StoredArray(self.path, offset, (n_values,), dtype, file_state(self.path))
+        found = stored_tensor(name, whole, *part)
+        if not packed:
+            return found
+        if member not in self.unpacked:
+            self.unpacked[member] = read_member(self.path, info, _MAX_PACKED)
+        data = self.unpacked[member]
+        return np.ndarray(found.shape, dtype, data, found.offset, found.strides)

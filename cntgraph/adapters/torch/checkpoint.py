@@ -1,26 +1,33 @@
 """PyTorch checkpoints: weights without a graph, or put into the graph of a live module.
 
 A checkpoint (.pt, .pth, .ckpt, .bin) is a zip archive with a pickle inside, and reading a pickle
-can run code. It is read with ``torch.load(weights_only=True)``, which builds nothing but tensors
-and plain containers, and mapped into memory rather than copied.
+can run code. It is read as data here (`weights.pickled`), and values are read when needed.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
 import zipfile
 from collections.abc import Mapping
-from itertools import islice
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
-from cntgraph.adapters.torch.tensors import parameter_of
-from cntgraph.adapters.weights.stored import read_member, zip_members
+from cntgraph.adapters.torch.state_dict import (
+    holds_tensors,
+    is_state,
+    leave_out_tensor,
+    tensors_in,
+)
+from cntgraph.adapters.weights.checkpoint_values import StoredTensor
+from cntgraph.adapters.weights.pickled import SAVE, read_pickle
+from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
 from cntgraph.adapters.weights.tensors import Tensors
+from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, ParameterError, UnsafeFileError
+from cntgraph.core.parameter import storage_dtype
 
 suffixes = (".pt", ".pth", ".ckpt", ".bin")
 
@@ -28,14 +35,6 @@ suffixes = (".pt", ".pth", ".ckpt", ".bin")
 _WEIGHTS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights",
             "params")  # fmt: skip
 _LABELS = {"epoch": "epoch", "global_step": "step", "step": "step"}
-_SAVE = "save the weights alone, torch.save(model.state_dict(), path), or pass the live model"
-
-
-def is_state(source: object) -> bool:
-    """Return whether `source` is a state dict: names, and tensors among the values."""
-    return isinstance(source, Mapping) and any(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in source.items()
-    )
 
 
 def read_checkpoint(path: Path) -> Tensors:
@@ -59,54 +58,74 @@ def read_checkpoint(path: Path) -> Tensors:
     FormatError
         If it is damaged, or holds no weights.
     """
-    _check_archive(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # whatever a damaged pickle leads to
-        raise _explained(path, error) from error
-    try:
-        return _tensors_of_checkpoint(loaded, path)
-    except ParameterError as error:
-        raise FormatError(f"{path}: {error}") from error
-
-
-def tensors_of(state: Mapping[str, Any]) -> Tensors:
-    """Return the tensors of a state dict; those that are live follow the training.
-
-    Parameters
-    ----------
-    state : mapping of str to torch.Tensor
-        Values that are no tensors of real numbers are left out with a reason.
-    """
-    found, first = Tensors(), dict[Any, str]()
-    for key, value in state.items():
-        name = str(key)
-        if not isinstance(value, torch.Tensor):
-            continue
-        try:
-            parameter = parameter_of(name, value, trainable=True)
-        except (ParameterError, NotImplementedError, RuntimeError, TypeError):
-            dtype, layout = (str(v).removeprefix("torch.") for v in (value.dtype, value.layout))
-            kind = "meta" if value.is_meta else layout
-            reason = f"no plain numbers: a {kind} tensor of type {dtype}"
-            found.leave_out(name, tuple(value.shape), dtype, reason)
-            continue
-        place = (value.data_ptr(), value.dtype, tuple(value.shape), value.stride())
-        if value.numel() and place in first:
-            found.same[name] = first[place]
-        else:
-            first[place] = name
-            found.parameters.append(parameter)
+    archive = _Archive(path, *_members(path))
+    loaded = read_pickle(archive.read("data.pkl"), path)
+    if isinstance(loaded, StoredTensor):
+        loaded = {path.stem: loaded}
+    keys, state = _weights_in(loaded, path)
+    found = archive.tensors_of(state)
+    _check_sizes(state, path)
+    if keys:
+        for key, value in loaded.items():
+            if key != keys[0] and holds_tensors(value):
+                weights = is_state(value) or isinstance(value, StoredTensor)
+                kind = "parameter" if weights else "buffer"  # of an optimizer
+                found.leave_out(str(key), (), "", f"not of the weights in {keys[0]!r}", kind)
+        found.labels.update(
+            {label: loaded[key] for key, label in _LABELS.items() if type(loaded.get(key)) is int}
+        )
     return found
 
 
 # -- reading a file ---------------------------------------------------------------------------
 
 
-def _check_archive(path: Path) -> None:
-    """Raise unless a file is an archive as torch.save writes it, whose members it holds."""
+@dataclass(frozen=True)
+class _Archive:
+    """The members of an archive as torch.save writes it."""
+
+    path: Path
+    members: Mapping[str, zipfile.ZipInfo]
+    root: str
+
+    def read(self, name: str) -> bytes:
+        return read_member(self.path, self.members[self.root + name], largest=1)
+
+    def tensors_of(self, state: Mapping[str, Any]) -> Tensors:
+        """Return the tensors of a state dict, of which values are read when needed."""
+        found, first = Tensors(), dict[StoredTensor, str]()
+        for name, tensor in tensors_in(state, found):
+            if tensor in first and prod(tensor.shape):
+                found.same[name] = first[tensor]
+                continue
+            first[tensor] = name
+            try:
+                dtype = storage_dtype(tensor.dtype).newbyteorder(self._order())
+            except ParameterError:
+                dtype = None
+            if tensor.storage is None or dtype is None:
+                leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
+                continue
+            member = self._storage(tensor.storage.key, dtype)
+            data = stored_tensor(name, member, tensor.shape, tensor.first, tensor.strides)
+            found.add(name, tensor.shape, tensor.dtype, data)
+        return found
+
+    def _order(self) -> Any:
+        is_big = self.root + "byteorder" in self.members and self.read("byteorder") == b"big"
+        return ">" if is_big else "<"
+
+    def _storage(self, key: str, dtype: np.dtype[Any]) -> StoredArray:
+        name = f"{self.root}data/{key}"
+        if name not in self.members:
+            raise FormatError(f"{self.path}: the values {name!r} are missing; {SAVE}")
+        info = self.members[name]
+        offset, n_values = member_offset(self.path, info), info.file_size // dtype.itemsize
+        return StoredArray(self.path, offset, (n_values,), dtype, file_state(self.path))
+
+
+def _members(path: Path) -> tuple[dict[str, zipfile.ZipInfo], str]:
+    """Return the members of an archive as torch.save writes it, and the folder they are in."""
     with path.open("rb") as file:
         head = file.read(16)
     if head[:1] == b"\x80":
@@ -114,7 +133,7 @@ def _check_archive(path: Path) -> None:
         what = "a checkpoint of PyTorch 1.5 or older" if old else "a plain pickle"
         raise UnsafeFileError(
             f"{path}: expected a checkpoint saved by torch.save, found {what}, which can run code "
-            f"when it is read; if you trust it, load it with torch.load and {_SAVE}, or use "
+            f"when it is read; if you trust it, load it with torch.load and {SAVE}, or use "
             "torch.export.save"
         )
     members = zip_members(path, "a checkpoint saved by torch.save")
@@ -135,49 +154,14 @@ def _check_archive(path: Path) -> None:
             f"{path}: expected an archive as torch.save writes it, found a compressed one; "
             "load it with torch.load and save it again"
         )
-    # The one thing that torch.load allows and that takes memory without having any.
-    if b"bytearray\n" in read_member(path, members[roots[0]], largest=1):
-        raise UnsafeFileError(f"{path}: makes a bytearray, which weights do not need; {_SAVE}")
-
-
-def _explained(path: Path, error: Exception) -> FormatError:
-    """Return what is wrong with a file that torch.load refuses."""
-    text = re.sub(r"\x1b\[\d*m", "", str(error))
-    found = re.search(r"GLOBAL (\S+)|unrecognized function (.+)|but got (<class .+>)", text)
-    if found:
-        what = next(filter(None, found.groups()))
-        return UnsafeFileError(
-            f"{path}: makes use of {what:.200}, and calling what a file names can run code; {_SAVE}"
-        )
-    reason = next((line for line in reversed(text.splitlines()) if line.strip()), "")
-    return FormatError(
-        f"{path}: expected a checkpoint saved by torch.save, found a damaged one "
-        f"({type(error).__name__}: {reason[:200]}); copy it again, or {_SAVE}"
-    )
-
-
-def _tensors_of_checkpoint(loaded: Any, path: Path) -> Tensors:
-    if isinstance(loaded, torch.Tensor):
-        loaded = {path.stem: loaded}
-    keys, state = _weights_in(loaded, path)
-    _check_sizes(state, path)
-    found = tensors_of(state)
-    if keys:
-        for key, value in loaded.items():
-            if key != keys[0] and _holds_tensors(value):
-                kind = "parameter" if is_state(value) else "buffer"  # of an optimizer
-                found.leave_out(str(key), (), "", f"not of the weights in {keys[0]!r}", kind)
-        found.labels.update(
-            {label: loaded[key] for key, label in _LABELS.items() if type(loaded.get(key)) is int}
-        )
-    return found
+    return members, roots[0].removesuffix("data.pkl")
 
 
 def _weights_in(loaded: Any, path: Path) -> tuple[list[str], Any]:
     """Return the state dict of a checkpoint, and the keys that lead to it."""
     inside = [k for k, v in loaded.items() if is_state(v)] if isinstance(loaded, Mapping) else []
-    ways = [[], *([key] for key in _WEIGHTS), *([inside] if len(inside) == 1 else [])]
-    ways += [[key, _WEIGHTS[0]] for key in _WEIGHTS]
+    ways = [*([key] for key in _WEIGHTS), *([key, _WEIGHTS[0]] for key in _WEIGHTS), []]
+    ways += [inside] if len(inside) == 1 else []
     for keys in ways:
         value = loaded
         for key in keys:
@@ -189,26 +173,18 @@ def _weights_in(loaded: Any, path: Path) -> tuple[list[str], Any]:
             f"{path}: holds several models ({', '.join(map(str, inside))}); pass the weights "
             f"of one: cg.load(torch.load(path, weights_only=True)[{inside[0]!r}])"
         )
-    what = ", ".join(map(repr, list(loaded)[:6])) if isinstance(loaded, Mapping) else repr(loaded)
-    raise FormatError(f"{path}: expected weights by name, found {what:.200}; {_SAVE}")
-
-
-def _holds_tensors(value: Any, depth: int = 3) -> bool:
-    if isinstance(value, torch.Tensor):
-        return True
-    if isinstance(value, Mapping) and depth:
-        return any(_holds_tensors(item, depth - 1) for item in islice(value.values(), 100))
-    return False
+    what = f"a {type(loaded).__name__}"  # its text could take any time and memory
+    if isinstance(loaded, Mapping):
+        what = ", ".join(map(repr, list(loaded)[:6])) or "nothing"
+    raise FormatError(f"{path}: expected weights by name, found {what:.200}; {SAVE}")
 
 
 def _check_sizes(state: Mapping[str, Any], path: Path) -> None:
     """Raise where tensors show more values than the file holds: one value shown many times."""
-    size, seen = path.stat().st_size, dict[Any, int]()
-    for value in state.values():
-        if isinstance(value, torch.Tensor) and not value.is_meta and value.layout == torch.strided:
-            place = (value.data_ptr(), tuple(value.shape), value.stride())
-            seen[place] = value.numel() * value.element_size()
-    if max(seen.values(), default=0) > size or sum(seen.values()) > 16 * size:
+    size = path.stat().st_size
+    tensors = {value for value in state.values() if isinstance(value, StoredTensor)}
+    shown = [prod(tensor.shape) for tensor in tensors if tensor.storage is not None]
+    if max(shown, default=0) > size or sum(shown) > 16 * size:
         raise FormatError(
-            f"{path}: its tensors show more values than the file of {size} bytes holds; {_SAVE}"
+            f"{path}: its tensors show more values than the file of {size} bytes holds; {SAVE}"
         )

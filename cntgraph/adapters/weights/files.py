@@ -16,14 +16,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from cntgraph.adapters.weights.stored import (
-    StoredArray,
-    file_state,
-    member_offset,
-    reading,
-    zip_members,
-)
+from cntgraph.adapters.weights.stored import StoredArray, file_state, strides_of
 from cntgraph.adapters.weights.tensors import Tensors
+from cntgraph.adapters.weights.zip_archive import member_offset, reading, zip_members
 from cntgraph.core.errors import FormatError, UnsafeFileError
 from cntgraph.core.parameter import ArrayHandle
 
@@ -95,8 +90,11 @@ class _Header:
 
     def stored(self, path: Path, offset: int) -> StoredArray:
         """Return the array whose header begins there."""
+        strides = None
+        if self.fortran:
+            strides = strides_of(self.shape, self.dtype.itemsize, fortran=True)
         state = file_state(path)
-        return StoredArray(path, offset + self.length, self.shape, self.dtype, state, self.fortran)
+        return StoredArray(path, offset + self.length, self.shape, self.dtype, state, strides)
 
 
 def _read_header(file: IO[bytes], path: Path, name: str, size: int) -> _Header:

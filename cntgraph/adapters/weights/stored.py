@@ -1,4 +1,4 @@
-"""Arrays in files that are read by parts when needed, and the zip archives some of them lie in.
+"""Arrays in files, of which parts are read when needed.
 
 Nothing is mapped into memory: pages of a map count as memory of the process that has looked at
 them, and a model may be larger than the memory.
@@ -6,11 +6,7 @@ them, and a model may be larger than the memory.
 
 from __future__ import annotations
 
-import struct
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import CntGraphError, FormatError
+from cntgraph.core.errors import FormatError
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +31,9 @@ class StoredArray:
         The type of its bits, in the file's byte order.
     state : tuple of int
         The file's size and time of change when it was opened; see `file_state`.
-    fortran : bool, default False
-        Whether the first axis is the one that lies together in the file.
+    strides : tuple of int, optional
+        How many bytes lie between neighbours along each axis; by default the values lie together,
+        those of the last axis first.
 
     Examples
     --------
@@ -54,14 +51,14 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     state: tuple[int, int]
-    fortran: bool = False
+    strides: tuple[int, ...] | None = None
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return the stored values of a selection, in the machine's byte order."""
         native = self.dtype.newbyteorder("=")
         if not prod(self.shape):
             return np.asarray(np.zeros(self.shape, native)[key])
-        rows = None if self.fortran else selected_rows(key, self.shape)
+        rows = selected_rows(key, self.shape) if self.strides is None else None
         try:
             if file_state(self.path) != self.state:
                 raise EOFError("its size or time of change is another")
@@ -84,10 +81,77 @@ class StoredArray:
 
     def _selected(self, key: Any) -> NDArray[Any]:
         """Copy any other selection out of a map that is gone afterwards."""
-        order: Any = "F" if self.fortran else "C"
-        return np.array(
-            np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order=order)[key]
+        strides = self.strides or strides_of(self.shape, self.dtype.itemsize)
+        n_bytes = _extent(self.shape, strides) + self.dtype.itemsize
+        raw = np.memmap(self.path, np.uint8, "r", self.offset, n_bytes)
+        return np.array(np.ndarray(self.shape, self.dtype, raw, 0, strides)[key])
+
+
+def strides_of(shape: tuple[int, ...], step: int = 1, *, fortran: bool = False) -> tuple[int, ...]:
+    """Return how far neighbours along each axis are from each other where all lie together.
+
+    Parameters
+    ----------
+    step : int, default 1
+        How far the nearest ones are.
+    fortran : bool, default False
+        Whether those are neighbours along the first axis, not along the last.
+
+    Examples
+    --------
+    >>> strides_of((2, 3, 5)), strides_of((2, 3, 5), 4, fortran=True)
+    ((15, 5, 1), (4, 8, 24))
+    """
+    n = len(shape)
+    return tuple(step * prod(shape[:k] if fortran else shape[k + 1 :]) for k in range(n))
+
+
+def _extent(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """Return how far the last value is from the first."""
+    return sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+
+
+def stored_tensor(
+    name: str,
+    member: StoredArray,
+    shape: tuple[int, ...],
+    first: int,
+    strides: tuple[int, ...],
+) -> StoredArray:
+    """Return the tensor that a description cuts from a storage.
+
+    Parameters
+    ----------
+    name : str
+        What it is called, for the message.
+    member : StoredArray
+        The storage: all values of it, in a row.
+    first : int
+        The first value.
+    strides : tuple of int
+        How many values lie between neighbours along each axis.
+
+    Raises
+    ------
+    FormatError
+        If not all of it is in the storage.
+    """
+    (there,), step = member.shape, member.dtype.itemsize
+    inside = min(first, *strides, 0) >= 0 and first + _extent(shape, strides) < there
+    if prod(shape) and not (inside and len(shape) <= 32):
+        raise FormatError(
+            f"{member.path}: the tensor {name!r} of shape {shape} and strides {strides}, from "
+            f"{first} on: the file holds {there} values; it is damaged, save it again"
         )
+    bytes_apart = None if _together(shape, strides) else tuple(step * s for s in strides)
+    return replace(
+        member, offset=member.offset + first * step, shape=shape, strides=bytes_apart
+    )  # fmt: skip
+
+
+def _together(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether values lie together; the stride of an axis of length one says nothing."""
+    return all(n == 1 or s == t for n, s, t in zip(shape, strides, strides_of(shape), strict=True))
 
 
 def file_state(path: Path) -> tuple[int, int]:
@@ -110,96 +174,3 @@ def selected_rows(key: Any, shape: tuple[int, ...]) -> range | None:
         return None
     rows = range(*key.indices(shape[0] if shape else 1))
     return rows if rows.step == 1 else None
-
-
-# -- zip archives -----------------------------------------------------------------------------
-
-#: Bytes that an unpacked member may always have.
-_SMALL = 1 << 24
-
-
-def zip_members(path: Path, what: str) -> dict[str, zipfile.ZipInfo]:
-    """Return the members of a zip archive by name, after checking that the file holds them.
-
-    Parameters
-    ----------
-    what : str
-        What was expected, for the message.
-
-    Raises
-    ------
-    FormatError
-        If it is no zip archive or a damaged one: cut off, a name twice, members that overlap.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-    except Exception as error:  # zipfile meets damage with a dozen kinds of exception
-        raise FormatError(
-            f"{path}: expected {what} (a zip archive), found other or damaged bytes ({error}); "
-            "copy the file again, or save it again"
-        ) from error
-    members = {info.filename: info for info in infos}
-    size = path.stat().st_size
-    stored = sum(info.compress_size for info in infos)
-    plain = [info for info in infos if info.compress_type == zipfile.ZIP_STORED]
-    reason = ""
-    if len(members) < len(infos):
-        reason = "two members have one name"
-    elif stored > size or any(info.file_size != info.compress_size for info in plain):
-        reason = "its members are larger than the file, or overlap"
-    if reason:
-        raise FormatError(f"{path}: expected {what}, found a damaged one: {reason}")
-    return members
-
-
-def member_offset(path: Path, info: zipfile.ZipInfo) -> int:
-    """Return where the bytes of a member that is not compressed begin.
-
-    Raises
-    ------
-    FormatError
-        If they are not in the file.
-    """
-    with path.open("rb") as file:
-        file.seek(info.header_offset)
-        header = file.read(30)
-    size = path.stat().st_size
-    if len(header) == 30 and header[:4] == b"PK\3\4":
-        offset: int = info.header_offset + 30 + sum(struct.unpack("<26xHH", header))
-        if offset + info.compress_size <= size:
-            return offset
-    raise FormatError(f"{path}: the member {info.filename!r} is cut off; copy the file again")
-
-
-def read_member(path: Path, info: zipfile.ZipInfo, largest: int) -> bytes:
-    """Return a member's bytes, unpacked, after checking that they are not made to fill the memory.
-
-    Parameters
-    ----------
-    largest : int
-        How many times its packed size a member may have, unless it is small.
-    """
-    known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    if not known or info.file_size > max(_SMALL, largest * info.compress_size):
-        raise FormatError(
-            f"{path}: the member {info.filename!r} is packed in a way that no such file is: it "
-            f"declares {info.file_size:,} bytes, {info.compress_size:,} are stored; it is damaged, "
-            "or made to fill the memory, or must be packed without compression (zip -0)"
-        )
-    with reading(path, info), zipfile.ZipFile(path) as archive, archive.open(info) as file:
-        return file.read(info.file_size)  # no more than it should have, whatever it unpacks to
-
-
-@contextmanager
-def reading(path: Path, info: zipfile.ZipInfo) -> Iterator[None]:
-    """Turn whatever a damaged member leads to into an error that says so."""
-    try:
-        yield
-    except CntGraphError:
-        raise
-    except Exception as error:  # zipfile meets damage with a dozen kinds of exception
-        raise FormatError(
-            f"{path}: the member {info.filename!r} is damaged and cannot be read ({error}); copy "
-            "the file again, or save it again"
-        ) from error

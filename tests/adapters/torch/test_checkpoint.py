@@ -1,3 +1,4 @@
+import os
 import pickle
 import struct
 import warnings
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import cntgraph as cg
+from cntgraph.adapters.torch.checkpoint import read_checkpoint
 from cntgraph.core.errors import CoverageError, FormatError, UnsafeFileError
 
 
@@ -169,12 +171,96 @@ def test_strides_are_followed(tmp_path):
     assert found["s"] == pytest.approx(array(base[::2, 1:5]).sum(axis=1))
 
 
-def test_files_are_mapped_and_only_weights_are_built(tmp_path, monkeypatch):
+def test_files_are_read_without_a_loader_that_could_run_code(tmp_path, monkeypatch):
     torch.save(made().state_dict(), tmp_path / "m.pt")
-    load, asked = torch.load, []
-    monkeypatch.setattr(torch, "load", lambda *args, **kw: asked.append(kw) or load(*args, **kw))
+    monkeypatch.setattr(torch, "load", None)
+    monkeypatch.setattr(pickle, "Unpickler", None)
     check_separate(cg.load(tmp_path / "m.pt"), made())
-    assert asked == [{"map_location": "cpu", "weights_only": True, "mmap": True}]
+
+
+DTYPES = ["float64", "float32", "float16", "bfloat16", "float8_e5m2", "int64", "int32", "int16",
+          "int8", "uint8", "uint16", "uint32", "bool"]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_values_are_those_that_torch_loads(tmp_path, dtype, protocol):
+    base = torch.arange(120).reshape(4, 5, 6).to(getattr(torch, dtype))
+    state = {
+        "whole": base, "turned": base.permute(2, 0, 1), "part": base[1:3, ::2],
+        "one": base[2, 3, 1], "wide": base[:1].expand(3, 5, 6),
+        "parameter": nn.Parameter(base, False), "empty": base[:0],
+    }  # fmt: skip
+    torch.save(state, tmp_path / "m.pt", pickle_protocol=protocol)
+    tensors = read_checkpoint(tmp_path / "m.pt")
+    found = {p.name: p for p in tensors.parameters}
+    assert tensors.same == {"parameter": "whole"}
+    assert not tensors.left_out
+    for name, tensor in state.items():
+        if name not in tensors.same:
+            assert found[name].dtype == dtype
+            assert found[name].read().tolist() == tensor.double().tolist()
+
+
+def test_what_is_no_plain_tensor_is_left_out_of_a_file_by_name(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantised = torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
+        compressed = torch.eye(3).to_sparse_csr()
+    state = {"fc.weight": torch.randn(3, 4), "z": torch.ones(2, 2) * 1j,
+             "sparse": torch.eye(3).to_sparse(), "meta": torch.ones(2, 2, device="meta"),
+             "quantised": quantised, "csr": compressed,
+             "count": 3, "dicts": {"inner": torch.ones(2, 2)}}  # fmt: skip
+    torch.save(state, tmp_path / "m.pt")
+    with pytest.warns(cg.CoverageWarning):
+        net = cg.load(tmp_path / "m.pt")
+    reasons = net.coverage["reason"]
+    assert reasons["z"] == "no plain numbers: a strided tensor of type complex64"
+    assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type float32"
+    assert reasons["csr"] == "no plain numbers: a sparse_csr tensor of type float32"
+    assert reasons["meta"] == "no plain numbers: a meta tensor of type float32"
+    assert reasons["quantised"] == "no plain numbers: a quantised tensor of type qint8"
+    assert reasons["count"] == "no tensor: a value of type int"
+    assert net.coverage["shape"]["sparse"] == (3, 3)
+    with pytest.raises(CoverageError):
+        cg.load(tmp_path / "m.pt", strict=True)
+
+
+def test_values_of_a_state_dict_that_are_no_tensors_are_said():
+    weight = np.arange(6.0).reshape(2, 3)
+    state = {"fc.weight": torch.ones(2, 3), "array": weight, "scale": 2.0}
+    net = cg.load(state, strict=True)
+    assert strengths(net)["array"] == pytest.approx(weight.sum(axis=1))
+    assert net.coverage["reason"]["scale"] == "no tensor: a value of type float"
+    for nested in ({"w": torch.ones(2, 2)}, [torch.ones(2, 2)]):
+        with pytest.raises(CoverageError, match="hidden: no tensor: a value of type"):
+            cg.load({**state, "hidden": nested}, strict=True)
+
+
+def test_a_tensor_beside_the_weights_is_not_taken_for_them(tmp_path):
+    state = made().state_dict()
+    torch.save({"state_dict": state, "centres": torch.ones(4, 4)}, tmp_path / "m.pt")
+    with pytest.warns(cg.CoverageWarning, match="centres: not of the weights in 'state_dict'"):
+        net = cg.load(tmp_path / "m.pt")
+    w = array(made().fc.weight)
+    assert strengths(net)["fc.in"] == pytest.approx(w.sum(axis=0))
+    with pytest.raises(CoverageError):
+        cg.load(tmp_path / "m.pt", strict=True)
+
+
+@pytest.mark.parametrize("how", ["cut", "overwritten", "removed"])
+def test_a_file_that_changes_after_it_was_loaded_is_noticed(tmp_path, how):
+    path = tmp_path / "last.ckpt"
+    torch.save({"fc.weight": torch.randn(400, 300)}, path)
+    net = cg.load(path)
+    if how == "cut":
+        os.truncate(path, 5000)
+    elif how == "overwritten":
+        torch.save({"fc.weight": torch.randn(400, 301)}, path)
+    else:
+        path.unlink()
+    with pytest.raises(FormatError, match="changed or removed"):
+        cg.node_strength(net)
 
 
 # -- weights that take several tensors -----------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import warnings
 import zipfile
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 import cntgraph as cg
+from cntgraph.adapters.weights.stored import StoredArray
 from cntgraph.core.errors import (
     CntGraphError,
     CoverageWarning,
@@ -80,13 +82,20 @@ def test_the_whole_file_is_read(archive, tmp_path):
     assert np.allclose(cg.node_strength(cg.load(again)), cg.node_strength(live), atol=1e-12)
 
 
-def test_weights_are_mapped_and_not_read(archive, tmp_path):
+@pytest.mark.parametrize("how", ["cut", "overwritten", "removed"])
+def test_weights_are_read_when_needed_and_a_changed_file_is_noticed(archive, tmp_path, how):
     path = tmp_path / "model.pt2"
     path.write_bytes(archive)
-    data = cg.load(path).parameters["0.weight"].data
-    while data.base is not None and not isinstance(data, np.memmap):
-        data = data.base
-    assert isinstance(data, np.memmap)
+    net = cg.load(path)
+    assert isinstance(net.parameters["0.weight"].data, StoredArray)
+    if how == "cut":
+        os.truncate(path, 1000)
+    elif how == "overwritten":
+        path.write_bytes(archive + b" ")
+    else:
+        path.unlink()
+    with pytest.raises(FormatError, match="changed or removed"):
+        cg.node_strength(net)
 
 
 def test_every_truncation_is_refused(archive, tmp_path):

@@ -1,19 +1,17 @@
-import copy
-import io
 import os
-import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided
 
 from cntgraph.adapters.weights.stored import (
     StoredArray,
     file_state,
-    member_offset,
     selected_rows,
-    zip_members,
+    stored_tensor,
+    strides_of,
 )
 from cntgraph.core.errors import FormatError
 
@@ -22,7 +20,8 @@ def stored(path, array, *, offset=3, dtype=None, fortran=False):
     dtype = np.dtype(dtype or array.dtype)
     raw = array.astype(dtype).tobytes(order="F" if fortran else "C")
     path.write_bytes(b"\0" * offset + raw + b"behind")
-    return StoredArray(path, offset, array.shape, dtype, file_state(path), fortran)
+    strides = strides_of(array.shape, dtype.itemsize, fortran=True) if fortran else None
+    return StoredArray(path, offset, array.shape, dtype, file_state(path), strides)
 
 
 @st.composite
@@ -91,60 +90,26 @@ def test_a_file_that_ends_early(tmp_path):
         array[0:2]
 
 
-# -- archives ------------------------------------------------------------------------------------
+@given(data=st.data(), shape=st.lists(st.integers(0, 4), max_size=3).map(tuple))
+def test_a_tensor_with_strides_is_that_of_numpy(tmp_path_factory, data, shape):
+    strides = data.draw(st.tuples(*[st.integers(0, 6)] * len(shape)))
+    first = data.draw(st.integers(0, 5))
+    values = np.arange(20, dtype="<f4")
+    member = stored(tmp_path_factory.getbasetemp() / "storage", values)
+    last = first + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    if last >= len(values) and 0 not in shape:
+        with pytest.raises(FormatError, match="'w' of shape"):
+            stored_tensor("w", member, shape, first, strides)
+        return
+    wanted = as_strided(values[first:], shape, [4 * step for step in strides])
+    found = stored_tensor("w", member, shape, first, strides)
+    assert np.array_equal(found[()], wanted)
+    if shape:
+        assert np.array_equal(found[1:2], wanted[1:2])
 
 
-def archive(path, *members, method=zipfile.ZIP_STORED):
-    with zipfile.ZipFile(path, "w", method) as out:
-        for name, content in members:
-            out.writestr(name, content)
-    return path
-
-
-def test_members_and_where_they_lie(tmp_path):
-    path = archive(tmp_path / "a.zip", ("one", b"11"), ("two", b"2222"))
-    members = zip_members(path, "an archive")
-    assert list(members) == ["one", "two"]
-    at = member_offset(path, members["two"])
-    assert path.read_bytes()[at : at + 4] == b"2222"
-
-
-def test_archives_that_are_none(tmp_path):
-    path = tmp_path / "a.zip"
-    sound = archive(path, ("one", b"1" * 100)).read_bytes()
-    for damaged in (b"", b"PK", sound[:-5], sound[:50], b"x" * 300):
-        path.write_bytes(damaged)
-        with pytest.raises(FormatError, match="expected an archive"):
-            zip_members(path, "an archive")
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_name_twice(tmp_path):
-    path = archive(tmp_path / "a.zip", ("one", b"1"), ("one", b"2"))
-    with pytest.raises(FormatError, match="one name"):
-        zip_members(path, "an archive")
-
-
-def test_members_that_overlap(tmp_path):
-    path = archive(tmp_path / "a.zip", ("one", b"1" * 1000), ("two", b"2" * 1000))
-    out = io.BytesIO(path.read_bytes())
-    with zipfile.ZipFile(out, "a") as again:
-        for k in range(5):
-            info = copy.copy(again.getinfo("one"))
-            info.filename = f"copy{k}"
-            again.filelist.append(info)
-        again._didModify = True
-    path.write_bytes(out.getvalue())
-    with pytest.raises(FormatError, match="overlap"):
-        zip_members(path, "an archive")
-
-
-def test_a_member_that_is_cut_off(tmp_path):
-    path = archive(tmp_path / "a.zip", ("one", b"1" * 100))
-    info = zip_members(path, "an archive")["one"]
-    path.write_bytes(path.read_bytes()[:80])
-    with pytest.raises(FormatError, match="cut off"):
-        member_offset(path, info)
-    path.write_bytes(b"")
-    with pytest.raises(FormatError, match="cut off"):
-        member_offset(path, info)
+@pytest.mark.parametrize(("first", "strides"), [(-1, (1,)), (0, (-1,)), (0, (1 << 62,))])
+def test_places_outside_of_a_storage_are_refused(tmp_path, first, strides):
+    member = stored(tmp_path / "storage", np.arange(20.0))
+    with pytest.raises(FormatError, match="damaged"):
+        stored_tensor("w", member, (2,), first, strides)

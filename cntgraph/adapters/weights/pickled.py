@@ -1,0 +1,204 @@
+"""The pickle of a PyTorch checkpoint, read as data: nothing that it names is looked up or called.
+
+A pickle is a small program. What describes tensors needs few of its instructions: numbers, texts,
+lists, tuples and dicts are made, and a tensor is said to lie in a storage, from somewhere on, with
+some strides. Those are carried out here; any other refuses the file. Nothing of what was read is
+hashed, compared or printed but plain keys, so that nested or shared containers, however made,
+take no more time and memory than the file.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cntgraph.adapters.weights.checkpoint_values import (
+    MADE_BY,
+    SUBCLASS,
+    UNREAD,
+    Name,
+    Other,
+    StoredTensor,
+    dict_of,
+    storage_of,
+)
+from cntgraph.core.errors import FormatError, UnsafeFileError
+
+#: What to do where a file holds more than weights.
+SAVE = "save the weights alone, torch.save(model.state_dict(), path), or pass the live model"
+
+
+def read_pickle(data: bytes, path: Path) -> Any:
+    """Return what the pickle of a checkpoint describes.
+
+    Parameters
+    ----------
+    data : bytes
+        The pickle.
+    path : Path
+        The file that it is of, for messages.
+
+    Returns
+    -------
+    object
+        Numbers, texts, lists, tuples and dicts of them, `StoredTensor` and `Other`.
+
+    Raises
+    ------
+    UnsafeFileError
+        If it makes use of anything else.
+    FormatError
+        If it is damaged.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> read_pickle(pickle.dumps({"epoch": 3, "shape": (1, 2)}), Path("model.pt"))
+    {'epoch': 3, 'shape': (1, 2)}
+    """
+    machine = _Machine(path)
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name == "STOP":
+                return machine.stack.pop()
+            machine.step(opcode.name, argument)
+    except UnsafeFileError:
+        raise
+    except Exception as error:  # operands of other kinds than the instructions expect
+        raise FormatError(
+            f"{path}: expected a checkpoint saved by torch.save, found a damaged one "
+            f"({type(error).__name__}: {str(error)[:200]}); copy it again, or save it again"
+        ) from error
+    raise FormatError(f"{path}: the checkpoint is cut off; copy it again")
+
+
+class _Machine:
+    """A stack and a memory of values."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memory: dict[int, Any] = {}
+
+    def step(self, instruction: str, argument: Any) -> None:
+        """Carry out one instruction."""
+        if instruction in _IGNORED:
+            return
+        if instruction in _PUSHED:
+            self.stack.append(_PUSHED[instruction]())
+        elif instruction in _PUSHED_ARGUMENT:
+            self.stack.append(argument)
+        elif instruction in _INSTRUCTIONS:
+            _INSTRUCTIONS[instruction](self, argument)
+        else:
+            raise UnsafeFileError(f"{self.path}: makes use of {instruction}; {SAVE}")
+
+    def marked(self) -> list[Any]:
+        """Take what was pushed since the last mark."""
+        at = self.marks.pop()
+        found = self.stack[at:]
+        del self.stack[at:]
+        return found
+
+    def last(self, n: int) -> list[Any]:
+        """Take the last `n` values."""
+        found = self.stack[-n:]
+        del self.stack[-n:]
+        return found
+
+    # -- containers ---------------------------------------------------------------------------
+
+    def remember(self, argument: Any) -> None:
+        self.memory[len(self.memory) if argument is None else argument] = self.stack[-1]
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, Other):
+            target.update(dict_of(items))
+
+    def append(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if isinstance(target, list):
+            target.extend(items)
+        elif not isinstance(target, Other):
+            raise ValueError(f"items of a {type(target).__name__}")
+
+    # -- names and what is made by them ---------------------------------------------------------
+
+    def name(self, module: Any, name: Any) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ValueError("a name that is no text")
+        found = Name("" if module in ("builtins", "__builtin__") else module, name)
+        plain = found.module in ("torch", "torch.storage")  # types, and what is refused if called
+        if not (plain or found in MADE_BY or found in UNREAD or found == SUBCLASS):
+            raise self.refusal(found)
+        self.stack.append(found)
+
+    def make(self, function: Name, arguments: tuple[Any, ...]) -> Any:
+        """Return what a function makes of its arguments, without calling it."""
+        if function in MADE_BY:
+            return MADE_BY[function](*arguments)
+        if function in UNREAD:
+            return Other(function)
+        if function == SUBCLASS:  # a tensor with a class, or with attributes, of its own
+            inner, _, inner_arguments, *_ = arguments
+            return self.make(inner, inner_arguments)
+        raise self.refusal(function)
+
+    def build(self) -> None:
+        """Leave the attributes of an object unread: metadata of a state dict, and the like."""
+        self.stack.pop()
+        if not isinstance(self.stack[-1], dict | Other | StoredTensor):
+            raise ValueError(f"attributes of a {type(self.stack[-1]).__name__}")
+
+    def refusal(self, what: Name) -> UnsafeFileError:
+        return UnsafeFileError(
+            f"{self.path}: makes use of {what!s:.200}, and calling what a file names can run "
+            f"code; {SAVE}"
+        )
+
+
+# -- instructions -----------------------------------------------------------------------------
+
+_IGNORED = frozenset({"PROTO", "FRAME"})
+_PUSHED: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "EMPTY_SET": list,
+}  # fmt: skip
+_PUSHED_ARGUMENT = frozenset(
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
+    "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8".split()
+)
+
+
+def _make(machine: _Machine, _: Any) -> None:
+    function, arguments = machine.last(2)
+    if not isinstance(function, Name) or not isinstance(arguments, tuple):
+        raise ValueError(f"a {type(function).__name__} is called")
+    machine.stack.append(machine.make(function, arguments))
+
+
+_INSTRUCTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
+    "MARK": lambda m, _: m.marks.append(len(m.stack)),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _Machine.remember),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, a: m.stack.append(m.memory[a])),
+    "TUPLE": lambda m, _: m.stack.append(tuple(m.marked())),
+    "TUPLE1": lambda m, _: m.stack.append(tuple(m.last(1))),
+    "TUPLE2": lambda m, _: m.stack.append(tuple(m.last(2))),
+    "TUPLE3": lambda m, _: m.stack.append(tuple(m.last(3))),
+    "LIST": lambda m, _: m.stack.append(m.marked()),
+    "DICT": lambda m, _: m.stack.append(dict_of(m.marked())),
+    "APPEND": lambda m, _: m.append(m.last(1)),
+    **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda m, _: m.append(m.marked())),
+    "SETITEM": lambda m, _: m.set_items(m.last(2)),
+    "SETITEMS": lambda m, _: m.set_items(m.marked()),
+    "GLOBAL": lambda m, a: m.name(*a.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.name(*m.last(2)),
+    "REDUCE": _make,
+    "NEWOBJ": _make,
+    "BUILD": lambda m, _: m.build(),
+    "BINPERSID": lambda m, _: m.stack.append(storage_of(m.stack.pop())),
+}
