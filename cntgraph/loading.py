@@ -48,7 +48,8 @@ def load(
     **options
         What only one kind of source takes: ``params`` for a function of JAX; ``model``, the
         PyTorch module to which the weights of a checkpoint, a state dict or safetensors belong,
-        for its graph with these weights; ``description`` of the layers of a list of arrays.
+        for its graph with these weights; ``description`` of the layers of a list of arrays;
+        ``layout``, the order of the axes of kernels without a graph (``"OHWI"``, as MLX has it).
 
     Returns
     -------

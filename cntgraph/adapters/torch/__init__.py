@@ -20,13 +20,13 @@ from cntgraph.adapters.torch.binding import bind_weights
 from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.program import trace_program
 from cntgraph.adapters.torch.state_dict import is_state, tensors_of
-from cntgraph.adapters.weights.tensors import Tensors, network_of
+from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
 suffixes = (".pt2", *checkpoint.suffixes)
-options = ("model",)
+options = ("model", "layout")
 
 
 def recognises(source: object) -> bool:
@@ -34,7 +34,13 @@ def recognises(source: object) -> bool:
     return isinstance(source, torch.nn.Module) or is_state(source)
 
 
-def load(source: Any, *, model: torch.nn.Module | None = None, **shared: Any) -> Network:
+def load(
+    source: Any,
+    *,
+    model: torch.nn.Module | None = None,
+    layout: Layout | None = None,
+    **shared: Any,
+) -> Network:
     """Return the network of a live module, a ``.pt2`` file, a checkpoint or a state dict.
 
     Parameters
@@ -44,6 +50,8 @@ def load(source: Any, *, model: torch.nn.Module | None = None, **shared: Any) ->
     model : torch.nn.Module, optional
         The module that a checkpoint or a state dict belongs to: its graph, with these weights. It
         is not changed.
+    layout : {"OIHW", "OHWI", "HWIO"}, optional
+        The order of the axes of convolutions' kernels, for weights without a model.
     **shared
         The fields of `Options`; `example_input` may be a dict of named arguments.
 
@@ -61,7 +69,7 @@ def load(source: Any, *, model: torch.nn.Module | None = None, **shared: Any) ->
     given, tensors = Options(**shared), _weights(source)
     if tensors is not None:
         if model is None:
-            return network_of(tensors, strict=given.strict)
+            return network_of(tensors, strict=given.strict, layout=layout)
         return load_weighted(tensors, model, given)
     if model is not None:
         raise FormatError(

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.chain import chain_of
 from cntgraph.adapters.weights.files import read_arrays
-from cntgraph.adapters.weights.tensors import Tensors, network_of
+from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import EXTENDED, Parameter
 from cntgraph.network.network import Network
 
 suffixes = (".npz", ".npy")
-options = ("description",)
+options = ("description", "layout")
 
 
 def recognises(source: object) -> bool:
@@ -42,6 +42,7 @@ def load(
     source: Any,
     *,
     description: Sequence[str | Mapping[str, Any]] | str | None = None,
+    layout: Layout | None = None,
     **shared: Any,
 ) -> Network:
     """Return the network of arrays in a file, a dict or a list.
@@ -53,6 +54,8 @@ def load(
     description : list of str or dict, or "separate", optional
         The layers in order, see `weights.description`; ``"separate"`` makes each weight of a list a
         block of its own.
+    layout : {"OIHW", "OHWI", "HWIO"}, optional
+        The order of the axes of convolutions' kernels, where each is a block of its own.
     **shared
         The fields of `Options`. A chain that begins with a convolution needs `input_shape`,
         channels first, or an `example_input`, of which only the shape is looked at.
@@ -71,7 +74,7 @@ def load(
             named = (p.rename(f"{p.name}.kernel") if len(p.shape) > 1 else p
                      for p in tensors.parameters)  # fmt: skip
             tensors = Tensors(list(named))
-        return network_of(tensors, strict=given.strict)
+        return network_of(tensors, strict=given.strict, layout=layout)
     if tensors.left_out:
         entry = tensors.left_out[0]
         raise FormatError(f"expected a list of weights; {entry.name}: {entry.reason}")

@@ -21,6 +21,8 @@ from cntgraph.network.blocks.base import broadcasts
 #: Types that are values only together with a scale, where there is one.
 _QUANTISED = ("int8", "uint8", "int16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz",
               "float8_e5m2fnuz")  # fmt: skip
+#: Types of words into which smaller values are packed; no weight is stored as one.
+_WORDS = ("int32", "uint32", "int64", "uint64")
 _STATISTICS = frozenset(
     "running_mean running_var moving_mean moving_variance num_batches_tracked mean var".split()
 )
@@ -49,6 +51,7 @@ BUFFERS = (
     "integers without a scale: indices, counters or a mask, not weights",
 )
 _STATISTIC, _INTEGERS = BUFFERS
+_WIDE = "integers of 32 bits or more without a scale: packed values or indices, not weights"
 _EMPTY = "without values"
 _SINGLE = "a single value: what it applies to is known only with the graph"
 _ONE_AXIS = "of one dimension: what it applies to is known only with the graph"
@@ -136,6 +139,7 @@ class Companions:
         """Leave out values that are packed into larger ones, with all that unpacks them."""
         name, (stem, leaf) = parameter.name, split_name(parameter.name)
         packed = leaf in ("qweight", "weight_packed") or f"{name}.absmax" in self.tensors
+        packed |= parameter.dtype in _WORDS and f"{stem}scales" in self.tensors  # as MLX packs
         packed |= leaf.endswith("_blocks") and f"{name[:-7]}_scales" in self.tensors
         if packed:
             beside = [n for n in self.tensors if split_name(n)[0] == stem or n.startswith(name)]
@@ -194,6 +198,7 @@ class Companions:
             _STATISTIC: leaf in _STATISTICS,
             _PARAMETRISED: _IN_PARTS.search(name),
             _INTEGERS: is_integer and (ndim < 2 or not named or parameter.dtype == "bool"),
+            _WIDE: parameter.dtype in _WORDS,
             _SINGLE: not ndim,
             _ONE_AXIS: ndim == 1 and not is_bias and leaf.lower() not in _GAINS,
             _CONSTANT: is_flat and not is_bias and not named,

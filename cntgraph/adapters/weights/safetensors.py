@@ -17,13 +17,13 @@ from typing import Any, cast
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
 from cntgraph.adapters.weights.stored import StoredArray, file_state
-from cntgraph.adapters.weights.tensors import Tensors, network_of
+from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.network.network import Network
 
 suffixes = (".safetensors", ".safetensors.index.json")
-options = ("model",)
+options = ("model", "layout")
 
 #: The format's types that are real numbers.
 DTYPES = {
@@ -45,7 +45,9 @@ def recognises(source: object) -> bool:
     return False
 
 
-def load(source: str | Path, *, model: Any = None, **shared: Any) -> Network:
+def load(
+    source: str | Path, *, model: Any = None, layout: Layout | None = None, **shared: Any
+) -> Network:
     """Return the network of a file, an index or a folder of safetensors.
 
     Parameters
@@ -55,6 +57,8 @@ def load(source: str | Path, *, model: Any = None, **shared: Any) -> Network:
     model : torch.nn.Module, optional
         The model whose weights these are: its graph, with these weights. It is not changed.
         Without it, each tensor is a block of its own; see `tensors`.
+    layout : {"OIHW", "OHWI", "HWIO"}, optional
+        The order of the axes of convolutions' kernels, without a model.
     **shared
         The fields of `Options`; all but `strict` are of use only with a `model`.
 
@@ -65,7 +69,7 @@ def load(source: str | Path, *, model: Any = None, **shared: Any) -> Network:
     """
     given, tensors = Options(**shared), read_tensors(Path(source))
     if model is None:
-        return network_of(tensors, strict=given.strict)
+        return network_of(tensors, strict=given.strict, layout=layout)
     torch: Any = builtin("torch", "putting weights into a model")
     return cast(Network, torch.load_weighted(tensors, model, given))
 

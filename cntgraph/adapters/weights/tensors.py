@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from cntgraph.core.errors import FormatError, ParameterError
 from cntgraph.core.parameter import ArrayHandle, Parameter
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.network import Network
+
+#: The order of the axes of a kernel: outputs, inputs, taps.
+Layout = Literal["OIHW", "OHWI", "HWIO"]
 
 
 @dataclass
@@ -97,18 +100,21 @@ class Tensors:
         self.left_out += others.left_out
 
 
-def network_of(tensors: Tensors, *, strict: bool = False) -> Network:
+def network_of(tensors: Tensors, *, strict: bool = False, layout: Layout | None = None) -> Network:
     """Return the network in which every weight is a block of its own.
 
     Parameters
     ----------
+    layout : {"OIHW", "OHWI", "HWIO"}, optional
+        The order of the axes of kernels of three and more dimensions: outputs, inputs, taps. By
+        default as PyTorch has them, unless a name or a bias tells otherwise.
     strict : bool, default False
         Whether to raise where something is left out.
 
     Raises
     ------
     FormatError
-        If there is no weight among the tensors.
+        If there is no weight among the tensors, or `layout` is none.
     CoverageError
         If `strict` and something is left out.
 
@@ -120,6 +126,8 @@ def network_of(tensors: Tensors, *, strict: bool = False) -> Network:
     >>> [(layer.name, layer.shape) for layer in net.layers]
     [('fc.in', (3,)), ('fc', (2,))]
     """
+    if layout not in (None, *get_args(Layout)):
+        raise FormatError(f"expected layout= as one of {get_args(Layout)}, got {layout!r:.40}")
     found = Companions({p.name: p for p in tensors.parameters}, dict(tensors.reasons))
     weights = found.in_order()
     if not weights:
@@ -135,7 +143,7 @@ def network_of(tensors: Tensors, *, strict: bool = False) -> Network:
     builder.operations += tensors.left_out
     usual = _usual_orientation(weights)
     for weight in weights:
-        _add_block(builder, weight, usual)
+        _add_block(builder, weight, usual, layout)
     net = builder.finish(strict=strict)
     notes = {p.name: w.note for w in found.weights.values() for p in w.value.parameters()}
     entries = {entry.name: _noted(entry, found.folded, notes) for entry in net.entries}
@@ -161,7 +169,7 @@ def _noted(
 # -- blocks -----------------------------------------------------------------------------------
 
 
-def _add_block(builder: Builder, weight: Weight, usual: str) -> None:
+def _add_block(builder: Builder, weight: Weight, usual: str, layout: Layout | None) -> None:
     """Add the source layer, the target layer and the edges of one weight."""
     value, name = weight.value, block_name(weight.name)
     if len(value.shape) == 1:
@@ -169,6 +177,8 @@ def _add_block(builder: Builder, weight: Weight, usual: str) -> None:
         builder.output(builder.scale(name, ids, value, weight.bias, foldable=False))
         return
     orientation = _orientation(weight, usual)
+    if len(value.shape) > 2 and orientation != "stacked":
+        orientation = _laid_out(weight, orientation, layout)
     if orientation != "stacked":
         _add_dense(builder, name, weight, orientation)
         return
@@ -201,6 +211,18 @@ def _add_dense(builder: Builder, name: str, weight: Weight, orientation: str) ->
         value = value.reshape((value.shape[0], -1))
     bias = None if bias is None else bias.reshape((-1,))
     builder.output(builder.linear(name, ids.reshape(-1), value, bias))
+
+
+def _laid_out(weight: Weight, orientation: str, layout: Layout | None) -> str:
+    """Bring a kernel into PyTorch's order, and return where its outputs then are."""
+    shape = weight.value.shape
+    n = len(shape)
+    if layout == "OHWI":
+        weight.value = weight.value.transpose((0, n - 1, *range(1, n - 1)))
+        weight.note = "stored with its inputs last"
+    elif layout is None and n == 4 and shape[1] == shape[2] != shape[3] and orientation == "first":
+        weight.note = "taken as (out, in, height, width); if its inputs are last: layout='OHWI'"
+    return orientation if layout is None else "last" if layout == "HWIO" else "first"
 
 
 # -- where the outputs are ------------------------------------------------------------------------

@@ -216,6 +216,8 @@ def test_buffers_are_no_warning(name, array, expected):
         ("lstm.parametrizations.weight.original", np.zeros((2, 2)), "its value is computed"),
         ("conv.weight_orig", np.zeros((2, 2)), "its value is computed"),
         ("fc2.qweight", np.zeros((2, 2), np.int32), "packed values"),
+        ("fc2.weight", np.full((2, 2), 1 << 31, np.uint32), "integers of 32 bits"),
+        ("fc2.kernel", np.zeros((2, 2), np.int64), "integers of 32 bits"),
     ],
 )
 def test_what_is_left_out_is_said_and_refused_if_strict(name, array, expected):
@@ -239,6 +241,23 @@ def test_integer_weights_without_a_scale_are_taken_as_they_are():
     net = network(fc__weight=np.array([[1, -2], [3, 4]], np.int8))
     assert reason(net, "fc.weight") == "integers without a scale, as they are stored"
     assert strengths(net)["fc"].tolist() == [-1.0, 7.0]
+
+
+@pytest.mark.parametrize("layout", ["OIHW", "OHWI", "HWIO", None])
+def test_the_layout_of_kernels_may_be_said(layout):
+    w, bias = normal(5, 4, 3, 3), np.arange(5.0)
+    axes = {"OHWI": (0, 2, 3, 1), "HWIO": (2, 3, 1, 0)}.get(layout, (0, 1, 2, 3))
+    arrays = {"conv.weight": w.transpose(axes), "conv.bias": bias, "fc.weight": normal(2, 3)}
+    net = cg.load(arrays, strict=True, **({} if layout is None else {"layout": layout}))
+    assert strengths(net)["conv"] == pytest.approx(w.sum(axis=(1, 2, 3)) + bias)
+    assert strengths(net)["conv.in"].reshape(4, 3, 3) == pytest.approx(w.sum(axis=0))
+
+
+def test_a_kernel_that_may_be_laid_out_otherwise_is_said():
+    net = cg.load({"conv.weight": normal(5, 3, 3, 4)})
+    assert reason(net, "conv.weight").endswith("layout='OHWI'")
+    with pytest.raises(FormatError, match="expected layout="):
+        cg.load({"conv.weight": normal(5, 3, 3, 4)}, layout="NHWC")
 
 
 # -- scales, masks and gains ---------------------------------------------------------------------
@@ -307,11 +326,15 @@ def test_scales_of_float_weights_are_none():
         ("fc.qweight", "fc.qzeros", "fc.scales", "fc.g_idx"),
         ("fc.weight_packed", "fc.weight_scale", "fc.weight_shape"),
         ("fc.weight", "fc.weight.absmax", "fc.weight.quant_map"),
+        ("fc.weight", "fc.scales", "fc.biases"),
         ("experts.up_blocks", "experts.up_scales"),
     ],
 )
 def test_packed_weights_are_left_out_with_what_unpacks_them(names):
     arrays = {name: np.ones((4, 4), np.uint8) for name in names}
+    if "fc.biases" in names:  # as MLX packs values of 4 bits
+        arrays = {"fc.weight": np.full((4, 1), 1 << 31, np.uint32), "fc.scales": normal(4, 1),
+                  "fc.biases": normal(4, 1)}  # fmt: skip
     with pytest.warns(cg.CoverageWarning, match="packed values"):
         net = network(strict=False, **arrays, ok__weight=normal(2, 3))
     assert [block.name for block in net.blocks] == ["ok"]
