@@ -276,7 +276,7 @@ class Population(Networks):
         *,
         by: str = "accuracy",
         bins: Bins = 5,
-        kind: Kind = "jeffreys",
+        kind: Kind = "jensen_shannon",
         max_samples: int = 1_000_000,
         client: Any = None,
         show_progress: bool = False,
@@ -288,7 +288,7 @@ class Population(Networks):
         ----------
         measure, layer, by, bins, max_samples, client, show_progress
             As in `densities`.
-        kind : str, default "jeffreys"
+        kind : str, default "jensen_shannon"
             Which divergence (see `divergence`).
         **options
             As for `divergence_matrix`.

@@ -262,7 +262,7 @@ class Trajectory(Sequence[Network]):
         measure: str = "strength",
         layer: str | None = None,
         *,
-        kind: Kind = "jeffreys",
+        kind: Kind = "jensen_shannon",
         reference: int | Literal["previous"] = 0,
         **options: Any,
     ) -> pd.DataFrame:

@@ -202,8 +202,10 @@ def test_options_of_divergences(opened):
     natural, binary = (opened["measures"].divergence(base=base) for base in (None, 2))
     np.testing.assert_allclose(natural, binary * np.log(2))
     with pytest.raises(CntGraphError, match="values themselves"):
-        opened["measures"].divergence(compat="lamalfa2021")
-    assert opened["both"].divergence("link_weights", compat="lamalfa2021").shape == (N, 2)
+        opened["measures"].divergence(kind="jeffreys", compat="lamalfa2021")
+    assert opened["both"].divergence(
+        "link_weights", kind="jeffreys", compat="lamalfa2021"
+    ).shape == (N, 2)
 
 
 @pytest.mark.parametrize("store", ["parameters", "measures"])

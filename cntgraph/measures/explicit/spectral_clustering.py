@@ -210,15 +210,18 @@ def _largest(matrix: csr_array, k: int) -> list[tuple[float, Values]]:
     """Return the k largest eigenvalues, descending, with their vectors; fewer of a small matrix."""
     from scipy.linalg import eigh
     from scipy.sparse.linalg import eigsh
+    from threadpoolctl import threadpool_limits
 
     n = matrix.shape[0]
     k = min(k, n)
-    if n <= max(_DENSE, 2 * k):
-        values, vectors = eigh(matrix.toarray(), subset_by_index=[n - k, n - 1])
-    else:
-        # v0 is fixed, and no eigenvector in particular: the same numbers in every run.
-        start = np.random.default_rng(0).uniform(0.5, 1.5, n)
-        values, vectors = eigsh(matrix, k=k, which="LA", v0=start)
+    # Thousands of products of a few short vectors: threads wait for each other more than they work.
+    with threadpool_limits(1, "blas"):
+        if n <= max(_DENSE, 2 * k):
+            values, vectors = eigh(matrix.toarray(), subset_by_index=[n - k, n - 1])
+        else:
+            # v0 is fixed, and no eigenvector in particular: the same numbers in every run.
+            start = np.random.default_rng(0).uniform(0.5, 1.5, n)
+            values, vectors = eigsh(matrix, k=k, which="LA", v0=start)
     vectors = _same_sign(vectors)
     return [(float(values[c]), vectors[:, c]) for c in np.argsort(-values)]
 

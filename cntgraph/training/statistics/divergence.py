@@ -47,7 +47,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 def divergence(
     a: ArrayLike,
     b: ArrayLike,
-    kind: Kind = "jeffreys",
+    kind: Kind = "jensen_shannon",
     *,
     on: On = "kde",
     bandwidth: Bandwidth = "scott",
@@ -61,9 +61,10 @@ def divergence(
     ----------
     a, b : array_like of float
         The samples, of any shape.
-    kind : str, default "jeffreys"
-        ``"jeffreys"`` ∫(p-q) ln(p/q) dx, ``"kullback_leibler"`` ∫p ln(p/q) dx (of a from b) and
-        ``"jensen_shannon"`` (0 to ln 2) compare densities. ``"wasserstein"`` (the first, in the
+    kind : str, default "jensen_shannon"
+        ``"jensen_shannon"`` (0 to ln 2: the mean divergence of both from their even mixture),
+        ``"jeffreys"`` ∫(p-q) ln(p/q) dx, the papers', and ``"kullback_leibler"`` ∫p ln(p/q) dx
+        (of a from b) compare densities. ``"wasserstein"`` (the first, in the
         unit of the samples), ``"kolmogorov_smirnov"`` (0 to 1) and ``"energy"`` (a distance, in
         the root of the unit) compare the samples as they are.
     on : {"kde", "samples"}, default "kde"
@@ -76,7 +77,8 @@ def divergence(
     base : float, optional
         Base of the logarithm; by default e.
     compat : {"lamalfa2021"}, optional
-        Jeffreys as the papers' published code computes it, which is no integral (see Notes).
+        With ``kind="jeffreys"``: as the papers' published code computes it, which is no integral
+        (see Notes).
 
     Returns
     -------
@@ -90,6 +92,10 @@ def divergence(
 
     Notes
     -----
+    The default is the one of the first three that exists for any two sets and converges as
+    samples grow. The other two weigh the logarithm of a density by another density: where that
+    has wider tails, or one set is a constant, kernels' tails decide (``benchmarks/divergence.py``).
+
     The densities are those of `kernel_density` on an even grid over both sets and 8 widths of
     their kernels more, with at least `n_points` points, and as many more (up to 8192) as it
     takes for a step to be no wider than the narrower kernel; a kernel that is still narrower
@@ -128,7 +134,7 @@ def divergence(
 
 def divergence_matrix(
     samples: Mapping[Any, ArrayLike] | Sequence[ArrayLike],
-    kind: Kind = "jeffreys",
+    kind: Kind = "jensen_shannon",
     *,
     on: On = "kde",
     bandwidth: Bandwidth = "scott",
@@ -175,7 +181,7 @@ def histogram_divergence(
     edges: ArrayLike,
     counts_a: ArrayLike,
     counts_b: ArrayLike,
-    kind: Kind = "jeffreys",
+    kind: Kind = "jensen_shannon",
     *,
     on: On = "kde",
     bandwidth: Bandwidth = "scott",
@@ -209,7 +215,7 @@ def histogram_divergence(
 
     Examples
     --------
-    >>> round(histogram_divergence([0, 1, 2], [1, 1], [1, 3], on="samples"), 4)
+    >>> round(histogram_divergence([0, 1, 2], [1, 1], [1, 3], "jeffreys", on="samples"), 4)
     0.2747
     """
     borders, first = checked_histogram(edges, counts_a)

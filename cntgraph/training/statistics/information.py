@@ -58,8 +58,8 @@ def sampled_information(a: Values, b: Values, kind: str) -> float:
     Returns
     -------
     float
-        An estimate: a little below zero at times for distributions that are equal. NaN if there
-        are fewer than two samples of one.
+        An estimate, at least 0, and of Jensen–Shannon at most ln 2. NaN if there are fewer than
+        two samples of one.
 
     Raises
     ------
@@ -76,7 +76,8 @@ def sampled_information(a: Values, b: Values, kind: str) -> float:
     For Jensen–Shannon, the densities k/(2(n-1)ρ) and k/(2mν) of the same distances are put into
     its definition. If samples repeat so often that a ρ or ν vanishes, they are discrete: the
     frequencies of the distinct values are compared. If in that case more than half of the
-    values are distinct (pruned weights: many zeros among numbers), they are neither.
+    values are distinct (pruned weights: many zeros among numbers), they are neither. An estimate
+    that is out of the divergence's range, as of equal distributions at times, is its bound.
 
     References
     ----------
@@ -91,9 +92,12 @@ def sampled_information(a: Values, b: Values, kind: str) -> float:
     if min(float(distance.min()) for distance in (*own, *other)) <= 0.0:
         return information(*_frequencies(a, b), kind)
     if kind == "jensen_shannon":
-        return (_to_middle(*own, a.size, b.size) + _to_middle(*other, b.size, a.size)) / 2
+        found = (_to_middle(*own, a.size, b.size) + _to_middle(*other, b.size, a.size)) / 2
+        return min(max(found, 0.0), log(2))
     found = _relative(*own, a.size, b.size)
-    return found + _relative(*other, b.size, a.size) if kind == "jeffreys" else found
+    if kind == "jeffreys":
+        found += _relative(*other, b.size, a.size)
+    return max(found, 0.0)
 
 
 def distance(
