@@ -99,6 +99,14 @@ def load(
         if is_own_file(source):
             from cntgraph.store.reader import read_network
 
+            if options or norm != "fold" or any(
+                given is not None for given in (input_shape, example_input, unroll)
+            ):  # fmt: skip
+                raise FormatError(
+                    f"{source}: a file of cntgraph's own has its graph; leave out what says how "
+                    "to load a model (input_shape, example_input, norm, unroll and the like)"
+                )
+
             return read_network(source)
     return registry.load(source, **vars(shared), **options)
 

@@ -39,6 +39,20 @@ class Options:
         if self.input_shape is not None:
             object.__setattr__(self, "input_shape", _checked(self.input_shape))
 
+    def refuse_input(self) -> None:
+        """Raise where an input is described of weights that have no graph, which read none.
+
+        Raises
+        ------
+        FormatError
+        """
+        if self.input_shape is not None or self.example_input is not None:
+            raise FormatError(
+                "these are weights alone, without a graph that an input could go through: leave "
+                "out input_shape and example_input, or pass what gives the graph: model=, the "
+                "module they belong to, config= of a Keras model, description= of a list of arrays"
+            )
+
     def builder(self) -> Builder:
         """Return what a network is built with."""
         return Builder(unroll=self.unroll)

@@ -13,6 +13,7 @@ from cntgraph.cli.options import (
     Aggregation,
     AggregationOption,
     Edges,
+    Factory,
     Format,
     FormatOption,
     Granularity,
@@ -59,6 +60,7 @@ def export(
             "one of nodes and one of edges.",
         ),
     ],
+    factory: Factory = None,
     input_shape: InputShape = None,
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
@@ -117,7 +119,7 @@ def export(
             written = cg.write_gexf(trajectory, output, **looks, **building, **writing)
         typer.echo(str(written))
         return
-    net = load_network(model, input_shape, unroll, norm, strict)
+    net = load_network(model, input_shape, unroll, norm, strict, factory)
     if measure:
         coarse = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
         writing["measures"] = _measured(coarse, measure, sign, layer)
@@ -184,6 +186,7 @@ def _reduced(graph: Graph, top: int | None, backbone: Backbone | None, sign: Sig
 @reports_errors
 def profile(
     model: Model,
+    factory: Factory = None,
     input_shape: InputShape = None,
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
@@ -206,7 +209,7 @@ def profile(
     import cntgraph as cg
 
     check_output(output, [model], overwrite=overwrite)
-    net = load_network(model, input_shape, unroll, norm, strict)
+    net = load_network(model, input_shape, unroll, norm, strict, factory)
     net = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
     table = cg.cnt_profile(
         net, sign=sign.value if sign else None, measures=measure, budget=budget,

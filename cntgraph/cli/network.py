@@ -11,6 +11,7 @@ from cntgraph.cli.options import (
     Aggregation,
     AggregationOption,
     Edges,
+    Factory,
     Format,
     FormatOption,
     Granularity,
@@ -23,6 +24,7 @@ from cntgraph.cli.options import (
     Overwrite,
     Strict,
     Unroll,
+    made_by,
     parse_shape,
 )
 from cntgraph.cli.output import check_output, emit, reports_errors, warnings_said
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 @reports_errors
 def describe(
     model: Model,
+    factory: Factory = None,
     input_shape: InputShape = None,
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
@@ -55,7 +58,7 @@ def describe(
     coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
     measured = _of_measures(model)
     net = (
-        load_network(model, input_shape, unroll, norm, strict)
+        load_network(model, input_shape, unroll, norm, strict, factory)
         if measured is None
         else measured.topology
     )
@@ -69,6 +72,7 @@ def describe(
 @reports_errors
 def analyze(
     model: Model,
+    factory: Factory = None,
     input_shape: InputShape = None,
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
@@ -104,7 +108,7 @@ def analyze(
         table = table.loc[:, "layer":]  # type: ignore[misc]
         title = title_of(model, measured.topology, granularity)
     else:
-        net = cg.coarsen(load_network(model, input_shape, unroll, norm, strict), **coarse)
+        net = cg.coarsen(load_network(model, input_shape, unroll, norm, strict, factory), **coarse)
         table = cg.analyze(net, show_progress=True, **options).reset_index()
         title = title_of(model, net, granularity)
     if not len(table) or not table["n_edges"].any():
@@ -121,6 +125,7 @@ def analyze(
 def convert(
     model: Model,
     output: Annotated[Path, typer.Option("-o", "--output", help="The .h5 file to write.")],
+    factory: Factory = None,
     input_shape: InputShape = None,
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
@@ -137,20 +142,28 @@ def convert(
         raise CntGraphError(f"{output}: expected a file that ends in .h5, got {output.suffix!r}")
     # Also in place: all is read and written before the file gets its name.
     check_output(output, [], overwrite=overwrite)
-    net = load_network(model, input_shape, unroll, norm, strict)
+    net = load_network(model, input_shape, unroll, norm, strict, factory)
     cg.save(net, output, compression=compression, overwrite=overwrite)
     typer.echo(f"{output}: {net!r}")
 
 
 def load_network(
-    model: Path, input_shape: str | None, unroll: int | None, norm: Norm, strict: bool
+    model: Path,
+    input_shape: str | None,
+    unroll: int | None,
+    norm: Norm,
+    strict: bool,
+    factory: str | None = None,
 ) -> Network:
     """Return the network of a file, as the options say; print what was left out."""
     import cntgraph as cg
 
     shape = None if input_shape is None else parse_shape(input_shape)
+    into = {} if factory is None else {"model": made_by(factory)}
     with warnings_said():
-        return cg.load(model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict)
+        return cg.load(
+            model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict, **into
+        )
 
 
 def _of_measures(model: Path) -> Trajectory | None:
@@ -168,7 +181,10 @@ def title_of(model: Path, net: Network | None, granularity: Granularity) -> str:
     """Return the line above a table."""
     what = "" if granularity is Granularity.neuron else f", one node per {granularity.value}"
     size = "" if net is None else ": " + repr(net).strip("<>").removeprefix("Network: ")
-    return f"{model}{what}{size}"
+    alone = ""
+    if net is not None and net.is_weights_alone:
+        alone = "; weights only: no graph, each weight is a block of its own"
+    return f"{model}{what}{size}{alone}"
 
 
 def _shortened_analysis(table: pd.DataFrame) -> pd.DataFrame:

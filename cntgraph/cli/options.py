@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,6 +69,14 @@ Model = Annotated[
 InputShape = Annotated[
     str | None, typer.Option(help="Shape of one sample, such as 3,224,224, if the file lacks it.")
 ]
+Factory = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="What makes the PyTorch module that weights belong to, as package.module:function; "
+        "its graph is then theirs. It is imported, from the current folder too, and called.",
+    ),
+]
 Unroll = Annotated[
     int | None,
     typer.Option(min=1, help="Unroll recurrent layers over so many steps; by default, loops."),
@@ -114,3 +124,28 @@ def parse_shape(text: str) -> tuple[int, ...]:
         raise CntGraphError(
             f"expected --input-shape as numbers with commas, such as 3,224,224; got {text!r}"
         ) from None
+
+
+def made_by(factory: str) -> Any:
+    """Return what the user's own function makes, of which ``--model`` says the place.
+
+    Raises
+    ------
+    CntGraphError
+        If there is no such function, or it fails.
+    """
+    name, _, function = factory.partition(":")
+    if not name or not function:
+        raise CntGraphError(
+            f"expected --model as package.module:function, such as nets:resnet; got {factory!r}"
+        )
+    sys.path.insert(0, "")
+    try:
+        return getattr(import_module(name), function)()
+    except Exception as error:  # whatever the user's code raises
+        raise CntGraphError(
+            f"--model {factory}: {type(error).__name__}: {error}; expected a function or a class "
+            "that makes the module when it is called without arguments"
+        ) from error
+    finally:
+        sys.path.remove("")

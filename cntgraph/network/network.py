@@ -111,6 +111,13 @@ class Network:
         return sum(block.n_edges for block in self.blocks)
 
     @property
+    def is_weights_alone(self) -> bool:
+        """Whether no block leads on from another: several weights, of which no graph is known."""
+        reached = {id(layer) for block in self.blocks for layer in self.layers_of(block.target)}
+        left = {id(layer) for block in self.blocks for layer in self.layers_of(block.source)}
+        return len(self.blocks) > 1 and not reached & left
+
+    @property
     def n_parameters(self) -> int:
         """Number of trainable values, each counted once however many blocks read it."""
         return sum(p.size for p in self.parameters.values() if p.trainable)

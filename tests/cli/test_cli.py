@@ -301,6 +301,62 @@ def test_input_shape(folder):
         assert rows[0]["shape"] == [1, 6, 6]
 
 
+# --- Weights alone ----------------------------------------------------------------------------
+
+FACTORY = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3))
+
+def fails():
+    raise RuntimeError("no such width")
+"""
+
+
+@pytest.fixture
+def checkpoint(tmp_path, monkeypatch):
+    """Weights of a model that a function in the current folder makes."""
+    (tmp_path / "own_nets.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_nets", raising=False)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3))
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    return tmp_path / "weights.pt", model
+
+
+@pytest.mark.parametrize("command", ["describe", "analyze", "profile"])
+def test_weights_alone_say_so(checkpoint, command):
+    path, _ = checkpoint
+    title = run(command, path).stdout.partition("\n")[0]
+    assert title.endswith("; weights only: no graph, each weight is a block of its own")
+    said = fails(command, path, "--input-shape", "1,6,6")
+    assert "weights alone, without a graph" in said
+    assert "model=" in said
+
+
+def test_weights_in_the_graph_of_the_users_own_model(checkpoint, tmp_path):
+    path, model = checkpoint
+    made = ("--model", "own_nets:make", "--input-shape", "1,6,6")
+    found = pd.read_csv(io.StringIO(run("analyze", path, *made, "-f", "csv").stdout))
+    wanted = cg.analyze(cg.load(model, input_shape=(1, 6, 6))).reset_index()
+    assert found["fluctuation"].tolist() == pytest.approx(wanted["fluctuation"].tolist())
+    assert "weights only" not in run("describe", path, *made).stdout
+    run("convert", path, *made, "-o", tmp_path / "net.h5")
+    assert cg.load(tmp_path / "net.h5").n_edges == cg.load(model, input_shape=(1, 6, 6)).n_edges
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [("own_nets", "package.module:function"), ("own_nets:other", "AttributeError"),
+     ("nowhere:make", "ModuleNotFoundError"), ("own_nets:fails", "no such width")],
+)  # fmt: skip
+def test_functions_that_make_no_model(checkpoint, factory, said):
+    path, _ = checkpoint
+    assert said in fails("describe", path, "--model", factory, "--input-shape", "1,6,6")
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()

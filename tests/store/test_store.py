@@ -17,7 +17,7 @@ from store.faults import add, leave_journal
 from store.samples import carrying, saved
 
 import cntgraph as cg
-from cntgraph.core.errors import StoreError
+from cntgraph.core.errors import FormatError, StoreError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 from cntgraph.store.reader import read_network
@@ -219,3 +219,15 @@ def test_which_snapshot(path: Path) -> None:
     for outside in (3, -4):
         with pytest.raises(StoreError, match="snapshot below 3"):
             read_network(path, outside)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"input_shape": (6,)}, {"example_input": np.zeros((1, 6))}, {"norm": "keep"}, {"unroll": 2},
+     {"model": None}],
+)  # fmt: skip
+def test_options_that_a_file_with_a_graph_has_no_use_for_are_refused(tmp_path, options):
+    cg.save(cg.toy("mlp"), tmp_path / "net.h5")
+    with pytest.raises(FormatError, match="has its graph"):
+        cg.load(tmp_path / "net.h5", **options)
+    cg.load(tmp_path / "net.h5", strict=True)

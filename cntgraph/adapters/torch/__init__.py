@@ -69,6 +69,7 @@ def load(
     given, tensors = Options(**shared), _weights(source)
     if tensors is not None:
         if model is None:
+            given.refuse_input()
             return network_of(tensors, strict=given.strict, layout=layout)
         return load_weighted(tensors, model, given)
     if model is not None:

@@ -74,6 +74,7 @@ def load(
             named = (p.rename(f"{p.name}.kernel") if len(p.shape) > 1 else p
                      for p in tensors.parameters)  # fmt: skip
             tensors = Tensors(list(named))
+        given.refuse_input()
         return network_of(tensors, strict=given.strict, layout=layout)
     if tensors.left_out:
         entry = tensors.left_out[0]

@@ -158,6 +158,12 @@ class _Subject:
             yield known | {"part": part} | _summary(values)
 
     def _check_affordable(self, measure: Measure, estimate: float) -> None:
+        alone = isinstance(self.net_or_graph, Network) and self.net_or_graph.is_weights_alone
+        if alone and (measure.unrolls or measure.level == "network"):
+            raise UndefinedMeasureError(
+                "these are weights alone: which leads to which is not known, so that there are no "
+                "paths and no whole; load the model's graph (model=), or call the function itself"
+            )
         if measure.unrolls and self.size.n_edges > self.max_edges:
             raise GraphSizeError(
                 f"needs the explicit graph of {self.size.n_edges:,} edges; the limit is "

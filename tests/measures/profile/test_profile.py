@@ -130,3 +130,16 @@ def test_size_of_a_graph_is_that_of_its_network():
     of_net, of_graph = Size.of(net), Size.of(cg.build_graph(net))
     assert (of_net.n_nodes, of_net.n_edges) == (of_graph.n_nodes, of_graph.n_edges)
     assert of_net.n_weights == 18 + 54
+
+
+def test_weights_alone_have_no_paths_and_no_whole():
+    net = cg.load({"a.weight": np.ones((3, 4)), "b.weight": np.ones((2, 3))})
+    assert net.is_weights_alone
+    assert not cg.toy("mlp").is_weights_alone
+    table = cg.cnt_profile(net).set_index("measure")
+    whole = table.index[table["reason"].str.contains("weights alone")]
+    assert {"betweenness", "path_norm", "small_world", "communities"} <= set(whole)
+    assert (table["status"][whole] == "undefined").all()
+    assert {"node_strength", "layer_fluctuation", "link_weights", "singular_values"} <= set(
+        table.index[table["status"] == "measured"]
+    )
