@@ -80,9 +80,8 @@ class _Budget:
     def __init__(self, path: Path, n_values: int, *, plain: bool) -> None:
         self.path, self.left, self.plain = path, n_values, plain
         self.refused: FormatError | None = None
-        self._make = keras.Layer.add_weight
 
-    def add(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+    def add(self, own: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
         """Add a weight to a layer without memory for its values: one stands for all."""
         kwargs.update(zip(("shape", "initializer", "dtype"), args, strict=False))
         shape = tuple(int(n) for n in kwargs.pop("shape", None) or ())
@@ -95,8 +94,8 @@ class _Budget:
             )
             raise self.refused
         if self.plain or type(layer).__name__ in _LOOKING or not prod(shape):
-            return self._make(layer, shape=shape, **kwargs)
-        variable = self._make(layer, shape=(), **kwargs)
+            return own(layer, shape=shape, **kwargs)
+        variable = own(layer, shape=(), **kwargs)
         variable._shape, variable._ndim = shape, len(shape)
         return variable
 

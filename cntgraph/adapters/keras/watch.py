@@ -46,34 +46,28 @@ def watching(watcher: Watcher, symbols: Mapping[int, Any] | None = None) -> Iter
     symbols : mapping of int to object, optional
         What layers show in the place of their variables, by the id of the variable.
     """
-    layer_call, symbolic_call = keras.Layer.__call__, keras.Operation.symbolic_call
-    draw, look = keras.random.SeedGenerator.next, keras.Layer.__getattribute__
-    owner = threading.get_ident()
 
-    def watched() -> bool:
-        return watcher.active and threading.get_ident() == owner
-
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if not watched():
-            return layer_call(layer, *args, **kwargs)
+    def call(own: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if not watcher.active:
+            return own(layer, *args, **kwargs)
         return watcher.call_layer(layer, args, kwargs)
 
-    def call_symbolically(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        if not watched() or isinstance(operation, keras.Layer):
-            return symbolic_call(operation, *args, **kwargs)
+    def call_symbolically(own: Any, operation: Any, *args: Any, **kwargs: Any) -> Any:
+        if not watcher.active or isinstance(operation, keras.Layer):
+            return own(operation, *args, **kwargs)
         return watcher.call_operation(operation, args, kwargs)
 
-    def attribute(layer: Any, name: str) -> Any:
-        value = look(layer, name)
-        return _shown(value, symbols) if symbols and name not in _TRACKED and watched() else value
+    def attribute(own: Any, layer: Any, name: str) -> Any:
+        value = own(layer, name)
+        shown = symbols and name not in _TRACKED and watcher.active
+        return _shown(value, symbols) if symbols and shown else value
 
-    def next_seed(generator: Any, *args: Any, **kwargs: Any) -> Any:
-        if watched():
+    def next_seed(own: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:
+        if watcher.active:
             raise NotFollowed("it draws random numbers")
-        return draw(generator, *args, **kwargs)
+        return own(generator, *args, **kwargs)
 
     with (
-        _lock,
         _plain_errors(),
         patched(keras.Layer, "__call__", call),
         patched(keras.Operation, "symbolic_call", call_symbolically),
@@ -85,20 +79,33 @@ def watching(watcher: Watcher, symbols: Mapping[int, Any] | None = None) -> Iter
 
 @contextmanager
 def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Put another method in the place of a class's own, for a while."""
-    own = vars(owner).get(name)
+    """Put another method in the place of a class's own, for a while and for this thread alone.
 
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return value(self, *args, **kwargs)
+    Calls from other threads go to the class's own method. One thread at a time puts methods in
+    place and takes them away, so that none is left or lost.
 
-    setattr(owner, name, method)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)
+    Parameters
+    ----------
+    value : callable
+        Takes the class's own method, and what that takes.
+    """
+    with _lock:
+        own, original = vars(owner).get(name), getattr(owner, name)
+        thread = threading.get_ident()
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread:
+                return original(self, *args, **kwargs)
+            return value(original, self, *args, **kwargs)
+
+        setattr(owner, name, method)
+        try:
+            yield
+        finally:
+            if own is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, own)
 
 
 def _shown(value: Any, symbols: Mapping[int, Any], depth: int = 4) -> Any:

@@ -39,7 +39,7 @@ def stored_parameters(path: Path, model: Any, contents: Contents) -> dict[int, P
     """
     own, found = parameters_of(model), dict[int, Parameter]()
 
-    def assign(variable: Any, value: Any) -> None:
+    def assign(_: Any, variable: Any, value: Any) -> None:
         if not isinstance(value, Tensor):  # what a layer makes up itself, such as a LoRA of zeros
             array = as_array(value)
             value = Tensor(array.shape, array.dtype.name, array)

@@ -3,6 +3,7 @@
 import json
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import keras
@@ -276,3 +277,24 @@ def test_what_is_asked_for_wrongly(tmp_path):
     more = sequential((3,), kl.Dense(2, name="fc"), kl.Dense(2))
     with pytest.raises(FormatError, match="belong to another model"):
         cg.load(weights, config=more)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_threads_that_load_files_leave_keras_to_others(tmp_path):
+    """Files are read in several threads while another one builds and calls models of its own."""
+    own = {name: getattr(keras.Layer, name) for name in ("add_weight", "__call__")}
+    for k in range(6):
+        keras.utils.set_random_seed(k)
+        layers = [keras.Input((5,)), keras.layers.Dense(4 + k, "relu"), keras.layers.Dense(2)]
+        keras.Sequential(layers).save(tmp_path / f"{k}.keras")
+    files = sorted(tmp_path.glob("*.keras"))
+    wanted = [cg.node_strength(cg.load(path)) for path in files]
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(lambda path: cg.node_strength(cg.load(path)), f) for f in files * 3]
+        while not all(future.done() for future in found):
+            layer = keras.layers.Dense(3)
+            assert tuple(layer(np.ones((2, 5), "float32")).shape) == (2, 3)
+            assert tuple(layer.kernel.shape) == (5, 3)
+    for future, strength in zip(found, wanted * 3, strict=True):
+        assert np.array_equal(future.result(), strength)
+    assert {name: getattr(keras.Layer, name) for name in own} == own
