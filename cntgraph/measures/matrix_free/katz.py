@@ -109,19 +109,18 @@ def katz_centrality(
                 advice="alpha must be below 1 / cntgraph.spectral_radius(…) of the magnitudes",
                 show_progress=show_progress,
             )  # fmt: skip
-            length = float(np.linalg.norm(found)) if normalized else 1.0
-        if not np.isfinite(length) or not np.isfinite(found).all():
+        if not np.isfinite(found).all():
             raise UndefinedMeasureError(
                 f"walks are worth more than a float holds with alpha={alpha}; choose a smaller one"
             )
-        return _normalized(found, length)
+        return _normalized(found) if normalized else found
 
     return by_sign(net_or_graph, sign, measure, edges=edges, noun="Katz centrality")
 
 
-def _normalized(values: Values, length: float) -> Values:
+def _normalized(values: Values) -> Values:
     """Divide by the length, with the sign at which the values add up to more than nothing."""
-    if length in (0.0, 1.0):
-        return values
-    values /= np.sign(values.sum()) * length if values.sum() else length
+    values /= np.abs(values).max() or 1.0  # so that no square is beyond what a float holds
+    length = float(np.linalg.norm(values)) or 1.0
+    values /= -length if values.sum() < 0 else length
     return values

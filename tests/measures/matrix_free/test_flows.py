@@ -140,6 +140,16 @@ def test_katz_with_walks_that_grow_round_a_loop(loop):
             katz_centrality(loop, sign="absolute", alpha=factor / radius)
 
 
+def test_katz_whose_squares_are_beyond_what_a_float_holds():
+    net, alpha = DAGS["mlp"], 1e90
+    values = np.linalg.solve(np.eye(net.n_nodes) - alpha * dense(net, "absolute").T,
+                             np.ones(net.n_nodes))  # fmt: skip
+    assert 1e160 < values.max() < np.inf
+    expected = values / values.max() / np.linalg.norm(values / values.max())
+    for measured in both(net):
+        assert np.allclose(katz_centrality(measured, sign="absolute", alpha=alpha), expected)
+
+
 def test_katz_beyond_what_a_float_holds():
     with pytest.raises(UndefinedMeasureError, match="smaller"):
         katz_centrality(DAGS["mlp"], sign="absolute", alpha=1e200)
