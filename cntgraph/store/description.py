@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -244,17 +244,11 @@ def _rebuilt(
 
 def _check_growth(recipe: Recipe, what: str) -> None:
     """Refuse a recipe that makes far more values than it is made of, before they are made."""
-    parts = list(_parts(recipe))
-    stored = sum(prod(part.shape) for part in parts if not part.args)
-    made = sum(prod(part.shape) for part in parts)
+    parts = list(recipe.parts())
+    stored = sum(part.own_cost for part in parts if not part.args)
+    made = sum(part.own_cost for part in parts)
     if made > max(_MAX_GROWTH * stored, _ALWAYS_FITS):
         raise StoreError(f"{what} would make {made:,} values of {stored:,} stored ones")
-
-
-def _parts(recipe: Recipe) -> Iterator[Recipe]:
-    yield recipe
-    for arg in recipe.args:
-        yield from _parts(arg)
 
 
 def _rebuilt_view(values: Mapping[str, Any], get_array: GetArray) -> View:

@@ -143,7 +143,8 @@ class StoreFile(CheckedFile):
     @cached_property
     def measures(self) -> StoredMeasures | None:
         """The measures of layers that were recorded; None where only parameters were."""
-        return StoredMeasures(self) if self._version > 1 else None
+        has = self._version == 2 or (self._version > 2 and "measures" in self.file)
+        return StoredMeasures(self) if has else None
 
     @property
     def has_parameters(self) -> bool:

@@ -188,6 +188,8 @@ def _recipe(value: Any, where: str) -> None:
     elif "constant" in value:
         _nested(_number)(value["constant"], where)
         _TENSOR(value.get("shape", []), where)
+    elif "same" in value:
+        _size(value["same"], where)
     else:
         _OPERATION(value, where)
         for name in value.keys() - {"op", "args"}:

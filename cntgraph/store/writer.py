@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cntgraph.core.errors import StoreError
 from cntgraph.core.new_file import new_file
 from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import needs_version_3
 from cntgraph.network.network import Network
 from cntgraph.store.description import describe_coverage, describe_network, differences
 from cntgraph.store.disk import Paths
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     import h5py
 
 FORMAT = "cntgraph"
-#: The newest version; a file without measures is written in version 1.
-FORMAT_VERSION = 2
+#: The newest version; a file is written in the oldest that has what it needs.
+FORMAT_VERSION = 3
 
 
 def save(
@@ -127,9 +128,11 @@ def write_topology(file: h5py.File, net: Network, *, measures: bool = False) -> 
         Whether the file will have measures of its layers, which readers of version 1 do not know.
     """
     file.attrs["format"] = fixed_text(FORMAT)
-    file.attrs["format_version"] = FORMAT_VERSION if measures else 1
     file.attrs["writer"] = fixed_text(f"cntgraph {__version__}")
     description, arrays = describe_network(net)
+    recipes = (block[key] for block in description["blocks"] for key in ("weight", "bias"))
+    newest = any(map(needs_version_3, recipes))
+    file.attrs["format_version"] = FORMAT_VERSION if newest else 2 if measures else 1
     coverage = describe_coverage(net)
     check_description(description, coverage)  # a file that cannot be read again is not written
     file["network/description"] = fixed_text(json.dumps(description))

@@ -12,6 +12,8 @@ from oracles.same_operations.fingerprint import fingerprint
 from oracles.same_operations.graphs import GRAPHS
 from oracles.same_operations.models import FRAMEWORKS, load, run
 
+import cntgraph as cg
+
 KNOWN = DRIFT | STATED
 
 
@@ -74,3 +76,24 @@ def test_the_tables_belong_together():
     assert not set(DRIFT) & set(STATED)
     assert set(KNOWN) <= {(name, way) for name in OPERATIONS
                           for way in OPERATIONS[name].frameworks()}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["exp", "softmax", "where", "pad", "U V W", "a small network",
+                                  "convolved"])  # fmt: skip
+def test_a_weight_that_is_computed_follows_a_training(name, tmp_path):
+    operation, found = OPERATIONS[f"a weight: {name}"], {}
+    for way in operation.frameworks():
+        cg.save(load(operation, way, tmp_path), tmp_path / "net.h5", overwrite=True)
+        net = cg.load(tmp_path / "net.h5")
+        halved = {
+            key: cg.Parameter.from_array(key, p.raw() * (0.5 if p.trainable else 1))
+            for key, p in net.parameters.items()
+        }
+        found[way] = [
+            net.bind(p, {}).blocks[0].to_csr().toarray() for p in (net.parameters, halved)
+        ]
+    before, after = next(iter(found.values()))
+    assert not np.allclose(before, after)
+    for way, (ours, theirs) in found.items():
+        np.testing.assert_allclose(ours, before, rtol=1e-6, atol=1e-6, err_msg=way)
+        np.testing.assert_allclose(theirs, after, rtol=1e-6, atol=1e-6, err_msg=way)

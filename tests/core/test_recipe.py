@@ -6,12 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.stored import DTYPES, stored
+from scipy import special
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe, recipe_from_json, recipe_to_json
 
-BINARY = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}
+BINARY = {
+    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
+    "maximum": np.maximum, "minimum": np.minimum, "power": np.power,
+    "less": lambda a, b: (a < b) * 1.0, "equal": lambda a, b: (a == b) * 1.0,
+}  # fmt: skip
+UNARY = {
+    "sqrt": np.sqrt, "square": np.square, "negative": np.negative, "absolute": np.abs,
+    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "tanh": np.tanh,
+    "sigmoid": special.expit, "softplus": lambda x: np.log1p(np.exp(x)), "erf": special.erf,
+    "sin": np.sin, "cos": np.cos, "sign": np.sign, "round": np.round, "floor": np.floor,
+    "ceil": np.ceil,
+}  # fmt: skip
 NUMBERS = count()
 
 
@@ -39,8 +51,8 @@ def grown(draw, recipe, value):
     ndim = value.ndim
     op = draw(
         st.sampled_from(
-            [*BINARY, "constant", "sqrt", "square", "negative", "absolute", "transpose", "reshape",
-             "take", "gather", "sum", "sum_by", "concatenate"]
+            [*BINARY, *UNARY, "constant", "where", "matmul", "transpose", "reshape", "take",
+             "gather", "sum", "max", "sum_by", "concatenate", "shared"]
         )
     )  # fmt: skip
     if op in BINARY:
@@ -51,24 +63,34 @@ def grown(draw, recipe, value):
         left = draw(st.booleans())
         pair, values = ((recipe, other), (value, other_value)) if left else (
             (other, recipe), (other_value, value))  # fmt: skip
-        made = {
-            "add": lambda a, b: a + b,
-            "subtract": lambda a, b: a - b,
-            "multiply": lambda a, b: a * b,
-            "divide": lambda a, b: a / b,
-        }[op](*pair)
         with np.errstate(all="ignore"):
-            return made, BINARY[op](*values)
+            return pair[0].binary(op, pair[1]), BINARY[op](*values)
     if op == "constant":
         return recipe * 2.5 + 1, value * 2.5 + 1
-    if op == "sqrt":
-        return abs(recipe).sqrt(), np.sqrt(np.abs(value))
-    if op == "square":
-        return recipe.square(), np.square(value)
-    if op == "negative":
-        return -recipe, -value
-    if op == "absolute":
-        return abs(recipe), np.abs(value)
+    if op in UNARY:
+        bounded, exact = abs(recipe).binary("minimum", 30.0), np.minimum(np.abs(value), 30.0)
+        return bounded.unary(op), UNARY[op](exact)
+    if op == "shared":  # once before and once behind an axis is moved
+        moved = recipe.transpose((*range(1, ndim), 0))
+        return Recipe.concatenate((moved.reshape((-1,)), recipe.reshape((-1,))), 0), np.concatenate(
+            [np.moveaxis(value, 0, -1).reshape(-1), value.reshape(-1)])  # fmt: skip
+    if op == "where":
+        chosen = recipe.binary("less", 3.0)
+        with np.errstate(all="ignore"):
+            return chosen.where(recipe * 2.0, 7.0), np.where(value < 3.0, value * 2.0, 7.0)
+    if op == "matmul":
+        rows = ndim > 1 and draw(st.booleans())
+        if ndim < 2:
+            recipe, value = recipe.reshape((1, -1)), value.reshape(1, -1)
+        shape = (*((1,) * (ndim - 2)), value.shape[-1], draw(st.integers(1, 3)))
+        other, other_value = draw(
+            leaves(shape[draw(st.integers(0, ndim - 2)) :] if ndim > 2 else shape)
+        )
+        if rows and ndim == 2:
+            flipped = other.transpose((1, 0)), other_value.T
+            return flipped[0] @ recipe.transpose((1, 0)), flipped[1] @ value.T
+        with np.errstate(all="ignore"):
+            return recipe @ other, value @ other_value
     if op == "transpose":
         axes = tuple(draw(st.permutations(range(ndim))))
         return recipe.transpose(axes), value.transpose(axes)
@@ -86,6 +108,8 @@ def grown(draw, recipe, value):
     if op == "gather":
         indices = draw(st.lists(st.integers(0, value.shape[axis] - 1), min_size=1, max_size=6))
         return recipe.gather(axis, indices), np.take(value, indices, axis)
+    if op == "max":
+        return recipe.max((axis,)), value.max(axis=axis, keepdims=True)
     if op == "sum":
         return recipe.sum((axis,)), value.sum(axis=axis, keepdims=True)
     if op == "sum_by":

@@ -94,6 +94,25 @@ def squared(value: Any, times: int) -> Any:
     return value
 
 
+def outer(value: Any, times: int) -> Any:
+    """The products of all pairs of values, of all pairs of those, …."""
+    for _ in range(times):
+        turned = [{"op": "reshape", "shape": s, "args": [value]} for s in ([-1, 1], [1, -1])]
+        value = {"op": "matmul", "args": turned}
+    return value
+
+
+def chained(length: int, times: int) -> Any:
+    """Chains of operations side by side, each of which goes on where the one before ends."""
+    chains, value = [], ROW
+    for k in range(times):
+        for _ in range(length):
+            value = {"op": "negative", "args": [value]}
+        chains.append(value)
+        value = {"same": (k + 1) * length}  # one more, for what the first goes out from
+    return {"op": "concatenate", "args": chains, "axis": 0}
+
+
 def weight(value: Any) -> Callable[[Any], None]:
     return lambda d: d["blocks"][0].update(weight=value)
 
@@ -116,6 +135,9 @@ LIES: dict[str, tuple[Callable[[Any], None], str]] = {
     "nodes beyond the layers": (block(source={"shape": [6], "start": 2**62}), "beyond the layers"),
     "node ids that are numbers": (block(source={"shape": [6], "ids": {"array": 0}}), "float64"),
     "a recipe that grows": (weight(squared(ROW, 3)), "would make"),
+    "products that grow": (weight(outer(ROW, 3)), "would make"),
+    "an operation before it is made": (weight({"same": 0}), "no operation number 0"),
+    "operations nested by their numbers": (weight(chained(60, 3)), "at most 160 operations"),
     "sums of nothing": (
         weight({"op": "sum_by", "axis": 0, "labels": [0], "n": 2**40, "args": [ROW]}),
         "would make 52,776,558,133,.* values of 48 stored",

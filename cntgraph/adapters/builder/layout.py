@@ -51,6 +51,7 @@ class Layout:
     _gates: dict[str, NDArray[np.int8]] = field(default_factory=dict)
     _one_hot: dict[tuple[str, int], Ids] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
+    _frozen: set[str] = field(default_factory=set)
 
     # -- registering ------------------------------------------------------------------------
 
@@ -64,6 +65,20 @@ class Layout:
         name = self.unique(name)
         parameter = Parameter.from_array(name, value, dtype=dtype, trainable=False)
         return Recipe.of(self.parameter(parameter))
+
+    def frozen(self, name: str, value: NDArray[Any], dtype: str | None = None) -> Recipe:
+        """Register what was computed of parameters once, which edges are not learned by."""
+        recipe = self.constant(name, value, dtype)
+        self._frozen.update(parameter.name for parameter in recipe.parameters())
+        return recipe
+
+    def is_frozen(self, recipe: Recipe | None) -> bool:
+        """Whether weights were computed of parameters once, and read no others."""
+        if recipe is None or not self._frozen:
+            return False
+        read = [*recipe.parameters()]
+        frozen = any(parameter.name in self._frozen for parameter in read)
+        return frozen and not any(parameter.trainable for parameter in read)
 
     def skip(self, recipe: Recipe, reason: str) -> None:
         """Say why the parameters that a recipe reads will not be found in a block."""
@@ -128,6 +143,8 @@ class Layout:
         name : str
             A name of its own, or that of the layer it leads to.
         """
+        if self.is_frozen(fields.get("weight")):
+            fields["parametric"] = False
         self.blocks.append(
             kind(name=name, source=View.of(source), target=View.of(target), **fields)
         )

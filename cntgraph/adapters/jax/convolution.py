@@ -10,12 +10,12 @@ from cntgraph.adapters.jax.layout import dilated
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.tracer import JaxTracer
-from cntgraph.adapters.jax.values import Nodes, has_nodes, name_of
+from cntgraph.adapters.jax.values import Nodes, Weight, has_nodes, name_of
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.convolution import convolve
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Ids
 
 
 @handles("conv_general_dilated")
@@ -31,31 +31,39 @@ def convolution(t: JaxTracer, op: Op, args: list[Any]) -> Any:
         return "it convolves nodes with nodes"
     if p["batch_group_count"] != 1:
         return "it mixes the samples of a batch"
-    d, x = p["dimension_numbers"], t.nodes(x)
+    d = p["dimension_numbers"]
     weight = whole(as_weight(kernel, t.constant), range(len(kernel.shape)))
     recipe = weight.recipe.transpose(tuple(int(axis) for axis in d.rhs_spec))
-    ids = x.ids.transpose(d.lhs_spec)
+    if not has_nodes(x):
+        images = whole(as_weight(x, t.constant), range(len(x.shape))).recipe.transpose(d.lhs_spec)
+        made = _convolved(t, op, images, recipe).transpose(tuple(np.argsort(d.out_spec).tolist()))
+        return [Weight.of(made)]
+    ids = t.nodes(x).ids.transpose(d.lhs_spec)
     t.expect_channels(ids[0], [0])
     made = _convolved(t, op, ids, recipe).transpose(np.argsort(d.out_spec))
     return Nodes(made, awaits_bias=True)
 
 
-def _convolved(t: JaxTracer, op: Op, ids: Ids, recipe: Recipe) -> Ids:
-    """Convolve ids of shape (samples, channels, *spatial)."""
+def _convolved(t: JaxTracer, op: Op, x: Any, recipe: Recipe) -> Any:
+    """Convolve ids, or weights, of shape (samples, channels, *spatial)."""
     p, groups, name = op.params, int(op.params["feature_group_count"]), name_of(recipe)
     kernel, steps, pads = recipe.shape[2:], p["rhs_dilation"], p["padding"]
     transposed = any(n != 1 for n in p["lhs_dilation"]) and all(n == 1 for n in p["window_strides"])
     if transposed:
         edges = [d * (k - 1) for k, d in zip(kernel, steps, strict=True)]
         pads = [(edge - low, edge - high) for edge, (low, high) in zip(edges, pads, strict=True)]
-        windows = Sliding(kernel, p["lhs_dilation"], pads, steps).transposed(ids.shape[2:])
+        windows = Sliding(kernel, p["lhs_dilation"], pads, steps).transposed(x.shape[2:])
         recipe = _turned(recipe, groups)
     else:
-        ids = dilated(ids, (1, 1, *p["lhs_dilation"]))
-        windows = Sliding(kernel, p["window_strides"], pads, steps).windows(ids.shape[2:])
+        if isinstance(x, np.ndarray):
+            x = dilated(x, (1, 1, *p["lhs_dilation"]))
+        elif any(n != 1 for n in p["lhs_dilation"]):
+            raise NotFollowed("a convolution of weights, dilated and with steps")
+        windows = Sliding(kernel, p["window_strides"], pads, steps).windows(x.shape[2:])
     options: dict[str, Any] = {"groups": groups, "transposed": transposed}
-    made = convolve(t, Nodes(ids), recipe, None, windows, name or t.label(op), **options)
-    return np.asarray(made.ids)
+    x = Nodes(x) if isinstance(x, np.ndarray) else x
+    made = convolve(t, x, recipe, None, windows, name or t.label(op), **options)
+    return made.ids if isinstance(made, Nodes) else made
 
 
 def _turned(recipe: Recipe, groups: int) -> Recipe:

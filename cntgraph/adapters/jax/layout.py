@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.adapters.tracing.weight_movement import moved
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.movement import moved
 from cntgraph.core.types import Array, Ids
 from cntgraph.network.layer import Layer
 

@@ -206,11 +206,15 @@ class JaxTracer(Scaling):
             return [replace(value, shape=out.shape) for out in op.outputs]
         if not any(isinstance(a, Weight) for a in args):
             return _computed(op, args)
-        handler = HANDLERS.get(op.name) if op.name in _CONTROL else None
-        if handler is not None:
-            found = handler(self, op, args)
-        else:
-            found = self._times_zero(op, args) or weights.compute(op, args, self.constant)
+        handler = HANDLERS.get(op.name) if op.name in (*_CONTROL, "conv_general_dilated") else None
+        try:
+            found = self._times_zero(op, args)
+            if found is None and handler is not None:
+                found = handler(self, op, args)
+            elif found is None:
+                found = self.of_weights(weights.compute(op, args, self.constant))
+        except NotFollowed:
+            found = None
         return found if isinstance(found, list) else self._frozen(op, args)
 
     def _times_zero(self, op: Op, args: list[Any]) -> list[Any] | None:
@@ -224,14 +228,18 @@ class JaxTracer(Scaling):
 
     def _frozen(self, op: Op, args: list[Any]) -> list[Any]:
         """Compute a function of weights that is no recipe, with their present values."""
-        self.freeze(args, op.name)
         try:
             arrays = [np.broadcast_to(a.recipe.read(), a.shape) if isinstance(a, Weight) else a
                       for a in args]  # fmt: skip
         except ParameterError as error:  # shapes without values
+            self.freeze(args, op.name)
             return [Unknown(str(error), out.shape) for out in op.outputs]
-        return [Weight.of(self.constant(value)) if np.ndim(value) else value
-                for value in _computed(op, arrays)]  # fmt: skip
+        made = []
+        for value in _computed(op, arrays):
+            recipe = self.frozen(args, op.name, value)
+            recipe = self.constant(value) if recipe is None and np.ndim(value) else recipe
+            made.append(value if recipe is None else Weight.of(recipe))
+        return made
 
     # -- what is not known ----------------------------------------------------------------------
 

@@ -36,13 +36,13 @@ def _kernel(layer: Any) -> Any:
     return layer._kernel.recipe / layer.kernel_scale.recipe
 
 
-@handles("Matmul")
+@handles("Matmul", of_weights=True)
 def matmul(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return x1 x2 over the last axis and the last but one."""
     return contraction.matmul(t, a["x1"], a["x2"], t.name(operation))
 
 
-@handles("Dot", "Inner", "Tensordot")
+@handles("Dot", "Inner", "Tensordot", of_weights=True)
 def tensordot(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return a sum over some axes of either side."""
     left, right = a["x1"], a["x2"]
@@ -63,20 +63,12 @@ def tensordot(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return contraction.contract(t, left, parts[0], right, parts[1], labels, t.name(operation))
 
 
-@handles("Einsum")
+@handles("Einsum", of_weights=True)
 def einsum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return a sum of products named by letters, of two operands; or a permutation of one."""
+    """Return a sum of products named by letters."""
     operands = a["operands"]
     parts, result = equation_labels(operation.subscripts, [len(x.shape) for x in operands])
-    if len(operands) == 1 and len(parts[0]) == len(result) and set(parts[0]) == set(result):
-        x = operands[0]
-        return Nodes(x.ids.transpose([parts[0].index(k) for k in result]), x.dtype)
-    if sum(isinstance(x, Nodes) for x in operands) > 1 and len(operands) > 2:
-        raise NotFollowed("a product of two inputs is not an edge")
-    if len(operands) != 2:
-        return NotImplemented
-    (left, right), (of_left, of_right) = operands, parts
-    return contraction.contract(t, left, of_left, right, of_right, result, t.name(operation))
+    return contraction.einsum(t, operands, parts, result, t.name(operation))
 
 
 @handles("DotProductAttention")

@@ -30,9 +30,9 @@ def _depthwise_kernel(kernel: Recipe) -> Recipe:
 
 
 def _convolved(
-    t: KerasTracer, settings: Any, name: str, x: Nodes, weight: Recipe, bias: Recipe | None,
+    t: KerasTracer, settings: Any, name: str, x: Any, weight: Recipe, bias: Recipe | None,
     *, sliding: Sliding | None = None, transposed: bool = False,
-) -> Nodes:  # fmt: skip
+) -> Any:  # fmt: skip
     """Return a convolution with a weight (out, in / groups, *taps); transposed, (in, out, *taps).
 
     Its windows slide as the settings say, unless it is said here.
@@ -69,7 +69,7 @@ def _convolution(
     *, transposed: bool = False,
 ) -> Any:  # fmt: skip
     """Return a convolution, and its activation."""
-    if not isinstance(a["inputs"], Nodes):
+    if not isinstance(a["inputs"], Nodes) and "kernel" not in a:
         return NotImplemented
     weight, name = kernel_of(_weight(t, settings, a, "kernel")), t.name(settings)
     bias = _bias(t, settings)
@@ -83,9 +83,9 @@ _transposed = partial(_convolution, kernel_of=_dense_kernel, transposed=True)
 handles_layer("BaseConv", "Conv1D", "Conv2D", "Conv3D")(_dense)
 handles_layer("DepthwiseConv1D", "DepthwiseConv2D")(_depthwise)
 handles_layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")(_transposed)
-handles("Conv")(_dense)
-handles("DepthwiseConv")(_depthwise)
-handles("ConvTranspose")(_transposed)
+handles("Conv", of_weights=True)(_dense)
+handles("DepthwiseConv", of_weights=True)(_depthwise)
+handles("ConvTranspose", of_weights=True)(_transposed)
 
 
 @handles_layer("SeparableConv1D", "SeparableConv2D")

@@ -23,13 +23,17 @@ _ACTIVATIONS = tuple(
     "Sign Silu Sin Sinh SoftShrink Softmax Softplus Softsign Sparsemax SparsePlus SparseSigmoid "
     "Sqrt Square Squareplus Tan Tanh TanhShrink Threshold Trunc".split()
 )
+#: What an operation has beside its operand.
+_SETTINGS = ("alpha", "approximate", "axis", "decimals", "negative_slope")
 
 
-@handles(*_ACTIVATIONS)
+@handles(*_ACTIVATIONS, of_weights=True)
 def activation(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note an activation function."""
     x, *coefficients = a.values()
-    return activations.activate(t, x, activation_name(type(operation).__name__), coefficients)
+    settings = {key: getattr(operation, key, None) for key in _SETTINGS}
+    name = activation_name(type(operation).__name__)
+    return activations.activate(t, x, name, coefficients, **settings)
 
 
 @handles("ReLU")
@@ -42,7 +46,7 @@ def relu(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return x if bounds == (None, None) else activations.clamp(t, x, *bounds)
 
 
-@handles("Clip")
+@handles("Clip", of_weights=True)
 def clip(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note bounds."""
     return activations.clamp(t, a["x"], operation.x_min, operation.x_max)
@@ -93,31 +97,36 @@ _OF_TWO: dict[str, Callable[..., Any]] = {
 _EXTREMES = {"Maximum": "max", "Fmax": "max", "Minimum": "min", "Fmin": "min"}
 
 
-@handles(*_OF_TWO)
+@handles(*_OF_TWO, of_weights=True)
 def of_two(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return a sum, a difference, a product or a quotient."""
     kind = type(operation).__name__
     made = _OF_TWO[kind](t, a["x1"], a["x2"], name=t.name(operation))
     added = t.array(a["x2"]) if kind in ("Add", "Subtract") else None
-    if added is not None and hides(-added if kind == "Subtract" else added):
+    if (
+        isinstance(made, Nodes)
+        and added is not None
+        and hides(-added if kind == "Subtract" else added)
+    ):
         made.hides = True
     return made
 
 
-@handles(*_EXTREMES)
+@handles(*_EXTREMES, of_weights=True)
 def extreme(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the larger or the smaller of two."""
     mode = _EXTREMES[type(operation).__name__]
     return arithmetic.extreme(t, [a["x1"], a["x2"]], mode, t.name(operation))
 
 
-@handles("Negative")
+@handles("Negative", of_weights=True)
 def negative(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return -x."""
     return arithmetic.negate(t, a["x"], t.name(operation))
 
 
-@handles("Power")
+@handles("Power", of_weights=True)
 def power(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note a power of neurons, whose exponent is constant."""
-    return t.widened(activations.power(t, a["x1"], a["x2"]), np.shape(a["x2"]))
+    made = activations.power(t, a["x1"], a["x2"])
+    return t.widened(made, np.shape(a["x2"])) if isinstance(made, Nodes) else made

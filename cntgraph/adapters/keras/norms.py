@@ -11,6 +11,7 @@ from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, as_array
 from cntgraph.adapters.tracing import normalisation
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.functions import maximum
 
 #: What Keras never divides by less than.
 _EPSILON = 1e-7
@@ -21,7 +22,7 @@ _BY_DATA = {
 }  # fmt: skip
 
 
-@handles("BatchNorm")
+@handles("BatchNorm", of_weights=True)
 def batch_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Normalise by the stored statistics."""
     return normalisation.batch_norm(
@@ -30,15 +31,17 @@ def batch_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     )  # fmt: skip
 
 
-@handles(*_BY_DATA)
+@handles(*_BY_DATA, of_weights=True)
 def norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return a layer norm, one without centring, or vectors of length one."""
     kind, gain, shift = _BY_DATA[type(operation).__name__]
     kind = "rms_norm" if getattr(operation, "rms_scaling", False) else kind
     axes = [operation.axis] if isinstance(operation.axis, int) else operation.axis
+    over = None if kind == "unit_norm" else axes
     return normalisation.normalise(
-        t, a["x"], a.get(gain), a.get(shift), t.name(operation), kind, axes
-    )
+        t, a["x"], a.get(gain), a.get(shift), t.name(operation), kind, axes, over=over,
+        epsilon=operation.epsilon,
+    )  # fmt: skip
 
 
 @handles_layer("GroupNormalization")
@@ -63,16 +66,11 @@ def standardise(t: KerasTracer, layer: Any, a: Arguments) -> Any:
         for value in ((layer.adapt_mean, layer.adapt_variance) if adapted
                       else (layer.mean, layer.variance))
     )  # fmt: skip
-    deviation = _at_least(variance.sqrt(), _EPSILON)
+    deviation = maximum(variance.sqrt(), _EPSILON)
     if layer.invert:
         return t.scale(x, deviation, mean, t.name(), parametric=False)
     weight = Recipe.constant(1.0) / deviation
     return t.scale(x, weight, -(mean / deviation), t.name(), parametric=False)
-
-
-def _at_least(recipe: Recipe, least: float) -> Recipe:
-    """Return the greater of a recipe and a number: (x + c + |x - c|) / 2."""
-    return (recipe + least + abs(recipe - least)) * 0.5
 
 
 @handles_layer("Rescaling")

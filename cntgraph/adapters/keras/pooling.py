@@ -12,7 +12,7 @@ from cntgraph.adapters.keras.handlers import handles
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes, has_channels_last
 from cntgraph.adapters.keras.windows import channels_first
-from cntgraph.adapters.tracing import pooling, reductions
+from cntgraph.adapters.tracing import activations, pooling, reductions
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
@@ -33,11 +33,11 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 } | {"Logsumexp": partial(reductions.reduce_function, functions=("exp", "log"))}
 
 
-@handles(*_POOLS)
-def pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
+@handles(*_POOLS, of_weights=True)
+def pool(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return a pooling over windows; an average divides by the positions that are there."""
     x, name, apply = a["inputs"], t.name(operation), _POOLS[type(operation).__name__]
-    adaptive, rank = hasattr(operation, "output_size"), x.ids.ndim - 2
+    adaptive, rank = hasattr(operation, "output_size"), len(x.shape) - 2
     sizes = per_axis(operation.output_size if adaptive else operation.pool_size, rank)
     windows = sizes if adaptive else Sliding(sizes, operation.strides or sizes, operation.padding)
     return channels_first(t, operation, x, len(sizes), lambda y: apply(t, y, windows, name=name))
@@ -46,14 +46,14 @@ def pool(t: KerasTracer, operation: Any, a: Arguments) -> Nodes:
 # -- whole axes -----------------------------------------------------------------------------
 
 
-@handles(*_REDUCTIONS)
+@handles(*_REDUCTIONS, of_weights=True)
 def reduce(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the mean, the sum, an extreme or the log-sum-exp over whole axes."""
     keep, function = bool(operation.keepdims), _REDUCTIONS[type(operation).__name__]
     return function(t, a["x"], operation.axis, name=t.name(operation), keepdims=keep)
 
 
-@handles("Var", "Std", "Moments")
+@handles("Var", "Std", "Moments", of_weights=True)
 def moments(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the variance of whole axes, its root, or mean and variance."""
     kind, keep = type(operation).__name__, bool(operation.keepdims)
@@ -61,10 +61,10 @@ def moments(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     mean, variance = reductions.moments(t, a["x"], axes, t.name(operation), keepdims=keep)
     if kind == "Moments":
         return [mean, variance]
-    return t.activate(variance, "sqrt") if kind == "Std" else variance
+    return activations.activate(t, variance, "sqrt") if kind == "Std" else variance
 
 
-@handles("Norm")
+@handles("Norm", of_weights=True)
 def length(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the length of vectors over an axis."""
     order, axes = operation.ord, operation.axis
@@ -74,7 +74,7 @@ def length(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return reductions.norm(t, a["x"], axes, order, t.name(operation), keepdims=keep)
 
 
-@handles("Cumsum")
+@handles("Cumsum", of_weights=True)
 def cumulative_sum(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the sum of everything up to each position."""
     if operation.axis is None:

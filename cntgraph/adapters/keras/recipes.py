@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import add, mul, neg, sub, truediv
 from typing import Any
 
 import keras
 import numpy as np
 
+from cntgraph.adapters.keras.handlers import OPERATIONS
 from cntgraph.adapters.keras.moves import INDICES, MOVES, UNCHANGED, carry_out
 from cntgraph.adapters.keras.values import Arguments, Weights, as_array, is_constant
-from cntgraph.adapters.tracing import weight_arithmetic as weights
+from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.weight_movement import looked_up, moved, repeated
+from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.functions import OF_TWO
+from cntgraph.core.recipe.movement import looked_up, moved, padded, repeated, stacked
 
-_BINARY: dict[str, Callable[[Recipe, Recipe], Recipe | None]] = {
-    "Add": add, "Subtract": sub, "Multiply": mul, "Divide": truediv, "TrueDivide": truediv,
-    "Matmul": weights.matmul,
-}  # fmt: skip
-_UNARY: dict[str, Callable[[Recipe], Recipe]] = {
-    "Absolute": abs, "Negative": neg, "Reciprocal": weights.reciprocal, "Rsqrt": weights.rsqrt,
-    "Sqrt": Recipe.sqrt, "Square": Recipe.square,
-}  # fmt: skip
-_OVER_AXES: dict[str, Callable[..., Recipe]] = {
-    "Mean": weights.mean, "Std": lambda *over: weights.variance(*over).sqrt(),
-    "Sum": weights.total, "Var": weights.variance,
+#: Operations that are followed of buffers alone, too; otherwise the values of those are taken.
+_OF_BUFFERS = frozenset(
+    "Absolute Add Divide Dot Einsum Inner Matmul Mean Multiply Negative Power Reciprocal Rsqrt "
+    "Sqrt Square Std Subtract Sum Tensordot TrueDivide Var".split()
+)
+_COMPARISONS = {
+    "Equal": "eq", "Greater": "gt", "GreaterEqual": "ge", "Less": "lt", "LessEqual": "le",
+    "NotEqual": "ne",
 }  # fmt: skip
 
 
@@ -48,23 +46,42 @@ def recipe_of_operation(t: Tracer, operation: Any, a: Arguments) -> Any:
     kind, first = type(operation).__name__, operands[0]
     if kind in UNCHANGED:
         return first
-    found = _computed(t, kind, operation, a)
-    if found is not None:
-        return Weights(found, first.dtype)
+    learned = any(map(is_learned, operands))
+    if kind in (OPERATIONS.of_weights if learned else _OF_BUFFERS):
+        found = OPERATIONS.get(kind)(t, operation, a)  # type: ignore[misc]
+        found = None if found is NotImplemented else found
+        return keras.tree.map_structure(lambda made: _weights(made, first.dtype), found)
+    made = _of_learned(t, kind, operation, a) if learned or kind == "Concatenate" else None
+    if made is not None:
+        return Weights(made, first.dtype)
     return _moved(kind, operation, a, first) if len(operands) == 1 else None
 
 
-def _computed(t: Tracer, kind: str, operation: Any, a: Arguments) -> Recipe | None:
-    if kind in _BINARY:
-        return _BINARY[kind](t.recipe(a["x1"]), t.recipe(a["x2"]))
-    if kind in _UNARY:
-        return _UNARY[kind](a["x"].recipe)
-    if kind in _OVER_AXES:
-        return _OVER_AXES[kind](a["x"].recipe, operation.axis, operation.keepdims)
-    if kind == "Power" and is_constant(a["x2"]) and np.size(as_array(a["x2"])) == 1:
-        return weights.power(a["x1"].recipe, as_array(a["x2"]).item())
-    if kind == "Concatenate":
-        return Recipe.concatenate(tuple(map(t.recipe, a["xs"])), operation.axis)
+def _weights(made: Any, dtype: str) -> Any:
+    return Weights(made, dtype) if isinstance(made, Recipe) else made
+
+
+def _of_learned(t: Tracer, kind: str, operation: Any, a: Arguments) -> Recipe | None:
+    """Return what joins weights, compares them, or puts some in the place of others."""
+    if kind in _COMPARISONS:
+        return OF_TWO[_COMPARISONS[kind]](t.recipe(a["x1"]), t.recipe(a["x2"]))
+    if kind == "Where":
+        made: Recipe = arithmetic.select(t, a["condition"], (a["x1"], a["x2"]), kind)
+        return made
+    if kind in ("Concatenate", "Stack"):
+        parts = tuple(map(t.recipe, a["xs" if kind == "Concatenate" else "x"]))
+        join = Recipe.concatenate if kind == "Concatenate" else stacked
+        return join(parts, operation.axis)
+    if kind == "Pad":
+        widths = [tuple(map(int, pair)) for pair in operation.pad_width]
+        widths = widths * len(a["x"].shape) if len(widths) == 1 else widths
+        fill = float(as_array(a.get("constant_values") or 0.0))
+        return padded(a["x"].recipe, widths, fill, operation.mode)
+    if kind in ("Tril", "Triu"):
+        rows, columns = a["x"].shape[-2:]
+        kept = np.tri(rows, columns, operation.k - (kind == "Triu"), dtype=bool) ^ (kind == "Triu")
+        made = arithmetic.select(t, kept, (a["x"], 0.0), kind)
+        return made
     return None
 
 

@@ -101,7 +101,10 @@ class KerasTracer(Tracer):
             return operation.call(*args, **kwargs)
         a = _bound(operation.call, args, kwargs)
         if not has(a, Nodes, Derived):
-            found = recipe_of_operation(self, operation, a)
+            try:
+                found = self.of_weights(recipe_of_operation(self, operation, a))
+            except NotFollowed:
+                found = None
             return self._frozen(operation, args, kwargs) if found is None else found
         spec = self._check_size(operation, args, kwargs)
         judged = None if spec is None else derived(a, spec)
@@ -145,7 +148,7 @@ class KerasTracer(Tracer):
 
     def _frozen(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Compute with the present values of parameters; another snapshot would not be followed."""
-        self.freeze(keras.tree.flatten([args, kwargs]), type(operation).__name__)
+        operands = keras.tree.flatten([args, kwargs])
 
         def value(leaf: Any) -> Any:
             if not isinstance(leaf, Weights):
@@ -153,7 +156,12 @@ class KerasTracer(Tracer):
             return keras.ops.convert_to_tensor(leaf.recipe.read(), dtype=leaf.dtype)
 
         args, kwargs = keras.tree.map_structure(value, [args, kwargs])
-        return operation.call(*args, **kwargs)
+
+        def frozen(made: Any) -> Any:
+            recipe = self.frozen(operands, type(operation).__name__, made)
+            return made if recipe is None else Weights(recipe, str(made.dtype).rpartition(".")[2])
+
+        return keras.tree.map_structure(frozen, operation.call(*args, **kwargs))
 
     # -- what cannot be followed ------------------------------------------------------------
 

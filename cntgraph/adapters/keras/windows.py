@@ -8,32 +8,38 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.keras.tracer import KerasTracer
-from cntgraph.adapters.keras.values import Nodes, has_channels_last
+from cntgraph.adapters.keras.values import has_channels_last
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import weights_of
 from cntgraph.adapters.tracing.windows import Pads, Sizes, Sliding, per_axis
 from cntgraph.network.blocks import Window
 
 
 def channels_first(
-    t: KerasTracer, settings: Any, x: Nodes, rank: int, operation: Callable[[Nodes], Nodes]
-) -> Nodes:
+    t: KerasTracer, settings: Any, x: Any, rank: int, operation: Callable[[Any], Any]
+) -> Any:
     """Apply what has the channels before the positions, wherever the settings say they are.
 
     Parameters
     ----------
     settings : Layer or Operation
         Says where the channels are.
-    x : Nodes
+    x : Nodes or weights
         Shape (batch, *positions, channels) or (batch, channels, *positions).
     rank : int
         Number of axes of positions.
     operation : callable
         From nodes to nodes of shape (batch, channels, *positions).
     """
-    if x.ids.ndim != rank + 2:
-        raise NotFollowed(f"an input of {x.ids.ndim} axes, the batch included")
+    if len(x.shape) != rank + 2:
+        raise NotFollowed(f"an input of {len(x.shape)} axes, the batch included")
     if not has_channels_last(settings):
         return operation(x)
+    recipe = weights_of(x)
+    if recipe is not None:
+        places = range(1, rank + 1)
+        made = operation(recipe.transpose((0, rank + 1, *places)))
+        return made.transpose((0, *(k + 1 for k in places), 1))
     made = operation(t.neurons(np.moveaxis(x.ids, -1, 1), like=x))
     return t.neurons(np.moveaxis(made.ids, 1, -1), like=made)
 

@@ -18,7 +18,7 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.derived import derive, is_derived
 from cntgraph.adapters.onnx.reference import Sizes, compute, inferred_shapes, run
 from cntgraph.adapters.onnx.values import UNKNOWN, Call, Nodes, concrete, shape_of
-from cntgraph.adapters.onnx.weights import compute_weights, on_recipes
+from cntgraph.adapters.onnx.weights import compute_weights, is_followed, on_recipes
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, numbered
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
 from cntgraph.adapters.tracing.tracer import Tracer
@@ -131,12 +131,18 @@ class OnnxTracer(Tracer):
             return None
         if not recipes:
             return compute(call)
-        found = on_recipes(call, self.recipe)
-        if found is None:
-            found = compute_weights(call)
-            if found is not None:
-                self.freeze(recipes, call.operation)
-        return found
+        followed = is_followed(call, HANDLERS.of_weights)
+        try:
+            handler = HANDLERS.get(call.operation) if followed else None
+            found = self.of_weights(handler(self, call) if handler else on_recipes(self, call))
+        except NotFollowed:
+            found = None
+        if found is not None:
+            return found
+        made = compute_weights(call)
+        if made is None:
+            return None
+        return [self.frozen(recipes, call.operation, value) or value for value in made]
 
     def _shapes(self, call: Call) -> list[Sizes]:
         """Return the shapes of what an unknown operation makes, as far as they can be known."""

@@ -81,6 +81,12 @@ class Call:
             raise NotFollowed(UNKNOWN)
         return self.inputs[0]
 
+    @property
+    def values(self) -> Any:
+        """The first input, neurons or weights; NotFollowed, where it is neither."""
+        first = self.inputs[0]
+        return first if isinstance(first, Recipe) else self.neurons
+
     def input(self, k: int) -> Any:
         """Return an input, None where it is left out."""
         return self.inputs[k] if k < len(self.inputs) else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
+from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, RECURRENT
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.core.errors import GraphSizeError, TraceError
 from cntgraph.core.memory import check_memory
@@ -30,7 +30,6 @@ _ALLOWED = (
         "scatter".split()
     )
 )
-_RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
 _CUTTING = frozenset(
     "unbind unbind_copy split split_copy unsafe_split chunk unsafe_chunk tensor_split".split()
 )
@@ -97,7 +96,7 @@ def refuse_large(call: Call, target: str) -> None:
 def _n_parts(call: Call) -> int:
     """Return how many tensors an operation cuts others into; even empty ones take memory."""
     name, a = call.name, call.arguments
-    if name in _RECURRENT:  # the states of each layer
+    if name in RECURRENT:  # the states of each layer
         return max((t.shape[0] for t in leaves([a.get("hx")]) if _is_array(t)), default=1)
     if name not in _CUTTING or not _is_array(a["self"]):
         return 1

@@ -31,7 +31,10 @@ def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:
 
 def _stored(model: torch.nn.Module) -> Iterator[tuple[Parameter, torch.Tensor]]:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        yield parameter_of(name, tensor, trainable=isinstance(tensor, torch.nn.Parameter)), tensor
+        trainable = isinstance(tensor, torch.nn.Parameter)
+        pairs = tensor.is_complex() and not trainable
+        stored = torch.view_as_real(tensor.detach().resolve_conj()) if pairs else tensor
+        yield parameter_of(name, stored, trainable=trainable), tensor
 
 
 def trace_live(
@@ -88,7 +91,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
     for parameter, tensor in _stored(model):
         recipe = Recipe.of(builder.parameter(parameter))
-        if is_weight(parameter):
+        if is_weight(parameter) and not tensor.is_complex():
             watch.known[tensor] = recipe
         else:
             builder.skip(recipe, NO_WEIGHT)

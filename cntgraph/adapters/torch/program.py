@@ -37,7 +37,7 @@ from cntgraph.adapters.torch.serialized import (
     torch_dtype,
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
-from cntgraph.adapters.torch.watch import as_memory, is_beside, taken_apart
+from cntgraph.adapters.torch.watch import as_memory, as_written, base_of, is_beside, taken_apart
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
@@ -190,13 +190,21 @@ class _Program:
         call = Call(operation, args, kwargs, place, shapes)
         if not call.has(TRACED):
             return carry_out(call, target)
+        written = writes_over(operation) and isinstance(args[0], torch.Tensor)
+        before = base_of(args[0]).clone() if written else None
         result = self._follow(call)
+        if isinstance(result, Recipe) and before is not None:
+            weights_of = as_written(args[0], self.tracer.recipe(before), result)
+            seen = {k: weights_of(v) for k, v in self.values.items() if is_beside(v, args[0])}
+            self.values |= seen
+            self.parts.update(seen if len(seen) > 1 else ())
         self._note_parts(call, node)
         if result is not None:
             return result
         # An operation on parameters for which there is no recipe: their values as they are.
         made = carry_out(call.of(_value_of, Recipe), target)
-        return made.to(self._dtype(*names_of(node["outputs"])))
+        made = made.to(self._dtype(*names_of(node["outputs"])))
+        return self.tracer.give_up(replace(call, result=made)) or made
 
     def _before_writing(self, target: str, args: list[Any], node: Any) -> Any:
         """Return what is written over, if it is no neurons by then; see `Watch`."""
@@ -227,7 +235,8 @@ class _Program:
         result = self.tracer.attempt(replace(call, result=self._example(call)))
         if result is None:
             result = taken_apart(self.tracer, call)
-        return self.tracer.give_up(call) if result is None else result
+        traced = call.has(Nodes | Data)
+        return self.tracer.give_up(call) if result is None and traced else result
 
     def _example(self, call: Call) -> Any:
         """Return what an operation on indices and masks yields for the stand-in input."""

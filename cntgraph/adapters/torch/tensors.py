@@ -60,7 +60,7 @@ def parameter_of(name: str, tensor: torch.Tensor, *, trainable: bool) -> Paramet
 
 
 #: Why a tensor that is no weight is in no block.
-NO_WEIGHT = "no weight: indices, a mask or a counter"
+NO_WEIGHT = "no weight: indices, a mask, a counter or complex numbers"
 
 
 def is_weight(parameter: Parameter) -> bool:

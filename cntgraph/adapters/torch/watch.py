@@ -22,6 +22,8 @@ from cntgraph.adapters.torch.aten.values import (
     name_of_operation,
 )
 from cntgraph.adapters.tracing.values import Data
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.movement import moved, moved_together
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def watching(watch: Watch) -> Iterator[Watch]:
 
 def taken_apart(tracer: AtenTracer, call: Call) -> Any:
     """Follow an operation as the smaller ones that PyTorch makes it of, on tensors of zeros."""
-    watch = Watch(tracer, lambda: call.place, shapes_only=True)
+    watch = Watch(tracer, lambda: call.place, shapes_only=True, stand_ins=True)
 
     def stand_in(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -65,6 +67,8 @@ class Watch(TorchDispatchMode):
         Returns where in the model the present operation stands.
     shapes_only : bool
         Whether values do not matter, so that products need not be computed.
+    stand_ins : bool, default False
+        Whether weights have other values than their own, so that none can be taken as constants.
 
     Attributes
     ----------
@@ -73,9 +77,11 @@ class Watch(TorchDispatchMode):
     """
 
     def __init__(
-        self, tracer: AtenTracer, place: Callable[[], Place], *, shapes_only: bool
-    ) -> None:
+        self, tracer: AtenTracer, place: Callable[[], Place], *, shapes_only: bool,
+        stand_ins: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.stand_ins = stand_ins
         self.tracer, self.place, self.shapes_only = tracer, place, shapes_only
         self.known: Any = WeakTensorKeyDictionary()
 
@@ -86,7 +92,18 @@ class Watch(TorchDispatchMode):
 
     def lookup(self, value: Any) -> Any:
         """Return what a tensor stands for (itself, for a constant), in any nesting."""
-        return map_leaves(value, lambda tensor: self.known.get(tensor, tensor), of=torch.Tensor)
+        return map_leaves(value, self._known, of=torch.Tensor)
+
+    def _known(self, tensor: torch.Tensor) -> Any:
+        whole = None if tensor._base is None else self.known.get(tensor._base)
+        if isinstance(whole, Recipe) and tensor not in self.known:
+            # A part of a constant that weights were written into since.
+            shape, strides, start = tensor.size(), tensor.stride(), tensor.storage_offset()
+            if tensor._base.is_contiguous():
+                self.known[tensor] = moved(
+                    whole, lambda x: torch.from_numpy(x).as_strided(shape, strides, start).numpy()
+                )
+        return self.known.get(tensor, tensor)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -100,8 +117,12 @@ class Watch(TorchDispatchMode):
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
+        beside = []
         if writes_over(func) and isinstance(args[0], torch.Tensor):
-            traced[0] = self._before_writing(func, args[0], traced)
+            traced[0] = self._before_writing(args[0], traced)
+            of_weights = not any(isinstance(v, Nodes | Data) for v in values)
+            beside = self._seen_beside(args[0]) if of_weights else []
+        before = self._values_before(args[0]) if beside else None
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
         result = _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
@@ -111,8 +132,12 @@ class Watch(TorchDispatchMode):
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
+            if self.stand_ins and not call.has(Nodes | Data):
+                raise RuntimeError("weights without their values have no constant in their place")
             yielded = self.tracer.give_up(call)
         self._remember(result, yielded)
+        if before is not None:
+            self._write_back(func, args[0], before, beside)
         return result
 
     def _taken_apart(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -120,26 +145,45 @@ class Watch(TorchDispatchMode):
         with self:
             return func.decompose(*args, **kwargs)
 
-    def _before_writing(self, operation: Any, tensor: torch.Tensor, traced: list[Any]) -> Any:
+    def _before_writing(self, tensor: torch.Tensor, traced: list[Any]) -> Any:
         """Return what a tensor stands for that is written over, if it is no neurons by then.
 
-        If neurons are written, it is nodes, and so is all that shares its memory; if weights are,
-        what shares its memory is a constant from then on.
+        If neurons are written, it is nodes, and so is all that shares its memory.
         """
         if isinstance(traced[0], Nodes | Data):
             return traced[0]
-        base = tensor if tensor._base is None else tensor._base
-        others = [other for other in self.known if is_beside(other, tensor)]
         if not any(isinstance(value, Nodes) for value in traced[1:]):
-            for other in others:
-                if other is not tensor:
-                    self.tracer.freeze([self.known.pop(other)], operation._schema.name)
             return traced[0]
         self.tracer.place = self.place()
         nodes_of = as_memory(self.tracer, tensor, self.lookup)
-        for seen in (base, tensor, *others):
+        for seen in (tensor, *self._seen_beside(tensor)):
             self.known[seen] = nodes_of(seen)
         return self.known[tensor]
+
+    def _seen_beside(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """Return what shares the memory of a tensor: what it is a view of, and what is known."""
+        base = [] if tensor._base is None else [tensor._base]
+        known = [x for x in self.known if is_beside(x, tensor) and x is not tensor]
+        return base + [x for x in known if x is not tensor._base]
+
+    def _values_before(self, tensor: torch.Tensor) -> Any:
+        """Return what all that shares a tensor's memory is before weights are written into it."""
+        base = base_of(tensor)
+        found = self.known.get(base)
+        return base.clone() if found is None else None if isinstance(found, Nodes) else found
+
+    def _write_back(
+        self, operation: Any, tensor: torch.Tensor, before: Any, beside: list[torch.Tensor]
+    ) -> None:
+        """Let what shares a tensor's memory be the weights that were written into it."""
+        made = self.known.get(tensor)
+        if isinstance(made, Recipe):
+            weights_of = as_written(tensor, self.tracer.recipe(before), made)
+            for seen in beside:
+                self.known[seen] = weights_of(seen)
+        for seen in beside:
+            if self.known.get(seen) is None or not isinstance(made, Recipe):
+                self.tracer.freeze([self.known.pop(seen, None), made], operation._schema.name)
 
     def _remember(self, result: Any, yielded: Any) -> None:
         if isinstance(result, torch.Tensor):
@@ -152,6 +196,11 @@ class Watch(TorchDispatchMode):
         elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
             for part, value in zip(result, yielded, strict=False):
                 self._remember(part, value)
+
+
+def base_of(tensor: torch.Tensor) -> torch.Tensor:
+    """Return what a tensor is a view of; itself, if it is none."""
+    return tensor if tensor._base is None else tensor._base
 
 
 def is_beside(tensor: Any, other: torch.Tensor) -> bool:
@@ -172,11 +221,43 @@ def as_memory(
     lookup : callable, optional
         Returns what it stands for until then, weights or a constant.
     """
-    base = tensor if tensor._base is None else tensor._base
+    base = base_of(tensor)
     ids = torch.empty_strided(base.size(), base.stride(), dtype=torch.int64).fill_(-1)
     if base.is_floating_point():
         ids.copy_(tracer.fixed(lookup(base)).tensor)
     return lambda x: Nodes(ids.as_strided(x.size(), x.stride(), x.storage_offset()))
+
+
+def as_written(
+    tensor: torch.Tensor, before: Recipe, made: Recipe
+) -> Callable[[torch.Tensor], Recipe | None]:
+    """Return what gives the weights of each tensor that lies in the memory of one.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Weights were written into it.
+    before : Recipe
+        What its memory held, in the shape of what it is a view of.
+    made : Recipe
+        What it holds now.
+    """
+    base = base_of(tensor)
+
+    def weights_of(x: torch.Tensor) -> Recipe | None:
+        def move(places: list[Any]) -> Any:
+            old, new = map(torch.from_numpy, places)
+            held = torch.empty_strided(base.size(), base.stride(), dtype=torch.int64)
+            held.copy_(old.reshape(base.shape))
+            view, wanted = (
+                held.as_strided(y.size(), y.stride(), y.storage_offset()) for y in (tensor, x)
+            )
+            view.copy_(new.reshape(tensor.shape))
+            return wanted.numpy()
+
+        return moved_together([before, made], move)
+
+    return weights_of
 
 
 def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from cntgraph.adapters.tracing import weight_arithmetic as weights
+import numpy as np
+
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, weights_of
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.functions import FUNCTIONS, clamped
+from cntgraph.core.recipe.functions import power as power_of_weights
 from cntgraph.network.activations import clamp_name, power_name
 
-#: Functions of which weights are recipes, too.
-_OF_WEIGHTS: dict[str, Callable[[Recipe], Recipe]] = {
-    "abs": abs, "pow": Recipe.square, "reciprocal": weights.reciprocal, "rsqrt": weights.rsqrt,
-    "sqrt": Recipe.sqrt,
-}  # fmt: skip
+#: Settings that do not change what a function is, at the precision of weights.
+_IDLE = frozenset("dtype half_to_float threshold inplace accuracy training".split())
 
 
-def activate(t: Tracer, x: Any, name: str, coefficients: Iterable[Any] = ()) -> Any:
+def activate(
+    t: Tracer, x: Any, name: str, coefficients: Iterable[Any] = (), **settings: Any
+) -> Any:
     """Note a function of neurons, and that its coefficients are no weights.
 
     Parameters
     ----------
     x : Neurons
-        Of weights some functions are recipes; anything else is not followed.
+        Of weights a function is a recipe; anything else is not followed.
     name : str
         Of `network.activations`; nothing is noted for an empty one.
     coefficients : iterable
         Weights and constants that say which function of its family it is.
+    **settings
+        The same by name, as far as they are known by one; of weights they must be.
     """
     coefficients, recipe = list(coefficients), weights_of(x)
-    if recipe is not None and name in _OF_WEIGHTS and not coefficients:
-        return _OF_WEIGHTS[name](recipe)
+    if recipe is not None and not any(isinstance(v, Neurons | Data) for v in coefficients):
+        return _of_weights(name, recipe, settings) if name else recipe
     of_several = any(isinstance(value, Neurons | Data) for value in coefficients)
     if of_several or not isinstance(x, Neurons):
         raise NotFollowed(f"a coefficient of the activation {name} depends on the input")
@@ -41,18 +45,31 @@ def activate(t: Tracer, x: Any, name: str, coefficients: Iterable[Any] = ()) -> 
     return t.activate(x, name) if name else x
 
 
+def _of_weights(name: str, x: Recipe, settings: dict[str, Any]) -> Recipe:
+    given = {key: v for key, v in settings.items() if v is not None and key not in _IDLE}
+    try:
+        return FUNCTIONS[name](x, **given)
+    except (KeyError, TypeError) as error:  # settings that it does not have change what it is
+        raise NotFollowed(f"{name} of weights with the settings {given}") from error
+
+
 def clamp(t: Tracer, x: Any, low: Any, high: Any) -> Any:
     """Note bounds, None where there is none: of 0 and nothing a relu, of -1 and 1 a hardtanh."""
     bounds = [bound for bound in (low, high) if bound is not None]
+    recipe = weights_of(x)
+    if recipe is not None:
+        return clamped(recipe, t.optional_recipe(low), t.optional_recipe(high))
     name = clamp_name(*(None if bound is None else _number(t, bound) for bound in (low, high)))
     return activate(t, x, name, bounds)
 
 
 def power(t: Tracer, x: Any, exponent: Any) -> Any:
-    """Note a power of neurons; of weights, some are recipes."""
+    """Note a power of neurons; of weights it is a recipe."""
     number, recipe = _number(t, exponent), weights_of(x)
-    found = None if recipe is None else weights.power(recipe, number)
-    return activate(t, x, power_name(number), [exponent]) if found is None else found
+    if recipe is None:
+        return activate(t, x, power_name(number), [exponent])
+    return (recipe.binary("power", t.recipe(exponent)) if np.isnan(number)
+            else power_of_weights(recipe, number))  # fmt: skip
 
 
 def _number(t: Tracer, value: Any) -> float:

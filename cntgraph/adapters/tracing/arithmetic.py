@@ -9,6 +9,8 @@ weights alone is weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add as add_recipes
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from cntgraph.adapters.tracing.values import (
     weights_of,
 )
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.functions import maximum, minimum
 from cntgraph.network.blocks import Identity
 
 # -- sums -------------------------------------------------------------------------------------
@@ -97,11 +100,15 @@ def negate(t: Tracer, x: Any, name: str) -> Any:
 def mean_of(t: Tracer, values: Sequence[Any], name: str) -> Any:
     """Return the mean of several values, neuron by neuron."""
     share = Recipe.constant(1.0 / len(values))
+    if are_weights(*values):
+        return total(t, values, name) * share
     return t.scale(total(t, values, name), share, None, name, parametric=False)
 
 
 def total(t: Tracer, values: Sequence[Any], name: str) -> Any:
-    """Return the sum of several values, at least one of which is neurons."""
+    """Return the sum of several values."""
+    if are_weights(*values):
+        return reduce(add_recipes, map(t.recipe, values))
     neurons = [value for value in values if isinstance(value, Neurons)]
     made = neurons[0] if len(neurons) == 1 else add_branches(t, neurons, name)
     for value in values:
@@ -183,6 +190,8 @@ def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
         one branch and a bound the neurons themselves: ``max(x, 0)`` is a relu, any other bound a
         clamp.
     """
+    if are_weights(*values):
+        return reduce(maximum if mode == "max" else minimum, map(t.recipe, values))
     neurons = [value for value in values if isinstance(value, Neurons)]
     bounds = [value for value in values if not isinstance(value, Neurons)]
     if not bounds:
@@ -202,11 +211,15 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
 
     Parameters
     ----------
-    choice : Neurons or Data
-        What decides; a constant choice moves data and does not come by here.
+    choice : Neurons, Data, weights or constant
+        What decides; a constant choice moves neurons and does not come by here.
     options : sequence of Neurons, weights or constant
         What is chosen among.
     """
+    if are_weights(choice, *options):
+        chosen = t.array(choice)
+        which = t.recipe(choice if chosen is None else chosen.astype(np.float32))
+        return which.where(*map(t.recipe, options))
     neurons = [value for value in options if isinstance(value, Neurons)]
     if not neurons or any(weights_of(value) is not None for value in options):
         raise NotFollowed("it chooses between weights by the data")

@@ -11,8 +11,8 @@ import numpy as np
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import HIDDEN, Neurons, is_learned, weights_of
-from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.movement import once
 from cntgraph.core.types import Array, Ids
 
 #: Constants of more values are stored as parameters, rather than written into recipes.

@@ -17,15 +17,19 @@ import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.tracing import arithmetic
-from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
 from cntgraph.adapters.tracing.labels import LabelledIds, LabelledWeight, Labels
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.reductions import reduce_axes
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons, are_weights
-from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe import over_axes as weights
+from cntgraph.core.recipe.movement import once
 from cntgraph.core.types import Ids
+
+#: Weights, and a label for each of their axes.
+Operand = tuple[Recipe, Labels]
 
 
 def contract(
@@ -43,7 +47,7 @@ def contract(
     Parameters
     ----------
     left, right : Neurons, weights or constant
-        At least one is neurons.
+        Of weights and constants alone, weights are made.
     of_left, of_right, labels : sequence of hashable
         One label per axis, of the operands and of the result.
     bias : Recipe, optional
@@ -57,6 +61,9 @@ def contract(
         If samples of a batch are summed, or have weights of their own.
     """
     _check(left, of_left, right, of_right, labels)
+    if are_weights(left, right):
+        made = _of_weights((t.recipe(left), of_left), (t.recipe(right), of_right), labels)
+        return made if bias is None else made + bias
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         made = _of_neurons(t, [(left, of_left), (right, of_right)], labels, name)
         return made if bias is None else t.scale(made, None, bias, name)
@@ -77,19 +84,73 @@ def _check(left: Any, of_left: Labels, right: Any, of_right: Labels, labels: Lab
         raise NotFollowed("its operands do not fit together")
 
 
-def linear(t: Tracer, x: Neurons, weight: Any, bias: Recipe | None, name: str) -> Any:
+def einsum(
+    t: Tracer, operands: Sequence[Any], terms: Sequence[Labels], labels: Labels, name: str
+) -> Any:
+    """Contract any number of operands, weights among themselves first.
+
+    Parameters
+    ----------
+    terms : sequence of sequence of hashable
+        One label per axis of each operand.
+    """
+    if sum(isinstance(x, Neurons) for x in operands) > 1 and len(operands) > 2:
+        raise NotFollowed("a product of two inputs is not an edge")
+    waiting = sorted(zip(operands, terms, strict=True), key=lambda one: isinstance(one[0], Neurons))
+    if len(waiting) == 1:
+        return _of_one(t, *waiting[0], labels, name)
+    while len(waiting) > 2:
+        (left, of_left), (right, of_right), *rest = waiting
+        read = {*labels, *(k for _, of in rest for k in of)}
+        kept = [k for k in dict.fromkeys((*of_left, *of_right)) if k in read]
+        waiting = [(contract(t, left, of_left, right, of_right, kept, name), kept), *rest]
+    (left, of_left), (right, of_right) = waiting
+    return contract(t, left, of_left, right, of_right, labels, name)
+
+
+def _of_one(t: Tracer, x: Any, of_x: Labels, labels: Labels, name: str) -> Any:
+    """Return a tensor with its axes in another order, or summed over."""
+    if len(set(of_x)) != len(of_x) or not set(labels) <= set(of_x):
+        raise NotFollowed("it takes a diagonal")
+    over = [axis for axis, k in enumerate(of_x) if k not in labels]
+    made = reduce_axes(t, x, over, "sum", name) if over else x
+    kept = [k for k in of_x if k in labels]
+    order = tuple(kept.index(k) for k in labels)
+    if are_weights(made):
+        return t.recipe(made).transpose(order)
+    return t.neurons(made.ids.transpose(order), like=made)
+
+
+def _of_weights(left: Operand, right: Operand, labels: Labels) -> Recipe:
+    """Multiply weights, summing over the labels that the result does not have."""
+    both = [k for k in left[1] if k in right[1]]
+    shared, summed = ([k for k in both if (k in labels) == kept] for kept in (True, False))
+    sides = []
+    for recipe, of in (left, right):
+        alone = [k for k in of if k not in both and k not in labels]
+        recipe = recipe.sum(tuple(of.index(k) for k in alone))
+        sides.append(LabelledWeight(recipe, of).arranged([k for k in of if k not in alone]))
+    own = [[k for k in of if k in both or k in labels] for _, of in (left, right)]
+    axes = [([own[0].index(k) for k in part], [own[1].index(k) for k in part])
+            for part in (summed, shared)]  # fmt: skip
+    made = weights.contracted(sides[0], sides[1], axes[0], axes[1])
+    rest = [k for of in own for k in of if k not in both]
+    return LabelledWeight(made, [*shared, *rest]).arranged(labels)
+
+
+def linear(t: Tracer, x: Any, weight: Any, bias: Recipe | None, name: str) -> Any:
     """Return y = W x + b on the last axis, position by position along the others.
 
     Parameters
     ----------
-    x : Neurons, shape (..., n_in)
+    x : Neurons, weights or constant, shape (..., n_in)
     weight : weights or constant, shape (n_out, n_in)
     bias : Recipe or None
         Broadcasts against the result.
 
     Returns
     -------
-    Neurons, shape (..., n_out)
+    Neurons or weights, shape (..., n_out)
     """
     places = range(len(x.shape) - 1)
     of_x, of_weight, labels = (*places, "in"), ("out", "in"), (*places, "out")
@@ -104,9 +165,7 @@ def matmul(t: Tracer, left: Any, right: Any, name: str, bias: Recipe | None = No
     """
     if are_weights(left, right):
         product = weights.matmul(t.recipe(left), t.recipe(right))
-        if product is None:
-            raise NotFollowed("a product of weights that is large, or of stacks that do not match")
-        return product
+        return product if bias is None else product + bias
     n_left, n_right = len(left.shape), len(right.shape)
     lead = range(max(n_left, n_right, 2) - 2)
     of_left = (*lead[len(lead) - max(n_left - 2, 0) :], *["row"][: n_left - 1], "sum")

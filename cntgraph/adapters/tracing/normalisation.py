@@ -16,6 +16,7 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, weights_of
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.over_axes import normalised
 
 
 def by_stored(
@@ -47,12 +48,16 @@ def batch_norm(
     scale, offset = (
         along(recipe, x, [axis]) for recipe in by_stored(mean, variance, epsilon, weight, bias)
     )
+    recipe = weights_of(x)
+    if recipe is not None:
+        return recipe * scale + offset
     return t.scale(x, scale, offset, _name(t, name, (gain, mean)), kind="norm")
 
 
 def normalise(
     t: Tracer, x: Any, gain: Any, shift: Any, name: str, kind: str,
-    axes: Sequence[int] | None = None,
+    axes: Sequence[int] | None = None, *, over: Sequence[int] | None = None,
+    epsilon: float | None = None, groups: int = 1,
 ) -> Any:  # fmt: skip
     """Normalise by statistics of the data, then apply a gain and a shift.
 
@@ -66,19 +71,44 @@ def normalise(
         Name of the normalisation, of `network.activations`.
     axes : sequence of int, optional
         Along which gain and shift lie; without them, they broadcast against `x`.
+    over : sequence of int, optional
+        The axes that statistics are taken over. Without them, those of weights are not followed.
+    epsilon : float, optional
+        What is added to the mean square; a small number by default.
+    groups : int, default 1
+        Of how many parts of the second axis statistics are taken by themselves.
     """
     _check(x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
     weight, bias = (
         None if value is None or _is_everywhere(t, value, nothing) else t.recipe(value)
         for value, nothing in ((gain, 1.0), (shift, 0.0))
     )
-    samples = t.samples(x)
-    ids = samples.first(x.ids)
     if axes is not None:
         weight, bias = (None if r is None else along(r, x, axes) for r in (weight, bias))
+    recipe = weights_of(x)
+    if recipe is not None:
+        recipe = _of_weights(recipe, over, epsilon, groups, centred=kind != "rms_norm")
+        recipe = recipe if weight is None else recipe * weight
+        return recipe if bias is None else recipe + bias
+    samples = t.samples(x)
+    ids = samples.first(x.ids)
     weight, bias = (t.of_sample(recipe, x, samples, ids) for recipe in (weight, bias))
     made = t.builder.normalise(_name(t, name, (gain, shift)), ids, weight, bias, kind)
     return t.made(made, samples)
+
+
+def _of_weights(
+    x: Recipe, over: Sequence[int] | None, epsilon: float | None, groups: int, *, centred: bool
+) -> Recipe:
+    """Normalise weights by statistics of their own."""
+    if over is None:
+        raise NotFollowed("it normalises weights over axes that are not known")
+    epsilon = float(np.finfo(np.float32).eps) if epsilon is None else epsilon
+    if groups == 1:
+        return normalised(x, over, epsilon, centred=centred)
+    parts = x.reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
+    rank = len(parts.shape)
+    return normalised(parts, range(2, rank), epsilon, centred=centred).reshape(x.shape)
 
 
 def along(recipe: Recipe, x: Neurons, axes: Sequence[int]) -> Recipe:
@@ -92,7 +122,8 @@ def along(recipe: Recipe, x: Neurons, axes: Sequence[int]) -> Recipe:
 
 
 def _check(x: Any, values: Sequence[Any], reason: str) -> None:
-    if not isinstance(x, Neurons) or any(isinstance(value, Neurons | Data) for value in values):
+    known = isinstance(x, Neurons) or weights_of(x) is not None
+    if not known or any(isinstance(value, Neurons | Data) for value in values):
         raise NotFollowed(reason)
 
 

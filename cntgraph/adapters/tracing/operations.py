@@ -36,14 +36,17 @@ class OperationTable(Generic[Handler]):
     def __init__(self, noun: str) -> None:
         self.noun = noun
         self._handlers: dict[str, Handler] = {}
+        self.of_weights: set[str] = set()
 
-    def handles(self, *names: str) -> Callable[[Registered], Registered]:
+    def handles(self, *names: str, of_weights: bool = False) -> Callable[[Registered], Registered]:
         """Register a function as the handler of operations.
 
         Parameters
         ----------
         *names : str
             Names of the operations.
+        of_weights : bool, default False
+            Whether it makes weights of weights; else it is called for neurons alone.
 
         Returns
         -------
@@ -55,6 +58,7 @@ class OperationTable(Generic[Handler]):
         ValueError
             If one of them has a handler already: an operation has one meaning.
         """
+        self.of_weights.update(names if of_weights else ())
 
         def register(handler: Registered) -> Registered:
             for name in names:

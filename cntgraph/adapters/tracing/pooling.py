@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.tracing.images import Images
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Neurons, weights_of
 from cntgraph.adapters.tracing.windows import Sizes, Sliding
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.over_axes import along_axis
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
@@ -51,11 +54,25 @@ def pool(
     operators : sequence of AxisOperator
         One an axis of positions.
     """
+    recipe = weights_of(x)
+    if recipe is not None:
+        return _of_weights(t, recipe, operators, mode)
     images = Images.of(t, x, len(operators))
     if images.number > 1:
         operators = (AxisOperator.identity(images.number), *operators)
     made = t.builder.pool(name, images.ids, tuple(operators), mode)
     return t.neurons(images.spread(made))
+
+
+def _of_weights(t: Tracer, x: Recipe, operators: Sequence[AxisOperator], mode: PoolMode) -> Recipe:
+    """Average or interpolate weights: a matrix for each of the last axes."""
+    if mode in ("max", "min"):
+        raise NotFollowed("the largest of windows of weights")
+    for axis, operator in enumerate(operators, start=len(x.shape) - len(operators)):
+        matrix = operator.matrix.toarray()
+        if matrix.shape[0] != matrix.shape[1] or (matrix != np.eye(len(matrix))).any():
+            x = along_axis(x, axis, t.recipe(matrix))
+    return x
 
 
 def pool_axes(

@@ -1,11 +1,11 @@
 """Reductions over whole axes: sums, means, extremes, norms, variances, and so far along an axis.
 
-Those of weights, where they are no extremes, are weights.
+Those of weights are weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf, prod
 from typing import Any
@@ -14,16 +14,22 @@ import numpy as np
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.tracing import activations, arithmetic
-from cntgraph.adapters.tracing import weight_arithmetic as weights
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons, weights_of
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe import over_axes as weights
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
 Axes = int | Sequence[int] | None
+
+#: What the modes of a pooling are over whole axes of weights.
+_OF_WEIGHTS: dict[str, Callable[..., Recipe]] = {
+    "sum": weights.total, "max": weights.largest, "min": weights.smallest,
+}  # fmt: skip
 
 
 def reduce_axes(
@@ -49,11 +55,9 @@ def reduce_axes(
     """
     recipe = weights_of(x)
     if recipe is not None:
-        if mode not in ("sum", "average"):
-            raise NotFollowed("it takes an extreme of weights")
-        if mode == "sum":
-            return weights.total(recipe, axes, keepdims)
-        return weights.mean(recipe, axes, keepdims, correction)
+        if mode == "average":
+            return weights.mean(recipe, axes, keepdims, correction)
+        return _OF_WEIGHTS[mode](recipe, axes, keepdims)
     samples, over = t.samples(x), _axes_of(x, axes)
     if samples.axis in over and (len(over) < len(x.shape) or samples.places is not None):
         raise MixedSamplesError
@@ -98,6 +102,9 @@ def reduce_function(
 ) -> Any:  # fmt: skip
     """Return g(Σ f(x)) over whole axes, for functions (f, g) by name; "" is none."""
     before, after = functions
+    recipe = weights_of(x)
+    if recipe is not None and functions == ("exp", "log"):
+        return weights.log_sum_exp(recipe, axes, keepdims)
     x = activations.activate(t, x, before) if before else x
     made = reduce_axes(t, x, axes, mode, name, keepdims=keepdims)
     return activations.activate(t, made, after) if after else made
@@ -115,6 +122,9 @@ def norm(
     """
     if order == 0:
         raise NotFollowed("it counts what is not zero")
+    recipe = weights_of(x)
+    if recipe is not None:
+        return weights.norm(recipe, axes, keepdims, order)
     functions = {1.0: ("abs", ""), 2.0: ("pow", "sqrt")}.get(float(order), ("pow", "pow"))
     mode: PoolMode = "sum"
     if abs(order) == inf:
@@ -163,14 +173,20 @@ def cumulative(
     exclusive : bool, default False
         Whether a position itself is left out.
     """
-    samples, over = t.samples(x), _axes_of(x, axis)
+    recipe, over = weights_of(x), _axes_of(x, axis)
+    n = x.shape[over[0]]
+    reach = np.tri(n, k=-1 if exclusive else 0, dtype=bool)
+    reach = reach.T if reverse else reach
+    if recipe is not None:
+        if mode != "sum":
+            raise NotFollowed("the extremes so far of weights")
+        return weights.along_axis(recipe, axis, t.recipe(reach.T.astype(np.float32)))
+    samples = t.samples(x)
     if samples.axis in over:
         raise MixedSamplesError
     ids = samples.first(x.ids)
     (own,) = samples.axes(over)
-    n = ids.shape[own]
-    reach = np.tri(n, k=-1 if exclusive else 0, dtype=bool)
-    after, before = np.nonzero(reach.T if reverse else reach)
+    after, before = np.nonzero(reach)
     operator = AxisOperator(n, n, before, after, np.ones(len(after)))
     made = pool_axes(t, ids, {own: operator}, _channels(t, ids, [own]), mode, name)
     return t.made(made, samples)

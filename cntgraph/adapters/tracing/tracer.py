@@ -15,12 +15,14 @@ from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, on
 from cntgraph.adapters.tracing.constants import Constants
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons, is_learned, weights_of
-from cntgraph.adapters.tracing.weight_movement import once
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.movement import once
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks.base import broadcasts
 from cntgraph.network.coverage import CoverageEntry
 
+#: What is nested more deeply in operations on weights is taken as a constant.
+_DEEPEST = 80
 #: Stored tensors of more values are not looked at to see whether they are a mask.
 _LARGEST_MASK = 1 << 26
 
@@ -173,6 +175,12 @@ class Tracer(Constants):
             raise NotFollowed("what it multiplies or adds differs from sample to sample")
         return recipe
 
+    def of_weights(self, found: Any) -> Any:
+        """Return what an operation made of weights alone; None, if it is nested too deeply."""
+        parts = found if isinstance(found, list) else [found]
+        recipes = (recipe for recipe in map(weights_of, parts) if recipe is not None)
+        return None if any(recipe.depth > _DEEPEST for recipe in recipes) else found
+
     # -- coverage ---------------------------------------------------------------------------
 
     def skip(self, values: Iterable[Any], reason: str) -> None:
@@ -188,6 +196,29 @@ class Tracer(Constants):
         Their operation has no recipe, so that another snapshot would not change the result.
         """
         self.skip(values, f"used as a constant, by way of {operation}")
+
+    def frozen(self, values: Sequence[Any], operation: str, made: Any) -> Recipe | None:
+        """Return what was computed of learned parameters as weights that are not learned.
+
+        Parameters
+        ----------
+        values : sequence
+            The operands.
+        made : constant
+            What an operation without a recipe yields for their present values.
+
+        Returns
+        -------
+        Recipe or None
+            None for whole numbers and truth values, and where nothing was learned: constants.
+        """
+        self.freeze(values, operation)
+        array, recipes = self.array(made), [r for r in map(weights_of, values) if r is not None]
+        learned = any(is_learned(r) or self.builder.is_frozen(r) for r in recipes)
+        if array is None or array.dtype.kind != "f" or not learned:
+            return None
+        _, bits, dtype = self.stored(made)
+        return self.builder.frozen(f"{operation}.constant", bits, dtype)
 
     def note(self, label: str, reason: str) -> None:
         """Say in the coverage table how an operation was read that depends on the input."""

@@ -1,11 +1,14 @@
 """Recipes: how a block's weight is computed from stored parameters, evaluated only when read.
 
-`expression.py` is a recipe as data, `reading.py` evaluates one, part by part, `recipe.py` builds
-them, and `text.py` writes one as JSON values and reads it back.
+`expression.py` is a recipe as data, `elementwise.py` has the functions that go value by value,
+`reading.py` evaluates a recipe, part by part (`sums.py` adds up, `chunks.py` says in which parts),
+`recipe.py` builds them, and `text.py` writes one as JSON values and reads it back. What is composed
+of these operations is in `functions.py` (value by value), `over_axes.py` (sums, norms, products)
+and `movement.py`.
 """
 
-from cntgraph.core.recipe.reading import CHUNK_BYTES
+from cntgraph.core.recipe.chunks import CHUNK_BYTES
 from cntgraph.core.recipe.recipe import Recipe
-from cntgraph.core.recipe.text import recipe_from_json, recipe_to_json
+from cntgraph.core.recipe.text import needs_version_3, recipe_from_json, recipe_to_json
 
-__all__ = ["CHUNK_BYTES", "Recipe", "recipe_from_json", "recipe_to_json"]
+__all__ = ["CHUNK_BYTES", "Recipe", "needs_version_3", "recipe_from_json", "recipe_to_json"]

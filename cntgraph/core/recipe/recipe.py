@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter, widened_dtype
+from cntgraph.core.recipe.chunks import CHUNK_BYTES, chunks_of
 from cntgraph.core.recipe.expression import Expression
-from cntgraph.core.recipe.reading import CHUNK_BYTES, chunks_of, read_part
+from cntgraph.core.recipe.reading import read_part
 from cntgraph.core.types import Array
 
 #: Operations that move data and keep its precision; the others compute in float64.
@@ -23,13 +24,15 @@ _LAYOUT = ("transpose", "reshape", "take", "gather", "concatenate")
 class Recipe(Expression):
     """An expression over parameters whose value is an array of `shape`.
 
-    It is a tree: its leaves are parameters and constants, its inner operations are the few that
-    adapters need (move data, fold a normalisation, dequantise, add up). It can be written to a
-    file (`recipe_to_json`), read back, and bound to another snapshot's parameters. Layout
-    operations keep the stored precision; arithmetic is done in float64.
+    Its leaves are parameters and constants; its operations are few, and others are composed of
+    them (a softmax is made of `exp`, `max`, `sum` and a quotient). Several operations may share a
+    part, which is evaluated once. It can be written to a file (`recipe_to_json`), read back, and
+    bound to another snapshot's parameters. Layout operations keep the stored precision;
+    arithmetic is done in float64.
 
-    Build one with `Recipe.of` or `Recipe.constant` and combine with ``+ - * /``, `sqrt`,
-    `square`, `transpose`, `reshape`, `take`, `gather`, `sum`, `sum_by`, `concatenate`.
+    Build one with `Recipe.of` or `Recipe.constant` and combine with ``+ - * / @``, `unary`,
+    `binary`, `where`, `transpose`, `reshape`, `take`, `gather`, `sum`, `max`, `sum_by`,
+    `concatenate`.
 
     Parameters
     ----------
@@ -59,8 +62,6 @@ class Recipe(Expression):
     ['w', 'gain']
     """
 
-    args: tuple[Recipe, ...] = ()
-
     # -- leaves ---------------------------------------------------------------------------
 
     @classmethod
@@ -78,19 +79,16 @@ class Recipe(Expression):
     # -- arithmetic -----------------------------------------------------------------------
 
     def binary(self, op: str, other: Recipe | float) -> Recipe:
-        """Return ``add``, ``subtract``, ``multiply`` or ``divide`` of this and another."""
-        right = other if isinstance(other, Recipe) else Recipe.constant(other)
-        try:
-            shape = np.broadcast_shapes(self.shape, right.shape)
-        except ValueError:
-            raise ParameterError(
-                f"values of shapes {self.shape} and {right.shape} do not broadcast together"
-            ) from None
-        return Recipe(op, shape, np.dtype(np.float64), (self, right))
+        """Return an operation of `elementwise.BINARY` of this and another; both broadcast."""
+        return _together(op, self, other)
 
     def unary(self, op: str) -> Recipe:
-        """Return ``sqrt``, ``square``, ``negative`` or ``absolute`` of this, elementwise."""
+        """Return an operation of `elementwise.UNARY` of this, value by value."""
         return Recipe(op, self.shape, np.dtype(np.float64), (self,))
+
+    def where(self, one: Recipe | float, other: Recipe | float) -> Recipe:
+        """Return `one` where this is not zero, and `other` where it is."""
+        return _together("where", self, one, other)
 
     def __add__(self, other: Recipe | float) -> Recipe:
         return self.binary("add", other)
@@ -103,6 +101,21 @@ class Recipe(Expression):
 
     def __truediv__(self, other: Recipe | float) -> Recipe:
         return self.binary("divide", other)
+
+    def __matmul__(self, other: Recipe) -> Recipe:
+        """Return the product of matrices, or of stacks of them that broadcast together.
+
+        Examples
+        --------
+        >>> u = Recipe.constant(np.array([[1.0, 2.0]]))
+        >>> (u @ u.transpose((1, 0))).read()
+        array([[5.]])
+        """
+        left, right = self.shape, other.shape
+        if min(len(left), len(right)) < 2 or left[-1] != right[-2]:
+            raise ParameterError(f"values of shapes {left} and {right} have no matrix product")
+        shape = (*_broadcast(left[:-2], right[:-2]), left[-2], right[-1])
+        return Recipe("matmul", shape, np.dtype(np.float64), (self, other))
 
     def __neg__(self) -> Recipe:
         return self.unary("negative")
@@ -215,11 +228,18 @@ class Recipe(Expression):
 
     def sum(self, axes: tuple[int, ...]) -> Recipe:
         """Return the sum over `axes`, which stay as axes of length one."""
+        return self._over("sum", axes)
+
+    def max(self, axes: tuple[int, ...]) -> Recipe:
+        """Return the largest value over `axes`, which stay as axes of length one."""
+        return self._over("max", axes)
+
+    def _over(self, op: str, axes: tuple[int, ...]) -> Recipe:
         axes = _axes(axes, self.shape)
         if len(set(axes)) < len(axes):
             raise ParameterError(f"expected every axis of a sum once, got the axes {axes}")
         shape = tuple(1 if axis in axes else size for axis, size in enumerate(self.shape))
-        return Recipe("sum", shape, np.dtype(np.float64), (self,), {"axes": list(axes)})
+        return Recipe(op, shape, np.dtype(np.float64), (self,), {"axes": list(axes)})
 
     def sum_by(self, axis: int, labels: ArrayLike, n: int) -> Recipe:
         """Return, along `axis`, the sums of the entries that share a label.
@@ -297,11 +317,10 @@ class Recipe(Expression):
         return self.op == "transpose" and len(self.shape) == 2
 
     def parameters(self) -> Iterator[Parameter]:
-        """Yield the parameters it reads, in order, repetitions included."""
-        if self.parameter is not None:
-            yield self.parameter
-        for arg in self.args:
-            yield from arg.parameters()
+        """Yield the parameters it reads, in order; one read in several places may repeat."""
+        for part in self.parts():
+            if part.parameter is not None:
+                yield part.parameter
 
     def bind(self, parameters: Mapping[str, Parameter]) -> Recipe:
         """Return the same recipe reading the parameters of the same names from `parameters`.
@@ -311,11 +330,17 @@ class Recipe(Expression):
         ParameterError
             If one is missing or has another shape.
         """
+        bound: dict[int, Recipe] = {}
+        for part in sorted(self.parts(), key=lambda part: part.depth):
+            args = tuple(bound[id(arg)] for arg in part.args)
+            bound[id(part)] = part._bound(args, parameters)
+        return bound[id(self)]
+
+    def _bound(self, args: tuple[Recipe, ...], parameters: Mapping[str, Parameter]) -> Recipe:
         if self.parameter is not None:
             return self._bind_leaf(parameters)
-        if not self.args:
+        if not args:
             return self
-        args = tuple(arg.bind(parameters) for arg in self.args)
         dtype = self.dtype
         if self.op in _LAYOUT:
             dtype = np.result_type(*(arg.dtype for arg in args))
@@ -341,11 +366,27 @@ class Recipe(Expression):
         return (*self.shape[:axis], length, *self.shape[axis + 1 :])
 
 
+def _together(op: str, *operands: Recipe | float) -> Recipe:
+    """Return an operation on operands that broadcast together."""
+    args = tuple(x if isinstance(x, Recipe) else Recipe.constant(x) for x in operands)
+    shape = _broadcast(*(arg.shape for arg in args))
+    return Recipe(op, shape, np.dtype(np.float64), args)
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ParameterError(
+            f"values of shapes {' and '.join(map(str, shapes))} do not broadcast together"
+        ) from None
+
+
 def _axes(axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return axes counted from the front, after checking that the shape has them."""
     if any(not -len(shape) <= axis < len(shape) for axis in axes):
         raise ParameterError(f"a value of shape {shape} has no axes {tuple(axes)}")
-    return tuple(axis % len(shape) for axis in axes)
+    return tuple(int(axis) % len(shape) for axis in axes)
 
 
 def _whole_numbers(values: ArrayLike, what: str) -> NDArray[np.int64]:

@@ -364,8 +364,9 @@ def test_unused_parameters_are_named():
 
 def test_a_function_of_weights_that_is_no_recipe_is_frozen():
     with pytest.warns(CoverageWarning, match="used as a constant"):
-        net = cg.load(lambda p, x: x @ jnp.sin(p), params=np.ones((6, 4)), input_shape=(6,))
-    assert np.allclose(net.blocks[0].weight.read(), np.sin(1.0))
+        net = cg.load(lambda p, x: x @ jnp.arctan(p), params=np.ones((6, 4)), input_shape=(6,))
+    assert np.allclose(net.blocks[0].weight.read(), np.arctan(1.0))
+    assert not net.blocks[0].parametric
 
 
 def test_an_index_out_of_bounds_is_no_entry():

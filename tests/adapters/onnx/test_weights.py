@@ -84,9 +84,11 @@ def test_quantised_weights_are_widened_when_read():
 
 
 def test_function_of_weights_that_is_no_recipe_is_computed_and_said():
-    proto = model([node("Exp", "a", "w"), node("MatMul", "x w")], {"a": whole((20, 4))}, (1, 20))
-    with pytest.warns(CoverageWarning, match="a: used as a constant, by way of Exp"):
+    nodes = [node("Atan", "a", "w"), node("MatMul", "x w")]
+    proto = model(nodes, {"a": whole((20, 4))}, (1, 20))
+    with pytest.warns(CoverageWarning, match="a: used as a constant, by way of Atan"):
         net = adapter.load(proto)
+    assert not net.blocks[0].parametric
     x = whole((1, 20), 1)
     np.testing.assert_allclose(propagate(net, x[0])[-4:], oracle(proto, x)[0], rtol=1e-5)
 
@@ -189,3 +191,15 @@ def test_functions_that_multiply_are_refused():
     proto = model(nodes, {}, (1, 5), functions=functions, domains=["own"])
     with pytest.raises(FormatError, match="stand for over"):
         adapter.load(proto)
+
+
+def test_weights_that_are_doubled_or_negated_over_and_over():
+    doubled = [node("Add", f"w{k} w{k}", f"w{k + 1}") for k in range(40)]
+    scaled = [node("Mul", "w40 small", "w"), node("MatMul", "x w")]
+    weights = {"w0": whole((5, 4)), "small": np.float32(2.0**-40)}
+    check_linear(model([*doubled, *scaled], weights, (1, 5)), (1, 5))
+    chain = [node("Neg", f"w{k}", f"w{k + 1}") for k in range(1000)]
+    proto = model([*chain, node("MatMul", "x w1000")], {"w0": whole((20, 4))}, (1, 20))
+    with pytest.warns(CoverageWarning, match="used as a constant, by way of Neg"):
+        net = adapter.load(proto)
+    np.testing.assert_array_equal(net.blocks[0].weight.read(), whole((20, 4)).T)

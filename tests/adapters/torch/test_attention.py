@@ -238,8 +238,8 @@ def test_time_may_come_first(tmp_path):
     same_networks(one, cg.load(path, input_shape=(T, D), strict=True))
 
 
-def test_latent_queries_are_nodes(tmp_path):
-    """A learned array attends to the input, as in a Perceiver."""
+def test_latent_queries_are_weights(tmp_path):
+    """A learned array attends to the input, as in a Perceiver: scores are linear in the keys."""
     model = Function(
         lambda m, x: m.out(m.a(m.norm(m.latent.weight)[None], x, x)[0].flatten(1)),
         latent=nn.Embedding(3, D), norm=nn.LayerNorm(D), out=nn.Linear(3 * D, 2),
@@ -247,9 +247,13 @@ def test_latent_queries_are_nodes(tmp_path):
     )  # fmt: skip
     model.input_shape = (T, D)
     net = cg.load(model, input_shape=(T, D), strict=True)
-    assert net.layer("latent.weight").shape == (D, 3)
-    latent = model.latent.weight.detach().numpy().T
-    assert np.array_equal(net.split(net.bias())["latent.weight"], latent)
+    scores = [net.layer(name) for name in ("latent", "latent_2")]
+    assert [(layer.shape, layer.activation) for layer in scores] == [((3, T), "softmax")] * HEADS
+    with torch.no_grad():
+        query = model.norm(model.latent.weight) @ model.a.in_proj_weight[:D].T
+        query = (query + model.a.in_proj_bias[:D]) * (D // HEADS) ** -0.5
+    found = [net.blocks_into(layer)[0].weight.read().reshape(3, -1) for layer in scores]
+    assert np.allclose(np.concatenate(found, 1), query)
     same_networks(net, cg.load(saved(model, tmp_path / "m.pt2"), strict=True), names=False)
 
 

@@ -11,7 +11,16 @@ from oracles.same_operations import (
     elementwise,
     movement,
     products,
+    weights,
 )
 from oracles.same_operations.table import OPERATIONS
 
-__all__ = ["OPERATIONS", "activations", "convolutions", "elementwise", "movement", "products"]
+__all__ = [
+    "OPERATIONS",
+    "activations",
+    "convolutions",
+    "elementwise",
+    "movement",
+    "products",
+    "weights",
+]

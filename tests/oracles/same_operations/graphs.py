@@ -4,6 +4,8 @@ One line per layer: its number, kind, shape and activation, then the blocks that
 with its number of edges and the layers that these come from.
 """
 
+from oracles.same_operations.weights import COMPUTED
+
 GRAPHS = {
     "linear": """\
 0 input 4
@@ -654,4 +656,11 @@ parameters: 2 included""",
 1 conv 4×2×2 | learned conv, 32 from 0
 2 conv 2×3×3 out | learned conv, 72 from 1
 parameters: 2 included""",
+}
+GRAPHS |= {
+    name: f"""\
+0 input 4
+1 dense 3 out | learned dense, 12 from 0
+parameters: {n} included"""
+    for name, n in COMPUTED.items()
 }

@@ -7,13 +7,11 @@ from typing import Any
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
 from cntgraph.adapters.tracing import arithmetic, contraction
-from cntgraph.adapters.tracing.labels import Labels, equation_labels
-from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.reductions import reduce_axes
+from cntgraph.adapters.tracing.labels import equation_labels
 from cntgraph.core.recipe import Recipe
 
 
-@handles("Gemm")
+@handles("Gemm", of_weights=True)
 def gemm(t: OnnxTracer, call: Call) -> Any:
     """Return alpha · A B + beta · C."""
     addend, beta = call.input(2), float(call.get("beta", 1.0))
@@ -52,26 +50,9 @@ def turned(t: OnnxTracer, value: Any) -> Any:
     return recipe.transpose((*range(rank - 2), rank - 1, rank - 2))
 
 
-@handles("Einsum")
+@handles("Einsum", of_weights=True)
 def einsum(t: OnnxTracer, call: Call) -> Any:
-    """Return a sum of products named by letters, of two operands; or of one, a transposition."""
+    """Return a sum of products named by letters."""
     ranks = [len(shape_of(value)) for value in call.inputs]
     terms, result = equation_labels(str(call.get("equation", "")), ranks)
-    if len(terms) == 1:
-        return _transposed(t, call.inputs[0], terms[0], result, call.name)
-    if sum(isinstance(value, Nodes) for value in call.inputs) > 1 < len(terms) - 1:
-        raise NotFollowed("a product of two inputs is not an edge")
-    if len(terms) != 2:
-        return None
-    (left, right), (of_left, of_right) = call.inputs, terms
-    return contraction.contract(t, left, of_left, right, of_right, result, call.name)
-
-
-def _transposed(t: OnnxTracer, x: Any, labels: Labels, result: Labels, name: str) -> Nodes | None:
-    """Return a tensor with its axes in another order, or summed over."""
-    if len(set(labels)) != len(labels) or not set(result) <= set(labels):
-        return None
-    kept = [k for k in labels if k in result]
-    over = [axis for axis, k in enumerate(labels) if k not in result]
-    made = reduce_axes(t, x, over, "sum", name) if over else x
-    return Nodes(made.ids.transpose([kept.index(k) for k in result]))
+    return contraction.einsum(t, call.inputs, terms, result, call.name)

@@ -21,13 +21,13 @@ _OF_SEVERAL: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-@handles(*_OF_INPUTS)
+@handles(*_OF_INPUTS, of_weights=True)
 def of_inputs(t: OnnxTracer, call: Call) -> Any:
     """Return what the inputs come to."""
     return _OF_INPUTS[call.operation](t, *call.inputs, name=call.name)
 
 
-@handles(*_OF_SEVERAL)
+@handles(*_OF_SEVERAL, of_weights=True)
 def of_several(t: OnnxTracer, call: Call) -> Any:
     """Return what any number of inputs come to."""
     return _OF_SEVERAL[call.operation](t, call.inputs, name=call.name)

@@ -10,11 +10,11 @@ from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing import convolution
 
 
-@handles("Conv", "ConvTranspose")
+@handles("Conv", "ConvTranspose", of_weights=True)
 def conv(t: OnnxTracer, call: Call) -> Any:
     """Return a convolution."""
-    x, weight, bias = call.neurons, t.recipe(call.inputs[1]), t.vector(call.input(2))
-    if x.ids.ndim != len(weight.shape) or x.ids.ndim < 3:
+    x, weight, bias = call.values, t.recipe(call.inputs[1]), t.vector(call.input(2))
+    if len(x.shape) != len(weight.shape) or len(x.shape) < 3:
         return None
     kernel, spatial = weight.shape[2:], x.shape[2:]
     transposed = call.operation == "ConvTranspose"

@@ -7,6 +7,7 @@ from typing import Any
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, shape_of
 from cntgraph.adapters.tracing import activations
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.network.activations import activation_name
 
 #: Functions of one neuron, and of the neurons along an axis.
@@ -16,16 +17,20 @@ _ACTIVATIONS = tuple(
     "Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh "
     "ThresholdedRelu com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QuickGelu".split()
 )
+#: Settings whose defaults are not what they mostly are.
+_DEFAULTS = {"HardSigmoid": {"alpha": 0.2}}
 
 
-@handles(*_ACTIVATIONS)
+@handles(*_ACTIVATIONS, of_weights=True)
 def activation(t: OnnxTracer, call: Call) -> Any:
     """Note an activation function."""
     x, *coefficients = call.inputs
-    return activations.activate(t, x, activation_name(call.node.op_type), coefficients)
+    settings = {**_DEFAULTS.get(call.operation, {}), **call.attributes}
+    name = activation_name(call.node.op_type)
+    return activations.activate(t, x, name, coefficients, **settings)
 
 
-@handles("Clip")
+@handles("Clip", of_weights=True)
 def clip(t: OnnxTracer, call: Call) -> Any:
     """Note bounds, which older models have as attributes."""
     low, high = (call.get(end) if call.input(k) is None else call.input(k)
@@ -33,10 +38,10 @@ def clip(t: OnnxTracer, call: Call) -> Any:
     return activations.clamp(t, call.inputs[0], low, high)
 
 
-@handles("Pow", "Mod")
+@handles("Pow", "Mod", of_weights=True)
 def power(t: OnnxTracer, call: Call) -> Any:
     """Note a power of neurons, or what is left by a division."""
     x, other = call.inputs
     made = (activations.power(t, x, other) if call.operation == "Pow"
             else activations.activate(t, x, "mod", [other]))  # fmt: skip
-    return t.widened(made, shape_of(other))
+    return t.widened(made, shape_of(other)) if isinstance(made, Neurons) else made

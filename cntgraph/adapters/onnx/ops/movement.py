@@ -17,8 +17,8 @@ from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.values import Data, is_mask
-from cntgraph.adapters.tracing.weight_movement import looked_up
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.movement import looked_up
 
 #: Operations that move or copy values, and which of their inputs are the values.
 _MOVEMENT: dict[str, tuple[int, ...]] = {

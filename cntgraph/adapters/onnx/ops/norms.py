@@ -7,13 +7,13 @@ from math import prod
 from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
-from cntgraph.adapters.onnx.values import Call
+from cntgraph.adapters.onnx.values import Call, shape_of
 from cntgraph.adapters.tracing import normalisation
 from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
 
 
-@handles("BatchNormalization")
+@handles("BatchNormalization", of_weights=True)
 def batch_norm(t: OnnxTracer, call: Call) -> Any:
     """Normalise as in evaluation, by the running statistics that the model stores."""
     if call.get("training_mode", 0):
@@ -31,13 +31,18 @@ _BY_DATA = {
 }  # fmt: skip
 
 
-@handles(*_BY_DATA)
+@handles(*_BY_DATA, of_weights=True)
 def by_data(t: OnnxTracer, call: Call) -> Any:
     """Normalise by statistics of the data, and apply a gain and a shift."""
     kind = _BY_DATA[call.operation]
     gain, shift = _unless(t, call.input(1), 1.0), _unless(t, call.input(2), 0.0)
     axes = [1] if kind in ("instance_norm", "group_norm") else None
-    return normalisation.normalise(t, call.inputs[0], gain, shift, call.name, kind, axes)
+    rank = len(shape_of(call.inputs[0]))
+    over = range(2 if axes else call.get("axis", -1) % max(rank, 1), rank)
+    return normalisation.normalise(
+        t, call.inputs[0], gain, shift, call.name, kind, axes, over=over,
+        epsilon=call.get("epsilon", 1e-5), groups=call.get("num_groups", 1),
+    )  # fmt: skip
 
 
 @handles("MeanVarianceNormalization")

@@ -14,10 +14,10 @@ from cntgraph.adapters.tracing import pooling, reductions
 from cntgraph.network.blocks import PoolMode
 
 
-@handles("MaxPool", "AveragePool")
+@handles("MaxPool", "AveragePool", of_weights=True)
 def window_pool(t: OnnxTracer, call: Call) -> Any:
     """Take the largest of each window, or its average."""
-    x, sliding = call.neurons, sliding_of(call, call.get("kernel_shape"))
+    x, sliding = call.values, sliding_of(call, call.get("kernel_shape"))
     if len(x.shape) != 2 + len(sliding.kernel):
         return None
     if call.operation == "MaxPool":
@@ -26,10 +26,10 @@ def window_pool(t: OnnxTracer, call: Call) -> Any:
     return pooling.average_pool(t, x, sliding, call.name, count_padding=count)
 
 
-@handles("GlobalAveragePool", "GlobalMaxPool")
+@handles("GlobalAveragePool", "GlobalMaxPool", of_weights=True)
 def global_pool(t: OnnxTracer, call: Call) -> Any:
     """Pool all positions of each channel."""
-    x = call.neurons
+    x = call.values
     if len(x.shape) < 3:
         return None
     mode: PoolMode = "max" if "Max" in call.operation else "average"
@@ -51,7 +51,7 @@ def reduce(
     t: OnnxTracer, call: Call, before: str = "", mode: PoolMode = "average", after: str = ""
 ) -> Any:
     """Pool whole axes away; all of them where none are named."""
-    x, given = call.neurons, call.constant(1, "axes")
+    x, given = call.values, call.constant(1, "axes")
     axes = None if given is None else np.ravel(given).tolist()
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
@@ -62,13 +62,13 @@ def reduce(
 
 
 for _name, (_before, _mode, _after) in _REDUCTIONS.items():
-    handles(_name)(partial(reduce, before=_before, mode=_mode, after=_after))
+    handles(_name, of_weights=True)(partial(reduce, before=_before, mode=_mode, after=_after))
 
 
-@handles("CumSum")
+@handles("CumSum", of_weights=True)
 def cumulative_sum(t: OnnxTracer, call: Call) -> Any:
     """Sum everything up to each position."""
-    x, axis = call.neurons, t.array(call.inputs[1])
+    x, axis = call.values, t.array(call.inputs[1])
     if axis is None:
         return None
     reverse, exclusive = (bool(call.get(key, 0)) for key in ("reverse", "exclusive"))

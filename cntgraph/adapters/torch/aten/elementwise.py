@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -30,22 +31,23 @@ _SYNONYMS = {
 
 
 def _activation(t: AtenTracer, a: Arguments, name: str, activation: str) -> Any:
-    nodes, *others = a.values()
-    return activations.activate(t, nodes, activation, others)
+    (_, x), *others = a.items()
+    settings = {key: value for key, value in others if isinstance(value, int | float | str)}
+    return activations.activate(t, x, activation, [value for _, value in others], **settings)
 
 
 for _name, _other in ({name: name for name in ACTIVATIONS} | _SYNONYMS).items():
-    handles(_name)(partial(_activation, activation=activation_name(_other)))
+    handles(_name, of_weights=True)(partial(_activation, activation=activation_name(_other)))
 
 
-@handles("clamp", "clamp_min", "clamp_max", "hardtanh")
+@handles("clamp", "clamp_min", "clamp_max", "hardtanh", of_weights=True)
 def clamp(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Note bounds."""
     low, high = (a.get(f"{end}_val", a.get(end)) for end in ("min", "max"))
     return activations.clamp(t, a["self"], low, high)
 
 
-@handles("pow")
+@handles("pow", of_weights=True)
 def power(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Note a power of neurons."""
     return activations.power(t, a["self"], a["exponent"])
@@ -61,37 +63,48 @@ def power(t: AtenTracer, a: Arguments, name: str) -> Any:
     "cudnn_batch_norm",
     "miopen_batch_norm",
     "native_batch_norm_legit_no_training",
+    of_weights=True,
 )
 def batch_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Normalise by the running statistics, or by those of the data where there are none."""
     statistics = [a.get("running_mean"), a.get("running_var")]
+    over = [k for k in range(len(a["input"].shape)) if k != 1]
     if any(value is None for value in statistics):
-        return _by_channel(t, a, name, "instance_norm")
+        return _by_channel(t, a, name, "instance_norm", over)
     if a.get("training"):
-        return _by_channel(t, a, name, "batch_norm")
+        return _by_channel(t, a, name, "batch_norm", over)
     epsilon = a["eps"] if "eps" in a else a["epsilon"]
     gain, shift = a.get("weight"), a.get("bias")
     return normalisation.batch_norm(t, a["input"], statistics, epsilon, gain, shift, name)
 
 
-@handles("group_norm", "native_group_norm", "instance_norm")
+@handles("group_norm", "native_group_norm", "instance_norm", of_weights=True)
 def group_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Normalise by statistics of the data, one gain per channel."""
     if not a.get("use_input_stats", True):
         return batch_norm(t, {**a, "training": False}, name)
-    return _by_channel(t, a, name, "instance_norm" if "use_input_stats" in a else "group_norm")
+    over = range(2, len(a["input"].shape))
+    return _by_channel(
+        t, a, name, "instance_norm" if "use_input_stats" in a else "group_norm", over
+    )
 
 
-@handles("layer_norm", "native_layer_norm", "rms_norm", "fused_rms_norm")
+@handles("layer_norm", "native_layer_norm", "rms_norm", "fused_rms_norm", of_weights=True)
 def layer_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Normalise by statistics of the data, over the last axes; one gain per entry of them."""
     kind = "layer_norm" if "bias" in a else "rms_norm"
-    return normalisation.normalise(t, a["input"], a.get("weight"), a.get("bias"), name, kind)
+    return normalisation.normalise(
+        t, a["input"], a.get("weight"), a.get("bias"), name, kind,
+        over=range(-len(a["normalized_shape"]), 0), epsilon=a["eps"],
+    )  # fmt: skip
 
 
-def _by_channel(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
-    gain, shift = a.get("weight"), a.get("bias")
-    return normalisation.normalise(t, a["input"], gain, shift, name, kind, [1])
+def _by_channel(t: AtenTracer, a: Arguments, name: str, kind: str, over: Sequence[int]) -> Any:
+    gain, shift, groups = a.get("weight"), a.get("bias"), a.get("num_groups") or a.get("group") or 1
+    return normalisation.normalise(
+        t, a["input"], gain, shift, name, kind, [1], over=over, groups=groups,
+        epsilon=a["eps"] if "eps" in a else a["epsilon"],
+    )  # fmt: skip
 
 
 # -- arithmetic -----------------------------------------------------------------------------------
@@ -103,24 +116,24 @@ def _sum(t: AtenTracer, a: Arguments, name: str, sign: float, keys: tuple[str, s
     return arithmetic.add(t, left, right, name, sign * float(a.get("alpha", 1)))
 
 
-handles("add")(partial(_sum, sign=1.0, keys=("self", "other")))
-handles("sub")(partial(_sum, sign=-1.0, keys=("self", "other")))
-handles("rsub")(partial(_sum, sign=-1.0, keys=("other", "self")))
+handles("add", of_weights=True)(partial(_sum, sign=1.0, keys=("self", "other")))
+handles("sub", of_weights=True)(partial(_sum, sign=-1.0, keys=("self", "other")))
+handles("rsub", of_weights=True)(partial(_sum, sign=-1.0, keys=("other", "self")))
 
 
-@handles("neg")
+@handles("neg", of_weights=True)
 def negative(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return -x."""
     return arithmetic.negate(t, a["self"], name)
 
 
-@handles("mul")
+@handles("mul", of_weights=True)
 def multiply(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return x · y."""
     return arithmetic.multiply(t, a["self"], a["other"], name)
 
 
-@handles("div")
+@handles("div", of_weights=True)
 def divide(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return x / y, unless it is rounded."""
     if a.get("rounding_mode") is not None:

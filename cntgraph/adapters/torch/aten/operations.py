@@ -37,11 +37,12 @@ COPYING = frozenset(
     "triu".split()
 )
 
-#: Layers: what they are applied to is nodes, even if it is a parameter or a constant.
-LAYERS = frozenset(
+#: What they are applied to is nodes, even if it is a parameter or a constant.
+RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
+#: Layers, of which only the shape of the result matters, not its values.
+LAYERS = RECURRENT | frozenset(
     "addmm mm bmm linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
-    "convolution layer_norm native_layer_norm rms_norm group_norm lstm gru rnn_tanh "
-    "rnn_relu".split()
+    "convolution layer_norm native_layer_norm rms_norm group_norm".split()
 )
 
 #: Operations whose result is their first argument, value by value.

@@ -14,25 +14,26 @@ from cntgraph.adapters.tracing.attention import attend, causal
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.reductions import reduce_axes
 from cntgraph.adapters.tracing.tables import look_up
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.tracing.values import Data, are_weights
+from cntgraph.core.recipe import over_axes
 from cntgraph.network.blocks import PoolMode
 
 
-@handles("linear")
+@handles("linear", of_weights=True)
 def linear(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return y = x Wᵀ + b."""
     x, weight, bias = a["input"], a["weight"], a.get("bias")
-    if not isinstance(x, Nodes) or any(isinstance(v, Nodes | Data) for v in (weight, bias)):
+    if isinstance(x, Data) or any(isinstance(v, Nodes | Data) for v in (weight, bias)):
         return None
     return contraction.linear(t, x, weight, t.optional_recipe(bias), name)
 
 
-@handles("addmm", "baddbmm")
+@handles("addmm", "baddbmm", of_weights=True)
 def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return b + x W, as a linear layer is decomposed."""
     bias = a["self"]
     x, weight = (a[f"mat{k}"] if f"mat{k}" in a else a[f"batch{k}"] for k in (1, 2))
-    if a.get("beta", 1) != 1 or a.get("alpha", 1) != 1 or not isinstance(x, Nodes):
+    if a.get("beta", 1) != 1 or a.get("alpha", 1) != 1 or isinstance(x, Data):
         return None
     if any(isinstance(value, Nodes | Data) for value in (bias, weight)):
         return None
@@ -41,7 +42,7 @@ def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
     return arithmetic.add(t, contraction.matmul(t, x, weight, name), bias, name)
 
 
-@handles("mm", "matmul", "bmm", "mv", "dot", "vdot")
+@handles("mm", "matmul", "bmm", "mv", "dot", "vdot", of_weights=True)
 def matmul(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return x W for a parameter W, or the product of neurons with neurons."""
     right = next(a[key] for key in ("mat2", "other", "vec", "tensor") if key in a)
@@ -98,13 +99,19 @@ def embedding_bag(t: AtenTracer, a: Arguments, name: str) -> Any:
     "scaled_dot_product_flash_attention_for_cpu",
     "scaled_dot_product_efficient_attention",
     "scaled_dot_product_cudnn_attention",
+    of_weights=True,
 )
 def attention(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return softmax(q kᵀ + mask) v."""
     q, k, v = (a[key] for key in ("query", "key", "value"))
-    if not all(isinstance(x, Nodes) for x in (q, k, v)):
+    if any(isinstance(x, Data) for x in (q, k, v)):
         return None
-    name = name.rpartition(".")[0] + ".attention" if "." in name else "attention"
     earlier = causal(q.shape[-2], k.shape[-2]) if a.get("is_causal") else None
     mask = a.get("attn_mask") if "attn_mask" in a else a.get("attn_bias")
+    if are_weights(q, k, v):
+        scale = q.shape[-1] ** -0.5 if a.get("scale") is None else float(a["scale"])
+        masked, parts = earlier is not None or mask is not None, [t.recipe(x) for x in (q, k, v)]
+        return None if masked else over_axes.attention(parts[0], parts[1], parts[2], scale)
+    q, k, v = (t.fixed(x) for x in (q, k, v))
+    name = name.rpartition(".")[0] + ".attention" if "." in name else "attention"
     return attend(t, q, k, v, name, masks=(earlier, mask))

@@ -14,9 +14,9 @@ from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
-from cntgraph.adapters.tracing.weight_movement import moved
 from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.movement import moved
 from cntgraph.core.types import Ids
 
 #: The kind of each operation's cells, and the order in which PyTorch stacks the gates' weights.

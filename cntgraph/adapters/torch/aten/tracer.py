@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -20,13 +21,13 @@ from cntgraph.adapters.torch.aten.derived import CHOOSING, derive, is_derived
 from cntgraph.adapters.torch.aten.operations import (
     COPYING,
     IDENTITY,
-    LAYERS,
     MOVEMENT,
+    RECURRENT,
     handler_of,
     writes_over,
 )
 from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, leaves, map_leaves, per_result
-from cntgraph.adapters.torch.aten.weights import compute_recipe, move_recipe
+from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
 from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import Samples, numbered, one_a_sample
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -84,28 +85,18 @@ class AtenTracer(Tracer):
                     call.place.name(call.name), "which neuron it is, is no activation: no edges"
                 )
             return derive(call)
-        self._promote(call)
-        if call.has(Nodes):
+        if call.name in RECURRENT and not call.has(Nodes):
+            key = next(iter(call.arguments))
+            call.arguments[key] = self.fixed(call.arguments[key])
+        if call.has(Nodes) or call.name in RECURRENT:
             return _in_place(call, self._on_nodes(call))
-        return self._on_recipes(call)
-
-    def _promote(self, call: Call) -> None:
-        """Let a constant that goes through a layer be nodes."""
-        if call.name not in LAYERS or call.has(Nodes):
-            return
-        a = call.arguments
-        key = "mat1" if call.name == "addmm" else next(iter(a))
-        of_weights = any(isinstance(v, Recipe) for v in leaves(a[k] for k in a if k != key))
-        # A product of two parameters may be a weight.
-        learned = isinstance(a[key], Recipe) and call.name not in ("mm", "bmm")
-        if of_weights and (learned or isinstance(a[key], torch.Tensor)):
-            a[key] = self.fixed(a[key])
+        return self.of_weights(self._on_recipes(call))
 
     def give_up(self, call: Call) -> Any:
         """Cut the graph at an operation on nodes; take one on parameters as a constant."""
         if not call.has(Nodes | Data):
-            self.freeze(call.values(), f"aten.{call.name}")
-            return None
+            frozen = partial(self.frozen, call.values(), f"aten.{call.name}")
+            return map_leaves(call.result, frozen, of=torch.Tensor)
         full = call.operation._schema.name.replace("::", ".")
         reason = f"{full} of positions or masks that depend on the input"
         if call.has(Nodes):
@@ -157,9 +148,13 @@ class AtenTracer(Tracer):
         if derived:
             self.note(name, "indices that the input's length or mask gives: as for the example")
             call = call.of(lambda data: data.value, Data)
-        if name in MOVEMENT or name in IDENTITY or name in ("_reshape_alias", "embedding"):
+        if name in MOVEMENT or name in IDENTITY or name.strip("_") in MOVING_WEIGHTS:
             return move_recipe(self, call)
-        return None if derived else compute_recipe(self, name, call.arguments)
+        found = None if derived else compute_recipe(self, name, call.arguments)
+        n_results = len(call.operation._schema.returns)
+        # Statistics and indices come along in a tuple: constants, if anything reads them.
+        alone = n_results > 1 and isinstance(found, Recipe)
+        return [found] + [None] * (n_results - 1) if alone else found
 
     def _cut(self, call: Call, reason: str) -> Any:
         """Cut the graph at an operation, and say why; where it found its values is no neurons."""

@@ -30,7 +30,7 @@ def _sliding(a: Arguments, kernel: Sequence[int]) -> Sliding:
 # -- convolutions in any number of dimensions -----------------------------------------------------
 
 
-@handles("convolution", "conv1d", "conv2d", "conv3d")
+@handles("convolution", "conv1d", "conv2d", "conv3d", of_weights=True)
 def convolution(t: AtenTracer, a: Arguments, name: str, *, transposed: bool = False) -> Any:
     """Return a convolution, transposed or not."""
     x, weight, bias = a["input"], t.recipe(a["weight"]), t.optional_recipe(a.get("bias"))
@@ -42,7 +42,7 @@ def convolution(t: AtenTracer, a: Arguments, name: str, *, transposed: bool = Fa
                     groups=int(a.get("groups", 1)), transposed=transposed)  # fmt: skip
 
 
-handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")(
+handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", of_weights=True)(
     partial(convolution, transposed=True)
 )
 
@@ -68,8 +68,10 @@ def _adaptive_pool(t: AtenTracer, a: Arguments, name: str, rank: int, mode: Pool
 
 for _rank in (1, 2, 3):
     handles(f"max_pool{_rank}d", f"max_pool{_rank}d_with_indices")(partial(_max_pool, rank=_rank))
-    handles(f"avg_pool{_rank}d")(partial(_average_pool, rank=_rank))
-    handles(f"adaptive_avg_pool{_rank}d")(partial(_adaptive_pool, rank=_rank, mode="average"))
+    handles(f"avg_pool{_rank}d", of_weights=True)(partial(_average_pool, rank=_rank))
+    handles(f"adaptive_avg_pool{_rank}d", of_weights=True)(
+        partial(_adaptive_pool, rank=_rank, mode="average")
+    )
     handles(f"adaptive_max_pool{_rank}d")(partial(_adaptive_pool, rank=_rank, mode="max"))
 
 
@@ -87,8 +89,8 @@ def _reduce(t: AtenTracer, a: Arguments, name: str, mode: PoolMode) -> Any:
     return reductions.reduce_axes(t, a["self"], axes, mode, name, keepdims=keep)
 
 
-handles("mean")(partial(_reduce, mode="average"))
-handles("sum")(partial(_reduce, mode="sum"))
+handles("mean", of_weights=True)(partial(_reduce, mode="average"))
+handles("sum", of_weights=True)(partial(_reduce, mode="sum"))
 
 
 def _extreme(t: AtenTracer, a: Arguments, name: str, mode: Literal["max", "min"]) -> Any:
@@ -98,11 +100,11 @@ def _extreme(t: AtenTracer, a: Arguments, name: str, mode: Literal["max", "min"]
     return _reduce(t, a, name, mode)
 
 
-handles("amax", "max", "maximum", "fmax")(partial(_extreme, mode="max"))
-handles("amin", "min", "minimum", "fmin")(partial(_extreme, mode="min"))
+handles("amax", "max", "maximum", "fmax", of_weights=True)(partial(_extreme, mode="max"))
+handles("amin", "min", "minimum", "fmin", of_weights=True)(partial(_extreme, mode="min"))
 
 
-@handles("linalg_vector_norm", "norm")
+@handles("linalg_vector_norm", "norm", of_weights=True)
 def norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Take the length of vectors."""
     (axes, keep), order = _settings(a), a.get("ord", a.get("p"))
@@ -110,7 +112,7 @@ def norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     return reductions.norm(t, a["self"], axes, order, name, keepdims=keep)
 
 
-@handles("logsumexp")
+@handles("logsumexp", of_weights=True)
 def logsumexp(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Take the logarithm of a sum of exponentials."""
     axes, keep = _settings(a)
@@ -129,17 +131,17 @@ def _variance(
     return [made, mean] if and_mean else made
 
 
-handles("var")(_variance)
-handles("std")(partial(_variance, root=True))
-handles("var_mean")(partial(_variance, and_mean=True))
-handles("std_mean")(partial(_variance, root=True, and_mean=True))
+handles("var", of_weights=True)(_variance)
+handles("std", of_weights=True)(partial(_variance, root=True))
+handles("var_mean", of_weights=True)(partial(_variance, and_mean=True))
+handles("std_mean", of_weights=True)(partial(_variance, root=True, and_mean=True))
 
 
 def _cumulative(t: AtenTracer, a: Arguments, name: str, mode: PoolMode) -> Any:
     return reductions.cumulative(t, a["self"], int(a["dim"]), mode, name)
 
 
-handles("cumsum")(partial(_cumulative, mode="sum"))
+handles("cumsum", of_weights=True)(partial(_cumulative, mode="sum"))
 handles("cummax")(partial(_cumulative, mode="max"))
 handles("cummin")(partial(_cumulative, mode="min"))
 
@@ -147,7 +149,7 @@ handles("cummin")(partial(_cumulative, mode="min"))
 # -- up-sampling; the nearest node is shown again, which is data movement --------------------------
 
 
-@handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
+@handles("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", of_weights=True)
 def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Interpolate linearly along every spatial axis."""
     x: Any = a.get("input", a.get("self"))

@@ -1,14 +1,19 @@
-"""Movement and arithmetic of weights, decided by NumPy on their values."""
+"""Movement of weights, decided by NumPy on their values."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cntgraph.adapters.tracing import weight_arithmetic as arithmetic
-from cntgraph.adapters.tracing.weight_movement import looked_up, moved
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.movement import (
+    looked_up,
+    moved,
+    moved_together,
+    padded,
+    stacked,
+)
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
 MOVEMENTS = {
@@ -91,39 +96,40 @@ def test_entries_are_looked_up(shape, data):
     np.testing.assert_array_equal(found.read(), values.take(indices, axis))
 
 
-@given(SHAPES, st.data(), st.booleans())
-def test_sums_over_axes(shape, data, keep):
+@pytest.mark.parametrize("mode", ["constant", "reflect", "edge", "wrap"])
+@given(st.lists(st.tuples(st.integers(2, 4), st.integers(0, 1), st.integers(0, 1)), min_size=1,
+                max_size=3))  # fmt: skip
+def test_padding(mode, axes):
+    recipe, values = weight(tuple(n for n, _, _ in axes))
+    widths = [pair for _, *pair in axes]
+    number = {"constant_values": 2.5} if mode == "constant" else {}
+    expected = np.pad(values, widths, mode, **number)
+    np.testing.assert_array_equal(padded(recipe, widths, 2.5, mode).read(), expected)
+
+
+def test_a_negative_padding_crops():
+    recipe, values = weight((3, 4))
+    cropped = padded(recipe, [(-1, 0), (2, -1)]).read()
+    np.testing.assert_array_equal(cropped, np.pad(values[1:, :-1], [(0, 0), (2, 0)]))
+
+
+@given(SHAPES, st.data())
+def test_stacks(shape, data):
     recipe, values = weight(shape)
-    axes = data.draw(st.one_of(
-        st.none(), st.integers(-len(shape), len(shape) - 1),
-        st.sets(st.integers(0, len(shape) - 1)).map(tuple)))  # fmt: skip
-    for ours, theirs in ((arithmetic.total, np.sum), (arithmetic.mean, np.mean),
-                         (arithmetic.variance, np.var)):  # fmt: skip
-        expected = theirs(values, axis=axes, keepdims=keep)
-        np.testing.assert_allclose(ours(recipe, axes, keep).read(), expected, rtol=1e-6, atol=1e-6)
-    squares = np.sqrt((values**2).sum(axis=axes, keepdims=keep))
-    np.testing.assert_allclose(arithmetic.norm(recipe, axes, keep).read(), squares, rtol=1e-6)
+    axis = data.draw(st.integers(-len(shape) - 1, len(shape)))
+    found = stacked([recipe, recipe * 2.0], axis).read()
+    np.testing.assert_array_equal(found, np.stack([values, values * 2], axis))
 
 
-@pytest.mark.parametrize("exponent", [1, 2, 3, 4, 0.5, -0.5, -1, -2])
-def test_powers(exponent):
-    recipe, values = weight((2, 3))
-    found = arithmetic.power(recipe + 1.0, exponent)
-    np.testing.assert_allclose(found.read(), (values + 1.0) ** exponent)
+def test_weights_that_take_the_place_of_others():
+    def move(arrays):
+        old, new = arrays
+        old[1:, ::2] = new
+        return np.concatenate([old, np.zeros((1, 4), np.int64)])
 
-
-def test_other_powers_are_no_recipe():
-    assert [arithmetic.power(weight((2,))[0], k) for k in (0, 1.5, 5, -0.3)] == [None] * 4
-
-
-@pytest.mark.parametrize(("left", "right"), [
-    ((3, 4), (4, 5)), ((3, 4), (4,)), ((4,), (4,)), ((4,), (4, 5)), ((2, 3, 4), (4, 5)),
-    ((2, 3, 4), (2, 4, 5)), ((2, 2, 3, 4), (2, 2, 4, 5)),
-])  # fmt: skip
-def test_products(left, right):
-    (a, x), (b, y) = weight(left), weight(right)
-    np.testing.assert_array_equal(arithmetic.matmul(a, b).read(), x @ y)
-
-
-def test_large_products_are_no_recipe():
-    assert arithmetic.matmul(weight((400, 300))[0], weight((300, 400))[0]) is None
+    (a, x), (b, y) = weight((3, 4)), weight((2, 2))
+    b = b + 100.0
+    expected = move([x.copy(), y + 100.0])
+    np.testing.assert_array_equal(moved_together([a, b], move).read(), expected)
+    large = Recipe.of(Parameter.from_array("w", np.broadcast_to(np.float32(1), (1 << 12, 1 << 11))))
+    assert moved_together([large], lambda arrays: arrays[0]) is None

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.recipe import Recipe
 from cntgraph.core.types import Array
 
 Shape = tuple[int, ...]
 
 #: A weight of more values is not followed through a movement that copies.
 _LARGEST_COPIED = 1 << 26
+#: Weights of more values do not take the places of others: each place is written down.
+_LARGEST_JOINED = 1 << 22
 
 
 def repeated(recipe: Recipe, shape: Shape) -> Recipe:
@@ -57,6 +59,64 @@ def looked_up(recipe: Recipe, axis: int, indices: Array) -> Recipe:
     places = np.where(indices < 0, indices + n, indices).reshape(-1)
     shape = (*recipe.shape[:axis], *np.shape(indices), *recipe.shape[axis + 1 :])
     return recipe.gather(axis, places).reshape(shape)
+
+
+def with_fill(recipe: Recipe, axis: int, fill: float) -> Recipe:
+    """Return a weight with one more entry along an axis, which is a number."""
+    shape = (*recipe.shape[:axis], 1, *recipe.shape[axis + 1 :])
+    number = repeated(Recipe.constant(fill), shape)
+    return Recipe.concatenate((recipe, number), axis)
+
+
+def padded(
+    recipe: Recipe, widths: Sequence[Sequence[int]], fill: float = 0.0, mode: str = "constant"
+) -> Recipe:
+    """Return a weight with more entries before and behind each axis, as `numpy.pad`.
+
+    A negative width takes entries away.
+    """
+    for axis, (before, behind) in enumerate(widths):
+        n = recipe.shape[axis]
+        places = np.arange(max(-before, 0), n - max(-behind, 0))
+        wide = (max(before, 0), max(behind, 0))
+        constant = {"constant_values": n} if mode == "constant" else {}
+        places = np.pad(places, wide, mode, **constant)  # type: ignore[call-overload]
+        if not np.array_equal(places, np.arange(n)):
+            source = with_fill(recipe, axis, fill) if (places == n).any() else recipe
+            recipe = source.gather(axis, places)
+    return recipe
+
+
+def moved_together(parts: Sequence[Recipe], move: Callable[[list[Array]], Array]) -> Recipe | None:
+    """Return what a movement makes of several weights, that puts some into the place of others.
+
+    Parameters
+    ----------
+    move : callable
+        Carries it out on arrays of places, one for each weight; a place of 0 is zero.
+
+    Returns
+    -------
+    Recipe or None
+        None, if it copies weights that are too large.
+    """
+    sizes = [prod(part.shape) for part in parts]
+    if sum(sizes) > _LARGEST_JOINED:
+        return None
+    firsts = np.cumsum([1, *sizes])
+    places = move([np.arange(first, first + n).reshape(part.shape)
+                   for part, first, n in zip(parts, firsts, sizes, strict=False)])  # fmt: skip
+    flat = Recipe.concatenate(
+        (Recipe.constant(np.zeros(1)), *(part.reshape((-1,)) for part in parts)), 0
+    )
+    return flat.gather(0, np.ascontiguousarray(places).reshape(-1)).reshape(places.shape)
+
+
+def stacked(parts: Sequence[Recipe], axis: int) -> Recipe:
+    """Return weights joined along a new axis."""
+    axis %= len(parts[0].shape) + 1
+    shape = (*parts[0].shape[:axis], 1, *parts[0].shape[axis:])
+    return Recipe.concatenate(tuple(part.reshape(shape) for part in parts), axis)
 
 
 def moved(
