@@ -21,6 +21,7 @@ def load(
     norm: Norm = "fold",
     unroll: int | None = None,
     strict: bool = False,
+    batched: bool = True,
     **options: Any,
 ) -> Network:
     """Turn a trained network, live or saved, into a `Network`.
@@ -45,6 +46,10 @@ def load(
         they are loops: the nodes of all time steps are one.
     strict : bool, default False
         Raise, rather than warn, where a parameter or an operation is left out.
+    batched : bool, default True
+        Whether the first axis of the inputs holds samples. False for what has no such axis, as
+        the nodes of a graph: nothing is cut to one sample, and inputs of whole numbers
+        (``edge_index``) are constants, with the values of `example_input`. Keras always has one.
     **options
         What only one kind of source takes: ``params`` for a function of JAX; ``model``, the
         PyTorch module to which the weights of a checkpoint, a state dict or safetensors belong,
@@ -91,7 +96,7 @@ def load(
                 description=[{"kind": "conv", "activation": "relu", "pool": {"size": 2}}, "dense"])
     """
     shared = Options(input_shape=input_shape, example_input=example_input, norm=norm,
-                     unroll=unroll, strict=strict)  # fmt: skip
+                     unroll=unroll, strict=strict, batched=batched)  # fmt: skip
     if isinstance(source, str | PathLike):
         source = Path(source)
         if not source.exists():

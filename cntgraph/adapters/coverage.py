@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cntgraph.core.errors import CoverageError, CoverageWarning
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.blocks import Block
-from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.coverage import CoverageEntry, Status
 
 
 def coverage_entries(
@@ -17,6 +17,7 @@ def coverage_entries(
     blocks: Iterable[Block],
     folded: Mapping[str, str],
     reasons: Mapping[str, str],
+    coefficients: Collection[str] = (),
 ) -> list[CoverageEntry]:
     """Return, for every parameter, the blocks that read it, or why none does.
 
@@ -30,6 +31,8 @@ def coverage_entries(
         By parameter, the operation that was folded into its blocks.
     reasons : mapping of str to str
         By parameter, why it is left out, where that is known.
+    coefficients : collection of str
+        Parameters that only say which function an activation is: nothing is left out.
 
     Returns
     -------
@@ -45,8 +48,9 @@ def coverage_entries(
         names = ", ".join(readers.get(p.name, ()))
         entry = CoverageEntry(p.name, kind, "included", names, "", p.shape, p.dtype)
         if not names:
-            unread = "not used on the way from the input to the output"
-            entry = replace(entry, status="skipped", reason=reasons.get(p.name, unread))
+            reason = reasons.get(p.name, "not used on the way from the input to the output")
+            status: Status = "folded" if p.name in coefficients else "skipped"
+            entry = replace(entry, status=status, reason=reason)
         elif p.name in folded:
             entry = replace(entry, status="folded", reason=f"by {folded[p.name]}")
         entries.append(entry)

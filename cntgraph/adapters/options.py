@@ -26,6 +26,7 @@ class Options:
     norm: Norm = "fold"
     unroll: int | None = None
     strict: bool = False
+    batched: bool = True
 
     def __post_init__(self) -> None:
         if self.norm not in ("fold", "keep"):

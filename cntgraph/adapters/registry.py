@@ -6,8 +6,8 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 
 * ``suffixes``: tuple of str, the files it reads,
 * ``recognises(source) -> bool``: whether a live object is its own,
-* ``load(source, *, input_shape, example_input, norm, unroll, strict) -> Network``: the keywords
-  are the fields of `adapters.options.Options`,
+* ``load(source, *, input_shape, example_input, norm, unroll, strict, batched) -> Network``: the
+  keywords are the fields of `adapters.options.Options`,
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
 * ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
 """

@@ -34,6 +34,7 @@ ACTIVATIONS = {
     "mod": "the remainder of a division by a number",
     "round": "the nearest whole number",
     "sign": "-1, 0 or 1",
+    "step": "1 above a number, else 0",
     "trunc": "what is before the point",
     # Curves
     "celu": "x if x > 0, else a (exp(x/a) - 1)",
@@ -104,6 +105,7 @@ _SYNONYMS = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
     "arcsinh": "asinh", "arctan": "atan", "arctanh": "atanh", "clip": "clamp", "div": "reciprocal",
     "exponential": "exp", "fabs": "abs", "fastgelu": "gelu", "hardsilu": "hardswish",
+    "heaviside": "step",
     "identity": "", "integerpow": "pow", "linear": "", "logistic": "sigmoid",
     "lpnormalization": "unit_norm", "lrn": "local_response_norm", "quickgelu": "silu",
     "relu6": "hardtanh", "selectn": "where", "square": "pow", "swish": "silu",

@@ -30,6 +30,8 @@ NOT_SUMS = {
     "hidden",
     "cell",
 }
+#: The same of poolings.
+NO_SUMS = ("max", "min", "choice", "modulation")
 
 
 class Recording(Watch):
@@ -70,17 +72,25 @@ def pairs(nodes, tensor):
     return ids[ids >= 0], values[ids >= 0]
 
 
-def audit(model, *example, strict=True, norm="fold", unroll=None, **named):
+def audit(model, *example, strict=True, norm="fold", unroll=None, batched=True, **named):
     """Trace a model; check every layer that is a sum; return the network and how many were."""
     builder = Builder(unroll=unroll)
     with mock.patch.object(live, "Watch", Recording), live._evaluating(model):
-        live.trace_module(model, builder, Example(example, named))
+        live.trace_module(model, builder, Example(example, named, batched=batched))
     before = np.full(builder.layers[-1].slice.stop, np.nan)
     for ids, values in Recording.last.seen:
         fresh = np.isnan(before[ids])
         before[ids[fresh]] = values[fresh]
     given = np.full(len(before), np.nan)
-    fill_inputs(builder, given, [x for x in (*example, *named.values()) if torch.is_tensor(x)])
+    fill_inputs(
+        builder,
+        given,
+        [
+            x
+            for x in (*example, *named.values())
+            if torch.is_tensor(x) and (batched or x.is_floating_point())
+        ],
+    )
     checked = 0
     for layer in builder.layers:
         sources = given.copy()
@@ -118,7 +128,7 @@ def check_layer(builder, layer, before, sources):
         squared = any("pow" in builder.activations.get(x.name, ()) for x in read)
         if squared and block.kind == "pool":
             return False  # statistics are traced as sums of what they are statistics of
-        if np.isnan(values).any() or getattr(block, "mode", "") in ("max", "min", "modulation"):
+        if np.isnan(values).any() or getattr(block, "mode", "") in NO_SUMS:
             return False
         block.target.scatter_add(total, block.rmatvec(values))
         if block.bias is not None:

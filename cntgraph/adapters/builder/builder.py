@@ -65,7 +65,8 @@ class Builder(Affine, Attention, Elementwise):
         gains = self.gains if norm == "fold" else None
         layers, blocks, folded = simplify(draft, unfoldable, gains)
         stored = self.parameters.values()
-        entries = coverage_entries(stored, blocks, folded, self.reasons) + self.operations
+        entries = coverage_entries(stored, blocks, folded, self.reasons, self.coefficients)
+        entries += self.operations
         net = Network(tuple(layers), tuple(blocks), dict(self.parameters), tuple(entries))
         report_left_out(entries, strict=strict)
         return net

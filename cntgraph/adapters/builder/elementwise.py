@@ -126,6 +126,7 @@ class Elementwise(Layout):
         made = self.like(name, operands[0], "multiply")
         for k, ids in enumerate(operands):
             self.connect(Identity, self.unique(f"{name}.{k}"), ids, made, modulatory=k > 0)
+        self.rank(made, self.gating(operands[0]))  # a product of gates is one
         return spread(made, wide)
 
     def _together(self, operands: Sequence[Ids]) -> list[Ids]:

@@ -40,6 +40,7 @@ class Layout:
     blocks: list[Block] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    coefficients: set[str] = field(default_factory=set)
     operations: list[CoverageEntry] = field(default_factory=list)
     outputs: list[View] = field(default_factory=list)
     activations: dict[str, list[str]] = field(default_factory=dict)
@@ -85,6 +86,11 @@ class Layout:
         for parameter in recipe.parameters():
             self.reasons.setdefault(parameter.name, reason)
 
+    def coefficient(self, recipe: Recipe, activation: str) -> None:
+        """Say that parameters are no weights, but say which function an activation is."""
+        self.coefficients.update(parameter.name for parameter in recipe.parameters())
+        self.skip(recipe, f"a coefficient of the activation {activation}, not a weight")
+
     def input(self, name: str, shape: Sequence[int]) -> Ids:
         """Add an input layer, and return its ids."""
         return self.add_layer(name, tuple(shape), "input", is_input=True)
@@ -106,11 +112,15 @@ class Layout:
             applied = self.activations.setdefault(layer.name, [])
             if activation not in applied:
                 applied.append(activation)
-            # Gates and candidate of a recurrent cell may be parts of one layer.
-            ranks = self._gates.setdefault(layer.name, np.zeros(layer.n_nodes, dtype=np.int8))
-            here = _within(layer, nodes)
-            ranks[here] = np.maximum(ranks[here], rank)
+        self.rank(nodes, rank)
         return ids
+
+    def rank(self, ids: Ids, rank: int) -> None:
+        """Note how much of a gate nodes are; parts of one layer may be gates, others none."""
+        for layer in self.layers_of(View.of(ids)):
+            ranks = self._gates.setdefault(layer.name, np.zeros(layer.n_nodes, dtype=np.int8))
+            here = _within(layer, ids)
+            ranks[here] = np.maximum(ranks[here], rank)
 
     def gating(self, ids: Ids) -> int:
         """Return how much of a gate nodes are: the most of what was applied to any of them."""

@@ -62,7 +62,7 @@ def load(source: Any, *, params: Any = None, **shared: Any) -> Network:
     <Network: 2 layers, 1 blocks, 5 nodes, 6 edges, 8 parameters>
     """
     given = Options(**shared)
-    traced = trace(model_of(source, params), given.input_shape, given.example_input)
+    traced = trace(model_of(source, params), given)
     return given.finish(build(traced, given.builder))
 
 

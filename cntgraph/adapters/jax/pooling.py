@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.layout import dilated
 from cntgraph.adapters.jax.numeric import axes_of
@@ -24,6 +26,9 @@ _MODES_OF_AXES: dict[str, PoolMode] = {
 }  # fmt: skip
 _MODES_OF_WINDOWS: dict[str, PoolMode] = {
     "reduce_window_sum": "sum", "reduce_window_max": "max", "reduce_window_min": "min",
+}  # fmt: skip
+_MODES_OF_PLACES: dict[str, PoolMode] = {
+    "scatter-add": "sum", "scatter-max": "max", "scatter-min": "min",
 }  # fmt: skip
 _MODES_SO_FAR: dict[str, PoolMode] = {"cumsum": "sum", "cummax": "max", "cummin": "min"}
 
@@ -83,3 +88,26 @@ def cumulative(t: JaxTracer, op: Op, args: list[Any]) -> Any:
         return None
     x, axis, reverse = t.nodes(args[0]), int(op.params["axis"]), bool(op.params.get("reverse"))
     return reductions.cumulative(t, x, axis, _MODES_SO_FAR[op.name], t.label(op), reverse=reverse)
+
+
+@handles("sort")
+def order(t: JaxTracer, op: Op, args: list[Any]) -> Any:
+    """Put neurons in order: whichever comes first, every one may be it."""
+    if len(args) != 1 or not has_nodes(args[0]):
+        return "neurons themselves say in which order others are put"
+    x, axis = t.nodes(args[0]), int(op.params["dimension"])
+    return reductions.chosen(t, x, axis, x.shape[axis], t.label(op))
+
+
+@handles(*_MODES_OF_PLACES)
+def put_together(t: JaxTracer, op: Op, args: list[Any]) -> Any:
+    """Put neurons together at constant places of the first axis: messages along edges."""
+    base, places, x = args
+    d = op.params["dimension_numbers"]
+    if not has_nodes(x) or not isinstance(places, np.ndarray) or not isinstance(base, np.ndarray):
+        return "what depends on the data says where neurons are put"
+    if tuple(d.inserted_window_dims) != (0,) or tuple(d.scatter_dims_to_operand_dims) != (0,):
+        return "it puts neurons together at places of several axes"
+    moved = Nodes(t.nodes(x).ids.reshape(places.size, *base.shape[1:]))
+    mode, places = _MODES_OF_PLACES[op.name], places.reshape(-1)
+    return reductions.put_together(t, base, moved, 0, places, mode, t.label(op))

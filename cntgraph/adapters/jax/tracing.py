@@ -18,9 +18,11 @@ from cntgraph.adapters.jax.scaling import ChannelsElsewhere
 from cntgraph.adapters.jax.sources import Model
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.tracing.batch import numbered
 from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array
 
 # These modules are imported for the handlers that they register.
 __all__ = [
@@ -44,23 +46,24 @@ class Traced:
         Of the inputs.
     n_samples : int
         How many samples it takes; 0 if it takes one, without an axis for samples.
+    constants : dict of str to ndarray
+        Inputs that are constants, with their values.
     """
 
     model: Model
     program: Program
     names: list[str]
     n_samples: int
+    constants: dict[str, Array]
 
 
-def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any) -> Traced:
+def trace(model: Model, given: Options) -> Traced:
     """Trace a model on shapes; nothing is computed.
 
     Parameters
     ----------
-    input_shape : tuple of int, optional
-        Shape of one sample.
-    example_input : array, tuple or pytree of arrays, optional
-        With the batch dimension.
+    given : Options
+        Its `example_input` is an array, a tuple or a pytree of arrays.
 
     Raises
     ------
@@ -69,13 +72,15 @@ def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any)
     TraceError
         If the model fails on such an input.
     """
+    example_input, input_shape = given.example_input, given.input_shape
     if example_input is not None:
         examples = [tuple(example_input) if isinstance(example_input, tuple | list)
                     else (example_input,)]  # fmt: skip
     elif input_shape is not None:
         last = (*input_shape[1:], input_shape[0])
         shapes = [input_shape, last] if len(input_shape) > 1 else [input_shape]
-        examples = [(jax.ShapeDtypeStruct((1, *shape), np.float32),) for shape in shapes]
+        lead = (1,) if given.batched else ()
+        examples = [(jax.ShapeDtypeStruct((*lead, *s), np.float32),) for s in shapes]
     else:
         raise InputShapeError(
             "expected the size of the model's input, got none; pass example_input=an array with "
@@ -83,9 +88,10 @@ def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any)
         )
     failed: Exception | None = None
     # A model may be made for one size of batch.
-    for example, n in product(examples, (_N_SAMPLES, 1) if model.batched else (0,)):
+    numbers = (_N_SAMPLES, 1) if model.batched and given.batched else (0,)
+    for example, n in product(examples, numbers):
         try:
-            return _traced(model, example, n)
+            return _traced(model, example, n, given)
         except CntGraphError:
             raise
         except Exception as error:  # whatever the model raises
@@ -97,10 +103,10 @@ def trace(model: Model, input_shape: tuple[int, ...] | None, example_input: Any)
     ) from failed
 
 
-def _traced(model: Model, example: tuple[Any, ...], n_samples: int) -> Traced:
+def _traced(model: Model, example: tuple[Any, ...], n_samples: int, given: Options) -> Traced:
     def resized(value: Any) -> Shapes:
         found = _shape(value)
-        if n_samples and len(found.shape) < 2:
+        if not given.batched or (n_samples and len(found.shape) < 2):
             return found
         batch = (n_samples,) if n_samples else ()
         return jax.ShapeDtypeStruct((*batch, *found.shape[1:]), found.dtype)
@@ -110,7 +116,11 @@ def _traced(model: Model, example: tuple[Any, ...], n_samples: int) -> Traced:
     program = flatten(jax.make_jaxpr(model.call)(arrays, *inputs))
     if n_samples > 1 and not all(n_samples in out.shape for out in program.outputs):
         raise ValueError(f"it does not yield {n_samples} samples where it is given as many")
-    return Traced(model, program, _input_names(model, example), n_samples)
+    names, values = _input_names(model, example), jax.tree_util.tree_leaves(example)
+    whole = {k: np.asarray(value) for k, value in zip(names, values, strict=True)
+             if not given.batched and not jax.dtypes.issubdtype(value.dtype, np.inexact)
+             and not isinstance(value, jax.ShapeDtypeStruct)}  # fmt: skip
+    return Traced(model, program, names, n_samples, whole)
 
 
 def _shape(value: Any) -> Shapes:
@@ -157,7 +167,9 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
     for k, (name, var) in enumerate(
         zip(traced.names, program.inputs[len(model.leaves) :], strict=True)
     ):
-        values.append(_input(tracer, name, var, k, channels.get(k, 0)))
+        known = traced.constants.get(name)
+        made = _input(tracer, name, var, k, channels.get(k, 0)) if known is None else known
+        values.append(made)
     for value in tracer.run(program, values):
         read = value.nodes if isinstance(value, Unknown) else (value,) if has_nodes(value) else ()
         for nodes in read:

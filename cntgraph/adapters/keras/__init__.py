@@ -15,6 +15,7 @@ import keras
 from cntgraph.adapters.keras.live import trace_model
 from cntgraph.adapters.keras.variables import parameters_of
 from cntgraph.adapters.options import Options
+from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
@@ -52,6 +53,8 @@ def load(source: Any, *, config: Any = None, **shared: Any) -> Network:
         If the model cannot be followed.
     """
     given = Options(**shared)
+    if not given.batched:
+        raise FormatError("the first axis of a Keras model is always that of samples: batched=True")
     if isinstance(source, str | Path):
         from cntgraph.adapters.keras.file import load_file
 

@@ -107,3 +107,10 @@ def resize(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return channels_first(
         t, operation, x, 2, lambda y: pooling.pool(t, y, operators, "linear", t.name(operation))
     )
+
+
+@handles("Sort")
+def order(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Put neurons in order: whichever comes first, every one may be it."""
+    x, axis = a["x"], int(operation.axis)
+    return reductions.chosen(t, x, axis, x.ids.shape[axis], t.name(operation))

@@ -56,11 +56,11 @@ def load(source: Any, **shared: Any) -> Network:
     with explained("the model", "does it pass onnx.checker.check_model?"):
         model, tensors = _open(source)
         found = None
-        for batch in (BY_OPERATION, 1, None):
+        for batch in (BY_OPERATION, 1, None) if given.batched else (None,):
             builder = given.builder()
             walk = Walk(model, tensors, builder)
             try:
-                walk.run(given.input_shape, given.example_input, batch)
+                walk.run(given, batch)
             except CntGraphError:
                 if found is None:
                     raise

@@ -19,6 +19,7 @@ from cntgraph.adapters.onnx.roles import Roles
 from cntgraph.adapters.onnx.tensors import INTEGERS
 from cntgraph.adapters.onnx.tracer import OnnxTracer
 from cntgraph.adapters.onnx.values import Nodes
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.tracing.batch import numbered
 from cntgraph.core.errors import InputShapeError, TraceError
 
@@ -37,10 +38,9 @@ class Inputs:
         What its tensors are for.
     batch : int or None
         The axis of the batch, `BY_OPERATION`, or None where there is none.
-    input_shape : tuple of int or None
-        Shape of one sample of the first input.
-    example_input : object or None
-        What the model is called with.
+    options : Options
+        Its `input_shape` is that of the first input, its `example_input` what the model is called
+        with.
 
     Attributes
     ----------
@@ -57,21 +57,22 @@ class Inputs:
 
     def __init__(
         self, graph: onnx.GraphProto, roles: Roles, batch: int | None,
-        input_shape: tuple[int, ...] | None, example_input: Any,
+        options: Options,
     ) -> None:  # fmt: skip
         self.values = {i.name: i for i in graph.input if i.name not in roles.stored}
         self.batch, self.roles, self.symbols = batch, roles, dict[str, int]()
         if not self.values:
             raise TraceError("the model has no input that is not a stored weight")
-        names = list(self.values)
-        self.examples = _examples(names, example_input)
+        names, batched = list(self.values), options.batched
+        self.examples, self.batched = _examples(names, options.example_input), batched
         own = batch in (None, BY_OPERATION)
         self.axes = {name: roles.batch_axis(name) if own else int(batch or 0) for name in names}
-        given = {name: _open_batch(np.shape(value), self.axes.get(name, 0))
+        given = {name: _open_batch(np.shape(value), self.axes.get(name, 0) if batched else None)
                  for name, value in self.examples.items()}  # fmt: skip
-        if example_input is None and input_shape is not None:
-            axis = self.axes[names[0]]
-            given[names[0]] = (*input_shape[:axis], None, *input_shape[axis:])
+        shape = options.input_shape
+        if options.example_input is None and shape is not None:
+            axis, one = self.axes[names[0]], (None,) * batched
+            given[names[0]] = (*shape[:axis], *one, *shape[axis:])
         self.shapes = {name: self._shape(value, given.get(name), self.axes[name])
                        for name, value in self.values.items()}  # fmt: skip
         for name, shape in self.shapes.items():
@@ -80,7 +81,9 @@ class Inputs:
 
     @property
     def n_samples(self) -> int:
-        """How many samples the model is saved for."""
+        """How many samples the model is saved for; 0 if no axis holds samples."""
+        if not self.batched:
+            return 0
         axes = ((shape, self._batch_axis(name)) for name, shape in self.shapes.items())
         return next((shape[axis] for shape, axis in axes if axis is not None), 1)
 
@@ -188,7 +191,7 @@ def _examples(names: list[str], example_input: Any) -> dict[str, Any]:
     return {name: np.asarray(value) for name, value in zip(names, values, strict=False)}
 
 
-def _open_batch(shape: tuple[int, ...], axis: int) -> tuple[int | None, ...]:
+def _open_batch(shape: tuple[int, ...], axis: int | None) -> tuple[int | None, ...]:
     """Return the shape of an example, of which the size of the batch does not matter."""
     if len(shape) < 2:
         return shape

@@ -20,6 +20,7 @@ from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.tracer import OnnxTracer
 from cntgraph.adapters.onnx.values import Call, attributes_of
+from cntgraph.adapters.options import Options
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
 
@@ -45,22 +46,17 @@ class Walk:
         self.tracer = OnnxTracer(builder, self.roles.weights)
         self.values = self.tracer.values
 
-    def run(
-        self,
-        input_shape: tuple[int, ...] | None,
-        example_input: Any,
-        batch: int | None = BY_OPERATION,
-    ) -> None:
+    def run(self, given: Options, batch: int | None = BY_OPERATION) -> None:
         """Build the network.
 
         Parameters
         ----------
-        input_shape, example_input
+        given : Options
             What the caller says of the inputs.
         batch : int or None, optional
             The axis of the batch; None where there is none, by default by the first operation.
         """
-        inputs = Inputs(self.graph, self.roles, batch, input_shape, example_input)
+        inputs = Inputs(self.graph, self.roles, batch, given)
         noted = (*self.graph.value_info, *self.graph.output)
         self.tracer.noted = {v.name: noted_shape(v.type, inputs.symbols) for v in noted}
         self.tracer.n_samples = inputs.n_samples

@@ -9,6 +9,7 @@ into the graph of a live module (`binding`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ options = ("model", "layout")
 
 def recognises(source: object) -> bool:
     """Return whether `source` is a live PyTorch module, or the state dict of one."""
-    return isinstance(source, torch.nn.Module) or is_state(source)
+    is_program = isinstance(source, torch.nn.Module) or _is_exported(source)
+    return is_program or is_state(source)
 
 
 def load(
@@ -79,16 +81,23 @@ def load(
         )
     if isinstance(source, str | Path):
         builder = given.builder()
-        trace_program(Path(source), builder, input_shape=given.input_shape)
+        trace_program(Path(source), builder, given)
     else:
         live = _uncompiled(source)
-        builder = trace_live(live, given.builder, given.input_shape, given.example_input)
+        if _is_exported(source) and given.example_input is None:
+            given = replace(given, example_input=source.example_inputs[0])
+        builder = trace_live(live, given)
     return given.finish(builder)
 
 
 def _uncompiled(model: Any) -> Any:
-    """Return the module that ``torch.compile`` wraps, or the module itself."""
-    return getattr(model, "_orig_mod", model)
+    """Return the module that ``torch.compile`` wraps, that of a program, or the module itself."""
+    return model.module() if _is_exported(model) else getattr(model, "_orig_mod", model)
+
+
+def _is_exported(source: object) -> bool:
+    """Return whether a source is a program made by ``torch.export``."""
+    return isinstance(source, torch.export.ExportedProgram)
 
 
 def load_weighted(tensors: Tensors, model: Any, given: Options) -> Network:

@@ -27,7 +27,8 @@ _ALLOWED = (
         "triu trunc where xlogy zero_ zeros zeros_like __and__ __or__ __xor__ max min empty_like "
         "masked_fill_ div_ mul_ add_ sub_ lift_fresh_copy tril_indices triu_indices bmm mm "
         "matmul addmm index_put index_put_ index_copy slice_scatter select_scatter "
-        "scatter".split()
+        "scatter scatter_ scatter_add scatter_add_ index_add index_add_ scatter_reduce "
+        "scatter_reduce_".split()
     )
 )
 _CUTTING = frozenset(

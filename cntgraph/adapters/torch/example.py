@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from cntgraph.adapters.options import Options
 from cntgraph.core.errors import InputShapeError
 
 
@@ -27,12 +28,15 @@ class Example:
         Axis of the inputs along which the samples of a batch follow each other.
     shapes_only : bool
         Whether the values do not matter.
+    batched : bool
+        Whether there is such an axis.
     """
 
     args: tuple[Any, ...]
     named: dict[str, Any] = field(default_factory=dict)
     axis: int = 0
     shapes_only: bool = False
+    batched: bool = True
 
     @property
     def tensors(self) -> list[torch.Tensor]:
@@ -50,17 +54,14 @@ class Example:
         return Example(tuple(map(first, self.args)), named, axis)
 
 
-def make_examples(
-    model: torch.nn.Module, input_shape: tuple[int, ...] | None, example_input: Any
-) -> Iterator[Example]:
+def make_examples(model: torch.nn.Module, given: Options) -> Iterator[Example]:
     """Yield what the model may be called with, on its device and in its type; the likely first.
 
     Parameters
     ----------
-    input_shape : tuple of int or None
-        Shape of one sample, without the batch.
-    example_input : object
-        A tensor or array, a tuple of arguments, or a mapping of arguments by name.
+    given : Options
+        Its `example_input` is a tensor or array, a tuple of arguments, or a mapping of arguments
+        by name.
 
     Raises
     ------
@@ -69,22 +70,27 @@ def make_examples(
     """
     tensors = (*model.parameters(), *model.buffers())
     reference = next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
-    if example_input is not None:
-        example = _given(example_input, reference)
+    if given.example_input is not None:
+        example = _given(given.example_input, reference)
+        if not given.batched:
+            yield replace(example, batched=False)
+            return
         axis = batch_axis(model, example)
         many = [t for t in example.tensors if t.ndim > max(axis, 1)]
         yield example.cut(axis, many[0].shape[axis] if many else 1, 1)
         return
-    if input_shape is None:
+    if given.input_shape is None:
         raise InputShapeError(
             "expected the size of the model's input, got none; pass input_shape=(channels, "
             "height, width) (one sample, without the batch) or example_input=a tensor, a tuple of "
             "arguments or a dict of them"
         )
+    lead = (1,) if given.batched else ()
     for dtype in (reference.dtype, torch.int64):
-        zeros = torch.zeros((1, *input_shape), device=reference.device, dtype=dtype)
-        axis = batch_axis(model, Example((zeros,)))
-        yield Example((zeros.transpose(0, axis),), axis=axis, shapes_only=True)
+        zeros = torch.zeros((*lead, *given.input_shape), device=reference.device, dtype=dtype)
+        axis = batch_axis(model, Example((zeros,))) if given.batched else 0
+        zeros = zeros.transpose(0, axis) if axis else zeros
+        yield Example((zeros,), axis=axis, shapes_only=True, batched=given.batched)
 
 
 def _given(value: Any, reference: torch.Tensor) -> Example:
@@ -97,6 +103,10 @@ def _given(value: Any, reference: torch.Tensor) -> Example:
 def _as_argument(value: Any, reference: torch.Tensor) -> Any:
     if not isinstance(value, torch.Tensor | np.ndarray | np.generic | list):
         return value
+    if isinstance(value, list) and any(isinstance(v, torch.Tensor | np.ndarray) for v in value):
+        if not all(isinstance(v, torch.Tensor | np.ndarray) for v in value):
+            raise InputShapeError("expected tensors or arrays in a list, got others among them")
+        return [_as_argument(item, reference) for item in value]
     tensor = torch.as_tensor(value)
     dtype = reference.dtype if tensor.is_floating_point() else tensor.dtype
     return tensor.to(reference.device, dtype, copy=True)  # a model may write over its input

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from cntgraph.adapters.options import Options
 from cntgraph.core.errors import InputShapeError
 
 #: Operations that have their samples on the second axis, unless they are batch first.
@@ -20,8 +23,8 @@ class Inputs:
         The program's graph.
     names : list of str
         Its inputs.
-    input_shape : tuple of int or None
-        Shape of one sample.
+    given : Options
+        What was asked for.
 
     Attributes
     ----------
@@ -31,10 +34,11 @@ class Inputs:
         Sizes that the program leaves open.
     """
 
-    def __init__(
-        self, graph: Mapping[str, Any], names: list[str], input_shape: tuple[int, ...] | None
-    ) -> None:
-        self.graph, self.input_shape = graph, input_shape
+    def __init__(self, graph: Mapping[str, Any], names: list[str], given: Options) -> None:
+        self.graph, self.input_shape, self.batched = graph, given.input_shape, given.batched
+        example = given.example_input
+        many = example if isinstance(example, tuple | list) else [example]
+        self.examples = dict(zip(names, many if example is not None else (), strict=False))
         self.symbols: dict[str, int] = {}
         self.batch_axis = self._find_batch_axis(names)
 
@@ -47,6 +51,11 @@ class Inputs:
             If a size is not known, or is not the one asked for.
         """
         sizes = self._sizes(name)
+        if not self.batched:
+            wanted = np.shape(self.examples[name]) if name in self.examples else self.input_shape
+            fits = len(wanted or ()) == len(sizes)
+            pairs = zip(sizes, wanted if wanted and fits else [None] * len(sizes), strict=True)
+            return tuple(self._size(k, size, n) for k, (size, n) in enumerate(pairs))
         if self.input_shape is not None and len(self.input_shape) != len(sizes) - 1:
             raise InputShapeError(
                 f"expected input_shape with {len(sizes) - 1} sizes, got {self.input_shape}"
@@ -54,6 +63,11 @@ class Inputs:
         asked: list[int | None] = [*(self.input_shape or [None] * len(sizes))]
         asked.insert(self.batch_axis, None)
         return tuple(self._size(k, size, asked[k]) for k, size in enumerate(sizes))
+
+    def constants(self) -> dict[str, Any]:
+        """Return the inputs whose values are those of the example: whole numbers, unbatched."""
+        whole = (k for k, v in self.examples.items() if np.asarray(v).dtype.kind in "iub")
+        return {} if self.batched else {name: self.examples[name] for name in whole}
 
     def _sizes(self, name: str) -> Any:
         return self.graph["tensor_values"][name]["sizes"]
@@ -69,7 +83,7 @@ class Inputs:
         expression = size["as_expr"]
         if wanted is None:
             hint = (expression.get("hint") or {}).get("as_int")
-            wanted = 1 if axis == self.batch_axis else hint
+            wanted = 1 if self.batched and axis == self.batch_axis else hint
         if wanted is None:
             raise InputShapeError(f"axis {axis} of the input has no fixed size; pass input_shape")
         self.symbols[expression["expr_str"]] = wanted

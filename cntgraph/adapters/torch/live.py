@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Place
 from cntgraph.adapters.torch.example import Example, make_examples
@@ -37,21 +38,14 @@ def _stored(model: torch.nn.Module) -> Iterator[tuple[Parameter, torch.Tensor]]:
         yield parameter_of(name, stored, trainable=trainable), tensor
 
 
-def trace_live(
-    model: torch.nn.Module,
-    start: Callable[[], Builder],
-    input_shape: tuple[int, ...] | None,
-    example_input: Any,
-) -> Builder:
+def trace_live(model: torch.nn.Module, given: Options) -> Builder:
     """Run a module once, and return what its network is built with.
 
     Parameters
     ----------
     model : torch.nn.Module
         The model, which is left as it was.
-    start : callable
-        Returns a fresh `Builder`.
-    input_shape, example_input
+    given : Options
         What it is run on; where only a shape is given, numbers are tried and then indices.
 
     Raises
@@ -63,8 +57,8 @@ def trace_live(
     """
     failed: TraceError | None = None
     with _evaluating(model):
-        for example in make_examples(model, input_shape, example_input):
-            builder = start()
+        for example in make_examples(model, given):
+            builder = given.builder()
             try:
                 trace_module(model, builder, example)
                 return builder
@@ -88,6 +82,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
         If the model fails on this input.
     """
     tracer, modules = AtenTracer(builder), _Modules(model)
+    tracer.n_samples = int(example.batched)
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
     for parameter, tensor in _stored(model):
         recipe = Recipe.of(builder.parameter(parameter))
@@ -95,11 +90,13 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
             watch.known[tensor] = recipe
         else:
             builder.skip(recipe, NO_WEIGHT)
-    for name, value in _named_arguments(model, example):
-        if is_constant_mask(value):
+    for name, value, axis in _named_arguments(model, example):
+        if not example.batched and not value.is_floating_point():
+            tracer.note(name, "whole numbers: taken as they are in the example")
+        elif is_constant_mask(value):
             tracer.note(name, "a mask: taken as it is in the example")
         else:
-            watch.known[value] = tracer.input(name, value.shape, value.dtype, example.axis)
+            watch.known[value] = tracer.input(name, value.shape, value.dtype, axis)
     try:
         with modules.followed(), watching(watch):
             result = model(*example.args, **example.named)
@@ -116,8 +113,11 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
 
 def _named_arguments(
     model: torch.nn.Module, example: Example
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors a model is called with, under the names of its forward method."""
+) -> Iterator[tuple[str, torch.Tensor, int | None]]:
+    """Yield the tensors a model is called with, under the names of its forward method.
+
+    Their axis of samples comes last; those in a list are samples themselves, and have none.
+    """
     try:
         names = [*inspect.signature(model.forward).parameters]
     except ValueError:  # a traced module has none
@@ -125,15 +125,23 @@ def _named_arguments(
     names += [f"input_{k}" for k in range(len(names), len(example.args))]
     for name, value in [*zip(names, example.args, strict=False), *example.named.items()]:
         if isinstance(value, torch.Tensor):
-            yield name, value
+            yield name, value, example.axis
+        elif isinstance(value, list):
+            yield from ((f"{name}.{k}", item, None) for k, item in enumerate(value))
 
 
 @contextmanager
 def _evaluating(model: torch.nn.Module) -> Iterator[None]:
     """Put a model into evaluation mode, and leave it as it was afterwards."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
+    if not hasattr(model, "training"):
+        raise TraceError(
+            "the parameters of a frozen TorchScript module are constants; pass the module as it "
+            "was before torch.jit.freeze"
+        )
     with untouched(model):
-        model.eval()
+        with suppress(NotImplementedError):  # an exported program is as it was exported
+            model.eval()
         # The fast path of attention is one opaque operation.
         torch.backends.mha.set_fastpath_enabled(False)
         try:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.archive import Archive
 from cntgraph.adapters.torch.aten.operations import writes_over
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
@@ -47,15 +48,14 @@ from cntgraph.core.recipe import Recipe
 _TOKEN = 3
 
 
-def trace_program(
-    path: Path, builder: Builder, *, input_shape: tuple[int, ...] | None = None
-) -> None:
+def trace_program(path: Path, builder: Builder, given: Options) -> None:
     """Build the network of a ``.pt2`` file.
 
     Parameters
     ----------
-    input_shape : tuple of int, optional
-        Shape of one sample; needed only where the program leaves it open.
+    given : Options
+        Its `input_shape` is needed only where the program leaves it open, its `example_input` for
+        the values of whole numbers that are constants.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def trace_program(
     """
     try:
         archive = Archive(path)
-        _Program(archive, builder, input_shape).run()
+        _Program(archive, builder, given).run()
     except CntGraphError:
         raise
     except Exception as error:  # whatever damaged parts, or operations on them, raise
@@ -79,10 +79,8 @@ def trace_program(
 class _Program:
     """Walks through a saved program's operations."""
 
-    def __init__(
-        self, archive: Archive, builder: Builder, input_shape: tuple[int, ...] | None
-    ) -> None:
-        self.archive, self.builder, self.input_shape = archive, builder, input_shape
+    def __init__(self, archive: Archive, builder: Builder, given: Options) -> None:
+        self.archive, self.builder, self.given = archive, builder, given
         module = archive.program["graph_module"]
         self.graph, self.signature = module["graph"], module["signature"]
         self.values: dict[str, Any] = {}
@@ -113,13 +111,17 @@ class _Program:
 
     def _add_inputs(self, names: list[str]) -> None:
         """Add the inputs; a stand-in for their values gives masks and positions."""
-        inputs = Inputs(self.graph, names, self.input_shape)
+        inputs = Inputs(self.graph, names, self.given)
         shapes = {name: inputs.shape(name) for name in names}
         self.symbols = inputs.symbols
         sizes = (shape[inputs.batch_axis] for shape in shapes.values() if len(shape) > 1)
-        self.tracer.n_samples = next(sizes, 1)
+        self.tracer.n_samples = next(sizes, 1) if self.given.batched else 0
+        constants = inputs.constants()
         for name, shape in shapes.items():
             dtype = self._dtype(name)
+            if name in constants:
+                self.values[name] = torch.as_tensor(constants[name])
+                continue
             self.values[name] = self.tracer.input(name, shape, dtype, inputs.batch_axis)
         each = [np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN)
                 for layer in self.builder.layers]  # fmt: skip

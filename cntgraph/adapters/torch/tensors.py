@@ -38,6 +38,11 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
             f"expected a dense tensor of real numbers, got {plain.layout} of {plain.dtype}; "
             "convert the model's parameters with .to_dense(), .dequantize() or .real first"
         )
+    if type(plain) not in (torch.Tensor, torch.nn.Parameter):
+        raise ParameterError(
+            f"expected plain tensors, got {type(plain).__name__}; a DTensor of several devices is "
+            "gathered by .full_tensor(), a quantised one made plain by .dequantize()"
+        )
     if plain.dtype == torch.bfloat16:
         return plain.view(torch.int16).numpy().view(np.uint16), name
     if name.startswith("float8_"):

@@ -110,10 +110,8 @@ class Watch(TorchDispatchMode):
         traced, named = self.lookup([args, kwargs])
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
         if not values:
-            result = func(*args, **kwargs)
-            # What is written into memory that holds anything is told from what is left of it.
-            return result.zero_() if "empty" in name_of_operation(func) else result
-        if handler_of(name_of_operation(func)) is None:
+            return _emptied(func(*args, **kwargs), func)
+        if handler_of(name_of_operation(func)) is None and name_of_operation(func) != "one_hot":
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
                 return parts
@@ -126,6 +124,9 @@ class Watch(TorchDispatchMode):
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
         result = _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
+        result = _emptied(result, func)
+        if name_of_operation(func) == "one_hot" and traced[0].source == "neurons":
+            return self._open_choice(traced[0], result)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
         yielded = self.tracer.attempt(call)
         if yielded is None:
@@ -139,6 +140,15 @@ class Watch(TorchDispatchMode):
         if before is not None:
             self._write_back(func, args[0], before, beside)
         return result
+
+    def _open_choice(self, choice: Data, one_hot: torch.Tensor) -> torch.Tensor:
+        """Let everything be chosen that the data may choose (every expert), once."""
+        self.tracer.note(self.place().name("one_hot"), "what the data choose: all that they may")
+        one_hot.fill_(1)
+        if choice.several is not None:
+            axis = choice.several % len(choice.shape)
+            one_hot.narrow(axis, 1, one_hot.shape[axis] - 1).zero_()
+        return one_hot
 
     def _taken_apart(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Carry out an operation that PyTorch makes of smaller ones, and see those."""
@@ -268,6 +278,11 @@ def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:
     args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
     made = operation(*args, **kwargs)
     return map_leaves(made, lambda x: torch.zeros_like(x, device=device), of=torch.Tensor)
+
+
+def _emptied(result: Any, operation: Any) -> Any:
+    """Return memory that holds anything as zeros, from which what is written there is told."""
+    return result.zero_() if "empty" in name_of_operation(operation) else result
 
 
 def _shapes(result: Any) -> Any:

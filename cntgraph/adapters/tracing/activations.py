@@ -41,7 +41,8 @@ def activate(
     of_several = any(isinstance(value, Neurons | Data) for value in coefficients)
     if of_several or not isinstance(x, Neurons):
         raise NotFollowed(f"a coefficient of the activation {name} depends on the input")
-    t.skip(coefficients, f"a coefficient of the activation {name}, not a weight")
+    for found in filter(None, map(weights_of, coefficients)):
+        t.builder.coefficient(found, name)
     return t.activate(x, name) if name else x
 
 

@@ -162,6 +162,14 @@ def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
     return t.scale(left, weight, None, name, parametric=is_learned(divisor))
 
 
+def between(t: Tracer, start: Any, end: Any, weight: Any, name: str) -> Any:
+    """Return start + weight · (end - start)."""
+    if isinstance(weight, Neurons):
+        return add(t, start, multiply(t, weight, add(t, end, start, name, -1.0), name), name)
+    rest = add(t, 1.0, weight, name, -1.0)
+    return add(t, multiply(t, start, rest, name), multiply(t, end, weight, name), name)
+
+
 def gated_halves(t: Tracer, first: Neurons, second: Neurons, name: str) -> Any:
     """Return one half of the features, gated by a sigmoid of the other (GLU)."""
     return multiply_branches(t, first, t.activate(second, "sigmoid"), name)
@@ -174,6 +182,14 @@ def _is(value: Any, number: float, t: Tracer) -> bool:
 
 
 # -- the larger, the smaller, the chosen --------------------------------------------------------
+
+
+def clamp(t: Tracer, x: Any, low: Any, high: Any, name: str) -> Any:
+    """Keep neurons within bounds, None where there is none; neurons are bounds, too."""
+    if not any(isinstance(bound, Neurons) for bound in (low, high)):
+        return activations.clamp(t, x, low, high)
+    x = x if low is None else extreme(t, [x, low], "max", name)
+    return x if high is None else extreme(t, [x, high], "min", name)
 
 
 def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:

@@ -133,15 +133,15 @@ def find(ids: Ids, n: int) -> Samples:
     ids : ndarray of int64
         Node ids with the numbers of their samples.
     n : int
-        Number of samples.
+        Number of samples; 0 where no axis holds samples.
 
     Raises
     ------
     MixedSamplesError
         If they do not lie along one axis, or are not alike.
     """
-    if n == 1:
-        return Samples(0) if ids.ndim > 1 and ids.shape[0] == 1 else Samples()
+    if n < 2:
+        return Samples(0) if n and ids.ndim > 1 and ids.shape[0] == 1 else Samples()
     for axis in (k for k, size in enumerate(ids.shape) if size == n):
         # Most often the samples are simply one beside the other.
         first = ids.take([0], axis).squeeze(axis)

@@ -18,10 +18,10 @@ from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons, weights_of
+from cntgraph.adapters.tracing.values import HIDDEN, Neurons, weights_of
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe import over_axes as weights
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Array, Ids
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
 Axes = int | Sequence[int] | None
@@ -189,4 +189,94 @@ def cumulative(
     after, before = np.nonzero(reach)
     operator = AxisOperator(n, n, before, after, np.ones(len(after)))
     made = pool_axes(t, ids, {own: operator}, _channels(t, ids, [own]), mode, name)
+    return t.made(made, samples)
+
+
+# -- at places that constants or data name ------------------------------------------------------
+
+
+def put_together(
+    t: Tracer, base: Any, x: Neurons, axis: int, places: Array, mode: PoolMode, name: str
+) -> Any:
+    """Return neurons of which those that are put at one place are one: messages along edges.
+
+    Parameters
+    ----------
+    base : Neurons or constant
+        What is there already; its shape is that of the result.
+    axis : int
+        Along which they are put elsewhere.
+    places : ndarray of int
+        Where along the axis, one for each of them, or as wide as `x`.
+    mode : {"sum", "average", "max", "min"}
+        An average is one of them alone, whatever is there already.
+    """
+    shape = list(np.shape(base))
+    if not x.ids.size:
+        return base
+    axis %= len(shape)
+    if places.ndim <= 1:
+        places = places.reshape([-1 if k == axis else 1 for k in range(len(shape))])
+        places = np.broadcast_to(places, x.shape)
+    x = t.neurons(x.ids[tuple(map(slice, places.shape))], like=x)
+    samples = _apart(t, x, axis)
+    ids, (own,) = samples.first(x.ids), samples.axes([axis])
+    lines = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)
+    if (lines == lines[:, :1]).all():
+        operators = {own: _to_places(lines[:, 0], shape[axis], mode)}
+        made = pool_axes(t, ids, operators, _channels(t, ids, [own]), mode, name)
+    else:
+        if t.n_samples > 1:
+            raise NotFollowed("each sample puts its neurons elsewhere")
+        wide = [n for k, n in enumerate(shape) if samples.axis != k]
+        where: list[Any] = [*np.indices(ids.shape)]
+        where[own] = samples.first(places)
+        flat = np.ravel_multi_index(where, wide).reshape(-1)
+        operator = _to_places(flat, prod(wide), mode)
+        made = t.builder.pool(name, ids.reshape(1, -1), (operator,), mode).reshape(wide)
+    made = t.made(made, samples)
+    if isinstance(base, Neurons) and (base.ids < 0).all():
+        return made
+    values = t.array(base)
+    if mode != "sum" and values is not None and (values * {"min": -1}.get(mode, 1) <= HIDDEN).all():
+        return made
+    if mode == "sum":
+        return arithmetic.add(t, made, base, name)
+    return arithmetic.extreme(t, [made, base], mode, name)
+
+
+def _to_places(places: Ids, n: int, mode: PoolMode) -> AxisOperator:
+    """Return the operator that puts each position of an axis at a place."""
+    places = np.where(places < 0, places + n, places).astype(np.int64)
+    counts = np.bincount(places, minlength=n)[places]
+    weights = 1.0 / counts if mode == "average" else np.ones(len(places))
+    return AxisOperator(len(places), n, np.arange(len(places)), places, weights)
+
+
+def _apart(t: Tracer, x: Neurons, axis: int) -> Samples:
+    """Return where samples lie that an operation along an axis keeps apart."""
+    samples = t.samples(x)
+    if samples.axis != axis:
+        return samples
+    if t.n_samples > 1:
+        raise MixedSamplesError
+    return Samples()
+
+
+def chosen(t: Tracer, x: Neurons, axis: int, n: int, name: str) -> Any:
+    """Return neurons that the data choose along an axis: an edge of weight one from every one.
+
+    What is chosen of a gate is a gate.
+
+    Parameters
+    ----------
+    n : int
+        How many are chosen.
+    """
+    samples = _apart(t, x, axis % len(x.shape))
+    ids, (own,) = samples.first(x.ids), samples.axes([axis % len(x.shape)])
+    operators = {own: AxisOperator.ones(ids.shape[own], n)}
+    t.note(name, "which it is depends on the data: an edge from every neuron that it may be")
+    made = pool_axes(t, ids, operators, _channels(t, ids, [own]), "choice", name)
+    t.builder.rank(made, t.builder.gating(ids))
     return t.made(made, samples)

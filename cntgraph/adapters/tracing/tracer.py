@@ -37,7 +37,7 @@ class Tracer(Constants):
     Attributes
     ----------
     n_samples : int
-        The size of the batch that a model was saved for.
+        The size of the batch that a model was saved for; 0 where no axis holds samples.
     """
 
     n_samples = 1

@@ -50,11 +50,17 @@ class Data:
         What it is for the example at hand, where that is known.
     source : {"mask", "indices", "neurons"}, default "mask"
         What it follows from: which tokens count, the entries of an embedding, or activations.
+    several : int, optional
+        The axis along which several are chosen, as by a top-k.
+    judged : Neurons, optional
+        What was compared with a constant; made a number, that is a step of it (a spike).
     """
 
     shape: tuple[int, ...]
     value: Any = None
     source: Source = "mask"
+    several: int | None = None
+    judged: Neurons | None = None
 
 
 def weights_of(value: Any) -> Recipe | None:

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 #: What a pooling does. The largest or smallest candidate and a sum have weights of one; an
 #: average divides by the number of values; ``"linear"`` interpolates between positions or weighs
-#: them by constants; ``"attention"`` passes features on to positions, uniformly;
+#: them by constants; ``"attention"`` passes features on to positions, uniformly; a ``"choice"``
+#: is one or some of the candidates, which only the data say, with weights of one;
 #: ``"modulation"`` only changes what other edges carry.
-PoolMode = Literal["max", "min", "average", "sum", "linear", "attention", "modulation"]
+PoolMode = Literal["max", "min", "average", "sum", "linear", "attention", "choice", "modulation"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,7 +43,8 @@ class Pool(Block):
     ----------
     operators : tuple of AxisOperator
         One a spatial axis.
-    mode : {"max", "min", "average", "sum", "linear", "attention", "modulation"}
+    mode : {"max", "min", "average", "sum", "linear", "attention", "choice",
+        "modulation"}
         What it does: see `PoolMode`.
 
     Examples

@@ -209,12 +209,12 @@ def _built(model, shape):
 # -- what cannot be followed ----------------------------------------------------------------------
 
 
-class Sorted(kl.Layer):
+class Multiplied(kl.Layer):
     def build(self, shape):
         self.gain = self.add_weight(shape=(shape[-1],), name="gain")
 
     def call(self, x):
-        return ops.sort(x * self.gain)
+        return ops.cumprod(x * self.gain, axis=-1)
 
 
 class Raw(kl.Layer):
@@ -242,7 +242,7 @@ class Noisy(kl.Layer):
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        (Sorted, "keras.ops.Sort cannot be followed"),
+        (Multiplied, "keras.ops.Cumprod cannot be followed"),
         (Raw, "the layer Raw cannot be followed"),
         (Noisy, "draws random numbers"),
         (lambda: kl.ConvLSTM1D(3, 2), "convolutional recurrent"),

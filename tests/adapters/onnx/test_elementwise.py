@@ -14,7 +14,6 @@ from oracles.onnx_models import (
 )
 
 from cntgraph.adapters import onnx as adapter
-from cntgraph.core.errors import CoverageWarning
 
 
 def test_residual_addition_receives_the_edges_of_both_branches():
@@ -96,16 +95,15 @@ def test_activation(op, name, attributes):
     assert net.n_layers == 3
 
 
-def test_clip_bounds_and_exponents_are_settings_and_slopes_are_skipped():
+def test_clip_bounds_and_exponents_are_settings_and_slopes_are_coefficients():
     nodes = [node("Gemm", "x w", "h"), node("Clip", "h low high", "a"), node("Pow", "a two", "b"),
              node("PRelu", "b slope")]  # fmt: skip
     weights = {"w": whole((5, 4)), "low": np.float32(0), "high": np.float32(6),
                "two": np.float32(2), "slope": np.full(4, 0.25, np.float32)}  # fmt: skip
     proto = model(nodes, weights, (1, 5))
-    with pytest.warns(CoverageWarning, match="slope: a coefficient of the activation prelu"):
-        net = adapter.load(proto)
+    net = adapter.load(proto, strict=True)
     assert net.layers[-1].activation == "hardtanh+pow+prelu"
-    assert net.coverage.status.to_dict() == {"w": "included", "slope": "skipped"}
+    assert net.coverage.status.to_dict() == {"w": "included", "slope": "folded"}
 
 
 def test_batch_norm_is_folded():

@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn import functional
 
 import cntgraph as cg
-from cntgraph.core.errors import CoverageError
 
 SHAPE = (4, 5, 6)
 
@@ -124,10 +123,51 @@ def test_no_activation_cuts_the_graph(activation, tmp_path):
         assert np.allclose(*found, rtol=1e-12, atol=1e-12)
 
 
-def test_the_slope_of_a_prelu_is_named():
-    model = with_activation(nn.PReLU(4))
-    with pytest.raises(CoverageError, match=r"1\.weight: a coefficient of the activation prelu"):
-        cg.load(model, input_shape=(6,), strict=True)
+def test_the_slope_of_a_prelu_is_part_of_an_activation():
+    net = cg.load(with_activation(nn.PReLU(4)), input_shape=(6,), strict=True)
+    assert net.coverage.loc["1.weight", ["status", "reason"]].to_list() == [
+        "folded", "a coefficient of the activation prelu, not a weight"]  # fmt: skip
+
+
+POINTS = torch.tensor([[True, False, True, False]])
+#: What is made of two linear layers (a, c), a vector p and a matrix w, all of them or some.
+MADE = {
+    "lerp": lambda m, a, c: torch.lerp(a, c, 0.25) * m.p @ m.w,
+    "lerp by weights": lambda m, a, c: torch.lerp(a, c, m.p) @ m.w,
+    "lerp by neurons": lambda m, a, c: torch.lerp(a, m.p, torch.sigmoid(c)) @ m.w,
+    "addmm": lambda m, a, c: torch.addmm(c[0] * m.p, a[0], m.w, beta=0.5, alpha=2.0)[None],
+    "addmv": lambda m, a, c: torch.addmv(m.p, m.w, a[0, 0])[None] + c[:, 0],
+    "baddbmm": lambda m, a, c: torch.baddbmm(c * m.p, a, m.w[None], beta=2.0),
+    "addcmul": lambda m, a, c: torch.addcmul(a, m.p, c, value=0.5) @ m.w,
+    "addcmul of neurons": lambda m, a, c: torch.addcmul(m.p, a, torch.sigmoid(c)) @ m.w,
+    "addcdiv": lambda m, a, c: torch.addcdiv(a, c, m.p) @ m.w,
+    "bounds": lambda m, a, c: a.clamp(min=c) * m.p @ m.w,
+    "fold": lambda m, a, c: functional.fold(
+        ((a + c) * m.p @ m.w).transpose(1, 2), (3, 4), (2, 2)).flatten(2),
+    "spike": lambda m, a, c: ((a > m.p).to(a.dtype) + a + c) @ m.w,
+    "masked": lambda m, a, c: (a * m.p).masked_scatter(POINTS, c) @ m.w,
+    "median of all": lambda m, a, c: (a + c * m.p).median()[None] * m.w,
+    "topk": lambda m, a, c: (a + c * m.p).topk(2, 1).values @ m.w,
+    "sort": lambda m, a, c: (a + c * m.p).sort(-1).values @ m.w,
+    "median": lambda m, a, c: (a + c * m.p).median(1).values @ m.w,
+    "the one that is largest": lambda m, a, c: (c * m.p).gather(1, a.argmax(1, keepdim=True)) @ m.w,
+    "those above the mean": lambda m, a, c: (c * m.p + a)[c[..., 0] > c[..., 0].mean()] @ m.w,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_layer_is_what_pytorch_computed(name):
+    model = Function(
+        lambda m, x: torch.tanh(MADE[name](m, m.a(x), m.c(x))), a=nn.Linear(6, 4), c=nn.Linear(6, 4)
+    )
+    model.w, model.p = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.rand(4) + 0.5)
+    model.double()
+    x = sample((6, 6))
+    strict = name != "the one that is largest"  # only which it is depends on the other branch
+    net, n = audit(model, x, strict=strict)
+    assert n >= 2
+    if strict:
+        assert set(net.coverage["status"]) <= {"included", "folded"}
 
 
 def gated(m, x):

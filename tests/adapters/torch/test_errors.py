@@ -55,7 +55,6 @@ class Unknown(nn.Module):
 
 UNKNOWN = {
     "cumprod": lambda m, h: torch.cumprod(h, 1),
-    "sort": lambda m, h: torch.sort(h, 1).values,
     "a product of two inputs is not an edge": lambda m, h: m.bilinear(h, h),
     "fft": lambda m, h: torch.fft.fft(h).real,
 }
@@ -137,3 +136,59 @@ def test_control_is_given_back_to_whoever_interrupts():
 def test_a_bad_norm():
     with pytest.raises(CntGraphError, match="'fold' or 'keep'"):
         cg.load(nn.Linear(3, 2), input_shape=(3,), norm="merge")
+
+
+# -- what is no plain module, tensor or argument ---------------------------------------------------
+
+
+def small():
+    return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+
+
+@pytest.mark.parametrize("as_source", [lambda p: p, lambda p: p.module()])
+def test_an_exported_program_is_loaded_as_it_is(as_source):
+    model, x = small(), torch.randn(1, 4)
+    program = torch.export.export(model, (x,))
+    net = cg.load(as_source(program), example_input=x, strict=True)
+    assert np.array_equal(cg.node_strength(net), cg.node_strength(cg.load(model, example_input=x)))
+    assert cg.load(program).n_nodes == 9
+
+
+def test_a_frozen_module_is_refused():
+    frozen = torch.jit.freeze(torch.jit.script(small()))
+    with pytest.raises(TraceError, match=r"before torch\.jit\.freeze"):
+        cg.load(frozen, input_shape=(4,))
+
+
+class Detector(nn.Module):
+    """Takes a list of images, as detectors do."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, images):
+        return self.conv(torch.stack(images))
+
+
+def test_a_list_of_one_image_is_an_input():
+    net = cg.load(Detector(), example_input=([torch.randn(3, 5, 6)],), strict=True)
+    assert [(layer.name, layer.shape) for layer in net.layers] == [
+        ("images.0", (3, 5, 6)), ("conv", (2, 3, 4))]  # fmt: skip
+    with pytest.raises(InputShapeError, match="expected tensors or arrays"):
+        cg.load(Detector(), example_input=([torch.randn(3, 5, 6), "image"],))
+
+
+class Packed(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.numpy:
+            raise RuntimeError("its bits are packed")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_tensors_of_a_kind_of_their_own_are_refused():
+    model = small()
+    model[0].weight = nn.Parameter(torch.randn(3, 4).as_subclass(Packed))
+    with pytest.raises(CntGraphError, match="expected plain tensors, got Packed"):
+        cg.load(model, input_shape=(4,))

@@ -73,8 +73,22 @@ def test_which_neuron_is_the_largest_is_said_to_be_no_activation():
     assert "no activation" in net.coverage.loc["argmax", "reason"]
 
 
-def test_an_operation_that_sorts_is_cut_once():
-    with pytest.warns(cg.CoverageWarning, match=r"aten\.sort"):
-        net = cg.load(Reducing(lambda y: y.gather(-1, y.sort(-1).indices)), input_shape=(2, 4))
-    assert [name for name in net.coverage.index if name.startswith("sort")] == ["sort"]
-    assert "gather" in net.coverage.index
+@pytest.mark.parametrize(
+    "indices",
+    [
+        lambda y: y.sort(-1).indices,
+        lambda y: y.max(-1, keepdim=True).indices,
+        lambda y: y.topk(2, -1).indices,
+        lambda y: y.cummax(-1).indices,
+        lambda y: nn.functional.max_pool1d(y, 2, return_indices=True)[1],
+    ],
+)
+def test_places_that_the_data_say_are_no_constants(indices):
+    net = cg.load(Reducing(lambda y: y.gather(-1, indices(y))), input_shape=(2, 4), strict=True)
+    assert "depends on the data" in net.coverage.loc["gather", "reason"]
+    (block,) = (block for block in net.blocks if getattr(block, "mode", "") == "choice")
+    n = block.target.size // 2
+    # Of the three features, any may be each of those that are chosen, at the same position.
+    edges = np.kron(np.eye(2), np.ones((3, n)))
+    assert block.to_csr().toarray().sum() == edges.sum()
+    assert (block.to_csr().toarray().sum(0) == 3).all()

@@ -276,7 +276,7 @@ operation(
     jax=lambda m, x: x + x,
 )  # fmt: skip
 branches(
-    "a sort cuts",
+    "a sort is a choice",
     torch=lambda m, a, c: a.sort(-1).values + c,
     onnx=lambda m, a, c: m("Add", m("TopK", a, m.ints(3), outputs=2, largest=0)[0], c),
     keras=lambda m, a, c: ops().sort(a) + c,

@@ -21,6 +21,7 @@ REASONS = {
     "nothing is masked": "a mask that depends on the data",
     "product": "a product of two inputs",
     "graph is cut here": "the graph is cut",
+    "which it is depends": "a choice by the data",
 }
 
 

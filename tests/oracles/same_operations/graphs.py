@@ -259,7 +259,7 @@ parameters: 4 included""",
 0 input 4
 1 dense 3 prelu | learned dense + bias, 12 from 0
 2 dense 2 out | learned dense + bias, 6 from 1
-parameters: 4 included, 1 skipped""",
+parameters: 1 folded, 4 included""",
     "dropout": """\
 0 input 4
 1 dense 3 | learned dense + bias, 12 from 0
@@ -326,7 +326,7 @@ parameters: 5 included""",
 0 input 4
 1 dense 3 clamp | learned dense + bias, 12 from 0
 2 dense 2 out | learned dense + bias, 6 from 1
-parameters: 4 included, 1 skipped""",
+parameters: 1 folded, 4 included""",
     "scaling of the input": """\
 0 input 4
 1 scale 4 | diagonal + bias, 4 from 0
@@ -515,15 +515,14 @@ parameters: 4 included""",
   | identity, 3 from 1
   | identity, 3 from 1
 parameters: 2 included""",
-    "a sort cuts": """\
+    "a sort is a choice": """\
 0 input 4
 1 dense 3 | learned dense + bias, 12 from 0
-2 unknown 3
-3 add 3 out
-  | identity, 3 from 2
+2 add 1×3 out
   | learned dense + bias, 12 from 0
+  | pool (choice), 9 from 1
 parameters: 4 included
-left out: the graph is cut""",
+left out: a choice by the data""",
     "variance over units": """\
 0 input 4
 1 dense 3 | learned dense + bias, 12 from 0

@@ -13,7 +13,6 @@ _NORM = "a pooling by a norm of its window has no weights"
 _PLACES = "neurons themselves say which positions are read"
 _REASONS = {
     "If": "which branch is taken depends on the input",
-    "TopK": "neurons themselves say which of them are kept",
     **dict.fromkeys(("Loop", "Scan", "SequenceMap"), _LOOP),
     **dict.fromkeys(("LpPool", "GlobalLpPool"), _NORM),
     **dict.fromkeys(("MaxUnpool", "MaxRoiPool", "RoiAlign", "GridSample", "DeformConv"), _PLACES),

@@ -15,15 +15,16 @@ from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
 from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.reductions import chosen, put_together
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.values import Data, is_mask
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import looked_up
+from cntgraph.network.blocks import PoolMode
 
 #: Operations that move or copy values, and which of their inputs are the values.
 _MOVEMENT: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(MOVEMENTS, (0,)), "CenterCropPad": (0,), "Trilu": (0,),
-    "ScatterElements": (0, 2), "ScatterND": (0, 2),
 }  # fmt: skip
 #: Those that fill up with zeros.
 _FILLS = ("CenterCropPad", "Trilu")
@@ -73,6 +74,33 @@ def _how(t: OnnxTracer, value: Any, name: str) -> Any:
 
 for _name, _data in _MOVEMENT.items():
     handles(_name)(lambda t, call, data=_data: move(t, call, data))
+
+
+#: What becomes of values that are put at one place.
+_MODES: dict[str, PoolMode] = {"add": "sum", "max": "max", "min": "min"}
+
+
+@handles("ScatterElements", "ScatterND")
+def scatter(t: OnnxTracer, call: Call) -> Any:
+    """Put neurons at constant places, in the place of others or together with them."""
+    base, places, x = call.inputs
+    mode, axis = _MODES.get(str(call.get("reduction", "none"))), int(call.get("axis", 0))
+    if mode is None or not isinstance(x, Nodes) or not isinstance(places, np.ndarray):
+        return move(t, call, (0, 2))
+    if call.operation == "ScatterND":
+        if places.shape[-1] != 1:
+            return None
+        places = places.reshape(-1)
+        x = replace(x, ids=x.ids.reshape(len(places), *shape_of(base)[1:]))
+    return put_together(t, base, x, axis, places, mode, call.name)
+
+
+@handles("TopK")
+def largest(t: OnnxTracer, call: Call) -> Any:
+    """Choose the largest or smallest: whichever it is, every neuron may be it."""
+    k, axis = int(np.ravel(concrete(call.inputs[1]))[0]), int(call.get("axis", -1))
+    made = chosen(t, call.neurons, axis, k, call.name)
+    return [made, Data(made.shape, None, "neurons")]
 
 
 @handles("Identity", "Dropout")

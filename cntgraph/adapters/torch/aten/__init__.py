@@ -8,6 +8,7 @@ with the decorator `handles`.
 from cntgraph.adapters.torch.aten import (  # noqa: F401
     elementwise,
     movement,
+    places,
     products,
     recurrent,
     windows,

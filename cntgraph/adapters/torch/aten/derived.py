@@ -13,7 +13,7 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.values import Call, Nodes, per_result
-from cntgraph.adapters.tracing.values import Data, Source
+from cntgraph.adapters.tracing.values import Data, Source, is_mask
 from cntgraph.core.recipe import Recipe
 
 #: Operations that judge: what they yield is no neuron.
@@ -22,23 +22,24 @@ _JUDGING = frozenset(
     "bitwise_and bitwise_or bitwise_not bitwise_xor __and__ __or__ any all argmax argmin argsort "
     "nonzero signbit is_nonzero _local_scalar_dense equal".split()
 )
+_COMPARING = ("gt", "ge", "lt", "le")
 #: Those of them that say where neurons are.
 CHOOSING = frozenset("argmax argmin argsort nonzero".split())
 #: Operations that count what is not masked: positions.
 _COUNTING = frozenset("cumsum sum".split())
 #: Operations that leave indices what they are: those of the same table.
 _OF_INDICES = frozenset(
-    "clamp clamp_min clamp_max embedding embedding_bag where masked_fill".split()
+    "clamp clamp_min clamp_max embedding embedding_bag where masked_fill index_put".split()
 )
 
 
 def is_derived(call: Call) -> bool:
     """Whether what an operation yields depends on neurons, but is no neuron itself."""
     name, nodes = call.name, [value for value in call.values() if isinstance(value, Nodes)]
+    if nodes and name.removesuffix("_") in _JUDGING:
+        return True
     if not nodes or call.has(Recipe):
         return False
-    if name.removesuffix("_") in _JUDGING:
-        return True
     if not all(value.is_index for value in nodes):
         return False
     if name in IDENTITY:
@@ -48,17 +49,53 @@ def is_derived(call: Call) -> bool:
     return name not in MOVEMENT and name.strip("_") not in _OF_INDICES
 
 
+def is_tokens(call: Call) -> bool:
+    """Whether whole numbers are shifted, or some of them made zero: tokens all the same."""
+    found = [value for value in call.values() if isinstance(value, Nodes | Data | Recipe)]
+    name, tokens = call.name.strip("_"), [v for v in found if isinstance(v, Nodes)]
+    if len(tokens) != 1 or not tokens[0].is_index or tokens[0].shape != call.shapes:
+        return False
+    if any(isinstance(v, torch.Tensor) and v.is_floating_point() for v in call.values()):
+        return False
+    if name in ("add", "sub"):
+        return len(found) == 1
+    masks = [value for value in found if isinstance(value, Data) and is_mask(value)]
+    return name == "mul" and len(found) == 2 and len(masks) == 1
+
+
+def is_number(call: Call, n_samples: int) -> bool:
+    """Whether one whole number per sample, as a time, becomes a value like any other."""
+    nodes = [value for value in call.values() if isinstance(value, Nodes)]
+    one = all(v.tensor.numel() <= max(n_samples, 1) and v.dtype != torch.bool for v in nodes)
+    dtype = call.arguments.get("dtype")
+    return one and call.name in IDENTITY and bool(dtype and dtype.is_floating_point)
+
+
 def derive(call: Call) -> Any:
     """Return what stands for the result of an operation on indices, masks and constants."""
     source, shapes = _source(call), call.shapes
+    judged = _judged(call) if call.name in _COMPARING else None
 
     def made(k: int, shape: Any) -> Data:
         of_many = isinstance(shapes, list) and call.result is not None
         value = call.result[k] if of_many else call.result
-        known = isinstance(value, torch.Tensor) and source != "neurons"
-        return Data(tuple(shape), value if known else None, source)
+        known = isinstance(value, torch.Tensor) and (source != "neurons" or is_known(k))
+        return Data(tuple(shape), value if known else None, source, judged=judged)
+
+    def is_known(k: int) -> bool:
+        # In which order choices are sorted does not matter: they are put back in their own.
+        name, given = call.name, [v for v in call.values() if isinstance(v, Nodes | Data)]
+        order = name == "argsort" or (name == "sort" and k == 1)
+        values = (v.value for v in given if isinstance(v, Data))
+        return not call.has(Nodes) and (order or all(value is not None for value in values))
 
     return per_result(shapes, made)
+
+
+def _judged(call: Call) -> Nodes | None:
+    """Return the neurons that are compared with a constant, if that is what is done."""
+    one, *others = [value for value in call.values() if isinstance(value, Nodes | Data)]
+    return None if others or not isinstance(one, Nodes) or one.is_index else one
 
 
 def _source(call: Call) -> Source:

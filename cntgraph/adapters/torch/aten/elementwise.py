@@ -26,7 +26,7 @@ ACTIVATIONS = tuple(
 _SYNONYMS = {
     "prelu_kernel": "prelu", "safe_softmax": "softmax", "rrelu_with_noise": "rrelu",
     "rrelu_with_noise_functional": "rrelu", "fake_quantize_per_tensor_affine": "fake_quantize",
-    "fake_quantize_per_channel_affine": "fake_quantize", "special_erf": "erf",
+    "fake_quantize_per_channel_affine": "fake_quantize", "special_erf": "erf", "heaviside": "step",
 }  # fmt: skip
 
 
@@ -44,7 +44,7 @@ for _name, _other in ({name: name for name in ACTIVATIONS} | _SYNONYMS).items():
 def clamp(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Note bounds."""
     low, high = (a.get(f"{end}_val", a.get(end)) for end in ("min", "max"))
-    return activations.clamp(t, a["self"], low, high)
+    return arithmetic.clamp(t, a["self"], low, high, name)
 
 
 @handles("pow", of_weights=True)
@@ -131,6 +131,24 @@ def negative(t: AtenTracer, a: Arguments, name: str) -> Any:
 def multiply(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return x · y."""
     return arithmetic.multiply(t, a["self"], a["other"], name)
+
+
+def _add_product(t: AtenTracer, a: Arguments, name: str, combine: Any) -> Any:
+    """Return x + value · a · b, or with a quotient."""
+    product = combine(t, a["tensor1"], a["tensor2"], name)
+    if a.get("value", 1) != 1:
+        product = arithmetic.multiply(t, product, a["value"], name)
+    return arithmetic.add(t, a["self"], product, name)
+
+
+handles("addcmul", of_weights=True)(partial(_add_product, combine=arithmetic.multiply))
+handles("addcdiv", of_weights=True)(partial(_add_product, combine=arithmetic.divide))
+
+
+@handles("lerp", of_weights=True)
+def interpolate(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Return what lies between two."""
+    return arithmetic.between(t, a["self"], a["end"], a["weight"], name)
 
 
 @handles("div", of_weights=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 
 import torch
@@ -50,20 +51,21 @@ def restride(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     return nodes if same and not a.get("storage_offset") else None
 
 
-@handles("new_empty", "new_zeros", "empty_like", "zeros_like")
-def zeros(t: AtenTracer, a: Arguments, name: str) -> Nodes | torch.Tensor:
-    """Make positions without a node, into which nodes may be written; a mask is a constant."""
-    sizes, dtype = a.get("size", a["self"].shape), a.get("dtype")
-    if dtype is not None and not dtype.is_floating_point:
-        return torch.zeros(tuple(sizes), dtype=dtype)
-    return Nodes(torch.full(tuple(sizes), -1, dtype=torch.int64))
+_CONSTANTS = {
+    "new_empty": 0, "new_zeros": 0, "empty_like": 0, "zeros_like": 0, "new_ones": 1,
+    "ones_like": 1, "new_full": 1, "full_like": 1,
+}  # fmt: skip
 
 
-@handles("new_ones", "ones_like", "new_full", "full_like")
-def constant(t: AtenTracer, a: Arguments, name: str) -> torch.Tensor:
-    """Make a constant of the shape of nodes."""
-    sizes, value = a.get("size", a["self"].shape), a.get("fill_value", 1)
-    return torch.full(tuple(sizes), value, dtype=a.get("dtype") or torch.float32)
+def _constant(t: AtenTracer, a: Arguments, name: str, value: int) -> torch.Tensor:
+    """Make a constant of the shape of nodes, into which nodes may be written."""
+    sizes, value = a.get("size", a["self"].shape), a.get("fill_value", value)
+    dtype = a.get("dtype") or a["self"].dtype or torch.float32
+    return torch.full(tuple(sizes), value, dtype=dtype)
+
+
+for _name, _value in _CONSTANTS.items():
+    handles(_name)(partial(_constant, value=_value))
 
 
 @handles("copy", "fill", "zero")

@@ -18,6 +18,9 @@ from cntgraph.adapters.tracing.values import Data, are_weights
 from cntgraph.core.recipe import over_axes
 from cntgraph.network.blocks import PoolMode
 
+#: What is added, and what is multiplied.
+_ADDED = ("self", "mat1", "mat2", "batch1", "batch2", "mat", "vec")
+
 
 @handles("linear", of_weights=True)
 def linear(t: AtenTracer, a: Arguments, name: str) -> Any:
@@ -28,18 +31,24 @@ def linear(t: AtenTracer, a: Arguments, name: str) -> Any:
     return contraction.linear(t, x, weight, t.optional_recipe(bias), name)
 
 
-@handles("addmm", "baddbmm", of_weights=True)
+@handles("addmm", "baddbmm", "addbmm", "addmv", of_weights=True)
 def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return b + x W, as a linear layer is decomposed."""
-    bias = a["self"]
-    x, weight = (a[f"mat{k}"] if f"mat{k}" in a else a[f"batch{k}"] for k in (1, 2))
-    if a.get("beta", 1) != 1 or a.get("alpha", 1) != 1 or isinstance(x, Data):
+    """Return β b + α x W; with a constant b and factors of one, as a linear layer is decomposed."""
+    bias, left, right = (a[key] for key in _ADDED if key in a)
+    alpha, beta = a.get("alpha", 1), a.get("beta", 1)
+    if any(isinstance(value, Data) for value in (bias, left, right)):
         return None
-    if any(isinstance(value, Nodes | Data) for value in (bias, weight)):
-        return None
-    if len(weight.shape) == 2:
-        return contraction.matmul(t, x, weight, name, t.recipe(bias))
-    return arithmetic.add(t, contraction.matmul(t, x, weight, name), bias, name)
+    if alpha == beta == 1 and not isinstance(bias, Nodes) and len(right.shape) == 2:
+        if isinstance(left, Nodes) and not isinstance(right, Nodes):
+            return contraction.matmul(t, left, right, name, t.recipe(bias))
+    product = contraction.matmul(t, left, right, name)
+    if "batch1" in a and len(bias.shape) == 2:
+        product = reduce_axes(t, product, 0, "sum", name)
+    product = product if alpha == 1 else arithmetic.multiply(t, product, alpha, name)
+    if beta == 0:
+        return product
+    bias = bias if beta == 1 else arithmetic.multiply(t, bias, beta, name)
+    return arithmetic.add(t, bias, product, name)
 
 
 @handles("mm", "matmul", "bmm", "mv", "dot", "vdot", of_weights=True)
@@ -47,6 +56,18 @@ def matmul(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return x W for a parameter W, or the product of neurons with neurons."""
     right = next(a[key] for key in ("mat2", "other", "vec", "tensor") if key in a)
     return contraction.matmul(t, a["self"], right, name)
+
+
+@handles("grouped_mm")
+def grouped_matmul(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Return products with one matrix out of several, which the data choose for each row."""
+    x, stack = a["self"], t.recipe(a["mat2"])
+    if not isinstance(x, Nodes) or not isinstance(a.get("offs"), Data) or len(stack.shape) != 3:
+        return None
+    n, *shape = stack.shape
+    matrices = (stack.take(0, k, k + 1).reshape(tuple(shape)) for k in range(n))
+    made = [contraction.matmul(t, x, w, name, t.optional_recipe(a.get("bias"))) for w in matrices]
+    return arithmetic.choose_among(t, made, "where", name)
 
 
 @handles("bilinear", "trilinear")

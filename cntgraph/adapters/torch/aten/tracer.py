@@ -17,7 +17,14 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.torch.aten.derived import CHOOSING, derive, is_derived
+from cntgraph.adapters.torch.aten import choices
+from cntgraph.adapters.torch.aten.derived import (
+    CHOOSING,
+    derive,
+    is_derived,
+    is_number,
+    is_tokens,
+)
 from cntgraph.adapters.torch.aten.operations import (
     COPYING,
     IDENTITY,
@@ -53,9 +60,12 @@ class AtenTracer(Tracer):
         self._indices: list[int] = []
         self._counts: Counter[str] = Counter()
 
-    def input(self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int = 0) -> Nodes:
+    def input(
+        self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int | None = 0
+    ) -> Nodes:
         """Return the nodes of an input of `shape`, the batch dimension at `axis` included."""
-        batched = len(shape) > 1
+        batched = axis is not None and len(shape) > 1 and self.n_samples > 0
+        axis = axis or 0
         check_memory(2 * 8 * prod(shape), f"the input {name!r} of shape {tuple(shape)}")
         sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]) if batched else shape)
         if not dtype.is_floating_point:
@@ -79,12 +89,15 @@ class AtenTracer(Tracer):
     def attempt(self, call: Call) -> Any:
         """Return what an operation yields, following ids; None if it is not known."""
         self.place = call.place
-        if not call.has(Nodes | Recipe) or is_derived(call):
+        if is_tokens(call):
+            return _in_place(call, next(v for v in call.values() if isinstance(v, Nodes)))
+        derived = is_derived(call) and not is_number(call, self.n_samples)
+        if derived or not call.has(Nodes | Recipe):
             if call.name in CHOOSING and call.has(Nodes):
                 self.note(
                     call.place.name(call.name), "which neuron it is, is no activation: no edges"
                 )
-            return derive(call)
+            return choices.step(self, call) or derive(call)
         if call.name in RECURRENT and not call.has(Nodes):
             key = next(iter(call.arguments))
             call.arguments[key] = self.fixed(call.arguments[key])
@@ -106,6 +119,8 @@ class AtenTracer(Tracer):
     def _on_nodes(self, call: Call) -> Any:
         name, a, handler = call.name, call.arguments, handler_of(call.name)
         n_results, first = len(call.operation._schema.returns), next(iter(a.values()))
+        if isinstance(call.shapes, tuple) and 0 in call.shapes:
+            return Nodes(torch.empty(call.shapes, dtype=torch.int64))  # an expert without tokens
         if name in MOVEMENT and handler is None:
             return self._move(call)
         if name in COPYING and isinstance(first, Nodes):
@@ -120,9 +135,16 @@ class AtenTracer(Tracer):
         if isinstance(result, Nodes) and not name.endswith("_"):
             result = _unshared(result, call)
         if n_results > 1 and isinstance(result, Nodes):
-            # Statistics and indices come along in a tuple; nothing reads them as neurons.
-            return [result] + [None] * (n_results - 1)
+            # Statistics come along in a tuple, which nothing reads; places are choices by the data.
+            return [result, *(self._beside(call, k) for k in range(1, n_results))]
         return result
+
+    def _beside(self, call: Call, k: int) -> Data | None:
+        """Return where an operation found its values, if that is its k-th result."""
+        if "indices" not in (call.operation._schema.returns[k].name or call.name):
+            return None
+        several = call.arguments.get("dim") if call.name == "topk" else None
+        return Data(call.shapes[k], None, "neurons", several)
 
     def _move(self, call: Call) -> Any:
         """Carry out a movement on ids; indices that depend on the input are as in the example."""
@@ -130,7 +152,7 @@ class AtenTracer(Tracer):
         if any(isinstance(value, Nodes) for value in indices):
             return None  # neurons themselves say what is moved where
         if any(isinstance(value, Data) and value.value is None for value in indices):
-            return None
+            return choices.choose(self, call)
         if any(isinstance(value, Data) for value in indices):
             reason = "what the input selects is taken as for the example"
             self.note(call.place.name(call.name), reason)
@@ -189,7 +211,7 @@ class AtenTracer(Tracer):
 
     def _opaque(self, label: str, operation: str, shape: Sequence[int], reason: str) -> Nodes:
         check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
-        batched = len(shape) > 1 and shape[0] == self.n_samples
+        batched = len(shape) > 1 and shape[0] == self.n_samples > 0
         sample, reason = shape[1:] if batched else shape, f"{reason}; the graph is cut here"
         ids = self.builder.opaque(label, sample, operation, reason)
         samples = one_a_sample(0, self.n_samples) if batched else Samples()
