@@ -197,8 +197,6 @@ REFUSED = {
         lambda m, x: functional.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)),
     "aten._cdist_forward is not a known": lambda: Function(
         lambda m, x: torch.cdist(x.flatten(1, 2), m.a.weight[None]), a=nn.Linear(6, 2, bias=False)),
-    "aten.col2im is not a known": lambda: Function(
-        lambda m, x: functional.fold(functional.unfold(x, 2), (5, 6), 2)),
 }  # fmt: skip
 
 
