@@ -100,6 +100,19 @@ ACTIVATIONS = {
     "unit_norm": "to length one",
 }
 
+#: Those that are one function and no family, so that the same name means the same values.
+WITHOUT_COEFFICIENTS = frozenset(
+    "abs relu sign ceil floor round trunc frac log_sigmoid mish sigmoid softsign tanhshrink acos "
+    "acosh asin asinh atan atanh cbrt cos cosh erf erfc erfinv exp exp2 expm1 log log10 log1p log2 "
+    "reciprocal rsqrt sin sinh sqrt tan tanh".split()
+)
+
+#: Those of which one value depends on other neurons than the one itself.
+OF_SEVERAL = frozenset(
+    "hardmax log_softmax softmax sparsemax batch_norm group_norm instance_norm layer_norm "
+    "local_response_norm rms_norm unit_norm".split()
+)
+
 #: Names that frameworks have for the same, without underscores.
 _SYNONYMS = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",

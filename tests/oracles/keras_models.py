@@ -66,17 +66,20 @@ def evaluate(net, *inputs, sweeps=1, scale=1.0, **functions):
             blocks = net.blocks_into(layer)
             if layer.is_input and not blocks:
                 continue
-            total = receive(net, layer, blocks, z, raw, scale)
+            names = [] if layer.kind == "scores" else layer.activation.split("+")
+            applied = [functions[name] for name in names]
+            inner = applied if layer.kind == "hidden" else []
+            total = receive(net, layer, blocks, z, raw, scale, inner)
             raw[layer.slice] = total
             value = total.reshape(layer.shape)
-            for name in layer.activation.split("+"):
-                value = value if layer.kind == "scores" else functions[name](value)
+            for function in applied if layer.kind != "hidden" else []:
+                value = function(value)
             z[layer.slice] = value.reshape(-1)
     return z
 
 
-def receive(net, layer, blocks, z, raw, scale):
-    """What arrives at the nodes of a layer."""
+def receive(net, layer, blocks, z, raw, scale, inner):
+    """What arrives at the nodes of a layer, by way of functions of what is handed on."""
     total = net.bias()
     if layer.kind == "scores":
         left, right = (
@@ -103,18 +106,18 @@ def receive(net, layer, blocks, z, raw, scale):
             block.target.scatter_add(branches[-1], block.rmatvec(block.source.gather(z)))
         total += (np.max if layer.kind == "max" else np.min)(branches, axis=0)
     else:
-        # A cell is handed on to the next step as it is, and out through its function.
-        _gated(layer, blocks, raw if layer.kind == "cell" else z, z, total)
+        _gated(layer, blocks, z, total, inner)
     return total[layer.slice]
 
 
-def _gated(layer, blocks, before, z, total):
+def _gated(layer, blocks, z, total, inner):
     """Sum what is handed on, each times the gate that follows it among the blocks."""
     parts = []
     for block in blocks:
         part = np.zeros_like(z)
-        from_itself = block.name.endswith(".before") or block.name.endswith(".initial")
-        values = block.source.gather(before if from_itself else z)
+        values = block.source.gather(z)
+        for function in inner if not block.modulatory else []:
+            values = function(values)
         if getattr(block, "mode", "") in ("max", "min"):
             part[block.target.as_ids()] += extreme(block, values)
         else:

@@ -15,6 +15,16 @@ ACTIVATIONS = {
     "gelu": lambda x: 0.5 * x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))),
     "hardtanh": lambda x: np.clip(x, -1.0, 1.0),
     "abs": np.abs,
+    "sin": np.sin,
+    "cos": np.cos,
+    "exp": np.exp,
+    "pow": np.square,
+    "reciprocal": np.reciprocal,
+}
+#: Over the features of each position, by default.
+NORMS = {
+    "layer_norm": lambda x: (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5),
+    "rms_norm": lambda x: x / np.sqrt((x**2).mean(0) + 1e-5),
 }
 
 
@@ -22,7 +32,8 @@ def propagate(net, *inputs):
     """Return the values of all nodes before and after their activation, by layer name.
 
     Every layer receives Σ Aᵀz + b over the blocks that lead to it, with z the values of the
-    layers before it; a max pooling takes the largest of its candidates.
+    layers before it; a max pooling takes the largest of its candidates. A product is what is
+    handed on, a function of it where its kind is "hidden", times what modulates it.
     """
     z, total = np.zeros(net.n_nodes), net.bias()
     waiting = list(inputs)
@@ -31,8 +42,8 @@ def propagate(net, *inputs):
         if layer.is_input:
             z[layer.slice] = np.asarray(waiting.pop(0), dtype=np.float64).reshape(-1)
         blocks = net.blocks_into(layer)
-        for block in blocks:
-            assert not block.modulatory
+        gates = [block for block in blocks if block.modulatory]
+        for block in (block for block in blocks if not block.modulatory):
             values = block.source.gather(z)
             if getattr(block, "mode", "") == "max":
                 assert len(blocks) == 1
@@ -42,13 +53,24 @@ def propagate(net, *inputs):
         if not layer.is_input:
             z[layer.slice] = total[layer.slice]
         before[layer.name] = z[layer.slice].reshape(layer.shape)
+        assert not gates or layer.kind in ("multiply", "hidden")
+        first = gates if layer.kind == "multiply" else []
+        for block in first:
+            z[block.target.as_ids()] *= block.source.gather(z)
         for name in layer.activation.split("+"):
-            z[layer.slice] = ACTIVATIONS[name](z[layer.slice])
+            z[layer.slice] = activated(name, z[layer.slice].reshape(layer.shape)).reshape(-1)
+        for block in gates if not first else []:
+            z[block.target.as_ids()] *= block.source.gather(z)
         after[layer.name] = z[layer.slice].reshape(layer.shape).copy()
         before[layer.name] = before[layer.name].copy() if not blocks else (
             total[layer.slice].reshape(layer.shape).copy())  # fmt: skip
     assert not waiting
     return before, after
+
+
+def activated(name, values):
+    """What a function makes of the values of a layer."""
+    return NORMS[name](values) if name in NORMS else ACTIVATIONS[name](values)
 
 
 def largest(block, values):

@@ -15,10 +15,10 @@ def forward(net, inputs, *, update_gates=False):
     """Return the value of every node; `inputs` by name of the input layer.
 
     An edge that has a gate (named after it) is multiplied by the gate's value. A GRU hands on its
-    candidate by one minus its update gate, and what was before by the update gate. What a cell
-    passes on to the next step, and to the gates, has not passed its activation.
+    candidate by one minus its update gate, and what was before by the update gate. The function
+    of a hidden state is applied to the cell that it hands on, before the output gate.
     """
-    raw, z = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
+    z = np.zeros(net.n_nodes)
     for name, values in inputs.items():
         z[net.layer(name).slice] = np.asarray(values, dtype=float).reshape(-1)
     bias = net.bias()
@@ -26,23 +26,21 @@ def forward(net, inputs, *, update_gates=False):
         before = z.copy()
         for layer in net.layers:
             if not layer.is_input:
-                raw[layer.slice] = bias[layer.slice] + into(net, layer, raw, z, update_gates)
-                function = FUNCTIONS[layer.activation]
-                z[layer.slice] = function(raw[layer.slice])
+                total = bias[layer.slice] + into(net, layer, z, update_gates)
+                function = FUNCTIONS["" if layer.kind == "hidden" else layer.activation]
+                z[layer.slice] = function(total)
         if np.array_equal(before, z):
             return z
 
 
-def into(net, layer, raw, z, update_gates):
+def into(net, layer, z, update_gates):
+    function = FUNCTIONS[layer.activation if layer.kind == "hidden" else ""]
     blocks = net.blocks_into(layer)
     gates = {label(block).removesuffix(".gate"): received(net, block, z) for block in blocks
              if block.modulatory}  # fmt: skip
     total = np.zeros(net.n_nodes)
     for block in (block for block in blocks if not block.modulatory and block.source.size):
-        source = source_name(net, block)
-        inner = layer.name.removesuffix(".hidden")
-        of_cell = source.endswith(".cell") and inner != source.removesuffix(".cell")
-        carried = received(net, block, raw if of_cell else z)
+        carried = function(received(net, block, z))
         if update_gates and layer.kind == "hidden" and layer.name in gates:
             update = gates[layer.name]
             total += carried * (1 - update if label(block) == layer.name else update)
@@ -54,11 +52,6 @@ def into(net, layer, raw, z, update_gates):
 def label(block):
     """The name of a block without the number that makes it unique."""
     return re.sub(r"_\d+$", "", block.name)
-
-
-def source_name(net, block):
-    first = int(block.source.as_ids()[0])
-    return next(layer.name for layer in net.layers if layer.start <= first < layer.slice.stop)
 
 
 def received(net, block, values):

@@ -20,6 +20,7 @@ from cntgraph.adapters.torch.watch import Watch
 #: data, and gains of normalisations whose statistics are not seen.
 NOT_SUMS = {
     "multiply",
+    "activation",
     "max",
     "min",
     "where",
@@ -124,10 +125,6 @@ def check_layer(builder, layer, before, sources):
     total = np.zeros(len(before))
     for block in blocks:
         values = block.source.gather(sources)
-        read = builder.layers_of(block.source)
-        squared = any("pow" in builder.activations.get(x.name, ()) for x in read)
-        if squared and block.kind == "pool":
-            return False  # statistics are traced as sums of what they are statistics of
         if np.isnan(values).any() or getattr(block, "mode", "") in NO_SUMS:
             return False
         block.target.scatter_add(total, block.rmatvec(values))

@@ -20,13 +20,12 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder.layout import Layout
+from cntgraph.adapters.builder.forms import Forms
 from cntgraph.core.types import Ids
-from cntgraph.core.view import View
 from cntgraph.network.blocks import AxisOperator, Pool
 
 
-class Attention(Layout):
+class Attention(Forms):
     """The products of nodes with nodes."""
 
     def matmul(self, name: str, left: Ids, right: Ids) -> Ids:
@@ -69,10 +68,8 @@ class Attention(Layout):
 
     def is_softmax(self, ids: Ids) -> bool:
         """Whether all nodes have passed a softmax."""
-        layers = self.layers_of(View.of(ids))
-        return bool(layers) and all(
-            "softmax" in self.activations.get(layer.name, ()) for layer in layers
-        )
+        applied = self.functions_of(ids)
+        return bool(applied) and all("softmax" in functions for functions in applied)
 
     def _pass_on(self, name: str, left: Ids, right: Ids, made: Ids) -> None:
         """Pass features on to every position, uniformly over those that a row of `left` keeps."""

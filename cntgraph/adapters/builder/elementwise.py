@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.broadcasting import axis_first
-from cntgraph.adapters.builder.layout import Layout, spread
+from cntgraph.adapters.builder.forms import Forms
+from cntgraph.adapters.builder.layout import spread
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
+from cntgraph.network.activations import GATES
 from cntgraph.network.blocks import Diagonal, Identity
 
 
-class Elementwise(Layout):
+class Elementwise(Forms):
     """The operations that leave every feature where it is."""
 
     def scale(
@@ -94,7 +96,7 @@ class Elementwise(Layout):
         Gain and shift are folded into the affine operations that read them, where all readers
         are affine; otherwise they are a diagonal block.
         """
-        self.activate(ids, kind)
+        ids = self.activate(ids, kind)
         if gain is None and shift is None:
             return ids
         return self.scale(name, ids, gain, shift, kind="norm", foldable=False)
@@ -124,9 +126,12 @@ class Elementwise(Layout):
         wide = np.broadcast_shapes(*(ids.shape for ids in operands))
         operands = sorted(self._together(operands), key=self.gating)
         made = self.like(name, operands[0], "multiply")
+        origin, *others = map(self.origin, operands)
+        own = all(np.array_equal(origin, other) for other in others)
+        # A product of functions of the same nodes is like a SiLU; a product of gates is one.
+        self.rank(made, GATES["silu"] if own else self.gating(operands[0]))
         for k, ids in enumerate(operands):
             self.connect(Identity, self.unique(f"{name}.{k}"), ids, made, modulatory=k > 0)
-        self.rank(made, self.gating(operands[0]))  # a product of gates is one
         return spread(made, wide)
 
     def _together(self, operands: Sequence[Ids]) -> list[Ids]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,6 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View, parts_of
-from cntgraph.network.activations import GATES, is_activation
 from cntgraph.network.blocks import Block
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.layer import Layer
@@ -49,7 +50,7 @@ class Layout:
     gains: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     has_loops: bool = False
-    _gates: dict[str, NDArray[np.int8]] = field(default_factory=dict)
+    _n_form_nodes: int = 0
     _one_hot: dict[tuple[str, int], Ids] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _frozen: set[str] = field(default_factory=set)
@@ -98,35 +99,6 @@ class Layout:
     def output(self, ids: Ids) -> None:
         """Say that the network's output is read from these nodes."""
         self.outputs.append(View.of(ids))
-
-    def activate(self, ids: Ids, activation: str) -> Ids:
-        """Note that an activation function is applied to these nodes; the nodes stay the same.
-
-        It is one of `network.activations`, or a function of the model's own.
-        """
-        if not is_activation(activation):
-            raise ValueError(f"expected a name of network.activations, got {activation!r}")
-        view = View.of(ids)
-        nodes, rank = view.as_ids(), GATES.get(activation, 1)
-        for layer in self.layers_of(view):
-            applied = self.activations.setdefault(layer.name, [])
-            if activation not in applied:
-                applied.append(activation)
-        self.rank(nodes, rank)
-        return ids
-
-    def rank(self, ids: Ids, rank: int) -> None:
-        """Note how much of a gate nodes are; parts of one layer may be gates, others none."""
-        for layer in self.layers_of(View.of(ids)):
-            ranks = self._gates.setdefault(layer.name, np.zeros(layer.n_nodes, dtype=np.int8))
-            here = _within(layer, ids)
-            ranks[here] = np.maximum(ranks[here], rank)
-
-    def gating(self, ids: Ids) -> int:
-        """Return how much of a gate nodes are: the most of what was applied to any of them."""
-        layers = (layer for layer in self.layers_of(View.of(ids)) if layer.name in self._gates)
-        ranks = (self._gates[layer.name][_within(layer, ids)].max(initial=0) for layer in layers)
-        return int(max(ranks, default=0))
 
     def opaque(self, name: str, shape: Sequence[int], operation: str, reason: str) -> Ids:
         """Add a layer whose edges are unknown, and say so in the coverage table."""
@@ -195,10 +167,11 @@ class Layout:
         ndarray of int64, of that shape
         """
         start = self.layers[-1].slice.stop if self.layers else 0
-        if start + prod(shape) > MAX_NODES:
+        n_nodes = start - self._n_form_nodes + prod(shape)  # most forms do not stay
+        if n_nodes > MAX_NODES:
             raise GraphSizeError(
                 f"{name}: a layer of shape {tuple(shape)} would bring the network to "
-                f"{start + prod(shape):,} nodes; expected at most {MAX_NODES:,}"
+                f"{n_nodes:,} nodes; expected at most {MAX_NODES:,}"
             )
         check_memory(2 * 8 * prod(shape), f"{name}: a layer of shape {tuple(shape)}")
         name = self.unique(name) if unique else name
@@ -263,13 +236,17 @@ class Layout:
 
     def layers_of(self, view: View) -> tuple[Layer, ...]:
         """Return the layers whose nodes a view shows, in order."""
-        if not view.size:
+        first, end = view.span()
+        if first == end:
             return ()
-        starts = np.array([layer.start for layer in self.layers])
-        if view.ids is None:
-            low, high = np.searchsorted(starts, [view.start, view.start + view.size - 1], "right")
-            return tuple(self.layers[low - 1 : high])
-        return tuple(self.layers[k] for k in parts_of(view.ids, starts))
+        low, high = (
+            bisect_right(self.layers, k, key=attrgetter("start")) for k in (first, end - 1)
+        )
+        layers = tuple(self.layers[low - 1 : high])
+        if view.ids is None or len(layers) == 1:
+            return layers
+        starts = np.array([layer.start for layer in layers])
+        return tuple(layers[k] for k in parts_of(view.ids, starts))
 
     def once(self, ids: Ids, keep: Sequence[int] = ()) -> Ids:
         """Drop all but one of the positions that show the same nodes: the steps of a loop."""
@@ -279,12 +256,6 @@ class Layout:
             first = ids.take([0], axis) if ids.shape[axis] > 1 and axis not in keep else ids
             ids = first if (ids == first).all() else ids
         return ids
-
-
-def _within(layer: Layer, ids: Ids) -> Ids:
-    """Return those of the nodes that are in a layer, counted from its first."""
-    here: Ids = ids[(ids >= layer.start) & (ids < layer.slice.stop)]
-    return here - layer.start
 
 
 def spread(ids: Ids, shape: tuple[int, ...]) -> Ids:

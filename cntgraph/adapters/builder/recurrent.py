@@ -122,8 +122,9 @@ def run_cell(builder: Builder, ids: Ids, cell: Cell) -> tuple[Ids, list[Ids]]:
 
 def _rnn(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
     (gate,), (function,) = cell.gates, functions
-    hidden = time.layer(cell.name, gate.hidden.shape[0], function)
-    time.affine(cell.name, hidden, gate, hidden, cell.initial[0])
+    total = time.layer(cell.name, gate.hidden.shape[0])
+    hidden = time.activate(total, function)
+    time.affine(cell.name, total, gate, hidden, cell.initial[0])
     return [hidden]
 
 
@@ -132,38 +133,39 @@ def _lstm(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
     of_gate, of_candidate, of_cell = functions
     kinds = {"input_gate": of_gate, "forget_gate": of_gate, "candidate": of_candidate,
              "output_gate": of_gate}  # fmt: skip
-    made = {part: time.layer(f"{name}.{part}", n, f) for part, f in kinds.items()}
-    content = time.layer(f"{name}.cell", n, of_cell, kind="cell")
+    made = {part: time.layer(f"{name}.{part}", n) for part in kinds}
+    enter, forget, candidate, leave = (time.activate(made[part], f) for part, f in kinds.items())
+    content = time.layer(f"{name}.cell", n, kind="cell")
     inner = name if projection is None else f"{name}.hidden"
     hidden = time.layer(inner, n, kind="hidden")
     output = hidden if projection is None else time.layer(name, projection.shape[0])
     for part, gate in zip(made, cell.gates, strict=True):
         time.affine(f"{name}.{part}", made[part], gate, output, cell.initial[0])
-    time.gated(f"{name}.cell", made["candidate"], content, made["input_gate"])
-    time.gated_before(f"{name}.cell", content, content, made["forget_gate"], cell.initial[1])
-    time.gated(inner, content, hidden, made["output_gate"])
+    time.gated(f"{name}.cell", candidate, content, enter)
+    time.gated_before(f"{name}.cell", content, content, forget, cell.initial[1])
+    time.gated(inner, time.activate(content, of_cell), hidden, leave)
     if projection is not None:
         time.dense(name, hidden, output, projection)
     if cell.peepholes:
-        enter, forget, leave = cell.peepholes
-        for part, weight in (("input_gate", enter), ("forget_gate", forget)):
+        for part, weight in zip(("input_gate", "forget_gate"), cell.peepholes, strict=False):
             time.weighted_before(time.diagonal, f"{name}.{part}.cell", content, made[part], weight,
                                  cell.initial[1])  # fmt: skip
-        time.diagonal(f"{name}.output_gate.cell", content, made["output_gate"], leave)
+        weight = cell.peepholes[-1]
+        time.diagonal(f"{name}.output_gate.cell", content, made["output_gate"], weight)
     return [output, content]
 
 
 def _gru(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
     name, n, initial = cell.name, cell.gates[0].input.shape[0], cell.initial[0]
     of_reset, of_update, of_candidate = cell.gates
-    reset, update = (time.layer(f"{name}.{part}_gate", n, functions[0])
-                     for part in ("reset", "update"))  # fmt: skip
+    gates = [time.layer(f"{name}.{part}_gate", n) for part in ("reset", "update")]
+    reset, update = (time.activate(gate, functions[0]) for gate in gates)
     inner = f"{name}.hidden_candidate" if cell.reset_after else f"{name}.reset_hidden"
     middle = time.layer(inner, n, kind="recurrent" if cell.reset_after else "hidden")
-    candidate = time.layer(f"{name}.candidate", n, functions[1])
+    candidate = time.layer(f"{name}.candidate", n)
     hidden = time.layer(name, n, kind="hidden")
-    time.affine(f"{name}.reset_gate", reset, of_reset, hidden, initial)
-    time.affine(f"{name}.update_gate", update, of_update, hidden, initial)
+    time.affine(f"{name}.reset_gate", gates[0], of_reset, hidden, initial)
+    time.affine(f"{name}.update_gate", gates[1], of_update, hidden, initial)
     label, bias = f"{name}.candidate.input", of_candidate.bias
     time.dense(label, time.ids, candidate, of_candidate.input, bias)
     if cell.reset_after:
@@ -173,7 +175,7 @@ def _gru(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
     else:
         time.gated_before(inner, hidden, middle, reset, initial)
         time.dense(f"{name}.candidate.hidden", middle, candidate, of_candidate.hidden)
-    time.gated(name, candidate, hidden, update)
+    time.gated(name, time.activate(candidate, functions[1]), hidden, update)
     time.gated_before(name, hidden, hidden, None, initial)
     return [hidden]
 
@@ -195,14 +197,15 @@ class _Time:
             builder.has_loops |= self.n_steps > 1
         self.ids = ids.T
 
-    def layer(self, name: str, n: int, activation: str = "", kind: str = "recurrent") -> Ids:
+    def layer(self, name: str, n: int, kind: str = "recurrent") -> Ids:
         """Add a layer of `n` units at each step."""
         steps = 1 if self.loop else self.n_steps
         shape = (n,) if steps == 1 else (n, steps)
-        made = self.builder.add_layer(name, shape, kind)
-        if activation:
-            self.builder.activate(made, activation)
-        return made.reshape(n, steps)
+        return self.builder.add_layer(name, shape, kind).reshape(n, steps)
+
+    def activate(self, ids: Ids, function: str) -> Ids:
+        """Return the nodes that have the values of a function; the same for the identity."""
+        return self.builder.activate(ids, function) if function else ids
 
     def sequence(self, ids: Ids) -> Ids:
         """Return the ids of a layer at every step, shape (T, units)."""

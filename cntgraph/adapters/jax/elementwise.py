@@ -94,8 +94,7 @@ def _combined(t: JaxTracer, op: Op, args: list[Any], name: str) -> Nodes:
     elif op.name == "div" and len(nodes) == 2:
         made = arithmetic.divide(t, left, right, name)
     elif op.name == "div":
-        t.activate(nodes[0], "reciprocal")
-        made = t.affine(Scaled(nodes[0], op, left))
+        made = t.affine(Scaled(t.activate(nodes[0], "reciprocal"), op, left))
     elif op.name in ("max", "min"):
         made = arithmetic.extreme(t, args, op.name, name)
     elif len(nodes) == 1:
@@ -124,7 +123,7 @@ def named(t: JaxTracer, op: Op, args: list[Any]) -> Value:
     x = t.nodes(base)
     if (batch := t.samples(x).axis) is not None and batch in meaning.mixed:
         raise MixedSamplesError
-    activations.activate(t, x, _kind(t, x, meaning), learned)
+    x = activations.activate(t, x, _kind(t, x, meaning), learned)
     made = replace(x, awaits_bias=False, is_normed=meaning.is_norm)
     norm = replace(op, name=meaning.name)
     return made if meaning.unit == 1.0 else Scaled(made, norm, np.asarray(meaning.unit))

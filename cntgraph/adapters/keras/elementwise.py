@@ -41,7 +41,7 @@ def relu(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note a ReLU that may leak, begin elsewhere, or have a bound."""
     x, low = a["x"], 0.0 if not operation.threshold and not operation.negative_slope else None
     if low is None:
-        activations.activate(t, x, "leaky_relu" if operation.negative_slope else "threshold")
+        x = activations.activate(t, x, "leaky_relu" if operation.negative_slope else "threshold")
     bounds = low, operation.max_value
     return x if bounds == (None, None) else activations.clamp(t, x, *bounds)
 

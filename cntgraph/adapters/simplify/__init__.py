@@ -1,7 +1,8 @@
 """Tidying up a traced network, by exact rewrites that every adapter gets alike.
 
 In order: what leads nowhere is dropped (`dead_ends`); a function of single neurons that was traced
-operation by operation becomes one (`functions`), and so does a normalisation (`norms`); constant
+operation by operation becomes one (`functions`), and so does a normalisation (`norms`); a function
+is noted on the nodes it is applied to, where nothing reads them without it (`forms`); constant
 scalings of what only modulates are dropped (`modulators`); what only scales, shifts or joins the
 output of an operation is folded into it (`fold`); the gain of a normalisation is folded into the
 operations that read it (`gains`). Layers that are left without edges are dropped (`draft`).
@@ -14,6 +15,7 @@ from collections.abc import Collection
 from cntgraph.adapters.simplify.dead_ends import drop_dead_ends
 from cntgraph.adapters.simplify.draft import Draft, finished
 from cntgraph.adapters.simplify.fold import fold_backward
+from cntgraph.adapters.simplify.forms import merge_forms
 from cntgraph.adapters.simplify.functions import collapse_functions
 from cntgraph.adapters.simplify.gains import fold_gains
 from cntgraph.adapters.simplify.modulators import drop_scalings
@@ -49,6 +51,7 @@ def simplify(
     drop_dead_ends(draft)
     collapse_functions(draft)
     found = collapse_norms(draft)
+    merge_forms(draft)
     drop_scalings(draft)
     folded = fold_backward(draft, {*unfoldable, *found})
     if gains is not None:

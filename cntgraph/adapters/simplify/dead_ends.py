@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.adapters.simplify.draft import Draft, is_learned
 
 
 def drop_dead_ends(draft: Draft) -> None:
@@ -11,19 +11,9 @@ def drop_dead_ends(draft: Draft) -> None:
     Where the graph is cut, what seems to lead nowhere may be read beyond the cut: it is kept.
     """
     cut = any(layer.kind.startswith("unknown") for layer in draft.layers)
-    outputs = draft.output_layers()
-    if cut or not outputs:
+    if cut or not draft.output_layers():
         return
-    into, readers = draft.by_end(), draft.by_source()
-    unread = {k for k, blocks in readers.items() if not blocks} - outputs - draft.removed
-    while unread:
-        k = unread.pop()
-        learned = any(p.trainable for block in into[k] for p in block.parameters())
-        if draft.layers[k].is_input or learned or not into[k]:
-            continue
-        draft.substitute(into[k], [])
-        draft.removed.add(k)
-        for source in {s for block in into[k] for s in draft.layers_of(block.source)}:
-            readers[source] = [b for b in readers[source] if b not in into[k]]
-            if not readers[source] and source not in outputs:
-                unread.add(source)
+    draft.drop_unread(
+        k for k, layer in enumerate(draft.layers)
+        if not layer.is_input and draft.into(k) and not any(map(is_learned, draft.into(k)))
+    )  # fmt: skip

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View, parts_of
-from cntgraph.network.blocks import Block
+from cntgraph.network.blocks import Block, Identity
 from cntgraph.network.layer import Layer
 
 
-@dataclass
 class Draft:
     """A traced network before it is tidied up.
 
     Layers keep their place and their node ids until the end; those that are no more are in
-    `removed`.
+    `removed`. Blocks are known by the layers they end in and read from, whatever changes.
 
     Parameters
     ----------
@@ -33,20 +32,38 @@ class Draft:
         The nodes the network's output is read from.
     unused : set of str
         Names of input layers that are dropped unless something reads them.
+
+    Attributes
+    ----------
     removed : set of int
         Positions of the layers that are no more.
     """
 
-    layers: list[Layer]
-    blocks: list[Block]
-    activations: dict[str, list[str]]
-    outputs: list[View]
-    unused: set[str] = field(default_factory=set)
-    removed: set[int] = field(default_factory=set)
-    _seen: dict[int, tuple[View, list[int]]] = field(default_factory=dict, repr=False)
+    def __init__(
+        self, layers: list[Layer], blocks: Iterable[Block], activations: dict[str, list[str]],
+        outputs: list[View], unused: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self.layers, self.activations, self.outputs = list(layers), activations, outputs
+        self.unused, self.removed = unused, set[int]()
+        self._output_layers: tuple[list[View], set[int]] = [], set()
+        self.starts = np.array([layer.start for layer in layers], dtype=np.int64)
+        self._seen: dict[int, tuple[View, list[int]]] = {}
+        self._into: dict[int, dict[str, Block]] = {k: {} for k in range(-1, len(self.layers))}
+        self._readers: dict[int, dict[str, Block]] = {k: {} for k in range(len(self.layers))}
+        for block in blocks:
+            self._enter(block)
 
-    def __post_init__(self) -> None:
-        self.starts = np.array([layer.start for layer in self.layers], dtype=np.int64)
+    def _enter(self, block: Block) -> None:
+        for k in self.layers_of(block.target) or [-1]:
+            self._into[k][block.name] = block
+        for k in self.layers_of(block.source):
+            self._readers[k][block.name] = block
+
+    def _leave(self, block: Block) -> None:
+        for k in self.layers_of(block.target) or [-1]:
+            self._into[k].pop(block.name, None)
+        for k in self.layers_of(block.source):
+            self._readers[k].pop(block.name, None)
 
     def layers_of(self, view: View) -> list[int]:
         """Return the positions of the layers whose nodes a view shows."""
@@ -62,30 +79,26 @@ class Draft:
 
     def by_end(self) -> dict[int, list[Block]]:
         """Return the blocks by the layer in which they end, -1 for those that end nowhere."""
-        into: dict[int, list[Block]] = {k: [] for k in (-1, *range(len(self.layers)))}
-        for block in self.blocks:
-            into[next(iter(self.layers_of(block.target)), -1)].append(block)
-        return into
+        return {k: list(blocks.values()) for k, blocks in self._into.items()}
 
     def by_source(self) -> dict[int, list[Block]]:
         """Return the blocks that read from each layer."""
-        readers: dict[int, list[Block]] = {k: [] for k in range(len(self.layers))}
-        for block in self.blocks:
-            for k in self.layers_of(block.source):
-                readers[k].append(block)
-        return readers
+        return {k: list(blocks.values()) for k, blocks in self._readers.items()}
 
     def into(self, k: int) -> list[Block]:
         """Return the blocks that end in a layer."""
-        return [block for block in self.blocks if k in self.layers_of(block.target)]
+        return list(self._into[k].values())
 
     def readers(self, k: int) -> list[Block]:
         """Return the blocks that read from a layer."""
-        return [block for block in self.blocks if k in self.layers_of(block.source)]
+        return list(self._readers[k].values())
 
     def output_layers(self) -> set[int]:
         """Return the positions of the layers that the output is read from."""
-        return {k for view in self.outputs for k in self.layers_of(view)}
+        if self._output_layers[0] is not self.outputs:
+            found = {k for view in self.outputs for k in self.layers_of(view)}
+            self._output_layers = self.outputs, found
+        return self._output_layers[1]
 
     def applied(self, k: int) -> list[str]:
         """Return the activations applied to a layer."""
@@ -102,20 +115,19 @@ class Draft:
         nodes[block.target.as_ids() - self.layers[k].start] = block.source.as_ids()
         return nodes
 
-    def bypass(self, k: int, nodes: Ids, readers: Sequence[Block] | None = None) -> None:
+    def bypass(self, k: int, nodes: View, readers: Sequence[Block] | None = None) -> None:
         """Let everything read other nodes instead of layer k, which is then no more.
 
         Parameters
         ----------
-        nodes : ndarray of int64
+        nodes : View
             One for each of the layer's.
         readers : sequence of Block, optional
             What its readers become; they stay as they are by default.
         """
-        readers = self.readers(k) if readers is None else readers
-        changed = [replace(b, source=self.moved(b.source, k, nodes)) for b in readers]
-        self.substitute([*self.readers(k), *self.into(k)], changed)
-        self.outputs = [self.moved(view, k, nodes) for view in self.outputs]
+        self.substitute(self.into(k), [])
+        self.substitute([] if readers is None else self.readers(k), readers or [])
+        self.renumber(k, nodes)
         self.removed.add(k)
 
     def drop_unread(self, layers: Iterable[int]) -> None:
@@ -125,28 +137,80 @@ class Draft:
                 self.substitute(self.into(k), [])
                 self.removed.add(k)
 
-    def substitute(self, old: Iterable[Block], new: Sequence[Block]) -> None:
+    def substitute(self, old: Iterable[Block], new: Iterable[Block]) -> None:
         """Put changed blocks in the place of those of the same names, and drop the others."""
         changed = {block.name: block for block in new}
-        gone = {block.name for block in old} - changed.keys()
-        self.blocks = [changed.get(b.name, b) for b in self.blocks if b.name not in gone]
+        for block in {block.name: block for block in old}.values():
+            if block.name in changed:
+                self._exchange(block, changed[block.name])
+            else:
+                self._leave(block)
 
-    def moved(self, view: View, k: int, nodes: Ids) -> View:
+    def _exchange(self, old: Block, new: Block) -> None:
+        """Put a block in the place of another one of the same name, which ends where that does."""
+        for k in self.layers_of(old.source):
+            self._readers[k].pop(old.name, None)
+        self._enter(new)
+
+    def hand_over(self, u: int, k: int, old: Block, new: Sequence[Block]) -> None:
+        """Put blocks in the place of one that leads from layer u to k; layer u is no more."""
+        kept = self.into(k)
+        for block in (*self.into(u), *kept):
+            self._leave(block)
+        at = kept.index(old)
+        for block in (*kept[:at], *new, *kept[at + 1 :]):
+            self._enter(block)
+        self.removed.add(u)
+
+    def rename(self, old: Block, new: Block) -> None:
+        """Put a block of another name in the place of the only one that ends in a layer."""
+        self._leave(old)
+        self._enter(new)
+
+    def renumber(self, k: int, nodes: View) -> None:
+        """Let everything read other nodes instead of those of layer k, one for each."""
+        readers = self.readers(k)
+        changed = [replace(b, source=self.moved(b.source, k, nodes)) for b in readers]
+        self.substitute(readers, changed)
+        if k in self.output_layers():
+            self.outputs = [self.moved(view, k, nodes) for view in self.outputs]
+
+    def make_form(self, k: int, nodes: Ids, name: str) -> None:
+        """Let layer k be a function of other nodes, and nothing else lead to it.
+
+        Parameters
+        ----------
+        nodes : ndarray of int64
+            One for each of the layer's.
+        """
+        layer, (first, *_) = self.layers[k], self.into(k)
+        target = View(layer.shape, layer.start)
+        form = Identity(name=first.name, source=View.of(nodes, layer.shape), target=target)
+        self.substitute(self.into(k), [form])
+        self.layers[k] = replace(layer, kind="activation")
+        self.activations[layer.name] = [name]
+
+    def moved(self, view: View, k: int, nodes: View) -> View:
         """Return a view in which the nodes of layer `k` are replaced by others, one for one."""
         layer = self.layers[k]
-        if view.ids is None and nodes.size and (np.diff(nodes) == 1).all():
+        if view.ids is None and nodes.ids is None:
             if layer.start <= view.start and view.start + view.size <= layer.slice.stop:
-                return view.shifted(int(nodes[0]) - layer.start)
+                return view.shifted(nodes.start - layer.start)
         ids = view.as_ids()
         here = (ids >= layer.start) & (ids < layer.slice.stop)
         replaced = ids.copy()
-        replaced[here] = nodes[ids[here] - layer.start]
+        replaced[here] = nodes.as_ids()[ids[here] - layer.start]
         return View.of(replaced, view.shape)
 
 
 def is_learned(block: Block) -> bool:
     """Whether a block reads a trainable parameter."""
     return any(parameter.trainable for parameter in block.parameters())
+
+
+def hands_on(block: Block) -> bool:
+    """Whether a block hands values on as they are."""
+    return isinstance(block, Identity) and not block.modulatory and block.bias is None
 
 
 def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:

@@ -11,7 +11,6 @@ activation stands between them. Then
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from math import prod
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.averages import averages
-from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.adapters.simplify.draft import Draft, hands_on
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity, Pool
@@ -39,119 +38,88 @@ def fold_backward(draft: Draft, unfoldable: Collection[str]) -> dict[str, str]:
     dict of str to str
         For each parameter that was folded, the operation it belonged to.
     """
-    work = _Folding(draft, unfoldable)
-    work.run()
-    draft.layers, draft.removed = work.layers, draft.removed | work.removed
-    draft.blocks = [block for k in (*range(len(work.layers)), -1) for block in work.into[k]]
-    return work.folded
-
-
-class _Folding:
-    """The state of one folding: blocks by the layer they end in, and who reads a layer."""
-
-    def __init__(self, draft: Draft, unfoldable: Collection[str]) -> None:
-        self.draft, self.unfoldable = draft, unfoldable
-        self.into = draft.by_end()
-        self.readers = Counter({k: len(blocks) for k, blocks in draft.by_source().items()})
-        self.removed: set[int] = set()
-        self.layers = list(draft.layers)
-        self.folded: dict[str, str] = {}
-        self.outputs = draft.output_layers()
-
-    def run(self) -> None:
-        for k in range(len(self.layers)):
-            for block in list(self.into[k]):
-                if isinstance(block, Diagonal | Identity) and block.source.mask is None:
-                    self._merge(k, block)
-
-    def _merge(self, k: int, block: Diagonal | Identity) -> None:
-        if len(self.into[k]) == 1 and not _is_plain(block):
-            self._fold(k, block)
-        elif isinstance(block, Identity) and not block.modulatory and self._is_addition(k):
-            self._absorb(k, block)
-
-    def _is_addition(self, k: int) -> bool:
-        return self.layers[k].kind == "add"
-
-    def _ends_here(self, u: int) -> bool:
-        """Whether layer u is read once, has no activation, and its blocks may be moved."""
-        layer = self.layers[u]
-        return (
-            self.readers[u] == 1
-            and u not in self.outputs
-            and not layer.is_input
-            and not self.draft.activations.get(layer.name)
-            and bool(self.into[u])
-        )
-
-    # -- folding ----------------------------------------------------------------------------
-
-    def _fold(self, k: int, block: Diagonal | Identity) -> None:
-        """Fold v = w ⊙ u + b into the blocks that lead to u, if u ends in v in order."""
-        sources = self.draft.layers_of(block.source)
-        if block.name in self.unfoldable or len(sources) != 1:
-            return
-        (u,) = sources
-        layer = self.layers[u]
-        whole = block.source.ids is None and block.source.size == layer.n_nodes
-        if not whole or block.target.ids is not None or not self._ends_here(u):
-            return
-        # The constant is added once to every node: by one block that leads to all of them.
-        carrier = next((b for b in self.into[u] if b.target.size == layer.n_nodes), None)
-        if carrier is None and block.bias is not None:
-            return
-        if self.layers[u].kind == self.layers[k].kind == "scale":  # of a shift that came first
-            self.into[u] = [_by_one(b) for b in self.into[u]]
-            carrier = self.into[u][0]
-        scaled = [_scaled(b, block, shifted=b is carrier) for b in self.into[u]]
-        if any(b is None for b in scaled):
-            return
-        offset = self.layers[k].start - layer.start
-        moved = [replace(b, target=b.target.shifted(offset)) for b in scaled if b is not None]
-        if carrier is None or not _is_its_bias(block, carrier):
-            for parameter in block.parameters():
-                self.folded[parameter.name] = block.name
-        self._replace(k, [block], moved, u)
-        self.layers[k] = replace(
-            self.layers[k], name=layer.name, kind=layer.kind, shape=layer.shape
-        )
-        self._rename_activation(block.name, layer.name)
-
-    def _rename_activation(self, old: str, new: str) -> None:
-        if old in self.draft.activations:
-            self.draft.activations[new] = self.draft.activations.pop(old)
-
-    # -- additions ----------------------------------------------------------------------------
-
-    def _absorb(self, k: int, block: Identity) -> None:
-        """Hand the blocks of every branch that ends in an addition over to it."""
-        source, target = block.source.as_ids(), block.target.as_ids()
-        for u in self.draft.layers_of(block.source):
-            layer = self.layers[u]
-            here = (source >= layer.start) & (source < layer.slice.stop)
-            nodes = source[here] - layer.start
-            if nodes.size != layer.n_nodes or not self._ends_here(u):
+    folded: dict[str, str] = {}
+    for k, layer in enumerate(draft.layers):
+        for block in draft.into(k):
+            if not isinstance(block, Diagonal | Identity) or block.source.mask is not None:
                 continue
-            moved_to = np.full(layer.n_nodes, -1, dtype=np.int64)
-            moved_to[nodes] = target[here]
-            if moved_to.min(initial=0) < 0:
-                continue
-            moved = [_retargeted(b, moved_to, layer.start) for b in self.into[u]]
-            source, target = source[~here], target[~here]
-            rest = [self._remaining(block, source, target)] if source.size else []
-            self._replace(k, [b for b in self.into[k] if b.name == block.name], moved + rest, u)
+            if len(draft.into(k)) == 1 and not _is_plain(block):
+                if block.name not in unfoldable:
+                    folded |= _fold(draft, k, block)
+            elif hands_on(block) and layer.kind == "add":
+                _absorb(draft, k, block)
+    return folded
 
-    @staticmethod
-    def _remaining(block: Identity, source: NDArray[np.int64], target: NDArray[np.int64]) -> Block:
-        return replace(block, source=View.of(source), target=View.of(target))
 
-    def _replace(self, k: int, old: list[Block], new: list[Block], u: int) -> None:
-        """Put the blocks `new` in the place of `old` at layer k; layer u is no more."""
-        kept = self.into[k]
-        at = kept.index(old[0]) if old else len(kept)
-        self.into[k] = kept[:at] + new + [b for b in kept[at:] if b not in old]
-        self.into[u] = []
-        self.removed.add(u)
+def _ends_here(draft: Draft, u: int) -> bool:
+    """Whether layer u is read once, has no activation, and its blocks may be moved."""
+    one = len(draft.readers(u)) == 1 and u not in draft.output_layers()
+    return one and not draft.layers[u].is_input and not draft.applied(u) and bool(draft.into(u))
+
+
+# -- folding --------------------------------------------------------------------------------------
+
+
+def _fold(draft: Draft, k: int, block: Diagonal | Identity) -> dict[str, str]:
+    """Fold v = w ⊙ u + b into the blocks that lead to u, if u ends in v in order.
+
+    Returns
+    -------
+    dict of str to str
+        For each parameter that was folded, the operation it belonged to.
+    """
+    sources = draft.layers_of(block.source)
+    if len(sources) != 1:
+        return {}
+    (u,), into = sources, draft.into(sources[0])
+    layer, target = draft.layers[u], draft.layers[k]
+    whole = block.source.ids is None and block.source.size == layer.n_nodes
+    if not whole or block.target.ids is not None or not _ends_here(draft, u):
+        return {}
+    # The constant is added once to every node: by one block that leads to all of them.
+    carrier = next((b for b in into if b.target.size == layer.n_nodes), None)
+    if carrier is None and block.bias is not None:
+        return {}
+    if layer.kind == target.kind == "scale":  # of a shift that came first
+        carrier, *_ = into = [_by_one(b) for b in into]
+    scaled = [_scaled(b, block, shifted=b is carrier) for b in into]
+    if any(b is None for b in scaled):
+        return {}
+    moved = [replace(b, target=b.target.shifted(target.start - layer.start))
+             for b in scaled if b is not None]  # fmt: skip
+    draft.hand_over(u, k, block, moved)
+    draft.layers[k] = replace(target, name=layer.name, kind=layer.kind, shape=layer.shape)
+    if target.name in draft.activations:
+        draft.activations[layer.name] = draft.activations.pop(target.name)
+    if carrier is not None and _is_its_bias(block, carrier):
+        return {}
+    return {parameter.name: block.name for parameter in block.parameters()}
+
+
+# -- additions ------------------------------------------------------------------------------------
+
+
+def _absorb(draft: Draft, k: int, block: Block) -> None:
+    """Hand the blocks of every branch that ends in an addition over to it."""
+    source, target = block.source.as_ids(), block.target.as_ids()
+    for u in draft.layers_of(block.source):
+        layer = draft.layers[u]
+        here = (source >= layer.start) & (source < layer.slice.stop)
+        nodes = source[here] - layer.start
+        if nodes.size != layer.n_nodes or not _ends_here(draft, u):
+            continue
+        moved_to = np.full(layer.n_nodes, -1, dtype=np.int64)
+        moved_to[nodes] = target[here]
+        if moved_to.min(initial=0) < 0:
+            continue
+        moved = [_retargeted(b, moved_to, layer.start) for b in draft.into(u)]
+        source, target = source[~here], target[~here]
+        if source.size:
+            rest = replace(block, source=View.of(source), target=View.of(target))
+            draft.hand_over(u, k, block, [*moved, rest])
+            block = rest
+        else:
+            draft.hand_over(u, k, block, moved)
 
 
 def _by_one(block: Block) -> Block:

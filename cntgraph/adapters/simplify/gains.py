@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.draft import Draft
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity
 from cntgraph.network.layer import Layer
 
@@ -45,7 +46,7 @@ def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
         changed = [_folded(reader, gain, draft.layers[k]) for reader in draft.readers(k)]
         if not changed or any(block is None for block in changed):
             continue
-        draft.bypass(k, draft.read_by(gain, k), [block for block in changed if block])
+        draft.bypass(k, View.of(draft.read_by(gain, k)), [block for block in changed if block])
         folded |= {parameter.name: gain.name for parameter in gain.parameters()}
     return folded
 

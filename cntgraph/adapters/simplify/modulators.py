@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cntgraph.adapters.simplify.draft import Draft
+from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Diagonal
 
 
@@ -24,7 +25,7 @@ def _drop(draft: Draft, k: int) -> None:
     if len(into) != 1 or not readers or not all(reader.modulatory for reader in readers):
         return
     if k not in draft.output_layers() and _is_constant_scaling(into[0]):
-        draft.bypass(k, draft.read_by(into[0], k))
+        draft.bypass(k, View.of(draft.read_by(into[0], k)))
 
 
 def _is_constant_scaling(block: Block) -> bool:

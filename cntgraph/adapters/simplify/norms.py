@@ -3,26 +3,36 @@
 Two steps of a layer norm leave traces. Centring, d = x - mean(x), is an addition of x and, with
 sign -1, of an average over parts of x. Scaling, y = d · r, is a product in which d is handed on
 and r modulates, where r comes from d (or x) without any weight, by way of an inverse square
-root. Neither changes which neuron a value belongs to: the readers of d or y read x instead, and
-the normalisation is noted as an activation of x, as where a framework has it in one operation.
+root. Layer y is then a normalisation of x, as where a framework has it in one operation. Where
+d is exp(x), or exp(x - max(x)), and r the inverse of its sum, it is a softmax of x.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from cntgraph.adapters.simplify.draft import Draft, is_learned
-from cntgraph.network.blocks import Block, Diagonal, Identity, Pool
+from cntgraph.adapters.simplify.draft import Draft, hands_on, is_learned
+from cntgraph.core.types import Ids
+from cntgraph.core.view import View
+from cntgraph.network.blocks import Block, Diagonal, Identity, Pool, PoolMode
 
 #: What a scaling by statistics passes through.
 _INVERSES = {"rsqrt", "sqrt", "reciprocal", "pow"}
-#: What statistics note on the neurons themselves: squares of them are taken.
-_SQUARES = ("pow", "mul", "abs")
-_STATISTICS = {"pool", "scale", "add", "multiply", "norm"}
+_STATISTICS = {"activation", "pool", "scale", "add", "multiply", "norm"}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A normalisation: its name, the node that each of its nodes is of, and what it passed."""
+
+    name: str
+    nodes: Ids
+    passed: set[int]
 
 
 def collapse_norms(draft: Draft) -> set[str]:
-    """Collapse every normalisation by statistics of the data into what it normalises.
+    """Let every layer that normalises by statistics of the data be that function of what it reads.
 
     Returns
     -------
@@ -31,116 +41,112 @@ def collapse_norms(draft: Draft) -> set[str]:
     """
     gains: set[str] = set()
     for k in range(len(draft.layers)):
-        if draft.layers[k].kind == "multiply":
-            gains |= _collapse(draft, k)
-    for block in (b for b in draft.blocks if b.name in gains):
-        for k in draft.layers_of(block.target):
-            draft.layers[k] = replace(draft.layers[k], kind="norm")
+        found = _normalised(draft, k) if draft.layers[k].kind == "multiply" else None
+        if found is not None:
+            draft.make_form(k, found.nodes, found.name)
+            draft.drop_unread(found.passed)
+            gains |= _mark_gains(draft, k)
     return gains
 
 
-def _collapse(draft: Draft, k: int) -> set[str]:
-    """Collapse y = d · r(d), and d = x - mean(x); return the names of what reads y as a gain."""
-    found = _normalised(draft, k)
-    if found is None:
-        return set()
-    handed, centring, branch = found
-    gains = {b.name for b in draft.readers(k) if isinstance(b, Diagonal | Identity)}
-    _read_through(draft, k, handed)
-    draft.drop_unread(branch)
-    if centring is not None:
-        _uncentre(draft, centring)
-    for layer in draft.layers_of((centring or handed).source):
-        _note(draft, layer, "layer_norm" if centring else "rms_norm")
-    return {b.name for b in draft.blocks if b.name in gains and is_learned(b)}
+def _mark_gains(draft: Draft, k: int) -> set[str]:
+    """Let the learned scalings and shifts that read a normalisation be part of it."""
+    gains = [b for b in draft.readers(k) if isinstance(b, Diagonal | Identity) and is_learned(b)]
+    for end in (end for block in gains for end in draft.layers_of(block.target)):
+        draft.layers[end] = replace(draft.layers[end], kind="norm")
+    return {block.name for block in gains}
 
 
-def _normalised(draft: Draft, k: int) -> tuple[Block, Block | None, set[int]] | None:
-    """Return what hands d on to y = d · r(d), what hands x on to d, and the layers that r is of."""
+def _normalised(draft: Draft, k: int) -> _Found | None:
+    """Return what a product normalises, if that is what it does."""
     into = draft.into(k)
-    handed = [block for block in into if _hands_on(block)]
+    handed = [block for block in into if hands_on(block)]
     others = [block for block in into if block.modulatory]
     if len(handed) != 1 or len(into) != 1 + len(others) or not others:
         return None
-    origin = set(draft.layers_of(handed[0].source))
-    centring = _centring(draft, *origin) if len(origin) == 1 else None
-    if centring is not None:
-        origin |= set(draft.layers_of(centring.source))
-    if not all(_is_statistic(draft, block, origin) for block in others):
+    nodes, (origin, *more) = draft.read_by(handed[0], k), draft.layers_of(handed[0].source)
+    if nodes.min(initial=0) < 0:
         return None
-    return handed[0], centring, {k for b in others for k in _ancestors(draft, b, origin)}
+    found = _Found("rms_norm", nodes, set())
+    if not more:
+        found = _without_mean(draft, origin, found) or found
+    branch = _branch(draft, others, {origin, *more, *_layers_of(draft, found)})
+    if branch is None:
+        return None
+    found = replace(found, passed=found.passed | branch)
+    if found.name == "rms_norm" and _is_sum(draft, branch):
+        return _softmax(draft, origin, found) or replace(found, name="unit_norm")
+    return found
 
 
-def _centring(draft: Draft, k: int) -> Block | None:
-    """Return what hands x on to d = x - mean(x), if that is what layer k is."""
+def _layers_of(draft: Draft, found: _Found) -> list[int]:
+    return draft.layers_of(View.of(found.nodes))
+
+
+def _without_mean(
+    draft: Draft, k: int, found: _Found, mode: PoolMode = "average", name: str = "layer_norm"
+) -> _Found | None:
+    """Return what comes of x where layer k is x - mean(x), or of what else is pooled of x."""
     into = draft.into(k)
     if len(into) != 2 or draft.layers[k].kind != "add":
         return None
     handed, mean = sorted(into, key=lambda block: isinstance(block, Diagonal))
-    pools = draft.layers_of(mean.source)
-    if not _hands_on(handed) or not _is_minus_one(mean) or len(pools) != 1:
+    pools, of = draft.layers_of(mean.source), draft.layers_of(handed.source)
+    if not hands_on(handed) or not _is_minus_one(mean) or len(pools) != 1:
         return None
-    return handed if _averages(draft, pools[0], draft.layers_of(handed.source)) else None
+    if not _pools(draft, pools[0], of, mode):
+        return None
+    nodes = draft.read_by(handed, k)[found.nodes - draft.layers[k].start]
+    return _Found(name, nodes, {*found.passed, k, *pools})
 
 
-def _uncentre(draft: Draft, centring: Block) -> None:
-    """Let the readers of d = x - mean(x) read x, and drop the mean if nothing else reads it."""
-    (k,) = draft.layers_of(centring.target)
-    means = {layer for b in draft.into(k) if b is not centring
-             for layer in draft.layers_of(b.source)}  # fmt: skip
-    _read_through(draft, k, centring)
-    draft.drop_unread(means)
+def _softmax(draft: Draft, k: int, found: _Found) -> _Found | None:
+    """Return the softmax that exponentials over their sum are, the largest taken off or not."""
+    if draft.applied(k) != ["exp"]:
+        return None
+    (edge,) = draft.into(k)
+    nodes = draft.read_by(edge, k)[found.nodes - draft.layers[k].start]
+    found = _Found("softmax", nodes, {*found.passed, k})
+    sources = draft.layers_of(edge.source)
+    less = _without_mean(draft, sources[0], found, "max", "softmax") if len(sources) == 1 else None
+    return less or found
 
 
-def _averages(draft: Draft, pool: int, of: list[int]) -> bool:
+def _pools(draft: Draft, pool: int, of: list[int], mode: PoolMode) -> bool:
     into = draft.into(pool)
     return bool(into) and all(
-        isinstance(b, Pool) and b.mode == "average" and set(draft.layers_of(b.source)) <= set(of)
+        isinstance(b, Pool) and b.mode == mode and set(draft.layers_of(b.source)) <= set(of)
         for b in into
     )
 
 
-def _note(draft: Draft, layer: int, norm: str) -> None:
-    """Note a normalisation on neurons instead of the square that its statistics took."""
-    applied = draft.activations.setdefault(draft.layers[layer].name, [])
-    squares = [at for at, name in enumerate(applied) if name in _SQUARES]
-    if squares:
-        del applied[squares[-1]]
-    if norm not in applied:
-        applied.append(norm)
+def _is_sum(draft: Draft, branch: Iterable[int]) -> bool:
+    """Whether statistics are sums that nothing divides by the number of values."""
+    blocks = [block for k in branch for block in draft.into(k)]
+    if any(isinstance(block, Diagonal) for block in blocks):
+        return False
+    return all(block.mode == "sum" for block in blocks if isinstance(block, Pool))
 
 
-def _is_statistic(draft: Draft, block: Block, origin: set[int]) -> bool:
-    """Whether a block modulates by nothing but statistics of the layers in `origin`."""
-    branch = _ancestors(draft, block, origin)
-    inverse = any(name in _INVERSES for layer in branch for name in draft.applied(layer))
-    return inverse and all(draft.layers[layer].kind in _STATISTICS for layer in branch) and all(
-        not b.parametric or not is_learned(b) for layer in branch for b in draft.into(layer)
-    )  # fmt: skip
+def _branch(draft: Draft, blocks: list[Block], origin: set[int]) -> set[int] | None:
+    """Return the layers between those in `origin` and what modulates by their statistics.
 
-
-def _ancestors(draft: Draft, block: Block, origin: set[int]) -> set[int]:
-    """Return the layers from which a block's source is computed, back to those in `origin`."""
+    None where it is anything else; what is older than what it would be a statistic of is.
+    """
     found: set[int] = set()
-    waiting = [layer for layer in draft.layers_of(block.source) if layer not in origin]
+    waiting = [k for block in blocks for k in draft.layers_of(block.source)]
     while waiting:
-        layer = waiting.pop()
-        if layer not in found:
-            found.add(layer)
-            for b in draft.into(layer):
-                waiting += [k for k in draft.layers_of(b.source) if k not in origin]
-    return found
-
-
-def _read_through(draft: Draft, k: int, handed: Block) -> None:
-    """Let everything read what layer k hands on instead of layer k, which is then no more."""
-    for layer in draft.layers_of(handed.source):
-        draft.note(layer, draft.applied(k))
-    draft.bypass(k, draft.read_by(handed, k))
-
-
-def _hands_on(block: Block) -> bool:
-    return isinstance(block, Identity) and not block.modulatory and block.bias is None
+        k = waiting.pop()
+        if k in origin or k in found:
+            continue
+        into = draft.into(k)
+        if k < min(origin) or draft.layers[k].kind not in _STATISTICS or any(map(is_learned, into)):
+            return None
+        found.add(k)
+        waiting += [source for block in into for source in draft.layers_of(block.source)]
+    inverse = any(name in _INVERSES for k in found for name in draft.applied(k))
+    pooled = any(isinstance(block, Pool) for k in found for block in draft.into(k))
+    return found if inverse and pooled else None
 
 
 def _is_minus_one(block: Block) -> bool:

@@ -138,9 +138,7 @@ def multiply_branches(t: Tracer, left: Neurons, right: Neurons, name: str) -> An
     """Multiply branches: the least of a gate is handed on."""
     (a, b), samples = t.together([left, right])
     if np.array_equal(a, b):
-        # A product of two functions of the same neurons is an activation: x · x, or x · σ(x).
-        t.builder.activate(a, "mul" if t.builder.gating(a) else "pow")
-        return t.widened(left, right.shape)
+        return t.widened(t.activate(left, "pow"), right.shape)
     return t.made(t.builder.multiply(name, [a, b]), samples)
 
 
@@ -149,7 +147,7 @@ def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
     if are_weights(left, right):
         return t.recipe(left) / t.recipe(right)
     if isinstance(right, Neurons):
-        t.activate(right, "reciprocal")
+        right = t.activate(right, "reciprocal")
         if isinstance(left, Neurons):
             return multiply_branches(t, left, right, name)
         return multiply(t, left, right, name)
@@ -214,9 +212,10 @@ def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
         return choose_among(t, neurons, mode, name) if len(neurons) > 1 else neurons[0]
     if len(neurons) != 1 or any(isinstance(bound, Data) for bound in bounds):
         raise NotFollowed("it compares neurons with constants and with each other")
+    (made,) = neurons
     for bound in bounds:
-        activations.clamp(t, neurons[0], *((bound, None) if mode == "max" else (None, bound)))
-    return t.widened(neurons[0], *(np.shape(bound) for bound in bounds))
+        made = activations.clamp(t, made, *((bound, None) if mode == "max" else (None, bound)))
+    return t.widened(made, *(np.shape(bound) for bound in bounds))
 
 
 def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
@@ -245,10 +244,11 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
         raise NotFollowed("it chooses between several neurons and a constant by the data")
     if is_mask(choice):
         return pass_beside(t, neurons[0], choice, name)
-    if not t.builder.is_softmax(t.any_sample(neurons[0])):
+    made = neurons[0]
+    if not t.builder.is_softmax(t.any_sample(made)):
         # A softmax whose rows without any entry are set to zero stays a softmax.
-        t.activate(neurons[0], "where")
-    return t.widened(neurons[0], *(np.shape(value) for value in (choice, *options)))
+        made = t.activate(made, "where")
+    return t.widened(made, *(np.shape(value) for value in (choice, *options)))
 
 
 def choose_among(t: Tracer, operands: Sequence[Neurons], kind: str, name: str) -> Any:
@@ -261,7 +261,6 @@ def choose_among(t: Tracer, operands: Sequence[Neurons], kind: str, name: str) -
     """
     ids, samples = t.together(operands)
     if all(np.array_equal(other, ids[0]) for other in ids[1:]):
-        t.builder.activate(ids[0], kind)
         return t.made(ids[0], samples)
     name = t.builder.unique(name)
     made = t.builder.fresh(name, ids[0], kind)

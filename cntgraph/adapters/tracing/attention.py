@@ -45,7 +45,7 @@ def attend(
     turned = t.neurons(key.ids.swapaxes(-1, -2))
     scores = matmul(t, query, turned, f"{name}.scores")
     if softcap:
-        t.activate(scores, "tanh")
+        scores = t.activate(scores, "tanh")
     for mask in masks:
         scores = _masked(t, scores, mask, f"{name}.bias")
     return matmul(t, t.activate(scores, "softmax"), value, name)

@@ -135,9 +135,12 @@ class Tracer(Constants):
     # -- the operations that others are made of -----------------------------------------------
 
     def activate(self, x: Neurons, activation: str) -> Any:
-        """Note that a function is applied to neurons."""
-        self.builder.activate(self.any_sample(x), activation)
-        return x
+        """Apply a function to neurons; indices, which choose something, stay what they are."""
+        if x.is_index:
+            return x
+        own = Samples().first(x.ids)
+        made = self.builder.activate(own, activation)
+        return self.neurons(made if own is x.ids else x.ids + (made - own), like=x)
 
     def scale(
         self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any

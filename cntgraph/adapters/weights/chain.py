@@ -109,7 +109,7 @@ class _Chain:
         self.ids = _KINDS[kind](self, name, **own)
         function = activation_name(activation or "linear")
         if function:
-            self.builder.activate(self.ids, function)
+            self.ids = self.builder.activate(self.ids, function)
         if pool is not None:
             name = f"{name}.pool"
             self.ids = self._pool(name, **keywords(pool, name, self._pool))

@@ -192,7 +192,7 @@ def test_the_softmax_may_stand_on_the_right():
     bench = Bench(3, 2)
     b = bench.builder
     values, scores = bench.project("v"), b.matmul("s", bench.project("a"), bench.project("b").T)
-    b.activate(scores, "softmax")
+    scores = b.activate(scores, "softmax")
     made = b.matmul("att", values.T, scores.T)
     assert made.shape == (2, 3)
     b.output(made)

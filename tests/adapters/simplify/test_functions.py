@@ -28,30 +28,30 @@ def learned(b, name, *shape):
 
 def gelu(b, x):
     """½ x (1 + tanh(√(2/π)(x + 0.0447 x³)))."""
-    b.activate(x, "pow")
-    inner = scaled(b, b.add("sum", [x, scaled(b, x, 0.044715)]), 0.798)
-    b.activate(inner, "tanh")
+    cubed = b.activate(x, "pow")
+    inner = scaled(b, b.add("sum", [x, scaled(b, cubed, 0.044715)]), 0.798)
+    inner = b.activate(inner, "tanh")
     return b.multiply("product", [scaled(b, x, 0.5), shifted(b, inner, 1.0)])
 
 
 def gelu_by_erf(b, x):
     """x (1 + erf(x/√2)) ½, the factor last."""
     inner = scaled(b, x, 0.7071)
-    b.activate(inner, "erf")
+    inner = b.activate(inner, "erf")
     return scaled(b, b.multiply("product", [x, shifted(b, inner, 1.0)]), 0.5)
 
 
 def hardswish(b, x):
     inner = shifted(b, x, 3.0)
-    b.activate(inner, "clamp")
+    inner = b.activate(inner, "clamp")
     return scaled(b, b.multiply("product", [x, inner]), 1 / 6)
 
 
 def softplus(b, x):
     """The logarithm of 1 + exp(2x), halved."""
     inner = scaled(b, x, 2.0)
-    b.activate(inner, "exp")
-    b.activate(inner, "log1p")
+    inner = b.activate(inner, "exp")
+    inner = b.activate(inner, "log1p")
     return b.multiply("product", [x, scaled(b, inner, 0.5)])
 
 
@@ -112,13 +112,15 @@ def test_what_is_no_function_of_single_neurons_stays(name):
 def test_what_others_read_of_a_function_stays():
     def shared(b, x):
         inner = shifted(b, x, 3.0)
-        b.activate(inner, "clamp")
+        inner = b.activate(inner, "clamp")
         made = b.multiply("product", [x, inner])
         return np.concatenate([made, inner])
 
     net = network(shared)
-    assert [layer.name for layer in net.layers] == ["x", "first", "plus", "second"]
-    assert net.layer("first").activation == "hardswish"
+    names = ["x", "first", "plus", "first.hardswish", "second"]
+    assert [layer.name for layer in net.layers] == names
+    assert not net.layer("first").activation
+    assert net.layer("first.hardswish").kind == "activation"
     assert net.layer("plus").activation == "clamp"
 
 

@@ -30,8 +30,7 @@ def in_parts(b, ids, *, centred, inverse="rsqrt"):
     """A layer norm (or RMS norm) of the last axis as frameworks without one trace it."""
     if centred:
         ids = b.add("n.sub", [ids, mean(b, "n.mean", ids)], (1.0, -1.0))
-    b.activate(ids, "pow")
-    statistic = mean(b, "n.variance", ids)
+    statistic = mean(b, "n.variance", b.activate(ids, "pow"))
     statistic = b.scale("n.eps", statistic, None, Recipe.constant(1e-6), parametric=False)
     return b.multiply("n.mul", [ids, b.activate(statistic, inverse)])
 

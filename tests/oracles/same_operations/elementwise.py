@@ -262,6 +262,20 @@ branches(
     jax=lambda m, a, c: nn().sigmoid(a) * c + (1 - nn().sigmoid(a)) * jnp().tanh(c),
 )  # fmt: skip
 operation(
+    "sine and cosine", (4,), weights={**A, "b.w": (2, 6), "b.b": (2,)}, before="a", after="b",
+    torch=lambda m, x: t().cat([x.sin(), x.cos()], -1),
+    onnx=lambda m, x: m("Concat", m("Sin", x), m("Cos", x), axis=-1),
+    keras=lambda m, x: ops().concatenate([ops().sin(x), ops().cos(x)], axis=-1),
+    jax=lambda m, x: jnp().concatenate([jnp().sin(x), jnp().cos(x)], -1),
+)  # fmt: skip
+elementwise(
+    "relu(x) beside x",
+    torch=lambda m, x: x + x.relu(),
+    onnx=lambda m, x: m("Add", x, m("Relu", x)),
+    keras=lambda m, x: x + ops().relu(x),
+    jax=lambda m, x: x + nn().relu(x),
+)
+operation(
     "residual", (3,), weights={"a.w": (3, 3), "a.b": (3,), **B}, after="b",
     torch=lambda m, x: x + m.dense("a", x).relu(),
     onnx=lambda m, x: m("Add", x, m("Relu", m.dense("a", x))),

@@ -82,8 +82,9 @@ parameters: 1 included""",
 parameters: 4 included""",
     "two outputs": """\
 0 input 4
-1 dense 3 relu out | learned dense + bias, 12 from 0
-2 dense 2 out | learned dense + bias, 6 from 1
+1 dense 3 out | learned dense + bias, 12 from 0
+2 activation 3 relu | identity, 3 from 1
+3 dense 2 out | learned dense + bias, 6 from 2
 parameters: 4 included""",
     "relu": """\
 0 input 4
@@ -492,13 +493,30 @@ parameters: 4 included""",
     "a mix by a gate": """\
 0 input 4
 1 dense 3 sigmoid | learned dense + bias, 12 from 0
-2 dense 3 tanh | learned dense + bias, 12 from 0
+2 dense 3 | learned dense + bias, 12 from 0
 3 scale 3 | diagonal + bias, 3 from 1
-4 add 3 out
+4 activation 3 tanh | identity, 3 from 2
+5 add 3 out
   | gating identity, 3 from 1
-  | gating identity, 3 from 2
+  | gating identity, 3 from 4
   | identity, 3 from 2
   | identity, 3 from 3
+parameters: 4 included""",
+    "sine and cosine": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 activation 3 sin | identity, 3 from 1
+3 activation 3 cos | identity, 3 from 1
+4 dense 2 out | learned dense + bias, 12 from 2,3
+parameters: 4 included""",
+    "relu(x) beside x": """\
+0 input 4
+1 dense 3 | learned dense + bias, 12 from 0
+2 activation 3 relu | identity, 3 from 1
+3 add 3
+  | identity, 3 from 1
+  | identity, 3 from 2
+4 dense 2 out | learned dense + bias, 6 from 3
 parameters: 4 included""",
     "residual": """\
 0 input 3
@@ -564,8 +582,9 @@ parameters: 2 included""",
 parameters: 2 included""",
     "concatenation": """\
 0 input 2×4
-1 conv 3×2 relu | learned conv, 24 from 0
-2 dense 2 out | learned dense, 24 from 1
+1 conv 3×2 | learned conv, 24 from 0
+2 activation 3×2 relu | identity, 6 from 1
+3 dense 2 out | learned dense, 24 from 1,2
 parameters: 2 included""",
     "stack": """\
 0 input 2×4
