@@ -5,6 +5,7 @@ each layer, as it was traced, can be asked: is what PyTorch computed there the s
 blocks of weight times what PyTorch had at their sources, plus the bias?
 """
 
+from bisect import bisect_right
 from unittest import mock
 
 import numpy as np
@@ -73,32 +74,41 @@ def pairs(nodes, tensor):
     return ids[ids >= 0], values[ids >= 0]
 
 
-def audit(model, *example, strict=True, norm="fold", unroll=None, batched=True, **named):
+def audit(model, *example, strict=True, norm="fold", **named):
     """Trace a model; check every layer that is a sum; return the network and how many were."""
+    builder, found = examine(model, *example, **named)
+    for name, total, seen, _ in found:
+        assert np.allclose(total, seen, rtol=1e-6, atol=1e-7), name
+    return builder.finish(strict=strict, norm=norm), len(found)
+
+
+def examine(model, *example, unroll=None, batched=True, **named):
+    """Trace a model; return what it was built with, and of each layer that is a sum: its name,
+    what its edges add up to, what PyTorch computed, and the largest sum of absolute terms."""
     builder = Builder(unroll=unroll)
     with mock.patch.object(live, "Watch", Recording), live._evaluating(model):
         live.trace_module(model, builder, Example(example, named, batched=batched))
+    starts = [layer.start for layer in builder.layers]
     before = np.full(builder.layers[-1].slice.stop, np.nan)
     for ids, values in Recording.last.seen:
         fresh = np.isnan(before[ids])
         before[ids[fresh]] = values[fresh]
     given = np.full(len(before), np.nan)
-    fill_inputs(
-        builder,
-        given,
-        [
-            x
-            for x in (*example, *named.values())
-            if torch.is_tensor(x) and (batched or x.is_floating_point())
-        ],
-    )
-    checked = 0
-    for layer in builder.layers:
-        sources = given.copy()
-        for ids, values in Recording.last.sources.get(layer.start, ()):
+    tensors = [x for x in (*example, *named.values()) if torch.is_tensor(x)]
+    # Without an axis of samples, whole numbers are edges or positions, no input.
+    fill_inputs(builder, given, [x for x in tensors if batched or x.is_floating_point()])
+    found, sources, ends = [], given.copy(), {}
+    for block in builder.blocks:
+        ends.setdefault(bisect_right(starts, block.target.span()[0]) - 1, []).append(block)
+    for k, layer in enumerate(builder.layers):
+        known = Recording.last.sources.get(layer.start, ())
+        for ids, values in known:
             sources[ids] = values
-        checked += check_layer(builder, layer, before, sources)
-    return builder.finish(strict=strict, norm=norm), checked
+        blocks = [block for block in ends.get(k, ()) if in_layer(block, layer)]
+        found += sum_of(builder, layer, blocks, before[layer.slice], sources)
+        for ids, _ in known:
+            sources[ids] = given[ids]
+    return builder, found
 
 
 def fill_inputs(builder, values, tensors):
@@ -115,23 +125,24 @@ def fill_inputs(builder, values, tensors):
         values[layer.slice] = np.broadcast_to(block.bias.read(), layer.shape).reshape(-1)
 
 
-def check_layer(builder, layer, before, sources):
-    """Whether the layer is a sum; if so, it is that of its edges."""
-    blocks = [b for b in builder.blocks if in_layer(b, layer)]
+def sum_of(builder, layer, blocks, seen, sources):
+    """Yield the sum of a layer's edges and what PyTorch computed, if it is one of known values."""
     gains = any(b.name in builder.gains for b in blocks)
-    seen = before[layer.slice]
     if layer.kind in NOT_SUMS or gains or not blocks or np.isnan(seen).any():
-        return False
-    total = np.zeros(len(before))
+        return
+    total, scale = np.zeros(layer.n_nodes), 0.0
     for block in blocks:
         values = block.source.gather(sources)
         if np.isnan(values).any() or getattr(block, "mode", "") in NO_SUMS:
-            return False
-        block.target.scatter_add(total, block.rmatvec(values))
+            return
+        target = block.target.shifted(-layer.start)
+        target.scatter_add(total, block.rmatvec(values))
+        scale += block.rmatvec(abs(values), "absolute").max(initial=0)
         if block.bias is not None:
-            block.target.scatter_add(total, block.bias.read())
-    assert np.allclose(total[layer.slice], seen, rtol=1e-6, atol=1e-7), layer.name
-    return True
+            bias = block.bias.read()
+            target.scatter_add(total, bias)
+            scale += abs(bias).max(initial=0)
+    yield layer.name, total, seen, scale
 
 
 def in_layer(block, layer):

@@ -1,0 +1,43 @@
+"""Audits: what a framework computed on random input, held against the graph that was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cntgraph as cg
+
+from ..case import Made
+
+
+def _torch(made: Made, net: cg.Network) -> dict[str, Any]:
+    from .of_torch import audit
+
+    return audit(made, net)
+
+
+def _keras(made: Made, net: cg.Network) -> dict[str, Any]:
+    from .of_keras import audit
+
+    return audit(made, net)
+
+
+def _onnx(made: Made, net: cg.Network) -> dict[str, Any]:
+    from .of_onnx import audit
+
+    return audit(made, net)
+
+
+def _end_to_end(made: Made, net: cg.Network) -> dict[str, Any]:
+    from .end_to_end import audit
+
+    return audit(made, net)
+
+
+#: By the name that `Made.audit` gives. Frameworks are imported where they are needed.
+AUDITS: dict[str, Callable[[Made, cg.Network], dict[str, Any]]] = {
+    "torch": _torch,
+    "keras": _keras,
+    "onnx": _onnx,
+    "end to end": _end_to_end,
+}
