@@ -5,7 +5,6 @@ from keras import layers as kl
 from oracles.keras_models import check, sequential
 
 import cntgraph as cg
-from cntgraph.core.errors import CoverageWarning
 
 FLAT = (5,)
 LINE, IMAGE, VOLUME = (9, 3), (7, 6, 3), (4, 5, 4, 2)
@@ -159,8 +158,7 @@ def test_elementwise_layers(name):
     assert not net.coverage.query("kind == 'parameter'")["status"].eq("skipped").any()
 
 
-def test_the_slope_of_a_prelu_is_no_weight():
-    with pytest.warns(CoverageWarning, match="coefficient"):
-        net = cg.load(sequential((3, 4), kl.Dense(4), kl.PReLU(), kl.Dense(2)))
+def test_the_slope_of_a_prelu_is_part_of_an_activation():
+    net = cg.load(sequential((3, 4), kl.Dense(4), kl.PReLU(), kl.Dense(2)), strict=True)
     assert net.layers[1].activation == "prelu"
-    assert net.coverage["status"].to_list().count("skipped") == 1
+    assert net.coverage["status"].to_list().count("folded") == 1
