@@ -231,11 +231,21 @@ def as_memory(
     lookup : callable, optional
         Returns what it stands for until then, weights or a constant.
     """
-    base = base_of(tensor)
-    ids = torch.empty_strided(base.size(), base.stride(), dtype=torch.int64).fill_(-1)
+    base, ids = base_of(tensor), _memory_of(tensor)
     if base.is_floating_point():
-        ids.copy_(tracer.fixed(lookup(base)).tensor)
-    return lambda x: Nodes(ids.as_strided(x.size(), x.stride(), x.storage_offset()))
+        _shown(ids, base).copy_(tracer.fixed(lookup(base)).tensor)
+    return lambda x: Nodes(_shown(ids, x))
+
+
+def _memory_of(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a place for each value of the memory in which a tensor lies, and no node there."""
+    n_values = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return torch.full((n_values,), -1, dtype=torch.int64)
+
+
+def _shown(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """Return what a tensor shows of the memory in which it lies."""
+    return memory.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
 
 def as_written(
@@ -257,13 +267,10 @@ def as_written(
     def weights_of(x: torch.Tensor) -> Recipe | None:
         def move(places: list[Any]) -> Any:
             old, new = map(torch.from_numpy, places)
-            held = torch.empty_strided(base.size(), base.stride(), dtype=torch.int64)
-            held.copy_(old.reshape(base.shape))
-            view, wanted = (
-                held.as_strided(y.size(), y.stride(), y.storage_offset()) for y in (tensor, x)
-            )
-            view.copy_(new.reshape(tensor.shape))
-            return wanted.numpy()
+            held = _memory_of(tensor)
+            _shown(held, base).copy_(old.reshape(base.shape))
+            _shown(held, tensor).copy_(new.reshape(tensor.shape))
+            return _shown(held, x).numpy()
 
         return moved_together([before, made], move)
 

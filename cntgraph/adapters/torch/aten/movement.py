@@ -52,16 +52,18 @@ def restride(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
 
 
 _CONSTANTS = {
-    "new_empty": 0, "new_zeros": 0, "empty_like": 0, "zeros_like": 0, "new_ones": 1,
+    "new_empty": None, "empty_like": None, "new_zeros": 0, "zeros_like": 0, "new_ones": 1,
     "ones_like": 1, "new_full": 1, "full_like": 1,
 }  # fmt: skip
 
 
-def _constant(t: AtenTracer, a: Arguments, name: str, value: int) -> torch.Tensor:
-    """Make a constant of the shape of nodes, into which nodes may be written."""
-    sizes, value = a.get("size", a["self"].shape), a.get("fill_value", value)
+def _constant(t: AtenTracer, a: Arguments, name: str, value: int | None) -> Nodes | torch.Tensor:
+    """Make a constant of the shape of nodes; what holds anything is there for nodes to fill."""
+    sizes, value = tuple(a.get("size", a["self"].shape)), a.get("fill_value", value)
     dtype = a.get("dtype") or a["self"].dtype or torch.float32
-    return torch.full(tuple(sizes), value, dtype=dtype)
+    if value is None and dtype.is_floating_point:
+        return Nodes(torch.full(sizes, -1, dtype=torch.int64))
+    return torch.full(sizes, value or 0, dtype=dtype)
 
 
 for _name, _value in _CONSTANTS.items():

@@ -119,7 +119,7 @@ class AtenTracer(Tracer):
     def _on_nodes(self, call: Call) -> Any:
         name, a, handler = call.name, call.arguments, handler_of(call.name)
         n_results, first = len(call.operation._schema.returns), next(iter(a.values()))
-        if isinstance(call.shapes, tuple) and 0 in call.shapes:
+        if isinstance(call.shapes, tuple) and 0 in call.shapes and _is_without_rows(call):
             return Nodes(torch.empty(call.shapes, dtype=torch.int64))  # an expert without tokens
         if name in MOVEMENT and handler is None:
             return self._move(call)
@@ -297,6 +297,11 @@ def _unshared(result: Nodes, call: Call) -> Nodes:
     operands = (value.tensor for value in call.values() if isinstance(value, Nodes))
     shared = any(ids.untyped_storage().data_ptr() == memory for ids in operands)
     return Nodes(result.tensor.clone()) if shared else result
+
+
+def _is_without_rows(call: Call) -> bool:
+    """Whether the data have chosen nothing: by now, or before."""
+    return call.has(Data) or any(0 in v.shape for v in call.values() if isinstance(v, Nodes))
 
 
 def _in_place(call: Call, result: Any) -> Any:
