@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.spy import Spy
 from oracles.stored import DTYPES, stored
 from scipy import special
 
@@ -223,20 +224,6 @@ def test_arithmetic_is_in_float64():
     assert (w * w).read()[0] == pytest.approx(1e60, rel=1e-6)
     tiny = leaf(np.array([1.0], np.float32)) + 1e-12
     assert tiny.read()[0] - 1.0 == pytest.approx(1e-12, rel=1e-3)
-
-
-class Spy:
-    """An array that notes what is read of it."""
-
-    def __init__(self, *shape):
-        self.shape, self.keys = shape, []
-
-    def __getitem__(self, key):
-        self.keys.append(key)
-        return np.ones(self.shape)[key]
-
-    def as_recipe(self):
-        return Recipe.of(Parameter("w", self.shape, "float64", self))
 
 
 def test_only_the_rows_that_are_wanted_are_read():

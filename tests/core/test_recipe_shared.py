@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from oracles.spy import Spy
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter
@@ -13,20 +14,6 @@ from cntgraph.core.recipe import Recipe, needs_version_3, recipe_from_json, reci
 
 def leaf(array, name="w"):
     return Recipe.of(Parameter.from_array(name, np.asarray(array)))
-
-
-class Spy:
-    """An array that notes what is read of it."""
-
-    def __init__(self, *shape):
-        self.shape, self.keys = shape, []
-
-    def __getitem__(self, key):
-        self.keys.append(key)
-        return np.ones(self.shape)[key]
-
-    def as_recipe(self, name="w"):
-        return Recipe.of(Parameter(name, self.shape, "float64", self))
 
 
 def doubled(recipe, times=40):

@@ -198,11 +198,21 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("way", ["live", "pt2"])
-@pytest.mark.parametrize("name", [name for name in WEIGHTS if name not in CONSTANT])
+COMPUTED = [
+    (name, way)
+    for name in WEIGHTS if name not in CONSTANT
+    for way in ("live", "pt2") if way == "live" or name not in LIVE
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(LIVE))
+def test_what_is_written_in_place_is_refused_in_a_file(name, tmp_path):
+    with pytest.raises(TraceError, match=r"run_decompositions\(\)"):
+        of(WEIGHTS[name](), "pt2", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "way"), COMPUTED)
 def test_a_weight_that_is_computed(name, way, tmp_path):
-    if way == "pt2" and name in LIVE:
-        pytest.skip("refused, as test_in_place.py has it")
     model, eye = WEIGHTS[name](), torch.eye(N_IN)
     with warnings.catch_warnings():
         warnings.simplefilter("error", CoverageWarning)
