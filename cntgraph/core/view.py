@@ -43,14 +43,14 @@ class View:
 
     @classmethod
     def of(cls, ids: NDArray[Any], shape: tuple[int, ...] | None = None) -> View:
-        """Return the view of an array of node ids, as a range where it is one."""
+        """Return the view of an array of node ids, as a range where it is one; below zero is -1."""
         shape = tuple(ids.shape) if shape is None else shape
         flat = np.ascontiguousarray(ids, dtype=np.int64).reshape(-1)
         if flat.size == 0:
             return cls(shape, 0)
         if _is_consecutive(flat):
             return cls(shape, int(flat[0]))
-        return cls(shape, 0, flat.copy())
+        return cls(shape, 0, np.maximum(flat, -1))
 
     @property
     def size(self) -> int:

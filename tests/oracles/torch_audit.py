@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.torch import live
@@ -17,6 +18,8 @@ from cntgraph.adapters.torch.aten.values import Nodes
 from cntgraph.adapters.torch.example import Example
 from cntgraph.adapters.torch.watch import Watch
 
+#: Layers of a recurrent cell, whose nodes may stand for all time steps.
+OF_CELLS = {"recurrent", "hidden", "cell"}
 #: Layers whose edges do not add up to their values: products, choices, what is uniform instead of
 #: data, and gains of normalisations whose statistics are not seen.
 NOT_SUMS = {
@@ -28,9 +31,7 @@ NOT_SUMS = {
     "attention",
     "scores",
     "input",
-    "recurrent",
-    "hidden",
-    "cell",
+    *OF_CELLS,
 }
 #: The same of poolings.
 NO_SUMS = ("max", "min", "choice", "modulation")
@@ -89,21 +90,22 @@ def examine(model, *example, unroll=None, batched=True, **named):
     with mock.patch.object(live, "Watch", Recording), live._evaluating(model):
         live.trace_module(model, builder, Example(example, named, batched=batched))
     starts = [layer.start for layer in builder.layers]
+    in_cell = np.zeros(builder.layers[-1].slice.stop, bool)
+    for layer in builder.layers:
+        in_cell[layer.slice] = layer.kind in OF_CELLS
     before = np.full(builder.layers[-1].slice.stop, np.nan)
     for ids, values in Recording.last.seen:
         fresh = np.isnan(before[ids])
         before[ids[fresh]] = values[fresh]
     given = np.full(len(before), np.nan)
-    tensors = [x for x in (*example, *named.values()) if torch.is_tensor(x)]
-    # Without an axis of samples, whole numbers are edges or positions, no input.
-    fill_inputs(builder, given, [x for x in tensors if batched or x.is_floating_point()])
+    fill_inputs(builder, given, tree_leaves((example, named)))
     found, sources, ends = [], given.copy(), {}
     for block in builder.blocks:
         ends.setdefault(bisect_right(starts, block.target.span()[0]) - 1, []).append(block)
     for k, layer in enumerate(builder.layers):
         known = Recording.last.sources.get(layer.start, ())
         for ids, values in known:
-            sources[ids] = values
+            put(sources, ids, values, in_cell)
         blocks = [block for block in ends.get(k, ()) if in_layer(block, layer)]
         found += sum_of(builder, layer, blocks, before[layer.slice], sources)
         for ids, _ in known:
@@ -111,15 +113,25 @@ def examine(model, *example, unroll=None, batched=True, **named):
     return builder, found
 
 
+def put(values, ids, numbers, in_cell):
+    """Put numbers at nodes; of those of several time steps, which differ, none."""
+    values[ids] = numbers
+    differing = in_cell[ids] & (values[ids] != numbers)
+    values[ids[differing]] = np.nan
+
+
 def fill_inputs(builder, values, tensors):
     """Put the inputs and what is learned at their nodes; indices are one-hot."""
-    inputs = [layer for layer in builder.layers if layer.is_input]
-    one_hot = [x for x in inputs if f"{x.name}.index" in {y.name for y in inputs}]
-    for layer, value in zip([x for x in inputs if x not in one_hot], tensors, strict=True):
-        values[layer.slice] = value.double().reshape(-1).numpy()
-        for entries in (x for x in one_hot if f"{x.name}.index" == layer.name):
-            numbers = np.arange(entries.shape[0])[:, None]
-            values[entries.slice] = (numbers == value.reshape(-1).numpy()).reshape(-1)
+    inputs = {layer.name: layer for layer in builder.layers if layer.is_input}
+    for tensor in (x for x in tensors if torch.is_tensor(x)):
+        nodes = Recording.last.lookup(tensor)
+        if isinstance(nodes, Nodes):  # edges, positions and masks are taken as they are
+            ids, numbers = pairs(nodes, tensor)
+            values[ids] = numbers
+    for name, layer in inputs.items():
+        if f"{name}.index" in inputs:
+            numbers = np.arange(layer.shape[0])[:, None]
+            values[layer.slice] = (numbers == values[inputs[f"{name}.index"].slice]).reshape(-1)
     for layer in (x for x in builder.layers if x.kind == "learned"):
         (block,) = [b for b in builder.blocks if b.name == layer.name]
         values[layer.slice] = np.broadcast_to(block.bias.read(), layer.shape).reshape(-1)
@@ -128,7 +140,8 @@ def fill_inputs(builder, values, tensors):
 def sum_of(builder, layer, blocks, seen, sources):
     """Yield the sum of a layer's edges and what PyTorch computed, if it is one of known values."""
     gains = any(b.name in builder.gains for b in blocks)
-    if layer.kind in NOT_SUMS or gains or not blocks or np.isnan(seen).any():
+    seen_at = ~np.isnan(seen)  # what is hidden by a mask is not
+    if layer.kind in NOT_SUMS or gains or not blocks or not seen_at.any():
         return
     total, scale = np.zeros(layer.n_nodes), 0.0
     for block in blocks:
@@ -142,7 +155,7 @@ def sum_of(builder, layer, blocks, seen, sources):
             bias = block.bias.read()
             target.scatter_add(total, bias)
             scale += abs(bias).max(initial=0)
-    yield layer.name, total, seen, scale
+    yield layer.name, total[seen_at], seen[seen_at], scale
 
 
 def in_layer(block, layer):

@@ -33,7 +33,7 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 def audit(made: Made, net: cg.Network) -> dict[str, Any]:
     """Return what agrees with PyTorch and what does not."""
     args, named = arguments(made.example)
-    options = {k: v for k, v in made.options.items() if k == "unroll"}
+    options = {k: v for k, v in made.options.items() if k in ("unroll", "batched")}
     found = {"right": 0, "sums": 0, "counts": 0, "wrong": [], "edges": []}
     with torch.no_grad(), recorded(made.model) as calls:
         made.model.eval()(*args, **named)

@@ -39,7 +39,7 @@ class _Steps(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for layer in self.layers:
-            if hasattr(layer, "reset"):  # of spikingjelly, whose neurons keep their states
+            if callable(getattr(layer, "reset", None)):  # of spikingjelly: they keep their states
                 layer.reset()
         states: list[Any] = [None] * len(self.layers)
         total: Any = 0

@@ -28,7 +28,7 @@ _KIND_KEYS = ("layer_types", "layers_block_type", "block_types")
 _WIDTH_KEYS = ("hidden_size", "d_model", "n_embd", "embed_dim", "dim")
 _HEAD_KEYS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads",
               "attention_heads")  # fmt: skip
-MOST_LAYERS, VOCABULARY, EXPERTS, FRAMES = 3, 128, 4, 32
+MOST_LAYERS, VOCABULARY, EXPERTS, FRAMES, CHUNK = 3, 128, 4, 32, 8
 
 
 def configs_in(config: Any) -> Iterator[Any]:
@@ -110,6 +110,8 @@ def _smaller(key: str, value: Any, factor: int, image: int | None) -> Any:
         return min(value, 2)
     if key in ("n_group", "topk_group", "first_k_dense_replace"):
         return 1
+    if key == "chunk_size":
+        return min(value, CHUNK)
     if key == "max_source_positions":
         return min(value, FRAMES)
     if "image_size" in key:

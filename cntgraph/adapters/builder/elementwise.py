@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.broadcasting import axis_first
-from cntgraph.adapters.builder.forms import Forms
+from cntgraph.adapters.builder.forms import HIDDEN_NODE, Forms
 from cntgraph.adapters.builder.layout import spread
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -71,7 +72,8 @@ class Elementwise(Forms):
         if not foldable:
             self.unfoldable.add(name)
             self.gains.add(name)
-        return spread(np.moveaxis(made, 0, axis) if axis else made, ids.shape)
+        made = np.moveaxis(made, 0, axis) if axis else made
+        return self._still_hidden(spread(made, ids.shape), ids)
 
     def normalise(
         self, name: str, ids: Ids, gain: Recipe | None, shift: Recipe | None, kind: str
@@ -114,7 +116,7 @@ class Elementwise(Forms):
             else:
                 weight = Recipe.constant(signs[k])
                 self.connect(Diagonal, branch, ids, made, weight=weight, parametric=False)
-        return spread(made, wide)
+        return reduce(self._still_hidden, operands, spread(made, wide))
 
     def multiply(self, name: str, operands: Sequence[Ids]) -> Ids:
         """Multiply branches: the least of a gate is handed on, the others only modulate it.
@@ -144,8 +146,15 @@ class Elementwise(Forms):
         return [ids[first] for ids in wide]
 
     def mask(self, ids: Ids, keep: NDArray[np.bool_]) -> Ids:
-        """Take away the nodes where `keep` is false, as an additive mask of -∞ does to scores."""
-        return np.where(keep, ids, -1)
+        """Hide the nodes where `keep` is false, as an additive mask of -∞ does to scores."""
+        self.has_hidden = True
+        return np.where(keep, ids, HIDDEN_NODE)
+
+    def _still_hidden(self, made: Ids, before: Ids) -> Ids:
+        """Return nodes where what they were made of was not hidden: -∞ and a number is -∞."""
+        if not self.has_hidden or before.min(initial=0) > HIDDEN_NODE:
+            return made
+        return np.where(np.broadcast_to(before, made.shape) == HIDDEN_NODE, HIDDEN_NODE, made)
 
 
 def _channel_axis(ids: Ids) -> int:

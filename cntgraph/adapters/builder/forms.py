@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from cntgraph.adapters.builder.layout import Layout
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
 from cntgraph.network.activations import GATES, WITHOUT_COEFFICIENTS, is_activation
 from cntgraph.network.blocks import Identity
 from cntgraph.network.layer import Layer
+
+#: Stands for a position that is no node because it is hidden: it has the value -∞ instead of zero.
+HIDDEN_NODE = -2
 
 
 @dataclass
@@ -41,7 +46,9 @@ class Forms(Layout):
             raise ValueError(f"expected a name of network.activations, got {activation!r}")
         layers = [layer for layer in self.layers_of(View.of(ids)) if layer.n_nodes]
         shifts = {layer: self._form(layer, activation).start - layer.start for layer in layers}
-        return _shifted(ids, shifts) if shifts else ids
+        made = _shifted(ids, shifts) if shifts else ids
+        # Of -∞ most functions yield zero, a softmax above all.
+        return np.maximum(made, -1) if self.has_hidden else made
 
     def _form(self, layer: Layer, activation: str) -> Layer:
         """Return the layer of a function of all nodes of a layer, which may be there already."""

@@ -50,6 +50,7 @@ class Layout:
     gains: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     has_loops: bool = False
+    has_hidden: bool = False
     _n_form_nodes: int = 0
     _one_hot: dict[tuple[str, int], Ids] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)

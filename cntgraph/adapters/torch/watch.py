@@ -120,6 +120,8 @@ class Watch(TorchDispatchMode):
             traced[0] = self._before_writing(args[0], traced)
             of_weights = not any(isinstance(v, Nodes | Data) for v in values)
             beside = self._seen_beside(args[0]) if of_weights else []
+            if traced[0] is args[0]:  # a constant, as it is before it is written over
+                traced[0] = args[0].clone()
         before = self._values_before(args[0]) if beside else None
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
@@ -128,7 +130,8 @@ class Watch(TorchDispatchMode):
         if name_of_operation(func) == "one_hot" and traced[0].source == "neurons":
             return self._open_choice(traced[0], result)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
-        yielded = self.tracer.attempt(call)
+        yielded = _strided(call, args[0]) if call.name == "as_strided" else None
+        yielded = self.tracer.attempt(call) if yielded is None else yielded
         if yielded is None:
             parts = self._taken_apart(func, args, kwargs)
             if parts is not NotImplemented:
@@ -246,6 +249,18 @@ def _memory_of(tensor: torch.Tensor) -> torch.Tensor:
 def _shown(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
     """Return what a tensor shows of the memory in which it lies."""
     return memory.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+
+
+def _strided(call: Call, tensor: torch.Tensor) -> Nodes | None:
+    """Return what a tensor shows of another's memory; None if that reaches beyond the other."""
+    nodes, outermost = call.args[0], sorted(range(tensor.ndim), key=lambda k: -tensor.stride(k))
+    if not isinstance(nodes, Nodes) or not tensor.permute(outermost).is_contiguous():
+        return None
+    beyond = -2
+    memory = _memory_of(tensor).fill_(beyond)
+    _shown(memory, tensor).copy_(nodes.tensor)
+    shown = _shown(memory, call.result).clone()
+    return None if (shown == beyond).any() else Nodes(shown)
 
 
 def as_written(

@@ -117,7 +117,7 @@ def numbered(ids: Ids, axis: int, n: int) -> Ids:
         return whole
     numbers = np.arange(1, n + 1).reshape(-1, *(1,) * (ids.ndim - axis)) << _BITS
     made: Ids = whole | numbers
-    return np.where(whole < 0, -1, made)
+    return np.where(whole < 0, whole, made)
 
 
 def one_a_sample(axis: int, n: int) -> Samples:
@@ -193,4 +193,4 @@ def _changing(numbers: Ids, counted: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def _unnumbered(ids: Ids) -> Ids:
-    return ids if not ids.size or ids.max() <= _NODE else np.where(ids < 0, -1, ids & _NODE)
+    return ids if not ids.size or ids.max() <= _NODE else np.where(ids < 0, ids, ids & _NODE)

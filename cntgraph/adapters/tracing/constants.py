@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -90,16 +91,22 @@ class Constants(ABC):
         values = self.array(value) if recipe is None else recipe.read()
         if values is None:
             raise NotFollowed("it joins neurons to what is none")
-        nothing = (values == 0) | (values <= HIDDEN)
+        hidden = values <= HIDDEN
+        nothing = (values == 0) | hidden
         if nothing.all():
             if recipe is not None:
                 self.builder.skip(recipe, zeros)
-            return np.broadcast_to(np.int64(-1), shape)
+            return np.broadcast_to(self._where_hidden(np.asarray(-1), hidden), shape)
         if recipe is None:  # one node is enough for what is the same everywhere
             same = (values == values.flat[0]).all()
             recipe = Recipe.constant(values.flat[0]) if same else self.recipe(value)
         ids = self._nodes_of(recipe, name)
-        return np.broadcast_to(np.where(nothing, -1, ids) if nothing.any() else ids, shape)
+        if nothing.any():
+            ids = self._where_hidden(np.where(nothing, -1, ids), hidden)
+        return np.broadcast_to(ids, shape)
+
+    def _where_hidden(self, ids: Ids, hidden: NDArray[np.bool_]) -> Ids:
+        return self.builder.mask(ids, ~hidden) if hidden.any() else ids
 
     def _nodes_of(self, recipe: Recipe, name: str) -> Ids:
         """Return nodes that have a bias alone; the same ones for the same recipe.

@@ -26,6 +26,9 @@ from cntgraph.network.blocks import AxisOperator, PoolMode
 
 Axes = int | Sequence[int] | None
 
+#: Of more candidates and choices than these, no edges are drawn from each to each.
+_MOST_CHOICES = 1 << 22
+
 #: What the modes of a pooling are over whole axes of weights.
 _OF_WEIGHTS: dict[str, Callable[..., Recipe]] = {
     "sum": weights.total, "max": weights.largest, "min": weights.smallest,
@@ -196,7 +199,7 @@ def cumulative(
 
 
 def put_together(
-    t: Tracer, base: Any, x: Neurons, axis: int, places: Array, mode: PoolMode, name: str
+    t: Tracer, base: Any, x: Any, axis: int, places: Array, mode: PoolMode, name: str
 ) -> Any:
     """Return neurons of which those that are put at one place are one: messages along edges.
 
@@ -212,12 +215,15 @@ def put_together(
         An average is one of them alone, whatever is there already.
     """
     shape = list(np.shape(base))
-    if not x.ids.size:
-        return base
     axis %= len(shape)
+    if 0 in x.shape:
+        return base
     if places.ndim <= 1:
         places = places.reshape([-1 if k == axis else 1 for k in range(len(shape))])
         places = np.broadcast_to(places, x.shape)
+    recipe = weights_of(x)
+    if recipe is not None:
+        return _added_up(t, base, recipe, axis, places, mode)
     x = t.neurons(x.ids[tuple(map(slice, places.shape))], like=x)
     samples = _apart(t, x, axis)
     ids, (own,) = samples.first(x.ids), samples.axes([axis])
@@ -243,6 +249,16 @@ def put_together(
     if mode == "sum":
         return arithmetic.add(t, made, base, name)
     return arithmetic.extreme(t, [made, base], mode, name)
+
+
+def _added_up(t: Tracer, base: Any, x: Recipe, axis: int, places: Array, mode: PoolMode) -> Recipe:
+    """Return weights that are added to others at places along an axis."""
+    lines = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)
+    if mode != "sum" or places.shape != x.shape or (lines != lines[:, :1]).any():
+        raise NotFollowed("each of the weights is put at a place of its own")
+    to = np.zeros((len(lines), np.shape(base)[axis]), np.float32)
+    to[np.arange(len(lines)), lines[:, 0]] = 1
+    return weights.along_axis(x, axis, t.recipe(to)) + t.recipe(base)
 
 
 def _to_places(places: Ids, n: int, mode: PoolMode) -> AxisOperator:
@@ -275,6 +291,8 @@ def chosen(t: Tracer, x: Neurons, axis: int, n: int, name: str) -> Any:
     """
     samples = _apart(t, x, axis % len(x.shape))
     ids, (own,) = samples.first(x.ids), samples.axes([axis % len(x.shape)])
+    if ids.shape[own] * n > _MOST_CHOICES:
+        raise NotFollowed(f"the data choose {n:,} of {ids.shape[own]:,}")
     operators = {own: AxisOperator.ones(ids.shape[own], n)}
     t.note(name, "which it is depends on the data: an edge from every neuron that it may be")
     made = pool_axes(t, ids, operators, _channels(t, ids, [own]), "choice", name)

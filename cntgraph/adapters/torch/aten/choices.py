@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY
-from cntgraph.adapters.torch.aten.values import Call, Nodes
+from cntgraph.adapters.torch.aten.values import Call, Nodes, leaves
 from cntgraph.adapters.tracing import reductions
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data
@@ -26,15 +26,28 @@ def step(t: Tracer, call: Call) -> Nodes | None:
     return made
 
 
+def indices_of(call: Call) -> list[Any]:
+    """Return the places that an operation is told."""
+    found = leaves(call.arguments.get(key) for key in ("index", "indices"))
+    return [value for value in found if value is not None]
+
+
+def is_of_rows(call: Call) -> bool:
+    """Whether the data say which rows of a table are taken: of a codebook, of experts' biases."""
+    table, indices = next(iter(call.arguments.values())), indices_of(call)
+    rows = isinstance(table, Recipe) and len(table.shape) == 2
+    return rows and bool(indices) and all(isinstance(value, Data) for value in indices)
+
+
 def choose(t: Tracer, call: Call) -> Any:
     """Return neurons of which the data say which they are, out of those along some axes."""
     a, shape, label = call.arguments, call.shapes, call.place.name(call.name)
-    x, at = a["self"], int(a.get("dim") or 0)
+    x = a.get("self", a.get("weight"))
     if not isinstance(x, Nodes):
         return None
     ids, n_axes = x.tensor, 1
+    at = int(a.get("dim") or 0) % ids.ndim
     if call.name in ("gather", "take_along_dim"):
-        at %= ids.ndim
         ids = ids[tuple(slice(None if k == at else n) for k, n in enumerate(shape))]
     elif call.name in ("index", "_unsafe_index"):
         axes = [k for k, index in enumerate(a["indices"]) if index is not None]

@@ -29,7 +29,8 @@ CHOOSING = frozenset("argmax argmin argsort nonzero".split())
 _COUNTING = frozenset("cumsum sum".split())
 #: Operations that leave indices what they are: those of the same table.
 _OF_INDICES = frozenset(
-    "clamp clamp_min clamp_max embedding embedding_bag where masked_fill index_put".split()
+    "clamp clamp_min clamp_max constant_pad_nd embedding embedding_bag where masked_fill "
+    "index_put".split()
 )
 
 
@@ -59,6 +60,8 @@ def is_tokens(call: Call) -> bool:
         return False
     if name in ("add", "sub"):
         return len(found) == 1
+    if name == "mul" and len(found) == 1:  # a time, once for each sample
+        return all((torch.as_tensor(v) == 1).all() for v in call.values() if v is not tokens[0])
     masks = [value for value in found if isinstance(value, Data) and is_mask(value)]
     return name == "mul" and len(found) == 2 and len(masks) == 1
 

@@ -37,6 +37,11 @@ COPYING = frozenset(
     "triu".split()
 )
 
+#: Operations that make a constant of the shape of what they are given.
+OF_A_SHAPE = frozenset(
+    "new_empty empty_like new_zeros zeros_like new_ones ones_like new_full full_like".split()
+)
+
 #: What they are applied to is nodes, even if it is a parameter or a constant.
 RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
 #: Layers, of which only the shape of the result matters, not its values.

@@ -15,7 +15,8 @@ from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves
 from cntgraph.adapters.tracing import reductions
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.tracing.values import Data, is_mask
+from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import PoolMode
 
 #: What becomes of values that are put at one place, by PyTorch's name for it.
@@ -24,16 +25,16 @@ _MODES: dict[str, PoolMode] = {
 }  # fmt: skip
 
 
-@handles("index_add", "scatter_add", "scatter_reduce")
+@handles("index_add", "scatter_add", "scatter_reduce", of_weights=True)
 def put_together(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Add up, average or compare what is put at one place."""
     x, index, base, dim = a.get("src", a.get("source")), a["index"], a["self"], int(a["dim"])
     mode = _MODES.get(a.get("reduce") or "sum")
-    if mode is None or a.get("alpha", 1) != 1 or not isinstance(x, Nodes):
+    if mode is None or a.get("alpha", 1) != 1 or not isinstance(x, Nodes | Recipe):
         return None
-    if isinstance(index, Data):
+    if isinstance(index, Data) and isinstance(x, Nodes):
         return _put_by_data(t, base, x, dim, name)
-    if mode == "average" or not a.get("include_self", True):
+    if isinstance(x, Nodes) and (mode == "average" or not a.get("include_self", True)):
         if (mode == "average" and a["include_self"]) or (t.fixed(base).tensor >= 0).any():
             raise NotFollowed("it averages what is there already, or leaves it in places")
         base = t.fixed(base)
@@ -43,9 +44,12 @@ def put_together(t: AtenTracer, a: Arguments, name: str) -> Any:
 @handles("index_put")
 def index_put(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Put nodes in the place of others; or add them, at places along the first axis."""
-    if not a.get("accumulate"):
-        return _put(t, a, name, torch.index_put)
     (index, *others), x = a["indices"], a["values"]
+    if not a.get("accumulate"):
+        by_data = isinstance(index, Data) and index.value is None and not others
+        if by_data and isinstance(x, Nodes) and not is_mask(index):
+            return _put_by_data(t, a["self"], x, 0, name)
+        return _put(t, a, name, torch.index_put)
     if others or not isinstance(index, torch.Tensor) or index.ndim != 1:
         return None
     added = {"self": a["self"], "source": x, "index": index, "dim": 0}

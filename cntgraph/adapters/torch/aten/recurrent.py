@@ -91,7 +91,7 @@ def _step(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     samples, name = t.samples(x), t.name_of(w, name)
     ids = samples.first(x.ids)
     if ids.ndim > 1:
-        raise NotFollowed("it takes a step of several sequences of one sample")
+        return None  # a step of several sequences of one sample: by products and gates
     step = t.count(name)
     name = f"{name}.{step}" if step else name
     initial = _states(t, a["hx"], name)

@@ -29,11 +29,12 @@ from cntgraph.adapters.torch.aten.operations import (
     COPYING,
     IDENTITY,
     MOVEMENT,
+    OF_A_SHAPE,
     RECURRENT,
     handler_of,
     writes_over,
 )
-from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, leaves, map_leaves, per_result
+from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, map_leaves, per_result
 from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
 from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import Samples, numbered, one_a_sample
@@ -63,17 +64,19 @@ class AtenTracer(Tracer):
     def input(
         self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int | None = 0
     ) -> Nodes:
-        """Return the nodes of an input of `shape`, the batch dimension at `axis` included."""
-        batched = axis is not None and len(shape) > 1 and self.n_samples > 0
-        axis = axis or 0
+        """Return the nodes of an input of `shape`, the batch dimension at `axis` included.
+
+        One with another number of entries there has no axis for samples: positions, say.
+        """
+        axis = axis if axis is not None and len(shape) > 1 else None
+        batched = axis is not None and 0 < self.n_samples == shape[axis]
         check_memory(2 * 8 * prod(shape), f"the input {name!r} of shape {tuple(shape)}")
-        sample = self.builder.input(name, (*shape[:axis], *shape[axis + 1 :]) if batched else shape)
+        own = [n for k, n in enumerate(shape) if not batched or k != axis]
+        sample = self.builder.input(name, own)
         if not dtype.is_floating_point:
             self._indices.append(len(self.builder.layers) - 1)
-        if batched and shape[axis] == self.n_samples:
-            sample = numbered(sample, axis, self.n_samples)
-        elif batched:
-            sample = np.repeat(np.expand_dims(sample, axis), shape[axis], axis)
+        if batched:
+            sample = numbered(sample, axis or 0, self.n_samples)
         return Nodes(torch.from_numpy(sample), dtype)
 
     def output(self, value: Any) -> None:
@@ -121,14 +124,14 @@ class AtenTracer(Tracer):
         n_results, first = len(call.operation._schema.returns), next(iter(a.values()))
         if isinstance(call.shapes, tuple) and 0 in call.shapes and _is_without_rows(call):
             return Nodes(torch.empty(call.shapes, dtype=torch.int64))  # an expert without tokens
-        if name in MOVEMENT and handler is None:
-            return self._move(call)
         if name in COPYING and isinstance(first, Nodes):
             return _copied(call)
         if name in IDENTITY and isinstance(first, Nodes):
             first = Nodes(first.tensor.clone(), first.dtype) if name == "_to_copy" else first
             return [first] + [None] * (n_results - 1) if n_results > 1 else first
         try:
+            if name in MOVEMENT and handler is None:
+                return self._move(call)
             result = handler(self, a, call.place.name(name.strip("_"))) if handler else None
         except NotFollowed as refusal:
             return self._cut(call, f"aten.{name}: {refusal}")
@@ -148,7 +151,7 @@ class AtenTracer(Tracer):
 
     def _move(self, call: Call) -> Any:
         """Carry out a movement on ids; indices that depend on the input are as in the example."""
-        indices = list(leaves(call.arguments.get(key) for key in ("index", "indices")))
+        indices = choices.indices_of(call)
         if any(isinstance(value, Nodes) for value in indices):
             return None  # neurons themselves say what is moved where
         if any(isinstance(value, Data) and value.value is None for value in indices):
@@ -163,10 +166,12 @@ class AtenTracer(Tracer):
 
         Which of its entries are read may depend on the input: then it is as for the example.
         """
-        derived = [value for value in call.values() if isinstance(value, Data)]
+        derived, name = [value for value in call.values() if isinstance(value, Data)], call.name
+        if name in OF_A_SHAPE:
+            return call.result
         if any(value.value is None or value.source != "mask" for value in derived):
-            return None
-        name = call.name
+            rows = choices.is_of_rows(call)
+            return choices.choose(self, call.of(self.fixed, Recipe)) if rows else None
         if derived:
             self.note(name, "indices that the input's length or mask gives: as for the example")
             call = call.of(lambda data: data.value, Data)

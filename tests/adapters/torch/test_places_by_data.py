@@ -1,0 +1,203 @@
+"""What the data choose, hide or put elsewhere, beside what only looks as if they did."""
+
+import numpy as np
+import pytest
+import torch
+from oracles.torch_audit import audit, examine
+from torch import nn
+
+import cntgraph as cg
+from cntgraph.core.errors import CoverageWarning
+
+
+def rand(*shape):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def skipped(net):
+    return [entry.name for entry in net.entries if entry.status == "skipped"]
+
+
+class Attention(nn.Module):
+    """Causal attention written out; a sink takes a part of each softmax."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.sink = nn.Linear(4, 12), nn.Parameter(torch.randn(1, 1, 1))
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        n = x.shape[1]
+        hidden = torch.full((n, n), torch.finfo(x.dtype).min).triu(1)
+        scores = q @ k.transpose(1, 2) + hidden
+        all_scores = torch.cat([scores, self.sink.expand(len(x), n, 1)], -1)
+        top = all_scores.max(-1, keepdim=True).values
+        return torch.softmax(all_scores - top, -1)[..., :n] @ v
+
+
+def test_what_a_mask_hides_stays_hidden_where_a_number_is_subtracted():
+    torch.manual_seed(0)
+    model, x = Attention(), rand(1, 6, 4)
+    _, found = examine(model, x)
+    sums = [one for one in found if one[0] == "sub"]
+    assert len(sums) == 1
+    assert len(sums[0][1]) == 6 * 7 / 2 + 6
+    net, _ = audit(model, x)
+    # Every position reads the values of those up to itself.
+    (passed,) = [b for b in net.blocks_into(net.layer("matmul_2")) if not b.modulatory]
+    assert passed.n_edges == 4 * 6 * 7 / 2
+
+
+class Codebook(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(4, 3), nn.Linear(3, 2)
+        self.entries = nn.Embedding(5, 3)
+
+    def forward(self, x):
+        z = self.encode(x)
+        far = (z[:, :, None] - self.entries.weight).square().sum(-1)
+        return self.decode(self.entries(far.argmin(-1)))
+
+
+def test_the_entries_of_a_codebook_are_what_the_data_choose_from():
+    net = cg.load(Codebook(), example_input=rand(1, 6, 4))
+    assert "entries.weight" not in skipped(net)
+    (chosen,) = [b for b in net.blocks if getattr(b, "mode", "") == "choice"]
+    assert chosen.n_edges == 6 * 5 * 3
+
+
+def test_an_entry_is_chosen_among_too_many_to_draw_edges_from_each():
+    class Largest(nn.Module):
+        def forward(self, x):
+            return x.flatten(1).topk(4000, dim=1).values * 2
+
+    with pytest.warns(CoverageWarning):
+        net = cg.load(Largest(), example_input=torch.zeros(1, 3, 64, 64))
+    assert skipped(net) == ["topk"]
+    assert "the data choose 4,000 of 12,288" in {e.name: e.reason for e in net.entries}["topk"]
+
+
+class Positions(nn.Module):
+    """Positions have no axis for samples: their numbers are of another length."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 3), nn.Linear(2, 3)
+
+    def forward(self, x, places):
+        return self.one(x) + self.two(places)
+
+
+def test_an_input_of_another_length_has_no_samples():
+    net, checked = audit(Positions(), rand(1, 6, 4), rand(6, 2))
+    assert [x.shape for x in net.layers if x.is_input] == [(6, 4), (6, 2)]
+    assert checked >= 2
+
+
+class Rows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(3, 3)
+
+    def forward(self, x, hidden):
+        return self.cell(x[0], hidden[0])[None]
+
+
+def test_a_step_of_many_rows_is_a_step_of_each():
+    model = Rows()
+    one = cg.load(model, example_input=(rand(1, 1, 3), rand(1, 1, 3)), strict=True)
+    net = cg.load(model, example_input=(rand(1, 5, 3), rand(1, 5, 3)), strict=True)
+    n_learned, n_expected = (sum(b.n_edges for b in found.blocks if b.parametric)
+                             for found in (net, one))  # fmt: skip
+    assert n_learned == 5 * n_expected == 5 * model.cell.weight_ih.numel() * 2
+
+
+class Overlapping(nn.Module):
+    """Windows that overlap, as a change of strides: local attention does so."""
+
+    def __init__(self, turned):
+        super().__init__()
+        self.turned, self.one, self.two = turned, nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        y = self.one(x)
+        if self.turned:  # how the values lie in memory is not their order
+            y = y.reshape(1, 4, 2, 4).transpose(1, 2).contiguous().transpose(1, 2)
+            y = y.as_strided((1, 2, 3, 4), (32, 16, 4, 1))
+        else:
+            y = y.as_strided((1, 3, 4, 4), (32, 8, 4, 1))
+        return self.two(y)
+
+
+class WrittenInto(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 2))
+
+    def forward(self, x):
+        return x @ torch.full((3, 2), 0.5).add_(self.weight)
+
+
+def test_weights_that_are_added_to_a_constant_in_place_are_added_once():
+    net = cg.load(WrittenInto(), example_input=rand(1, 3), strict=True)
+    assert cg.node_strength(net)[-2:].tolist() == [4.5, 4.5]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_strides_may_show_what_lies_in_memory(turned):
+    net, checked = audit(Overlapping(turned), rand(1, 8, 4), strict=True)
+    assert checked == 2
+    assert net.layer("two").n_nodes == (12 if turned else 24)
+
+
+class Scattered(nn.Module):
+    """A linear map of a given graph: rows of its weight are added up by its edges."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.one = nn.Parameter(torch.randn(4, 3)), nn.Linear(4, 3)
+
+    def forward(self, x):
+        places = torch.tensor([0, 2, 2, 1])[:, None].expand(-1, 3)
+        total = self.weight.new_zeros(3, 3).scatter_add_(0, places, self.weight)
+        return self.one(x) @ total
+
+
+def test_weights_may_be_added_up_at_places():
+    model = Scattered()
+    net = cg.load(model, example_input=rand(1, 4), strict=True)
+    kept = model.weight.detach().double().numpy()
+    expected = np.zeros((3, 3))
+    np.add.at(expected, [0, 2, 2, 1], kept)
+    (block,) = [b for b in net.blocks if "weight" in {p.name for p in b.parameters()}]
+    np.testing.assert_allclose(block.to_csr().toarray(), expected, rtol=1e-6)
+
+
+class Timed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 4), nn.Linear(2, 4)
+
+    def forward(self, x, time):
+        time = time * torch.ones(len(x), dtype=time.dtype)
+        angles = time[:, None].float() * torch.tensor([0.5, 0.25])
+        return self.one(x) + self.two(angles)
+
+
+def test_a_time_may_be_repeated_for_each_sample():
+    net = cg.load(Timed(), example_input=(rand(1, 3), torch.tensor([7])), strict=True)
+    assert [x.name for x in net.layers if x.is_input] == ["x", "time"]
+
+
+def test_tokens_may_be_padded():
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.one = nn.Embedding(9, 4), nn.Linear(4, 2)
+
+        def forward(self, tokens):
+            return self.one(self.rows(nn.functional.pad(tokens, (0, 3), value=1)))
+
+    net = cg.load(Padded(), example_input=torch.tensor([[3, 4, 5]]), strict=True)
+    assert net.layer("one").shape == (2, 6)
