@@ -70,6 +70,8 @@ class Recording(Watch):
 
 def pairs(nodes, tensor):
     """Ids of nodes and their values."""
+    if tensor.is_complex():
+        return np.zeros(0, np.int64), np.zeros(0)
     ids = nodes.ids.reshape(-1).copy()
     values = tensor.detach().double().reshape(-1).numpy().copy()
     return ids[ids >= 0], values[ids >= 0]

@@ -53,6 +53,8 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
         return add_branches(t, [left, right], name, None if sign > 0 else (1.0, -1.0))
     x, other = (left, right) if isinstance(left, Neurons) else (right, left)
     if isinstance(other, Data):
+        if other.source == "neurons":
+            raise NotFollowed("it adds what the data choose, which is no neuron")
         return pass_beside(t, x, other, name)
     if x is left or sign == 1.0:
         return shift(t, x, other, name, sign if x is left else 1.0)

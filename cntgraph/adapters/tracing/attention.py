@@ -16,7 +16,7 @@ from cntgraph.adapters.tracing.contraction import matmul
 from cntgraph.adapters.tracing.masks import pass_beside
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons, is_mask
+from cntgraph.adapters.tracing.values import Data, Neurons, is_mask
 
 
 def attend(
@@ -65,7 +65,7 @@ def _repeated(t: Tracer, x: Neurons, query: Neurons) -> Neurons:
 def _masked(t: Tracer, scores: Neurons, mask: Any, name: str) -> Any:
     if mask is None:
         return scores
-    if is_mask(mask):
+    if isinstance(mask, Data) or is_mask(mask):
         return pass_beside(t, scores, mask, name)
     values = t.mask_values(mask)
     if values is not None and values.dtype == bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.tracing.images import Images
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import weights_of
+from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.over_axes import convolved
 from cntgraph.network.blocks import Window
@@ -24,7 +24,7 @@ def convolve(
 
     Parameters
     ----------
-    x : Neurons or weights
+    x : Neurons, weights or constant
         Of shape (images, channels, *positions), or (channels, *positions).
     weight : Recipe
         Of shape (out, in / groups, *taps); transposed, (in, out / groups, *taps).
@@ -35,8 +35,8 @@ def convolve(
     groups : int, default 1
         Groups of channels that are convolved by themselves.
     """
-    recipe = weights_of(x)
-    if recipe is not None:
+    if not isinstance(x, Neurons):
+        recipe = t.recipe(x)
         rank = len(windows)
         of_images = recipe.reshape((-1, *x.shape[-rank - 1 :]))
         places = [_places(window, n, transposed=transposed)

@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn import functional
 
 import cntgraph as cg
-from cntgraph.core.errors import CoverageWarning
 
 T, D, HEADS = 5, 6, 2
 CAUSAL = torch.ones(T, T, dtype=torch.bool).tril()
@@ -303,7 +302,7 @@ def test_masks_are_given_as_they_are_meant():
         assert passed.n_edges == D * T * (T + 1) // 2
 
 
-def test_indices_that_are_computed_are_refused():
+def test_indices_that_are_computed_choose_any_row():
     class Shifted(nn.Module):
         def __init__(self):
             super().__init__()
@@ -312,5 +311,7 @@ def test_indices_that_are_computed_are_refused():
         def forward(self, tokens):
             return self.embed(tokens * 2)
 
-    with pytest.warns(CoverageWarning, match=r"embed\.weight"):
-        cg.load(Shifted(), example_input=torch.tensor([[1, 2]]))
+    net = cg.load(Shifted(), example_input=torch.tensor([[1, 2]]), strict=True)
+    (chosen,) = [b for b in net.blocks if getattr(b, "mode", "") == "choice"]
+    assert chosen.n_edges == 2 * 9 * D
+    assert "depends on the data" in net.coverage.loc["embed", "reason"]

@@ -201,3 +201,54 @@ def test_tokens_may_be_padded():
 
     net = cg.load(Padded(), example_input=torch.tensor([[3, 4, 5]]), strict=True)
     assert net.layer("one").shape == (2, 6)
+
+
+class Hard(nn.Module):
+    """A hard choice whose gradient is that of the soft one."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        soft = self.one(x).softmax(-1)
+        hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
+        return self.two(hard - soft.detach() + soft)
+
+
+def test_what_is_chosen_is_no_plain_number():
+    with pytest.warns(CoverageWarning):
+        net, _ = audit(Hard(), rand(1, 4), strict=False)
+    assert skipped(net) == ["sub"]
+
+
+class Rotated(nn.Module):
+    """Pairs as complex numbers, turned by an angle."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        pairs = torch.view_as_complex(self.one(x).reshape(-1, 2, 2))
+        turned = pairs * torch.polar(torch.ones(2), torch.tensor([0.3, 0.7]))
+        return self.two(torch.view_as_real(turned).flatten(1))
+
+
+def test_complex_numbers_are_cut_and_never_multiplied_as_real_ones():
+    with pytest.warns(CoverageWarning):
+        net, _ = audit(Rotated(), rand(1, 4), strict=False)
+    assert "mul" in skipped(net)
+
+
+def test_a_constant_may_be_convolved():
+    class Convolved(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(4, 3), nn.Conv1d(1, 1, 2)
+
+        def forward(self, x):
+            return self.one(x) + self.two(torch.arange(4.0).reshape(1, 1, 4)).flatten(1)
+
+    net, _ = audit(Convolved(), rand(1, 4), strict=True)
+    assert net.n_edges == 12

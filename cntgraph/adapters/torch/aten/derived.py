@@ -13,7 +13,7 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
 from cntgraph.adapters.torch.aten.values import Call, Nodes, per_result
-from cntgraph.adapters.tracing.values import Data, Source, is_mask
+from cntgraph.adapters.tracing.values import HIDDEN, Data, Source, is_mask
 from cntgraph.core.recipe import Recipe
 
 #: Operations that judge: what they yield is no neuron.
@@ -47,6 +47,8 @@ def is_derived(call: Call) -> bool:
         # Indices and masks that are made numbers; bytes may be an image.
         dtype = call.arguments.get("dtype")
         return bool(dtype and dtype.is_floating_point) and nodes[0].dtype != torch.uint8
+    if name.strip("_") == "index_put" and not isinstance(call.args[0], Nodes):
+        return True  # places that the data say, in what is no neuron
     return name not in MOVEMENT and name.strip("_") not in _OF_INDICES
 
 
@@ -83,7 +85,9 @@ def derive(call: Call) -> Any:
         of_many = isinstance(shapes, list) and call.result is not None
         value = call.result[k] if of_many else call.result
         known = isinstance(value, torch.Tensor) and (source != "neurons" or is_known(k))
-        return Data(tuple(shape), value if known else None, source, judged=judged)
+        hides = isinstance(value, torch.Tensor) and _hides(value)
+        of = "mask" if hides else source
+        return Data(tuple(shape), value if known else None, of, judged=judged)
 
     def is_known(k: int) -> bool:
         # In which order choices are sorted does not matter: they are put back in their own.
@@ -93,6 +97,14 @@ def derive(call: Call) -> Any:
         return not call.has(Nodes) and (order or all(value is not None for value in values))
 
     return per_result(shapes, made)
+
+
+def _hides(value: torch.Tensor) -> bool:
+    """Whether numbers hide positions where they are added, and change no others."""
+    if not value.is_floating_point() or not value.numel():
+        return False
+    hidden = value <= HIDDEN
+    return bool(hidden.any() and ((value == 0) | hidden).all())
 
 
 def _judged(call: Call) -> Nodes | None:

@@ -132,6 +132,8 @@ class AtenTracer(Tracer):
         try:
             if name in MOVEMENT and handler is None:
                 return self._move(call)
+            if handler and isinstance(call.result, torch.Tensor) and call.result.is_complex():
+                raise NotFollowed("what it multiplies are complex numbers")
             result = handler(self, a, call.place.name(name.strip("_"))) if handler else None
         except NotFollowed as refusal:
             return self._cut(call, f"aten.{name}: {refusal}")
