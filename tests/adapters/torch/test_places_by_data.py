@@ -252,3 +252,21 @@ def test_a_constant_may_be_convolved():
 
     net, _ = audit(Convolved(), rand(1, 4), strict=True)
     assert net.n_edges == 12
+
+
+@pytest.mark.parametrize(("function", "reason"), [
+    (lambda x: torch.cdist(x, x), "a distance is not linear"),
+    (lambda x: torch.fft.fft(x).real, "complex numbers"),
+    (lambda x: torch.linalg.solve_triangular(torch.eye(3)[None] + x.tril(-1), x, upper=False),
+     "it solves equations"),
+    (lambda x: nn.functional.grid_sample(x[:, None], x[:, None, :, :2], align_corners=False),
+     "the data say where it reads"),
+])  # fmt: skip
+def test_what_has_no_edges_is_named(function, reason):
+    class Of(nn.Module):
+        def forward(self, x):
+            return function(x) * 2
+
+    with pytest.warns(CoverageWarning):
+        net = cg.load(Of(), example_input=rand(1, 3, 3))
+    assert reason in " ".join(e.reason for e in net.entries if e.status == "skipped")

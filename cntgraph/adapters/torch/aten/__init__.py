@@ -11,5 +11,6 @@ from cntgraph.adapters.torch.aten import (  # noqa: F401
     places,
     products,
     recurrent,
+    refusals,
     windows,
 )

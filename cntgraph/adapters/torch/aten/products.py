@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
@@ -68,12 +68,6 @@ def grouped_matmul(t: AtenTracer, a: Arguments, name: str) -> Any:
     matrices = (stack.take(0, k, k + 1).reshape(tuple(shape)) for k in range(n))
     made = [contraction.matmul(t, x, w, name, t.optional_recipe(a.get("bias"))) for w in matrices]
     return arithmetic.choose_among(t, made, "where", name)
-
-
-@handles("bilinear", "trilinear")
-def bilinear(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
-    """Refuse x₁ᵀ W x₂: its weights belong to pairs of nodes."""
-    raise NotFollowed("a product of two inputs is not an edge")
 
 
 # -- embeddings of integer inputs; those of constant indices are recipes ---------------------------

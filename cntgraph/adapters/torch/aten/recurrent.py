@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +25,6 @@ _ORDERS: dict[str, tuple[Kind, str]] = {
     "rnn_relu": ("rnn", "h"),
 }  # fmt: skip
 _PACKED = "a packed sequence; call the model with a padded one"
-
-
-@handles("pack_padded_sequence")
-def pack(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
-    """Refuse to pack: the samples of a batch would lie among each other."""
-    raise NotFollowed(_PACKED)
 
 
 def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:

@@ -133,7 +133,7 @@ class AtenTracer(Tracer):
             if name in MOVEMENT and handler is None:
                 return self._move(call)
             if handler and isinstance(call.result, torch.Tensor) and call.result.is_complex():
-                raise NotFollowed("what it multiplies are complex numbers")
+                raise NotFollowed("neurons as complex numbers are not followed")
             result = handler(self, a, call.place.name(name.strip("_"))) if handler else None
         except NotFollowed as refusal:
             return self._cut(call, f"aten.{name}: {refusal}")

@@ -1,0 +1,31 @@
+"""Operations that are known to have no edges: why the graph is cut there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NoReturn
+
+from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.tracing.operations import NotFollowed
+
+_REASONS = {
+    "bilinear trilinear": "a product of two inputs is not an edge",  # x₁ᵀ W x₂ has one for pairs
+    "cdist_forward euclidean_dist pdist_forward": "a distance is not linear in both of its ends",
+    "fft_c2c fft_c2r fft_r2c polar view_as_complex view_as_real":
+        "neurons as complex numbers are not followed",
+    "grid_sampler_2d grid_sampler_3d": "the data say where it reads",
+    "linalg_solve_triangular linalg_solve_ex": "it solves equations that the data write",
+    "nms roi_align roi_pool ps_roi_align ps_roi_pool": "the data say which boxes it looks at",
+    # The samples of a batch would lie among each other.
+    "pack_padded_sequence": "a packed sequence; call the model with a padded one",
+    "upsample_bicubic2d upsample_bicubic2d_aa upsample_bilinear2d_aa":
+        "has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias",
+}  # fmt: skip
+
+
+def _refuse(t: Any, a: Any, name: str, reason: str) -> NoReturn:
+    raise NotFollowed(reason)
+
+
+for _names, _reason in _REASONS.items():
+    handles(*_names.split())(partial(_refuse, reason=_reason))
