@@ -12,6 +12,8 @@ from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import HIDDEN, Data, Neurons, weights_of
 from cntgraph.core.recipe import Recipe
 
+#: What is no more than this beside nothing but zeros hides, too: exp(-100) is none (Swin).
+_BELOW = -100.0
 _KEPT = "a mask that depends on the input: nothing is masked"
 
 
@@ -37,10 +39,15 @@ def split_mask(values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]] |
     >>> keep, rest = split_mask(np.array([[0.5, -np.inf], [0.0, 0.25]]))
     >>> keep.tolist(), rest.tolist()
     ([[True, False], [True, True]], [[0.5, 0.0], [0.0, 0.25]])
+    >>> split_mask(np.array([[0.0, -100.0], [0.0, 0.0]]))[0].tolist()
+    [[True, False], [True, True]]
     """
     if values.ndim == 0 or values.dtype.kind not in "fiu":
         return None
     keep: NDArray[np.bool_] = values > HIDDEN
+    if keep.all() and values.ndim > 1 and values.min() <= _BELOW:
+        low = values == values.min()
+        keep = ~low if (low | (values == 0)).all() else keep
     if keep.all() or (not keep.any() and np.isfinite(values).all()):
         return None
     return keep, np.where(keep, values, 0)

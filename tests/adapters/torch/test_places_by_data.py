@@ -48,6 +48,25 @@ def test_what_a_mask_hides_stays_hidden_where_a_number_is_subtracted():
     assert passed.n_edges == 4 * 6 * 7 / 2
 
 
+@pytest.mark.parametrize(("below", "n_hidden"), [(-100.0, 15), (-99.0, 0)])
+def test_a_hundred_below_nothing_hides_as_well(below, n_hidden):
+    """Shifted windows (Swin) have such masks; what is more may be a bias."""
+
+    class Windowed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv = nn.Linear(4, 12)
+
+        def forward(self, x):
+            q, k, v = self.qkv(x).chunk(3, -1)
+            mask = torch.full((6, 6), below).triu(1)
+            return torch.softmax(q @ k.transpose(1, 2) + mask, -1) @ v
+
+    net = cg.load(Windowed(), example_input=rand(1, 6, 4))
+    (passed,) = [b for b in net.blocks_into(net.layer("matmul_2")) if not b.modulatory]
+    assert passed.n_edges == 4 * (36 - n_hidden)
+
+
 class Codebook(nn.Module):
     def __init__(self):
         super().__init__()
