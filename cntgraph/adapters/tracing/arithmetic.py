@@ -231,15 +231,17 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
     choice : Neurons, Data, weights or constant
         What decides; a constant choice moves neurons and does not come by here.
     options : sequence of Neurons, weights or constant
-        What is chosen among.
+        What is chosen among; weights are nodes whose biases they are.
     """
     if are_weights(choice, *options):
         chosen = t.array(choice)
         which = t.recipe(choice if chosen is None else chosen.astype(np.float32))
         return which.where(*map(t.recipe, options))
+    options = [value if weights_of(value) is None else t.neurons(t.as_ids(value, name))
+               for value in options]  # fmt: skip
     neurons = [value for value in options if isinstance(value, Neurons)]
-    if not neurons or any(weights_of(value) is not None for value in options):
-        raise NotFollowed("it chooses between weights by the data")
+    if not neurons:
+        raise NotFollowed("it chooses between constants by the data")
     if len(neurons) == len(options) > 1:
         return choose_among(t, neurons, "where", name)
     if len(neurons) > 1:

@@ -289,3 +289,38 @@ def test_what_has_no_edges_is_named(function, reason):
     with pytest.warns(CoverageWarning):
         net = cg.load(Of(), example_input=rand(1, 3, 3))
     assert reason in " ".join(e.reason for e in net.entries if e.status == "skipped")
+
+
+class NextBest(nn.Module):
+    """A router that takes the best expert away to find the next (PhiMoE)."""
+
+    def __init__(self):
+        super().__init__()
+        self.router, self.values = nn.Linear(4, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        scores = self.router(x)
+        best = scores.argmax(-1, keepdim=True)
+        return self.values(scores.scatter(-1, best, float("-inf")).softmax(-1))
+
+
+def test_what_the_data_hide_stays():
+    net = cg.load(NextBest(), example_input=rand(1, 4), strict=True)
+    assert net.n_edges == 4 * 5 + 5 * 2
+
+
+class Unless(nn.Module):
+    """A learned vector in the place of what is missing."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.instead = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+
+    def forward(self, x):
+        return self.one(torch.where(x.isnan(), self.instead, x))
+
+
+def test_weights_that_stand_where_data_are_missing_are_nodes():
+    net = cg.load(Unless(), example_input=rand(1, 4), strict=True)
+    assert next(layer.kind for layer in net.layers if not layer.is_input) == "learned"
+    assert net.n_edges == 4 + 4 + 16

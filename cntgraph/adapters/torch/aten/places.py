@@ -14,6 +14,7 @@ from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves
 from cntgraph.adapters.tracing import reductions
+from cntgraph.adapters.tracing.masks import hides, pass_beside
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data, is_mask
 from cntgraph.core.recipe import Recipe
@@ -88,6 +89,9 @@ def scatter(t: AtenTracer, a: Arguments, name: str) -> Any:
         return None
     if isinstance(a["index"], Data) and isinstance(a.get("src"), Nodes):
         return _put_by_data(t, a["self"], a["src"], int(a["dim"]), name)
+    value = t.array(a.get("value"))
+    if isinstance(a["index"], Data) and value is not None and hides(value):
+        return pass_beside(t, a["self"], a["index"], name)  # all but the best, to find the next
     return _put(t, a, name, torch.scatter)
 
 
