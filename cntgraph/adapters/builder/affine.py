@@ -109,7 +109,7 @@ class Affine(Layout):
             shape = (weight.shape[1], *tokens.shape)
             return np.moveaxis(self.opaque(name, shape, "embedding", reason), 0, -1)
         whole = self._one_hot_input(raw[0], weight.shape[0])
-        one_hot = whole.reshape(len(whole), -1)[:, tokens - raw[0].start]
+        one_hot = whole.reshape(len(whole), -1)[:, np.maximum(tokens - raw[0].start, 0)]
         one_hot = np.where(tokens < 0, -1, one_hot) if (tokens < 0).any() else one_hot
         return self._position_wise(name, one_hot, weight.transpose((1, 0)), None)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import FIRST_TOKEN, Neurons
 from cntgraph.core.recipe import Recipe
 
 
@@ -16,7 +18,7 @@ def look_up(t: Tracer, table: Recipe, tokens: Neurons, name: str) -> Any:
     ----------
     table : Recipe, shape (entries, *features)
     tokens : Neurons
-        Indices of entries.
+        Indices of entries; of constant ones the rows are nodes, whose biases they are.
 
     Returns
     -------
@@ -24,5 +26,9 @@ def look_up(t: Tracer, table: Recipe, tokens: Neurons, name: str) -> Any:
     """
     samples = t.samples(tokens)
     matrix = table.reshape((table.shape[0], -1))
-    made = t.builder.embed(t.name_of(table, name), samples.first(tokens.ids), matrix)
+    ids = samples.first(tokens.ids)
+    made = t.builder.embed(t.name_of(table, name), ids, matrix)
+    for token in np.unique(FIRST_TOKEN - ids[ids <= FIRST_TOKEN]):
+        row = matrix.take(0, int(token), int(token) + 1)
+        made[ids == FIRST_TOKEN - token] = t.as_ids(row, f"{name}.constant").reshape(-1)
     return t.made(made.reshape(*made.shape[:-1], *table.shape[1:]), samples)

@@ -15,6 +15,9 @@ from typing import Any, Literal
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
+#: Stands for token 0 where it is constant, as padding is; each further token is one less.
+FIRST_TOKEN = -3
+
 Source = Literal["mask", "indices", "neurons"]
 
 #: What is not above it hides a position, as frameworks write -∞.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
+from typing import Any
 
 import torch
 
@@ -11,13 +12,16 @@ from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.values import FIRST_TOKEN
 
 
 @handles("constant_pad_nd")
 def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Pad with positions that are no nodes, or, other than by zero, that show one node."""
     x, value = a["self"], a.get("value")
-    fill = -1 if x.is_index or not value else t.fixed(value).tensor.item()
+    fill = -1 if not value else t.fixed(value).tensor.item()
+    if x.is_index and x.dtype != torch.bool:
+        fill = FIRST_TOKEN - int(value or 0)
     return Nodes(torch.nn.functional.pad(x.tensor, a["pad"], value=fill))
 
 
@@ -25,11 +29,18 @@ def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Join nodes; a parameter among them (a class token) is nodes, too."""
     parts, dim = a["tensors"], int(a.get("dim") or 0)
-    if any(isinstance(x, Nodes) and x.is_index for x in parts) and not all(
-        isinstance(x, Nodes) for x in parts
-    ):
-        raise NotFollowed("it joins tokens to what is none")
+    if any(isinstance(x, Nodes) and x.is_index for x in parts):
+        return Nodes(torch.cat([_tokens(part) for part in parts], dim))
     return Nodes(torch.cat([t.fixed(part).tensor for part in parts], dim))
+
+
+def _tokens(value: Any) -> torch.Tensor:
+    """Return tokens as ids, those that are constant as such."""
+    if isinstance(value, Nodes):
+        return value.tensor
+    if not isinstance(value, torch.Tensor):
+        raise NotFollowed("it joins tokens to what is none")
+    return FIRST_TOKEN - value.long()
 
 
 @handles("reshape_alias")
