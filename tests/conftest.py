@@ -3,12 +3,18 @@
 A test adds a row to a table that is printed at the end by `record_property("table: title", row)`.
 """
 
+import gc
 import os
 
 from hypothesis import HealthCheck, settings
 
 # Keras takes its backend when it is imported; its tests run themselves on PyTorch, too.
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Most of the time of JAX's tests was LLVM's, for programs that run once.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 settings.register_profile(
     "cntgraph",
@@ -18,6 +24,18 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("cntgraph")
+
+
+def pytest_collection(session):
+    """Imports of five frameworks leave millions of objects, all of which stay: no garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish(session):
+    """What was imported is not searched for garbage again; what tests make is."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter):
