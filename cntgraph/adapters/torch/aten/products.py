@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.operations import HANDLERS, handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing import arithmetic, contraction
@@ -70,10 +70,8 @@ def grouped_matmul(t: AtenTracer, a: Arguments, name: str) -> Any:
     return arithmetic.choose_among(t, made, "where", name)
 
 
-@handles("bilinear", "trilinear")
-def bilinear(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
-    """Refuse x₁ᵀ W x₂: its weights belong to pairs of nodes."""
-    raise NotFollowed("a product of two inputs is not an edge")
+# x₁ᵀ W x₂: its weights belong to pairs of nodes.
+HANDLERS.refuses("a product of two inputs is not an edge", "bilinear", "trilinear")
 
 
 # -- embeddings of integer inputs; those of constant indices are recipes ---------------------------

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
-from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.operations import HANDLERS, handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -27,10 +27,8 @@ _ORDERS: dict[str, tuple[Kind, str]] = {
 _PACKED = "a packed sequence; call the model with a padded one"
 
 
-@handles("pack_padded_sequence")
-def pack(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
-    """Refuse to pack: the samples of a batch would lie among each other."""
-    raise NotFollowed(_PACKED)
+# The samples of a batch would lie among each other.
+HANDLERS.refuses(_PACKED, "pack_padded_sequence")
 
 
 def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import numpy as np
 
-from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.operations import HANDLERS, handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments
 from cntgraph.adapters.tracing import activations, arithmetic, pooling, reductions
 from cntgraph.adapters.tracing.convolution import convolve
-from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
@@ -165,9 +164,7 @@ def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
     return pooling.pool(t, x, operators, "linear", name)
 
 
-@handles("upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa")
-def refuse(t: AtenTracer, a: Arguments, name: str) -> NoReturn:
-    """Refuse what has weights of both signs, or windows of its own."""
-    raise NotFollowed(
-        "has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias"
-    )
+HANDLERS.refuses(
+    "has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias",
+    "upsample_bicubic2d", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa",
+)  # fmt: skip
