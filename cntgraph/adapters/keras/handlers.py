@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cntgraph.adapters.keras.moves import MOVES, UNCHANGED
 from cntgraph.adapters.tracing.operations import OperationTable
 
 AnyHandler = Callable[..., Any]
+
+#: Operations that are followed of buffers alone, too; otherwise the values of those are taken.
+_OF_BUFFERS = frozenset({*MOVES, *UNCHANGED} - {"Stack"}) | frozenset(
+    "Absolute Add Divide Dot Einsum Inner Matmul Mean Multiply Negative Power Reciprocal Rsqrt "
+    "Sqrt Square Std Subtract Sum Tensordot TrueDivide Var".split()
+)
 
 #: Called with the tracer, the layer, and the arguments of the call by name; a handler returns what
 #: the layer yields, and ``NotImplemented`` lets the layer be entered.
 LAYERS: OperationTable[AnyHandler] = OperationTable("layer of Keras")
 #: Called with the tracer, the operation, and the arguments of the call by name; a handler returns
 #: what the operation yields, and ``NotImplemented`` cuts the graph.
-OPERATIONS: OperationTable[AnyHandler] = OperationTable("operation of Keras")
+OPERATIONS: OperationTable[AnyHandler] = OperationTable("operation of Keras", _OF_BUFFERS)
 handles_layer, handles = LAYERS.handles, OPERATIONS.handles
 
 

@@ -15,21 +15,33 @@ from cntgraph.adapters.keras.values import (
     Arguments,
     Nodes,
     Weights,
+    as_array,
     has,
     has_channels_last,
+    is_constant,
 )
 from cntgraph.adapters.keras.windows import sliding_of
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import arithmetic, movement
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.values import Data
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.functions import OF_TWO
+from cntgraph.core.recipe.movement import looked_up, moved, stacked
+
+_COMPARISONS = {
+    "Equal": "eq", "Greater": "gt", "GreaterEqual": "ge", "Less": "lt", "LessEqual": "le",
+    "NotEqual": "ne",
+}  # fmt: skip
 
 
-@handles(*(kind for kind in MOVES if kind != "Take"))
+@handles(*(kind for kind in MOVES if kind != "Take"), of_weights=True)
 def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Move node ids; weights and constants among them are nodes, but for zeros."""
     if has([a.get(key) for key in INDICES], keras.KerasTensor, Data):
         raise NotFollowed("the data decides what is moved where")
+    if not has(a, Nodes):
+        return _moved(t, operation, a)
 
     def ids(leaf: Any) -> Any:
         is_value = isinstance(leaf, keras.KerasTensor | Data) or keras.ops.is_tensor(leaf)
@@ -40,10 +52,29 @@ def move(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return keras.tree.map_structure(lambda part: Nodes(np.ascontiguousarray(part), dtype), moved)
 
 
-@handles("Take")
+def _moved(t: KerasTracer, operation: Any, a: Arguments) -> Any:
+    """Move weights; None, where what is moved beside them is none."""
+    joined = {"Concatenate": ("xs", Recipe.concatenate), "Stack": ("x", stacked)}
+    key, join = joined.get(type(operation).__name__, ("", None))
+    if join is not None:
+        return join(tuple(map(t.recipe, a[key])), operation.axis)
+    beside = keras.tree.flatten([a[key] for key in a if key not in INDICES])
+    first, *others = (leaf for leaf in beside if isinstance(leaf, Weights))
+    if others or any(keras.ops.is_tensor(x) or isinstance(x, np.ndarray) for x in beside):
+        return None
+
+    def move(array: Any) -> Any:
+        return carry_out(operation, a, lambda leaf: array if leaf is first else leaf)
+
+    return moved(first.recipe, move)
+
+
+@handles("Take", of_weights=True)
 def take(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Look up rows of a table by an integer input: an embedding; else a movement."""
     table, indices = a["x"], a["indices"]
+    if isinstance(table, Weights) and operation.axis is not None and is_constant(indices):
+        return looked_up(table.recipe, operation.axis, as_array(indices).astype(np.int64))
     if not isinstance(indices, Nodes):
         return move(t, operation, a)
     if not isinstance(table, Weights) or operation.axis != 0:
@@ -51,46 +82,45 @@ def take(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     return look_up(t, table.recipe, indices, t.name(operation))
 
 
-@handles(*UNCHANGED)
+@handles(*UNCHANGED, of_weights=True)
 def identity(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return what comes in."""
-    return next(leaf for leaf in keras.tree.flatten(a) if isinstance(leaf, Nodes))
+    return next(leaf for leaf in keras.tree.flatten(a) if isinstance(leaf, Nodes | Weights))
 
 
-# -- movements that bring in positions without a node ----------------------------------------
+# -- what brings in positions, takes them away, or chooses --------------------------------------
 
 
-@handles("Pad")
+@handles("Pad", of_weights=True)
 def pad(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Pad: by zeros, which are no nodes, by another constant, or by showing nodes again."""
     x, widths = a["x"], [tuple(int(n) for n in pair) for pair in operation.pad_width]
-    widths = widths * x.ids.ndim if len(widths) == 1 else widths
-    if operation.mode == "constant":
-        fill = t.as_ids(a.get("constant_values") or 0.0, t.name(operation))
-        return Nodes(np.pad(x.ids, widths, constant_values=fill), x.dtype)
-    return Nodes(np.pad(x.ids, widths, mode=operation.mode), x.dtype)
+    widths = widths * len(x.shape) if len(widths) == 1 else widths
+    value, name = a.get("constant_values") or 0.0, t.name(operation)
+    return movement.pad(t, x, widths, value, name, mode=operation.mode)
 
 
-@handles("Tril", "Triu")
+@handles("Tril", "Triu", of_weights=True)
 def triangle(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Take away the nodes above or below a diagonal."""
-    rows, columns = a["x"].ids.shape[-2:]
+    """Take away what is above or below a diagonal."""
     upper = type(operation).__name__ == "Triu"
-    keep = np.tri(rows, columns, operation.k - upper, dtype=bool) ^ upper
-    return Nodes(np.where(keep, a["x"].ids, -1))
+    return movement.triangle(t, a["x"], operation.k, t.name(operation), upper=upper)
 
 
-@handles("Where")
+@handles("Where", of_weights=True)
 def where(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Choose between nodes: by a constant, which moves them, or by what depends on the input."""
     choice, options, name = a["condition"], [a["x1"], a["x2"]], t.name(operation)
-    if isinstance(choice, Nodes | Data):
-        return arithmetic.select(t, choice, options, name)
-    chosen = t.array(choice)
-    if chosen is None:
-        raise NotFollowed("the data decides what is moved where")
-    sides = [-1 if getattr(side, "hides", False) else t.as_ids(side, name) for side in options]
-    return Nodes(np.where(chosen.astype(bool), *sides))
+    if is_constant(choice):
+        options = [Nodes(np.full(side.shape, -1)) if getattr(side, "hides", False) else side
+                   for side in options]  # fmt: skip
+    return arithmetic.select(t, choice, options, name)
+
+
+@handles(*_COMPARISONS, of_weights=True)
+def compare(t: KerasTracer, operation: Any, a: Arguments) -> Recipe:
+    """Compare weights; what is said of neurons is derived."""
+    return OF_TWO[_COMPARISONS[type(operation).__name__]](t.recipe(a["x1"]), t.recipe(a["x2"]))
 
 
 @handles("ZerosLike", "OnesLike", "FullLike")

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind
-from cntgraph.adapters.keras.handlers import handles_layer, is_of_keras
+from cntgraph.adapters.keras.handlers import LAYERS, handles_layer, is_of_keras
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes, activation_label
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -27,10 +27,10 @@ def recurrent_layer(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     return run_layer(t, t.name(), layer, a["sequences"], a["initial_state"])
 
 
-@handles_layer("ConvLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
-def convolutional(t: KerasTracer, layer: Any, a: Arguments) -> Any:
-    """Refuse a convolutional recurrent layer."""
-    raise NotFollowed("convolutional recurrent layers have no canonical graph yet")
+LAYERS.refuses(
+    "convolutional recurrent layers have no canonical graph yet",
+    "ConvLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
+)  # fmt: skip
 
 
 @handles_layer("Bidirectional")

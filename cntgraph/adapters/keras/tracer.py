@@ -10,7 +10,7 @@ What cannot be followed is cut out of the graph, with the reason.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -19,7 +19,6 @@ import keras
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.handlers import OPERATIONS, handler_of, is_of_keras
-from cntgraph.adapters.keras.recipes import recipe_of_operation
 from cntgraph.adapters.keras.values import (
     Arguments,
     Derived,
@@ -102,7 +101,7 @@ class KerasTracer(Tracer):
         a = _bound(operation.call, args, kwargs)
         if not has(a, Nodes, Derived):
             try:
-                found = self.of_weights(recipe_of_operation(self, operation, a))
+                found = self.of_weights(self._computed(operation, a))
             except NotFollowed:
                 found = None
             return self._frozen(operation, args, kwargs) if found is None else found
@@ -118,6 +117,16 @@ class KerasTracer(Tracer):
             return result
         except NotFollowed as error:
             return self._cut(operation, args, kwargs, error)
+
+    def _computed(self, operation: Any, a: Arguments) -> Any:
+        """Return what an operation on parameters and constants yields; None if it is not known."""
+        operands = [leaf for leaf in keras.tree.flatten(a) if isinstance(leaf, Weights)]
+        handler = OPERATIONS.get_for_weights(type(operation).__name__, operands)
+        found = handler(self, operation, a) if operands and handler is not None else None
+        return None if found is NotImplemented else keras.tree.map_structure(
+            lambda made: Weights(made, operands[0].dtype) if isinstance(made, Recipe) else made,
+            found,
+        )  # fmt: skip
 
     def _check_size(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Refuse what would make a tensor too large, before it is made; return what is yielded."""
@@ -175,8 +184,8 @@ class KerasTracer(Tracer):
             reason = reason if called.built else "it is not built; call the model once before"
         else:
             what = kind = f"keras.ops.{kind}"
-        reason = f"{what} cannot be followed: {reason}; the graph is cut here"
-        self.skip(weights, reason)
+        reason = f"{what} cannot be followed: {reason}"
+        self.skip(weights, f"{reason}; the graph is cut here")
         name = self.name(called)
         try:
             with self._unwatched():
@@ -187,11 +196,9 @@ class KerasTracer(Tracer):
         if any(size is None for leaf in keras.tree.flatten(spec) for size in leaf.shape):
             raise TraceError(f"{name}: {reason}; its shape depends on the data")
 
-        def fresh(leaf: Any) -> Nodes:
-            ids = self.builder.opaque(name, _of_sample(leaf.shape), kind, reason)
-            return Nodes(ids.reshape(leaf.shape))
-
-        return keras.tree.map_structure(fresh, spec)
+        return keras.tree.map_structure(
+            lambda leaf: self.unknown(name, kind, leaf.shape, reason), spec
+        )
 
     @contextmanager
     def _unwatched(self) -> Iterator[None]:
@@ -257,10 +264,6 @@ def evaluating(layer: Any, kwargs: Arguments) -> None:
         kwargs.pop("training", None)
     elif kwargs.get("training") is None:
         kwargs["training"] = False
-
-
-def _of_sample(shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
 
 
 def _is_leaf(layer: Any) -> bool:

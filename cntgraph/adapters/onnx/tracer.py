@@ -16,10 +16,10 @@ import onnx
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.onnx.derived import derive, is_derived
-from cntgraph.adapters.onnx.reference import Sizes, compute, inferred_shapes, run
+from cntgraph.adapters.onnx.reference import MOVEMENTS, Sizes, compute, inferred_shapes, run
 from cntgraph.adapters.onnx.values import UNKNOWN, Call, Nodes, concrete, shape_of
-from cntgraph.adapters.onnx.weights import compute_weights, is_followed, on_recipes
-from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, numbered
+from cntgraph.adapters.onnx.weights import compute_weights
+from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find
 from cntgraph.adapters.tracing.operations import NotFollowed, OperationTable
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons
@@ -29,8 +29,13 @@ from cntgraph.core.types import Array, Ids
 
 Handler = Callable[["OnnxTracer", Call], Any]
 
+#: Operations that are followed of buffers alone, too; otherwise the values of those are taken.
+_OF_BUFFERS = MOVEMENTS | frozenset(
+    "Abs Add Cast CastLike Concat DequantizeLinear Div Dropout Einsum Gather Gemm Identity MatMul "
+    "Mul Neg Pow Reciprocal ReduceL2 ReduceMean ReduceSum ReduceSumSquare Sqrt Sub".split()
+)
 #: What each operation does, by its name; those of other domains have theirs in front.
-HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation")
+HANDLERS: OperationTable[Handler] = OperationTable("ONNX operation", _OF_BUFFERS)
 handles = HANDLERS.handles
 
 
@@ -131,10 +136,9 @@ class OnnxTracer(Tracer):
             return None
         if not recipes:
             return compute(call)
-        followed = is_followed(call, HANDLERS.of_weights)
+        handler = HANDLERS.get_for_weights(call.operation, call.inputs)
         try:
-            handler = HANDLERS.get(call.operation) if followed else None
-            found = self.of_weights(handler(self, call) if handler else on_recipes(self, call))
+            found = self.of_weights(handler(self, call)) if handler else None
         except NotFollowed:
             found = None
         if found is not None:
@@ -164,19 +168,9 @@ class OnnxTracer(Tracer):
         """Cut the graph at an operation, and say why."""
         operation = call.operation
         self.skip(call.inputs, f"read by {operation}, which is not followed: {reason}")
-        why = f"{operation}: {reason}; the graph is cut here"
-        made: list[Any] = []
-        for name, shape in zip(call.node.output, self._shapes(call), strict=True):
-            if not name:
-                made.append(None)
-                continue
-            sample = shape[1:] if len(shape) > 1 and shape[0] == self.n_samples else shape
-            ids = (
-                self.builder.add_layer(call.name, sample, f"unknown ({operation})") if any(made)
-                else self.builder.opaque(call.name, sample, operation, why)
-            )  # fmt: skip
-            made.append(Nodes(ids if sample == shape else numbered(ids, 0, self.n_samples)))
-        return made
+        reason, shapes = f"{operation}: {reason}", self._shapes(call)
+        return [self.unknown(call.name, operation, shape, reason) if name else None
+                for name, shape in zip(call.node.output, shapes, strict=True)]  # fmt: skip
 
     # -- samples --------------------------------------------------------------------------------
 

@@ -221,22 +221,26 @@ def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
 
 
 def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
-    """Choose among values, neuron by neuron, by what depends on the input.
+    """Choose among values, neuron by neuron.
 
-    All neurons that may be chosen lead to the result; a choice between functions of the same
-    neurons is an activation. A choice by a mask hides nothing.
+    A constant choice moves neurons. By what depends on the input, all neurons that may be chosen
+    lead to the result; a choice between functions of the same neurons is an activation, and one
+    by a mask hides nothing.
 
     Parameters
     ----------
     choice : Neurons, Data, weights or constant
-        What decides; a constant choice moves neurons and does not come by here.
+        What decides.
     options : sequence of Neurons, weights or constant
-        What is chosen among; weights are nodes whose biases they are.
+        What is chosen where it is true, and where it is not; weights that the data choose are
+        nodes whose biases they are.
     """
     if are_weights(choice, *options):
         chosen = t.array(choice)
         which = t.recipe(choice if chosen is None else chosen.astype(np.float32))
         return which.where(*map(t.recipe, options))
+    if are_weights(choice):
+        return _placed(t, choice, options, name)
     options = [value if weights_of(value) is None else t.neurons(t.as_ids(value, name))
                for value in options]  # fmt: skip
     neurons = [value for value in options if isinstance(value, Neurons)]
@@ -253,6 +257,19 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
         # A softmax whose rows without any entry are set to zero stays a softmax.
         made = t.activate(made, "where")
     return t.widened(made, *(np.shape(value) for value in (choice, *options)))
+
+
+def _placed(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
+    """Return neurons where a constant chooses them, and other constants as nodes."""
+    tokens = [x for x in options if isinstance(x, Neurons) and x.is_index]
+    if len(tokens) == 1:  # some of them are others: they are tokens still
+        return t.widened(tokens[0], *map(np.shape, (choice, *options)))
+    chosen = t.array(choice)
+    if chosen is None:
+        chosen = t.recipe(choice).read()
+        t.use_as_mask(choice)
+    ids = np.where(chosen.astype(bool), *(t.as_ids(value, name) for value in options))
+    return t.neurons(ids, like=tokens[0] if tokens else None)
 
 
 def choose_among(t: Tracer, operands: Sequence[Neurons], kind: str, name: str) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Set
+from typing import Any, Generic, NoReturn, TypeVar
+
+from cntgraph.adapters.tracing.values import is_learned
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Registered = TypeVar("Registered", bound=Callable[..., Any])
@@ -23,6 +25,8 @@ class OperationTable(Generic[Handler]):
     ----------
     noun : str
         What an operation of the framework is called in errors.
+    of_buffers : set of str, optional
+        Operations that make weights of buffers alone, too; else the values of those are taken.
 
     Examples
     --------
@@ -33,8 +37,8 @@ class OperationTable(Generic[Handler]):
     (True, None)
     """
 
-    def __init__(self, noun: str) -> None:
-        self.noun = noun
+    def __init__(self, noun: str, of_buffers: Set[str] = frozenset()) -> None:
+        self.noun, self.of_buffers = noun, of_buffers
         self._handlers: dict[str, Handler] = {}
         self.of_weights: set[str] = set()
 
@@ -72,9 +76,28 @@ class OperationTable(Generic[Handler]):
 
         return register
 
+    def refuses(self, reason: str, *names: str) -> None:
+        """Say why operations are never followed."""
+
+        def refuse(*_: Any) -> NoReturn:
+            raise NotFollowed(reason)
+
+        self.handles(*names)(refuse)
+
     def get(self, name: str) -> Handler | None:
         """Return the handler of an operation, or None if it is not known."""
         return self._handlers.get(name)
+
+    def get_for_weights(self, name: str, values: Iterable[Any]) -> Handler | None:
+        """Return the handler of an operation, if it makes weights of these weights and constants.
+
+        Parameters
+        ----------
+        values : iterable
+            What goes into it.
+        """
+        followed = self.of_weights if any(map(is_learned, values)) else self.of_buffers
+        return self._handlers.get(name) if name in followed else None
 
     def __contains__(self, name: object) -> bool:
         return name in self._handlers

@@ -15,6 +15,7 @@ from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, on
 from cntgraph.adapters.tracing.constants import Constants
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Neurons, is_learned, weights_of
+from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import once
 from cntgraph.core.types import Ids
@@ -222,6 +223,15 @@ class Tracer(Constants):
             return None
         _, bits, dtype = self.stored(made)
         return self.builder.frozen(f"{operation}.constant", bits, dtype)
+
+    def unknown(self, label: str, operation: str, shape: Sequence[int], reason: str) -> Any:
+        """Return fresh neurons that nothing is known to lead to, samples along the first axis."""
+        check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
+        batched = len(shape) > 1 and shape[0] == self.n_samples > 0
+        reason = f"{reason}; the graph is cut here"
+        ids = self.builder.opaque(label, shape[1:] if batched else shape, operation, reason)
+        samples = one_a_sample(0, self.n_samples) if batched else Samples()
+        return self.neurons(samples.spread(ids))
 
     def note(self, label: str, reason: str) -> None:
         """Say in the coverage table how an operation was read that depends on the input."""

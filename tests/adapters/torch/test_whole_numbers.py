@@ -35,6 +35,7 @@ def in_place(tokens):
         lambda x: x.clone().add_(1),
         lambda x: x * (x > 2),
         lambda x: x.where(x != 4, 0),
+        lambda x: x.where(torch.arange(5) != 2, 7),
         lambda x: x + torch.tensor([0, 1, 2, 3, 0]),
     ],
 )

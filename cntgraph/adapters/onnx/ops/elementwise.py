@@ -7,7 +7,7 @@ from typing import Any
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, shape_of
 from cntgraph.adapters.tracing import activations
-from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.values import Neurons, are_weights
 from cntgraph.network.activations import activation_name
 
 #: Functions of one neuron, and of the neurons along an axis.
@@ -25,6 +25,8 @@ _DEFAULTS = {"HardSigmoid": {"alpha": 0.2}}
 def activation(t: OnnxTracer, call: Call) -> Any:
     """Note an activation function."""
     x, *coefficients = call.inputs
+    if call.operation in ("LogSoftmax", "Softmax") and call.opset < 13 and are_weights(x):
+        return None  # it was over all axes from one on
     settings = {**_DEFAULTS.get(call.operation, {}), **call.attributes}
     name = activation_name(call.node.op_type)
     return activations.activate(t, x, name, coefficients, **settings)

@@ -13,24 +13,24 @@ from cntgraph.adapters.onnx.reference import MOVEMENTS, refuse_above, run
 from cntgraph.adapters.onnx.tensors import INTEGERS
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, concrete, shape_of
-from cntgraph.adapters.tracing import arithmetic
+from cntgraph.adapters.tracing import arithmetic, movement
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.reductions import chosen, put_together
 from cntgraph.adapters.tracing.tables import look_up
-from cntgraph.adapters.tracing.values import Data, is_mask
+from cntgraph.adapters.tracing.values import Data, are_weights, is_mask
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.movement import looked_up
+from cntgraph.core.recipe.functions import OF_TWO
+from cntgraph.core.recipe.movement import looked_up, moved, moved_together
 from cntgraph.network.blocks import PoolMode
 
-#: Operations that move or copy values, and which of their inputs are the values.
-_MOVEMENT: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(MOVEMENTS, (0,)), "CenterCropPad": (0,), "Trilu": (0,),
+_FLOAT_TYPES = (1, 10, 11, 16)
+_COMPARISONS = {
+    "Equal": "eq", "Greater": "gt", "GreaterOrEqual": "ge", "Less": "lt", "LessOrEqual": "le",
 }  # fmt: skip
-#: Those that fill up with zeros.
-_FILLS = ("CenterCropPad", "Trilu")
 
 
-def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
+@handles(*MOVEMENTS, of_weights=True)
+def move(t: OnnxTracer, call: Call, data: Sequence[int] = (0,)) -> Any:
     """Carry out a movement on the ids of the inputs at `data`; the others say how.
 
     Parameters
@@ -38,23 +38,22 @@ def move(t: OnnxTracer, call: Call, data: Sequence[int]) -> Any:
     data : sequence of int
         Which inputs are moved.
     """
-    moved = [call.inputs[k] for k in data]
-    nodes = [value for value in moved if isinstance(value, Nodes)]
+    first, given = call.inputs[0], [call.inputs[k] for k in data]
+    if are_weights(*given) and isinstance(first, Recipe):
+        how = [_how(t, value, call.name) for value in call.inputs[1:]]
+        return moved(first, lambda array: run(call, [array, *how], 2 * prod(first.shape)))
+    nodes = [value for value in given if isinstance(value, Nodes)]
     if call.get("reduction", "none") != "none" or not nodes:
         return None
     is_index = all(x.is_index for x in nodes)
-    if is_index and len(nodes) < len(moved):
+    if is_index and len(nodes) < len(given):
         raise NotFollowed("it joins tokens to what is none")
     inputs = [
         t.as_ids(v, call.name) if k in data else _how(t, v, call.name)
         for k, v in enumerate(call.inputs)
     ]
-    like = nodes[0] if len(moved) == 1 else Nodes(inputs[data[0]], is_index)
-    # What it fills up with is zero: one more for every node leaves zero free.
-    fills = call.operation in _FILLS
-    if fills:
-        inputs[0] = inputs[0] + 1
-    return [replace(like, ids=ids - 1 if fills else ids) for ids in run(call, inputs)]
+    like = nodes[0] if len(given) == 1 else Nodes(inputs[data[0]], is_index)
+    return [replace(like, ids=ids) for ids in run(call, inputs)]
 
 
 def _how(t: OnnxTracer, value: Any, name: str) -> Any:
@@ -72,18 +71,18 @@ def _how(t: OnnxTracer, value: Any, name: str) -> Any:
     return found
 
 
-for _name, _data in _MOVEMENT.items():
-    handles(_name)(lambda t, call, data=_data: move(t, call, data))
-
-
 #: What becomes of values that are put at one place.
 _MODES: dict[str, PoolMode] = {"add": "sum", "max": "max", "min": "min"}
 
 
-@handles("ScatterElements", "ScatterND")
+@handles("ScatterElements", "ScatterND", of_weights=True)
 def scatter(t: OnnxTracer, call: Call) -> Any:
     """Put neurons at constant places, in the place of others or together with them."""
     base, places, x = call.inputs
+    if are_weights(base, x):
+        return None if call.get("reduction", "none") != "none" else moved_together(
+            [t.recipe(base), t.recipe(x)], lambda to: run(call, [to[0], concrete(places), to[1]])[0]
+        )  # fmt: skip
     mode, axis = _MODES.get(str(call.get("reduction", "none"))), int(call.get("axis", 0))
     if mode is None or not isinstance(x, Nodes) or not isinstance(places, np.ndarray):
         return move(t, call, (0, 2))
@@ -103,18 +102,20 @@ def largest(t: OnnxTracer, call: Call) -> Any:
     return [made, Data(made.shape, None, "neurons")]
 
 
-@handles("Identity", "Dropout")
+@handles("Identity", "Dropout", of_weights=True)
 def unchanged(t: OnnxTracer, call: Call) -> Any:
     """Return the first input as it is."""
-    return call.inputs[0] if isinstance(call.inputs[0], Nodes | list) else None
+    return call.inputs[0] if isinstance(call.inputs[0], Nodes | Recipe | list) else None
 
 
-@handles("Cast", "CastLike")
+@handles("Cast", "CastLike", of_weights=True)
 def cast(t: OnnxTracer, call: Call) -> Any:
-    """Return the same neurons; as whole numbers they are tokens."""
-    x = call.inputs[0]
+    """Return the same neurons, as whole numbers tokens; weights stay as they are stored."""
+    x, to = call.inputs[0], call.get("to")
+    if call.operation == "Cast" and isinstance(x, Recipe):
+        return x if to in _FLOAT_TYPES else None
     if call.operation == "Cast":
-        return replace(x, is_index=call.get("to") in INTEGERS) if isinstance(x, Nodes) else None
+        return replace(x, is_index=to in INTEGERS) if isinstance(x, Nodes) else None
     like = call.inputs[1]
     whole = like.is_index if isinstance(like, Nodes) else np.asarray(like).dtype.kind in "iub"
     if isinstance(x, Nodes):
@@ -123,63 +124,83 @@ def cast(t: OnnxTracer, call: Call) -> Any:
     return x if isinstance(x, Recipe) else np.asarray(x).astype(np.int64 if whole else np.float32)
 
 
-@handles("Concat")
+@handles("Concat", of_weights=True)
 def concatenate(t: OnnxTracer, call: Call) -> Any:
     """Join neurons; a parameter among them (a class token) is neurons, too."""
-    if not any(isinstance(value, Nodes) for value in call.inputs):
-        return None
+    if are_weights(*call.inputs):
+        return Recipe.concatenate(tuple(map(t.recipe, call.inputs)), call.get("axis"))
     return move(t, call, range(len(call.inputs)))
 
 
 # -- looking up -----------------------------------------------------------------------------------
 
 
-@handles("Gather")
+@handles("Gather", of_weights=True)
 def gather(t: OnnxTracer, call: Call) -> Any:
     """Look up entries: of neurons by constants, or of a table by tokens (an embedding)."""
     data, index = call.inputs[:2]
     if isinstance(data, Nodes):
         return move(t, call, (0,))
-    if isinstance(index, Data):
+    if not isinstance(index, Nodes):
         places = _how(t, index, call.name)
         if isinstance(data, Recipe):
             return looked_up(data, int(call.get("axis", 0)), places)
         return run(call, [data, places])
-    if not isinstance(index, Nodes) or len(shape_of(data)) > 2 or int(call.get("axis", 0)) != 0:
+    if len(shape_of(data)) > 2 or int(call.get("axis", 0)) != 0:
         return None
     return look_up(t, t.recipe(data), index, call.name)
 
 
-@handles("Where")
+@handles("Where", of_weights=True)
 def where(t: OnnxTracer, call: Call) -> Any:
     """Choose between neurons, or between neurons and a constant; a constant choice moves them."""
-    choice, one, other = call.inputs
-    if not isinstance(choice, Nodes | Data):
-        return move(t, call, (1, 2))
+    choice, *options = call.inputs
     if isinstance(choice, Data) and choice.value is not None and is_mask(choice):
-        return move(t, replace(call, inputs=[choice.value.astype(bool), one, other]), (1, 2))
-    return arithmetic.select(t, choice, (one, other), call.name)
+        choice = choice.value
+        t.note(call.name, "what the input selects is taken as for the example")
+    return arithmetic.select(t, choice, options, call.name)
 
 
-# -- padding --------------------------------------------------------------------------------------
+@handles(*_COMPARISONS, of_weights=True)
+def compare(t: OnnxTracer, call: Call) -> Recipe:
+    """Compare weights; what is said of neurons is derived."""
+    return OF_TWO[_COMPARISONS[call.operation]](*map(t.recipe, call.inputs))
 
 
-@handles("Pad")
+# -- what brings in positions, or takes them away --------------------------------------------------
+
+
+@handles("Trilu", of_weights=True)
+def triangle(t: OnnxTracer, call: Call) -> Any:
+    """Take away what is above or below a diagonal."""
+    diagonal = 0 if call.input(1) is None else int(concrete(call.inputs[1]).item())
+    upper = bool(call.get("upper", 1))
+    return movement.triangle(t, call.values, diagonal, call.name, upper=upper)
+
+
+@handles("Pad", of_weights=True)
 def pad(t: OnnxTracer, call: Call) -> Any:
     """Pad, or crop where a padding is negative; padding by a number is a node of that value."""
-    x = call.neurons
     pads = np.asarray(call.constant(1, "pads" if "pads" in call.attributes else "paddings"))
-    axes = range(x.ids.ndim) if call.input(3) is None else np.ravel(concrete(call.inputs[3]))
-    widths = np.zeros((x.ids.ndim, 2), np.int64)
-    widths[list(axes)] = pads.reshape(2, -1).T
-    ends = zip((-widths).clip(0).tolist(), x.shape, strict=True)
-    x = replace(x, ids=x.ids[tuple(slice(a, max(n - b, 0)) for (a, b), n in ends)])
-    widths = widths.clip(0)
-    refuse_above(prod((widths.sum(1) + x.shape).tolist()), call)
-    mode = call.get("mode", "constant")
-    if mode != "constant":
-        return replace(x, ids=np.pad(x.ids, widths, mode=mode))
     value = call.get("value", 0.0) if call.input(2) is None else concrete(call.inputs[2])
-    needed = np.asarray(value).reshape(-1)[:1] if widths.any() else np.zeros(1)
-    (fill,) = t.as_ids(needed, f"{call.name}.value") if needed.size else (-1,)
-    return replace(x, ids=np.pad(x.ids, widths, constant_values=fill))
+    return _padded(t, call, call.input(3), pads.reshape(2, -1).T, np.ravel(value)[:1])
+
+
+@handles("CenterCropPad")
+def centre(t: OnnxTracer, call: Call) -> Any:
+    """Pad or crop on both sides to a given size, an odd one more behind."""
+    shape, axes = call.neurons.shape, call.get("axes")
+    kept = shape if axes is None else [shape[axis] for axis in axes]
+    more = np.asarray(concrete(call.inputs[1])) - kept
+    before = np.sign(more) * (abs(more) // 2)
+    return _padded(t, call, axes, np.stack([before, more - before], 1), np.zeros(1))
+
+
+def _padded(t: OnnxTracer, call: Call, axes: Any, pairs: Any, value: Any) -> Any:
+    """Pad some axes, all by default."""
+    x, widths = call.values, np.zeros((len(call.values.shape), 2), np.int64)
+    widths[slice(None) if axes is None else np.ravel(concrete(axes))] = pairs
+    refuse_above(prod((widths.clip(0).sum(1) + x.shape).tolist()), call)
+    mode = call.get("mode", "constant")
+    value = value if value.size else np.zeros(1)
+    return movement.pad(t, x, widths.tolist(), value, f"{call.name}.value", mode=mode)

@@ -30,9 +30,13 @@ def quantize(t: OnnxTracer, call: Call) -> Any:
     return replace(call.neurons, step=call.inputs[1])
 
 
-@handles("DequantizeLinear", "com.microsoft.DequantizeLinear")
+@handles("DequantizeLinear", "com.microsoft.DequantizeLinear", of_weights=True)
 def dequantize(t: OnnxTracer, call: Call) -> Any:
-    """Hand neurons on."""
+    """Hand neurons on; stored whole numbers become weights."""
+    if isinstance(call.inputs[0], Recipe):
+        axis, block = int(call.get("axis", 1)), int(call.get("block_size", 0))
+        value, scale = call.inputs[:2]
+        return dequantized(t.recipe, value, scale, call.input(2), axis, block)
     return replace(call.neurons, step=None, is_index=False)
 
 

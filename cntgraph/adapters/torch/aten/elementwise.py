@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import torch
-
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
@@ -169,16 +167,13 @@ def gated_linear_unit(t: AtenTracer, a: Arguments, name: str) -> Any:
 # -- choices --------------------------------------------------------------------------------------
 
 
-@handles("masked_fill")
+@handles("masked_fill", of_weights=True)
 def masked_fill(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Take away the neurons that a constant mask names."""
-    return where(t, {"condition": a["mask"], "self": a["value"], "other": a["self"]}, name)
+    return arithmetic.select(t, a["mask"], (a["value"], a["self"]), name)
 
 
-@handles("where")
+@handles("where", of_weights=True)
 def where(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Choose between nodes, or between nodes and a constant; a constant choice moves nodes."""
-    choice, options = a["condition"], [a.get("self"), a.get("other")]
-    if isinstance(choice, torch.Tensor):
-        return Nodes(torch.where(choice.cpu(), *(t.fixed(value).tensor for value in options)))
-    return arithmetic.select(t, choice, options, name)
+    return arithmetic.select(t, a["condition"], (a.get("self"), a.get("other")), name)

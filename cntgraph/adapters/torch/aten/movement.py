@@ -11,18 +11,25 @@ import torch
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing import movement
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import FIRST_TOKEN
 
 
-@handles("constant_pad_nd")
-def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Nodes:
+@handles("constant_pad_nd", of_weights=True)
+def constant_pad(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Pad with positions that are no nodes, or, other than by zero, that show one node."""
-    x, value = a["self"], a.get("value")
-    fill = -1 if not value else t.fixed(value).tensor.item()
-    if x.is_index and x.dtype != torch.bool:
-        fill = FIRST_TOKEN - int(value or 0)
-    return Nodes(torch.nn.functional.pad(x.tensor, a["pad"], value=fill))
+    pairs = [*zip(a["pad"][::2], a["pad"][1::2], strict=True)][::-1]
+    widths = [(0, 0)] * (len(a["self"].shape) - len(pairs)) + pairs
+    return movement.pad(t, a["self"], widths, a.get("value") or 0.0, name)
+
+
+def _triangle(t: AtenTracer, a: Arguments, name: str, *, upper: bool) -> Any:
+    return movement.triangle(t, a["self"], a["diagonal"], name, upper=upper)
+
+
+handles("tril", of_weights=True)(partial(_triangle, upper=False))
+handles("triu", of_weights=True)(partial(_triangle, upper=True))
 
 
 @handles("cat", "concat", "concatenate")

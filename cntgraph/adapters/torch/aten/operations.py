@@ -12,8 +12,14 @@ from cntgraph.adapters.tracing.operations import OperationTable
 #: may be taken apart into smaller ones, and raises `NotFollowed` where it never has edges.
 Handler = Callable[[Any, Arguments, str], Any]
 
+#: Operations that are followed of buffers alone, too; otherwise the values of those are taken.
+_OF_BUFFERS = frozenset(
+    "neg abs sqrt square rsqrt reciprocal mul div mm bmm matmul mv dot vdot add sub rsub pow sum "
+    "mean var std var_mean std_mean linalg_vector_norm norm linear addmm baddbmm "
+    "constant_pad_nd".split()
+)
 #: What each operation does to node ids, by its name without underscores around it.
-HANDLERS: OperationTable[Handler] = OperationTable("ATen operation")
+HANDLERS: OperationTable[Handler] = OperationTable("ATen operation", _OF_BUFFERS)
 handles = HANDLERS.handles
 
 #: Operations that move or copy values, computing nothing: carried out on the ids themselves.
@@ -33,8 +39,7 @@ MOVEMENT = frozenset(
 COPYING = frozenset(
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
     "_upsample_nearest_exact2d _upsample_nearest_exact3d reflection_pad1d reflection_pad2d "
-    "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col tril "
-    "triu".split()
+    "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col".split()
 )
 
 #: Operations that make a constant of the shape of what they are given.

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, NoReturn
-
-from cntgraph.adapters.torch.aten.operations import handles
-from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.torch.aten.operations import HANDLERS
 
 _REASONS = {
     "bilinear trilinear": "a product of two inputs is not an edge",  # x₁ᵀ W x₂ has one for pairs
@@ -22,10 +18,5 @@ _REASONS = {
         "has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias",
 }  # fmt: skip
 
-
-def _refuse(t: Any, a: Any, name: str, reason: str) -> NoReturn:
-    raise NotFollowed(reason)
-
-
 for _names, _reason in _REASONS.items():
-    handles(*_names.split())(partial(_refuse, reason=_reason))
+    HANDLERS.refuses(_reason, *_names.split())

@@ -37,7 +37,7 @@ from cntgraph.adapters.torch.aten.operations import (
 from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, map_leaves, per_result
 from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
 from cntgraph.adapters.torch.tensors import stored_array
-from cntgraph.adapters.tracing.batch import Samples, numbered, one_a_sample
+from cntgraph.adapters.tracing.batch import Samples, numbered
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons
@@ -212,17 +212,9 @@ class AtenTracer(Tracer):
         def made(k: int, shape: Any) -> Any:
             if k in indices:
                 return Data(shape, None, "neurons")
-            return self._opaque(label, operation, shape, reason)
+            return self.unknown(label, operation, shape, reason)
 
         return per_result(shapes, made)
-
-    def _opaque(self, label: str, operation: str, shape: Sequence[int], reason: str) -> Nodes:
-        check_memory(2 * 8 * prod(shape), f"a tensor of shape {tuple(shape)}")
-        batched = len(shape) > 1 and shape[0] == self.n_samples > 0
-        sample, reason = shape[1:] if batched else shape, f"{reason}; the graph is cut here"
-        ids = self.builder.opaque(label, sample, operation, reason)
-        samples = one_a_sample(0, self.n_samples) if batched else Samples()
-        return self.neurons(samples.spread(ids))
 
     # -- names and values -----------------------------------------------------------------------
 

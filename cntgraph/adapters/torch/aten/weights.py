@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.operations import COPYING, HANDLERS, IDENTITY, handler_of
+from cntgraph.adapters.torch.aten.operations import COPYING, HANDLERS, IDENTITY
 from cntgraph.adapters.torch.aten.values import Arguments, Call, leaves, map_leaves
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import HIDDEN, is_learned
+from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe import over_axes as weights
 from cntgraph.core.recipe.functions import OF_TWO
@@ -20,7 +19,6 @@ from cntgraph.core.recipe.movement import (
     moved,
     moved_together,
     once,
-    padded,
     stacked,
 )
 
@@ -28,19 +26,14 @@ _UNCHANGED = frozenset(
     "to _to_copy type_as clone detach alias contiguous lift_fresh dropout".split()
 )
 _JOINED = ("cat", "concat", "concatenate")
-#: Operations that are followed of buffers alone, too; otherwise the values of those are taken.
-_OF_BUFFERS = frozenset(
-    "neg abs sqrt square rsqrt reciprocal mul div mm bmm matmul mv dot vdot add sub rsub pow sum "
-    "mean var std var_mean std_mean linalg_vector_norm norm linear addmm baddbmm".split()
-)
 #: Movements that put weights into the place of others, or fill up with zeros.
-_TOGETHER = (COPYING - {"tril", "triu"}) | frozenset(
+_TOGETHER = COPYING | frozenset(
     "block_diag copy diag diag_embed diagonal_scatter index_copy index_put scatter select_scatter "
     "slice_scatter".split()
 )
 
 #: Operations that move weights, besides those that move neurons.
-MOVING_WEIGHTS = _TOGETHER | {"constant_pad_nd", "embedding", "reshape_alias"}
+MOVING_WEIGHTS = _TOGETHER | {"embedding", "reshape_alias"}
 
 
 # -- movement ---------------------------------------------------------------------------------
@@ -53,8 +46,6 @@ def move_recipe(t: Tracer, call: Call) -> Any:
         joined = tuple(t.recipe(part) for part in call.arguments["tensors"])
         dim = call.arguments["dim"]
         return stacked(joined, dim) if name == "stack" else Recipe.concatenate(joined, dim)
-    if name == "constant_pad_nd":
-        return _padded(t.recipe(call.args[0]), **call.arguments)
     if name.strip("_") in _TOGETHER:
         return _together(t, call)
     if len(parts) != 1 or name in IDENTITY - _UNCHANGED:
@@ -75,12 +66,6 @@ def move_recipe(t: Tracer, call: Call) -> Any:
         return moved(once(recipe), move, shape=recipe.shape)
     except RuntimeError:  # it is defined for floating point alone, or for other strides
         return None
-
-
-def _padded(recipe: Recipe, pad: Sequence[int], value: float | None = None, **_: Any) -> Recipe:
-    pairs = [pad[k : k + 2] for k in range(0, len(pad), 2)][::-1]
-    widths = [(0, 0)] * (len(recipe.shape) - len(pairs)) + pairs
-    return padded(recipe, widths, float(value or 0.0))
 
 
 def _together(t: Tracer, call: Call) -> Recipe | None:
@@ -131,47 +116,16 @@ def _lookup(name: str, args: Any) -> tuple[int, Any] | None:
 
 def compute_recipe(t: Tracer, name: str, a: Arguments) -> Any:
     """Return the recipe of arithmetic on parameters, or None if it is not a known one."""
-    base, learned = name.strip("_"), any(map(is_learned, leaves(a.values())))
+    base, values = name.strip("_"), [*leaves(a.values())]
     if base == "weight_norm_interface":
         return _weight_norm(a)
-    if base in _KEPT:
-        return _kept(t, *_KEPT[base](a))
-    if base in OF_TWO and learned and base not in HANDLERS:  # a comparison
+    if base in OF_TWO and base not in HANDLERS and any(map(is_learned, values)):  # a comparison
         return OF_TWO[base](t.recipe(a["self"]), t.recipe(a["other"]))
-    followed = base in HANDLERS.of_weights if learned else base in _OF_BUFFERS
-    handler = handler_of(base) if followed else None
+    handler = HANDLERS.get_for_weights(base, values)
     try:
         return None if handler is None else handler(t, a, base)
     except NotFollowed:
         return None
-
-
-#: Operations that keep values where a constant is true, and put another in the place of the rest.
-_KEPT: dict[str, Callable[[Arguments], tuple[Any, Any, Any]]] = {
-    "tril": lambda a: (_ones(a).tril(a["diagonal"]), a["self"], 0.0),
-    "triu": lambda a: (_ones(a).triu(a["diagonal"]), a["self"], 0.0),
-    "where": lambda a: (a["condition"], a.get("self"), a.get("other")),
-    "masked_fill": lambda a: (a["mask"], a["value"], a["self"]),
-}
-
-
-def _ones(a: Arguments) -> torch.Tensor:
-    return torch.ones(a["self"].shape[-2:], dtype=torch.bool)
-
-
-def _kept(t: Tracer, choice: Any, one: Any, other: Any) -> Recipe | None:
-    """Return weights where they are chosen; in the place of the rest others, or what hides it."""
-    if isinstance(choice, torch.Tensor):
-        for weights, rest, kept in ((one, other, choice), (other, one, ~choice.bool())):
-            number = t.array(rest)
-            if isinstance(weights, Recipe) and number is not None and number.size == 1:
-                if number.item() <= HIDDEN:
-                    mask = torch.where(kept.cpu(), 0.0, -torch.inf)
-                    return weights + Recipe.constant(mask.numpy())
-        choice = choice.float()
-    if not any(map(is_learned, (choice, one, other))):
-        return None  # of a buffer, whose entries may be infinite, the values are taken
-    return t.recipe(choice).where(t.recipe(one), t.recipe(other))
 
 
 def _weight_norm(a: Arguments) -> list[Recipe]:
