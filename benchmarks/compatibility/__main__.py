@@ -19,7 +19,7 @@ from typing import Any
 
 from .families import FAMILIES
 from .serving import serve
-from .table import write
+from .table import is_fine, write
 from .watching import Worker
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -32,6 +32,9 @@ def main() -> None:
     )
     parser.add_argument("--families", default=",".join(FAMILIES), help="by default all")
     parser.add_argument("--only", help="the models whose names contain this, tried (again)")
+    parser.add_argument(
+        "--again", action="store_true", help="also those that were not whole, or not right"
+    )
     parser.add_argument("--limit", type=int, help="so many models of each family")
     parser.add_argument("--jobs", type=int, default=1, help="models at the same time")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds to load a model")
@@ -59,6 +62,7 @@ def _try_family(family: str, options: Any) -> None:
     """Let processes try what is left of a family."""
     first = Worker(family, options.timeout, options.memory)
     made = [r for r in read(options.records) if r["outcome"] != "not made"]
+    made = [r for r in made if not options.again or is_fine(r)]
     known = {r["name"] for r in made if r["family"] == family}
     if options.only:
         left = [name for name in first.names if options.only in name]

@@ -119,6 +119,12 @@ def is_whole(record: Record) -> bool:
     return is_loaded(record) and not record.get("cuts") and not left_out(record)
 
 
+def is_fine(record: Record) -> bool:
+    """Whether a model is whole, and nothing that was checked is wrong."""
+    audit = record.get("audit") or {}
+    return is_whole(record) and not any(audit.get(key) for key in ("wrong", "edges", "failed"))
+
+
 def left_out(record: Record) -> dict[str, str]:
     """Return the parameters that are left out though they take part, and why."""
     skipped: dict[str, str] = record.get("skipped") or {}

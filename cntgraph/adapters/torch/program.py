@@ -40,7 +40,7 @@ from cntgraph.adapters.torch.serialized import (
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import as_memory, as_written, base_of, is_beside, taken_apart
 from cntgraph.adapters.tracing.batch import Samples
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.tracing.values import FIRST_TOKEN, Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
 
@@ -257,8 +257,9 @@ class _Program:
         if not value.is_index:
             return None
         ids = Samples().first(value.ids)
-        known = np.where(ids < len(self.numbers) - 1, ids, -1)
-        return torch.as_tensor(self.numbers[known]).to(value.dtype)
+        known = np.where((ids >= 0) & (ids < len(self.numbers) - 1), ids, -1)
+        numbers = np.where(ids <= FIRST_TOKEN, FIRST_TOKEN - ids, self.numbers[known])
+        return torch.as_tensor(numbers).to(value.dtype)
 
     def _assign(self, outputs: Any, result: Any) -> None:
         results = list(result) if isinstance(result, list | tuple) else [result]

@@ -262,13 +262,11 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
 def _placed(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
     """Return neurons where a constant chooses them, and other constants as nodes."""
     tokens = [x for x in options if isinstance(x, Neurons) and x.is_index]
-    if len(tokens) == 1:  # some of them are others: they are tokens still
-        return t.widened(tokens[0], *map(np.shape, (choice, *options)))
-    chosen = t.array(choice)
+    chosen, nodes_of = t.array(choice), t.as_tokens if tokens else t.as_ids
     if chosen is None:
         chosen = t.recipe(choice).read()
         t.use_as_mask(choice)
-    ids = np.where(chosen.astype(bool), *(t.as_ids(value, name) for value in options))
+    ids = np.where(chosen.astype(bool), *(nodes_of(value, name) for value in options))
     return t.neurons(ids, like=tokens[0] if tokens else None)
 
 

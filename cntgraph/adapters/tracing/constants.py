@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import HIDDEN, Neurons, is_learned, weights_of
+from cntgraph.adapters.tracing.values import FIRST_TOKEN, HIDDEN, Neurons, is_learned, weights_of
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import once
 from cntgraph.core.types import Array, Ids
@@ -107,6 +107,13 @@ class Constants(ABC):
 
     def _where_hidden(self, ids: Ids, hidden: NDArray[np.bool_]) -> Ids:
         return self.builder.mask(ids, ~hidden) if hidden.any() else ids
+
+    def as_tokens(self, value: Any, name: str) -> Ids:
+        """Return what moves along with tokens as ids: constant tokens are ids below zero."""
+        array = self.array(value)
+        if isinstance(value, Neurons) or array is None:
+            return self.as_ids(value, name)
+        return FIRST_TOKEN - array.astype(np.int64)
 
     def _nodes_of(self, recipe: Recipe, name: str) -> Ids:
         """Return nodes that have a bias alone; the same ones for the same recipe.

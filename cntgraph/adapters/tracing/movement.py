@@ -12,7 +12,7 @@ import numpy as np
 
 from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import FIRST_TOKEN, weights_of
+from cntgraph.adapters.tracing.values import weights_of
 from cntgraph.core.recipe.movement import padded
 
 
@@ -37,10 +37,8 @@ def pad(
     wide = [(max(before, 0), max(behind, 0)) for before, behind in widths]
     if mode != "constant":
         return t.neurons(np.pad(ids, wide, mode), like=x)  # type: ignore[call-overload]
-    if x.is_index:
-        fill = FIRST_TOKEN - (0 if number is None else int(number.item()))
-    else:
-        fill = t.as_ids(value, name).item() if np.any(wide) else -1
+    nodes_of = t.as_tokens if x.is_index else t.as_ids
+    fill = nodes_of(value, name).item() if np.any(wide) else -1
     return t.neurons(np.pad(ids, wide, constant_values=fill), like=x)
 
 

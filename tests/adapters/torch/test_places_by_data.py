@@ -209,7 +209,7 @@ def test_a_time_may_be_repeated_for_each_sample():
     assert [x.name for x in net.layers if x.is_input] == ["x", "time"]
 
 
-@pytest.mark.parametrize("how", ["pad", "cat"])
+@pytest.mark.parametrize("how", ["pad", "cat", "where"])
 def test_tokens_may_be_padded(how):
     class Padded(nn.Module):
         def __init__(self):
@@ -219,8 +219,10 @@ def test_tokens_may_be_padded(how):
         def forward(self, tokens):
             if how == "pad":
                 tokens = nn.functional.pad(tokens, (0, 3), value=1)
-            else:
+            elif how == "cat":
                 tokens = torch.cat([tokens, torch.tensor([[1, 1, 1]])], 1)
+            else:
+                tokens = torch.where(torch.arange(6) < 3, tokens.repeat(1, 2), 1)
             return self.one(self.rows(tokens))
 
     net, checked = audit(Padded(), torch.tensor([[3, 4, 5]]), strict=True)

@@ -48,7 +48,8 @@ def test_tokens_that_are_changed_are_tokens(change, is_saved, tmp_path):
         net = cg.load(source, strict=True)
     else:
         net = cg.load(source, example_input=TOKENS, strict=True)
-    assert [layer.kind for layer in net.layers] == ["input", "conv", "conv"]
+    kinds = [layer.kind for layer in net.layers if layer.kind != "learned"]  # constant tokens
+    assert kinds == ["input", "conv", "conv"]
     assert net.layers[0].shape == (9, 5)
 
 

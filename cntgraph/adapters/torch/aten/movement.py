@@ -6,14 +6,13 @@ from functools import partial
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing import movement
-from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import FIRST_TOKEN
 
 
 @handles("constant_pad_nd", of_weights=True)
@@ -37,17 +36,8 @@ def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Join nodes; a parameter among them (a class token) is nodes, too."""
     parts, dim = a["tensors"], int(a.get("dim") or 0)
     if any(isinstance(x, Nodes) and x.is_index for x in parts):
-        return Nodes(torch.cat([_tokens(part) for part in parts], dim))
+        return t.neurons(np.concatenate([t.as_tokens(part, name) for part in parts], dim))
     return Nodes(torch.cat([t.fixed(part).tensor for part in parts], dim))
-
-
-def _tokens(value: Any) -> torch.Tensor:
-    """Return tokens as ids, those that are constant as such."""
-    if isinstance(value, Nodes):
-        return value.tensor
-    if not isinstance(value, torch.Tensor):
-        raise NotFollowed("it joins tokens to what is none")
-    return FIRST_TOKEN - value.long()
 
 
 @handles("reshape_alias")
