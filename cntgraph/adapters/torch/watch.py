@@ -256,7 +256,7 @@ def _strided(call: Call, tensor: torch.Tensor) -> Nodes | None:
     nodes, outermost = call.args[0], sorted(range(tensor.ndim), key=lambda k: -tensor.stride(k))
     if not isinstance(nodes, Nodes) or not tensor.permute(outermost).is_contiguous():
         return None
-    beyond = -2
+    beyond = torch.iinfo(torch.int64).min
     memory = _memory_of(tensor).fill_(beyond)
     _shown(memory, tensor).copy_(nodes.tensor)
     shown = _shown(memory, call.result).clone()

@@ -109,11 +109,15 @@ class Constants(ABC):
         return self.builder.mask(ids, ~hidden) if hidden.any() else ids
 
     def as_tokens(self, value: Any, name: str) -> Ids:
-        """Return what moves along with tokens as ids: constant tokens are ids below zero."""
+        """Return what moves along with tokens as ids: constant tokens are ids below zero.
+
+        A number below zero is no entry of a table, and no node.
+        """
         array = self.array(value)
         if isinstance(value, Neurons) or array is None:
             return self.as_ids(value, name)
-        return FIRST_TOKEN - array.astype(np.int64)
+        tokens = array.astype(np.int64)
+        return np.where(tokens < 0, -1, FIRST_TOKEN - tokens)
 
     def _nodes_of(self, recipe: Recipe, name: str) -> Ids:
         """Return nodes that have a bias alone; the same ones for the same recipe.

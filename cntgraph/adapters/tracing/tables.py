@@ -28,7 +28,8 @@ def look_up(t: Tracer, table: Recipe, tokens: Neurons, name: str) -> Any:
     matrix = table.reshape((table.shape[0], -1))
     ids = samples.first(tokens.ids)
     made = t.builder.embed(t.name_of(table, name), ids, matrix)
-    for token in np.unique(FIRST_TOKEN - ids[ids <= FIRST_TOKEN]):
+    constant = np.unique(FIRST_TOKEN - ids[ids <= FIRST_TOKEN])
+    for token in constant[constant < matrix.shape[0]]:
         row = matrix.take(0, int(token), int(token) + 1)
         made[ids == FIRST_TOKEN - token] = t.as_ids(row, f"{name}.constant").reshape(-1)
     return t.made(made.reshape(*made.shape[:-1], *table.shape[1:]), samples)

@@ -12,11 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cntgraph.adapters.builder.forms import HIDDEN_NODE
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 
 #: Stands for token 0 where it is constant, as padding is; each further token is one less.
-FIRST_TOKEN = -3
+FIRST_TOKEN = HIDDEN_NODE - 1
 
 Source = Literal["mask", "indices", "neurons"]
 
@@ -25,7 +26,10 @@ HIDDEN = -1e4
 
 
 class Neurons:
-    """Node ids in the shape of a tensor, the samples of a batch included; -1 is no node.
+    """Node ids in the shape of a tensor, the samples of a batch included.
+
+    Below zero is no node: -1 where the value is zero, `HIDDEN_NODE` where it is -∞, `FIRST_TOKEN`
+    and less for constant tokens. To a `View` all are -1.
 
     Every framework has a subclass of its own, which only `Tracer.neurons` makes.
     """

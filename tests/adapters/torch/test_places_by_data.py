@@ -149,6 +149,13 @@ class Overlapping(nn.Module):
         return self.two(y)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_strides_may_show_what_lies_in_memory(turned):
+    net, checked = audit(Overlapping(turned), rand(1, 8, 4), strict=True)
+    assert checked >= 2
+    assert net.layer("two").n_nodes == (12 if turned else 24)
+
+
 class WrittenInto(nn.Module):
     def __init__(self):
         super().__init__()
@@ -161,13 +168,6 @@ class WrittenInto(nn.Module):
 def test_weights_that_are_added_to_a_constant_in_place_are_added_once():
     net = cg.load(WrittenInto(), example_input=rand(1, 3), strict=True)
     assert cg.node_strength(net)[-2:].tolist() == [4.5, 4.5]
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_strides_may_show_what_lies_in_memory(turned):
-    net, checked = audit(Overlapping(turned), rand(1, 8, 4), strict=True)
-    assert checked >= 2
-    assert net.layer("two").n_nodes == (12 if turned else 24)
 
 
 class Scattered(nn.Module):
@@ -229,6 +229,36 @@ def test_tokens_may_be_padded(how):
     assert net.layer("one").shape == (2, 6)
     assert [layer.n_nodes for layer in net.layers if layer.kind == "learned"] == [4]
     assert checked >= 2
+
+
+@pytest.mark.parametrize("token", [-1, -100])
+def test_a_token_below_zero_is_no_node(token):
+    """It stands for what is left out; no table has an entry of it."""
+
+    class Left(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.one = nn.Embedding(200, 4), nn.Linear(4, 2)
+
+        def forward(self, tokens):
+            tokens = torch.where(torch.arange(3) < 2, tokens, token)
+            return self.one(self.rows(tokens.clamp(min=0)))
+
+    net = cg.load(Left(), example_input=torch.tensor([[3, 4, 5]]), strict=True)
+    (rows,) = [b for b in net.blocks if "rows.weight" in {p.name for p in b.parameters()}]
+    assert rows.n_edges == 2 * 200 * 4
+
+
+def test_edges_that_are_an_input_are_cut_with_what_to_do():
+    class Messages(nn.Module):
+        def forward(self, x, to):
+            return x.new_zeros(1, 3, 4).index_add_(1, to, x) * 2
+
+    model, given = Messages(), (rand(1, 3, 4), torch.tensor([0, 2, 2]))
+    with pytest.warns(CoverageWarning, match="batched=False"):
+        cg.load(model, example_input=given)
+    net = cg.load(model, example_input=given, batched=False, strict=True)
+    assert net.n_edges == 3 * 4 + 3 * 4
 
 
 class Hard(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.operations import OF_A_SHAPE, handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing import movement
@@ -59,12 +59,6 @@ def restride(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
     return nodes if same and not a.get("storage_offset") else None
 
 
-_CONSTANTS = {
-    "new_empty": None, "empty_like": None, "new_zeros": 0, "zeros_like": 0, "new_ones": 1,
-    "ones_like": 1, "new_full": 1, "full_like": 1,
-}  # fmt: skip
-
-
 def _constant(t: AtenTracer, a: Arguments, name: str, value: int | None) -> Nodes | torch.Tensor:
     """Make a constant of the shape of nodes; what holds anything is there for nodes to fill."""
     sizes, value = tuple(a.get("size", a["self"].shape)), a.get("fill_value", value)
@@ -74,7 +68,7 @@ def _constant(t: AtenTracer, a: Arguments, name: str, value: int | None) -> Node
     return torch.full(sizes, value or 0, dtype=dtype)
 
 
-for _name, _value in _CONSTANTS.items():
+for _name, _value in OF_A_SHAPE.items():
     handles(_name)(partial(_constant, value=_value))
 
 

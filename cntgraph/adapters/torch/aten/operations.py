@@ -42,10 +42,11 @@ COPYING = frozenset(
     "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col".split()
 )
 
-#: Operations that make a constant of the shape of what they are given.
-OF_A_SHAPE = frozenset(
-    "new_empty empty_like new_zeros zeros_like new_ones ones_like new_full full_like".split()
-)
+#: Operations that make a constant of the shape of what they are given, and of which value.
+OF_A_SHAPE = {
+    "new_empty": None, "empty_like": None, "new_zeros": 0, "zeros_like": 0, "new_ones": 1,
+    "ones_like": 1, "new_full": 1, "full_like": 1,
+}  # fmt: skip
 
 #: What they are applied to is nodes, even if it is a parameter or a constant.
 RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())

@@ -33,8 +33,10 @@ def put_together(t: AtenTracer, a: Arguments, name: str) -> Any:
     mode = _MODES.get(a.get("reduce") or "sum")
     if mode is None or a.get("alpha", 1) != 1 or not isinstance(x, Nodes | Recipe):
         return None
-    if isinstance(index, Data) and isinstance(x, Nodes):
-        return _put_by_data(t, base, x, dim, name)
+    if not isinstance(index, torch.Tensor):
+        if isinstance(index, Data) and isinstance(x, Nodes):
+            return _put_by_data(t, base, x, dim, name)
+        raise NotFollowed("the input says where it puts values; batched=False for a given graph")
     if isinstance(x, Nodes) and (mode == "average" or not a.get("include_self", True)):
         if (mode == "average" and a["include_self"]) or (t.fixed(base).tensor >= 0).any():
             raise NotFollowed("it averages what is there already, or leaves it in places")

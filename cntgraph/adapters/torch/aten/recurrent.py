@@ -10,6 +10,7 @@ import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
 from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.refusals import PACKED
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -24,14 +25,13 @@ _ORDERS: dict[str, tuple[Kind, str]] = {
     "lstm": ("lstm", "ifgo"), "gru": ("gru", "rzn"), "rnn_tanh": ("rnn", "h"),
     "rnn_relu": ("rnn", "h"),
 }  # fmt: skip
-_PACKED = "a packed sequence; call the model with a padded one"
 
 
 def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     """Return the sequence and the last states of stacked layers, one direction or both."""
     x = a.get("input")
     if "batch_sizes" in a:
-        raise NotFollowed(_PACKED)
+        raise NotFollowed(PACKED)
     if not isinstance(x, Nodes) or not all(isinstance(p, Recipe) for p in a["params"]):
         return None
     if len(x.shape) == 2:

@@ -34,6 +34,7 @@ from cntgraph.adapters.torch.aten.operations import (
     handler_of,
     writes_over,
 )
+from cntgraph.adapters.torch.aten.refusals import COMPLEX
 from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, map_leaves, per_result
 from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
 from cntgraph.adapters.torch.tensors import stored_array
@@ -133,7 +134,7 @@ class AtenTracer(Tracer):
             if name in MOVEMENT and handler is None:
                 return self._move(call)
             if handler and isinstance(call.result, torch.Tensor) and call.result.is_complex():
-                raise NotFollowed("neurons as complex numbers are not followed")
+                raise NotFollowed(COMPLEX)
             result = handler(self, a, call.place.name(name.strip("_"))) if handler else None
         except NotFollowed as refusal:
             return self._cut(call, f"aten.{name}: {refusal}")
