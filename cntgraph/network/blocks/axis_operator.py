@@ -24,7 +24,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class AxisOperator:
-    """Weights w >= 0 from the positions of an axis before a pooling to those after it.
+    """Weights from the positions of an axis before a pooling to those after it.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class AxisOperator:
     rows, columns : ndarray of int64, shape (n,)
         Position before and position after of each edge.
     weights : ndarray of float64, shape (n,)
-        Its weight, not negative.
+        Its weight.
 
     Examples
     --------
@@ -57,10 +57,8 @@ class AxisOperator:
         for places, size in ((self.rows, self.n_in), (self.columns, self.n_out)):
             if places.size and not 0 <= places.min() <= places.max() < size:
                 raise ParameterError(f"expected positions of a pooling below {size}")
-        if not (np.isfinite(self.weights) & (self.weights >= 0)).all():
-            raise ParameterError(
-                "a pooling's weights are finite and not negative; use a Sparse block"
-            )
+        if not np.isfinite(self.weights).all():
+            raise ParameterError("expected finite weights of a pooling")
 
     @classmethod
     def of_window(cls, window: Window, divisor: Values | None = None) -> AxisOperator:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: ``"modulation"`` only changes what other edges carry.
 PoolMode = Literal["max", "min", "average", "sum", "linear", "attention", "choice", "modulation"]
 
+#: A and |A| added up, with a factor for |A|, are twice the weights of one sign.
+_SIGNS: dict[Transform, float] = {"positive": 1.0, "negative": -1.0}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Block):
@@ -37,7 +40,8 @@ class Pool(Block):
 
     A = I ⊗ P₁ ⊗ P₂ ⊗ …, with I over the channels and Pₐ the operator of axis a. Average pooling
     has weight 1 / window, max pooling 1 for each candidate. Sums of f(A) are products of the
-    operators' sums, since f(xy) = f(x) f(y) for weights that are not negative.
+    operators' sums, since f(xy) = f(x) f(y); but for the positive and the negative weights, which
+    are (A ± |A|) / 2.
 
     Parameters
     ----------
@@ -88,8 +92,9 @@ class Pool(Block):
         return BlockSums({t: self._sums_of(t) for t in transforms}, found)
 
     def _sums_of(self, transform: Transform) -> Sums:
-        if transform == "negative":
-            return Sums(np.zeros(self.source.size), np.zeros(self.target.size))
+        if transform in _SIGNS:
+            all_sums = zip(self._sums_of("signed"), self._sums_of("absolute"), strict=True)
+            return Sums(*((sums + _SIGNS[transform] * sizes) / 2 for sums, sizes in all_sums))
         matrices = [operator.transformed(transform) for operator in self.operators]
         row = reduce(np.multiply.outer, [m.sum(axis=1) for m in matrices], np.ones(()))
         column = reduce(np.multiply.outer, [m.sum(axis=0) for m in matrices], np.ones(()))
@@ -105,10 +110,13 @@ class Pool(Block):
     def _along_axes(
         self, values: Values, shape: tuple[int, ...], transform: Transform, *, transposed: bool
     ) -> Values:
-        sign = 0.0 if transform == "negative" else 1.0
-        result = sign * values.reshape(shape)
+        if transform in _SIGNS:
+            signed = self._along_axes(values, shape, "signed", transposed=transposed)
+            absolute = self._along_axes(values, shape, "absolute", transposed=transposed)
+            return (signed + _SIGNS[transform] * absolute) / 2
+        result = values.reshape(shape)
         for axis, operator in enumerate(self.operators, start=1):
-            matrix = operator.transformed("signed" if transform == "negative" else transform)
+            matrix = operator.transformed(transform)
             moved = np.moveaxis(result, axis, 0)
             flat = moved.reshape(moved.shape[0], prod(moved.shape[1:]))
             product = (matrix.T if transposed else matrix) @ flat

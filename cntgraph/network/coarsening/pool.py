@@ -25,7 +25,8 @@ def coarse_pool(block: Pool, source: Grouping, target: Grouping, aggregation: Ag
     one (see `between_channels`); where it only modulates, the weight is one.
     """
     starts, ends, windows = fullest_windows(block.operators, source, target)
-    weights = np.sqrt(windows.squares) if aggregation == "l2" else windows.sums
+    totals = {"sum": windows.sums, "l1": windows.sizes, "l2": np.sqrt(windows.squares)}
+    weights = totals[aggregation]
     weights = np.ones(len(starts)) if block.modulatory else weights
     return _between(block, starts, ends, weights, target)
 

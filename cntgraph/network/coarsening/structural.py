@@ -17,11 +17,12 @@ from cntgraph.network.coarsening.merging import distinct
 
 
 class Windows(NamedTuple):
-    """What some target positions receive: number of edges, Σw and Σw², each of shape (n,)."""
+    """What some target positions receive: number of edges, Σw, Σw² and Σ|w|, each of shape (n,)."""
 
     counts: Values
     sums: Values
     squares: Values
+    sizes: Values
 
     def at(self, which: NDArray[np.intp]) -> Windows:
         """Return some of them."""
@@ -56,8 +57,8 @@ def added_up(
     (starts, ends), pair = distinct(source.flat[edges.row], target.flat[edges.col])
     if block.modulatory:
         return starts, ends, np.ones(len(starts))
-    # Not negative, so that the sum and the sum of sizes are one.
-    values = np.square(edges.data, dtype=np.float64) if aggregation == "l2" else edges.data
+    values = edges.data.astype(np.float64)
+    values = {"sum": values, "l1": abs(values), "l2": values**2}[aggregation]
     totals = _totals(pair, values, len(starts))
     return starts, ends, np.sqrt(totals) if aggregation == "l2" else totals
 
@@ -88,7 +89,7 @@ def fullest_windows(
     constant = [before.shape[a] == after.shape[a] == 1 for a in range(1, before.ndim)]
     alike = reduce(Windows.times, [_fullest_column(s) for s, same in
                                    zip(operators, constant, strict=True) if same],
-                   Windows(*np.ones((3, 1))))  # fmt: skip
+                   Windows(*np.ones((4, 1))))  # fmt: skip
     kept = [(axis, operator) for axis, (operator, same) in
             enumerate(zip(operators, constant, strict=True), start=1) if not same]  # fmt: skip
     rows = _spread_rows(before, [(axis, operator.n_in) for axis, operator in kept])
@@ -103,9 +104,9 @@ def _fullest_column(operator: AxisOperator) -> Windows:
     matrix = operator.matrix.tocsc()
     counts = np.diff(matrix.indptr).astype(np.float64)
     squares = matrix.multiply(matrix).sum(axis=0)
-    windows = Windows(counts, matrix.sum(axis=0), squares)
+    windows = Windows(counts, matrix.sum(axis=0), squares, abs(matrix).sum(axis=0))
     order = np.lexsort(windows[::-1])
-    return windows.at(order[-1:]) if len(order) else Windows(*np.zeros((3, 1)))
+    return windows.at(order[-1:]) if len(order) else Windows(*np.zeros((4, 1)))
 
 
 def _spread_rows(labels: Ids, sizes: list[tuple[int, int]]) -> Ids:
@@ -135,7 +136,7 @@ def _by_row(plane: _Plane, rows: Ids, columns: Ids) -> tuple[Ids, Ids, Windows]:
         starts.append(nodes[at])
         ends.append(heads[to])
         windows.append(window)
-    joined = [np.concatenate([w[k] for w in windows] or [np.zeros(0)]) for k in range(3)]
+    joined = [np.concatenate([w[k] for w in windows] or [np.zeros(0)]) for k in range(4)]
     none = np.zeros(0, dtype=np.int64)
     return np.concatenate([none, *starts]), np.concatenate([none, *ends]), Windows(*joined)
 
@@ -159,10 +160,10 @@ class _Plane:
         if self.is_full:
             starts, ends = np.indices((sources.max() + 1, targets.max() + 1)).reshape(2, -1)
             counts = np.bincount(sources).astype(np.float64)[starts]
-            return starts, ends, Windows(counts, counts, counts)
+            return starts, ends, Windows(*[counts] * 4)
         (at, starts), which = distinct(self.column.astype(np.int64), sources[self.row])
         n = len(at)
-        powers = (np.ones_like(self.data), self.data, self.data**2)
+        powers = (np.ones_like(self.data), self.data, self.data**2, abs(self.data))
         windows = Windows(*(_totals(which, values, n) for values in powers))
         return _largest(starts, targets[at], windows)
 

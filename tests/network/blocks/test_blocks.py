@@ -111,7 +111,11 @@ def conv_blocks(draw, min_rank=0):
 @st.composite
 def pool_axes(draw):
     """An operator, and its windows by the loop."""
-    kind = draw(st.sampled_from(["max", "average", "exclude", "adaptive", "adaptive max"]))
+    kind = draw(st.sampled_from(["max", "average", "exclude", "adaptive", "adaptive max", "signs"]))
+    if kind == "signs":
+        matrix = np.array(draw(st.lists(st.sampled_from([-2.0, 0.0, 0.5]), min_size=6, max_size=6)))
+        operator = AxisOperator.of_matrix(matrix.reshape(2, 3))
+        return operator, 2, [{i: w for i, w in enumerate(c) if w} for c in matrix.reshape(2, 3).T]
     if kind.startswith("adaptive"):
         n_in, n_out = draw(st.integers(1, 6)), draw(st.integers(1, 6))
         average = kind == "adaptive"
@@ -535,7 +539,7 @@ WINDOW = Window(fine=4, coarse=4, kernel=3, before=1)
                        indptr=np.array([0, 1, 1]), indices=np.array([2])),
         lambda: Sparse(name="b", source=View((2,)), target=View((2,), 2), weight=leaf([1.0]),
                        indptr=np.array([0, 2, 1]), indices=np.array([1])),
-        lambda: AxisOperator(2, 1, np.array([0]), np.array([0]), np.array([-1.0])),
+        lambda: AxisOperator(2, 1, np.array([0]), np.array([0]), np.array([np.inf])),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(make):

@@ -201,8 +201,9 @@ other_nets = st.one_of(dense_nets(), diagonal_nets(), sparse_nets())
 @st.composite
 def pool_nets(draw):
     axes, operators = [], []
-    for _ in range(draw(st.integers(1, 2))):
-        kind = draw(st.sampled_from(["adaptive", "max", "sliding", "attention", "identity"]))
+    for k in range(draw(st.integers(1, 2))):
+        kinds = ["adaptive", "max", "sliding", "attention", "identity", *["signs"][k:]]
+        kind = draw(st.sampled_from(kinds))
         n_in, n_out = draw(st.integers(1, 5)), draw(st.integers(1, 4))
         if kind in ("adaptive", "max"):
             operator = AxisOperator.adaptive(n_in, n_out, average=kind == "adaptive")
@@ -212,6 +213,10 @@ def pool_nets(draw):
             keep = np.random.default_rng(draw(seeds)).random((n_out, n_in)) < 0.7
             keep[:, 0] = True
             operator = AxisOperator.uniform(keep)
+        elif kind == "signs":
+            operator = AxisOperator.of_matrix(
+                np.random.default_rng(draw(seeds)).normal(size=(3, 2))
+            )
         else:
             operator = AxisOperator.identity(n_in)
         operators.append(operator)
