@@ -7,7 +7,7 @@ what they touch is not lost: a mask hides nothing, a position is what it is for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from cntgraph.adapters.onnx.reference import compute
 from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.adapters.tracing.values import Data, Source, is_mask
+from cntgraph.adapters.tracing.values import Data, Source, is_mask, is_noise
 from cntgraph.core.recipe import Recipe
 
 #: Operations that say something about values: what they yield is no neuron.
@@ -42,6 +42,16 @@ def is_derived(call: Call) -> bool:
     return not nodes or (call.operation in _COUNTING and all(n.is_index for n in nodes))
 
 
+#: Operations that draw numbers.
+DRAWN = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike".split())
+
+
+def _source(operation: str, flowing: Sequence[Any]) -> Source:
+    if any(map(is_noise, flowing)) and all(isinstance(value, Data) for value in flowing):
+        return "mask" if operation in _JUDGING else "noise"
+    return "mask" if all(map(is_mask, flowing)) else "neurons"
+
+
 def derive(
     call: Call,
     example_of: Callable[[Any], Any],
@@ -57,7 +67,7 @@ def derive(
         Returns the shapes of what it yields.
     """
     flowing = [value for value in call.inputs if isinstance(value, Nodes | Data)]
-    source: Source = "mask" if all(map(is_mask, flowing)) else "neurons"
+    source = _source(call.operation, flowing)
     if call.operation in ("IsNaN", "IsInf") and source == "neurons":
         # A neuron is a number. Exporters guard a softmax by such a question.
         return [np.broadcast_to(np.bool_(False), flowing[0].shape)]

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.onnx.derived import derive, is_derived
+from cntgraph.adapters.onnx.derived import DRAWN, derive, is_derived
 from cntgraph.adapters.onnx.reference import MOVEMENTS, Sizes, compute, inferred_shapes, run
 from cntgraph.adapters.onnx.values import UNKNOWN, Call, Nodes, concrete, shape_of
 from cntgraph.adapters.onnx.weights import compute_weights
@@ -118,6 +118,8 @@ class OnnxTracer(Tracer):
             raise NotFollowed("it reads what was not followed")
         if call.operation in ("Shape", "Size"):
             return run(call, [np.broadcast_to(np.int8(0), shape_of(call.inputs[0]))])
+        if call.operation in DRAWN:
+            return Data(self._shapes(call)[0], source="noise")
         if is_derived(call):
             return derive(call, self.example_of, lambda: self._shapes(call))
         flows = any(isinstance(value, Nodes | Data | list) for value in call.inputs)

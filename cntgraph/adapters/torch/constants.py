@@ -12,7 +12,7 @@ from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.core.errors import GraphSizeError, TraceError
 from cntgraph.core.memory import check_memory
 
-#: None of them is random, reads files or runs code.
+#: None of them reads files or runs code; random numbers are not drawn at all.
 _ALLOWED = (
     MOVEMENT
     | IDENTITY

@@ -14,6 +14,7 @@ from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Place
 from cntgraph.adapters.torch.example import Example, make_examples
+from cntgraph.adapters.torch.higher_order import is_of_compiler, without_compiler
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
 from cntgraph.adapters.torch.untouched import untouched
 from cntgraph.adapters.torch.watch import Watch, watching
@@ -58,14 +59,26 @@ def trace_live(model: torch.nn.Module, given: Options) -> Builder:
     failed: TraceError | None = None
     with _evaluating(model):
         for example in make_examples(model, given):
-            builder = given.builder()
             try:
-                trace_module(model, builder, example)
-                return builder
+                return _traced(model, given, example)
             except TraceError as error:
                 failed = failed or error
     assert failed is not None
     raise failed
+
+
+def _traced(model: torch.nn.Module, given: Options, example: Example) -> Builder:
+    """Trace a module; once more without PyTorch's compiler, where that cannot be watched."""
+    builder = given.builder()
+    try:
+        trace_module(model, builder, example)
+    except TraceError as error:
+        if not is_of_compiler(error.__cause__):
+            raise
+        builder = given.builder()
+        with without_compiler():
+            trace_module(model, builder, example)
+    return builder
 
 
 def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> None:

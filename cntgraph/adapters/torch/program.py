@@ -20,6 +20,7 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.archive import Archive
 from cntgraph.adapters.torch.aten.operations import writes_over
+from cntgraph.adapters.torch.aten.random import is_random
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
@@ -28,8 +29,8 @@ from cntgraph.adapters.torch.serialized import (
     CHECKS,
     LISTS,
     NUMBERS,
+    OF_PARTS,
     PLAIN_ARGUMENTS,
-    WRAPPERS,
     Modules,
     compute_size,
     last_reads,
@@ -149,8 +150,8 @@ class _Program:
 
     def _step(self, node: Mapping[str, Any]) -> None:
         target = node["target"]
-        if target in WRAPPERS:
-            self._assign(node["outputs"], self._wrapped(node))
+        if target in OF_PARTS:
+            self._assign(node["outputs"], self._of_parts(node))
             return
         arguments = [(a["name"], self._argument(a["arg"]), a["kind"]) for a in node["inputs"]]
         args = [value for _, value, kind in arguments if kind == 1]
@@ -160,11 +161,23 @@ class _Program:
             result = self._call(target, args, kwargs, node)
         self._assign(node["outputs"], result)
 
-    def _wrapped(self, node: Mapping[str, Any]) -> list[Any]:
+    def _of_parts(self, node: Mapping[str, Any]) -> list[Any]:
+        """Carry out the parts of an operation; of a condition all, and choose value by value."""
+        inputs = [argument["arg"] for argument in node["inputs"]]
+        at = [k for k, argument in enumerate(inputs) if "as_graph" in argument]
+        given = list(leaves(self._argument(argument) for argument in inputs[at[-1] + 1 :]))
+        results = [self._carry_out(inputs[k]["as_graph"]["graph"], given) for k in at]
+        if len(results) == 1:
+            return results[0]
+        target, condition = "torch.ops.aten.where.self", self._argument(inputs[0])
+        outputs = [[{"as_tensor": {"name": name}}] for name in names_of(node["outputs"])]
+        return [
+            self._call(target, [condition, *options], {}, {**node, "outputs": output})
+            for *options, output in zip(*results, outputs, strict=True)
+        ]
+
+    def _carry_out(self, part: Mapping[str, Any], given: list[Any]) -> list[Any]:
         """Carry out the operations of a part whose names are its own."""
-        at = next(k for k, a in enumerate(node["inputs"]) if "as_graph" in a["arg"])
-        part = node["inputs"][at]["arg"]["as_graph"]["graph"]
-        given = [self._argument(a["arg"]) for a in node["inputs"][at + 1 :]]
         outside = self.graph, self.values
         self.graph = part
         self.values = dict(zip(names_of(part["inputs"]), given, strict=True))
@@ -190,7 +203,7 @@ class _Program:
         if writes_over(operation) and args:
             args[0] = self._before_writing(target, args, node)
         call = Call(operation, args, kwargs, place, shapes)
-        if not call.has(TRACED):
+        if not call.has(TRACED) and not is_random(operation):
             return carry_out(call, target)
         written = writes_over(operation) and isinstance(args[0], torch.Tensor)
         before = base_of(args[0]).clone() if written else None

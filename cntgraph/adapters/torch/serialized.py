@@ -27,10 +27,10 @@ CHECKS = frozenset(
     "_assert_scalar _assert_tensor_metadata sym_constrain_range "
     "sym_constrain_range_for_size".split()
 )
-#: Parts of a program that only switch something around the operations they are made of.
-WRAPPERS = frozenset(
+#: Operations on parts of a program: conditions, and what only switches something around a part.
+OF_PARTS = frozenset(
     f"torch.ops.higher_order.{name}"
-    for name in ("wrap_with_set_grad_enabled", "wrap_with_autocast")
+    for name in ("cond", "wrap_with_set_grad_enabled", "wrap_with_autocast")
 )
 
 

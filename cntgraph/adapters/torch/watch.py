@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cntgraph.adapters.torch.aten.operations import LAYERS, handler_of, writes_over
+from cntgraph.adapters.torch.aten.random import is_random
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import (
     TRACED,
@@ -21,6 +22,7 @@ from cntgraph.adapters.torch.aten.values import (
     map_leaves,
     name_of_operation,
 )
+from cntgraph.adapters.torch.higher_order import carry_out_functions, is_of_functions
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import moved, moved_together
@@ -85,6 +87,9 @@ class Watch(TorchDispatchMode):
         self.tracer, self.place, self.shapes_only = tracer, place, shapes_only
         self.known: Any = WeakTensorKeyDictionary()
 
+    #: They are seen, too, and taken apart.
+    supports_higher_order_operators = True
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         # PyTorch would import its compiler (two seconds) to keep it from compiling this class.
@@ -107,9 +112,12 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if is_of_functions(func):
+            with self:
+                return carry_out_functions(func, args, kwargs)
         traced, named = self.lookup([args, kwargs])
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
-        if not values:
+        if not values and not is_random(func):
             return _emptied(func(*args, **kwargs), func)
         if handler_of(name_of_operation(func)) is None and name_of_operation(func) != "one_hot":
             parts = self._taken_apart(func, args, kwargs)

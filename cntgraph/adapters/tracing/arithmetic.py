@@ -9,6 +9,7 @@ weights alone is weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add as add_recipes
 from typing import Any
@@ -25,11 +26,14 @@ from cntgraph.adapters.tracing.values import (
     are_weights,
     is_learned,
     is_mask,
+    is_noise,
     weights_of,
 )
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.functions import maximum, minimum
 from cntgraph.network.blocks import Identity
+
+_NOISE = "random numbers: they are no nodes, and zero in the mean"
 
 # -- sums -------------------------------------------------------------------------------------
 
@@ -46,6 +50,8 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
         first, second = (_summand(t, value) for value in (left, right))
         second = second if abs(sign) == 1.0 else second * abs(sign)
         return first + second if sign > 0 else first - second
+    if is_noise(left) or is_noise(right):
+        return _beside_noise(t, left, right, name, sign)
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         if abs(sign) != 1.0:  # a factor that may fold into what makes the branch
             factor = Recipe.constant(abs(sign))
@@ -126,6 +132,8 @@ def multiply(t: Tracer, left: Any, right: Any, name: str) -> Any:
     """Return left · right: a scaling, a gate, or a function of the same neurons (as x · σ(x))."""
     if are_weights(left, right):
         return t.recipe(left) * t.recipe(right)
+    if is_noise(left) or is_noise(right):
+        return _scaled_noise(t, left, right, name)
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         return multiply_branches(t, left, right, name)
     x, factor = (left, right) if isinstance(left, Neurons) else (right, left)
@@ -179,6 +187,33 @@ def _is(value: Any, number: float, t: Tracer) -> bool:
     """Whether a constant is one number everywhere, so that it changes nothing."""
     array = t.array(value)
     return array is not None and array.size > 0 and bool((array == number).all())
+
+
+# -- noise --------------------------------------------------------------------------------------
+
+
+def _beside_noise(t: Tracer, left: Any, right: Any, name: str, sign: float) -> Any:
+    """Return what noise is added to, as it is in the mean."""
+    t.note(name, _NOISE)
+    noise, x = (left, right) if is_noise(left) else (right, left)
+    made = x if x is left or sign == 1.0 else multiply(t, x, np.asarray(sign), name)
+    if isinstance(made, Neurons):
+        return t.widened(made, noise.shape)
+    return t.recipe(made) + Recipe.constant(np.zeros(noise.shape))
+
+
+def _scaled_noise(t: Tracer, left: Any, right: Any, name: str) -> Any:
+    """Return noise times neurons: nodes that no value leads to, and which those modulate."""
+    t.note(name, _NOISE)
+    noise, x = (left, right) if is_noise(left) else (right, left)
+    if not isinstance(x, Neurons):
+        t.skip([x], "it scales random numbers, which are no nodes")
+        return replace(noise, shape=np.broadcast_shapes(noise.shape, np.shape(x)))
+    (ids,), samples = t.together([t.widened(x, noise.shape)])
+    name = t.builder.unique(name)
+    made = t.builder.fresh(name, ids, "multiply")
+    t.builder.connect(Identity, name, ids, made, modulatory=True)
+    return t.made(made, samples)
 
 
 # -- the larger, the smaller, the chosen --------------------------------------------------------

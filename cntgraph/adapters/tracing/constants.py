@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import FIRST_TOKEN, HIDDEN, Neurons, is_learned, weights_of
+from cntgraph.adapters.tracing.values import (
+    FIRST_TOKEN,
+    HIDDEN,
+    Neurons,
+    is_learned,
+    is_noise,
+    weights_of,
+)
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import once
 from cntgraph.core.types import Array, Ids
@@ -84,6 +91,8 @@ class Constants(ABC):
         if isinstance(value, Neurons):
             return value.ids
         recipe, shape = weights_of(value), np.shape(value)
+        if is_noise(value):
+            return np.full(shape, -1)
         if 0 in shape:
             return np.empty(shape, np.int64)
         if recipe is not None and is_learned(recipe):

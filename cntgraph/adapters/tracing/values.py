@@ -19,7 +19,7 @@ from cntgraph.core.types import Ids
 #: Stands for token 0 where it is constant, as padding is; each further token is one less.
 FIRST_TOKEN = HIDDEN_NODE - 1
 
-Source = Literal["mask", "indices", "neurons"]
+Source = Literal["mask", "indices", "neurons", "noise"]
 
 #: What is not above it hides a position, as frameworks write -∞.
 HIDDEN = -1e4
@@ -55,8 +55,9 @@ class Data:
         Its shape.
     value : array, optional
         What it is for the example at hand, where that is known.
-    source : {"mask", "indices", "neurons"}, default "mask"
-        What it follows from: which tokens count, the entries of an embedding, or activations.
+    source : {"mask", "indices", "neurons", "noise"}, default "mask"
+        What it follows from: which tokens count, the entries of an embedding, activations, or
+        nothing at all (random numbers).
     several : int, optional
         The axis along which several are chosen, as by a top-k.
     judged : Neurons, optional
@@ -85,6 +86,11 @@ def is_learned(value: Any) -> bool:
     """Whether a value depends on a trainable parameter."""
     recipe = weights_of(value)
     return recipe is not None and any(p.trainable for p in recipe.parameters())
+
+
+def is_noise(value: Any) -> bool:
+    """Whether a value is random numbers: they are no neurons, and zero in the mean."""
+    return isinstance(value, Data) and value.source == "noise"
 
 
 def is_mask(value: Any) -> bool:

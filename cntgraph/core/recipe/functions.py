@@ -92,6 +92,26 @@ def _trunc(x: Recipe) -> Recipe:
     return x.unary("sign") * abs(x).unary("floor")
 
 
+def stepped(x: Recipe, step: Recipe, zero: Recipe, low: float, high: float) -> Recipe:
+    """Return the nearest multiples of a step, of whole numbers within bounds.
+
+    Parameters
+    ----------
+    step, zero : Recipe
+        What one whole number stands for, and which of them stands for zero.
+    low, high : float
+        The least and the largest whole number.
+
+    Examples
+    --------
+    >>> x = Recipe.constant([0.26, 9.0])
+    >>> stepped(x, Recipe.constant(0.1), Recipe.constant(0.0), -8, 7).read()
+    array([0.3, 0.7])
+    """
+    whole = (x / step).unary("round") + zero
+    return (minimum(maximum(whole, float(low)), float(high)) - zero) * step
+
+
 def softmax(x: Recipe, axis: int = -1, dim: int | None = None) -> Recipe:
     """Return exp(x) over its sum along an axis."""
     axes = ((axis if dim is None else dim) % len(x.shape),)

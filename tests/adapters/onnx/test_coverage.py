@@ -70,7 +70,12 @@ def test_a_constant_condition_chooses_a_branch():
 @pytest.mark.parametrize(
     ("inner", "inputs", "attributes", "reason"),
     [
-        ("Resize", ["h", "", "f"], {"mode": "cubic"}, "negative weights"),
+        (
+            "Resize",
+            ["h", "", "f"],
+            {"coordinate_transformation_mode": "tf_half_pixel_for_nn"},
+            "coordinates by tf_half",
+        ),
         ("LpPool", ["h"], {"kernel_shape": [2]}, "a norm of its window"),
     ],
 )

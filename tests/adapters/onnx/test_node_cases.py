@@ -21,7 +21,7 @@ MODULES = {
     "gatherelements": "", "gathernd": "", "gemm": "", "globalaveragepool": "",
     "globalmaxpool": "", "identity": "sequence opt", "matmul": "", "matmulinteger": "",
     "maxpool": "", "mean": "", "mul": "", "neg": "", "pad": "", "reducemax": "empty bool",
-    "reducemean": "", "reducesum": "", "reshape": "", "resize": "cubic tf_crop align_corners",
+    "reducemean": "", "reducesum": "", "reshape": "", "resize": "tf_crop align_corners",
     "reversesequence": "", "rotaryembedding": "", "scatterelements": "reduction duplicate",
     "scatternd": "add multiply max min", "slice": "", "spacetodepth": "", "split": "",
     "squeeze": "", "sub": "", "sum": "", "tile": "", "transpose": "", "trilu": "",

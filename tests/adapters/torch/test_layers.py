@@ -36,6 +36,12 @@ SUMS = {
         "bilinear", scale_factor=1.7, recompute_scale_factor=True),
     "bilinear to a size": resized("bilinear", size=(9, 4)),
     "bilinear, corners aligned": resized("bilinear", size=(9, 11), align_corners=True),
+    "bicubic": resized("bicubic", scale_factor=2),
+    "bicubic by an odd factor": resized("bicubic", scale_factor=(1.7, 2.3)),
+    "bicubic, corners aligned": resized("bicubic", size=(9, 11), align_corners=True),
+    "bicubic to a smaller size": resized("bicubic", size=(3, 4)),
+    "bicubic, antialias": resized("bicubic", size=(3, 4), antialias=True),
+    "bilinear, antialias": resized("bilinear", scale_factor=0.7, antialias=True),
     "linear": lambda: Function(
         lambda m, x: m.fc(functional.interpolate(x.flatten(2), 70, mode="linear")),
         fc=nn.Conv1d(4, 2, 3)),
@@ -106,7 +112,9 @@ SUMS = {
 }  # fmt: skip
 
 #: What PyTorch makes more operations of, or operations on more axes.
-TAKEN_APART = {"linear", "trilinear", "one-dimensional pooling", "adaptive one-dimensional pooling",
+TAKEN_APART = {"bicubic", "bicubic by an odd factor", "bicubic, corners aligned",
+               "bicubic to a smaller size", "linear", "trilinear",
+               "one-dimensional pooling", "adaptive one-dimensional pooling",
                "a matrix times a vector"}  # fmt: skip
 CHESSBOARD = torch.arange(5)[:, None] % 2 == torch.arange(6) % 2
 torch.tri_matrix = torch.ones(5, 5, dtype=torch.double).tril()
@@ -191,10 +199,6 @@ def test_an_embedding_of_positions_is_a_bias():
 REFUSED = {
     "a product of two inputs is not an edge": lambda: Function(
         lambda m, x: m.a(x.flatten(1), x.flatten(1)), a=nn.Bilinear(120, 120, 2)),
-    "weights of both signs": lambda: Function(
-        lambda m, x: functional.interpolate(x, scale_factor=2, mode="bicubic")),
-    "no antialias": lambda: Function(
-        lambda m, x: functional.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)),
     "a distance is not linear": lambda: Function(
         lambda m, x: torch.cdist(x.flatten(1, 2), m.a.weight[None]), a=nn.Linear(6, 2, bias=False)),
 }  # fmt: skip

@@ -274,20 +274,51 @@ def test_several_sequences_of_one_sample_are_not_taken_for_one():
         cg.load(Sections(), input_shape=(2, STEPS, N_IN))
 
 
-class Packed(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.recurrent = nn.LSTM(N_IN, N, batch_first=True)
+class Packed(Sequences):
+    """The same, by way of a packed sequence."""
 
-    def forward(self, x):
-        packed = sequences.pack_padded_sequence(x, torch.tensor([2]), batch_first=True)
-        return self.recurrent(packed)[1][0]
+    def forward(self, x, lengths=None):
+        lengths = torch.tensor([x.shape[1]]) if lengths is None else lengths
+        packed = sequences.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        sequence, state = self.recurrent(packed)
+        sequence, _ = sequences.pad_packed_sequence(sequence, batch_first=True)
+        last = state[0] if isinstance(state, tuple) else state
+        return self.fc(torch.cat([last.transpose(0, 1).flatten(1), sequence.flatten(1)], 1))
 
 
-def test_packed_sequences_are_refused_with_a_reason():
-    with pytest.warns(CoverageWarning):
-        net = cg.load(Packed(), example_input=torch.zeros(1, 3, N_IN))
-    assert "call the model with a padded one" in " ".join(net.coverage["reason"])
+@pytest.mark.parametrize("unroll", [None, STEPS])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_packed_sequence_is_a_sequence(kind, unroll):
+    packed, plain = (kind_of(KINDS[kind](N_IN, N, 2, batch_first=True, bidirectional=True))
+                     for kind_of in (Packed, Sequences))  # fmt: skip
+    plain.load_state_dict(packed.state_dict())
+    nets = [cg.load(m, example_input=example(), unroll=unroll, strict=True)
+            for m in (packed.eval(), plain.eval())]  # fmt: skip
+    same_networks(*nets)
+
+
+def test_steps_behind_the_end_of_a_sequence_are_no_steps():
+    recurrent = nn.GRU(N_IN, N, batch_first=True)
+    packed = Packed(recurrent).eval()
+    packed.fc = nn.Linear(N + 2 * N, 2).double()
+    lengths = torch.tensor([2])
+    net = cg.load(packed, example_input=(example(), lengths), unroll=2, strict=True)
+    assert net.layer("recurrent").shape == (N, 2)
+
+
+def test_several_packed_sequences_are_refused_with_a_reason():
+    class Each(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = nn.LSTM(N_IN, N, batch_first=True)
+
+        def forward(self, x):
+            lengths = torch.full((x.shape[1],), x.shape[2])
+            packed = sequences.pack_padded_sequence(x[0], lengths, batch_first=True)
+            return self.recurrent(packed)[1][0]
+
+    with pytest.warns(CoverageWarning, match="several packed sequences"):
+        cg.load(Each(), example_input=torch.zeros(1, 2, 3, N_IN))
 
 
 def test_another_number_of_steps_than_asked_for():

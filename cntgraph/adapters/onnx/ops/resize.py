@@ -34,7 +34,7 @@ class _Axis(NamedTuple):
 
 @handles("Resize", "Upsample")
 def resize(t: OnnxTracer, call: Call) -> Any:
-    """Repeat the nearest neurons, or interpolate linearly between them."""
+    """Repeat the nearest neurons, or interpolate between them."""
     x = call.neurons
     if any(isinstance(v, Nodes | Data) for v in call.inputs[1:]):
         return None
@@ -50,10 +50,7 @@ def resize(t: OnnxTracer, call: Call) -> Any:
         rounded = _ROUNDED["floor" if old else call.get("nearest_mode", "round_prefer_floor")]
         places = [np.clip(rounded(_places(axis, how)), 0, axis.n_in - 1) for axis in axes]
         return replace(x, ids=x.ids[np.ix_(*(p.astype(np.int64) for p in places))])
-    if "linear" not in mode:
-        raise NotFollowed(f"{mode} interpolation has negative weights, which no pooling has")
-    smooth = bool(call.get("antialias", 0))
-    return _linear(t, x, axes, lambda axis: _operator(axis, how, smooth), call.name)
+    return _between(t, x, axes, lambda axis: _operator(axis, how, call), call.name)
 
 
 def _is_old(call: Call) -> bool:
@@ -123,12 +120,13 @@ _ROUNDED: dict[str, Callable[[Places], Places]] = {
 # -- interpolation ------------------------------------------------------------------------------
 
 
-def _operator(axis: _Axis, how: str, smooth: bool) -> AxisOperator:
-    """Return the weights of a linear interpolation along one axis."""
+def _operator(axis: _Axis, how: str, call: Call) -> AxisOperator:
+    """Return the weights of an interpolation along one axis."""
     if axis.n_in == axis.n_out and axis.scale == 1.0:
         return AxisOperator.identity(axis.n_in)
-    if smooth and axis.scale < 1.0:
-        return _smoothed(axis, how)
+    cubic = call.get("mode") == "cubic"
+    if cubic or (call.get("antialias", 0) and axis.scale < 1.0):
+        return _weighted(axis, how, call, cubic)
     if axis.n_out == _grown(axis.n_in, axis.scale) and how in ("align_corners", "half_pixel"):
         corners = how == "align_corners"
         exact = axis.scale == axis.n_out / axis.n_in
@@ -137,15 +135,20 @@ def _operator(axis: _Axis, how: str, smooth: bool) -> AxisOperator:
     return AxisOperator.between(axis.n_in, _places(axis, how).astype(np.float64))
 
 
-def _smoothed(axis: _Axis, how: str) -> AxisOperator:
-    """Return the weights of an interpolation that averages over what it skips.
+def _weighted(axis: _Axis, how: str, call: Call, cubic: bool) -> AxisOperator:
+    """Return weights that fall with the distance; without aliases, over what is skipped as well.
 
-    What lies beyond the border is the border.
+    What lies beyond the border is the border, or nothing, as the operation says.
     """
     x = _places(axis, how).astype(np.float64)
-    reach = int(np.ceil(1.0 / axis.scale))
+    shrunk = min(axis.scale, 1.0) if call.get("antialias", 0) else 1.0
+    reach = int(np.ceil((2 if cubic else 1) / shrunk))
     places = np.floor(x).astype(np.int64) + np.arange(-reach, reach + 2)[:, None]
-    weights = np.maximum(1.0 - np.abs(places - x) * axis.scale, 0.0)
+    distance = np.abs(places - x) * shrunk
+    slope = float(call.get("cubic_coeff_a", -0.75))
+    weights = _cubic(distance, slope) if cubic else np.maximum(1.0 - distance, 0.0)
+    if call.get("exclude_outside", 0):
+        weights = np.where((places < 0) | (places >= axis.n_in), 0.0, weights)
     weights /= weights.sum(axis=0)
     matrix = np.zeros((axis.n_in, axis.n_out))
     columns = np.broadcast_to(np.arange(axis.n_out), places.shape)
@@ -153,7 +156,14 @@ def _smoothed(axis: _Axis, how: str) -> AxisOperator:
     return AxisOperator.of_matrix(matrix)
 
 
-def _linear(
+def _cubic(d: Places, a: float) -> Places:
+    """Return the weights of Keys' cubic convolution at distances; `a` is its slope at one."""
+    near = ((a + 2) * d - (a + 3)) * d**2 + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+def _between(
     t: OnnxTracer, x: Nodes, axes: Sequence[_Axis], operator: Callable[[_Axis], AxisOperator],
     name: str,
 ) -> Any:  # fmt: skip

@@ -10,6 +10,7 @@ from cntgraph.adapters.torch.aten import (  # noqa: F401
     movement,
     places,
     products,
+    quantised,
     recurrent,
     refusals,
     windows,

@@ -20,11 +20,11 @@ from cntgraph.core.recipe import Recipe
 _JUDGING = frozenset(
     "eq ne lt le gt ge isnan isinf isfinite logical_and logical_or logical_not logical_xor "
     "bitwise_and bitwise_or bitwise_not bitwise_xor __and__ __or__ any all argmax argmin argsort "
-    "nonzero signbit is_nonzero _local_scalar_dense equal".split()
+    "multinomial nonzero signbit is_nonzero _local_scalar_dense equal".split()
 )
 _COMPARING = ("gt", "ge", "lt", "le")
 #: Those of them that say where neurons are.
-CHOOSING = frozenset("argmax argmin argsort nonzero".split())
+CHOOSING = frozenset("argmax argmin argsort multinomial nonzero".split())
 #: Operations that count what is not masked: positions.
 _COUNTING = frozenset("cumsum sum".split())
 #: Operations that leave indices what they are: those of the same table.
@@ -119,5 +119,7 @@ def _source(call: Call) -> Source:
     nodes = [value for value in found if isinstance(value, Nodes)]
     if "neurons" in sources or not all(value.is_index for value in nodes):
         return "neurons"
+    if "noise" in sources and name not in _JUDGING:
+        return "noise"
     arithmetic = name not in _JUDGING | _COUNTING
     return "indices" if arithmetic and sources <= {"indices"} else "mask"

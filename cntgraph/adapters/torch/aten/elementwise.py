@@ -23,8 +23,7 @@ ACTIVATIONS = tuple(
 #: The same under names of PyTorch's own.
 _SYNONYMS = {
     "prelu_kernel": "prelu", "safe_softmax": "softmax", "rrelu_with_noise": "rrelu",
-    "rrelu_with_noise_functional": "rrelu", "fake_quantize_per_tensor_affine": "fake_quantize",
-    "fake_quantize_per_channel_affine": "fake_quantize", "special_erf": "erf", "heaviside": "step",
+    "rrelu_with_noise_functional": "rrelu", "special_erf": "erf", "heaviside": "step",
 }  # fmt: skip
 
 

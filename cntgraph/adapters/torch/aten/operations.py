@@ -44,8 +44,8 @@ COPYING = frozenset(
 
 #: Operations that make a constant of the shape of what they are given, and of which value.
 OF_A_SHAPE = {
-    "new_empty": None, "empty_like": None, "new_zeros": 0, "zeros_like": 0, "new_ones": 1,
-    "ones_like": 1, "new_full": 1, "full_like": 1,
+    "new_empty": None, "new_empty_strided": None, "empty_like": None, "new_zeros": 0,
+    "zeros_like": 0, "new_ones": 1, "ones_like": 1, "new_full": 1, "full_like": 1,
 }  # fmt: skip
 
 #: What they are applied to is nodes, even if it is a parameter or a constant.
@@ -59,8 +59,9 @@ LAYERS = RECURRENT | frozenset(
 #: Operations whose result is their first argument, value by value.
 IDENTITY = frozenset(
     "to _to_copy type_as dropout dropout_ native_dropout feature_dropout alpha_dropout "
-    "feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata nan_to_num positive "
-    "resolve_conj resolve_neg".split()
+    "dequantize feature_alpha_dropout native_alpha_dropout _assert_tensor_metadata nan_to_num "
+    "positive quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic resolve_conj "
+    "resolve_neg".split()
 )
 
 

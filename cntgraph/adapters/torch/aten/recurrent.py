@@ -10,9 +10,9 @@ import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
 from cntgraph.adapters.torch.aten.operations import handles
-from cntgraph.adapters.torch.aten.refusals import PACKED
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.tracing import movement
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
 from cntgraph.core.errors import TraceError
@@ -29,9 +29,8 @@ _ORDERS: dict[str, tuple[Kind, str]] = {
 
 def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     """Return the sequence and the last states of stacked layers, one direction or both."""
-    x = a.get("input")
-    if "batch_sizes" in a:
-        raise NotFollowed(PACKED)
+    is_packed = "batch_sizes" in a
+    x = a["data" if is_packed else "input"]
     if not isinstance(x, Nodes) or not all(isinstance(p, Recipe) for p in a["params"]):
         return None
     if len(x.shape) == 2:
@@ -43,6 +42,8 @@ def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     sequences, states = run_stack(t.builder, ids, layers)
     last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
     of_states = None if samples.axis is None else 1
+    if is_packed:
+        last = [states[:, None] for states in last]
     return [
         t.made(np.concatenate(sequences, axis=-1), samples),
         *(t.neurons(samples.spread(state, of_states)) for state in last),
@@ -94,6 +95,29 @@ def _step(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
         _, made = run_cell(t.builder, ids[None], cell)
     found = [t.made(state, samples) for state in made]
     return found if kind == "lstm" else found[0]
+
+
+# -- sequences of several lengths -----------------------------------------------------------------
+
+
+@handles("pack_padded_sequence")
+def pack(t: AtenTracer, a: Arguments, name: str) -> list[Any]:
+    """Return the steps of one sequence without those behind its length."""
+    x = a["input"]
+    if x.shape[0 if a["batch_first"] else 1] != 1:
+        raise NotFollowed("several packed sequences; call the model with one of them")
+    steps = x.ids.reshape(-1, *x.shape[2:])[: t.shapes[0][0]]
+    return [t.neurons(steps), None]
+
+
+@handles("pad_packed_sequence")
+def unpack(t: AtenTracer, a: Arguments, name: str) -> list[Any]:
+    """Return the steps of one sequence, and what fills it up behind them."""
+    x, shape = a["data"], t.shapes[0]
+    n_steps = shape[1 if a["batch_first"] else 0]
+    widths = [(0, n_steps - x.shape[0]), *[(0, 0)] * (len(x.shape) - 1)]
+    padded = movement.pad(t, x, widths, float(a["padding_value"]), name)
+    return [t.neurons(padded.ids.reshape(shape)), None]
 
 
 # -- states and batches --------------------------------------------------------------------------

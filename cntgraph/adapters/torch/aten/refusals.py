@@ -5,8 +5,6 @@ from __future__ import annotations
 from cntgraph.adapters.torch.aten.operations import HANDLERS
 
 COMPLEX = "neurons as complex numbers are not followed"
-#: The samples of a batch would lie among each other.
-PACKED = "a packed sequence; call the model with a padded one"
 _REASONS = {
     "bilinear trilinear": "a product of two inputs is not an edge",  # x₁ᵀ W x₂ has one for pairs
     "cdist_forward euclidean_dist pdist_forward": "a distance is not linear in both of its ends",
@@ -14,9 +12,6 @@ _REASONS = {
     "grid_sampler_2d grid_sampler_3d": "the data say where it reads",
     "linalg_solve_triangular linalg_solve_ex": "it solves equations that the data write",
     "nms roi_align roi_pool ps_roi_align ps_roi_pool": "the data say which boxes it looks at",
-    "pack_padded_sequence": PACKED,
-    "upsample_bicubic2d upsample_bicubic2d_aa upsample_bilinear2d_aa":
-        "has weights of both signs; use the mode 'nearest' or 'bilinear', no antialias",
 }  # fmt: skip
 
 for _names, _reason in _REASONS.items():

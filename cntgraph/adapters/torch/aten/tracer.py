@@ -34,6 +34,7 @@ from cntgraph.adapters.torch.aten.operations import (
     handler_of,
     writes_over,
 )
+from cntgraph.adapters.torch.aten.random import draw, is_random
 from cntgraph.adapters.torch.aten.refusals import COMPLEX
 from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, map_leaves, per_result
 from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
@@ -41,10 +42,13 @@ from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import Samples, numbered
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Data, Neurons
+from cntgraph.adapters.tracing.values import Data, Neurons, is_noise
 from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
+
+#: What may be done to weights and random numbers together.
+_MIXED = frozenset("add add_ sub sub_ rsub mul mul_ addcmul".split())
 
 
 class AtenTracer(Tracer):
@@ -54,11 +58,14 @@ class AtenTracer(Tracer):
     ----------
     place : Place
         Where the present operation stands.
+    shapes : tuple of int, list of them, or None
+        The shape of its result, or of each of several.
     """
 
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
         self.place = Place()
+        self.shapes: Any = None
         self._indices: list[int] = []
         self._counts: Counter[str] = Counter()
 
@@ -92,7 +99,9 @@ class AtenTracer(Tracer):
 
     def attempt(self, call: Call) -> Any:
         """Return what an operation yields, following ids; None if it is not known."""
-        self.place = call.place
+        self.place, self.shapes = call.place, call.shapes
+        if is_random(call.operation) and (drawn := draw(self, call)) is not None:
+            return drawn
         if is_tokens(call):
             return _in_place(call, next(v for v in call.values() if isinstance(v, Nodes)))
         derived = is_derived(call) and not is_number(call, self.n_samples)
@@ -115,7 +124,9 @@ class AtenTracer(Tracer):
             frozen = partial(self.frozen, call.values(), f"aten.{call.name}")
             return map_leaves(call.result, frozen, of=torch.Tensor)
         full = call.operation._schema.name.replace("::", ".")
-        reason = f"{full} of positions or masks that depend on the input"
+        noise = any(map(is_noise, call.values()))
+        what = "random numbers" if noise else "positions or masks that depend on the input"
+        reason = f"{full} of {what}"
         if call.has(Nodes):
             reason = f"{full} is not a known linear or elementwise operation"
         return _in_place(call, self._cut(call, reason))
@@ -135,7 +146,8 @@ class AtenTracer(Tracer):
                 return self._move(call)
             if handler and isinstance(call.result, torch.Tensor) and call.result.is_complex():
                 raise NotFollowed(COMPLEX)
-            result = handler(self, a, call.place.name(name.strip("_"))) if handler else None
+            label = call.place.name(name.rpartition(".")[2].strip("_"))
+            result = handler(self, a, label) if handler else None
         except NotFollowed as refusal:
             return self._cut(call, f"aten.{name}: {refusal}")
         if isinstance(result, Nodes) and not name.endswith("_"):
@@ -172,6 +184,8 @@ class AtenTracer(Tracer):
         derived, name = [value for value in call.values() if isinstance(value, Data)], call.name
         if name in OF_A_SHAPE:
             return call.result
+        if any(map(is_noise, derived)):
+            return compute_recipe(self, name, call.arguments) if name in _MIXED else None
         if any(value.value is None or value.source != "mask" for value in derived):
             rows = choices.is_of_rows(call)
             return choices.choose(self, call.of(self.fixed, Recipe)) if rows else None
@@ -244,11 +258,11 @@ class AtenTracer(Tracer):
 
     def moving(self, value: Any) -> Any:
         """Return what an operation moves as ids, and what says how as it is."""
+        numbers = isinstance(value, torch.Tensor) and value.is_floating_point()
+        if numbers or is_noise(value) or isinstance(value, Nodes | Recipe):
+            return self.fixed(value).tensor
         if isinstance(value, Data):
             return value.value
-        numbers = isinstance(value, torch.Tensor) and value.is_floating_point()
-        if numbers or isinstance(value, Nodes | Recipe):
-            return self.fixed(value).tensor
         return value.cpu() if isinstance(value, torch.Tensor) else value
 
     def fixed(self, value: Any) -> Nodes:
@@ -266,6 +280,7 @@ class AtenTracer(Tracer):
     def array(self, value: Any) -> Array | None:
         """Return the values of a constant tensor or a number; None for anything else."""
         if isinstance(value, torch.Tensor):
+            value = value.dequantize() if value.is_quantized else value
             dtype = torch.float64 if value.is_floating_point() else value.dtype
             # A copy: the model may write over it later.
             array: Array = value.detach().to("cpu", dtype, copy=True).numpy()

@@ -52,9 +52,12 @@ class Nodes(Neurons):
     def is_index(self) -> bool:  # type: ignore[override]
         """Whether the tensor holds indices or truth values rather than activations."""
         kind = self.dtype
-        return kind is not None and not (kind.is_floating_point or kind.is_complex)
+        real = kind is None or kind.is_floating_point or kind.is_complex
+        return not real and kind not in _STAND_FOR_REAL
 
 
+#: Whole numbers that stand for others.
+_STAND_FOR_REAL = frozenset([torch.quint8, torch.qint8, torch.qint32, torch.quint4x2])
 #: What a tensor stands for that is no constant.
 TRACED = Nodes | Recipe | Data
 
@@ -127,9 +130,9 @@ class Call:
 
 
 def name_of_operation(operation: Any) -> str:
-    """Return the name of an ATen operation, without namespace and overload."""
-    name: str = operation._schema.name.rpartition("::")[2]
-    return name
+    """Return the name of an operation without overload; of ATen's without namespace, too."""
+    namespace, _, name = operation._schema.name.rpartition("::")
+    return f"quantized.{name}" if namespace == "quantized" else name
 
 
 def named_arguments(operation: Any, args: Sequence[Any], kwargs: Arguments) -> Arguments:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
@@ -162,3 +163,21 @@ def upsample(t: AtenTracer, a: Arguments, name: str) -> Any:
         for n, m, factor in zip(sizes, made, factors, strict=True)
     ]
     return pooling.pool(t, x, operators, "linear", name)
+
+
+def _resample(t: AtenTracer, a: Arguments, name: str, operation: Any) -> Any:
+    """Interpolate along both axes of images by weights that PyTorch itself gives each axis."""
+    x: Any = a.get("input", a.get("self"))
+    factors = a.get("scale_factors") or [a.get("scales_h"), a.get("scales_w")]
+    operators = []
+    for n, m, factor in zip(x.shape[2:], t.shapes[2:], factors, strict=True):
+        # Of images of one column PyTorch mistakes columns for channels.
+        units = torch.eye(n, dtype=torch.float64).reshape(n, 1, n, 1).repeat(1, 1, 1, 2)
+        along = operation(units, [m, 2], bool(a["align_corners"]), factor, None)
+        operators.append(AxisOperator.of_matrix(along[:, 0, :, 0].numpy()))
+    return pooling.pool(t, x, operators, "linear", name)
+
+
+for _name in ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "upsample_bicubic2d"):
+    _plain = getattr(torch.ops.aten, _name).default
+    handles(_name.strip("_"), of_weights=True)(partial(_resample, operation=_plain))
