@@ -9,7 +9,8 @@ edges into gates and candidate are learned, all others are structural. With σ a
 
 where h⁻ and c⁻ belong to the step before. As a loop, the nodes of all steps are one, so h⁻ is h:
 A has edges from the layer to itself. Unrolled over T steps, a layer has shape (units, T), and its
-edges run from step t - 1 to step t: a convolution of kernel one between shifted views.
+edges run from step t - 1 to step t: a convolution of kernel one between shifted views. Several
+sequences that a cell reads side by side (rows of an image) are positions along one more axis.
 """
 
 from __future__ import annotations
@@ -106,13 +107,13 @@ def run_cell(builder: Builder, ids: Ids, cell: Cell) -> tuple[Ids, list[Ids]]:
     ----------
     builder : Builder
         Its `unroll` says whether this is a loop.
-    ids : ndarray of int64, shape (T, n_in)
-        What it reads.
+    ids : ndarray of int64, shape (T, n_in) or (T, S, n_in)
+        What it reads; S is the number of sequences side by side.
 
     Returns
     -------
-    sequence : ndarray of int64, shape (T, n_hidden)
-    states : list of ndarray of int64
+    sequence : ndarray of int64, shape (T, n_hidden) or (T, S, n_hidden)
+    states : list of ndarray of int64, shape (n_hidden,) or (S, n_hidden)
         The last hidden state, and an LSTM's last cell.
     """
     time, add = _Time(builder, ids, cell.reverse), {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
@@ -181,7 +182,10 @@ def _gru(time: _Time, cell: Cell, functions: Sequence[str]) -> list[Ids]:
 
 
 class _Time:
-    """Layers and edges over time steps: ids have shape (units, T), or (units, 1) in a loop."""
+    """Layers and edges over time steps.
+
+    Ids have shape (units, T), or (units, 1) in a loop, and one more axis for several sequences.
+    """
 
     def __init__(self, builder: Builder, ids: Ids, reverse: bool) -> None:
         self.builder, self.reverse = builder, reverse
@@ -195,25 +199,25 @@ class _Time:
             # The steps of a loop before this one are one step.
             ids = ids[:1] if (ids == ids[:1]).all() else ids
             builder.has_loops |= self.n_steps > 1
-        self.ids = ids.T
+        self.ids, self.several = np.moveaxis(ids, -1, 0), ids.shape[1:-1]
 
     def layer(self, name: str, n: int, kind: str = "recurrent") -> Ids:
         """Add a layer of `n` units at each step."""
         steps = 1 if self.loop else self.n_steps
-        shape = (n,) if steps == 1 else (n, steps)
-        return self.builder.add_layer(name, shape, kind).reshape(n, steps)
+        shape = (n, *((steps,) if steps > 1 else ()), *self.several)
+        return self.builder.add_layer(name, shape, kind).reshape(n, steps, *self.several)
 
     def activate(self, ids: Ids, function: str) -> Ids:
         """Return the nodes that have the values of a function; the same for the identity."""
         return self.builder.activate(ids, function) if function else ids
 
     def sequence(self, ids: Ids) -> Ids:
-        """Return the ids of a layer at every step, shape (T, units)."""
-        return np.broadcast_to(ids.T, (self.n_steps, len(ids)))
+        """Return the ids of a layer at every step, units last."""
+        return np.broadcast_to(np.moveaxis(ids, 0, -1), (self.n_steps, *self.several, len(ids)))
 
     def last(self, ids: Ids) -> Ids:
-        """Return the ids of a layer at the step that is computed last."""
-        return ids[:, 0 if self.reverse else -1]
+        """Return the ids of a layer at the step that is computed last, units last."""
+        return np.moveaxis(ids[:, 0 if self.reverse else -1], 0, -1)
 
     # -- edges ------------------------------------------------------------------------------
 
@@ -230,12 +234,13 @@ class _Time:
         if steps > 1 and target.shape[1] == 1:
             # Every step of the input feeds the same nodes, whose bias is theirs once.
             self.bias(f"{name}.bias", target, bias)
-            target, bias = np.broadcast_to(target, (len(target), steps)), None
+            target = np.broadcast_to(target, (len(target), steps, *self.several))
+            bias = None
         self.builder.connect_features(self.builder.unique(name), source, target, weight, bias)
 
     def diagonal(self, name: str, source: Ids, target: Ids, weight: Recipe) -> None:
         """Lead from every unit to the same unit."""
-        self._connect(Diagonal, name, source, target, weight=weight.reshape((-1, 1)))
+        self._connect(Diagonal, name, source, target, weight=self._by_unit(weight))
 
     def weighted_before(
         self, connect: Callable[[str, Ids, Ids, Recipe], None], name: str, source: Ids,
@@ -265,8 +270,12 @@ class _Time:
     def bias(self, name: str, target: Ids, bias: Recipe | None) -> None:
         """Give nodes a bias of their own, the same at every step."""
         if bias is not None:
-            name, values = self.builder.unique(name), bias.reshape((-1, 1))
+            name, values = self.builder.unique(name), self._by_unit(bias)
             self.builder.blocks.append(Sparse.without_edges(name, View.of(target), values))
+
+    def _by_unit(self, recipe: Recipe) -> Recipe:
+        """Return one value per unit as it broadcasts against ids."""
+        return recipe.reshape((-1, 1, *(1 for _ in self.several)))
 
     def _before(self, source: Ids, initial: Ids | None) -> Iterator[tuple[str, Ids, slice]]:
         """Yield nodes of the step before, and the steps that read them.
@@ -282,7 +291,7 @@ class _Time:
         if source[:, earlier].size:
             yield "", source[:, earlier], later
         if initial is not None:
-            yield ".initial", initial.reshape(-1, 1), first
+            yield ".initial", initial.reshape(-1, 1, *self.several), first
 
     def _connect(
         self, kind: type[Block], name: str, source: Ids, target: Ids, **fields: Any

@@ -98,13 +98,14 @@ def run_stack(
 
     Parameters
     ----------
-    ids : ndarray of int64, shape (T, n_in)
+    ids : ndarray of int64, shape (T, n_in) or (T, S, n_in)
+        S is the number of sequences side by side.
     layers : sequence of sequence of Cell
         The directions of each layer.
 
     Returns
     -------
-    sequences : list of ndarray of int64, shape (T, n_hidden)
+    sequences : list of ndarray of int64, shape (T, n_hidden) or (T, S, n_hidden)
         Of each direction of the last layer.
     states : list of list of ndarray of int64
         Of every cell, as `run_cell` returns them.

@@ -261,17 +261,53 @@ def test_a_program_with_time_first_may_have_a_batch(tmp_path):
 # -- what cannot be followed ----------------------------------------------------------------------
 
 
-def test_several_sequences_of_one_sample_are_not_taken_for_one():
-    class Sections(nn.Module):
+class Rows(nn.Module):
+    """Sequences side by side, as the rows of an image are, where others have a batch."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.recurrent, self.fc, self.state = module, nn.LazyLinear(2), nn.LazyLinear(3)
+        self(torch.zeros(1, 2, STEPS, N_IN))
+        randomise(self, 0)
+
+    def forward(self, x):
+        sequence, state = self.recurrent(x.flatten(0, 1))
+        last = state[0] if isinstance(state, tuple) else state
+        made = self.fc(sequence), self.state(last)
+        return torch.cat([y.movedim(-1, 0).flatten() for y in made])[None]
+
+
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2},
+                                     {"bias": False}], ids=str)  # fmt: skip
+@pytest.mark.parametrize("kind", KINDS)
+def test_sequences_side_by_side(kind, options, tmp_path):
+    model = Rows(KINDS[kind](N_IN, N, batch_first=True, **options))
+    x = torch.randn(1, 2, STEPS, N_IN, generator=torch.Generator().manual_seed(1)).double()
+    net = check(model, x, unroll=STEPS)
+    assert net.layer("recurrent" if not options.get("num_layers") else "recurrent.l0").shape[
+        1:
+    ] == (STEPS, 2)
+    same_networks(net, cg.load(exported(model, x, tmp_path / "m.pt2"), unroll=STEPS, strict=True))
+    # As a loop each of them has the edges that one alone has.
+    loop = cg.load(model, example_input=x, strict=True)
+    one = cg.load(model, example_input=x[:, :1], strict=True)
+    recurrent = [sum(block.n_edges for block in net.blocks if block.target == block.source)
+                 for net in (loop, one)]  # fmt: skip
+    assert recurrent[0] == 2 * recurrent[1]
+
+
+def test_states_of_several_sequences_are_refused_with_a_reason():
+    class Started(nn.Module):
         def __init__(self):
             super().__init__()
             self.recurrent = nn.GRU(N_IN, N, batch_first=True)
 
         def forward(self, x):
-            return self.recurrent(x.flatten(0, 1))[0]
+            return self.recurrent(x[0], torch.ones(1, 2, N))[0]
 
-    with pytest.warns(CoverageWarning, match=r"aten\.gru"):
-        cg.load(Sections(), input_shape=(2, STEPS, N_IN))
+    with pytest.warns(CoverageWarning):
+        net = cg.load(Started(), example_input=torch.zeros(1, 2, STEPS, N_IN))
+    assert "start in states of their own" in " ".join(net.coverage["reason"])
 
 
 class Packed(Sequences):

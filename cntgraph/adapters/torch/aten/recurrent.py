@@ -11,7 +11,7 @@ import numpy as np
 from cntgraph.adapters.builder.recurrent import Cell, Kind, run_cell
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves
 from cntgraph.adapters.tracing import movement
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
@@ -33,11 +33,14 @@ def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     x = a["data" if is_packed else "input"]
     if not isinstance(x, Nodes) or not all(isinstance(p, Recipe) for p in a["params"]):
         return None
+    axis = 0 if a.get("batch_first") else 1
+    if len(x.shape) == 3 and t.n_samples <= 1 < x.shape[axis]:
+        return _side_by_side(t, a, name, kind, axis)
     if len(x.shape) == 2:
         samples = replace(t.samples(x), axis=None, places=None)
         ids = samples.first(x.ids)
     else:
-        ids, samples = t.without_batch(x, 0 if a["batch_first"] else 1)
+        ids, samples = t.without_batch(x, axis)
     layers = _layers(t, a, t.name_of(a["params"][0], name), kind)
     sequences, states = run_stack(t.builder, ids, layers)
     last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
@@ -48,6 +51,19 @@ def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
         t.made(np.concatenate(sequences, axis=-1), samples),
         *(t.neurons(samples.spread(state, of_states)) for state in last),
     ]
+
+
+def _side_by_side(t: AtenTracer, a: Arguments, name: str, kind: str, axis: int) -> Any:
+    """Return the same of several sequences of one sample, which lie where others have a batch."""
+    initial = [t.array(value) for value in leaves([a["hx"]])]
+    if any(value is None or value.any() for value in initial):
+        raise NotFollowed("several sequences of one sample that start in states of their own")
+    ids = np.moveaxis(a["input"].ids, axis, 1)
+    layers = _layers(t, a, t.name_of(a["params"][0], name), kind)
+    sequences, states = run_stack(t.builder, ids, layers)
+    made = np.moveaxis(np.concatenate(sequences, axis=-1), 1, axis)
+    last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
+    return [t.neurons(made), *map(t.neurons, last)]
 
 
 def _layers(t: AtenTracer, a: Arguments, name: str, kind: str) -> list[list[Cell]]:
