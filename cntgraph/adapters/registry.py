@@ -25,7 +25,13 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from cntgraph.adapters.options import Options
-from cntgraph.core.errors import CntGraphError, FormatError, UnsafeFileError, require
+from cntgraph.core.errors import (
+    CntGraphError,
+    FormatError,
+    GraphSizeError,
+    UnsafeFileError,
+    require,
+)
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
@@ -114,7 +120,15 @@ def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
     if unknown:
         known = ", ".join([*sorted(COMMON_OPTIONS), *own])
         raise FormatError(f"unknown option {unknown[0]!r}; reading this takes {known}")
-    return adapter.load(source, **options)
+    try:
+        return adapter.load(source, **options)
+    except MemoryError as error:
+        if isinstance(error, CntGraphError):
+            raise
+        raise GraphSizeError(
+            f"the graph of this model needs more memory than there is ({error or 'MemoryError'}); "
+            "choose a smaller input, or a machine with more memory"
+        ) from error
 
 
 def adapter_of(source: Any) -> Adapter:

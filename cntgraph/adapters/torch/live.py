@@ -113,7 +113,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     try:
         with modules.followed(), watching(watch):
             result = model(*example.args, **example.named)
-    except CntGraphError:
+    except (CntGraphError, MemoryError):
         raise
     except Exception as error:
         shapes = ", ".join(str(tuple(value.shape)) for value in example.tensors)

@@ -42,7 +42,8 @@ def batch_norm(
     axis : int, default 1
         That of the channels.
     """
-    _check(x, (*statistics, gain, shift), "its statistics are those of a batch, as in training")
+    reason = "its statistics are those of a batch, as in training"
+    x = _normalised(t, x, (*statistics, gain, shift), reason)
     mean, variance = (t.recipe(value) for value in statistics)
     weight, bias = (None if value is None else t.recipe(value) for value in (gain, shift))
     scale, offset = (
@@ -78,7 +79,7 @@ def normalise(
     groups : int, default 1
         Of how many parts of the second axis statistics are taken by themselves.
     """
-    _check(x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
+    x = _normalised(t, x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
     weight, bias = (
         None if value is None or _is_everywhere(t, value, nothing) else t.recipe(value)
         for value, nothing in ((gain, 1.0), (shift, 0.0))
@@ -121,10 +122,11 @@ def along(recipe: Recipe, x: Neurons, axes: Sequence[int]) -> Recipe:
     return recipe.reshape(shape)
 
 
-def _check(x: Any, values: Sequence[Any], reason: str) -> None:
-    known = isinstance(x, Neurons) or weights_of(x) is not None
-    if not known or any(isinstance(value, Neurons | Data) for value in values):
+def _normalised(t: Tracer, x: Any, values: Sequence[Any], reason: str) -> Any:
+    """Return what is normalised, neurons or weights, where the other values are no neurons."""
+    if isinstance(x, Data) or any(isinstance(value, Neurons | Data) for value in values):
         raise NotFollowed(reason)
+    return x if isinstance(x, Neurons) else t.recipe(x)
 
 
 def _is_everywhere(t: Tracer, value: Any, number: float) -> bool:

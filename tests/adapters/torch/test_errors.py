@@ -11,6 +11,7 @@ from cntgraph.core.errors import (
     CntGraphError,
     CoverageError,
     CoverageWarning,
+    GraphSizeError,
     InputShapeError,
     TraceError,
 )
@@ -192,3 +193,12 @@ def test_tensors_of_a_kind_of_their_own_are_refused():
     model[0].weight = nn.Parameter(torch.randn(3, 4).as_subclass(Packed))
     with pytest.raises(CntGraphError, match="expected plain tensors, got Packed"):
         cg.load(model, input_shape=(4,))
+
+
+def test_a_model_for_which_there_is_no_memory():
+    class Huge(nn.Module):
+        def forward(self, x):
+            raise MemoryError("Unable to allocate 1 TiB")
+
+    with pytest.raises(GraphSizeError, match=r"more memory than there is .*1 TiB"):
+        cg.load(Huge(), input_shape=(4,))

@@ -107,6 +107,13 @@ SUMS = {
         token=nn.Linear(6, 1, bias=False), a=nn.Linear(6, 4), fc=nn.Linear(4, 4)),
     "a module without parts": lambda: Function(
         lambda m, x: m.b(m.nothing(m.a(x))), nothing=nn.Sequential(), a=conv(4, 3), b=conv(3, 2)),
+    "a mean squared distance": lambda: Function(
+        lambda m, x: functional.mse_loss(m.a(x), m.b(x)), a=conv(), b=conv()),
+    "a sum of distances": lambda: Function(
+        lambda m, x: functional.l1_loss(m.a(x), m.b(x), reduction="sum"), a=conv(), b=conv()),
+    "a normalised constant": lambda: Function(
+        lambda m, x: m.a(x) + m.norm(torch.arange(4.0, dtype=x.dtype)),
+        a=conv(), norm=nn.LayerNorm(4)),
     "a mean of all, and a number": lambda: Function(
         lambda m, x: m.a(x) * 2 + (m.a(x).mean() * 3 + 1), a=conv()),
 }  # fmt: skip

@@ -112,6 +112,19 @@ def norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     return reductions.norm(t, a["self"], axes, order, name, keepdims=keep)
 
 
+def _loss(t: AtenTracer, a: Arguments, name: str, function: str) -> Any:
+    """Take the mean or the sum of a function of differences."""
+    apart = arithmetic.add(t, a["self"], a["target"], name, -1.0)
+    each = activations.activate(t, apart, function)
+    modes: dict[int, PoolMode] = {1: "average", 2: "sum"}
+    mode = modes.get(a["reduction"])
+    return each if mode is None else reductions.reduce_axes(t, each, None, mode, name)
+
+
+handles("mse_loss", of_weights=True)(partial(_loss, function="pow"))
+handles("l1_loss", of_weights=True)(partial(_loss, function="abs"))
+
+
 @handles("logsumexp", of_weights=True)
 def logsumexp(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Take the logarithm of a sum of exponentials."""
