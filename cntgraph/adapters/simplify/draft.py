@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -46,7 +47,8 @@ class Draft:
         self.layers, self.activations, self.outputs = list(layers), activations, outputs
         self.unused, self.removed = unused, set[int]()
         self._output_layers: tuple[list[View], set[int]] = [], set()
-        self.starts = np.array([layer.start for layer in layers], dtype=np.int64)
+        self._starts = [layer.start for layer in layers]
+        self.starts = np.array(self._starts, dtype=np.int64)
         self._seen: dict[int, tuple[View, list[int]]] = {}
         self._into: dict[int, dict[str, Block]] = {k: {} for k in range(-1, len(self.layers))}
         self._readers: dict[int, dict[str, Block]] = {k: {} for k in range(len(self.layers))}
@@ -70,9 +72,8 @@ class Draft:
         if not view.size:
             return []
         if view.ids is None:
-            ends = np.array([view.start, view.start + view.size - 1])
-            low, high = np.searchsorted(self.starts, ends, side="right")
-            return list(range(int(low) - 1, int(high)))
+            low = bisect_right(self._starts, view.start) - 1
+            return [*range(low, bisect_right(self._starts, view.start + view.size - 1, lo=low))]
         if id(view) not in self._seen:
             self._seen[id(view)] = view, parts_of(view.ids, self.starts)
         return self._seen[id(view)][1]
