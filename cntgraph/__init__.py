@@ -15,6 +15,7 @@ from cntgraph.data.toys import toy
 from cntgraph.export.csv import write_csv
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.graphml import write_graphml
+from cntgraph.graph.attribution.attribution_graph import read_attribution_graph
 from cntgraph.graph.building import build_graph
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.node_positions import node_positions
@@ -145,6 +146,7 @@ __all__ = [
     "path_norm",
     "path_weight",
     "predict_accuracy",
+    "read_attribution_graph",
     "redraw_weights",
     "rich_club",
     "robins_alexander_clustering",
