@@ -15,9 +15,9 @@ from cntgraph.adapters.keras.hdf5 import Contents, contents
 from cntgraph.adapters.keras.live import trace_model
 from cntgraph.adapters.keras.names import named_tensors
 from cntgraph.adapters.keras.skeleton import build_skeleton
-from cntgraph.adapters.keras.source import Source, damage
 from cntgraph.adapters.keras.weights import stored_parameters
 from cntgraph.adapters.options import Options
+from cntgraph.adapters.weights.hdf5_source import Source, damage
 from cntgraph.adapters.weights.tensors import network_of
 from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, GraphSizeError

@@ -9,10 +9,11 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.keras.hdf5 import Contents, Tensor
+from cntgraph.adapters.keras.hdf5 import Contents
 from cntgraph.adapters.keras.values import as_array
 from cntgraph.adapters.keras.variables import parameters_of
 from cntgraph.adapters.keras.watch import patched
+from cntgraph.adapters.weights.hdf5_tensors import Tensor
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from cntgraph.adapters.keras.source import Source
+from cntgraph.adapters.weights.hdf5_source import Source
 
 
 @pytest.mark.parametrize("in_memory", [False, True])

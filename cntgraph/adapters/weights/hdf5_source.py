@@ -55,7 +55,7 @@ class Source:
         """
         import h5py
 
-        what = "expected an HDF5 file that Keras has written, found a damaged or another one"
+        what = "expected an HDF5 file, found a damaged or another one"
         with (
             damage(self.path, what, "copy it again, or save it again"),
             self._stream() as stream,
