@@ -54,10 +54,13 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "onnx": (".onnx",),
     "safetensors": (".safetensors", ".safetensors.index.json"),
     "numpy": (".npz", ".npy"),
+    "nir": (".nir",),
     "jax": (),
 }
-#: Adapters that need no framework, and their modules: those of weights without a graph.
-_WEIGHTS = {"safetensors": "weights.safetensors", "numpy": "weights"}
+#: Adapters that need no framework, and their modules.
+_ALONE = {"safetensors": "weights.safetensors", "numpy": "weights", "nir": "nir"}
+#: Those of them that are asked of any live object.
+_WEIGHTS = ("safetensors", "numpy")
 #: What to do with files that no adapter reads.
 _INSTEAD = {
     ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite)",
@@ -214,9 +217,9 @@ def _at_hand() -> str:
 
 def _is_installed(name: str) -> bool:
     """Whether an adapter's framework is there; it is not imported."""
-    if name in sys.modules and name not in _WEIGHTS:
+    if name in sys.modules and name not in _ALONE:
         return sys.modules[name] is not None
-    return name in _WEIGHTS or importlib.util.find_spec(name) is not None
+    return name in _ALONE or importlib.util.find_spec(name) is not None
 
 
 def builtin(name: str, doing: str) -> Adapter:
@@ -238,7 +241,7 @@ def builtin(name: str, doing: str) -> Adapter:
     MissingExtraError
         If its framework is not installed.
     """
-    module = f"cntgraph.adapters.{_WEIGHTS.get(name, name)}"
+    module = f"cntgraph.adapters.{_ALONE.get(name, name)}"
     return cast(Adapter, require(module, name, needed_for=doing))
 
 

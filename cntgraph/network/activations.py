@@ -80,6 +80,12 @@ ACTIVATIONS = {
     "sqrt": "square root",
     "tan": "tangent",
     "tanh": "hyperbolic tangent",
+    # With a state, over time (spiking networks)
+    "delay": "x, later",
+    "integrate_and_fire": "a spike where the integral of x reaches a threshold",
+    "integrator": "the integral of x",
+    "leaky_integrate_and_fire": "a spike where the leaky integral of x reaches a threshold",
+    "leaky_integrator": "the integral of x, which decays",
     # Several functions of the same neurons
     "max": "the larger of two functions of x",
     "min": "the smaller of two functions of x",

@@ -50,7 +50,7 @@ def install(monkeypatch):
     return install
 
 
-ADAPTERS = "keras, torch, onnx, safetensors, numpy, jax"
+ADAPTERS = "keras, torch, onnx, safetensors, numpy, nir, jax"
 
 
 @pytest.mark.parametrize("name", ["model.xyz", "model", "model.onnx.txt", ".onnx", "model.json"])
@@ -91,7 +91,7 @@ def test_frameworks_that_are_not_installed_are_named_with_their_extra(tmp_path, 
     shown = str(caught.value)
     for name in ("torch", "keras"):
         assert f"{name} (needs pip install 'cntgraph[{name}]')" in shown
-    assert "onnx, safetensors, numpy, jax" in shown
+    assert "onnx, safetensors, numpy, nir, jax" in shown
     assert "jax" not in sys.modules
 
 
