@@ -6,7 +6,7 @@ entry by entry, which can be carried out on numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
@@ -104,29 +104,17 @@ def evaluate(value: Any, known: Mapping[Source | Sum, Array]) -> Any:
     Parameters
     ----------
     known : mapping of Source or Sum to ndarray
-        What stands for sources, and for sums but for the vectors that they add.
+        What stands for sources, and for sums with weights but for the vectors that they add; of
+        all of these that the vector is made of, each is asked for.
     """
     if isinstance(value, Step):
         return computed(value.op, [evaluate(a, known) for a in value.args])[0]
     if not isinstance(value, Sum):
         return known[value] if isinstance(value, Source) else value
+    for source in value.matrices:
+        evaluate(source, known)
     start = known[value] if value.is_affine else value.number
     return start + sum(c * evaluate(vector, known) for c, vector in value.rest)
-
-
-def sums_in(values: Iterable[Vector]) -> list[Sum]:
-    """Return the sums with weights that vectors are made of, each once."""
-    found: dict[Any, None] = {}
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        if value in found or not isinstance(value, Step | Sum):
-            continue
-        found[value] = None
-        inside = value.args if isinstance(value, Step) else (
-            *value.matrices, *(vector for _, vector in value.rest))  # fmt: skip
-        waiting += [part for part in inside if isinstance(part, Vector)]
-    return [value for value in found if isinstance(value, Sum) and value.is_affine]
 
 
 def follow(t: JaxTracer, program: Program, inputs: Sequence[Any]) -> list[Vector] | None:

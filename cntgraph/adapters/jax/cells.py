@@ -11,8 +11,9 @@ input x and state h, ⊙ left out, a new state is that of
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations, product
 from typing import Any
 
@@ -27,7 +28,6 @@ from cntgraph.adapters.jax.body import (
     evaluate,
     follow,
     n_entries,
-    sums_in,
 )
 from cntgraph.adapters.jax.functions import PLAIN
 from cntgraph.adapters.jax.program import Program
@@ -41,22 +41,8 @@ _GATES = ("sigmoid", "hardsigmoid")
 _FUNCTIONS = ("tanh", "relu", "sigmoid", "hardsigmoid", "softsign")
 #: How many numbers stand for a vector.
 _N_NUMBERS = 16
-
-
-@dataclass(frozen=True)
-class LoopCell(Cell):
-    """A recurrent cell, and what its input and states are among those of the loop.
-
-    Parameters
-    ----------
-    input : int
-        Which of the sequences that the loop runs over is its input.
-    states : tuple of int
-        Which of the loop's states are its hidden state and an LSTM's cell.
-    """
-
-    input: int = 0
-    states: tuple[int, ...] = (0,)
+#: The input stands for nothing: only sums with weights read it.
+_NOT_READ = np.full(_N_NUMBERS, np.nan)
 
 
 def recognise_cell(
@@ -65,7 +51,7 @@ def recognise_cell(
     constants: Sequence[Any],
     carry: Sequence[Any],
     steps: Sequence[Any],
-) -> LoopCell | None:
+) -> tuple[Cell, tuple[int, ...]] | None:
     """Return the cell that the body of a loop computes, or None if it is no standard one.
 
     Parameters
@@ -74,33 +60,26 @@ def recognise_cell(
         The body: constants, states and one entry of each sequence to states and outputs.
     constants, carry, steps : sequence of value
         What goes into the loop.
+
+    Returns
+    -------
+    cell : Cell
+    states : tuple of int
+        Which of the loop's states are its hidden state and an LSTM's cell.
     """
-    read = [k for k, value in enumerate(steps) if has_nodes(value)]
-    if len(read) != 1 or any(has_nodes(value) for value in constants):
+    n, m, read = len(constants), len(carry), [k for k, v in enumerate(steps) if has_nodes(v)]
+    if len(read) != 1 or m not in (1, 2) or any(has_nodes(value) for value in constants):
         return None
-    if any(isinstance(value, Unknown) for value in carry) or not carry:
-        return None
-    inputs = [*constants, *_sources(t, program, len(constants), len(carry), read[0])]
-    found = follow(t, program, inputs)
-    if found is None:
-        return None
-    states, yielded = found[: len(carry)], found[len(carry) :]
-    sources = [v for v in inputs if isinstance(v, Source)]
-    cell = _Numbers(sources[-1], sources[:-1], states).cell() if len(sources) > len(carry) else None
-    if cell is None or any(value is not states[cell.states[0]] for value in yielded):
-        return None
-    return replace(cell, input=read[0], name=_name(cell))
-
-
-def _sources(
-    t: JaxTracer, program: Program, n_constants: int, n_states: int, read: int
-) -> list[Any]:
-    """Return symbols for the states and the input; what else the loop runs over is not known."""
-    return [
-        Source(n_entries(t, var)) if k < n_states or k - n_states == read
-        else Unknown("not read by the cell", var.shape)
-        for k, var in enumerate(program.inputs[n_constants:])
-    ]  # fmt: skip
+    old = [Source(n_entries(t, var)) for var in program.inputs[n : n + m]]
+    of_step: list[Any] = [Unknown("not read by the cell", value.shape[1:]) for value in steps]
+    of_step[read[0]] = Source(n_entries(t, program.inputs[n + m + read[0]]))
+    found = follow(t, program, [*constants, *old, *of_step]) or []
+    for states in permutations(range(m)) if found else ():
+        new = [found[k] for k in states]
+        cell = _Numbers(of_step[read[0]], [old[k] for k in states], new).cell()
+        if cell is not None and all(value is new[0] for value in found[m:]):
+            return replace(cell, name=_name(cell)), states
+    return None
 
 
 class _Numbers:
@@ -110,21 +89,20 @@ class _Numbers:
     ----------
     input : Source
     states : sequence of Source
-        The states that it reads.
+        The states that it reads, the hidden state first.
     new : sequence of vector
         Those that it hands on.
     """
 
     def __init__(self, input: Source, states: Sequence[Source], new: Sequence[Vector]) -> None:
         self.input, self.states = input, states
-        self.sums = sums_in(new)
         rng = np.random.default_rng(0)
-        self.known: dict[Source | Sum, Values] = {input: np.full(_N_NUMBERS, np.nan)}
-        self.known.update((v, rng.normal(size=_N_NUMBERS)) for v in states)
-        self.known.update((v, rng.normal(size=_N_NUMBERS)) for v in self.sums)
+        self.known: dict[Source | Sum, Values]
+        self.known = defaultdict(lambda: rng.normal(size=_N_NUMBERS), {input: _NOT_READ})
         self.new = [np.asarray(evaluate(v, self.known)) for v in new]
+        self.sums = [v for v in self.known if isinstance(v, Sum)]
 
-    def cell(self) -> LoopCell | None:
+    def cell(self) -> Cell | None:
         """Return the cell that makes the new states of the old ones."""
         kinds = {(1, 1): self._simple, (2, 4): self._lstm, (1, 3): self._gru, (1, 4): self._gru}
         found = kinds.get((len(self.states), len(self.sums)))
@@ -134,25 +112,25 @@ class _Numbers:
         """Whether a new state is what a formula says."""
         return self.new[k].shape == values.shape and np.allclose(self.new[k], values)
 
-    def _simple(self) -> LoopCell | None:
+    def _simple(self) -> Cell | None:
         (of,) = self.sums
         name = next((f for f in _FUNCTIONS if self._is(0, PLAIN[f](self.known[of]))), None)
         gates = [self._gate(of, self.states[0])]
         return None if name is None else _cell("rnn", gates, (name,))
 
-    def _lstm(self) -> LoopCell | None:
+    def _lstm(self) -> Cell | None:
         """Of c' = f c + i g and h' = o φ(c')."""
-        for (c, h), (i, f, g, o), gate, phi, psi in product(
-            ((0, 1), (1, 0)), permutations(self.sums), _GATES, _FUNCTIONS, _FUNCTIONS
+        for (i, f, g, o), gate, phi, psi in product(
+            permutations(self.sums), _GATES, _FUNCTIONS, _FUNCTIONS
         ):
             enter, forget, leave = (PLAIN[gate](self.known[v]) for v in (i, f, o))
-            content = forget * self.known[self.states[c]] + enter * PLAIN[phi](self.known[g])
-            if self._is(c, content) and self._is(h, leave * PLAIN[psi](content)):
-                gates = [self._gate(v, self.states[h]) for v in (i, f, g, o)]
-                return _cell("lstm", gates, (gate, phi, psi), states=(h, c))
+            content = forget * self.known[self.states[1]] + enter * PLAIN[phi](self.known[g])
+            if self._is(1, content) and self._is(0, leave * PLAIN[psi](content)):
+                gates = [self._gate(v, self.states[0]) for v in (i, f, g, o)]
+                return _cell("lstm", gates, (gate, phi, psi))
         return None
 
-    def _gru(self) -> LoopCell | None:
+    def _gru(self) -> Cell | None:
         """Of h' = n − z n + z h."""
         (state,) = self.states
         of_gates = [v for v in self.sums if set(v.matrices) == {self.input, state}]
@@ -194,10 +172,10 @@ class _Numbers:
 
 def _cell(
     kind: Kind, gates: Sequence[Gate | None], functions: tuple[str, ...], **options: Any
-) -> LoopCell | None:
+) -> Cell | None:
     """Return a cell, or None if one of its gates is none."""
     found = tuple(gate for gate in gates if gate is not None)
-    return LoopCell(kind, "", found, functions, **options) if len(found) == len(gates) else None
+    return Cell(kind, "", found, functions, **options) if len(found) == len(gates) else None
 
 
 def _bias(of: Sum) -> Recipe | None:
@@ -207,7 +185,7 @@ def _bias(of: Sum) -> Recipe | None:
     return number if of.bias is None else of.bias + number
 
 
-def _name(cell: LoopCell) -> str:
+def _name(cell: Cell) -> str:
     """Return the name that the modules of a cell's weights have in common."""
     names = [name_of(r).split(".") for gate in cell.gates for r in (gate.input, gate.hidden)]
     shared = []

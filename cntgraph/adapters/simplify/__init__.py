@@ -1,11 +1,12 @@
 """Tidying up a traced network, by exact rewrites that every adapter gets alike.
 
 In order: what leads nowhere is dropped (`dead_ends`); a function of single neurons that was traced
-operation by operation becomes one (`functions`), and so does a normalisation (`norms`); a function
-is noted on the nodes it is applied to, where nothing reads them without it (`forms`); constant
-scalings of what only modulates are dropped (`modulators`); what only scales, shifts or joins the
-output of an operation is folded into it (`fold`); the gain of a normalisation is folded into the
-operations that read it (`gains`). Layers that are left without edges are dropped (`draft`).
+operation by operation becomes one (`functions`), and so does a normalisation (`norms`); what reads
+the step before in a loop reads the loop (`states`); a function is noted on the nodes it is applied
+to, where nothing reads them without it (`forms`); constant scalings of what only modulates are
+dropped (`modulators`); what only scales, shifts or joins the output of an operation is folded into
+it (`fold`); the gain of a normalisation is folded into the operations that read it (`gains`).
+Layers that are left without edges are dropped (`draft`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cntgraph.adapters.simplify.functions import collapse_functions
 from cntgraph.adapters.simplify.gains import fold_gains
 from cntgraph.adapters.simplify.modulators import drop_scalings
 from cntgraph.adapters.simplify.norms import collapse_norms
+from cntgraph.adapters.simplify.states import tie_states
 from cntgraph.network.blocks import Block
 from cntgraph.network.layer import Layer
 
@@ -51,6 +53,7 @@ def simplify(
     drop_dead_ends(draft)
     collapse_functions(draft)
     found = collapse_norms(draft)
+    tie_states(draft)
     merge_forms(draft)
     drop_scalings(draft)
     folded = fold_backward(draft, {*unfoldable, *found})

@@ -163,10 +163,11 @@ class Draft:
             self._enter(block)
         self.removed.add(u)
 
-    def rename(self, old: Block, new: Block) -> None:
-        """Put a block of another name in the place of the only one that ends in a layer."""
+    def rename(self, old: Block, *new: Block) -> None:
+        """Put blocks of other names in the place of one, behind all others that end there."""
         self._leave(old)
-        self._enter(new)
+        for block in new:
+            self._enter(block)
 
     def renumber(self, k: int, nodes: View) -> None:
         """Let everything read other nodes instead of those of layer k, one for each."""

@@ -333,8 +333,9 @@ def test_what_cannot_be_followed_is_cut_and_named():
         "draws random numbers": lambda p, x: x @ p * jax.random.bernoulli(jax.random.key(0), 0.5,
                                                                          (x.shape[0], 4)),
         "mixes the samples": lambda p, x: x @ p - (x @ p).mean(0),
-        "standard recurrent cells": lambda p, x: lax.scan(
-            lambda h, x: (jnp.sin(h) * x, None), x @ p, jnp.stack([x @ p] * 2))[0],
+        "differs from step to step": lambda p, x: lax.scan(
+            lambda h, x: (jnp.sin(h) * x[0] + x[1], None), x @ p,
+            (jnp.arange(2.0), jnp.stack([x @ p] * 2)))[0],
         "depends on the data": lambda p, x: lax.while_loop(
             lambda h: h.sum() > 0, lambda h: h - 1, x @ p),
         "by way of gt": lambda p, x: (x @ p > jnp.roll(x @ p, 1, 1)).astype(float) @ p.T,

@@ -354,12 +354,12 @@ def odd(p, x):
     return lax.scan(step, jnp.zeros((len(x), N)), x.swapaxes(0, 1))[1].swapaxes(0, 1)
 
 
-def test_any_other_cell_is_unrolled_or_cut():
+def test_any_other_cell_is_a_loop_or_unrolled():
     rng = np.random.default_rng(0)
     shapes = {"w": (N_IN, N), "u": (N, N), "v": (N, 2)}
     params = {k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items()}
-    with pytest.warns(CoverageWarning, match="only standard recurrent cells"):
-        cg.load(odd, params=params, example_input=X)
+    loop = cg.load(odd, params=params, example_input=X, strict=True)
+    assert [layer.shape for layer in loop.layers] == [(STEPS, N_IN), (N,), (N,), (2,)]
     with pytest.raises(InputShapeError, match="unroll=3"):
         cg.load(odd, params=params, example_input=X, unroll=3)
     net = cg.load(odd, params=params, example_input=X, unroll=STEPS, strict=True)
