@@ -20,6 +20,7 @@ ACTIVATIONS = {
     "cos": np.cos,
     "exp": np.exp,
     "pow": np.square,
+    "sqrt": np.sqrt,
     "reciprocal": np.reciprocal,
 }
 #: Over the features of each position, by default.

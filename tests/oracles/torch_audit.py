@@ -17,6 +17,7 @@ from cntgraph.adapters.torch import live
 from cntgraph.adapters.torch.aten.values import Nodes
 from cntgraph.adapters.torch.example import Example
 from cntgraph.adapters.torch.watch import Watch
+from cntgraph.adapters.tracing.complex_numbers import Complex
 
 #: Layers of a recurrent cell, whose nodes may stand for all time steps.
 OF_CELLS = {"recurrent", "hidden", "cell"}
@@ -59,22 +60,26 @@ class Recording(Watch):
         if isinstance(value, list | tuple):
             for item in value:
                 yield from self.values_of(item)
-        elif isinstance(value, torch.Tensor) and isinstance(self.lookup(value), Nodes):
-            yield pairs(self.lookup(value), value)
+        elif isinstance(value, torch.Tensor):
+            yield from pairs(self.lookup(value), value)
 
     def _remember(self, result, yielded):
         super()._remember(result, yielded)
-        if isinstance(result, torch.Tensor) and isinstance(yielded, Nodes):
-            self.seen.append(pairs(yielded, result))
+        if isinstance(result, torch.Tensor):
+            self.seen += pairs(yielded, result)
 
 
-def pairs(nodes, tensor):
-    """Ids of nodes and their values."""
-    if tensor.is_complex():
-        return np.zeros(0, np.int64), np.zeros(0)
-    ids = nodes.ids.reshape(-1).copy()
+def pairs(known, tensor):
+    """Ids of nodes and their values, if a tensor stands for any; of both parts of complex ones."""
+    if isinstance(known, Complex):
+        parts = torch.view_as_real(tensor.detach().resolve_conj()).unbind(-1)
+        both = zip(known.parts, parts, strict=True)
+        return [found for part in both for found in pairs(*part)]
+    if not isinstance(known, Nodes):
+        return []
+    ids = known.ids.reshape(-1).copy()
     values = tensor.detach().double().reshape(-1).numpy().copy()
-    return ids[ids >= 0], values[ids >= 0]
+    return [(ids[ids >= 0], values[ids >= 0])]
 
 
 def audit(model, *example, strict=True, norm="fold", **named):
@@ -126,9 +131,8 @@ def fill_inputs(builder, values, tensors):
     """Put the inputs and what is learned at their nodes; indices are one-hot."""
     inputs = {layer.name: layer for layer in builder.layers if layer.is_input}
     for tensor in (x for x in tensors if torch.is_tensor(x)):
-        nodes = Recording.last.lookup(tensor)
-        if isinstance(nodes, Nodes):  # edges, positions and masks are taken as they are
-            ids, numbers = pairs(nodes, tensor)
+        # Edges, positions and masks are taken as they are.
+        for ids, numbers in pairs(Recording.last.lookup(tensor), tensor):
             values[ids] = numbers
     for name, layer in inputs.items():
         if f"{name}.index" in inputs:

@@ -18,11 +18,13 @@ from cntgraph.core.parameter import ArrayHandle, Parameter, storage_dtype
 
 Ints = tuple[int, ...]
 
-#: The archive's numbers for the types of tensors that can be weights.
+#: The archive's numbers for types of tensors.
 DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
-    8: "float64", 12: "bool", 13: "bfloat16",
+    8: "float64", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16",
 }  # fmt: skip
+#: Of what type the parts of complex numbers are.
+_PARTS = {"complex64": "float32", "complex128": "float64"}
 _SCHEMA_MAJOR = 8
 #: How many times its packed size a member may have: what gzip can do at most, and text at times.
 _MAX_PACKED, _MAX_TEXT = 1100, 200
@@ -90,8 +92,16 @@ class Archive:
             for name, place in self.tensors.items()
         }
 
+    def is_complex(self, name: str) -> bool:
+        """Whether a tensor of the file holds complex numbers."""
+        meta = self.tensors[name][1].get("tensor_meta") or {}
+        return DTYPES.get(meta.get("dtype")) in _PARTS
+
     def parameter(self, name: str, *, trainable: bool) -> Parameter:
-        """Return a tensor of the file as a parameter that is read when needed."""
+        """Return a tensor of the file as a parameter that is read when needed.
+
+        Complex numbers are pairs of real ones, along a last axis.
+        """
         if name not in self.tensors:
             raise FormatError(f"{self.path}: the tensor {name!r} is missing; save the file again")
         folder, entry = self.tensors[name]
@@ -106,6 +116,9 @@ class Archive:
         dtype = DTYPES[meta["dtype"]]
         shape, strides = (tuple(int(n["as_int"]) for n in meta[k]) for k in ("sizes", "strides"))
         first = int(meta["storage_offset"]["as_int"])
+        if self.is_complex(name):
+            dtype, shape, first = _PARTS[dtype], (*shape, 2), 2 * first
+            strides = (*(2 * n for n in strides), 1)
         member, stored = folder + entry["path_name"], storage_dtype(dtype)
         data = self._stored(name, member, stored, (shape, first, strides))
         return Parameter(name, shape, dtype, data, trainable)

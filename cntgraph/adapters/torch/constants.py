@@ -9,6 +9,7 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, RECURRENT
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
+from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.core.errors import GraphSizeError, TraceError
 from cntgraph.core.memory import check_memory
 
@@ -28,7 +29,8 @@ _ALLOWED = (
         "masked_fill_ div_ mul_ add_ sub_ lift_fresh_copy tril_indices triu_indices bmm mm "
         "matmul addmm index_put index_put_ index_copy slice_scatter select_scatter "
         "scatter scatter_ scatter_add scatter_add_ index_add index_add_ scatter_reduce "
-        "scatter_reduce_".split()
+        "scatter_reduce_ complex polar view_as_complex view_as_real _conj _conj_physical real imag "
+        "hann_window hamming_window blackman_window bartlett_window".split()
     )
 )
 _CUTTING = frozenset(
@@ -119,4 +121,5 @@ def _is_array(value: Any) -> bool:
 def _without_data(value: Any) -> torch.Tensor:
     """Return a tensor without memory in the place of another, of nodes, a parameter or a mask."""
     dtype = value.dtype if isinstance(value, Nodes | torch.Tensor) else None
+    dtype = torch.complex64 if isinstance(value, Complex) else dtype
     return torch.empty(tuple(value.shape), dtype=dtype or torch.float32, device="meta")

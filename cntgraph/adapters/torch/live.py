@@ -18,6 +18,7 @@ from cntgraph.adapters.torch.higher_order import is_of_compiler, without_compile
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
 from cntgraph.adapters.torch.untouched import untouched
 from cntgraph.adapters.torch.watch import Watch, watching
+from cntgraph.adapters.tracing.complex_numbers import of_pairs
 from cntgraph.core.errors import CntGraphError, TraceError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -34,9 +35,7 @@ def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:
 def _stored(model: torch.nn.Module) -> Iterator[tuple[Parameter, torch.Tensor]]:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         trainable = isinstance(tensor, torch.nn.Parameter)
-        pairs = tensor.is_complex() and not trainable
-        stored = torch.view_as_real(tensor.detach().resolve_conj()) if pairs else tensor
-        yield parameter_of(name, stored, trainable=trainable), tensor
+        yield parameter_of(name, tensor, trainable=trainable), tensor
 
 
 def trace_live(model: torch.nn.Module, given: Options) -> Builder:
@@ -99,8 +98,8 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
     for parameter, tensor in _stored(model):
         recipe = Recipe.of(builder.parameter(parameter))
-        if is_weight(parameter) and not tensor.is_complex():
-            watch.known[tensor] = recipe
+        if is_weight(parameter):
+            watch.known[tensor] = of_pairs(recipe) if tensor.is_complex() else recipe
         else:
             builder.skip(recipe, NO_WEIGHT)
     for name, value, axis in _named_arguments(model, example):

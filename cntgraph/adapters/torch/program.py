@@ -19,6 +19,7 @@ import torch
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.archive import Archive
+from cntgraph.adapters.torch.aten.complex_numbers import as_typed
 from cntgraph.adapters.torch.aten.operations import writes_over
 from cntgraph.adapters.torch.aten.random import is_random
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
@@ -41,6 +42,7 @@ from cntgraph.adapters.torch.serialized import (
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import as_memory, as_written, base_of, is_beside, taken_apart
 from cntgraph.adapters.tracing.batch import Samples
+from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
 from cntgraph.adapters.tracing.values import FIRST_TOKEN, Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
@@ -139,10 +141,13 @@ class _Program:
         if kind != "tensor_constant":
             recipe = Recipe.of(self.builder.parameter(parameter))
             if is_weight(parameter):
-                self.values[value] = recipe
+                is_complex = self.archive.is_complex(name)
+                self.values[value] = of_pairs(recipe) if is_complex else recipe
                 return
             self.builder.skip(recipe, NO_WEIGHT)
         tensor = torch.from_numpy(np.ascontiguousarray(parameter.raw()).copy())
+        if self.archive.is_complex(name):
+            tensor = torch.view_as_complex(tensor)
         is_half = parameter.dtype == "bfloat16"
         self.values[value] = tensor.view(torch.bfloat16) if is_half else tensor
 
@@ -217,7 +222,7 @@ class _Program:
         if result is not None:
             return result
         # An operation on parameters for which there is no recipe: their values as they are.
-        made = carry_out(call.of(_value_of, Recipe), target)
+        made = carry_out(call.of(_value_of, Recipe | Complex), target)
         made = made.to(self._dtype(*names_of(node["outputs"])))
         return self.tracer.give_up(replace(call, result=made)) or made
 
@@ -230,7 +235,7 @@ class _Program:
                 "program.run_decompositions(), which writes nothing in place, or pass the live "
                 "model"
             )
-        writes_nodes = any(isinstance(value, Nodes) for value in args[1:])
+        writes_nodes = any(isinstance(value, Nodes) for value in leaves(args[1:]))
         if not isinstance(first, torch.Tensor) or not writes_nodes:
             return first
         nodes_of = as_memory(self.tracer, first)
@@ -278,7 +283,7 @@ class _Program:
         results = list(result) if isinstance(result, list | tuple) else [result]
         for name, value in zip(names_of(outputs), results, strict=False):
             typed = isinstance(value, Nodes) and name in self.graph["tensor_values"]
-            self.values[name] = value.typed(self._dtype(name)) if typed else value
+            self.values[name] = as_typed(value, self._dtype(name)) if typed else value
 
     def _dtype(self, name: str) -> torch.dtype:
         return torch_dtype(self.graph["tensor_values"][name]["dtype"])
@@ -317,7 +322,10 @@ class _Program:
         raise TraceError(f"{self.archive.path}: arguments of kind {kind} are not known")
 
 
-def _value_of(recipe: Recipe) -> torch.Tensor:
+def _value_of(recipe: Recipe | Complex) -> torch.Tensor:
     """Return the values of what is computed from parameters, in the type of the first of them."""
+    if isinstance(recipe, Complex):
+        parts = (v if isinstance(v, torch.Tensor) else _value_of(v) for v in recipe.parts)
+        return torch.complex(*parts)
     dtype = next((parameter.dtype for parameter in recipe.parameters()), "float32")
     return torch.from_numpy(np.array(recipe.read())).to(getattr(torch, dtype))

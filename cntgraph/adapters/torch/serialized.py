@@ -87,6 +87,7 @@ PLAIN_ARGUMENTS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("as_none", "as_layout", "as_memory_format"), lambda _: None),
     "as_float": float,  # infinity and "not a number" are words
     "as_floats": lambda values: [float(value) for value in values],
+    "as_complex": lambda parts: complex(parts["real"], parts["imag"]),
     "as_device": lambda _: torch.device("cpu"),
     "as_scalar_type": torch_dtype,
 }

@@ -16,6 +16,8 @@ from cntgraph.core.parameter import Parameter
 def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     """Return the bits of a tensor as an array that shares its memory, and its stored type.
 
+    Complex numbers are pairs of real ones, along a last axis.
+
     Parameters
     ----------
     tensor : torch.Tensor
@@ -24,7 +26,7 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     Raises
     ------
     ParameterError
-        If the tensor is sparse, quantised or complex, or has no values.
+        If the tensor is sparse or quantised, or has no values.
     """
     if is_lazy(tensor) or tensor.is_meta:
         raise ParameterError(
@@ -32,11 +34,13 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
             "lazy module; load the weights first, or call the model once"
         )
     plain = tensor.detach().cpu()
+    if plain.is_complex():
+        plain = torch.view_as_real(plain.resolve_conj())
     name = str(plain.dtype).removeprefix("torch.")
-    if plain.layout != torch.strided or plain.is_quantized or plain.is_complex():
+    if plain.layout != torch.strided or plain.is_quantized:
         raise ParameterError(
             f"expected a dense tensor of real numbers, got {plain.layout} of {plain.dtype}; "
-            "convert the model's parameters with .to_dense(), .dequantize() or .real first"
+            "convert the model's parameters with .to_dense() or .dequantize() first"
         )
     if type(plain) not in (torch.Tensor, torch.nn.Parameter):
         raise ParameterError(
@@ -65,7 +69,7 @@ def parameter_of(name: str, tensor: torch.Tensor, *, trainable: bool) -> Paramet
 
 
 #: Why a tensor that is no weight is in no block.
-NO_WEIGHT = "no weight: indices, a mask, a counter or complex numbers"
+NO_WEIGHT = "no weight: indices, a mask or a counter"
 
 
 def is_weight(parameter: Parameter) -> bool:

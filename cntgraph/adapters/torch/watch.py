@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from cntgraph.adapters.torch.aten.complex_numbers import as_pair, as_typed, pair_of
 from cntgraph.adapters.torch.aten.operations import LAYERS, handler_of, writes_over
 from cntgraph.adapters.torch.aten.random import is_random
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
@@ -23,6 +24,7 @@ from cntgraph.adapters.torch.aten.values import (
     name_of_operation,
 )
 from cntgraph.adapters.torch.higher_order import carry_out_functions, is_of_functions
+from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import moved, moved_together
@@ -46,7 +48,8 @@ def taken_apart(tracer: AtenTracer, call: Call) -> Any:
         if isinstance(value, torch.Tensor):
             return value.float() if value.is_floating_point() else value
         whole = isinstance(value, Nodes) and value.is_index
-        zero = torch.zeros((), dtype=torch.int64 if whole else torch.float32)
+        kind = torch.complex64 if isinstance(value, Complex) else torch.float32
+        zero = torch.zeros((), dtype=torch.int64 if whole else kind)
         tensor = zero.expand(value.shape)  # which takes no memory
         watch.known[tensor] = value
         return tensor
@@ -171,9 +174,9 @@ class Watch(TorchDispatchMode):
 
         If neurons are written, it is nodes, and so is all that shares its memory.
         """
-        if isinstance(traced[0], Nodes | Data):
+        if any(isinstance(part, Nodes | Data) for part in leaves(traced[:1])):
             return traced[0]
-        if not any(isinstance(value, Nodes) for value in traced[1:]):
+        if not any(isinstance(part, Nodes) for part in leaves(traced[1:])):
             return traced[0]
         self.tracer.place = self.place()
         nodes_of = as_memory(self.tracer, tensor, self.lookup)
@@ -204,12 +207,13 @@ class Watch(TorchDispatchMode):
                 self.known[seen] = weights_of(seen)
         for seen in beside:
             if self.known.get(seen) is None or not isinstance(made, Recipe):
-                self.tracer.freeze([self.known.pop(seen, None), made], operation._schema.name)
+                gone = leaves([self.known.pop(seen, None), made])
+                self.tracer.freeze(gone, operation._schema.name)
 
     def _remember(self, result: Any, yielded: Any) -> None:
         if isinstance(result, torch.Tensor):
             if isinstance(yielded, Nodes):
-                self.known[result] = yielded.typed(result.dtype)
+                self.known[result] = as_typed(yielded, result.dtype)
             elif isinstance(yielded, TRACED):
                 self.known[result] = yielded
             else:
@@ -232,7 +236,7 @@ def is_beside(tensor: Any, other: torch.Tensor) -> bool:
 
 def as_memory(
     tracer: AtenTracer, tensor: torch.Tensor, lookup: Callable[[Any], Any] = lambda value: value
-) -> Callable[[torch.Tensor], Nodes]:
+) -> Callable[[torch.Tensor], Nodes | Complex]:
     """Return what gives the nodes of each tensor that lies in the memory of one.
 
     Parameters
@@ -243,19 +247,26 @@ def as_memory(
         Returns what it stands for until then, weights or a constant.
     """
     base, ids = base_of(tensor), _memory_of(tensor)
-    if base.is_floating_point():
+    if base.is_complex():
+        held = leaves([as_pair(lookup(base))])
+        for shown, part in zip(_shown(ids, base).unbind(-1), held, strict=True):
+            shown.copy_(tracer.fixed(part).tensor)
+    elif base.is_floating_point():
         _shown(ids, base).copy_(tracer.fixed(lookup(base)).tensor)
-    return lambda x: Nodes(_shown(ids, x))
+    return lambda x: pair_of(_shown(ids, x)) if x.is_complex() else Nodes(_shown(ids, x))
 
 
 def _memory_of(tensor: torch.Tensor) -> torch.Tensor:
     """Return a place for each value of the memory in which a tensor lies, and no node there."""
     n_values = tensor.untyped_storage().nbytes() // tensor.element_size()
+    n_values = 2 * n_values if tensor.is_complex() else n_values
     return torch.full((n_values,), -1, dtype=torch.int64)
 
 
 def _shown(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
-    """Return what a tensor shows of the memory in which it lies."""
+    """Return what a tensor shows of the memory in which it lies; complex numbers as pairs."""
+    if tensor.is_complex():
+        tensor = torch.view_as_real(torch.zeros_like(tensor) if tensor.is_conj() else tensor)
     return memory.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
 

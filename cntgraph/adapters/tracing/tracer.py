@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ from cntgraph.adapters.tracing.values import Neurons, is_learned, weights_of
 from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import once
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Array, Ids
 from cntgraph.network.blocks.base import broadcasts
 from cntgraph.network.coverage import CoverageEntry
 
@@ -223,6 +224,13 @@ class Tracer(Constants):
             return None
         _, bits, dtype = self.stored(made)
         return self.builder.frozen(f"{operation}.constant", bits, dtype)
+
+    def structural(self, name: str, values: Array) -> Recipe:
+        """Return constants of which edges are not learned; the same ones are stored once."""
+        key = name, values.shape, sha256(values.tobytes()).digest()
+        if key not in self._stored:
+            self._stored[key] = self.builder.frozen(name, np.ascontiguousarray(values))
+        return self._stored[key]
 
     def unknown(self, label: str, operation: str, shape: Sequence[int], reason: str) -> Any:
         """Return fresh neurons that nothing is known to lead to, samples along the first axis."""

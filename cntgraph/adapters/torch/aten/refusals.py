@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from cntgraph.adapters.torch.aten.operations import HANDLERS
 
-COMPLEX = "neurons as complex numbers are not followed"
 _REASONS = {
     "bilinear trilinear": "a product of two inputs is not an edge",  # x₁ᵀ W x₂ has one for pairs
     "cdist_forward euclidean_dist pdist_forward": "a distance is not linear in both of its ends",
-    "fft_c2c fft_c2r fft_r2c polar view_as_complex view_as_real": COMPLEX,
     "grid_sampler_2d grid_sampler_3d": "the data say where it reads",
     "linalg_solve_triangular linalg_solve_ex": "it solves equations that the data write",
     "nms roi_align roi_pool ps_roi_align ps_roi_pool": "the data say which boxes it looks at",

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.torch.aten import choices
+from cntgraph.adapters.torch.aten import choices, complex_numbers
 from cntgraph.adapters.torch.aten.derived import (
     CHOOSING,
     derive,
@@ -35,11 +35,18 @@ from cntgraph.adapters.torch.aten.operations import (
     writes_over,
 )
 from cntgraph.adapters.torch.aten.random import draw, is_random
-from cntgraph.adapters.torch.aten.refusals import COMPLEX
-from cntgraph.adapters.torch.aten.values import Call, Nodes, Place, map_leaves, per_result
+from cntgraph.adapters.torch.aten.values import (
+    Call,
+    Nodes,
+    Place,
+    leaves,
+    map_leaves,
+    per_result,
+)
 from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
 from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import Samples, numbered
+from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_noise
@@ -92,7 +99,12 @@ class AtenTracer(Tracer):
 
         An input of whole numbers that nothing reads by then is a mask, and no layer.
         """
-        map_leaves(value, lambda nodes: self.builder.output(self.any_sample(nodes)), of=Nodes)
+
+        def read(nodes: Any) -> None:
+            for part in leaves([nodes]):
+                self.builder.output(self.any_sample(self.fixed(part)))
+
+        map_leaves(value, read, of=Nodes | Complex)
         self.builder.tokens.update(self.builder.layers[k].name for k in self._indices)
 
     # -- operations -----------------------------------------------------------------------------
@@ -102,6 +114,8 @@ class AtenTracer(Tracer):
         self.place, self.shapes = call.place, call.shapes
         if is_random(call.operation) and (drawn := draw(self, call)) is not None:
             return drawn
+        if complex_numbers.is_of_complex(call):
+            return self._on_complex(call)
         if is_tokens(call):
             return _in_place(call, next(v for v in call.values() if isinstance(v, Nodes)))
         derived = is_derived(call) and not is_number(call, self.n_samples)
@@ -129,7 +143,16 @@ class AtenTracer(Tracer):
         reason = f"{full} of {what}"
         if call.has(Nodes):
             reason = f"{full} is not a known linear or elementwise operation"
+        if complex_numbers.is_of_complex(call):
+            return self._cut(call, f"{full}: {complex_numbers.COMPLEX}")
         return _in_place(call, self._cut(call, reason))
+
+    def _on_complex(self, call: Call) -> Any:
+        try:
+            return complex_numbers.follow(self, call)
+        except NotFollowed as refusal:
+            traced = call.has(Nodes | Data)
+            return self._cut(call, f"aten.{call.name}: {refusal}") if traced else None
 
     def _on_nodes(self, call: Call) -> Any:
         name, a, handler = call.name, call.arguments, handler_of(call.name)
@@ -144,8 +167,6 @@ class AtenTracer(Tracer):
         try:
             if name in MOVEMENT and handler is None:
                 return self._move(call)
-            if handler and isinstance(call.result, torch.Tensor) and call.result.is_complex():
-                raise NotFollowed(COMPLEX)
             label = call.place.name(name.rpartition(".")[2].strip("_"))
             result = handler(self, a, label) if handler else None
         except NotFollowed as refusal:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data, Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -59,7 +60,7 @@ class Nodes(Neurons):
 #: Whole numbers that stand for others.
 _STAND_FOR_REAL = frozenset([torch.quint8, torch.qint8, torch.qint32, torch.quint4x2])
 #: What a tensor stands for that is no constant.
-TRACED = Nodes | Recipe | Data
+TRACED = Nodes | Recipe | Data | Complex
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,12 @@ def per_result(shapes: Any, make: Callable[[int, Any], Any]) -> Any:
 
 
 def leaves(values: Iterable[Any]) -> Iterator[Any]:
-    """Yield the leaves of nested lists and tuples."""
+    """Yield the leaves of nested lists and tuples, and the parts of complex numbers."""
     for value in values:
         if isinstance(value, list | tuple):
             yield from leaves(value)
+        elif isinstance(value, Complex):
+            yield from value.parts
         else:
             yield value
 
@@ -167,7 +170,7 @@ def map_leaves(value: Any, function: Callable[[Any], Any], of: Any = object) -> 
     object
         Tuples and dataclasses as lists.
     """
-    if isinstance(value, Recipe | Data):  # records, too, but leaves
+    if isinstance(value, Recipe | Data | Complex):  # records, too, but leaves
         return function(value) if isinstance(value, of) else value
     if is_dataclass(value) and not isinstance(value, type):
         value = [getattr(value, item.name) for item in fields(value)]

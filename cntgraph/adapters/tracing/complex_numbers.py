@@ -1,0 +1,148 @@
+"""Complex numbers are pairs of real ones: what their operations are, in terms of real ones.
+
+A movement, a sum or a real factor is applied to both parts, by whoever calls; only where the parts
+meet is anything written here. What is zero is left out: a real number has no imaginary part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cntgraph.adapters.tracing import activations, arithmetic
+from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import Data, Neurons, are_weights
+from cntgraph.core.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Complex:
+    """A tensor of complex numbers: two of real ones.
+
+    Parameters
+    ----------
+    real, imaginary : Neurons, weights or constant
+        Of one shape.
+    """
+
+    real: Any
+    imaginary: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+        return tuple(np.shape(self.real))
+
+    @property
+    def parts(self) -> tuple[Any, Any]:
+        """The real and the imaginary part."""
+        return self.real, self.imaginary
+
+    @property
+    def is_of_weights(self) -> bool:
+        """Whether it depends on parameters and constants alone."""
+        return are_weights(*self.parts)
+
+
+def of_pairs(recipe: Recipe) -> Complex:
+    """Return weights whose last axis holds real and imaginary parts as complex ones."""
+    real, imaginary = (recipe.take(-1, k, k + 1).reshape(recipe.shape[:-1]) for k in (0, 1))
+    return Complex(real, imaginary)
+
+
+def parts_of(value: Any) -> tuple[Any, Any]:
+    """Return the parts of a number of any kind; the imaginary part of a real one is zero."""
+    if isinstance(value, Complex):
+        return value.parts
+    if isinstance(value, Neurons | Data | Recipe) or not np.iscomplexobj(value):
+        return value, 0.0
+    return value.real, value.imag
+
+
+def is_zero(t: Tracer, value: Any) -> bool:
+    """Whether a part is zero everywhere: a constant, or no neurons."""
+    if isinstance(value, Neurons):
+        return bool((value.ids == -1).all())
+    array = t.array(value)
+    return array is not None and not array.any()
+
+
+def conjugate(t: Tracer, x: Complex, name: str) -> Complex:
+    """Return a - bi."""
+    return Complex(x.real, _negative(t, x.imaginary, name))
+
+
+def add(t: Tracer, left: Any, right: Any, name: str) -> Complex:
+    """Return the sum of both."""
+    pairs = zip(parts_of(left), parts_of(right), strict=True)
+    return Complex(*(x if is_zero(t, y) else arithmetic.add(t, x, y, name) for x, y in pairs))
+
+
+def times(
+    t: Tracer, left: Any, right: Any, product: Callable[[Any, Any], Any], name: str
+) -> Complex:
+    """Return (a + bi)(c + di) = (ac - bd) + (ad + bc)i, for any product.
+
+    Parameters
+    ----------
+    left, right : Complex, or real numbers of any kind
+    product : callable
+        Of two real operands: value by value, or a contraction.
+    """
+    (a, b), (c, d) = parts_of(left), parts_of(right)
+    real = real_product(t, left, right, product, name)
+    imaginary = _sum_of_products(t, [(a, d), (b, c)], product, name)
+    zeros = np.zeros(np.shape(imaginary if real is None else real))
+    return Complex(*(zeros if part is None else part for part in (real, imaginary)))
+
+
+def real_product(
+    t: Tracer, left: Any, right: Any, product: Callable[[Any, Any], Any], name: str
+) -> Any:
+    """Return ac - bd, the real part of a product as of `times`; None where that is zero."""
+    (a, b), (c, d) = parts_of(left), parts_of(right)
+    # Of a weight and neurons it is the weight that has the sign.
+    minus = (b, _negative(t, d, name)) if are_weights(d) else (_negative(t, b, name), d)
+    return _sum_of_products(t, [(a, c), minus], product, name)
+
+
+def _sum_of_products(
+    t: Tracer, pairs: list[tuple[Any, Any]], product: Callable[[Any, Any], Any], name: str
+) -> Any:
+    given = [product(x, y) for x, y in pairs if not (is_zero(t, x) or is_zero(t, y))]
+    return arithmetic.total(t, given, name) if given else None
+
+
+def _negative(t: Tracer, value: Any, name: str) -> Any:
+    if is_zero(t, value):
+        return value
+    array = None if isinstance(value, Neurons) else t.array(value)
+    return arithmetic.negate(t, value, name) if array is None else -array
+
+
+def reciprocal(t: Tracer, x: Any) -> Complex:
+    """Return 1 / (a + bi) of weights."""
+    if not are_weights(*parts_of(x)):
+        raise NotFollowed("a quotient of neurons as complex numbers")
+    real, imaginary = map(t.recipe, parts_of(x))
+    size = real.square() + imaginary.square()
+    return Complex(real / size, -imaginary / size)
+
+
+def size(t: Tracer, x: Complex, name: str) -> Any:
+    """Return |a + bi|, the root of the sum of both squares."""
+    parts = [part for part in x.parts if not is_zero(t, part)]
+    if len(parts) == 1:
+        return activations.activate(t, parts[0], "abs")
+    squares = [activations.activate(t, part, "pow") for part in parts]
+    return activations.activate(t, arithmetic.total(t, squares, name), "sqrt")
+
+
+def polar(t: Tracer, radius: Any, angle: Any, name: str) -> Complex:
+    """Return r (cos φ + i sin φ)."""
+    parts = (activations.activate(t, angle, function) for function in ("cos", "sin"))
+    return Complex(*(arithmetic.multiply(t, radius, part, name) for part in parts))

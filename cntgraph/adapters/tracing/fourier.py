@@ -1,0 +1,110 @@
+"""Fourier transforms: fixed linear maps along axes, by cosines and sines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.adapters.tracing import complex_numbers, contraction
+from cntgraph.adapters.tracing.batch import MixedSamplesError
+from cntgraph.adapters.tracing.complex_numbers import Complex
+from cntgraph.adapters.tracing.pooling import pool_axes
+from cntgraph.adapters.tracing.tracer import Tracer
+from cntgraph.adapters.tracing.values import are_weights
+from cntgraph.core.recipe.over_axes import along_axis
+from cntgraph.core.types import Values
+from cntgraph.network.blocks import AxisOperator
+
+#: What is smaller is a sine or cosine that is zero.
+_ZERO = 1e-12
+
+
+def transform(
+    t: Tracer, x: Any, axes: Sequence[int], scale: float, name: str, *, inverse: bool = False,
+    half: bool = False,
+) -> Any:  # fmt: skip
+    """Return the discrete Fourier transform along some axes.
+
+    Parameters
+    ----------
+    x : Complex, or real numbers of any kind
+    scale : float
+        What it is multiplied by.
+    inverse : bool, default False
+        Whether the exponent is positive.
+    half : bool, default False
+        Whether only frequencies up to the highest one are kept along the last of the axes, since
+        the others are their conjugates.
+
+    Returns
+    -------
+    Complex
+    """
+    for k, axis in enumerate(reversed(axes)):
+        n = x.shape[axis]
+        matrix = _waves(n, n // 2 + 1 if half and not k else n, 1 if inverse else -1)
+        matrix = matrix if k else scale * matrix
+        x = complex_numbers.times(t, x, matrix, _product(t, axis % len(x.shape), name), name)
+    return x
+
+
+def real_inverse(
+    t: Tracer, x: Any, axes: Sequence[int], n: int, scale: float, name: str
+) -> Any:
+    """Return the inverse of a transform of real numbers, of which half the frequencies are given.
+
+    Parameters
+    ----------
+    n : int
+        How many values are made along the last of the axes.
+
+    Returns
+    -------
+    Neurons or weights
+    """
+    *others, last = axes
+    x = transform(t, x, others, 1.0, name, inverse=True) if others else x
+    twice = np.full((n // 2 + 1, 1), 2.0)
+    twice[0] = 1.0
+    twice[n // 2 :] = 2.0 if n % 2 else 1.0
+    matrix = scale * twice * _waves(n, n // 2 + 1, 1).T
+    along = _product(t, last % len(x.shape), name)
+    return complex_numbers.real_product(t, x, matrix, along, name)
+
+
+def _waves(n: int, n_frequencies: int, sign: int) -> NDArray[np.complex128]:
+    """Return e^{± 2πi t k / n} of places t and frequencies k."""
+    turns = np.outer(np.arange(n), np.arange(n_frequencies)) % n / n
+    parts = (f(2.0 * np.pi * turns) for f in (np.cos, np.sin))
+    real, imaginary = (np.where(abs(part) < _ZERO, 0.0, part) for part in parts)
+    return real + sign * 1j * imaginary
+
+
+def _product(t: Tracer, axis: int, name: str) -> Callable[[Any, Values], Any]:
+    """Return the product of real numbers with a matrix (before, after) along an axis.
+
+    Among the positions of a layer it is one for every channel; channels make new ones.
+    """
+
+    def product(x: Any, matrix: Values) -> Any:
+        if are_weights(x):
+            return along_axis(t.recipe(x), axis, t.recipe(matrix))
+        samples = t.samples(x)
+        if samples.axis == axis:
+            raise MixedSamplesError
+        ids, (own,) = samples.first(x.ids), samples.axes([axis])
+        channels = channel_axes(ids, t.builder.layers)
+        if own not in channels:
+            operators = {own: AxisOperator.of_matrix(matrix)}
+            return t.made(pool_axes(t, ids, operators, channels, "linear", name), samples)
+        before, after = (
+            [along if k == axis else k for k in range(len(x.shape))] for along in ("in", "out")
+        )
+        fixed = t.structural("fourier", matrix)
+        return contraction.contract(t, x, before, fixed, ("in", "out"), after, name)
+
+    return product
