@@ -95,7 +95,7 @@ class Archive:
     def is_complex(self, name: str) -> bool:
         """Whether a tensor of the file holds complex numbers."""
         meta = self.tensors[name][1].get("tensor_meta") or {}
-        return DTYPES.get(meta.get("dtype")) in _PARTS
+        return DTYPES.get(meta.get("dtype", 0), "") in _PARTS
 
     def parameter(self, name: str, *, trainable: bool) -> Parameter:
         """Return a tensor of the file as a parameter that is read when needed.

@@ -37,6 +37,8 @@ def tensors_of(state: Mapping[str, Any]) -> Tensors:
     for name, value in tensors_in(state, found):
         try:
             parameter = parameter_of(name, value, trainable=True)
+            if value.is_complex():
+                found.reasons[name] = "complex numbers, whose graph only a model tells"
         except (ParameterError, NotImplementedError, RuntimeError, TypeError):
             dtype, layout = (str(v).removeprefix("torch.") for v in (value.dtype, value.layout))
             leave_out_tensor(found, name, value, dtype, "meta" if value.is_meta else layout)

@@ -18,6 +18,9 @@ from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, are_weights
 from cntgraph.core.recipe import Recipe
 
+#: Of two real operands, value by value or a contraction, under a name.
+Product = Callable[[Any, Any, str], Any]
+
 
 @dataclass(frozen=True, eq=False)
 class Complex:
@@ -82,27 +85,21 @@ def add(t: Tracer, left: Any, right: Any, name: str) -> Complex:
     return Complex(*(x if is_zero(t, y) else arithmetic.add(t, x, y, name) for x, y in pairs))
 
 
-def times(
-    t: Tracer, left: Any, right: Any, product: Callable[[Any, Any], Any], name: str
-) -> Complex:
+def times(t: Tracer, left: Any, right: Any, product: Product, name: str) -> Complex:
     """Return (a + bi)(c + di) = (ac - bd) + (ad + bc)i, for any product.
 
     Parameters
     ----------
     left, right : Complex, or real numbers of any kind
-    product : callable
-        Of two real operands: value by value, or a contraction.
     """
     (a, b), (c, d) = parts_of(left), parts_of(right)
-    real = real_product(t, left, right, product, name)
-    imaginary = _sum_of_products(t, [(a, d), (b, c)], product, name)
+    real = real_product(t, left, right, product, f"{name}.real")
+    imaginary = _sum_of_products(t, [(a, d), (b, c)], product, f"{name}.imaginary")
     zeros = np.zeros(np.shape(imaginary if real is None else real))
     return Complex(*(zeros if part is None else part for part in (real, imaginary)))
 
 
-def real_product(
-    t: Tracer, left: Any, right: Any, product: Callable[[Any, Any], Any], name: str
-) -> Any:
+def real_product(t: Tracer, left: Any, right: Any, product: Product, name: str) -> Any:
     """Return ac - bd, the real part of a product as of `times`; None where that is zero."""
     (a, b), (c, d) = parts_of(left), parts_of(right)
     # Of a weight and neurons it is the weight that has the sign.
@@ -110,11 +107,12 @@ def real_product(
     return _sum_of_products(t, [(a, c), minus], product, name)
 
 
-def _sum_of_products(
-    t: Tracer, pairs: list[tuple[Any, Any]], product: Callable[[Any, Any], Any], name: str
-) -> Any:
-    given = [product(x, y) for x, y in pairs if not (is_zero(t, x) or is_zero(t, y))]
-    return arithmetic.total(t, given, name) if given else None
+def _sum_of_products(t: Tracer, pairs: list[tuple[Any, Any]], product: Product, name: str) -> Any:
+    given = [(x, y) for x, y in pairs if not (is_zero(t, x) or is_zero(t, y))]
+    if len(given) < 2:
+        return product(*given[0], name) if given else None
+    made = [product(x, y, f"{name}.{k}") for k, (x, y) in enumerate(given)]
+    return arithmetic.total(t, made, name)
 
 
 def _negative(t: Tracer, value: Any, name: str) -> Any:

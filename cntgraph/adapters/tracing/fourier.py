@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.tracing import complex_numbers, contraction
 from cntgraph.adapters.tracing.batch import MixedSamplesError
-from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import are_weights
@@ -48,13 +47,11 @@ def transform(
         n = x.shape[axis]
         matrix = _waves(n, n // 2 + 1 if half and not k else n, 1 if inverse else -1)
         matrix = matrix if k else scale * matrix
-        x = complex_numbers.times(t, x, matrix, _product(t, axis % len(x.shape), name), name)
+        x = complex_numbers.times(t, x, matrix, _product(t, axis % len(x.shape)), name)
     return x
 
 
-def real_inverse(
-    t: Tracer, x: Any, axes: Sequence[int], n: int, scale: float, name: str
-) -> Any:
+def real_inverse(t: Tracer, x: Any, axes: Sequence[int], n: int, scale: float, name: str) -> Any:
     """Return the inverse of a transform of real numbers, of which half the frequencies are given.
 
     Parameters
@@ -68,11 +65,10 @@ def real_inverse(
     """
     *others, last = axes
     x = transform(t, x, others, 1.0, name, inverse=True) if others else x
-    twice = np.full((n // 2 + 1, 1), 2.0)
-    twice[0] = 1.0
-    twice[n // 2 :] = 2.0 if n % 2 else 1.0
+    twice = np.ones((n // 2 + 1, 1))
+    twice[1 : (n + 1) // 2] = 2.0  # those that have a conjugate besides
     matrix = scale * twice * _waves(n, n // 2 + 1, 1).T
-    along = _product(t, last % len(x.shape), name)
+    along = _product(t, last % len(x.shape))
     return complex_numbers.real_product(t, x, matrix, along, name)
 
 
@@ -84,13 +80,13 @@ def _waves(n: int, n_frequencies: int, sign: int) -> NDArray[np.complex128]:
     return real + sign * 1j * imaginary
 
 
-def _product(t: Tracer, axis: int, name: str) -> Callable[[Any, Values], Any]:
+def _product(t: Tracer, axis: int) -> complex_numbers.Product:
     """Return the product of real numbers with a matrix (before, after) along an axis.
 
     Among the positions of a layer it is one for every channel; channels make new ones.
     """
 
-    def product(x: Any, matrix: Values) -> Any:
+    def product(x: Any, matrix: Values, name: str) -> Any:
         if are_weights(x):
             return along_axis(t.recipe(x), axis, t.recipe(matrix))
         samples = t.samples(x)

@@ -57,7 +57,7 @@ class Unknown(nn.Module):
 UNKNOWN = {
     "cumprod": lambda m, h: torch.cumprod(h, 1),
     "a product of two inputs is not an edge": lambda m, h: m.bilinear(h, h),
-    "fft": lambda m, h: torch.fft.fft(h).real,
+    "complex numbers": lambda m, h: torch.fft.fft(h).angle(),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -171,10 +172,10 @@ def _part_of(call: Call, k: int) -> Call:
             return torch.zeros(value.shape)
         return value
 
-    args, kwargs = map_leaves([call.args, call.kwargs], part)
     schema = [argument.name for argument in call.operation._schema.arguments]
     args = [0 if k and name in _NUMBERS and isinstance(value, int | float) else value
-            for name, value in zip(schema, args, strict=False)]  # fmt: skip
+            for name, value in zip(schema, call.args, strict=False)]  # fmt: skip
+    args, kwargs = map_leaves([args, call.kwargs], part)
     return Call(call.operation, args, kwargs, call.place, call.shapes)
 
 
@@ -200,7 +201,7 @@ def _product(t: Tracer, call: Call, name: str) -> Any:
     rest = {k: v for k, v in a.items() if k not in (*_PRODUCTS[kind], "bias")}
     keys = ("self", "mat2") if kind in _OF_A_SUM else (left, right)
 
-    def product(x: Any, y: Any) -> Any:
+    def product(x: Any, y: Any, name: str) -> Any:
         return handler(t, {**rest, keys[0]: x, keys[1]: y}, name)
 
     made: Any = complex_numbers.times(t, a[left], a[right], product, name)
@@ -225,7 +226,7 @@ def _divide(t: Tracer, a: Arguments, name: str) -> Complex:
         divisor = real
     else:
         product, divisor = arithmetic.multiply, complex_numbers.reciprocal(t, divisor)
-    return complex_numbers.times(t, x, divisor, lambda x, y: product(t, x, y, name), name)
+    return complex_numbers.times(t, x, divisor, partial(product, t), name)
 
 
 # -- between real and complex numbers -----------------------------------------------------------
@@ -271,7 +272,8 @@ def _exponential(t: Tracer, a: Arguments, name: str) -> Complex:
 
 def _scale(a: Arguments, sizes: list[int]) -> float:
     """Return what a transform over axes of these lengths is multiplied by."""
-    return float(torch.tensor(sizes).prod()) ** -{0: 0.0, 1: 0.5, 2: 1.0}[a["normalization"]]
+    power: float = (0.0, 0.5, 1.0)[a["normalization"]]
+    return float(prod(sizes) ** -power)
 
 
 def _transform(t: Tracer, a: Arguments, name: str) -> Any:
