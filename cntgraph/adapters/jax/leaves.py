@@ -40,16 +40,23 @@ class Leaf:
     @property
     def is_weight(self) -> bool:
         """Whether it may be a weight: no counter, no key."""
-        real = jax.numpy.issubdtype(self.value.dtype, np.floating)
-        return not self.is_key and (bool(real) or self.value.ndim > 1)
+        number = jax.numpy.issubdtype(self.value.dtype, np.inexact)
+        return not self.is_key and (bool(number) or self.value.ndim > 1)
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether it holds complex numbers: as a parameter pairs of real ones, in a last axis."""
+        return bool(jax.numpy.issubdtype(self.value.dtype, np.complexfloating))
 
     def parameter(self) -> Parameter:
         """Return the parameter that reads it, when it is read."""
         dtype = np.dtype(self.value.dtype).name
-        real = bool(jax.numpy.issubdtype(self.value.dtype, np.floating))
-        handle = _Handle(self.name, self.value, dtype)
+        number = bool(jax.numpy.issubdtype(self.value.dtype, np.inexact))
         shape = tuple(int(n) for n in self.value.shape)
-        return Parameter(self.name, shape, dtype, handle, self.trainable and real)
+        if self.is_complex:
+            dtype, shape = np.zeros(0, dtype).real.dtype.name, (*shape, 2)
+        handle = _Handle(self.name, self.value, dtype, shape)
+        return Parameter(self.name, shape, dtype, handle, self.trainable and number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +66,7 @@ class _Handle:
     name: str
     value: Any
     dtype: str
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(int(n) for n in self.value.shape)
+    shape: tuple[int, ...]
 
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
         if isinstance(self.value, jax.ShapeDtypeStruct):
@@ -72,7 +76,9 @@ class _Handle:
             )
         array = np.asarray(self.value)
         stored = storage_dtype(self.dtype)
-        bits: NDArray[Any] = array if array.dtype == stored else array.view(stored)
+        if array.dtype != stored:
+            array = np.ascontiguousarray(array).view(stored).reshape(self.shape)
+        bits: NDArray[Any] = array
         part: NDArray[Any] = bits[key]
         return part
 

@@ -53,7 +53,9 @@ def _convert(p: Params, x: Array) -> Array:
     kind = np.dtype(p["new_dtype"]).kind
     if kind == "b":
         return np.asarray(x).astype(bool)
-    return np.asarray(x).astype(np.int64 if kind in "iu" else np.float64)
+    return np.asarray(x).astype(
+        {"i": np.int64, "u": np.int64, "c": np.complex128}.get(kind, np.float64)
+    )
 
 
 def _not(p: Params, x: Array) -> Array:

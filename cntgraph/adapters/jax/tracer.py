@@ -16,7 +16,8 @@ import jax
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.jax import weights
+from cntgraph.adapters.jax import complex_numbers, weights
+from cntgraph.adapters.jax.complex_numbers import as_typed, is_of_complex, of_pairs
 from cntgraph.adapters.jax.movement import MOVEMENTS, data_arguments, move_ids
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, computed
 from cntgraph.adapters.jax.operations import HANDLERS
@@ -34,6 +35,7 @@ from cntgraph.adapters.jax.values import (
     is_choice,
     scalar_of,
 )
+from cntgraph.adapters.tracing.complex_numbers import UNKNOWN
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe import Recipe
@@ -107,6 +109,8 @@ class JaxTracer(Scaling):
         """Return what one operation yields."""
         if not any(has_nodes(value) for value in args):
             return self.on_constants(op, args)
+        if is_of_complex(op, args) and not any(isinstance(a, Unknown) for a in args):
+            return self._on_complex(op, args)
         if op.name == "select_n" and (chosen := scalar_of(args[0])) is not None:
             return [args[1 + int(chosen)]]
         unknown = next((value for value in args if isinstance(value, Unknown)), None)
@@ -120,6 +124,17 @@ class JaxTracer(Scaling):
         if not any(jax.dtypes.issubdtype(v.dtype, np.inexact) for v in op.outputs):
             return self._no_neurons(op, args)
         return self._handled(op, args)
+
+    def _on_complex(self, op: Op, args: list[Any]) -> list[Any]:
+        """Return what an operation on complex numbers yields; cut the graph where it is unknown."""
+        try:
+            made = complex_numbers.follow(self, op, args)
+        except NotFollowed as refusal:
+            made = str(refusal)
+        if isinstance(made, list):
+            return made
+        reason = f"{op.name}: {made or UNKNOWN}; the graph is cut here"
+        return self.cut(op, args, reason)
 
     def _handled(self, op: Op, args: list[Any]) -> list[Any]:
         """Return what the handler of an operation yields; cut the graph where there is none."""
@@ -186,7 +201,8 @@ class JaxTracer(Scaling):
     def closed_over(self, value: Any) -> Value:
         """Return an array that a function has closed over: a weight, or a mere constant."""
         if id(value) in self.weights:
-            return Weight.of(self.weights[id(value)])
+            recipe = self.weights[id(value)]
+            return of_pairs(recipe) if np.iscomplexobj(value) else Weight.of(recipe)
         if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
             return Unknown(_RANDOM)
         array = as_numpy(value)
@@ -204,6 +220,8 @@ class JaxTracer(Scaling):
             if value.nodes:  # where it becomes a number, what neurons decide is no constant
                 return self.cut(op, args, value.reason)
             return [replace(value, shape=out.shape) for out in op.outputs]
+        if is_of_complex(op, args):
+            return self._on_complex(op, args)
         if not any(isinstance(a, Weight) for a in args):
             return _computed(op, args)
         handler = HANDLERS.get(op.name) if op.name in (*_CONTROL, "conv_general_dilated") else None
@@ -249,7 +267,8 @@ class JaxTracer(Scaling):
             if isinstance(value, Weight):
                 self.builder.skip(value.recipe, f"read by {op.name}: {reason}")
         nodes = next((value.nodes for value in args if isinstance(value, Unknown)), ())
-        return [self.opaque(op, out, reason) if jax.dtypes.issubdtype(out.dtype, np.inexact)
+        return [as_typed(self.opaque(op, out, reason), out)
+                if jax.dtypes.issubdtype(out.dtype, np.inexact)
                 else Unknown(reason, out.shape, nodes) for out in op.outputs]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.jax import convolution, elementwise, lookup, loops, pooling, products
+from cntgraph.adapters.jax.complex_numbers import of_pairs
 from cntgraph.adapters.jax.leaves import Leaf, path_name
 from cntgraph.adapters.jax.program import Program, Var, flatten
 from cntgraph.adapters.jax.scaling import ChannelsElsewhere
@@ -20,6 +21,7 @@ from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.tracing.batch import numbered
+from cntgraph.adapters.tracing.complex_numbers import parts_of
 from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array
@@ -173,7 +175,8 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
     for value in tracer.run(program, values):
         read = value.nodes if isinstance(value, Unknown) else (value,) if has_nodes(value) else ()
         for nodes in read:
-            builder.output(tracer.any_sample(tracer.nodes(nodes)))
+            for part in filter(has_nodes, parts_of(nodes)):
+                builder.output(tracer.any_sample(tracer.nodes(part)))
 
 
 def _array(builder: Builder, leaf: Leaf) -> Value:
@@ -183,7 +186,7 @@ def _array(builder: Builder, leaf: Leaf) -> Value:
         return Unknown("it draws random numbers; load the model as it is evaluated", shape)
     recipe = Recipe.of(builder.parameter(leaf.parameter()))
     if leaf.is_weight:
-        return Weight.of(recipe)
+        return of_pairs(recipe) if leaf.is_complex else Weight.of(recipe)
     builder.skip(recipe, "a counter or a setting, not a weight")
     if isinstance(leaf.value, jax.ShapeDtypeStruct):
         return Unknown(f"it depends on {leaf.name}, whose value is not given", shape)

@@ -12,6 +12,7 @@ import numpy as np
 
 from cntgraph.adapters.jax.leaves import module_of
 from cntgraph.adapters.jax.program import Op
+from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
@@ -116,7 +117,7 @@ class Unknown:
     nodes: tuple[Nodes, ...] = ()
 
 
-Value = Nodes | Weight | Scaled | Choice | Unknown | Array
+Value = Nodes | Weight | Scaled | Choice | Unknown | Complex | Array
 
 
 def is_choice(value: Any) -> bool:
@@ -126,6 +127,8 @@ def is_choice(value: Any) -> bool:
 
 def has_nodes(value: Any) -> bool:
     """Return whether a value depends on nodes."""
+    if isinstance(value, Complex):
+        return any(map(has_nodes, value.parts))
     return isinstance(value, Nodes | Scaled | Choice)
 
 

@@ -12,6 +12,7 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
     contraction,
     convolution,
     elementwise,
+    fourier,
     movement,
     norms,
     pooling,

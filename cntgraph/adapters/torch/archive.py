@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.weights.checkpoint_values import PARTS
 from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
 from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, UnsafeFileError
@@ -23,8 +24,6 @@ DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
     8: "float64", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16",
 }  # fmt: skip
-#: Of what type the parts of complex numbers are.
-_PARTS = {"complex64": "float32", "complex128": "float64"}
 _SCHEMA_MAJOR = 8
 #: How many times its packed size a member may have: what gzip can do at most, and text at times.
 _MAX_PACKED, _MAX_TEXT = 1100, 200
@@ -95,7 +94,7 @@ class Archive:
     def is_complex(self, name: str) -> bool:
         """Whether a tensor of the file holds complex numbers."""
         meta = self.tensors[name][1].get("tensor_meta") or {}
-        return DTYPES.get(meta.get("dtype", 0), "") in _PARTS
+        return DTYPES.get(meta.get("dtype", 0), "") in PARTS
 
     def parameter(self, name: str, *, trainable: bool) -> Parameter:
         """Return a tensor of the file as a parameter that is read when needed.
@@ -117,7 +116,7 @@ class Archive:
         shape, strides = (tuple(int(n["as_int"]) for n in meta[k]) for k in ("sizes", "strides"))
         first = int(meta["storage_offset"]["as_int"])
         if self.is_complex(name):
-            dtype, shape, first = _PARTS[dtype], (*shape, 2), 2 * first
+            dtype, shape, first = PARTS[dtype], (*shape, 2), 2 * first
             strides = (*(2 * n for n in strides), 1)
         member, stored = folder + entry["path_name"], storage_dtype(dtype)
         data = self._stored(name, member, stored, (shape, first, strides))

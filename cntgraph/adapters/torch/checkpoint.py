@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.torch.state_dict import (
+    COMPLEX,
     holds_tensors,
     is_state,
     leave_out_tensor,
     tensors_in,
 )
-from cntgraph.adapters.weights.checkpoint_values import StoredTensor
+from cntgraph.adapters.weights.checkpoint_values import PARTS, StoredTensor
 from cntgraph.adapters.weights.pickled import SAVE, read_pickle
 from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
 from cntgraph.adapters.weights.tensors import Tensors
@@ -99,6 +100,8 @@ class _Archive:
                 found.same[name] = first[tensor]
                 continue
             first[tensor] = name
+            if tensor.dtype in PARTS and tensor.storage is not None:
+                tensor, found.reasons[name] = tensor.pairs, COMPLEX
             try:
                 dtype = storage_dtype(tensor.dtype).newbyteorder(self._order())
             except ParameterError:

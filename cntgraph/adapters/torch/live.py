@@ -99,7 +99,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     for parameter, tensor in _stored(model):
         recipe = Recipe.of(builder.parameter(parameter))
         if is_weight(parameter):
-            watch.known[tensor] = of_pairs(recipe) if tensor.is_complex() else recipe
+            watch.known[tensor] = of_pairs(tracer, recipe) if tensor.is_complex() else recipe
         else:
             builder.skip(recipe, NO_WEIGHT)
     for name, value, axis in _named_arguments(model, example):

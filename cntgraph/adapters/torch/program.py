@@ -142,7 +142,7 @@ class _Program:
             recipe = Recipe.of(self.builder.parameter(parameter))
             if is_weight(parameter):
                 is_complex = self.archive.is_complex(name)
-                self.values[value] = of_pairs(recipe) if is_complex else recipe
+                self.values[value] = of_pairs(self.tracer, recipe) if is_complex else recipe
                 return
             self.builder.skip(recipe, NO_WEIGHT)
         tensor = torch.from_numpy(np.ascontiguousarray(parameter.raw()).copy())

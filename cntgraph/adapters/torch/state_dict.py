@@ -14,6 +14,8 @@ from cntgraph.adapters.weights.checkpoint_values import StoredTensor
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import ParameterError
 
+#: Why complex numbers, which are pairs of real ones, are in no network without a model.
+COMPLEX = "complex numbers, whose graph only a model tells"
 #: What a tensor is: a live one, or what a file says of one.
 TENSORS = (torch.Tensor, StoredTensor)
 
@@ -38,7 +40,7 @@ def tensors_of(state: Mapping[str, Any]) -> Tensors:
         try:
             parameter = parameter_of(name, value, trainable=True)
             if value.is_complex():
-                found.reasons[name] = "complex numbers, whose graph only a model tells"
+                found.reasons[name] = COMPLEX
         except (ParameterError, NotImplementedError, RuntimeError, TypeError):
             dtype, layout = (str(v).removeprefix("torch.") for v in (value.dtype, value.layout))
             leave_out_tensor(found, name, value, dtype, "meta" if value.is_meta else layout)

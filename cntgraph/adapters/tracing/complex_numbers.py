@@ -15,9 +15,11 @@ import numpy as np
 from cntgraph.adapters.tracing import activations, arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import Data, Neurons, are_weights
-from cntgraph.core.recipe import Recipe
+from cntgraph.adapters.tracing.values import Neurons, are_weights
+from cntgraph.core.recipe.movement import stacked
 
+#: Why the graph is cut at any operation that is not here.
+UNKNOWN = "of complex numbers it is not followed"
 #: Of two real operands, value by value or a contraction, under a name.
 Product = Callable[[Any, Any, str], Any]
 
@@ -51,19 +53,34 @@ class Complex:
         return are_weights(*self.parts)
 
 
-def of_pairs(recipe: Recipe) -> Complex:
-    """Return weights whose last axis holds real and imaginary parts as complex ones."""
-    real, imaginary = (recipe.take(-1, k, k + 1).reshape(recipe.shape[:-1]) for k in (0, 1))
-    return Complex(real, imaginary)
+def of_pairs(t: Tracer, x: Any) -> Complex:
+    """Return neurons or weights whose last axis holds real and imaginary parts as complex ones.
+
+    Where there are real parts alone, the imaginary ones are zero.
+    """
+    shape, n_parts = x.shape[:-1], x.shape[-1]
+    if isinstance(x, Neurons):
+        parts = [t.neurons(x.ids[..., k]) for k in range(n_parts)]
+    else:
+        recipe = t.recipe(x)
+        parts = [recipe.take(-1, k, k + 1).reshape(shape) for k in range(n_parts)]
+    return Complex(parts[0], parts[1] if n_parts == 2 else np.zeros(shape))
+
+
+def as_pairs(t: Tracer, x: Complex, name: str) -> Any:
+    """Return neurons or weights whose last axis holds real and imaginary parts."""
+    if x.is_of_weights:
+        return stacked([*map(t.recipe, x.parts)], -1)
+    return t.neurons(np.stack([t.as_ids(part, name) for part in x.parts], -1))
 
 
 def parts_of(value: Any) -> tuple[Any, Any]:
     """Return the parts of a number of any kind; the imaginary part of a real one is zero."""
     if isinstance(value, Complex):
         return value.parts
-    if isinstance(value, Neurons | Data | Recipe) or not np.iscomplexobj(value):
-        return value, 0.0
-    return value.real, value.imag
+    if isinstance(value, complex | np.ndarray) and np.iscomplexobj(value):
+        return value.real, value.imag
+    return value, 0.0
 
 
 def is_zero(t: Tracer, value: Any) -> bool:
@@ -125,7 +142,7 @@ def _negative(t: Tracer, value: Any, name: str) -> Any:
 def reciprocal(t: Tracer, x: Any) -> Complex:
     """Return 1 / (a + bi) of weights."""
     if not are_weights(*parts_of(x)):
-        raise NotFollowed("a quotient of neurons as complex numbers")
+        raise NotFollowed(UNKNOWN)
     real, imaginary = map(t.recipe, parts_of(x))
     size = real.square() + imaginary.square()
     return Complex(real / size, -imaginary / size)
@@ -144,3 +161,10 @@ def polar(t: Tracer, radius: Any, angle: Any, name: str) -> Complex:
     """Return r (cos φ + i sin φ)."""
     parts = (activations.activate(t, angle, function) for function in ("cos", "sin"))
     return Complex(*(arithmetic.multiply(t, radius, part, name) for part in parts))
+
+
+def exponential(t: Tracer, x: Complex, name: str) -> Complex:
+    """Return e^a (cos b + i sin b) of weights."""
+    if not x.is_of_weights:
+        raise NotFollowed(UNKNOWN)
+    return polar(t, activations.activate(t, x.real, "exp"), x.imaginary, name)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.adapters.tracing import complex_numbers, contraction
+from cntgraph.adapters.tracing import complex_numbers, contraction, movement
 from cntgraph.adapters.tracing.batch import MixedSamplesError
+from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import are_weights
@@ -20,6 +21,19 @@ from cntgraph.network.blocks import AxisOperator
 
 #: What is smaller is a sine or cosine that is zero.
 _ZERO = 1e-12
+
+
+def resized(t: Tracer, x: Any, axis: int, n: int | None, name: str) -> Complex:
+    """Return numbers of which there are n along an axis: cut off, or zeros behind them."""
+    widths = [[0, 0] for _ in x.shape]
+    widths[axis][1] = (n or x.shape[axis]) - x.shape[axis]
+    shape = tuple(n + wide for n, (_, wide) in zip(x.shape, widths, strict=True))
+
+    def sized(part: Any) -> Any:
+        nothing = complex_numbers.is_zero(t, part)
+        return np.zeros(shape) if nothing else movement.pad(t, part, widths, 0.0, name)
+
+    return Complex(*map(sized, complex_numbers.parts_of(x)))
 
 
 def transform(
@@ -88,7 +102,7 @@ def _product(t: Tracer, axis: int) -> complex_numbers.Product:
 
     def product(x: Any, matrix: Values, name: str) -> Any:
         if are_weights(x):
-            return along_axis(t.recipe(x), axis, t.recipe(matrix))
+            return along_axis(t.recipe(x), axis, t.structural("fourier", matrix))
         samples = t.samples(x)
         if samples.axis == axis:
             raise MixedSamplesError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 #: What a storage of each class holds; a storage without a type is of bytes.
@@ -36,6 +36,10 @@ class Storage:
     dtype: str
 
 
+#: Of what type the parts of complex numbers are.
+PARTS = {"complex64": "float32", "complex128": "float64"}
+
+
 @dataclass(frozen=True)
 class StoredTensor:
     """What a checkpoint says of a tensor.
@@ -62,6 +66,13 @@ class StoredTensor:
     first: int = 0
     strides: tuple[int, ...] = ()
     layout: str = "strided"
+
+    @property
+    def pairs(self) -> StoredTensor:
+        """Complex numbers as pairs of real ones, along a last axis."""
+        strides = (*(2 * n for n in self.strides), 1)
+        return replace(self, shape=(*self.shape, 2), dtype=PARTS[self.dtype],
+                       first=2 * self.first, strides=strides)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def test_tensors_that_are_no_plain_numbers_are_left_out(tmp_path):
     state = {"fc.weight": torch.randn(3, 4), "z": torch.ones(2, 2) * 1j,
              "sparse": torch.eye(3).to_sparse(), "meta": torch.ones(2, 2, device="meta"),
              "extra_state": 3}  # fmt: skip
-    with pytest.warns(cg.CoverageWarning, match="z: no plain numbers"):
+    with pytest.warns(cg.CoverageWarning, match="z: complex numbers"):
         net = cg.load(state)
     reasons = net.coverage["reason"]
     assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type float32"
@@ -215,7 +215,7 @@ def test_what_is_no_plain_tensor_is_left_out_of_a_file_by_name(tmp_path):
     with pytest.warns(cg.CoverageWarning):
         net = cg.load(tmp_path / "m.pt")
     reasons = net.coverage["reason"]
-    assert reasons["z"] == "no plain numbers: a strided tensor of type complex64"
+    assert reasons["z"].startswith("complex numbers")
     assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type float32"
     assert reasons["csr"] == "no plain numbers: a sparse_csr tensor of type float32"
     assert reasons["meta"] == "no plain numbers: a meta tensor of type float32"

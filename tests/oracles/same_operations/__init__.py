@@ -11,6 +11,7 @@ from oracles.same_operations import (
     elementwise,
     movement,
     products,
+    spectra,
     weights,
 )
 from oracles.same_operations.table import OPERATIONS
@@ -22,5 +23,6 @@ __all__ = [
     "elementwise",
     "movement",
     "products",
+    "spectra",
     "weights",
 ]

@@ -674,6 +674,42 @@ parameters: 2 included""",
 1 conv 4×2×2 | learned conv, 32 from 0
 2 conv 2×3×3 out | learned conv, 72 from 1
 parameters: 2 included""",
+    "real part of a Fourier transform of features": """\
+0 input 2×4
+1 conv 3×2 | learned conv + bias, 24 from 0
+2 conv 3×2 out | conv, 18 from 1
+parameters: 2 included""",
+    "half of the frequencies of positions": """\
+0 input 5×4
+1 conv 3×5 | learned conv + bias, 60 from 0
+2 pool 3×3 out | pool (linear), 45 from 1
+3 pool 3×3 out | pool (linear), 24 from 1
+parameters: 2 included""",
+    "frequencies and back": """\
+0 input 5×4
+1 conv 3×5 | learned conv + bias, 60 from 0
+2 pool 3×3 | pool (linear), 45 from 1
+3 pool 3×3 | pool (linear), 24 from 1
+4 add 3×5 out
+  | pool (linear), 24 from 3
+  | pool (linear), 45 from 2
+parameters: 2 included""",
+    "rotation by complex numbers": """\
+0 input 2×3
+1 conv 4×2 | learned conv + bias, 24 from 0
+2 add 2×2 out
+  | diagonal, 4 from 1
+  | diagonal, 4 from 1
+3 add 2×2 out
+  | diagonal, 4 from 1
+  | diagonal, 4 from 1
+parameters: 2 included""",
+    "complex weights": """\
+0 input 2×4
+1 conv 3×2 | learned conv + bias, 24 from 0
+2 conv 2×2 out | learned conv, 12 from 1
+3 conv 2×2 | learned conv, 12 from 1
+parameters: 3 included""",
 }
 GRAPHS |= {
     name: f"""\

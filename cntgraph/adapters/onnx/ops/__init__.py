@@ -8,6 +8,7 @@ from cntgraph.adapters.onnx.ops import (  # noqa: F401  (they register their han
     control,
     convolution,
     elementwise,
+    fourier,
     movement,
     norms,
     pooling,

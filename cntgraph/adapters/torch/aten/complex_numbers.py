@@ -18,14 +18,11 @@ from cntgraph.adapters.torch.aten.operations import (
 )
 from cntgraph.adapters.torch.aten.values import Arguments, Call, Nodes, Place, map_leaves
 from cntgraph.adapters.tracing import arithmetic, complex_numbers, fourier
-from cntgraph.adapters.tracing.complex_numbers import Complex
+from cntgraph.adapters.tracing.complex_numbers import UNKNOWN, Complex
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import weights_of
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.functions import FUNCTIONS
-
-COMPLEX = "of complex numbers it is not followed"
 
 #: Operations that are the same for the real and for the imaginary part.
 _OF_EACH = MOVEMENT | IDENTITY | frozenset(
@@ -185,7 +182,7 @@ def _carried_out(t: Any, call: Call) -> Any:
         return call.run()
     made = t.attempt(call)
     if made is None:
-        raise NotFollowed(COMPLEX)
+        raise NotFollowed(UNKNOWN)
     return made
 
 
@@ -209,7 +206,7 @@ def _product(t: Tracer, call: Call, name: str) -> Any:
     if bias is None:
         return made
     if any(a.get(key, 1) != 1 for key in ("alpha", "beta")):
-        raise NotFollowed(COMPLEX)
+        raise NotFollowed(UNKNOWN)
     if "conv" in kind:
         rank = len(made.shape) - 2
         bias = Complex(*(t.recipe(part).reshape((-1, *(1,) * rank)) for part in bias.parts))
@@ -219,7 +216,7 @@ def _product(t: Tracer, call: Call, name: str) -> Any:
 def _divide(t: Tracer, a: Arguments, name: str) -> Complex:
     x, divisor = a["self"], a["other"]
     if a.get("rounding_mode") is not None:
-        raise NotFollowed(COMPLEX)
+        raise NotFollowed(UNKNOWN)
     real, imaginary = complex_numbers.parts_of(divisor)
     if complex_numbers.is_zero(t, imaginary):
         product: Any = arithmetic.divide
@@ -259,14 +256,6 @@ def _real(t: Tracer, a: Arguments, name: str, k: int) -> Any:
     return complex_numbers.parts_of(a["self"])[k]
 
 
-def _exponential(t: Tracer, a: Arguments, name: str) -> Complex:
-    x = a["self"]
-    if not x.is_of_weights:
-        raise NotFollowed(COMPLEX)
-    radius, angle = map(t.recipe, x.parts)
-    return complex_numbers.polar(t, FUNCTIONS["exp"](radius), angle, name)
-
-
 # -- Fourier transforms -------------------------------------------------------------------------
 
 
@@ -301,7 +290,7 @@ _OWN: dict[str, _Function] = {
     **dict.fromkeys(("conj", "conj_physical"),
                     lambda t, a, name: complex_numbers.conjugate(t, a["self"], name)),
     "abs": lambda t, a, name: complex_numbers.size(t, a["self"], name),
-    "exp": _exponential,
+    "exp": lambda t, a, name: complex_numbers.exponential(t, a["self"], name),
     "reciprocal": lambda t, a, name: complex_numbers.reciprocal(t, a["self"]),
     "div": _divide,
     **dict.fromkeys(("to", "to_copy", "type_as"), _converted),

@@ -46,7 +46,7 @@ from cntgraph.adapters.torch.aten.values import (
 from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
 from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import Samples, numbered
-from cntgraph.adapters.tracing.complex_numbers import Complex
+from cntgraph.adapters.tracing.complex_numbers import UNKNOWN, Complex
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_noise
@@ -144,7 +144,7 @@ class AtenTracer(Tracer):
         if call.has(Nodes):
             reason = f"{full} is not a known linear or elementwise operation"
         if complex_numbers.is_of_complex(call):
-            return self._cut(call, f"{full}: {complex_numbers.COMPLEX}")
+            return self._cut(call, f"{full}: {UNKNOWN}")
         return _in_place(call, self._cut(call, reason))
 
     def _on_complex(self, call: Call) -> Any:

@@ -1,0 +1,144 @@
+"""Operations on complex numbers, each as operations on pairs of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import jax
+import numpy as np
+
+from cntgraph.adapters.jax.movement import MOVEMENTS
+from cntgraph.adapters.jax.program import Op, Var
+from cntgraph.adapters.jax.values import Nodes, Weight, has_nodes
+from cntgraph.adapters.jax.weights import whole
+from cntgraph.adapters.tracing import complex_numbers, fourier
+from cntgraph.adapters.tracing.complex_numbers import Complex
+from cntgraph.core.recipe import Recipe
+
+#: Operations that are the same for the real and for the imaginary part.
+_OF_EACH = MOVEMENTS | {"add", "add_any", "copy", "neg", "reduce_sum", "sub"}
+
+
+def is_of_complex(op: Op, args: Sequence[Any]) -> bool:
+    """Whether complex numbers that are no constants go into an operation, or come out of it."""
+    traced = any(has_nodes(a) or isinstance(a, Weight | Complex) for a in args)
+    return traced and any(_is_complex(v) for v in (*op.inputs, *op.outputs))
+
+
+def _is_complex(var: Var) -> bool:
+    return bool(jax.dtypes.issubdtype(var.dtype, np.complexfloating))
+
+
+def of_pairs(recipe: Recipe) -> Complex:
+    """Return weights whose last axis holds real and imaginary parts as complex ones."""
+    parts = (recipe.take(-1, k, k + 1).reshape(recipe.shape[:-1]) for k in (0, 1))
+    return Complex(*map(Weight.of, parts))
+
+
+def as_typed(nodes: Nodes, var: Var) -> Nodes | Complex:
+    """Return nodes that stand for a value; complex numbers that are not known are one node each."""
+    return Complex(nodes, nodes) if _is_complex(var) else nodes
+
+
+def follow(t: Any, op: Op, args: Sequence[Any]) -> Any:
+    """Return what an operation on complex numbers yields; None if it is not known.
+
+    Raises
+    ------
+    NotFollowed
+        If it has no edges.
+    """
+    args, name, label = [_whole(t, a) for a in args], op.name, t.label(op)
+    x, made = args[0], None
+    if name == "complex":
+        made = Complex(*args)
+    elif name in ("real", "imag"):
+        made = complex_numbers.parts_of(x)[name == "imag"]
+    elif name == "convert_element_type":
+        real, imaginary = complex_numbers.parts_of(x)
+        made = Complex(real, imaginary) if _is_complex(op.outputs[0]) else real
+    elif name == "conj":
+        made = complex_numbers.conjugate(t, Complex(*complex_numbers.parts_of(x)), label)
+    elif name == "exp":
+        made = complex_numbers.exponential(t, x, label)
+    elif name == "abs":
+        made = complex_numbers.size(t, x, label)
+    elif name == "fft":
+        made = _transform(t, op, x, label)
+    elif name in ("mul", "div", "dot_general"):
+        made = _product(t, op, args, label)
+    elif name in _OF_EACH:
+        parts = [_part(t, op, args, k) for k in (0, 1)]
+        return [Complex(*both) for both in zip(*parts, strict=True)]
+    if isinstance(made, Complex):
+        return [Complex(*(_of_shape(part, op.outputs[0]) for part in made.parts))]
+    return None if made is None else [_of_shape(made, op.outputs[0])]
+
+
+def _whole(t: Any, value: Any) -> Any:
+    """Return a value without what waits to be carried out, and weights of their full shape."""
+    if isinstance(value, Complex):
+        return Complex(*(_whole(t, part) for part in value.parts))
+    if isinstance(value, Weight):
+        return whole(value, range(len(value.shape)))
+    return t.nodes(value) if has_nodes(value) else value
+
+
+def _of_shape(value: Any, out: Var) -> Any:
+    """Return a part in the shape of a result."""
+    if isinstance(value, Recipe):
+        return Weight(
+            value.reshape((1,) * (len(out.shape) - len(value.shape)) + value.shape), out.shape
+        )
+    return value if isinstance(value, Nodes | Weight) else np.broadcast_to(value, out.shape)
+
+
+def _in_reals(op: Op) -> Op:
+    """Return an operation of which all complex numbers are real ones."""
+    real = np.dtype(np.float32)
+    inputs, outputs = (
+        tuple(replace(v, dtype=real) if _is_complex(v) else v for v in side)
+        for side in (op.inputs, op.outputs)
+    )
+    return replace(op, inputs=inputs, outputs=outputs)
+
+
+def _part(t: Any, op: Op, args: Sequence[Any], k: int) -> list[Any]:
+    """Carry out an operation on real or on imaginary parts."""
+    given = [complex_numbers.parts_of(a)[k] if _is_complex(v) else a
+             for v, a in zip(op.inputs, args, strict=True)]  # fmt: skip
+    given = [np.broadcast_to(a, v.shape) if isinstance(a, float) else a
+             for v, a in zip(op.inputs, given, strict=True)]  # fmt: skip
+    return [_whole(t, made) for made in t.call(_in_reals(op), given)]
+
+
+def _product(t: Any, op: Op, args: Sequence[Any], name: str) -> Complex:
+    """Return a product value by value or over axes, or a quotient."""
+    left, right = args
+    real, imaginary = complex_numbers.parts_of(right)
+    if op.name == "div" and not complex_numbers.is_zero(t, imaginary):
+        right, multiplies = complex_numbers.reciprocal(t, right), replace(op, name="mul")
+    else:
+        right, multiplies = (real if op.name == "div" else right), op
+
+    def product(x: Any, y: Any, name: str) -> Any:
+        pairs = zip((x, y), op.inputs, strict=True)
+        (made,) = t.call(_in_reals(multiplies), [_of_shape(value, var) for value, var in pairs])
+        return _whole(t, made)
+
+    return complex_numbers.times(t, left, right, product, name)
+
+
+def _transform(t: Any, op: Op, x: Any, name: str) -> Any:
+    """Return a Fourier transform over the last axes."""
+    lengths = [int(n) for n in op.params["fft_lengths"]]
+    kind = jax.lax.FftType(op.params["fft_type"]).name
+    axes = [len(x.shape) - len(lengths) + k for k in range(len(lengths))]
+    inverse = kind.startswith("I")
+    scale = 1.0 / prod(lengths) if inverse else 1.0
+    if kind == "IRFFT":
+        return fourier.real_inverse(t, x, axes, lengths[-1], scale, name)
+    return fourier.transform(t, x, axes, scale, name, inverse=inverse, half=kind == "RFFT")
