@@ -25,11 +25,7 @@ _OF_EACH = MOVEMENTS | {"add", "add_any", "copy", "neg", "reduce_sum", "sub"}
 def is_of_complex(op: Op, args: Sequence[Any]) -> bool:
     """Whether complex numbers that are no constants go into an operation, or come out of it."""
     traced = any(has_nodes(a) or isinstance(a, Weight | Complex) for a in args)
-    return traced and any(_is_complex(v) for v in (*op.inputs, *op.outputs))
-
-
-def _is_complex(var: Var) -> bool:
-    return bool(jax.dtypes.issubdtype(var.dtype, np.complexfloating))
+    return traced and any(v.is_complex for v in (*op.inputs, *op.outputs))
 
 
 def of_pairs(recipe: Recipe) -> Complex:
@@ -40,7 +36,7 @@ def of_pairs(recipe: Recipe) -> Complex:
 
 def as_typed(nodes: Nodes, var: Var) -> Nodes | Complex:
     """Return nodes that stand for a value; complex numbers that are not known are one node each."""
-    return Complex(nodes, nodes) if _is_complex(var) else nodes
+    return Complex(nodes, nodes) if var.is_complex else nodes
 
 
 def follow(t: Any, op: Op, args: Sequence[Any]) -> Any:
@@ -59,7 +55,7 @@ def follow(t: Any, op: Op, args: Sequence[Any]) -> Any:
         made = complex_numbers.parts_of(x)[name == "imag"]
     elif name == "convert_element_type":
         real, imaginary = complex_numbers.parts_of(x)
-        made = Complex(real, imaginary) if _is_complex(op.outputs[0]) else real
+        made = Complex(real, imaginary) if op.outputs[0].is_complex else real
     elif name == "conj":
         made = complex_numbers.conjugate(t, Complex(*complex_numbers.parts_of(x)), label)
     elif name == "exp":
@@ -100,7 +96,7 @@ def _in_reals(op: Op) -> Op:
     """Return an operation of which all complex numbers are real ones."""
     real = np.dtype(np.float32)
     inputs, outputs = (
-        tuple(replace(v, dtype=real) if _is_complex(v) else v for v in side)
+        tuple(replace(v, dtype=real) if v.is_complex else v for v in side)
         for side in (op.inputs, op.outputs)
     )
     return replace(op, inputs=inputs, outputs=outputs)
@@ -108,7 +104,7 @@ def _in_reals(op: Op) -> Op:
 
 def _part(t: Any, op: Op, args: Sequence[Any], k: int) -> list[Any]:
     """Carry out an operation on real or on imaginary parts."""
-    given = [complex_numbers.parts_of(a)[k] if _is_complex(v) else a
+    given = [complex_numbers.parts_of(a)[k] if v.is_complex else a
              for v, a in zip(op.inputs, args, strict=True)]  # fmt: skip
     given = [np.broadcast_to(a, v.shape) if isinstance(a, float) else a
              for v, a in zip(op.inputs, given, strict=True)]  # fmt: skip

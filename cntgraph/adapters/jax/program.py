@@ -44,6 +44,11 @@ class Var:
         """Whether it holds real numbers, rather than integers or truth values."""
         return bool(jax.dtypes.issubdtype(self.dtype, np.floating))
 
+    @property
+    def is_complex(self) -> bool:
+        """Whether it holds complex numbers."""
+        return bool(jax.dtypes.issubdtype(self.dtype, np.complexfloating))
+
 
 @dataclass(frozen=True, eq=False)
 class Op:

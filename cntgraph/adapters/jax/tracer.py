@@ -35,7 +35,7 @@ from cntgraph.adapters.jax.values import (
     is_choice,
     scalar_of,
 )
-from cntgraph.adapters.tracing.complex_numbers import UNKNOWN
+from cntgraph.adapters.tracing.complex_numbers import UNKNOWN, Complex, parts_of
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe import Recipe
@@ -110,7 +110,10 @@ class JaxTracer(Scaling):
         if not any(has_nodes(value) for value in args):
             return self.on_constants(op, args)
         if is_of_complex(op, args) and not any(isinstance(a, Unknown) for a in args):
-            return self._on_complex(op, args)
+            made = self._on_complex(op, args)
+            if isinstance(made, list):
+                return made
+            return self.cut(op, args, f"{op.name}: {made or UNKNOWN}; the graph is cut here")
         if op.name == "select_n" and (chosen := scalar_of(args[0])) is not None:
             return [args[1 + int(chosen)]]
         unknown = next((value for value in args if isinstance(value, Unknown)), None)
@@ -125,16 +128,13 @@ class JaxTracer(Scaling):
             return self._no_neurons(op, args)
         return self._handled(op, args)
 
-    def _on_complex(self, op: Op, args: list[Any]) -> list[Any]:
-        """Return what an operation on complex numbers yields; cut the graph where it is unknown."""
+    def _on_complex(self, op: Op, args: list[Any]) -> list[Any] | str | None:
+        """Return what an operation on complex numbers yields, or why that is not known."""
         try:
-            made = complex_numbers.follow(self, op, args)
+            made: list[Any] | None = complex_numbers.follow(self, op, args)
         except NotFollowed as refusal:
-            made = str(refusal)
-        if isinstance(made, list):
-            return made
-        reason = f"{op.name}: {made or UNKNOWN}; the graph is cut here"
-        return self.cut(op, args, reason)
+            return str(refusal)
+        return made
 
     def _handled(self, op: Op, args: list[Any]) -> list[Any]:
         """Return what the handler of an operation yields; cut the graph where there is none."""
@@ -221,7 +221,8 @@ class JaxTracer(Scaling):
                 return self.cut(op, args, value.reason)
             return [replace(value, shape=out.shape) for out in op.outputs]
         if is_of_complex(op, args):
-            return self._on_complex(op, args)
+            made = self._on_complex(op, args)
+            return made if isinstance(made, list) else self._frozen(op, args)
         if not any(isinstance(a, Weight) for a in args):
             return _computed(op, args)
         handler = HANDLERS.get(op.name) if op.name in (*_CONTROL, "conv_general_dilated") else None
@@ -247,15 +248,15 @@ class JaxTracer(Scaling):
     def _frozen(self, op: Op, args: list[Any]) -> list[Any]:
         """Compute a function of weights that is no recipe, with their present values."""
         try:
-            arrays = [np.broadcast_to(a.recipe.read(), a.shape) if isinstance(a, Weight) else a
-                      for a in args]  # fmt: skip
+            arrays = [_values(a) for a in args]
         except ParameterError as error:  # shapes without values
             self.freeze(args, op.name)
             return [Unknown(str(error), out.shape) for out in op.outputs]
-        made = []
+        made, args = [], [part for a in args for part in parts_of(a)]
         for value in _computed(op, arrays):
             recipe = self.frozen(args, op.name, value)
-            recipe = self.constant(value) if recipe is None and np.ndim(value) else recipe
+            real = np.ndim(value) and not np.iscomplexobj(value)
+            recipe = self.constant(value) if recipe is None and real else recipe
             made.append(value if recipe is None else Weight.of(recipe))
         return made
 
@@ -263,13 +264,21 @@ class JaxTracer(Scaling):
 
     def cut(self, op: Op, args: Sequence[Any], reason: str) -> list[Any]:
         """Cut the graph at an operation, and say why."""
-        for value in args:
+        for value in (part for a in args for part in parts_of(a)):
             if isinstance(value, Weight):
                 self.builder.skip(value.recipe, f"read by {op.name}: {reason}")
         nodes = next((value.nodes for value in args if isinstance(value, Unknown)), ())
         return [as_typed(self.opaque(op, out, reason), out)
                 if jax.dtypes.issubdtype(out.dtype, np.inexact)
                 else Unknown(reason, out.shape, nodes) for out in op.outputs]  # fmt: skip
+
+
+def _values(value: Any) -> Any:
+    """Return the values of weights; a constant as it is."""
+    if isinstance(value, Complex):
+        return _values(value.real) + 1j * _values(value.imaginary)
+    is_weight = isinstance(value, Weight)
+    return np.broadcast_to(value.recipe.read(), value.shape) if is_weight else value
 
 
 def _scales(op: Op, depend: Set[Var]) -> bool:

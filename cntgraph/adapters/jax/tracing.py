@@ -21,7 +21,7 @@ from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, Unknown, Value, Weight, has_nodes
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.tracing.batch import numbered
-from cntgraph.adapters.tracing.complex_numbers import parts_of
+from cntgraph.adapters.tracing.complex_numbers import Complex, parts_of
 from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array
@@ -208,8 +208,11 @@ def _closed_over(builder: Builder, model: Model, program: Program) -> dict[int, 
     return found
 
 
-def _input(tracer: JaxTracer, name: str, var: Var, index: int, channels: int) -> Nodes:
+def _input(tracer: JaxTracer, name: str, var: Var, index: int, channels: int) -> Any:
     """Add an input; its layer has the channels first, wherever the model has them."""
+    if var.is_complex:
+        pairs = _input(tracer, name, Var((*var.shape, 2), np.float32), index, channels)
+        return Complex(*(Nodes(pairs.ids[..., k]) for k in (0, 1)))
     n_samples = tracer.n_samples if len(var.shape) > 1 else 0
     shape = var.shape[1:] if n_samples else var.shape
     first = (*shape[channels : channels + 1], *shape[:channels], *shape[channels + 1 :])

@@ -103,7 +103,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
         else:
             builder.skip(recipe, NO_WEIGHT)
     for name, value, axis in _named_arguments(model, example):
-        if not example.batched and not value.is_floating_point():
+        if not (example.batched or value.is_floating_point() or value.is_complex()):
             tracer.note(name, "whole numbers: taken as they are in the example")
         elif is_constant_mask(value):
             tracer.note(name, "a mask: taken as it is in the example")

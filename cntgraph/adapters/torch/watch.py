@@ -46,7 +46,8 @@ def taken_apart(tracer: AtenTracer, call: Call) -> Any:
 
     def stand_in(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            return value.float() if value.is_floating_point() else value
+            kind = torch.complex64 if value.is_complex() else torch.float32
+            return value.to(kind) if value.is_complex() or value.is_floating_point() else value
         whole = isinstance(value, Nodes) and value.is_index
         kind = torch.complex64 if isinstance(value, Complex) else torch.float32
         zero = torch.zeros((), dtype=torch.int64 if whole else kind)

@@ -72,6 +72,28 @@ def test_every_value_is_that_of_jax(name):
         assert net.coverage.loc["w", ["status", "shape"]].to_list() == ["included", (*shape, 2)]
 
 
+def test_a_complex_input_is_a_pair_of_nodes():
+    z, w = random(1, 4, dtype="complex64"), random(4, 3)
+
+    def function(p, z):
+        return (jnp.fft.ifft(z) * (2 + 1j)).imag @ p["w"]
+
+    net = cg.load(function, params={"w": w}, example_input=z, strict=True)
+    assert net.layers[0].shape == (4, 2)
+    _, after = propagate(net, np.stack([z.real, z.imag], -1))
+    (end,) = [layer.name for layer in net.layers if layer.is_output]
+    np.testing.assert_allclose(after[end], function({"w": w}, z)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_no_recipe_is_a_constant_that_says_so():
+    w = random(4, 3, dtype="complex64")
+    with pytest.warns(CoverageWarning, match="w: used as a constant, by way of sin"):
+        net = cg.load(lambda p, x: x[:, 0] @ jnp.sin(p["w"]).real, params={"w": w}, example_input=X)
+    (block,) = [b for b in net.blocks if b.kind == "dense"]
+    found = block.to_csr().toarray()
+    np.testing.assert_allclose(found[found.any(1)], jnp.sin(w).real, rtol=1e-5)
+
+
 def test_what_has_no_edges_is_cut_by_name():
     with pytest.warns(CoverageWarning, match="sin: of complex numbers"):
         cg.load(lambda x: jnp.sin(jnp.fft.rfft(x)).real * 2.0, example_input=X)

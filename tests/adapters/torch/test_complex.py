@@ -302,6 +302,21 @@ def test_operations_on_both_parts(name):
     check(Function(OPERATIONS[name], a=nn.Linear(4, 6), b=nn.Linear(4, 6)), (4,))
 
 
+def test_a_complex_input_is_a_pair_of_nodes():
+    def forward(m, z):
+        return m.a(FFT.ifft(z * (2 + 1j)).real)
+
+    model, z = (
+        Function(forward, a=nn.Linear(4, 3)).double(),
+        torch.complex(sample((4,)), sample((4,), 1)),
+    )
+    audit(model, z)
+    net = cg.load(model, example_input=z, strict=True)
+    assert net.layers[0].shape == (4, 2)
+    _, after = propagate(net, torch.view_as_real(z)[0].numpy())
+    assert np.allclose(after["a"], model(z)[0].detach())
+
+
 GATES = {
     "correlation": lambda m, x: FFT.irfft(FFT.rfft(m.a(x)) * FFT.rfft(m.b(x)).conj()),
     "power": lambda m, x: (lambda z: (z * z.conj()).real)(FFT.rfft(m.a(x)) + 1j * m.b(x)[:, :4]),

@@ -21,7 +21,7 @@ from cntgraph.adapters.tracing import arithmetic, complex_numbers, fourier
 from cntgraph.adapters.tracing.complex_numbers import UNKNOWN, Complex
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import weights_of
+from cntgraph.adapters.tracing.values import Data, weights_of
 from cntgraph.core.recipe import Recipe
 
 #: Operations that are the same for the real and for the imaginary part.
@@ -109,6 +109,8 @@ def _paired(t: Tracer, x: Complex) -> Complex:
 
     What is constant beside weights is a tensor.
     """
+    if any(isinstance(part, Data) for part in x.parts):
+        raise NotFollowed(UNKNOWN)
     if not any(isinstance(part, Nodes) for part in x.parts):
         parts = [part if weights_of(part) else torch.as_tensor(part) for part in x.parts]
         return Complex(*parts)

@@ -78,21 +78,23 @@ class AtenTracer(Tracer):
 
     def input(
         self, name: str, shape: Sequence[int], dtype: torch.dtype, axis: int | None = 0
-    ) -> Nodes:
+    ) -> Nodes | Complex:
         """Return the nodes of an input of `shape`, the batch dimension at `axis` included.
 
-        One with another number of entries there has no axis for samples: positions, say.
+        One with another number of entries there has no axis for samples: positions, say. Complex
+        numbers are pairs of nodes, along a last axis.
         """
         axis = axis if axis is not None and len(shape) > 1 else None
         batched = axis is not None and 0 < self.n_samples == shape[axis]
         check_memory(2 * 8 * prod(shape), f"the input {name!r} of shape {tuple(shape)}")
         own = [n for k, n in enumerate(shape) if not batched or k != axis]
-        sample = self.builder.input(name, own)
-        if not dtype.is_floating_point:
+        sample = self.builder.input(name, [*own, *[2] * dtype.is_complex])
+        if not (dtype.is_floating_point or dtype.is_complex):
             self._indices.append(len(self.builder.layers) - 1)
         if batched:
             sample = numbered(sample, axis or 0, self.n_samples)
-        return Nodes(torch.from_numpy(sample), dtype)
+        ids = torch.from_numpy(sample)
+        return complex_numbers.pair_of(ids) if dtype.is_complex else Nodes(ids, dtype)
 
     def output(self, value: Any) -> None:
         """Say that the model returns nodes, or any nesting of them.

@@ -53,8 +53,7 @@ class Nodes(Neurons):
     def is_index(self) -> bool:  # type: ignore[override]
         """Whether the tensor holds indices or truth values rather than activations."""
         kind = self.dtype
-        real = kind is None or kind.is_floating_point or kind.is_complex
-        return not real and kind not in _STAND_FOR_REAL
+        return not (kind is None or kind.is_floating_point or kind in _STAND_FOR_REAL)
 
 
 #: Whole numbers that stand for others.
