@@ -81,15 +81,24 @@ class _Walk:
 
     def _circles(self) -> dict[str, set[str]]:
         """Return all nodes of the circles on which each population of neurons lies."""
-        import networkx as nx
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
 
-        edges = nx.DiGraph(self.graph.edges)
+        names = [*self.graph.nodes]
+        place = {name: k for k, name in enumerate(names)}
+        ends = [(place[source], place[target]) for source, target in self.graph.edges]
+        rows, columns = np.array(ends, dtype=np.int64).reshape(-1, 2).T
+        shape = (len(names), len(names))
+        edges = coo_array((np.ones(len(ends)), (rows, columns)), shape=shape).tocsr()
+        _, part = connected_components(edges, directed=True, connection="strong")
+        members: dict[int, set[str]] = {}
+        for name, number in zip(names, part.tolist(), strict=True):
+            members.setdefault(number, set()).add(name)
         return {
-            name: part
-            for part in nx.strongly_connected_components(edges)
-            for name in part
+            name: members[number]
+            for name, number in zip(names, part.tolist(), strict=True)
             if self.graph.nodes[name].kind in NEURONS
-            if len(part) > 1 or edges.has_edge(name, name)
+            if len(members[number]) > 1 or name in self.into[name]
         }
 
     def _add_state(self, name: str) -> None:

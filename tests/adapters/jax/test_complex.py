@@ -64,12 +64,15 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_value_is_that_of_jax(name):
+def test_every_value_is_that_of_jax(name, tmp_path):
     function, shape = FUNCTIONS[name]
     params = {} if shape is None else {"w": random(*shape, dtype="complex64")}
     net = check(function, **params)
     if shape is not None:
         assert net.coverage.loc["w", ["status", "shape"]].to_list() == ["included", (*shape, 2)]
+        cg.save(net, tmp_path / "net.h5")
+        kept = cg.node_strength(cg.load(tmp_path / "net.h5"))
+        np.testing.assert_allclose(kept, cg.node_strength(net), rtol=1e-6)
 
 
 def test_a_complex_input_is_a_pair_of_nodes():

@@ -202,6 +202,9 @@ def test_other_weights_and_snapshots_of_complex_parameters(tmp_path):
     strengths = [cg.node_strength(net) for net in nets]
     bound = cg.load(models[1].state_dict(), model=models[0], input_shape=(2, 5, 6), strict=True)
     assert np.allclose(cg.node_strength(bound), strengths[1])
+    torch.save(models[1].state_dict(), tmp_path / "m.pt")
+    bound = cg.load(tmp_path / "m.pt", model=models[0], input_shape=(2, 5, 6), strict=True)
+    assert np.allclose(cg.node_strength(bound), strengths[1])
     with cg.Recorder(tmp_path / "run.h5", models[0], input_shape=(2, 5, 6)) as record:
         for step, model in enumerate(models):
             models[0].load_state_dict(model.state_dict())

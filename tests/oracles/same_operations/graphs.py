@@ -694,6 +694,27 @@ parameters: 2 included""",
   | pool (linear), 24 from 3
   | pool (linear), 45 from 2
 parameters: 2 included""",
+    "in two dimensions and back": """\
+0 input 3×4
+1 conv 3×3 | learned conv + bias, 36 from 0
+2 conv 3×3 | conv, 27 from 1
+3 conv 3×3 | conv, 27 from 1
+4 add 3×3
+  | pool (linear), 12 from 3
+  | pool (linear), 27 from 2
+5 add 3×3
+  | pool (linear), 12 from 2
+  | pool (linear), 27 from 3
+6 add 3×3
+  | conv, 27 from 4
+  | conv, 27 from 5
+7 add 3×3
+  | conv, 27 from 4
+  | conv, 27 from 5
+8 add 3×3 out
+  | pool (linear), 12 from 6
+  | pool (linear), 27 from 7
+parameters: 2 included""",
     "rotation by complex numbers": """\
 0 input 2×3
 1 conv 4×2 | learned conv + bias, 24 from 0

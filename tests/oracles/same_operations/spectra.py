@@ -37,7 +37,7 @@ operation(
     "real part of a Fourier transform of features", (2, 4), weights=A,
     torch=lambda m, x: t().fft.fft(m.dense("a", x)).real,
     onnx=lambda m, x: transformed(m, x, 2)[0],
-    keras=lambda m, x: (lambda h: ops().fft((h, ops().zeros_like(h)))[0])(m.dense("a", x)),
+    keras=lambda m, x: ops().fft(pair(m.dense("a", x)))[0],
     jax=lambda m, x: jnp().fft.fft(m.dense("a", x)).real,
 )  # fmt: skip
 
@@ -82,4 +82,16 @@ operation(
     torch=lambda m, x: (m.dense("a", x).to(t().cfloat) @ t().view_as_complex(m["p"])).real,
     jax=lambda m, x: (m.dense("a", x).astype("complex64") @ jax().lax.complex(
         m["p"][..., 0], m["p"][..., 1])).real,
+)  # fmt: skip
+
+
+def pair(h):
+    return h, ops().zeros_like(h)
+
+
+operation(
+    "in two dimensions and back", (3, 4), weights=A,
+    torch=lambda m, x: t().fft.ifft2(t().fft.fft2(m.dense("a", x))).imag,
+    keras=lambda m, x: ops().ifft2(ops().fft2(pair(m.dense("a", x))))[1],
+    jax=lambda m, x: jnp().fft.ifft2(jnp().fft.fft2(m.dense("a", x))).imag,
 )  # fmt: skip
