@@ -78,7 +78,7 @@ def pairs(known, tensor):
     if not isinstance(known, Nodes) or tensor.is_complex():  # cut: nobody knows what they are
         return []
     ids = known.ids.reshape(-1).copy()
-    values = tensor.detach().double().reshape(-1).numpy().copy()
+    values = tensor.detach().double().reshape(-1).resolve_neg().numpy().copy()
     return [(ids[ids >= 0], values[ids >= 0])]
 
 

@@ -229,7 +229,8 @@ class _Program:
     def _before_writing(self, target: str, args: list[Any], node: Any) -> Any:
         """Return what is written over, if it is no neurons by then; see `Watch`."""
         first, name = args[0], names_of(node["inputs"][0]["arg"])
-        if isinstance(first, Recipe) and self.parts.intersection(name):
+        pairs = [v for v in (first, *args[1:]) if isinstance(v, Complex) and v.is_of_weights]
+        if pairs or (isinstance(first, Recipe) and self.parts.intersection(name)):
             raise TraceError(
                 f"{target} writes over a part of a weight in place; save the program after "
                 "program.run_decompositions(), which writes nothing in place, or pass the live "

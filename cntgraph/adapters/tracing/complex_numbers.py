@@ -112,6 +112,8 @@ def times(t: Tracer, left: Any, right: Any, product: Product, name: str) -> Comp
     (a, b), (c, d) = parts_of(left), parts_of(right)
     real = real_product(t, left, right, product, f"{name}.real")
     imaginary = _sum_of_products(t, [(a, d), (b, c)], product, f"{name}.imaginary")
+    if real is imaginary is None:
+        raise NotFollowed("a product with zero")
     zeros = np.zeros(np.shape(imaginary if real is None else real))
     return Complex(*(zeros if part is None else part for part in (real, imaginary)))
 

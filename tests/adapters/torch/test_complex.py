@@ -289,8 +289,24 @@ def written(m, x):
     return torch.cat([made, shown[..., 0] + 1j * shown[..., 1]], 1)
 
 
+def in_parts(m, x):
+    parts = (1j * m.a(x)).unflatten(1, (2, 3)).unbind(2)
+    return torch.cat([*torch.complex(m.a(x), m.b(x)).chunk(2, 1), *parts], 1)
+
+
+def copied(m, x):
+    """What is computed or copied has memory of its own."""
+    made = torch.complex(m.a(x), m.b(x))
+    others = [made.to(torch.cdouble, copy=True), made * 1]
+    made.mul_(2j)
+    return torch.cat([made, *others], 1)
+
+
 OPERATIONS = {
     "written in place": written,
+    "in parts": in_parts,
+    "its conjugate": lambda m, x: torch.complex(m.a(x), m.b(x)).conj().imag * 2,
+    "copied": copied,
     "made of two": lambda m, x: torch.complex(m.a(x), m.b(x)) - 1j,
     "divided": lambda m, x: (1j * m.a(x) + m.b(x)) / torch.tensor([1 + 1j, 2, 3, 1j, 5, 6]),
     "chosen": lambda m, x: torch.where(torch.arange(6) > 2, 1j * m.a(x), m.b(x).to(torch.cdouble)),

@@ -69,8 +69,8 @@ def follow(t: Tracer, call: Call) -> Any:
     call, name = call.of(as_pair, torch.Tensor | complex), call.name.strip("_")
     label, a = call.place.name(name), call.arguments
     if name in OF_A_SHAPE:
-        filled = a.get("fill_value", OF_A_SHAPE[name]) or 0
-        return torch.full(call.shapes, _number(filled), dtype=torch.complex64)
+        filled = _number(a.get("fill_value", OF_A_SHAPE[name]) or 0)
+        return torch.full(call.shapes, filled, dtype=a.get("dtype") or torch.complex64)
     if name in _OWN:
         made = _OWN[name](t, a, label)
     elif name in _PRODUCTS:
@@ -79,7 +79,10 @@ def follow(t: Tracer, call: Call) -> Any:
         made = _of_each(t, call)
     else:
         return None
-    return _written(call, _paired(t, made) if isinstance(made, Complex) else made)
+    # A movement shows the nodes that it moves; what is computed has some of its own.
+    is_shown = name == "view_as_complex" or (name not in _OWN and name not in _PRODUCTS)
+    made = map_leaves(made, lambda x: _paired(t, x, is_shown=is_shown), of=Complex)
+    return _written(call, made)
 
 
 def as_typed(nodes: Nodes, dtype: torch.dtype) -> Nodes | Complex:
@@ -104,7 +107,7 @@ def _number(value: Any) -> Any:
     return complex(value.real, value.imaginary) if isinstance(value, Complex) else value
 
 
-def _paired(t: Tracer, x: Complex) -> Complex:
+def _paired(t: Tracer, x: Complex, *, is_shown: bool) -> Complex:
     """Let the nodes of both parts lie side by side, as the numbers do: a view shows them as reals.
 
     What is constant beside weights is a tensor.
@@ -114,7 +117,7 @@ def _paired(t: Tracer, x: Complex) -> Complex:
     if not any(isinstance(part, Nodes) for part in x.parts):
         parts = [part if weights_of(part) else torch.as_tensor(part) for part in x.parts]
         return Complex(*parts)
-    if _side_by_side(x) is not None:
+    if is_shown and _side_by_side(x) is not None:
         return x
     ids = [torch.from_numpy(t.as_ids(part, "constant").copy()) for part in x.parts]
     return pair_of(torch.stack(torch.broadcast_tensors(*ids), -1))
@@ -153,8 +156,11 @@ def _written(call: Call, made: Any) -> Any:
 # -- part by part -----------------------------------------------------------------------------
 
 
-def _of_each(t: Tracer, call: Call) -> Complex:
-    return Complex(*(_carried_out(t, _part_of(call, k)) for k in (0, 1)))
+def _of_each(t: Tracer, call: Call) -> Complex | list[Complex]:
+    real, imaginary = (_carried_out(t, _part_of(call, k)) for k in (0, 1))
+    if isinstance(real, list | tuple):
+        return [Complex(*parts) for parts in zip(real, imaginary, strict=True)]
+    return Complex(real, imaginary)
 
 
 def _part_of(call: Call, k: int) -> Call:
@@ -249,9 +255,11 @@ def _as_pairs(t: Any, a: Arguments, name: str) -> Any:
 
 def _converted(t: Tracer, a: Arguments, name: str) -> Any:
     x, dtype = a["self"], a.get("dtype") or getattr(a.get("other"), "dtype", None)
-    if isinstance(x, Complex):
-        return x if dtype is None or dtype.is_complex else x.real
-    return Complex(x, torch.zeros(x.shape))
+    if not isinstance(x, Complex):
+        return Complex(x, torch.zeros(x.shape))
+    if dtype is None or dtype.is_complex:
+        return x
+    return Nodes(x.real.tensor.clone()) if isinstance(x.real, Nodes) else x.real
 
 
 def _real(t: Tracer, a: Arguments, name: str, k: int) -> Any:

@@ -118,7 +118,7 @@ handles("sub", of_weights=True)(partial(_sum, sign=-1.0, keys=("self", "other"))
 handles("rsub", of_weights=True)(partial(_sum, sign=-1.0, keys=("other", "self")))
 
 
-@handles("neg", of_weights=True)
+@handles("neg", "neg_view", of_weights=True)
 def negative(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return -x."""
     return arithmetic.negate(t, a["self"], name)
