@@ -152,7 +152,7 @@ def reciprocal(t: Tracer, x: Any) -> Complex:
 
 def size(t: Tracer, x: Complex, name: str) -> Any:
     """Return |a + bi|, the root of the sum of both squares."""
-    parts = [part for part in x.parts if not is_zero(t, part)]
+    parts = [part for part in x.parts if not is_zero(t, part)] or [x.real]
     if len(parts) == 1:
         return activations.activate(t, parts[0], "abs")
     squares = [activations.activate(t, part, "pow") for part in parts]

@@ -12,6 +12,7 @@ from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.tracing import complex_numbers, contraction, movement
 from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.complex_numbers import Complex
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import are_weights
@@ -21,6 +22,8 @@ from cntgraph.network.blocks import AxisOperator
 
 #: What is smaller is a sine or cosine that is zero.
 _ZERO = 1e-12
+#: Of more values and frequencies than these, no edges are drawn from each to each.
+_MOST_WAVES = 1 << 22
 
 
 def resized(t: Tracer, x: Any, axis: int, n: int | None, name: str) -> Complex:
@@ -88,6 +91,8 @@ def real_inverse(t: Tracer, x: Any, axes: Sequence[int], n: int, scale: float, n
 
 def _waves(n: int, n_frequencies: int, sign: int) -> NDArray[np.complex128]:
     """Return e^{± 2πi t k / n} of places t and frequencies k."""
+    if n * n_frequencies > _MOST_WAVES:
+        raise NotFollowed(f"a Fourier transform of {n:,} values")
     turns = np.outer(np.arange(n), np.arange(n_frequencies)) % n / n
     parts = (f(2.0 * np.pi * turns) for f in (np.cos, np.sin))
     real, imaginary = (np.where(abs(part) < _ZERO, 0.0, part) for part in parts)

@@ -121,6 +121,12 @@ def test_a_transform_of_positions_is_one_for_every_channel():
     assert cut.blocks[1].n_edges == 6 * 2
 
 
+def test_a_transform_of_very_many_values_is_cut():
+    model = layered(lambda x: FFT.rfft(x.repeat(1, 900, 1), dim=1).real)
+    with pytest.warns(CoverageWarning, match="Fourier transform of 4,500 values"):
+        cg.load(model, input_shape=(5, 4))
+
+
 # -- complex weights ----------------------------------------------------------------------------
 
 
@@ -345,6 +351,19 @@ GATES = {
 @pytest.mark.parametrize("name", GATES)
 def test_products_of_neurons_are_gates_in_pairs(name):
     check(Function(GATES[name], a=nn.Linear(4, 6), b=nn.Linear(4, 6)), (4,), gates=True)
+
+
+def test_turns_that_the_data_choose_are_cut():
+    turns = torch.polar(torch.ones(5, 2), ANGLES.float())
+
+    def forward(m, ids):
+        h = torch.view_as_complex(m.rows(ids).unflatten(-1, (2, 2)))
+        return torch.view_as_real(h * turns[(ids > 2).cumsum(1)]).flatten(2)
+
+    model = Function(forward, rows=nn.Embedding(9, 4))
+    with pytest.warns(CoverageWarning, match="complex numbers"):
+        net = cg.load(model, example_input=torch.tensor([[1, 4, 2]]))
+    assert any(layer.kind.startswith("unknown") for layer in net.layers)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cntgraph.adapters.torch.aten.operations import (
     handler_of,
     writes_over,
 )
-from cntgraph.adapters.torch.aten.values import Arguments, Call, Nodes, Place, map_leaves
+from cntgraph.adapters.torch.aten.values import TRACED, Arguments, Call, Nodes, map_leaves
 from cntgraph.adapters.tracing import arithmetic, complex_numbers, fourier
 from cntgraph.adapters.tracing.complex_numbers import UNKNOWN, Complex
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -186,7 +186,7 @@ def _part_of(call: Call, k: int) -> Call:
 
 def _carried_out(t: Any, call: Call) -> Any:
     """Return what an operation on real numbers yields."""
-    if not call.has(Nodes | Recipe):
+    if not call.has(TRACED):
         return call.run()
     made = t.attempt(call)
     if made is None:
@@ -237,20 +237,14 @@ def _divide(t: Tracer, a: Arguments, name: str) -> Complex:
 # -- between real and complex numbers -----------------------------------------------------------
 
 
-def _from_pairs(t: Any, a: Arguments, name: str) -> Complex:
-    select = torch.ops.aten.select.int
-    calls = (Call(select, (a["self"], -1, k), {}, Place(), a["self"].shape[:-1]) for k in (0, 1))
-    return Complex(*(_carried_out(t, call) for call in calls))
-
-
-def _as_pairs(t: Any, a: Arguments, name: str) -> Any:
+def _from_pairs(t: Tracer, a: Arguments, name: str) -> Complex:
     x = a["self"]
-    shown = _side_by_side(x)
-    if shown is not None:
-        return Nodes(shown)
-    return _carried_out(
-        t, Call(torch.ops.aten.stack.default, (x.parts, -1), {}, Place(), (*x.shape, 2))
-    )
+    return pair_of(x.tensor) if isinstance(x, Nodes) else complex_numbers.of_pairs(t, x)
+
+
+def _as_pairs(t: Tracer, a: Arguments, name: str) -> Any:
+    shown = _side_by_side(a["self"])
+    return complex_numbers.as_pairs(t, a["self"], name) if shown is None else Nodes(shown)
 
 
 def _converted(t: Tracer, a: Arguments, name: str) -> Any:
@@ -260,10 +254,6 @@ def _converted(t: Tracer, a: Arguments, name: str) -> Any:
     if dtype is None or dtype.is_complex:
         return x
     return Nodes(x.real.tensor.clone()) if isinstance(x.real, Nodes) else x.real
-
-
-def _real(t: Tracer, a: Arguments, name: str, k: int) -> Any:
-    return complex_numbers.parts_of(a["self"])[k]
 
 
 # -- Fourier transforms -------------------------------------------------------------------------
@@ -295,8 +285,8 @@ _OWN: dict[str, _Function] = {
     "view_as_real": _as_pairs,
     "complex": lambda t, a, name: Complex(a["real"], a["imag"]),
     "polar": lambda t, a, name: complex_numbers.polar(t, a["abs"], a["angle"], name),
-    "real": partial(_real, k=0),
-    "imag": partial(_real, k=1),
+    "real": lambda t, a, name: a["self"].real,
+    "imag": lambda t, a, name: a["self"].imaginary,
     **dict.fromkeys(("conj", "conj_physical"),
                     lambda t, a, name: complex_numbers.conjugate(t, a["self"], name)),
     "abs": lambda t, a, name: complex_numbers.size(t, a["self"], name),
