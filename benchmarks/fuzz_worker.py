@@ -31,6 +31,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "pt": ("oracles.weight_files", "pt"),
     "ckpt": ("oracles.weight_files", "ckpt"),
     "onnx": ("oracles.onnx_files", ""),
+    "nir": ("oracles.nir_files", ""),
 }
 #: What reading a file never does.
 _FORBIDDEN = ("pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from math import prod
 
 import numpy as np
 
@@ -20,10 +21,19 @@ from cntgraph.adapters.nir.layers import HANDLERS, NEURONS, NirTracer, Nodes
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.core.errors import CntGraphError, FormatError, InputShapeError, TraceError
+from cntgraph.core.errors import (
+    CntGraphError,
+    FormatError,
+    GraphSizeError,
+    InputShapeError,
+    TraceError,
+)
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import Identity
+
+#: Nodes of an input, whose size is what the file declares.
+_LARGEST_INPUT = 1 << 24
 
 
 def trace(graph: Description, builder: Builder, given: Options) -> None:
@@ -69,10 +79,11 @@ class _Walk:
             names = " → ".join(map(str, error.args[1]))
             raise TraceError(f"{names}: layers in a circle without a neuron's state") from None
         for name in order:
-            if name in circles:
-                self._add_state(name)
-            else:
-                self._step(name, self.graph.nodes[name])
+            with _naming(name):
+                if name in circles:
+                    self._add_state(name)
+                else:
+                    self._step(name, self.graph.nodes[name])
         for name, state in self.states.items():
             for source in self.into[name]:
                 self._lead(source, name, state)
@@ -110,8 +121,7 @@ class _Walk:
             raise FormatError(f"{name!r}: one value for all neurons, whose number is not known")
         self.t.builder.has_loops = True
         self.states[name] = self.t.builder.add_layer(name, shape, "add")
-        with _naming(name):
-            self.values[name] = self._made(name, node, Nodes(self.states[name]))
+        self.values[name] = self._made(name, node, Nodes(self.states[name]))
 
     def _lead(self, source: str, name: str, state: Ids) -> None:
         """Lead from what a layer yields to a population of neurons."""
@@ -132,9 +142,8 @@ class _Walk:
         sources = [self.values[source] for source in self.into[name]]
         if not sources:
             raise FormatError(f"nothing leads to {name!r}, which is no input")
-        with _naming(name):
-            x = arithmetic.total(self.t, sources, f"{name}.sum")
-            self.values[name] = self._made(name, node, x)
+        x = arithmetic.total(self.t, sources, f"{name}.sum")
+        self.values[name] = self._made(name, node, x)
         if node.kind == "Output" and "." not in name:
             self.t.builder.output(x.ids)
 
@@ -157,6 +166,11 @@ class _Walk:
         sizes = sizes or self.given.input_shape or ()
         if not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
             raise InputShapeError(f"the input {name!r} has no size; pass input_shape=")
+        if prod(sizes) > _LARGEST_INPUT:
+            raise GraphSizeError(
+                f"the input {name!r} has {prod(sizes):,} nodes, expected at most "
+                f"{_LARGEST_INPUT:,}; the file is damaged, or the network too large for its graph"
+            )
         return sizes
 
 

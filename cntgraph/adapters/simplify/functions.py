@@ -81,8 +81,8 @@ def _enter(draft: Draft, k: int, nodes: Ids, frontier: dict[int, Ids]) -> bool:
             return False
         ids = draft.read_by(block, k)[nodes - start]
         layers = draft.layers_of(block.source)
-        if len(layers) != 1 or ids.min(initial=0) < 0:
-            return False
+        if len(layers) != 1 or layers[0] >= k or ids.min(initial=0) < 0:
+            return False  # of a loop, what leads back
         if not np.array_equal(frontier.setdefault(layers[0], ids), ids):
             return False
     return bool(into)

@@ -126,6 +126,20 @@ def test_neurons_that_lead_back_to_themselves(tmp_path):
     assert np.count_nonzero(adjacency) == 5 * (4 + 5 + 3)
 
 
+@pytest.mark.parametrize("through", [None, node("Delay", delay=np.ones(5))], ids=["", "delay"])
+def test_neurons_that_lead_straight_back(through, tmp_path):
+    nodes = {"x": inputs(4), "a": affine(5, 4), "cells": population("LIF", 5), "y": outputs(5)}
+    edges = [("x", "a"), ("a", "cells"), ("cells", "y")]
+    back = [("cells", "cells")]
+    if through is not None:
+        nodes["through"], back = through, [("cells", "through"), ("through", "cells")]
+    net = loaded(graph(nodes, edges + back), tmp_path)
+    cells = net.layer("cells").slice
+    matrix = cg.build_graph(net).to_scipy().toarray()
+    reached = matrix[cells, cells] if through is None else matrix[cells] @ matrix[:, cells]
+    assert (reached == np.eye(5)).all()
+
+
 def test_several_edges_are_added_up(tmp_path):
     a, b = affine(3, 4), affine(3, 4)
     found = graph(
