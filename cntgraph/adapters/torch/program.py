@@ -23,7 +23,7 @@ from cntgraph.adapters.torch.aten.complex_numbers import as_typed
 from cntgraph.adapters.torch.aten.operations import writes_over
 from cntgraph.adapters.torch.aten.random import is_random
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
+from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, are_neurons_written, leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large
 from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
@@ -236,8 +236,7 @@ class _Program:
                 "program.run_decompositions(), which writes nothing in place, or pass the live "
                 "model"
             )
-        writes_nodes = any(isinstance(value, Nodes) for value in leaves(args[1:]))
-        if not isinstance(first, torch.Tensor) or not writes_nodes:
+        if not isinstance(first, torch.Tensor) or not are_neurons_written(args[1:]):
             return first
         nodes_of = as_memory(self.tracer, first)
         self.values |= {k: nodes_of(v) for k, v in self.values.items() if is_beside(v, first)}

@@ -19,6 +19,7 @@ from cntgraph.adapters.torch.aten.values import (
     Call,
     Nodes,
     Place,
+    are_neurons_written,
     leaves,
     map_leaves,
     name_of_operation,
@@ -177,7 +178,7 @@ class Watch(TorchDispatchMode):
         """
         if any(isinstance(part, Nodes | Data) for part in leaves(traced[:1])):
             return traced[0]
-        if not any(isinstance(part, Nodes) for part in leaves(traced[1:])):
+        if not are_neurons_written(traced[1:]):
             return traced[0]
         self.tracer.place = self.place()
         nodes_of = as_memory(self.tracer, tensor, self.lookup)

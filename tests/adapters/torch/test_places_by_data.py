@@ -344,3 +344,22 @@ def test_weights_that_stand_where_data_are_missing_are_nodes():
     net = cg.load(Unless(), example_input=rand(1, 4), strict=True)
     assert next(layer.kind for layer in net.layers if not layer.is_input) == "learned"
     assert net.n_edges == 4 + 4 + 16
+
+
+def test_where_something_is_written_is_not_what_is_written():
+    """A mask that is written at places of which nothing is known stays a mask."""
+
+    class Kept(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = nn.Linear(4, 4)
+
+        def forward(self, x):
+            y = self.one(x)
+            keep = torch.zeros(4, dtype=torch.bool)
+            keep[torch.bucketize(y[0], torch.tensor([0.0, 1.0]))] = True
+            return y[:, torch.where(keep)[0]]
+
+    with pytest.warns(CoverageWarning):
+        net = cg.load(Kept(), example_input=rand(1, 4))
+    assert "bucketize" in " ".join(e.reason for e in net.entries if e.status == "skipped")

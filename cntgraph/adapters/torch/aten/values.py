@@ -161,6 +161,12 @@ def leaves(values: Iterable[Any]) -> Iterator[Any]:
             yield value
 
 
+def are_neurons_written(args: Iterable[Any]) -> bool:
+    """Whether there are neurons among what an operation writes; a list says where it does."""
+    written = (value for value in args if not isinstance(value, list | tuple))
+    return any(isinstance(part, Nodes) for part in leaves(written))
+
+
 def map_leaves(value: Any, function: Callable[[Any], Any], of: Any = object) -> Any:
     """Apply a function to every leaf of type `of` in nested lists, tuples, dicts and dataclasses.
 
