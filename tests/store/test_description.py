@@ -239,7 +239,7 @@ def test_unknown_kind_is_named() -> None:
         ("cnn", ("blocks", 1, "geometry", "stencils", 0, "rows", 0), 6),
         ("cnn", ("blocks", 1, "geometry", "stencils", 0, "columns", 0), -1),
         ("cnn", ("blocks", 1, "geometry", "stencils", 0, "weights"), [1.0]),
-        ("cnn", ("blocks", 1, "geometry", "stencils", 0, "weights", 0), -1.0),
+        ("cnn", ("blocks", 1, "geometry", "stencils", 0, "weights", 0), float("inf")),
         ("cnn", ("blocks", 1, "geometry", "stencils", 0, "n_in"), 10**12),
     ],
 )

@@ -33,7 +33,7 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.functions import maximum, minimum
 from cntgraph.network.blocks import Identity
 
-_NOISE = "random numbers: they are no nodes, and zero in the mean"
+_NOISE = "random numbers: they are no nodes, and count as zero"
 
 # -- sums -------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ def _is(value: Any, number: float, t: Tracer) -> bool:
 
 
 def _beside_noise(t: Tracer, left: Any, right: Any, name: str, sign: float) -> Any:
-    """Return what noise is added to, as it is in the mean."""
+    """Return what noise is added to: noise counts as zero."""
     t.note(name, _NOISE)
     noise, x = (left, right) if is_noise(left) else (right, left)
     made = x if x is left or sign == 1.0 else multiply(t, x, np.asarray(sign), name)

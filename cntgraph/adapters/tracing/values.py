@@ -89,7 +89,7 @@ def is_learned(value: Any) -> bool:
 
 
 def is_noise(value: Any) -> bool:
-    """Whether a value is random numbers: they are no neurons, and zero in the mean."""
+    """Whether a value is random numbers: they are no neurons, and count as zero."""
     return isinstance(value, Data) and value.source == "noise"
 
 
