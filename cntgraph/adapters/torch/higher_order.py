@@ -48,7 +48,8 @@ def is_of_compiler(error: BaseException | None) -> bool:
 @contextmanager
 def without_compiler() -> Iterator[None]:
     """Carry out what a model compiles while it runs, operation by operation."""
-    # What it has noted of functions while it failed would keep it from compiling them later.
-    torch._dynamo.reset()
-    with _SWITCH, torch.compiler.set_stance("force_eager"):
-        yield
+    with _SWITCH:
+        # What it has noted of functions while it failed would keep it from compiling them later.
+        torch._dynamo.reset()
+        with torch.compiler.set_stance("force_eager"):
+            yield
