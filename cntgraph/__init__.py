@@ -8,6 +8,9 @@
 Importing it loads no framework, no plotting and no graph library.
 """
 
+from cntgraph.activity.neuron_measures import neuron_activation, neuron_strength
+from cntgraph.activity.neuron_statistics import NeuronStatistics
+from cntgraph.activity.recording import record
 from cntgraph.core.errors import CntGraphError, CoverageWarning
 from cntgraph.core.parameter import Parameter
 from cntgraph.data.demo import demo_file
@@ -90,6 +93,7 @@ __all__ = [
     "Graph",
     "Layer",
     "Network",
+    "NeuronStatistics",
     "Parameter",
     "Population",
     "Recorder",
@@ -135,6 +139,8 @@ __all__ = [
     "motifs",
     "n_cut",
     "neural_persistence",
+    "neuron_activation",
+    "neuron_strength",
     "node_measures",
     "node_positions",
     "node_strength",
@@ -147,6 +153,7 @@ __all__ = [
     "path_weight",
     "predict_accuracy",
     "read_attribution_graph",
+    "record",
     "redraw_weights",
     "rich_club",
     "robins_alexander_clustering",

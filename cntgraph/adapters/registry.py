@@ -9,7 +9,9 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 * ``load(source, *, input_shape, example_input, norm, unroll, strict, batched) -> Network``: the
   keywords are the fields of `adapters.options.Options`,
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
-* ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
+* ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot,
+* ``execution(source, **options) -> Execution``: how its framework runs it on data, with the
+  options of ``load`` (may be missing: it is then run by the blocks of its network).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from cntgraph.adapters.execution import Execution
 from cntgraph.adapters.options import Options
 from cntgraph.core.errors import (
     CntGraphError,
@@ -114,6 +117,31 @@ def load(source: Any, **options: Any) -> Network:
         if isinstance(error, CntGraphError):
             raise
         raise FormatError(f"{path}: the file cannot be read ({error})") from error
+
+
+def execution(source: Any, **options: Any) -> Execution | None:
+    """Return how its framework runs a model, or a file, on data.
+
+    Parameters
+    ----------
+    source : Path or model object
+    **options
+        As in `load`.
+
+    Returns
+    -------
+    Execution or None
+        None where the framework does not run it, or its adapter does not see what it computes.
+
+    Raises
+    ------
+    FormatError
+        If no adapter knows it.
+    """
+    options |= vars(Options(**{k: v for k, v in options.items() if k in COMMON_OPTIONS}))
+    adapter = _path_adapter(source) if isinstance(source, Path) else adapter_of(source)
+    run = getattr(adapter, "execution", None)
+    return None if run is None else cast(Execution, run(source, **options))
 
 
 def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def progress(items: Sequence[Item], what: str, *, show: bool) -> Iterator[Item]:
+def progress(items: Iterable[Item], what: str, *, show: bool) -> Iterator[Item]:
     """Iterate over `items`, showing a bar if asked for and if a person can see it.
 
     Parameters
     ----------
-    items : sequence
+    items : iterable
         What to iterate over.
     what : str
         Shown before the bar.

@@ -87,20 +87,37 @@ class View:
         return replace(self, ids=np.where(self.ids < 0, -1, self.ids + offset))
 
     def gather(self, values: NDArray[Any]) -> Values:
-        """Return the values of the nodes seen, 0 where there is no node, shape (size,)."""
+        """Return the values of the nodes seen, 0 where there is no node.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_nodes,) or (n_nodes, n)
+            One value per node, or several.
+
+        Returns
+        -------
+        ndarray of float64, shape (size,) or (size, n)
+        """
         if self.ids is None:
             return values[self.start : self.start + self.size].astype(np.float64, copy=False)
-        return np.where(self.ids < 0, 0.0, values[self.ids])
+        found = values[self.ids].astype(np.float64, copy=False)
+        if self.mask is not None:
+            found[~self.mask] = 0.0
+        return found
 
     def scatter_add(self, total: Values, values: NDArray[Any]) -> None:
         """Add values to `total`, shape (n_nodes,), at the nodes seen.
 
         Parameters
         ----------
-        total : ndarray of float64, shape (n_nodes,)
+        total : ndarray of float64, shape (n_nodes,) or (n_nodes, n)
             What is added to, in place.
         values : ndarray, shape (size,) or one that broadcasts against the view's
+            Or of shape (size, n), where several values per node are added to.
         """
+        if total.ndim == 2:
+            self._scatter_columns(total, values)
+            return
         shaped = values.reshape(self.shape) if values.size == self.size else values
         if self.ids is None:
             seen = total[self.start : self.start + self.size].reshape(self.shape)
@@ -112,6 +129,13 @@ class View:
             np.add.at(total, self.ids, flat)
         else:
             np.add.at(total, self.ids[mask], flat[mask])
+
+    def _scatter_columns(self, total: Values, values: NDArray[Any]) -> None:
+        if self.ids is None:
+            total[self.start : self.start + self.size] += values
+            return
+        nodes = self.ids >= 0
+        np.add.at(total, self.ids[nodes], values[nodes])
 
     def span(self) -> tuple[int, int]:
         """Return the smallest node id seen and one more than the largest; (0, 0) if none."""

@@ -29,6 +29,11 @@ def test_gather_scatter_and_span_by_loops(ids):
         if node >= 0:
             expected[node] += position
     assert total.tolist() == expected
+    columns = np.stack([values, -values], axis=1)
+    assert view.gather(columns).tolist() == [[v, -v] for v in view.gather(values).tolist()]
+    totals, added = np.ones((10, 2)), np.arange(ids.size, dtype=float)
+    view.scatter_add(totals, np.stack([added, 0 * added], axis=1))
+    assert totals.T.tolist() == [expected, [1.0] * 10]
     nodes = [int(k) for k in ids if k >= 0]
     assert view.span() == ((min(nodes), max(nodes) + 1) if nodes else (0, 0))
 

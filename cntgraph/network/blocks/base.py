@@ -88,11 +88,11 @@ class Block(ABC):
 
     @abstractmethod
     def _apply(self, x: Values, transform: Transform) -> Values:
-        """Return f(A) x, x of shape (target.size,)."""
+        """Return f(A) x, x of shape (target.size,) or (target.size, n): one column or several."""
 
     @abstractmethod
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
-        """Return f(A)ᵀ z, z of shape (source.size,)."""
+        """Return f(A)ᵀ z, z of shape (source.size,) or (source.size, n)."""
 
     @abstractmethod
     def fill(
@@ -197,35 +197,39 @@ class Block(ABC):
 
         Parameters
         ----------
-        x : ndarray, shape (target.size,)
+        x : ndarray, shape (target.size,) or (target.size, n)
         transform : str, default "signed"
             What is taken of every weight: any of signed, absolute, positive, negative, square,
             fourth, count.
 
         Returns
         -------
-        ndarray of float64, shape (source.size,)
+        ndarray of float64, shape (source.size,) or (source.size, n)
         """
-        result = self._apply(_vector(x, self.target.size), transform)
-        mask = self.source.mask
-        return result if mask is None else np.where(mask, result, 0.0)
+        return self._without_padding(self._apply(_columns(x, self.target.size), transform))
 
     def rmatvec(self, z: Array, transform: Transform = "signed") -> Values:
         """Return f(A)ᵀ z: what the targets receive from values on the sources.
 
         Parameters
         ----------
-        z : ndarray, shape (source.size,)
+        z : ndarray, shape (source.size,) or (source.size, n)
         transform : str, default "signed"
             As in `matvec`.
 
         Returns
         -------
-        ndarray of float64, shape (target.size,)
+        ndarray of float64, shape (target.size,) or (target.size, n)
         """
-        values, mask = _vector(z, self.source.size), self.source.mask
-        values = values if mask is None else np.where(mask, values, 0.0)
+        values = self._without_padding(_columns(z, self.source.size))
         return self._apply_transposed(values, transform)
+
+    def _without_padding(self, values: Values) -> Values:
+        """Return values by source position, zero where there is no node."""
+        mask = self.source.mask
+        if mask is None:
+            return values
+        return np.where(mask if values.ndim == 1 else mask[:, None], values, 0.0)
 
     def bias_values(self) -> Values:
         """Return the bias at every target position, shape (target.size,); zeros without one."""
@@ -286,8 +290,10 @@ def broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
     return len(shape) <= len(onto) and all(ours in (1, theirs) for ours, theirs in pairs)
 
 
-def _vector(values: Array, size: int) -> Values:
-    vector = np.asarray(values, dtype=np.float64).reshape(-1)
-    if vector.size != size:
-        raise ParameterError(f"expected a vector of {size} values, got {vector.size}")
-    return vector
+def _columns(values: Array, size: int) -> Values:
+    """Return a vector, or a matrix whose columns are vectors of that size."""
+    found = np.asarray(values, dtype=np.float64)
+    found = found if found.ndim == 2 else found.reshape(-1)
+    if len(found) != size:
+        raise ParameterError(f"expected a vector of {size} values, got {len(found)}")
+    return found

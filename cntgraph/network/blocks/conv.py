@@ -139,26 +139,29 @@ class Conv(Block):
         return self._to_fine(z, transform) if self.transposed else self._to_coarse(z, transform)
 
     def _to_coarse(self, values: Values, transform: Transform) -> Values:
-        """Correlate: one matrix product a tap, over the positions at which it is a node."""
-        kernel = self._grouped_kernel(transform)
-        fine = values.reshape(self.groups, kernel.shape[2], *self._fine_shape)
-        coarse = np.zeros((self.groups, kernel.shape[1], *self._coarse_shape))
+        """Correlate: one matrix product a tap, over the positions at which it is a node.
+
+        Several columns are one more axis of positions, which no tap moves along.
+        """
+        kernel, more = self._grouped_kernel(transform), values.shape[1:]
+        fine = values.reshape(self.groups, kernel.shape[2], *self._fine_shape, *more)
+        coarse = np.zeros((self.groups, kernel.shape[1], *self._coarse_shape, *more))
         for t, (on_fine, on_coarse) in enumerate(self._taps()):
             part = fine[on_fine]
-            moved = kernel[..., t] @ part.reshape(self.groups, part.shape[1], -1)
+            moved = kernel[..., t] @ _by_channel(part)
             coarse[on_coarse] += moved.reshape(coarse[on_coarse].shape)
-        return coarse.reshape(-1)
+        return coarse.reshape(-1, *more)
 
     def _to_fine(self, values: Values, transform: Transform) -> Values:
         """Do the transpose of `_to_coarse`."""
-        kernel = self._grouped_kernel(transform)
-        coarse = values.reshape(self.groups, kernel.shape[1], *self._coarse_shape)
-        fine = np.zeros((self.groups, kernel.shape[2], *self._fine_shape))
+        kernel, more = self._grouped_kernel(transform), values.shape[1:]
+        coarse = values.reshape(self.groups, kernel.shape[1], *self._coarse_shape, *more)
+        fine = np.zeros((self.groups, kernel.shape[2], *self._fine_shape, *more))
         for t, (on_fine, on_coarse) in enumerate(self._taps()):
             part = coarse[on_coarse]
-            moved = kernel[..., t].mT @ part.reshape(self.groups, part.shape[1], -1)
+            moved = kernel[..., t].mT @ _by_channel(part)
             fine[on_fine] += moved.reshape(fine[on_fine].shape)
-        return fine.reshape(-1)
+        return fine.reshape(-1, *more)
 
     def _grouped_kernel(self, transform: Transform) -> Values:
         """Return f(K) with shape (groups, coarse channels, fine channels of a group, taps)."""
@@ -262,6 +265,11 @@ class Conv(Block):
         windows = tuple(Window(**window) for window in geometry["windows"])
         transposed = bool(geometry["transposed"])
         return cls(windows=windows, groups=geometry["groups"], transposed=transposed, **common)
+
+
+def _by_channel(values: Values) -> Values:
+    """Return values of shape (groups, channels, all positions)."""
+    return values.reshape(*values.shape[:2], prod(values.shape[2:]))
 
 
 def _combine(left: Any, right: Any) -> Any:

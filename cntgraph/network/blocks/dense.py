@@ -59,16 +59,17 @@ class Dense(Block):
 
     def _apply(self, x: Values, transform: Transform) -> Values:
         if transform == "count":
-            return np.full(self.source.size, x.sum())
-        total = np.zeros(self.source.size)
+            return np.repeat(x.sum(axis=0, keepdims=True), self.source.size, axis=0)
+        total = np.zeros((self.source.size, *x.shape[1:]))
         for start, stop in self.weight.chunks():
-            total += x[start:stop] @ apply_transform(self.weight.read(0, start, stop), transform)
+            part = apply_transform(self.weight.read(0, start, stop), transform)
+            total += part.T @ x[start:stop]
         return total
 
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
         if transform == "count":
-            return np.full(self.target.size, z.sum())
-        total = np.zeros(self.target.size)
+            return np.repeat(z.sum(axis=0, keepdims=True), self.target.size, axis=0)
+        total = np.zeros((self.target.size, *z.shape[1:]))
         for start, stop in self.weight.chunks():
             total[start:stop] = apply_transform(self.weight.read(0, start, stop), transform) @ z
         return total

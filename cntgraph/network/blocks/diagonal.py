@@ -71,10 +71,10 @@ class Diagonal(Block):
         return BlockSums(sums, found)
 
     def _apply(self, x: Values, transform: Transform) -> Values:
-        return self._transformed(transform) * x
+        return (self._transformed(transform) * x.T).T
 
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
-        return self._transformed(transform) * z
+        return (self._transformed(transform) * z.T).T
 
     def fill(
         self,

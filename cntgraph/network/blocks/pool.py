@@ -114,14 +114,14 @@ class Pool(Block):
             signed = self._along_axes(values, shape, "signed", transposed=transposed)
             absolute = self._along_axes(values, shape, "absolute", transposed=transposed)
             return (signed + _SIGNS[transform] * absolute) / 2
-        result = values.reshape(shape)
+        result = values.reshape(*shape, *values.shape[1:])
         for axis, operator in enumerate(self.operators, start=1):
             matrix = operator.transformed(transform)
             moved = np.moveaxis(result, axis, 0)
             flat = moved.reshape(moved.shape[0], prod(moved.shape[1:]))
             product = (matrix.T if transposed else matrix) @ flat
             result = np.moveaxis(product.reshape(len(product), *moved.shape[1:]), 0, axis)
-        return np.ascontiguousarray(result).reshape(-1)
+        return np.ascontiguousarray(result).reshape(-1, *values.shape[1:])
 
     def _plane(self) -> csr_array:
         """Return the edges of one channel, as a matrix."""

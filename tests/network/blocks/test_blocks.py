@@ -289,6 +289,9 @@ def test_products_with_every_transform(drawn, transform):
     z, x = (rng.normal(size=n) for n in block.shape)
     assert close(block.matvec(x, transform), dense @ x)
     assert close(block.rmatvec(z, transform), dense.T @ z)
+    zs, xs = (rng.normal(size=(n, 3)) for n in block.shape)
+    assert close(block.matvec(xs, transform), dense @ xs)
+    assert close(block.rmatvec(zs, transform), dense.T @ zs)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""NodeValues: what the nodes of a layer receive and emit while samples run through a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cntgraph.core.types import Array
+
+
+@dataclass(frozen=True, eq=False)
+class NodeValues:
+    """What the nodes of one layer receive and emit, sample by sample.
+
+    Parameters
+    ----------
+    strength : ndarray of float32 or float64, shape (n_samples, n_nodes), or None
+        What each node receives, its bias included: Σ z w + b. None where it is not known.
+    activation : ndarray of float32 or float64, shape (n_samples, n_nodes), or None
+        What each node hands on along its edges.
+    """
+
+    strength: Array | None = None
+    activation: Array | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both are known."""
+        return self.strength is not None and self.activation is not None
