@@ -8,6 +8,7 @@
 Importing it loads no framework, no plotting and no graph library.
 """
 
+from cntgraph.activity.functional_graph import functional_graph
 from cntgraph.activity.neuron_measures import neuron_activation, neuron_strength
 from cntgraph.activity.neuron_statistics import NeuronStatistics
 from cntgraph.activity.recording import record
@@ -124,6 +125,7 @@ __all__ = [
     "effective_depth",
     "eigenvector_centrality",
     "flip_signs",
+    "functional_graph",
     "global_efficiency",
     "hits",
     "iid_strength_std",

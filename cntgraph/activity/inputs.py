@@ -31,10 +31,14 @@ class InputBatch:
     def __len__(self) -> int:
         return len(self.arrays[0])
 
+    def of(self, chosen: Any) -> InputBatch:
+        """Return some of its samples, chosen as NumPy does."""
+        labels = None if self.labels is None else self.labels[chosen]
+        return InputBatch(tuple(array[chosen] for array in self.arrays), labels)
+
     def part(self, start: int, stop: int) -> InputBatch:
-        """Return some of its samples."""
-        labels = None if self.labels is None else self.labels[start:stop]
-        return InputBatch(tuple(array[start:stop] for array in self.arrays), labels)
+        """Return the samples from one to another."""
+        return self.of(slice(start, stop))
 
 
 def input_batches(

@@ -9,6 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.inputs import InputBatch, input_batches
 from cntgraph.activity.propagation import Propagation
@@ -47,6 +50,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def of(self, chosen: NDArray[np.bool_]) -> Batch:
+        """Return some of its samples, shape (n_samples,) saying which."""
+        values = {
+            name: NodeValues(*(None if x is None else x[chosen] for x in own.arrays))
+            for name, own in self.values.items()
+        }
+        return Batch(self.inputs.of(chosen), values)
 
 
 @dataclass(frozen=True, eq=False)

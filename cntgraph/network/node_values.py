@@ -23,6 +23,11 @@ class NodeValues:
     activation: Array | None = None
 
     @property
+    def arrays(self) -> tuple[Array | None, Array | None]:
+        """Both."""
+        return self.strength, self.activation
+
+    @property
     def is_whole(self) -> bool:
         """Whether both are known."""
         return self.strength is not None and self.activation is not None

@@ -11,6 +11,7 @@ from cntgraph.network.blocks.dense import Dense
 from cntgraph.network.blocks.diagonal import Diagonal
 from cntgraph.network.blocks.identity import Identity
 from cntgraph.network.blocks.pool import Pool, PoolMode
+from cntgraph.network.blocks.scaled import Scaled
 from cntgraph.network.blocks.sparse import Sparse
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import TRANSFORMS, Transform
@@ -27,6 +28,7 @@ __all__ = [
     "Identity",
     "Pool",
     "PoolMode",
+    "Scaled",
     "Sparse",
     "Sums",
     "Transform",
