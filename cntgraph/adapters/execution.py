@@ -1,16 +1,77 @@
-"""Execution: what a framework computes for real inputs, by the nodes of the network."""
+"""Execution: what a framework computes for real inputs, by the nodes of the network.
+
+While a model is traced, an adapter notes which of its tensors show which nodes (`Sightings`). It
+then runs the model on a batch and hands over those tensors; here they become the values of nodes.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.sightings import Part, Reading, Sighting, Sightings
+from cntgraph.adapters.options import Options
+from cntgraph.core.errors import InputShapeError, TraceError
+from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Array
-from cntgraph.network.network import Network
 from cntgraph.network.node_values import NodeValues
 
+#: Runs a model on a batch; returns the tensors that are asked for, by their keys.
+Run = Callable[[tuple[Array, ...], Collection[Hashable]], Mapping[Hashable, Array]]
+#: What two runs on the same sample may differ by, relative to the largest value.
+_ROUNDING = 1e-3
 
-class Execution(Protocol):
+
+class OtherRun(TraceError):
+    """A model computes something else for this batch than for the one with which it was traced."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the model does not compute what it did when it was traced: {what}; pass the "
+            "example_input and the options it is to be run with"
+        )
+
+
+class Observed(Options):
+    """Options of a model that is to be run on data: what shows its nodes is noted."""
+
+    def builder(self) -> Builder:
+        """Return what a network is built with."""
+        return Builder(unroll=self.unroll, sightings=Sightings())
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How a model takes samples.
+
+    Parameters
+    ----------
+    axis : int or None, default 0
+        The axis of samples of its inputs; None where there is none.
+    size : int or None, default None
+        The number of samples that it must be given at a time, if it is no matter of choice.
+    """
+
+    axis: int | None = 0
+    size: int | None = None
+
+
+class Execution:
     """A model that its framework runs, seen as its network.
+
+    Parameters
+    ----------
+    given : Options
+        As for `load`.
+    builder : Builder
+        What the network was built with, of which the sightings are known.
+    run : callable
+        Runs the model, see `Run`.
+    batching : Batching
+        How it takes samples.
 
     Attributes
     ----------
@@ -18,8 +79,253 @@ class Execution(Protocol):
         As `load` gives it with the same options.
     """
 
-    net: Network
+    def __init__(
+        self, given: Options, builder: Builder, run: Run, batching: Batching | None = None
+    ) -> None:
+        assert builder.sightings is not None
+        self.net = given.finish(builder)
+        assert builder.places is not None
+        self._run, self.batching = run, batching or Batching()
+        self._readings = {
+            name: readings for name, *readings in builder.sightings.readings(builder.places)
+        }
+        self._keys = {part.sighting.key for part in self._parts()}
+        #: How values of several samples lie where a batch of one does not tell, once it is known.
+        self._runs: dict[Sighting, int] = {}
+        self._one_by_one = False
 
-    def run(self, inputs: tuple[Array, ...], /) -> dict[str, NodeValues]:
-        """Return what layers receive and emit for one batch, by name; those that it can see."""
-        ...
+    def _parts(self) -> list[Part]:
+        found = (reading for pair in self._readings.values() for reading in pair if reading)
+        return [part for reading in found for part in reading.parts]
+
+    def run(self, inputs: tuple[Array, ...]) -> dict[str, NodeValues]:
+        """Return what the layers receive and hand on for one batch, as far as tensors show it.
+
+        Parameters
+        ----------
+        inputs : tuple of ndarray
+            What the model takes, in its own order.
+
+        Returns
+        -------
+        dict of str to NodeValues
+            By the name of the layer; float32 or, where the model has it, float64.
+
+        Raises
+        ------
+        InputShapeError
+            If they are not as many as the model takes, or of other sizes.
+        TraceError
+            If the model does not compute what it did when it was traced.
+        """
+        inputs = tuple(np.asarray(values) for values in inputs)
+        n, axis, size = self._n_samples(inputs), self.batching.axis, self.batching.size
+        if axis is None or (size is None and n == 1):
+            return self._batch(inputs, 1)
+        if size is None and not self._one_by_one:
+            try:
+                return self._batch(inputs, n)
+            except OtherRun:  # it may still do so for one sample after another
+                found = self._in_pieces(inputs, axis, n, 1)
+                self._one_by_one = True
+                return found
+        return self._in_pieces(inputs, axis, n, size or 1)
+
+    def _in_pieces(
+        self, inputs: tuple[Array, ...], axis: int, n: int, size: int
+    ) -> dict[str, NodeValues]:
+        """Run a model on `size` samples at a time; the last one is repeated to make up for more."""
+        pieces = []
+        for first in range(0, n, size):
+            places = np.minimum(np.arange(first, first + size), n - 1)
+            pieces.append(self._batch(_taken(inputs, places, axis, n), size))
+        return _joined(pieces, n)
+
+    def _n_samples(self, inputs: Sequence[Array]) -> int:
+        """Return the number of samples.
+
+        Raises
+        ------
+        InputShapeError
+            If there is none, or a sample has another size than when the model was traced.
+        """
+        axis = self.batching.axis
+        for seen in {part.sighting for part in self._parts()}:
+            if isinstance(seen.key, tuple) and seen.key[0] == "input":
+                _check_sample(inputs, seen.key[1], seen.shape, axis)
+        sizes: list[int] = [a.shape[axis] for a in inputs if axis is not None and a.ndim > axis]
+        if not sizes:
+            return 1
+        if sizes[0] == 0:
+            raise InputShapeError("expected at least one sample, got none")
+        return sizes[0]
+
+    # -- one batch ------------------------------------------------------------------------------
+
+    def _batch(self, inputs: tuple[Array, ...], n: int) -> dict[str, NodeValues]:
+        tensors = self._tensors(inputs, self._keys)
+        self._settle(inputs, tensors, n)
+        made: dict[int, Array] = {}
+        found = {}
+        for name, readings in self._readings.items():
+            values = []
+            for reading in readings:
+                if reading is not None and id(reading) not in made:
+                    made[id(reading)] = self._read(reading, tensors, n)
+                values.append(None if reading is None else made[id(reading)])
+            if any(part is not None for part in values):
+                found[name] = NodeValues(*values)
+        return found
+
+    def _tensors(
+        self, inputs: tuple[Array, ...], keys: Collection[Hashable]
+    ) -> dict[Hashable, Array]:
+        own: dict[Hashable, Array] = {("input", k): v for k, v in enumerate(inputs)}
+        return {**own, **self._run(inputs, {*keys} - own.keys())}
+
+    def _read(self, reading: Reading, tensors: Mapping[Hashable, Array], n: int) -> Array:
+        """Return the values of nodes, shape (n, n_nodes)."""
+        parts = [self._samples(part.sighting, tensors, n)[:, part.values] for part in reading.parts]
+        if reading.n_entries:
+            return _one_hot(parts[0], reading)
+        if len(parts) == 1 and isinstance(reading.parts[0].nodes, slice):
+            values = np.broadcast_to(parts[0], (n, reading.n_nodes))
+        else:
+            values = np.empty((n, reading.n_nodes), np.result_type(*parts))
+            for part, own in zip(reading.parts, parts, strict=True):
+                values[:, part.nodes] = own
+        values = _as_float(values)
+        if reading.weight is None or reading.shift is None:
+            return values
+        plain: Array = ((values - reading.shift) / reading.weight).astype(values.dtype)
+        return plain
+
+    def _samples(self, seen: Sighting, tensors: Mapping[Hashable, Array], n: int) -> Array:
+        """Return the values of each sample that a tensor shows; one row, if all share them."""
+        tensor = tensors[seen.key]
+        found = _arrangement(seen, tensor.shape, n)
+        if found is None:
+            return tensor.reshape(1, -1)
+        axis, size = found
+        run = seen.run if seen.n_samples > 1 else self._runs.get(seen, size)
+        return _by_sample(tensor, axis, n, run)
+
+    # -- how samples lie where they share an axis with something else --------------------------
+
+    def _settle(self, inputs: tuple[Array, ...], tensors: Mapping[Hashable, Array], n: int) -> None:
+        """Find out, from the first sample run alone, how values lie that one sample does not say.
+
+        Raises
+        ------
+        OtherRun
+            If a sample has other values in a batch than alone.
+        """
+        seen = {part.sighting for part in self._parts()} - self._runs.keys()
+        unsure = {one for one in seen if self._is_unsure(one, tensors[one.key].shape, n)}
+        if not unsure:
+            return
+        axis = self.batching.axis or 0
+        first = _taken(inputs, np.array([0]), axis, n)
+        alone = self._tensors(first, {one.key for one in unsure})
+        for one in unsure:
+            tensor, wanted = tensors[one.key], alone[one.key].reshape(-1)
+            found = _arrangement(one, tensor.shape, n)
+            assert found is not None
+            self._runs[one] = _matching(tensor, found, n, wanted)
+
+    def _is_unsure(self, seen: Sighting, shape: tuple[int, ...], n: int) -> bool:
+        found = _arrangement(seen, shape, n) if seen.n_samples == 1 else None
+        return found is not None and found[1] > 1
+
+
+def _arrangement(seen: Sighting, shape: tuple[int, ...], n: int) -> tuple[int, int] | None:
+    """Return the axis along which a tensor has `n` samples, and how much of it one sample has.
+
+    None where it belongs to one sample, or to all.
+    """
+    if n == 1 or seen.n_samples == 0:
+        axis = None
+    elif seen.n_samples > 1:
+        axis = seen.axis
+    elif len(shape) != len(seen.shape):
+        raise OtherRun(f"a tensor of shape {seen.shape} has shape {shape}")
+    else:
+        others = [k for k, m in enumerate(shape) if m != seen.shape[k]]
+        axis = others[0] if others else None
+    size = 1 if axis is None else seen.shape[axis] // max(seen.n_samples, 1)
+    wanted = list(seen.shape)
+    if axis is not None:
+        wanted[axis] = size * n
+    if tuple(wanted) != shape:
+        raise OtherRun(f"a tensor of shape {seen.shape} has shape {shape} for {n} samples")
+    return None if axis is None else (axis, size)
+
+
+def _by_sample(tensor: Array, axis: int, n: int, run: int) -> Array:
+    """Return a tensor as one row per sample, of which `run` values lie side by side on an axis."""
+    shape = tensor.shape
+    apart = tensor.reshape(*shape[:axis], -1, n, run, *shape[axis + 1 :])
+    rows: Array = np.moveaxis(apart, axis + 1, 0).reshape(n, -1)
+    return rows
+
+
+def _matching(tensor: Array, found: tuple[int, int], n: int, wanted: Array) -> int:
+    """Return how many values of a sample lie side by side, so that the first is as it is alone."""
+    axis, size = found
+    largest = max(float(np.abs(wanted).max(initial=0.0)), 1e-30)
+    for run in (k for k in range(size, 0, -1) if size % k == 0):
+        first = _by_sample(tensor, axis, n, run)[0]
+        apart = np.abs(np.subtract(first, wanted, dtype=np.float64))
+        if not apart.max(initial=0.0) > _ROUNDING * largest:
+            return run
+    raise OtherRun("a sample has other values in a batch than alone")
+
+
+def _one_hot(tokens: Array, reading: Reading) -> Array:
+    """Return ones at the entries that tokens are, shape (n, entries × positions)."""
+    n = len(tokens)
+    check_memory(4 * n * reading.n_nodes, f"the one-hot tokens of {n} samples")
+    entries = np.arange(reading.n_entries)[None, :, None]
+    chosen: Array = tokens[:, None, :] == entries
+    return chosen.astype(np.float32).reshape(n, -1)
+
+
+def _as_float(values: Array) -> Array:
+    """Return values as float64 where they are as precise, else as float32."""
+    wide = values.dtype.kind in "fiu" and values.dtype.itemsize > 4
+    return values.astype(np.float64 if wide else np.float32, copy=False)
+
+
+def _check_sample(
+    inputs: Sequence[Array], k: int, wanted: tuple[int, ...], axis: int | None
+) -> None:
+    shape = inputs[k].shape if k < len(inputs) else ()
+    same = [m == n or i == axis for i, (m, n) in enumerate(zip(shape, wanted, strict=False))]
+    if len(shape) != len(wanted) or not all(same):
+        raise InputShapeError(
+            f"expected input {k} of shape {wanted}, any number of samples along axis {axis}; got "
+            f"{shape or 'nothing'}"
+        )
+
+
+def _taken(inputs: tuple[Array, ...], places: Array, axis: int, n: int) -> tuple[Array, ...]:
+    """Return some samples of each input that has `n` of them."""
+    return tuple(
+        values.take(places, axis) if values.ndim > axis and values.shape[axis] == n else values
+        for values in inputs
+    )
+
+
+def _joined(pieces: list[dict[str, NodeValues]], n: int) -> dict[str, NodeValues]:
+    """Return the values of several batches as those of one of `n` samples."""
+
+    def join(name: str, of: str) -> Array | None:
+        values = [getattr(piece[name], of) for piece in pieces]
+        return None if values[0] is None else np.concatenate(values)[:n]
+
+    found = {}
+    for name, first in pieces[0].items():
+        strength = join(name, "strength")
+        same = first.strength is first.activation
+        found[name] = NodeValues(strength, strength if same else join(name, "activation"))
+    return found

@@ -9,9 +9,9 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 * ``load(source, *, input_shape, example_input, norm, unroll, strict, batched) -> Network``: the
   keywords are the fields of `adapters.options.Options`,
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
-* ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot,
-* ``execution(source, **options) -> Execution``: how its framework runs it on data, with the
-  options of ``load`` (may be missing: it is then run by the blocks of its network).
+* ``execution(source, **the same) -> Execution``: runs it on data (may be missing: data then run
+  through the blocks of its network),
+* ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib.metadata import EntryPoint, entry_points
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from cntgraph.adapters.execution import Execution
 from cntgraph.adapters.options import Options
@@ -37,6 +37,8 @@ from cntgraph.core.errors import (
 )
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
+
+Result = TypeVar("Result")
 
 
 class Adapter(Protocol):
@@ -107,44 +109,57 @@ def load(source: Any, **options: Any) -> Network:
     FormatError
         If no adapter knows it.
     """
-    options |= vars(Options(**{k: v for k, v in options.items() if k in COMMON_OPTIONS}))
-    if not isinstance(source, str | Path):
-        return _load_by(adapter_of(source), source, options)
-    path = Path(source)
-    try:
-        return _load_by(_path_adapter(path), path, options)
-    except OSError as error:
-        if isinstance(error, CntGraphError):
-            raise
-        raise FormatError(f"{path}: the file cannot be read ({error})") from error
+    return _by_adapter(source, options, lambda adapter: adapter.load)
 
 
 def execution(source: Any, **options: Any) -> Execution | None:
-    """Return how its framework runs a model, or a file, on data.
+    """Return what runs a model on data, and shows the values of its network's nodes.
 
     Parameters
     ----------
-    source : Path or model object
-    **options
-        As in `load`.
+    source, **options
+        As of `load`.
 
     Returns
     -------
     Execution or None
-        None where the framework does not run it, or its adapter does not see what it computes.
+        Its network is the one that `load` returns. None where its framework does not run it.
 
     Raises
     ------
     FormatError
         If no adapter knows it.
     """
+
+    def runner(adapter: Adapter) -> Callable[..., Execution | None]:
+        found: Callable[..., Execution | None] = getattr(
+            adapter, "execution", lambda *_, **__: None
+        )
+        return found
+
+    return _by_adapter(source, options, runner)
+
+
+def _by_adapter(
+    source: Any, options: dict[str, Any], does: Callable[[Adapter], Callable[..., Result]]
+) -> Result:
+    """Return what a function of the adapter of a source makes of it."""
     options |= vars(Options(**{k: v for k, v in options.items() if k in COMMON_OPTIONS}))
-    adapter = _path_adapter(source) if isinstance(source, Path) else adapter_of(source)
-    run = getattr(adapter, "execution", None)
-    return None if run is None else cast(Execution, run(source, **options))
+    if not isinstance(source, str | Path):
+        return _call(adapter_of(source), does, source, options)
+    path = Path(source)
+    try:
+        return _call(_path_adapter(path), does, path, options)
+    except OSError as error:
+        if isinstance(error, CntGraphError):
+            raise
+        raise FormatError(f"{path}: the file cannot be read ({error})") from error
 
 
-def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
+def _call(
+    adapter: Adapter, does: Callable[[Adapter], Callable[..., Result]], source: Any,
+    options: dict[str, Any],
+) -> Result:  # fmt: skip
     """Call an adapter with the options it knows; any other is an error, not ignored."""
     own = getattr(adapter, "options", ())
     unknown = sorted(options.keys() - COMMON_OPTIONS - set(own))
@@ -152,7 +167,7 @@ def _load_by(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
         known = ", ".join([*sorted(COMMON_OPTIONS), *own])
         raise FormatError(f"unknown option {unknown[0]!r}; reading this takes {known}")
     try:
-        return adapter.load(source, **options)
+        return does(adapter)(source, **options)
     except MemoryError as error:
         if isinstance(error, CntGraphError):
             raise

@@ -124,6 +124,9 @@ class Affine(Layout):
                 self.tokens.add(self.layers[at].name)
             shape = (n_entries, *raw.shape)
             self._one_hot[key] = self.add_layer(key[0], shape, "input", is_input=True)
+            if self.sightings is not None:
+                tokens = np.arange(raw.start, raw.slice.stop, dtype=np.int64)
+                self.sightings.note_tokens(self.layers[-1].slice, tokens)
         return self._one_hot[key]
 
     def learned(self, name: str, recipe: Recipe, shape: Sequence[int]) -> Ids:
@@ -173,6 +176,7 @@ class Affine(Layout):
         if prod(bias.shape[1:]) != 1:
             return False
         shape = bias.shape if isinstance(block, Conv) else bias.shape[:1]
+        self.renewed(layer)
         self.blocks[self.blocks.index(block)] = replace(block, bias=bias.reshape(shape))
         return True
 
@@ -205,6 +209,7 @@ class Affine(Layout):
         if not np.array_equal(last.target.as_ids(), ids.reshape(-1)):
             return None
         self.blocks.pop()
+        self.renewed(self.layers[-1])
         self._names.discard(self.layers.pop().name)
         both = tuple(one.then(other) for one, other in zip(last.operators, operators, strict=True))
         return self.pool(last.name, last.source.as_ids().reshape(last.source.shape), both, mode)

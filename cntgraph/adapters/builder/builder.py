@@ -17,6 +17,7 @@ from cntgraph.adapters.builder.attention import Attention
 from cntgraph.adapters.builder.elementwise import Elementwise
 from cntgraph.adapters.coverage import coverage_entries, report_left_out
 from cntgraph.adapters.simplify import Draft, simplify
+from cntgraph.adapters.simplify.places import Places
 from cntgraph.core.errors import TraceError
 from cntgraph.network.network import Network
 
@@ -41,6 +42,9 @@ class Builder(Affine, Attention, Elementwise):
     <Network: 2 layers, 1 blocks, 5 nodes, 6 edges, 6 parameters>
     """
 
+    #: Where the values of the finished network's nodes are among those built, if that is asked for.
+    places: Places | None = None
+
     def finish(self, *, norm: Norm = "fold", strict: bool = False) -> Network:
         """Return the network, and say what was left out of it.
 
@@ -60,7 +64,8 @@ class Builder(Affine, Attention, Elementwise):
         """
         if not self.layers:
             raise TraceError("expected a model that computes something from its input; got none")
-        draft = Draft(self.layers, self.blocks, self.activations, self.outputs, self.tokens)
+        places = None if self.sightings is None else Places(self.layers[-1].slice.stop)
+        draft = Draft(self.layers, self.blocks, self.activations, self.outputs, self.tokens, places)
         unfoldable = self.unfoldable | (self.norms if norm == "keep" else set())
         gains = self.gains if norm == "fold" else None
         layers, blocks, folded = simplify(draft, unfoldable, gains)
@@ -69,4 +74,5 @@ class Builder(Affine, Attention, Elementwise):
         entries += self.operations
         net = Network(tuple(layers), tuple(blocks), dict(self.parameters), tuple(entries))
         report_left_out(entries, strict=strict)
+        self.places = places
         return net

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.adapters.builder.sightings import Sightings
 from cntgraph.core.errors import GraphSizeError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.parameter import Parameter
@@ -34,9 +35,12 @@ class Layout:
     ----------
     unroll : int, optional
         Number of time steps over which recurrent layers are unrolled; by default they are loops.
+    sightings : Sightings, optional
+        Which tensors show which nodes, where that is asked for.
     """
 
     unroll: int | None = None
+    sightings: Sightings | None = None
     layers: list[Layer] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
@@ -178,6 +182,11 @@ class Layout:
         name = self.unique(name) if unique else name
         self.layers.append(Layer(name, shape, kind, start, is_input=is_input))
         return np.arange(start, self.layers[-1].slice.stop, dtype=np.int64).reshape(shape)
+
+    def renewed(self, layer: Layer) -> None:
+        """Say that the nodes of a layer have other values than those that were seen of it."""
+        if self.sightings is not None:
+            self.sightings.forget(layer.slice)
 
     def like(self, name: str, ids: Ids, kind: str) -> Ids:
         """Add a layer for an elementwise result, in the order of the layer it is read from.

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.simplify.places import Places
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View, parts_of
 from cntgraph.network.blocks import Block, Identity
@@ -33,6 +34,8 @@ class Draft:
         The nodes the network's output is read from.
     unused : set of str
         Names of input layers that are dropped unless something reads them.
+    places : Places, optional
+        Where the values of the nodes are found, if that is asked for.
 
     Attributes
     ----------
@@ -42,8 +45,9 @@ class Draft:
 
     def __init__(
         self, layers: list[Layer], blocks: Iterable[Block], activations: dict[str, list[str]],
-        outputs: list[View], unused: Collection[str] = (),
+        outputs: list[View], unused: Collection[str] = (), places: Places | None = None,
     ) -> None:  # fmt: skip
+        self.places = places
         self.layers, self.activations, self.outputs = list(layers), activations, outputs
         self.unused, self.removed = unused, set[int]()
         self._output_layers: tuple[list[View], set[int]] = [], set()
@@ -234,6 +238,9 @@ def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:
         for k, start in zip(kept, starts, strict=False)
     ]
     into = draft.by_end()
+    if draft.places is not None:
+        for k in kept:
+            draft.places.find(draft.layers[k], into[k])
     ordered = (*(b for k in kept for b in into[k]), *into[-1])
     blocks = [
         replace(

@@ -36,6 +36,7 @@ def merge_forms(draft: Draft) -> None:
             draft.drop_unread([k])
     for k in work.left():
         if work.may_merge(k):
+            work.note_places(k)
             work.merge(k, work.sources(k))
     for applied in draft.activations.values():
         _rename_chains(applied)
@@ -139,6 +140,12 @@ class _Merging:
             draft.note(layer, draft.applied(k))
         draft.bypass(k, edge.source)
 
+    def note_places(self, k: int) -> None:
+        """Note that the nodes that a form is of hand on its values."""
+        places, layer = self.draft.places, self.draft.layers[k]
+        if places is not None:
+            places.note_function(self.edge(k).source.as_ids(), layer, self.needed(k))
+
     def hand_over(self, k: int) -> None:
         """Merge a form into the product that alone reads it, if that hands nothing else on."""
         draft, readers = self.draft, self.draft.readers(k)
@@ -164,6 +171,8 @@ class _Merging:
         draft.activations[name] = draft.activations.pop(layer.name)
         shape, places = _compact(self.needed(k), layer.shape)
         if shape != layer.shape:
+            if draft.places is not None:
+                draft.places.move(layer, places >= 0)
             draft.renumber(k, View.of(np.where(places < 0, -1, places + layer.start)))
             ids = edge.source.as_ids()[places >= 0]
             edge = replace(edge, source=View.of(ids, shape), target=View(shape, layer.start))

@@ -46,6 +46,8 @@ def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
         changed = [_folded(reader, gain, draft.layers[k]) for reader in draft.readers(k)]
         if not changed or any(block is None for block in changed):
             continue
+        if draft.places is not None:
+            draft.places.note_gain(gain)
         draft.bypass(k, View.of(draft.read_by(gain, k)), [block for block in changed if block])
         folded |= {parameter.name: gain.name for parameter in gain.parameters()}
     return folded

@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 
+from cntgraph.adapters.execution import Execution, Observed
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
+from cntgraph.adapters.torch.execution import execution_of
 from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.program import trace_program
 from cntgraph.adapters.torch.state_dict import is_state, tensors_of
@@ -83,11 +85,31 @@ def load(
         builder = given.builder()
         trace_program(Path(source), builder, given)
     else:
-        live = _uncompiled(source)
-        if _is_exported(source) and given.example_input is None:
-            given = replace(given, example_input=source.example_inputs[0])
-        builder = trace_live(live, given)
+        given = _exemplified(source, shared)
+        builder = trace_live(_uncompiled(source), given)
     return given.finish(builder)
+
+
+def execution(source: Any, **shared: Any) -> Execution | None:
+    """Return what runs a live module, or a program made by ``torch.export``, on data.
+
+    Returns
+    -------
+    Execution or None
+        None for a file, which PyTorch does not run without running code of it, and for weights.
+    """
+    others = shared.pop("model", None), shared.pop("layout", None)
+    if isinstance(source, str | Path) or is_state(source) or others != (None, None):
+        return None
+    return execution_of(_uncompiled(source), Observed(**vars(_exemplified(source, shared))))
+
+
+def _exemplified(source: Any, shared: dict[str, Any]) -> Options:
+    """Return options, with the example of a program where none is given."""
+    given = Options(**shared)
+    if _is_exported(source) and given.example_input is None:
+        return replace(given, example_input=source.example_inputs[0])
+    return given
 
 
 def _uncompiled(model: Any) -> Any:

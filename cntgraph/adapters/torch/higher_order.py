@@ -20,7 +20,14 @@ def is_of_functions(operation: Any) -> bool:
     return isinstance(operation, torch._ops.HigherOrderOperator)
 
 
-def carry_out_functions(operation: Any, args: Any, kwargs: Any) -> Any:
+def carry_out_parts(operation: Any, args: Any, kwargs: Any) -> Any:
+    """Carry out the operations that one is made of; NotImplemented where it is one by itself."""
+    if is_of_functions(operation):
+        return _carry_out_functions(operation, args, kwargs)
+    return operation.decompose(*args, **kwargs)
+
+
+def _carry_out_functions(operation: Any, args: Any, kwargs: Any) -> Any:
     """Carry out the operations that such an operation is made of, one by one.
 
     Of a condition both sides are carried out, and the result is chosen value by value: which of

@@ -8,13 +8,15 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Place
+from cntgraph.adapters.torch.aten.values import Nodes, Place
 from cntgraph.adapters.torch.example import Example, make_examples
 from cntgraph.adapters.torch.higher_order import is_of_compiler, without_compiler
+from cntgraph.adapters.torch.script import Script
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
 from cntgraph.adapters.torch.untouched import untouched
 from cntgraph.adapters.torch.watch import Watch, watching
@@ -56,7 +58,7 @@ def trace_live(model: torch.nn.Module, given: Options) -> Builder:
         If the model fails on this input.
     """
     failed: TraceError | None = None
-    with _evaluating(model):
+    with evaluating(model):
         for example in make_examples(model, given):
             try:
                 return _traced(model, given, example)
@@ -102,16 +104,35 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
             watch.known[tensor] = of_pairs(tracer, recipe) if tensor.is_complex() else recipe
         else:
             builder.skip(recipe, NO_WEIGHT)
+    inputs = [*map(id, example.tensors)]
     for name, value, axis in _named_arguments(model, example):
         if not (example.batched or value.is_floating_point() or value.is_complex()):
             tracer.note(name, "whole numbers: taken as they are in the example")
         elif is_constant_mask(value):
             tracer.note(name, "a mask: taken as it is in the example")
         else:
-            watch.known[value] = tracer.input(name, value.shape, value.dtype, axis)
+            watch.known[value] = nodes = tracer.input(name, value.shape, value.dtype, axis)
+            if id(value) in inputs and isinstance(nodes, Nodes):
+                tracer.see(("input", inputs.index(id(value))), nodes)
+    if builder.sightings is not None:
+        watch.script = Script()
+        builder.sightings.notes = example, watch.script
+    with modules.followed():
+        result = call_module(model, example, watch)
+    tracer.output(watch.lookup(result))
+
+
+def call_module(model: torch.nn.Module, example: Example, mode: TorchDispatchMode) -> Any:
+    """Run a module while a mode sees its operations, and return its result.
+
+    Raises
+    ------
+    TraceError
+        If it fails on this input.
+    """
     try:
-        with modules.followed(), watching(watch):
-            result = model(*example.args, **example.named)
+        with watching(mode):
+            return model(*example.args, **example.named)
     except (CntGraphError, MemoryError):
         raise
     except Exception as error:
@@ -120,7 +141,6 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
             f"the model could not be run on an input of shape {shapes} (batch first): "
             f"{type(error).__name__}: {error}. Pass the input_shape or example_input it expects"
         ) from error
-    tracer.output(watch.lookup(result))
 
 
 def _named_arguments(
@@ -143,7 +163,7 @@ def _named_arguments(
 
 
 @contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """Put a model into evaluation mode, and leave it as it was afterwards."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     if not hasattr(model, "training"):

@@ -24,7 +24,8 @@ from cntgraph.adapters.torch.aten.values import (
     map_leaves,
     name_of_operation,
 )
-from cntgraph.adapters.torch.higher_order import carry_out_functions, is_of_functions
+from cntgraph.adapters.torch.higher_order import carry_out_parts, is_of_functions
+from cntgraph.adapters.torch.script import Script, see_results
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
@@ -32,13 +33,13 @@ from cntgraph.core.recipe.movement import moved, moved_together
 
 
 @contextmanager
-def watching(watch: Watch) -> Iterator[Watch]:
+def watching(mode: TorchDispatchMode) -> Iterator[None]:
     """Let operations be seen as they are called, not as automatic differentiation needs them.
 
     PyTorch would otherwise take a recurrent layer or an attention apart before it is seen.
     """
-    with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), watch:
-        yield watch
+    with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), mode:
+        yield
 
 
 def taken_apart(tracer: AtenTracer, call: Call) -> Any:
@@ -81,6 +82,8 @@ class Watch(TorchDispatchMode):
     ----------
     known : WeakTensorKeyDictionary
         What tensors stand for: `Nodes`, `Recipe` or `Data`; any other is a constant.
+    script : Script or None
+        What is carried out, written down where the model is to be run again.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Watch(TorchDispatchMode):
         self.stand_ins = stand_ins
         self.tracer, self.place, self.shapes_only = tracer, place, shapes_only
         self.known: Any = WeakTensorKeyDictionary()
+        self.script: Script | None = None
 
     #: They are seen, too, and taken apart.
     supports_higher_order_operators = True
@@ -117,15 +121,15 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        number = None if self.script is None else self.script.enter(func)
         if is_of_functions(func):
-            with self:
-                return carry_out_functions(func, args, kwargs)
+            return self._taken_apart(func, args, kwargs, number)
         traced, named = self.lookup([args, kwargs])
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
         if not values and not is_random(func):
             return _emptied(func(*args, **kwargs), func)
         if handler_of(name_of_operation(func)) is None and name_of_operation(func) != "one_hot":
-            parts = self._taken_apart(func, args, kwargs)
+            parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
                 return parts
         beside = []
@@ -146,13 +150,15 @@ class Watch(TorchDispatchMode):
         yielded = _strided(call, args[0]) if call.name == "as_strided" else None
         yielded = self.tracer.attempt(call) if yielded is None else yielded
         if yielded is None:
-            parts = self._taken_apart(func, args, kwargs)
+            parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
                 return parts
             if self.stand_ins and not call.has(Nodes | Data):
                 raise RuntimeError("weights without their values have no constant in their place")
             yielded = self.tracer.give_up(call)
         self._remember(result, yielded)
+        if number is not None:
+            see_results(self.tracer, number, self.lookup(result))
         if before is not None:
             self._write_back(func, args[0], before, beside)
         return result
@@ -166,10 +172,13 @@ class Watch(TorchDispatchMode):
             one_hot.narrow(axis, 1, one_hot.shape[axis] - 1).zero_()
         return one_hot
 
-    def _taken_apart(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def _taken_apart(self, func: Any, args: Any, kwargs: Any, number: int | None) -> Any:
         """Carry out an operation that PyTorch makes of smaller ones, and see those."""
         with self:
-            return func.decompose(*args, **kwargs)
+            made = carry_out_parts(func, args, kwargs)
+        if self.script is not None and number is not None and made is not NotImplemented:
+            self.script.apart.add(number)
+        return made
 
     def _before_writing(self, tensor: torch.Tensor, traced: list[Any]) -> Any:
         """Return what a tensor stands for that is written over, if it is no neurons by then.

@@ -83,6 +83,19 @@ class Samples:
         order = np.argsort(self.places, axis=None)
         return made if (np.diff(order) == 1).all() else made.take(order, axis)
 
+    @property
+    def run(self) -> int | None:
+        """How many values of one sample lie side by side along the axis; None if that varies."""
+        if self.places is None:
+            return 1
+        n, size = self.places.shape
+        gaps = np.flatnonzero(np.diff(self.places[0]) != 1)
+        run = int(gaps[0]) + 1 if gaps.size else size
+        if not run or size % run:
+            return None
+        regular = np.arange(n * size).reshape(-1, n, run).swapaxes(0, 1).reshape(n, size)
+        return run if np.array_equal(self.places, regular) else None
+
     def axes(self, axes: Sequence[int]) -> list[int]:
         """Return axes of the array as those of a sample, which may not have the batch dimension."""
         if not self.alone or self.axis is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from math import prod
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.broadcasting import for_sample
+from cntgraph.adapters.builder.sightings import Sighting
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, one_a_sample
 from cntgraph.adapters.tracing.constants import Constants
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -133,6 +135,22 @@ class Tracer(Constants):
         """Return neurons repeated to the shape in which they meet wider operands."""
         wide = np.broadcast_shapes(x.shape, *shapes)
         return x if wide == x.shape else self.neurons(np.broadcast_to(x.ids, wide), like=x)
+
+    def see(self, key: Hashable, x: Neurons) -> None:
+        """Note that a tensor of the framework shows neurons, where a model is to be run."""
+        if self.builder.sightings is None:
+            return
+        if self.n_samples < 2:
+            self.builder.sightings.see(Sighting(key, x.shape, self.n_samples), x.ids)
+            return
+        with suppress(MixedSamplesError):
+            samples = self.samples(x)
+            found = samples.first(x.ids)
+            if samples.axis is not None and (run := samples.run) is not None:
+                seen = Sighting(key, x.shape, self.n_samples, samples.axis, run)
+                self.builder.sightings.see(seen, found)
+            elif samples.axis is None and samples.number == 0:
+                self.builder.sightings.see(Sighting(key, x.shape, self.n_samples), found)
 
     # -- the operations that others are made of -----------------------------------------------
 
