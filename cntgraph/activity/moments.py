@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.core.parallel import n_threads, ordered_map
+from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Array, Values
 
 #: Values of a batch above which it is looked at on several threads.
 _LARGE = 1 << 16
+#: Nodes that a thread looks at at once.
+_STEP = 1 << 14
 
 
 @dataclass(eq=False)
@@ -47,28 +49,32 @@ class Moments:
         made.state = state
         return made
 
-    def add(self, values: Array) -> None:
+    def add(self, *values: Array) -> None:
         """Add samples.
 
         Parameters
         ----------
-        values : ndarray, shape (n_samples, n_nodes)
+        *values : ndarray, shapes (n_samples, n), the n adding up to n_nodes
+            Of all nodes, or of some after the other: they are not put together.
         """
-        from cntgraph.core.kernels.sample_moments import batch_moments
+        from cntgraph.core.kernels.sample_moments import add_batch
 
-        if not len(values):
+        n, ends = len(values[0]), np.cumsum([own.shape[1] for own in values])
+        if not n:
             return
-        values, state = np.ascontiguousarray(values), np.empty_like(self.state)
-        step = max(512, -(-self.n_nodes // n_threads()))
-        parts = [(k, min(k + step, self.n_nodes)) for k in range(0, self.n_nodes, step)]
+        places = np.split(self.state, ends[:-1], axis=1)
+        pairs = zip(map(np.ascontiguousarray, values), places, strict=True)
+        parts = [(own, place, k) for own, place in pairs for k in range(0, own.shape[1], _STEP)]
 
-        def work(part: tuple[int, int]) -> None:
-            batch_moments(values, *part, state)
+        def work(part: tuple[Array, Values, int]) -> None:
+            own, place, first = part
+            add_batch(own, first, min(first + _STEP, own.shape[1]), place, self.n_samples)
 
+        large = self.n_nodes * n >= _LARGE
         with np.errstate(all="ignore"):  # values that are not finite have moments that are not
-            for _ in ordered_map(work, parts, threads=1 if values.size < _LARGE else None):
+            for _ in ordered_map(work, parts, threads=None if large else 1):
                 pass
-        self.merge(Moments.of_state(state, len(values)))
+        self.n_samples += n
 
     def merge(self, other: Moments) -> None:
         """Add the samples that other moments are of; these stay as they are."""

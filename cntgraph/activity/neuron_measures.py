@@ -276,10 +276,11 @@ class _Collected:
         for label in classes:
             if label not in self.by_label:
                 self.by_label[label] = self._empty(n)
-        values = np.concatenate([self._row(batch, layer) for layer in self.of_network], axis=1)
+        values = [self._row(batch, layer) for layer in self.of_network]
         _add(self.whole, values, marks)
         for label, own in classes.items():
-            _add(self.by_label[label], values[own], None if marks is None else marks[own])
+            chosen = [row[own] for row in values]
+            _add(self.by_label[label], chosen, None if marks is None else marks[own])
 
     def finished(self) -> NeuronStatistics:
         layers = tuple(self.layers)
@@ -290,8 +291,8 @@ class _Collected:
         return NeuronStatistics(self.measure, layers, *self.whole, by_label, self.missing)
 
 
-def _add(to: tuple[Moments, KeptSamples | None], values: Array, marks: Marks | None) -> None:
+def _add(to: tuple[Moments, KeptSamples | None], values: list[Array], marks: Marks | None) -> None:
     moments, kept = to
-    moments.add(values)
+    moments.add(*values)
     if kept is not None and marks is not None:
-        kept.add(values, marks)
+        kept.add(np.concatenate(values, axis=1), marks)

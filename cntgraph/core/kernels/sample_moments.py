@@ -17,8 +17,8 @@ _WIDTH = 512
 
 
 @njit(cache=True, nogil=True)
-def batch_moments(values, first, last, state):
-    """Write the state of some nodes over the samples of one batch.
+def add_batch(values, first, last, state, n_before):
+    """Add the samples of one batch to the state of some nodes, in place.
 
     Parameters
     ----------
@@ -27,31 +27,42 @@ def batch_moments(values, first, last, state):
     first, last : int
         The nodes.
     state : ndarray of float64, shape (STATE_SIZE, n_nodes)
+    n_before : int
+        The number of samples that the state is of.
     """
     n = values.shape[0]
+    own = np.empty((STATE_SIZE, _WIDTH))
     for start in range(first, last, _WIDTH):
         stop = min(start + _WIDTH, last)
-        part = state[:, start:stop]
-        width = stop - start
+        _look(values[:, start:stop], own)
+        if n_before == 0:
+            state[:, start:stop] = own[:, : stop - start]
+        else:
+            merge_moments(state[:, start:stop], n_before, own, n)
+
+
+@njit(cache=True, nogil=True)
+def _look(values, own):
+    """Write the state of a few nodes over the samples of one batch."""
+    n, width = values.shape
+    mean, m2, m3, low, high, active = own
+    for j in range(width):
+        mean[j] = m2[j] = m3[j] = active[j] = 0.0
+        low[j], high[j] = np.inf, -np.inf
+    for k in range(n):
         for j in range(width):
-            part[MEAN, j] = part[M2, j] = part[M3, j] = part[N_ACTIVE, j] = 0.0
-            part[LOW, j], part[HIGH, j] = np.inf, -np.inf
-        for k in range(n):
-            row = values[k, start:stop]
-            for j in range(width):
-                x = np.float64(row[j])
-                part[MEAN, j] += x
-                part[LOW, j] = min(part[LOW, j], x)
-                part[HIGH, j] = max(part[HIGH, j], x)
-                part[N_ACTIVE, j] += 1.0 if x > 0.0 else 0.0
+            x = np.float64(values[k, j])
+            mean[j] += x
+            low[j] = x if x < low[j] else low[j]
+            high[j] = x if x > high[j] else high[j]
+            active[j] += 1.0 if x > 0.0 else 0.0
+    for j in range(width):
+        mean[j] /= n
+    for k in range(n):
         for j in range(width):
-            part[MEAN, j] /= n
-        for k in range(n):
-            row = values[k, start:stop]
-            for j in range(width):
-                d = np.float64(row[j]) - part[MEAN, j]
-                part[M2, j] += d * d
-                part[M3, j] += d * d * d
+            d = np.float64(values[k, j]) - mean[j]
+            m2[j] += d * d
+            m3[j] += d * d * d
 
 
 @njit(cache=True, nogil=True)
