@@ -25,7 +25,8 @@ from torch import nn
 
 import cntgraph as cg
 
-KINDS = ("parameters", "measures", "both")
+#: What is recorded; "neurons" are parameters, and what neurons receive from data.
+KINDS = ("parameters", "measures", "both", "neurons")
 #: Kills of one file.
 PER_FILE = 25
 
@@ -45,7 +46,8 @@ def fill(model: nn.Module, number: int) -> None:
 def record(path: Path, kind: str, first: int, pipe: int) -> None:
     """Record from a number on, and acknowledge each snapshot, until killed."""
     model = make()
-    recorder = cg.Recorder(path, model, input_shape=(40,), store=kind)
+    data = {"inputs": np.ones((3, 40), np.float32)} if kind == "neurons" else {"store": kind}
+    recorder = cg.Recorder(path, model, input_shape=(40,), **data)
     number = first
     while True:
         fill(model, number)
@@ -87,7 +89,11 @@ def check(path: Path, kind: str, acknowledged: int) -> int:
         if kind != "measures":
             for number, net in enumerate(trajectory):
                 assert all((p.raw() == number).all() for p in net.parameters.values())
-        if kind != "parameters":
+        if kind == "neurons":
+            for number, own in enumerate(trajectory.neuron_statistics()):
+                assert own.n_samples == 3
+                assert (own.split(own.mean)["0"] == 41 * number).all()
+        elif kind != "parameters":
             table = trajectory.analyze().query("n_weights > 0")
             for name in ("link_weight_mean", "link_weight_min", "link_weight_max"):
                 assert (table[name] == table["snapshot"]).all()
@@ -132,7 +138,7 @@ def main() -> None:
         start = time.perf_counter()
         acknowledged, unheard = kills(kind, options.n, random.Random(options.seed))
         print(
-            f'store="{kind}": {options.n} kills, {acknowledged} snapshots acknowledged, all read '
+            f"{kind}: {options.n} kills, {acknowledged} snapshots acknowledged, all read "
             f"back equal; {unheard} more complete without their acknowledgement "
             f"({time.perf_counter() - start:.0f} s)",
             flush=True,

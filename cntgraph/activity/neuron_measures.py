@@ -12,7 +12,7 @@ import numpy as np
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.kept_samples import KeptSamples, Marks, marks_of
 from cntgraph.activity.moments import Moments
-from cntgraph.activity.neuron_statistics import Measure, NeuronStatistics
+from cntgraph.activity.neuron_statistics import Measure, NeuronStatistics, placed
 from cntgraph.activity.recording import Batch, Recording, record
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Array, Values
@@ -244,12 +244,10 @@ class _Collected:
             raise UndefinedMeasureError(
                 f"the values of none of the layers are known: {', '.join(self.missing)}"
             )
-        self.of_network, start, self.layers = known, 0, []
-        for layer in known:
-            shape = layer.shape[:1] if self.by_channel else layer.shape
-            self.layers.append(replace(layer, start=start, shape=shape))
-            start += self.layers[-1].n_nodes
-        self.whole = self._empty(start)
+        self.of_network = known
+        coarse = (replace(x, shape=x.shape[:1]) if self.by_channel else x for x in known)
+        self.layers = placed(coarse)
+        self.whole = self._empty(self.layers[-1].slice.stop)
         self.by_label: dict[Any, tuple[Moments, KeptSamples | None]] = {}
 
     def _empty(self, n: int) -> tuple[Moments, KeptSamples | None]:
@@ -270,7 +268,7 @@ class _Collected:
 
     def add(self, batch: Batch, marks: Marks | None) -> None:
         """Add the samples of a batch, to all and to those of their class."""
-        n = sum(layer.n_nodes for layer in self.layers)
+        n = self.layers[-1].slice.stop
         labels = batch.labels
         classes = {} if labels is None else {x: labels == x for x in dict.fromkeys(labels.tolist())}
         for label in classes:
@@ -283,12 +281,11 @@ class _Collected:
             _add(self.by_label[label], chosen, None if marks is None else marks[own])
 
     def finished(self) -> NeuronStatistics:
-        layers = tuple(self.layers)
         by_label = {
-            label: NeuronStatistics(self.measure, layers, moments, kept)
+            label: NeuronStatistics(self.measure, self.layers, moments, kept)
             for label, (moments, kept) in sorted(self.by_label.items(), key=lambda x: str(x[0]))
         }
-        return NeuronStatistics(self.measure, layers, *self.whole, by_label, self.missing)
+        return NeuronStatistics(self.measure, self.layers, *self.whole, by_label, self.missing)
 
 
 def _add(to: tuple[Moments, KeptSamples | None], values: list[Array], marks: Marks | None) -> None:

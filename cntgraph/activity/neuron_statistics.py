@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Measure = Literal["neuron_strength", "neuron_activation"]
+MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,3 +262,17 @@ class NeuronStatistics:
             own = [x.by_label[label] for x in (self, other) if label in x.by_label]
             by_label[label] = own[0] if len(own) == 1 else own[0].merge(own[1])
         return NeuronStatistics(self.measure, self.layers, moments, kept, by_label, self.missing)
+
+
+def placed(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return layers as if there were no others: their nodes are numbered from 0.
+
+    Examples
+    --------
+    >>> [layer.start for layer in placed([Layer("a", (3,), "dense", 7), Layer("b", (2,), "add")])]
+    [0, 3]
+    """
+    found: list[Layer] = []
+    for layer in layers:
+        found.append(replace(layer, start=found[-1].slice.stop if found else 0))
+    return tuple(found)

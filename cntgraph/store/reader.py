@@ -19,6 +19,7 @@ from cntgraph.store.checked_file import CheckedFile, attribute
 from cntgraph.store.description import rebuild_network
 from cntgraph.store.disk import Paths
 from cntgraph.store.measured import StoredMeasures
+from cntgraph.store.neurons import StoredNeurons
 from cntgraph.store.schema import check_parameters
 from cntgraph.store.tensor import AbsentTensor, StoredTensor
 from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key
@@ -145,6 +146,12 @@ class StoreFile(CheckedFile):
         """The measures of layers that were recorded; None where only parameters were."""
         has = self._version == 2 or (self._version > 2 and "measures" in self.file)
         return StoredMeasures(self) if has else None
+
+    @cached_property
+    def neurons(self) -> StoredNeurons | None:
+        """The summaries of neurons over data that were recorded; None where there are none."""
+        has = self._version >= 4 and "neurons" in self.file
+        return StoredNeurons(self) if has else None
 
     @property
     def has_parameters(self) -> bool:

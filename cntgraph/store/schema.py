@@ -57,6 +57,37 @@ def check_parameters(description: Any) -> None:
     _object(parameters=_list(_PARAMETER))(description, "description")
 
 
+def check_neurons(description: Any, layers: Sequence[str]) -> None:
+    """Refuse a description of summaries of neurons that is not as FORMAT.md says.
+
+    Parameters
+    ----------
+    description : JSON values
+        As they stand in the file.
+    layers : sequence of str
+        Names of the network's layers.
+
+    Raises
+    ------
+    StoreError
+        The message names the place.
+
+    Examples
+    --------
+    >>> found = {"measures": ["speed"], "layers": [], "quantities": []}
+    >>> check_neurons(found, [])
+    Traceback (most recent call last):
+    ...
+    cntgraph.core.errors.StoreError: neurons.measures: expected some of neuron_strength, ...
+    """
+    _NEURONS(description, "neurons")
+    for name, known in (("measures", _NEURON_MEASURES), ("layers", layers)):
+        found = description[name]
+        if len({*found}) < len(found) or not {*found} <= {*known}:
+            shown = "the network's layers" if name == "layers" else ", ".join(known)
+            _refuse(f"neurons.{name}", f"some of {shown}, each once", found)
+
+
 def check_measures(description: Any, layers: Sequence[str]) -> None:
     """Refuse a description of measures that is not as FORMAT.md says.
 
@@ -239,6 +270,7 @@ _GEOMETRIES: Mapping[str, Check] = {
     "identity": _object(modulatory=_flag),
     "sparse": _object(indptr=_array(_size), indices=_array(_size), parametric=_flag),
 }
+_NEURON_MEASURES = ("neuron_strength", "neuron_activation")
 #: Kinds whose weights follow from their geometry.
 _STRUCTURAL = ("pool", "identity")
 _LAYER = _object(
@@ -262,6 +294,7 @@ _COVERAGE = _list(
         name=_text, kind=_text, status=_text, block=_text, reason=_text, shape=_TENSOR, dtype=_text
     )
 )
+_NEURONS = _object(measures=_list(_text), layers=_list(_text), quantities=_list(_text))
 _MEASURES = _object(
     parameters=_flag,
     columns=_list(_object(name=_text, whole=_flag)),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FORMAT = "cntgraph"
 #: The newest version; a file is written in the oldest that has what it needs.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 def save(
@@ -117,7 +117,9 @@ def _put_in_place(temporary: Path, paths: Paths) -> None:
         lock.release()
 
 
-def write_topology(file: h5py.File, net: Network, *, measures: bool = False) -> None:
+def write_topology(
+    file: h5py.File, net: Network, *, measures: bool = False, neurons: bool = False
+) -> None:
     """Write a network's description and coverage into an empty file.
 
     Parameters
@@ -126,13 +128,16 @@ def write_topology(file: h5py.File, net: Network, *, measures: bool = False) -> 
     net : Network
     measures : bool, default False
         Whether the file will have measures of its layers, which readers of version 1 do not know.
+    neurons : bool, default False
+        Whether it will have summaries of its neurons, which those of version 3 do not know.
     """
     file.attrs["format"] = fixed_text(FORMAT)
     file.attrs["writer"] = fixed_text(f"cntgraph {__version__}")
     description, arrays = describe_network(net)
     recipes = (block[key] for block in description["blocks"] for key in ("weight", "bias"))
     newest = any(map(needs_version_3, recipes))
-    file.attrs["format_version"] = FORMAT_VERSION if newest else 2 if measures else 1
+    oldest = 3 if newest else 2 if measures else 1
+    file.attrs["format_version"] = 4 if neurons else oldest
     coverage = describe_coverage(net)
     check_description(description, coverage)  # a file that cannot be read again is not written
     file["network/description"] = fixed_text(json.dumps(description))

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from cntgraph.activity.neuron_statistics import MEASURES
 from cntgraph.adapters.builder import Norm
 from cntgraph.adapters.callbacks import Framework, Per, callback_for
 from cntgraph.adapters.processes import is_first_process
@@ -20,8 +21,10 @@ from cntgraph.store.description import differences
 from cntgraph.store.hdf5 import append
 from cntgraph.store.journal import recover
 from cntgraph.store.measured import check_bins, write_measures, write_measures_head
+from cntgraph.store.neurons import write_neurons, write_neurons_head
 from cntgraph.store.reader import StoreFile
 from cntgraph.store.writer import check_labels, write_snapshot, write_topology
+from cntgraph.training.neurons import check_repeatable, summarise
 
 if TYPE_CHECKING:
     import h5py
@@ -56,6 +59,10 @@ class Recorder:
         of its nodes' strengths and of its link weights, in bins that the first snapshot decides
         (`cntgraph.store`'s FORMAT.md): enough for a trajectory's tables, densities and
         divergences, in a few kilobytes a layer. They are found in one pass over the weights.
+    inputs : array, tuple of arrays, list of batches, data loader, or callable, optional
+        Data that run through the model at every snapshot, in evaluation mode: what its neurons
+        receive and emit (`neuron_strength`, `neuron_activation`) is recorded beside it, 96 bytes
+        per neuron. The model is traced again each time.
     every : int, default 1
         Of the optimizer steps or epochs that `attach` and `callback` see, each how many-th is
         recorded. A call always records.
@@ -95,6 +102,7 @@ class Recorder:
         norm: Norm = "fold",
         compression: int | None = None,
         store: Store = "parameters",
+        inputs: Any = None,
         every: int = 1,
     ) -> None:
         if store not in get_args(Store):
@@ -102,11 +110,12 @@ class Recorder:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise StoreError(f"expected every to be a positive whole number, got {every!r}")
         self.path, self.model, self.compression = Path(path), model, compression
-        self.store, self.every = store, every
+        check_repeatable(inputs)
+        self.store, self.every, self.inputs = store, every, inputs
         self._adapter = adapter_of(model)
-        self.net: Network = load(
-            model, input_shape=input_shape, example_input=example_input, norm=norm
-        )
+        given = {"input_shape": input_shape, "example_input": example_input, "norm": norm}
+        self._options = {name: value for name, value in given.items() if value is not None}
+        self.net: Network = load(model, **self._options)
         self._known = frozenset(self._adapter.parameters(model))
         # Whatever the tracer made besides (constants of the program) does not change.
         self._live = self._known & self.net.parameters.keys()
@@ -150,11 +159,16 @@ class Recorder:
         parameters = self._present_parameters()
         survey = None if self.store == "parameters" else self._survey(parameters)
         kept = None if self.store == "measures" else parameters
+        layers = neurons = None
+        if self.inputs is not None:
+            layers, neurons = summarise(self.model, self.inputs, self._options)
         with append(self.path) as file:
-            self._prepare(file, survey)
+            self._prepare(file, survey, layers)
             number = write_snapshot(file, kept, checked, compression=self.compression)
             if survey is not None:
                 write_measures(file[f"snapshots/{number}"], survey.rows, survey.counts)
+            if neurons is not None:
+                write_neurons(file[f"snapshots/{number}"], neurons)
         return number
 
     def attach(self, optimizer: Any, *, step: int | None = None) -> Any:
@@ -265,13 +279,23 @@ class Recorder:
             self._bins = layer_bins(net)
         return survey_layers(net, self._bins)
 
-    def _prepare(self, file: h5py.File, survey: LayerSurvey | None) -> None:
-        """Write what all snapshots share, if this is the first one."""
+    def _prepare(
+        self, file: h5py.File, survey: LayerSurvey | None, layers: list[str] | None
+    ) -> None:
+        """Write what all snapshots share, if this is the first one.
+
+        Parameters
+        ----------
+        layers : list of str or None
+            Those whose neurons are summarised.
+        """
         if "network" in file:
             if survey is not None:
                 check_bins(file, self._bins or {})
             return
-        write_topology(file, self.net, measures=survey is not None)
+        write_topology(file, self.net, measures=survey is not None, neurons=layers is not None)
+        if layers is not None:
+            write_neurons_head(file, MEASURES, layers)
         if survey is not None and self._bins is not None:
             parameters = self.store == "both"
             write_measures_head(file, self._bins, survey.rows, parameters=parameters)
@@ -284,6 +308,12 @@ class Recorder:
                 raise StoreError(
                     f"{self.path} was recorded with store={store.kind!r}, not {self.store!r}; "
                     f"pass store={store.kind!r}, or record into another file"
+                )
+            if (store.neurons is None) != (self.inputs is None):
+                found = "with" if self.inputs is None else "without"
+                raise StoreError(
+                    f"{self.path} was recorded {found} inputs=, and has summaries of neurons at "
+                    "all snapshots or at none; do likewise, or record into another file"
                 )
             net = store.network() if store.has_parameters else store.topology
             different = differences(self.net, net)

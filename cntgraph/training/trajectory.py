@@ -18,6 +18,7 @@ from cntgraph.training.labels import free_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cntgraph.activity.neuron_statistics import NeuronStatistics
     from cntgraph.training.statistics.distributions import Distribution
     from cntgraph.training.statistics.divergence import Kind
     from cntgraph.training.statistics.smoothing import Bandwidth
@@ -198,6 +199,26 @@ class Trajectory(Sequence[Network]):
         long = wide.melt(about, measures, var_name="measure", value_name="value")
         return long.sort_values(["snapshot", "measure"], kind="stable", ignore_index=True)
 
+    def neuron_statistics(self, measure: str = "neuron_strength") -> list[NeuronStatistics]:
+        """Return what was recorded of neurons over data, at every snapshot.
+
+        Parameters
+        ----------
+        measure : {"neuron_strength", "neuron_activation"}, default "neuron_strength"
+
+        Returns
+        -------
+        list of NeuronStatistics
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such measure, or the file was recorded without ``inputs=``.
+        """
+        from cntgraph.training.neurons import recorded_statistics
+
+        return [recorded_statistics(self._store, k, measure) for k in self._snapshots]
+
     def density(
         self,
         measure: str = "strength",
@@ -210,8 +231,10 @@ class Trajectory(Sequence[Network]):
 
         Parameters
         ----------
-        measure : {"strength", "in_strength", "out_strength", "link_weights"}
-            One value per node of the layer, or one value per stored weight that leads to it.
+        measure : {"strength", "in_strength", "out_strength", "link_weights", "neuron_strength", \
+"neuron_activation"}
+            One value per node of the layer, or one value per stored weight that leads to it; of
+            the last two, which were recorded with ``inputs=``, each neuron's mean over samples.
         layer : str, optional
             Name of the layer; by default all that have any values, each on its own grid.
         bandwidth : {"scott", "silverman"} or float, default "scott"

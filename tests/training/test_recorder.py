@@ -286,7 +286,10 @@ cg.analyze(cg.load(model, input_shape=(40,)))
 for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
-        record = cg.Recorder(sys.argv[1], model, input_shape=(40,), store=sys.argv[2])
+        given = {"store": sys.argv[2]}
+        if sys.argv[2] == "neurons":
+            given = {"inputs": torch.ones(3, 40)}
+        record = cg.Recorder(sys.argv[1], model, input_shape=(40,), **given)
         for number in range(int(line), 10_000):
             fill(model, number)
             found = record(step=number)
@@ -335,7 +338,10 @@ def kill(process: subprocess.Popen[str], count: int, delay: float) -> int:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-@pytest.mark.parametrize(("store", "kills"), [("parameters", 6), ("measures", 3), ("both", 3)])
+@pytest.mark.parametrize(
+    ("store", "kills"),
+    [("parameters", 6), ("measures", 3), ("both", 3), ("neurons", 3)],
+)
 def test_a_killed_process_loses_no_acknowledged_snapshot(
     path: Path, store: str, kills: int
 ) -> None:
@@ -353,6 +359,10 @@ def test_a_killed_process_loses_no_acknowledged_snapshot(
                 for number, net in enumerate(trajectory if store != "measures" else ()):
                     for parameter in net.parameters.values():
                         assert (parameter.raw() == number).all()
+                for number, own in enumerate(
+                    trajectory.neuron_statistics() if store == "neurons" else ()
+                ):
+                    assert (own.split(own.mean)["0"] == 41 * number).all()
                 weights = trajectory.analyze().query("n_weights > 0")
                 for column in ("link_weight_mean", "link_weight_min", "link_weight_max"):
                     assert (weights[column] == weights["snapshot"]).all()

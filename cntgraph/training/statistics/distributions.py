@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.activity.neuron_statistics import MEASURES
 from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import check_distribution, layer_values, values_by_layer
 from cntgraph.network.blocks.histogram import Bins, Counts
 from cntgraph.store.measured import StoredMeasures
 from cntgraph.store.reader import StoreFile
+from cntgraph.training.neurons import recorded_means
 from cntgraph.training.statistics.density import common_grid
 from cntgraph.training.statistics.information import INFORMATION, information
 from cntgraph.training.statistics.smoothing import (
@@ -102,7 +104,8 @@ def layer_distributions(
     snapshot : int
         From 0.
     measure : str
-        One of `cntgraph.measures.layer_values.DISTRIBUTIONS`.
+        One of `cntgraph.measures.layer_values.DISTRIBUTIONS`, or neuron_strength or
+        neuron_activation: one value per neuron, its mean over the samples.
     layer : str or None
         One layer, or all that have any values.
 
@@ -116,6 +119,9 @@ def layer_distributions(
     CntGraphError
         If there is no such measure or layer.
     """
+    if measure in MEASURES:
+        means = recorded_means(store, snapshot, measure, layer)
+        return {name: values[np.isfinite(values)] for name, values in means.items()}
     check_distribution(measure)
     if store.has_parameters:
         net = store.network(snapshot)
