@@ -13,6 +13,8 @@ from typing import Any
 import onnx
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.execution import Execution, Observed
+from cntgraph.adapters.onnx.execution import Session, batching_of
 from cntgraph.adapters.onnx.functions import inline_functions
 from cntgraph.adapters.onnx.inputs import BY_OPERATION
 from cntgraph.adapters.onnx.message import check_model, read_model
@@ -54,22 +56,47 @@ def load(source: Any, **shared: Any) -> Network:
     """
     given = Options(**shared)
     with explained("the model", "does it pass onnx.checker.check_model?"):
+        return given.finish(_built(*_open(source), given))
+
+
+def execution(source: Any, **shared: Any) -> Execution:
+    """Return what runs a model on data by onnxruntime; the parameters are those of `load`.
+
+    Raises
+    ------
+    MissingExtraError
+        If onnxruntime is not installed.
+    FormatError
+        If it cannot run the model.
+    """
+    given = Observed(**shared)
+    with explained("the model", "does it pass onnx.checker.check_model?"):
         model, tensors = _open(source)
-        found = None
-        for batch in (BY_OPERATION, 1, None) if given.batched else (None,):
-            builder = given.builder()
-            walk = Walk(model, tensors, builder)
-            try:
-                walk.run(given, batch)
-            except CntGraphError:
-                if found is None:
-                    raise
-                break
-            found = builder if found is None or not walk.tracer.mixes else found
-            if not walk.tracer.mixes:
-                break
-        assert found is not None
-        return given.finish(found)
+        builder = _built(model, tensors, given)
+        assert builder.sightings is not None
+        inputs = builder.sightings.notes
+        path = Path(source) if isinstance(source, str | Path) else None
+        session = Session(model, [*inputs.values], path)
+        return Execution(given, builder, session, batching_of(inputs))
+
+
+def _built(model: onnx.ModelProto, tensors: Tensors, given: Options) -> Builder:
+    """Return what a network was built with, the samples where they do not mix."""
+    found = None
+    for batch in (BY_OPERATION, 1, None) if given.batched else (None,):
+        builder = given.builder()
+        walk = Walk(model, tensors, builder)
+        try:
+            walk.run(given, batch)
+        except CntGraphError:
+            if found is None:
+                raise
+            break
+        found = builder if found is None or not walk.tracer.mixes else found
+        if not walk.tracer.mixes:
+            break
+    assert found is not None
+    return found
 
 
 def parameters(source: onnx.ModelProto | str | Path) -> dict[str, Parameter]:

@@ -84,10 +84,10 @@ class Inputs:
         """How many samples the model is saved for; 0 if no axis holds samples."""
         if not self.batched:
             return 0
-        axes = ((shape, self._batch_axis(name)) for name, shape in self.shapes.items())
+        axes = ((shape, self.batch_axis(name)) for name, shape in self.shapes.items())
         return next((shape[axis] for shape, axis in axes if axis is not None), 1)
 
-    def _batch_axis(self, name: str) -> int | None:
+    def batch_axis(self, name: str) -> int | None:
         """Return where the batch dimension of an input is: as long as that of the first input."""
         firsts = (s[self.axes[k]] for k, s in self.shapes.items() if len(s) > max(self.axes[k], 1))
         shape, axis = self.shapes[name], self.axes[name]
@@ -111,7 +111,7 @@ class Inputs:
 
     def _set(self, t: OnnxTracer, name: str, dtype: np.dtype[Any]) -> Any:
         """Return the values that a mask or a length is taken to have."""
-        shape, axis, example = self.shapes[name], self._batch_axis(name), self.examples.get(name)
+        shape, axis, example = self.shapes[name], self.batch_axis(name), self.examples.get(name)
         how = "ones" if example is None else "given"
         t.note(name, f"an input that only sets how others are read, taken as {how}")
         if example is None:
@@ -121,7 +121,7 @@ class Inputs:
 
     def _nodes(self, t: OnnxTracer, name: str, is_index: bool) -> Nodes:
         """Return the nodes of an input, which may be tokens."""
-        shape, axis, example = self.shapes[name], self._batch_axis(name), self.examples.get(name)
+        shape, axis, example = self.shapes[name], self.batch_axis(name), self.examples.get(name)
         if axis is None:
             return Nodes(t.builder.input(name, shape), is_index)
         ids = t.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))

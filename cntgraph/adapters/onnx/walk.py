@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -19,7 +19,7 @@ from cntgraph.adapters.onnx.reference import noted_shape
 from cntgraph.adapters.onnx.roles import Roles, captured
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.tracer import OnnxTracer
-from cntgraph.adapters.onnx.values import Call, attributes_of
+from cntgraph.adapters.onnx.values import Call, Nodes, attributes_of
 from cntgraph.adapters.options import Options
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
@@ -45,6 +45,7 @@ class Walk:
         self.roles = Roles(model.graph)
         self.tracer = OnnxTracer(builder, self.roles.weights)
         self.values = self.tracer.values
+        self._shown: set[str] = set()
 
     def run(self, given: Options, batch: int | None = BY_OPERATION) -> None:
         """Build the network.
@@ -61,6 +62,11 @@ class Walk:
         self.tracer.noted = {v.name: noted_shape(v.type, inputs.symbols) for v in noted}
         self.tracer.n_samples = inputs.n_samples
         self.values |= inputs.enter(self.tracer)
+        if self.builder.sightings is not None:
+            self.builder.sightings.notes = inputs
+            self._shown = {name for node in self.graph.node for name in node.output}
+            for k, name in enumerate(inputs.values):
+                self._see(("input", k), self.values[name])
         self.read_initializers()
         self._follow(self.graph.node, [out.name for out in self.graph.output])
         for out in self.graph.output:
@@ -130,6 +136,7 @@ class Walk:
             self._skip_captured(node)
             made = self.tracer.call(call)
         self.values.update(zip(node.output, made, strict=False))
+        self._see_all(node)
 
     def _branch(self, node: onnx.NodeProto, condition: Any) -> bool:
         """Follow the branch that a constant condition chooses; say whether there was one."""
@@ -145,7 +152,17 @@ class Walk:
         made = [self.values.get(name) for name in outputs]
         self.values.clear()
         self.values |= before | dict(zip(node.output, made, strict=False))
+        self._see_all(node)
         return True
+
+    def _see_all(self, node: onnx.NodeProto) -> None:
+        """Note which nodes the results of an operation show; not inside of a branch."""
+        for name in self._shown.intersection(node.output):
+            self._see(name, self.values.get(name))
+
+    def _see(self, key: Hashable, value: Any) -> None:
+        if isinstance(value, Nodes):
+            self.tracer.see(key, value)
 
     def _skip_captured(self, node: onnx.NodeProto) -> None:
         """Say of the weights that branches and loops read that they are not followed."""
