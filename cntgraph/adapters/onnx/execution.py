@@ -90,4 +90,5 @@ def _dtype(kind: str) -> np.dtype[Any]:
     """Return the type of what a session calls ``tensor(float)``."""
     name = kind.removeprefix("tensor(").removesuffix(")")
     known = dict(onnx.TensorProto.DataType.items())
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(known[name.upper()]))
+    dtype: np.dtype[Any] = onnx.helper.tensor_dtype_to_np_dtype(known[name.upper()])
+    return dtype

@@ -56,19 +56,18 @@ def test_a_file_for_a_fixed_number_of_samples_is_run_on_as_many(n, tmp_path):
 
 
 def test_a_file_for_one_sample_is_run_one_by_one(tmp_path):
-    model, given, x = options("by hand", 3)
+    model, _, x = options("by hand", 3)
     run = execution(exported(model, x[:1], tmp_path / "model.onnx", open_batch=False))
     assert check_strengths(run.net, check_batches(run, (x,))) > 3
 
 
 def test_weights_beside_the_file_are_found(tmp_path):
-    model, given, x = options("residual", 2)
+    model, _, x = options("residual", 2)
     path = exported(model, x, tmp_path / "model.onnx")
-    proto = onnx.load(path)
-    onnx.save(proto, tmp_path / "beside.onnx", save_as_external_data=True, location="w.bin",
+    onnx.save(onnx.load(path), tmp_path / "beside.onnx", save_as_external_data=True, location="w.bin",
               size_threshold=64)  # fmt: skip
     wanted = execution(path).run((x,))
-    for source in (tmp_path / "beside.onnx", proto):
+    for source in (tmp_path / "beside.onnx", onnx.load(path)):
         run = execution(source)
         assert assert_alike(in_order(run, run.run((x,))), in_order(run, wanted)) > 5
 
