@@ -12,7 +12,9 @@ from typing import Any
 
 import keras
 
+from cntgraph.adapters.execution import Execution, Observed
 from cntgraph.adapters.keras.live import trace_model
+from cntgraph.adapters.keras.running import execution_of
 from cntgraph.adapters.keras.variables import parameters_of
 from cntgraph.adapters.options import Options
 from cntgraph.core.errors import FormatError
@@ -52,9 +54,7 @@ def load(source: Any, *, config: Any = None, **shared: Any) -> Network:
     TraceError
         If the model cannot be followed.
     """
-    given = Options(**shared)
-    if not given.batched:
-        raise FormatError("the first axis of a Keras model is always that of samples: batched=True")
+    given = _checked(shared)
     if isinstance(source, str | Path):
         from cntgraph.adapters.keras.file import load_file
 
@@ -62,6 +62,29 @@ def load(source: Any, *, config: Any = None, **shared: Any) -> Network:
     builder = given.builder()
     trace_model(source, builder, input_shape=given.input_shape, example_input=given.example_input)
     return given.finish(builder)
+
+
+def execution(source: Any, *, config: Any = None, **shared: Any) -> Execution:
+    """Return what runs a live model on data; the parameters are those of `load`.
+
+    Raises
+    ------
+    FormatError
+        If it is a file.
+    """
+    if isinstance(source, str | Path) or config is not None:
+        raise FormatError(
+            "nothing here runs a saved Keras model on data: pass the live model "
+            "(keras.saving.load_model(path), if you trust the file)"
+        )
+    return execution_of(source, Observed(**vars(_checked(shared))))
+
+
+def _checked(shared: dict[str, Any]) -> Options:
+    given = Options(**shared)
+    if not given.batched:
+        raise FormatError("the first axis of a Keras model is always that of samples: batched=True")
+    return given
 
 
 def parameters(source: Any) -> dict[str, Parameter]:

@@ -22,7 +22,7 @@ from cntgraph.adapters.keras.inputs import make_inputs
 from cntgraph.adapters.keras.tracer import KerasTracer, evaluating
 from cntgraph.adapters.keras.values import Arguments, Nodes
 from cntgraph.adapters.keras.variables import parameters_of
-from cntgraph.adapters.keras.watch import watching
+from cntgraph.adapters.keras.watch import Watcher, watching
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import CntGraphError, TraceError
 from cntgraph.core.parameter import Parameter
@@ -68,18 +68,29 @@ def trace_model(
         if parameter.name.endswith("seed_generator_state"):
             builder.skip(Recipe.of(parameter), "the state of a random number generator")
     tracer = KerasTracer(builder, parameters, max_size)
+    if builder.sightings is not None:
+        builder.sightings.notes = inputs, tracer.script
+        for k, leaf in enumerate(keras.tree.flatten(inputs)):
+            tracer.see(("input", k), leaf)
     with watching(tracer, tracer.symbols), warnings.catch_warnings():
         # What the code of a model warns of when it meets symbolic tensors says nothing.
         warnings.simplefilter("ignore")
-        result = _run(tracer, model, inputs)
+        result = run_symbolically(tracer, model, inputs)
     for leaf in keras.tree.flatten(result):
         if isinstance(leaf, Nodes):
             builder.output(tracer.sample(leaf))
 
 
-def _run(tracer: KerasTracer, model: Any, inputs: tuple[Any, ...]) -> Any:
+def run_symbolically(watcher: Watcher, model: Any, inputs: tuple[Any, ...]) -> Any:
+    """Call a model, which is watched, on symbolic tensors.
+
+    Raises
+    ------
+    TraceError
+        If it cannot be run.
+    """
     if not isinstance(model, keras.Model):
-        return tracer.call_layer(model, inputs, {})
+        return watcher.call_layer(model, inputs, {})
     options: Arguments = {}
     evaluating(model, options)
     try:

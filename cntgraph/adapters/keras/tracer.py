@@ -19,6 +19,7 @@ import keras
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.keras.handlers import OPERATIONS, handler_of, is_of_keras
+from cntgraph.adapters.keras.script import BEFORE, Script
 from cntgraph.adapters.keras.values import (
     Arguments,
     Derived,
@@ -63,6 +64,7 @@ class KerasTracer(Tracer):
         self.max_size = max_size
         self.path: list[Any] = []
         self.calls, self.active = 0, True
+        self.script, self._numbers = Script(), list[int]()
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -72,14 +74,21 @@ class KerasTracer(Tracer):
         args, kwargs = self._known([args, kwargs])
         evaluating(layer, kwargs)
         self.path.append(layer)
+        self._numbers.append(self.script.enter(has([args, kwargs], Nodes, Derived)))
         try:
-            return self._call_layer(layer, args, kwargs)
+            made = self._call_layer(layer, args, kwargs)
         except (CntGraphError, MemoryError):
             raise
         except Exception as error:  # whatever the code of a layer raises on symbolic tensors
-            return self._cut(layer, args, kwargs, error)
+            made = self._cut(layer, args, kwargs, error)
+            self.script.entered.discard(self._numbers[-1])
         finally:
             self.path.pop()
+            number = self._numbers.pop()
+        if number not in self.script.entered:
+            self.script.end[number] = self.script.calls
+        self._see(number, made)
+        return made
 
     def _call_layer(self, layer: Any, args: Any, kwargs: Arguments) -> Any:
         handler = handler_of(layer)
@@ -90,11 +99,19 @@ class KerasTracer(Tracer):
                 return result
         if layer.quantization_mode is not None:
             raise NotFollowed(f"it is quantised ({layer.quantization_mode})")
+        self.script.entered.add(self._numbers[-1])
         return layer.call(*args, **kwargs)
 
     def call_operation(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Return what an operation of ``keras.ops`` yields."""
         self._count()
+        number = self.script.enter(has([args, kwargs], Nodes, Derived))
+        made = self._call_operation(operation, args, kwargs)
+        self.script.end[number] = self.script.calls
+        self._see(number, made)
+        return made
+
+    def _call_operation(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         args, kwargs = self._known([args, kwargs])
         if not is_of_keras(type(operation)):
             return operation.call(*args, **kwargs)
@@ -117,6 +134,14 @@ class KerasTracer(Tracer):
             return result
         except NotFollowed as error:
             return self._cut(operation, args, kwargs, error)
+
+    def _see(self, number: int, made: Any) -> None:
+        """Note which nodes a call yields, if it is one that a run for real makes, too."""
+        if self.builder.sightings is None or not self.script.entered.issuperset(self._numbers):
+            return  # within a layer that is one operation
+        for k, leaf in enumerate(keras.tree.flatten(made)):
+            if isinstance(leaf, Nodes):
+                self.see((number, k), leaf)
 
     def _computed(self, operation: Any, a: Arguments) -> Any:
         """Return what an operation on parameters and constants yields; None if it is not known."""
@@ -242,6 +267,10 @@ class KerasTracer(Tracer):
         """Return f(x) for an activation function: by what it does, or just noted by its name."""
         if function is None:
             return x
+        if self._numbers and isinstance(x, Nodes) and self.builder.sightings is not None:
+            if self.script.entered.issuperset(self._numbers[:-1]):
+                self.script.activated.add(self._numbers[-1])
+                self.see((self._numbers[-1], BEFORE), x)
         try:
             return function(x)
         except (CntGraphError, MemoryError):

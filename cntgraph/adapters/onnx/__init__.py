@@ -14,10 +14,10 @@ import onnx
 
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.execution import Execution, Observed
-from cntgraph.adapters.onnx.execution import Session, batching_of
 from cntgraph.adapters.onnx.functions import inline_functions
 from cntgraph.adapters.onnx.inputs import BY_OPERATION
 from cntgraph.adapters.onnx.message import check_model, read_model
+from cntgraph.adapters.onnx.running import Session, batching_of
 from cntgraph.adapters.onnx.tensors import Tensors
 from cntgraph.adapters.onnx.walk import Walk, explained
 from cntgraph.adapters.options import Options

@@ -19,9 +19,9 @@ from cntgraph.adapters.execution import Execution, Observed
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
-from cntgraph.adapters.torch.execution import execution_of
 from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.program import trace_program
+from cntgraph.adapters.torch.running import execution_of
 from cntgraph.adapters.torch.state_dict import is_state, tensors_of
 from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError

@@ -64,8 +64,8 @@ def test_a_file_for_one_sample_is_run_one_by_one(tmp_path):
 def test_weights_beside_the_file_are_found(tmp_path):
     model, _, x = options("residual", 2)
     path = exported(model, x, tmp_path / "model.onnx")
-    onnx.save(onnx.load(path), tmp_path / "beside.onnx", save_as_external_data=True, location="w.bin",
-              size_threshold=64)  # fmt: skip
+    beside = {"save_as_external_data": True, "location": "w.bin", "size_threshold": 64}
+    onnx.save(onnx.load(path), tmp_path / "beside.onnx", **beside)
     wanted = execution(path).run((x,))
     for source in (tmp_path / "beside.onnx", onnx.load(path)):
         run = execution(source)
