@@ -12,6 +12,7 @@ from cntgraph.activity.functional_graph import functional_graph
 from cntgraph.activity.neuron_measures import neuron_activation, neuron_strength
 from cntgraph.activity.neuron_statistics import NeuronStatistics
 from cntgraph.activity.recording import record
+from cntgraph.activity.representation_divergence import representation_divergence
 from cntgraph.core.errors import CntGraphError, CoverageWarning
 from cntgraph.core.parameter import Parameter
 from cntgraph.data.demo import demo_file
@@ -157,6 +158,7 @@ __all__ = [
     "read_attribution_graph",
     "record",
     "redraw_weights",
+    "representation_divergence",
     "rich_club",
     "robins_alexander_clustering",
     "sample_edges",
