@@ -1,7 +1,8 @@
 """R-Cross-Barcodes from their definition: the boundary matrix of a mapping cone, reduced.
 
 Slow on purpose. The cone of VR(r) → VR(min(r, s)) has the simplices of the second complex, and
-those of the first, each of one dimension more; ∂(σ of the first) = σ of the second + ∂σ in the first.
+those of the first, each of one dimension more: its boundary is the same simplex of the second, and
+its own boundary in the first.
 """
 
 from itertools import combinations
