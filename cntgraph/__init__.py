@@ -8,6 +8,7 @@
 Importing it loads no framework, no plotting and no graph library.
 """
 
+from cntgraph.activity.correlation_graph import correlation_graph
 from cntgraph.activity.functional_graph import functional_graph
 from cntgraph.activity.neuron_measures import neuron_activation, neuron_strength
 from cntgraph.activity.neuron_statistics import NeuronStatistics
@@ -114,6 +115,7 @@ __all__ = [
     "coarsen",
     "communities",
     "core_number",
+    "correlation_graph",
     "degree",
     "demo_file",
     "describe",
