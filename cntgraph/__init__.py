@@ -8,6 +8,7 @@
 Importing it loads no framework, no plotting and no graph library.
 """
 
+from cntgraph.activity.activation_period import activation_period
 from cntgraph.activity.correlation_graph import correlation_graph
 from cntgraph.activity.functional_graph import functional_graph
 from cntgraph.activity.neuron_measures import neuron_activation, neuron_strength
@@ -101,6 +102,7 @@ __all__ = [
     "Population",
     "Recorder",
     "Trajectory",
+    "activation_period",
     "analyze",
     "assortativity",
     "average_neighbour_strength",
