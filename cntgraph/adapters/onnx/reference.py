@@ -18,7 +18,7 @@ from onnx import TensorProto
 from onnx.reference import ReferenceEvaluator
 
 from cntgraph.adapters.onnx.values import Call, shape_of
-from cntgraph.core.errors import TraceError
+from cntgraph.core.errors import FormatError, TraceError
 
 #: Constants and movements of more values than these are refused.
 LARGEST = 1 << 26
@@ -80,7 +80,18 @@ def inferred_shapes(call: Call, inputs: Sequence[Any]) -> list[Sizes | None]:
     ----------
     inputs : sequence
         What goes into it; of all but short constants only the shapes are looked at.
+
+    Raises
+    ------
+    FormatError
+        If a Split has another number of parts than it says: ONNX ends the process.
     """
+    n_outputs = len(call.node.output)
+    if call.operation == "Split" and call.get("num_outputs", n_outputs) != n_outputs:
+        raise FormatError(
+            f"{call.name}: a Split into {call.get('num_outputs')} parts has {n_outputs} outputs; "
+            "the file is damaged"
+        )
     model = _model(call, inputs)
     try:
         for info in model.graph.input:
@@ -93,9 +104,9 @@ def inferred_shapes(call: Call, inputs: Sequence[Any]) -> list[Sizes | None]:
                 info.type.CopyFrom(onnx.helper.make_tensor_type_proto(kind, shape_of(value)))
         found = onnx.shape_inference.infer_shapes(model).graph.output
     except Exception:  # an operation that ONNX does not know either, or a wrong one
-        return [None] * len(call.node.output)
+        return [None] * n_outputs
     known = {info.name: noted_shape(info.type) for info in found}
-    return [known.get(f"o{k}") for k in range(len(call.node.output))]
+    return [known.get(f"o{k}") for k in range(n_outputs)]
 
 
 def noted_shape(kind: onnx.TypeProto, symbols: Mapping[str, int] | None = None) -> Sizes | None:

@@ -143,7 +143,11 @@ class Walk:
         if not isinstance(condition, np.ndarray) or condition.size != 1:
             return False
         wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
-        graph = next(a.g for a in node.attribute if a.name == wanted)
+        graph = next((a.g for a in node.attribute if a.name == wanted), None)
+        if graph is None:
+            raise FormatError(
+                f"the operation {node.name or 'If'!r} has no {wanted}; the model is damaged"
+            )
         for tensor in graph.initializer:
             self._store(tensor, tensor.name, constant=True)
         outputs = [out.name for out in graph.output]

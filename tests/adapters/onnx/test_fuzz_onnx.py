@@ -17,7 +17,7 @@ from oracles.weight_files import outcome
 
 import cntgraph as cg
 from cntgraph.adapters import onnx as adapter
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError, FormatError
 
 N = 50
 SAMPLES = samples()
@@ -157,3 +157,22 @@ def test_a_function_of_functions(tmp_path):
     onnx.save(proto, tmp_path / "m.onnx")
     with pytest.raises(CntGraphError, match="stand for over"):
         cg.load(tmp_path / "m.onnx")
+
+
+# -- what is missing, or is not what it says ------------------------------------------------------
+
+
+@pytest.mark.parametrize("condition", [True, False])
+def test_a_choice_without_the_branch_that_is_chosen(condition):
+    nodes = [node("If", "c", "m"), node("Relu", "m")]
+    with pytest.raises(FormatError, match="has no (then|else)_branch"):
+        adapter.load(model(nodes, {"c": np.array(condition)}, (1, 3, 8)))
+
+
+@pytest.mark.parametrize("source", ["x", "w"])
+def test_a_split_that_has_more_outputs_than_it_says(source):
+    """ONNX's inference of shapes ends the process there."""
+    nodes = [node("Split", source, "a b", num_outputs=1), node("Add", "x a", "m")]
+    proto = model([*nodes, node("Relu", "m")], {"w": whole((4, 8))}, (1, 4, 8), opset=23)
+    with pytest.raises(FormatError, match="Split into 1 parts has 2 outputs"):
+        adapter.load(proto)
