@@ -5,6 +5,7 @@ A longer run, in processes that are watched: ``python benchmarks/fuzz.py --forma
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import tracemalloc
@@ -294,3 +295,14 @@ def test_what_could_not_be_read_again_is_not_written(path: Path) -> None:
     with pytest.raises(StoreError, match="at most 100 operations"):
         cg.save(deep, path)
     assert not path.exists()
+
+
+def test_damage_goes_on_where_links_lead_in_circles(samples: Any) -> None:
+    """The damage that came first may leave such a link where the description was."""
+    _, data, structured, _ = samples["mlp"]
+    file = io.BytesIO(data)
+    with h5py.File(file, "r+") as opened:
+        del opened["network/description"]
+        opened["network/description"] = h5py.SoftLink("/network/description")
+    for k in range(20):
+        assert structured(file.getvalue(), np.random.default_rng(k))

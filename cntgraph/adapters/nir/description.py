@@ -12,6 +12,7 @@ import numpy as np
 
 from cntgraph.adapters.weights.hdf5_source import Source, damage
 from cntgraph.adapters.weights.hdf5_tensors import Tensor, tensor_of, walk
+from cntgraph.core.bounded_hdf5 import read_values
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 
@@ -104,12 +105,21 @@ def of_file(path: Path) -> Description:
 
 def _value(source: Source, place: str, name: str, dataset: Any) -> Any:
     """Return an array as a tensor, a setting or a text as what it is."""
+    from h5py import check_string_dtype
+
     tensor = tensor_of(source, place, dataset)
     if name in _ARRAYS:
         return tensor
-    if dataset.dtype.kind not in "OS" and prod(tensor.shape) > _LONGEST:
-        raise FormatError(f"{source.path}: {place!r} has shape {tensor.shape}, and is a setting")
-    found = dataset[()]
+    text = check_string_dtype(dataset.dtype)
+    if text is not None and text.length is None:
+        texts = np.array(source.texts(dataset), object).reshape(tensor.shape)
+        return texts if texts.ndim else texts.item()
+    if dataset.dtype.hasobject or (text is None and prod(tensor.shape) > _LONGEST):
+        raise FormatError(
+            f"{source.path}: {place!r} has shape {tensor.shape} and type {dataset.dtype}, "
+            "and is a setting"
+        )
+    found = read_values(dataset)[()]
     return found.decode() if isinstance(found, bytes) else found
 
 

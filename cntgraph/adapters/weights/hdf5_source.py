@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from cntgraph.core.errors import CntGraphError, FormatError
 
 if TYPE_CHECKING:
     import h5py
+
+#: What stands for a text whose length is not fixed: its length, the place of a heap, its number.
+_REFERENCE = struct.Struct("<IQI")
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,7 @@ class Source:
         FormatError
             If a heap is damaged, or the file has sizes of another width than eight bytes.
         """
-        with ExitStack() as stack:
-            data: bytes | mmap
-            if self.memory is None:
-                file = stack.enter_context(self.path.open("rb"))
-                data = stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ))
-            else:
-                data = self.memory
+        with self._bytes() as data:
             start, stop = self.offset, self.offset + self.nbytes
             if _widths(data[start : start + 32]) != (8, 8):
                 raise FormatError(
@@ -90,12 +88,70 @@ class Source:
                 )
             at = data.find(b"GCOL", start, stop)
             while at >= 0:
-                if not _ends(data, at, stop):
-                    raise FormatError(
-                        f"{self.path}: the texts of the HDF5 file are damaged at byte "
-                        f"{at - start:,}; copy the file again, or save it again"
-                    )
+                self._heap(data, at, stop)
                 at = data.find(b"GCOL", at + 1, stop)
+
+    def texts(self, dataset: h5py.Dataset) -> list[str]:
+        """Return the texts of a dataset whose lengths differ, one after another.
+
+        What it holds are references: a length, the place of a heap and a number in it. HDF5 follows
+        any, wherever it leads; so they are followed here. Equal references share one text.
+
+        Raises
+        ------
+        FormatError
+            If they are packed or damaged.
+        """
+        n, place = prod(dataset.shape or ()), dataset.id.get_offset()
+        if n == 0:
+            return []
+        if place is None or dataset.id.get_storage_size() != n * _REFERENCE.size:
+            raise FormatError(f"{self.path}: {dataset.name} has texts that are packed or damaged")
+        texts: dict[tuple[int, int, int], str] = {}
+        found = []
+        with self._bytes() as data:
+            start, stop = self.offset, self.offset + self.nbytes
+            heaps: dict[int, dict[int, bytes]] = {}
+            stored = data[start + place : min(start + place + n * _REFERENCE.size, stop)]
+            for reference in _REFERENCE.iter_unpack(stored):
+                length, address, number = reference
+                if length and address not in heaps:
+                    heaps[address] = self._heap(data, start + address, stop)
+                if reference not in texts:
+                    text = heaps[address].get(number) if length else b""
+                    if text is None or len(text) != length:
+                        raise FormatError(f"{self.path}: a text of {dataset.name} is damaged")
+                    texts[reference] = text.decode()
+                found.append(texts[reference])
+        return found
+
+    def _heap(self, data: bytes | mmap, at: int, stop: int) -> dict[int, bytes]:
+        """Return the objects of a heap by number.
+
+        Raises
+        ------
+        FormatError
+            If a walk through it does not come to its end.
+        """
+        try:
+            return dict(_objects(data, at, stop))
+        except ValueError:
+            raise FormatError(
+                f"{self.path}: the texts of the HDF5 file are damaged at byte "
+                f"{at - self.offset:,}; copy the file again, or save it again"
+            ) from None
+
+    @contextmanager
+    def _bytes(self) -> Iterator[bytes | mmap]:
+        """Map the file that this is a part of; what is in memory is there."""
+        if self.memory is not None:
+            yield self.memory
+            return
+        with (
+            self.path.open("rb") as file,
+            mmap(file.fileno(), 0, access=ACCESS_READ) as data,
+        ):
+            yield data
 
     def _stream(self) -> io.IOBase:
         if self.memory is None:
@@ -149,18 +205,25 @@ def _widths(header: bytes) -> tuple[int, int] | None:
     return header[first], header[first + 1]
 
 
-def _ends(data: bytes | mmap, at: int, stop: int) -> bool:
-    """Whether the walk through a heap comes to its end; bytes that are no heap are no matter."""
-    if stop - at < 16 or data[at + 4] != 1:
-        return True
+def _objects(data: bytes | mmap, at: int, stop: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the objects of a heap with their numbers; nothing of bytes that are no heap.
+
+    Raises
+    ------
+    ValueError
+        If the walk through it does not come to its end.
+    """
+    if stop - at < 16 or data[at : at + 5] != b"GCOL\x01":
+        return
     (size,) = struct.unpack_from("<Q", data, at + 8)
     if size > stop - at:
-        return True  # the library will not read it
+        return  # the library will not read it
     place, end = at + 16, at + size
     while place + 16 <= end:
         number, _, length = struct.unpack_from("<HHxxxxQ", data, place)
         step = length if number == 0 else 16 + (length + 7) // 8 * 8
         if step < 16 or step > end - place:
-            return False
+            raise ValueError("the objects do not fit into their heap")
+        if number:
+            yield number, data[place + 16 : place + 16 + length]
         place += step
-    return True

@@ -165,7 +165,7 @@ def test_a_function_of_functions(tmp_path):
 @pytest.mark.parametrize("condition", [True, False])
 def test_a_choice_without_the_branch_that_is_chosen(condition):
     nodes = [node("If", "c", "m"), node("Relu", "m")]
-    with pytest.raises(FormatError, match="has no (then|else)_branch"):
+    with pytest.raises(FormatError, match=r"has no (then|else)_branch"):
         adapter.load(model(nodes, {"c": np.array(condition)}, (1, 3, 8)))
 
 
