@@ -10,7 +10,7 @@ import torch
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, RECURRENT
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, leaves
 from cntgraph.adapters.tracing.complex_numbers import Complex
-from cntgraph.core.errors import GraphSizeError, TraceError
+from cntgraph.core.errors import FormatError, GraphSizeError, TraceError
 from cntgraph.core.memory import check_memory
 
 #: None of them reads files or runs code; random numbers are not drawn at all.
@@ -39,6 +39,8 @@ _CUTTING = frozenset(
 #: Values of a constant, and tensors that one is cut into; a few bytes of a damaged file can ask
 #: for more.
 LARGEST, MOST_PARTS = 1 << 28, 1 << 18
+#: Kinds of arguments that are never given as numbers.
+_NAMED = ("ScalarType", "Layout", "MemoryFormat")
 
 
 def carry_out(call: Call, target: str) -> Any:
@@ -65,13 +67,44 @@ def carry_out(call: Call, target: str) -> Any:
     return call.run()
 
 
-def refuse_large(call: Call, target: str) -> None:
-    """Refuse an operation whose result would be too large, before it is carried out.
+def refuse_unfit(call: Call, target: str) -> None:
+    """Refuse arguments with which PyTorch would end the process, before anything is done with them.
 
     Raises
     ------
+    FormatError
+        If a number stands for a type or a layout, or a layer's states belong to different numbers of layers.
+    """
+    a = call.arguments
+    for argument in call.operation._schema.arguments:
+        value = a[argument.name]
+        kind = str(argument.real_type)
+        if isinstance(value, int) and any(name in kind for name in _NAMED):
+            raise FormatError(f"{target}: {argument.name} is {value}, expected none or {kind}")
+    states = a.get("hx")
+    if call.name in RECURRENT and isinstance(states, list):
+        sizes = {tuple(state.shape)[:1] for state in states}
+        if len(sizes) > 1:
+            raise FormatError(
+                f"{target}: the first axes of the states of one layer are {sorted(sizes)}, which "
+                "are not the same"
+            )
+
+
+def refuse_large(call: Call, target: str, noted: Any = None) -> None:
+    """Refuse an operation whose result would be too large, before it is carried out.
+
+    Parameters
+    ----------
+    noted : tuple of int, list of them, or None
+        The shape of its result, or of each of several, as the file notes it.
+
+    Raises
+    ------
+    FormatError
+        If the result has another shape than the file notes.
     GraphSizeError
-        If it is.
+        If it is too large.
     """
     call = call.of(_without_data, torch.Tensor | TRACED)
     n_parts = _n_parts(call)
@@ -86,14 +119,21 @@ def refuse_large(call: Call, target: str) -> None:
         made = replace(call, kwargs={**call.kwargs, **here}).run()
     except Exception:  # what it yields depends on values, or the arguments do not fit
         return
-    for part in leaves([made]):
-        if isinstance(part, torch.Tensor) and part.numel() > LARGEST:
+    parts = [part for part in leaves([made]) if isinstance(part, torch.Tensor)]
+    shapes = noted if isinstance(noted, list) else [noted] * (noted is not None)
+    for part, shape in zip(parts, shapes, strict=False):
+        if tuple(part.shape) != shape:
+            raise FormatError(
+                f"{target} yields the shape {tuple(part.shape)}, the file notes {shape}: it is "
+                "damaged, save the program again"
+            )
+    for part in parts:
+        if part.numel() > LARGEST:
             raise GraphSizeError(
                 f"{target} would make {part.numel():,} values; expected at most {LARGEST:,}. "
                 "The file is damaged, or the model too large for its graph"
             )
-        if isinstance(part, torch.Tensor):
-            check_memory(3 * 8 * part.numel(), f"{target} with {part.numel():,} values")
+        check_memory(3 * 8 * part.numel(), f"{target} with {part.numel():,} values")
 
 
 def _n_parts(call: Call) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from cntgraph.adapters.options import Options
-from cntgraph.core.errors import InputShapeError
+from cntgraph.core.errors import GraphSizeError, InputShapeError
 
 #: Operations that have their samples on the second axis, unless they are batch first.
 _RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
+#: Values of an input that a file may ask for; a few bytes of a damaged one can ask for more.
+_LARGEST = 1 << 26
 
 
 class Inputs:
@@ -49,6 +52,8 @@ class Inputs:
         ------
         InputShapeError
             If a size is not known, or is not the one asked for.
+        GraphSizeError
+            If the file alone asks for more values than a file may.
         """
         sizes = self._sizes(name)
         if not self.batched:
@@ -62,7 +67,13 @@ class Inputs:
             )
         asked: list[int | None] = [*(self.input_shape or [None] * len(sizes))]
         asked.insert(self.batch_axis, None)
-        return tuple(self._size(k, size, asked[k]) for k, size in enumerate(sizes))
+        found = tuple(self._size(k, size, asked[k]) for k, size in enumerate(sizes))
+        if self.input_shape is None and prod(found) > _LARGEST:
+            raise GraphSizeError(
+                f"the input {name!r} has {prod(found):,} values, says the file; if that is so, "
+                "pass input_shape"
+            )
+        return found
 
     def constants(self) -> dict[str, Any]:
         """Return the inputs whose values are those of the example: whole numbers, unbatched."""

@@ -24,7 +24,7 @@ from cntgraph.adapters.torch.aten.operations import writes_over
 from cntgraph.adapters.torch.aten.random import is_random
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, are_neurons_written, leaves
-from cntgraph.adapters.torch.constants import carry_out, refuse_large
+from cntgraph.adapters.torch.constants import carry_out, refuse_large, refuse_unfit
 from cntgraph.adapters.torch.inputs import Inputs
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
@@ -90,7 +90,7 @@ class _Program:
         self.symbols: dict[str, int] = {}
         self.parts: set[str] = set()
         self.tracer = AtenTracer(builder)
-        self.numbers = np.zeros(1, np.int64)
+        self.numbers = np.zeros(1, np.int8)
         self.modules = Modules(self.graph["nodes"], archive.tensors)
 
     def run(self) -> None:
@@ -126,9 +126,9 @@ class _Program:
                 self.values[name] = torch.as_tensor(constants[name])
                 continue
             self.values[name] = self.tracer.input(name, shape, dtype, inputs.batch_axis)
-        each = [np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN)
+        each = [np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN, np.int8)
                 for layer in self.builder.layers]  # fmt: skip
-        self.numbers = np.concatenate([*each, [0]])  # the last for what is no node of them
+        self.numbers = np.concatenate([*each, np.zeros(1, np.int8)])  # the last for no node
 
     def _read_tensors(self) -> None:
         for kind in ("parameter", "buffer", "tensor_constant"):
@@ -208,11 +208,12 @@ class _Program:
         if writes_over(operation) and args:
             args[0] = self._before_writing(target, args, node)
         call = Call(operation, args, kwargs, place, shapes)
+        refuse_unfit(call, target)
         if not call.has(TRACED) and not is_random(operation):
             return carry_out(call, target)
         written = writes_over(operation) and isinstance(args[0], torch.Tensor)
         before = base_of(args[0]).clone() if written else None
-        result = self._follow(call)
+        result = self._follow(call, self._noted(node["outputs"]))
         if isinstance(result, Recipe) and before is not None:
             weights_of = as_written(args[0], self.tracer.recipe(before), result)
             seen = {k: weights_of(v) for k, v in self.values.items() if is_beside(v, args[0])}
@@ -249,9 +250,9 @@ class _Program:
         if is_part and isinstance(first, Recipe) and not writes_over(call.operation):
             self.parts.update(names_of(node["inputs"][0]["arg"]), names_of(node["outputs"]))
 
-    def _follow(self, call: Call) -> Any:
+    def _follow(self, call: Call, noted: Any) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
-        refuse_large(call, call.name)
+        refuse_large(call, call.name, noted)
         result = self.tracer.attempt(replace(call, result=self._example(call)))
         if result is None:
             result = taken_apart(self.tracer, call)
@@ -292,6 +293,12 @@ class _Program:
         """Return the shape of what an operation yields, or those of several tensors."""
         found = [self._shape(name) for name in names_of(outputs)]
         return found if len(found) != 1 or "as_tensors" in outputs[0] else found[0]
+
+    def _noted(self, outputs: Any) -> Any:
+        """Return the same, if none of the sizes is left open: what they are made of is not read."""
+        noted = (self.graph["tensor_values"].get(name, {}) for name in names_of(outputs))
+        sizes = [size for meta in noted for size in meta.get("sizes", [])]
+        return self._shapes(outputs) if all("as_int" in size for size in sizes) else None
 
     def _shape(self, name: str) -> Any:
         meta = self.graph["tensor_values"].get(name)

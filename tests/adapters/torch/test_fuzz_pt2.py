@@ -308,3 +308,64 @@ def test_no_more_states_than_layers_could_have(name):
     arguments = (torch.empty(1, 3, 1), states, weights, True, 1, 0.0, False, False, True)
     with pytest.raises(GraphSizeError, match=r"16,777,216 tensors"):
         refuse_large(call(getattr(torch.ops.aten, name).input, *arguments), name)
+
+
+# -- what does not fit -----------------------------------------------------------------------------
+
+
+def nodes_of(program):
+    return program["graph_module"]["graph"]["nodes"]
+
+
+def rewritten(data, change):
+    """A program whose description is changed."""
+    found = members(data)
+    name = member(found, "models/model.json")
+    program = json.loads(found[name])
+    change(program)
+    found[name] = json.dumps(program).encode()
+    return packed(found)
+
+
+def test_a_number_for_a_type_of_values(programs, path):
+    """PyTorch looks it up behind the end of a list, and the process ends."""
+
+    def change(program):
+        node = next(n for n in nodes_of(program) if ".select." in n["target"])  # axis 1, last
+        node["target"] = "torch.ops.aten.softmax.int"
+
+    reason, _ = refusal(path, rewritten(programs["recurrent"], change))
+    assert "dtype is -1, expected none or" in reason
+
+
+def test_states_of_more_layers_than_the_others_have(programs, path):
+    """PyTorch reads behind the end of the shorter list, and the process ends."""
+
+    def change(program):
+        zeros = next(n for n in nodes_of(program) if ".zeros." in n["target"])
+        zeros["inputs"][0]["arg"]["as_ints"][0] = 1000
+
+    reason, _ = refusal(path, rewritten(programs["recurrent"], change))
+    assert "the states of one layer" in reason
+
+
+def test_a_shape_that_is_not_the_one_noted(programs, path):
+    def change(program):
+        node = next(n for n in nodes_of(program) if ".conv2d." in n["target"])
+        stride = next(a for a in node["inputs"] if a["name"] == "stride")
+        stride["arg"]["as_ints"] = [1, 1]
+
+    reason, _ = refusal(path, rewritten(programs["convolutions"], change))
+    assert "conv2d yields the shape" in reason
+
+
+def test_an_input_of_very_many_values(programs, path):
+    def change(program):
+        specs = program["graph_module"]["signature"]["input_specs"]
+        (name,) = [s["user_input"]["arg"]["as_tensor"]["name"] for s in specs if "user_input" in s]
+        values = program["graph_module"]["graph"]["tensor_values"]
+        values[name]["sizes"][2]["as_int"] = 1 << 24
+
+    reason, peak = refusal(path, rewritten(programs["convolutions"], change))
+    assert "pass input_shape" in reason
+    assert peak < 10 * MEGABYTE
