@@ -289,7 +289,7 @@ class _State:
             if block.mode in _OF_DATA:
                 raise _Unknown(f"layer {layer.name!r}: the data say what it reads ({block.mode})")
             if block.mode in ("max", "min"):
-                return _extremes(block, values)
+                return block.extremes(values)
         return block.rmatvec(values)
 
     def _update_gate(self, layer: Layer, into: Sequence[Incoming]) -> Values | None:
@@ -335,20 +335,6 @@ def _n_samples(inputs: Sequence[Array], known: Iterable[NodeValues]) -> int:
 def _within(layer: Layer, block: Block) -> View:
     """Return where in a layer a block leads to."""
     return block.target.shifted(-layer.start)
-
-
-def _extremes(block: Pool, values: Values) -> Values:
-    """Return the largest (smallest) candidate of each target, axis by axis; padding is none."""
-    pick = np.maximum if block.mode == "max" else np.minimum
-    mask = block.source.mask
-    if mask is not None:
-        values = np.where(mask[:, None], values, -np.inf if block.mode == "max" else np.inf)
-    found = values.reshape(*block.source.shape, -1)
-    for axis, operator in enumerate(block.operators, start=1):
-        order = np.argsort(operator.columns, kind="stable")
-        starts = np.searchsorted(operator.columns[order], np.arange(operator.n_out))
-        found = pick.reduceat(np.take(found, operator.rows[order], axis=axis), starts, axis=axis)
-    return found.reshape(block.target.size, -1)
 
 
 def _softmax(values: Values, *, logarithm: bool) -> Values:

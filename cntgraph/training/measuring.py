@@ -22,6 +22,7 @@ from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
 from cntgraph.training.mapping import map_ordered
 from cntgraph.training.members import Member
+from cntgraph.training.neurons import neuron_columns
 from cntgraph.training.statistics.distributions import Distribution, Histogram, layer_distributions
 from cntgraph.training.trajectory import Trajectory
 
@@ -213,14 +214,22 @@ def _failure(error: Exception) -> Failure:
 
 
 def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
-    """Return `analyze` of a network: one row per layer, the layers' names in the first column."""
+    """Return `analyze` of a network: one row per layer, the layers' names in the first column.
+
+    With the option ``inputs``, columns of its neurons over data are added.
+    """
+    plain = {k: v for k, v in options.items() if k not in ("inputs", "functions")}
     if isinstance(source, Network):
-        return analyze(source, **options).reset_index()
-    store, number = source
-    if store.measures is None:
-        return analyze(store.network(number), **options).reset_index()
-    table = Trajectory(store, [number]).analyze(**options)
-    return table.iloc[:, list(table.columns).index("layer") :]
+        table = analyze(source, **plain).reset_index()
+    elif source.store.measures is None:
+        table = analyze(source.store.network(source.number), **plain).reset_index()
+    else:
+        table = Trajectory(source.store, [source.number]).analyze(**plain)
+        table = table.iloc[:, list(table.columns).index("layer") :]
+    if "inputs" not in options:
+        return table
+    net = source if isinstance(source, Network) else source.store.network(source.number)
+    return table.join(neuron_columns(net, options["inputs"], options.get("functions")), on="layer")
 
 
 def layer_sample(

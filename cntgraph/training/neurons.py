@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.moments import Moments
 from cntgraph.activity.neuron_measures import neuron_statistics
 from cntgraph.activity.neuron_statistics import MEASURES, Measure, NeuronStatistics, placed
 from cntgraph.activity.recording import record
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
+from cntgraph.network.network import Network
 from cntgraph.store.neurons import NeuronSummary
 from cntgraph.store.reader import StoreFile
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def check_repeatable(inputs: Any) -> None:
@@ -58,6 +63,29 @@ def summarise(
         summaries[measure] = NeuronSummary(np.concatenate(columns, axis=1), own.n_samples)
     first = next(iter(found.values()))
     return [layer.name for layer in first.layers if layer.name in common], summaries
+
+
+def neuron_columns(
+    net: Network, inputs: Any, functions: Mapping[str, Elementwise] | None
+) -> pd.DataFrame:
+    """Return what `NeuronStatistics.by_layer` has of both measures, one row per layer.
+
+    Parameters
+    ----------
+    net, inputs, functions
+        As in `record`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``<measure>_<statistic>``.
+    """
+    import pandas as pd
+
+    found = neuron_statistics(record(net, inputs, functions=functions), *MEASURES)
+    parts = (own.by_layer().drop(columns="n_nodes").add_prefix(f"{measure}_")
+             for measure, own in found.items())  # fmt: skip
+    return pd.concat(parts, axis=1)
 
 
 def recorded_statistics(store: StoreFile, snapshot: int, measure: str) -> NeuronStatistics:

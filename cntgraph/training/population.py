@@ -12,6 +12,7 @@ from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files
 from cntgraph.training.measuring import Key, layer_sample, layer_table
 from cntgraph.training.members import Files, Member, Snapshots, find_files, read_headers
 from cntgraph.training.networks import Networks
+from cntgraph.training.neurons import check_repeatable
 from cntgraph.training.statistics.diverged import diverged
 from cntgraph.training.statistics.pooled_values import Pooled, density_frame, layer_frame
 
@@ -154,12 +155,16 @@ class Population(Networks):
     # -- measures -------------------------------------------------------------------------------
 
     def analyze(
-        self, *, client: Any = None, show_progress: bool = False, **options: Any
+        self, *, inputs: Any = None, client: Any = None, show_progress: bool = False, **options: Any
     ) -> pd.DataFrame:
         """Return `analyze` of every network, one below the other.
 
         Parameters
         ----------
+        inputs : array, tuple of arrays, list of batches, or callable, optional
+            Data that run through the blocks of each network (see `neuron_strength`; the option
+            ``functions=`` as there): columns ``neuron_strength_mean``, ``…_fluctuation`` and the
+            like are added, and those of ``neuron_activation``.
         client : None, "threads", "processes", str or dask.distributed.Client
             Where it is computed (see `Population`).
         show_progress : bool, default False
@@ -181,6 +186,9 @@ class Population(Networks):
         """
         if options:
             self._judged(client, show_progress)
+        if inputs is not None:
+            check_repeatable(inputs)
+            options = options | {"inputs": inputs}
         table = self._analyzed(client, show_progress, options)
         if not options:
             self._judge(table)

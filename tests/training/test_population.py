@@ -274,6 +274,23 @@ def test_analyze_is_analyze_of_each(population, folder, options):
     assert table.attrs == {"n_networks": N, "n_diverged": 0, "n_failed": 0}
 
 
+@pytest.mark.parametrize("client", [None, "threads"])
+def test_data_run_through_every_network(population, folder, client):
+    x = np.random.default_rng(0).normal(size=(20, 5))
+    table = population.analyze(inputs=x, client=client)
+    for k in range(N):
+        own = table[table["network"] == k].set_index("layer")
+        found = cg.neuron_activation(folder / f"net{k:02}.h5", x).by_layer()
+        for name in ("mean", "fluctuation", "active"):
+            assert np.allclose(own[f"neuron_activation_{name}"], found[name], rtol=1e-12, atol=0)
+        strength = cg.neuron_strength(folder / f"net{k:02}.h5", x).by_layer()
+        assert np.allclose(own["neuron_strength_fluctuation"], strength["fluctuation"])
+    plain = population.analyze()
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    with pytest.raises(CntGraphError, match="read once"):
+        population.analyze(inputs=iter([x]))
+
+
 def test_table_is_analyze_in_long_form(population):
     wide, long = population.analyze(), population.table()
     about = ["network", "path", "accuracy", "depth", "task", "layer", "diverged"]

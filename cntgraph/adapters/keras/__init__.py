@@ -64,19 +64,16 @@ def load(source: Any, *, config: Any = None, **shared: Any) -> Network:
     return given.finish(builder)
 
 
-def execution(source: Any, *, config: Any = None, **shared: Any) -> Execution:
+def execution(source: Any, *, config: Any = None, **shared: Any) -> Execution | None:
     """Return what runs a live model on data; the parameters are those of `load`.
 
-    Raises
-    ------
-    FormatError
-        If it is a file.
+    Returns
+    -------
+    Execution or None
+        None for a file, which Keras does not run without trusting it.
     """
     if isinstance(source, str | Path) or config is not None:
-        raise FormatError(
-            "nothing here runs a saved Keras model on data: pass the live model "
-            "(keras.saving.load_model(path), if you trust the file)"
-        )
+        return None
     return execution_of(source, Observed(**vars(_checked(shared))))
 
 

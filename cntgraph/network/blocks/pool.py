@@ -123,6 +123,29 @@ class Pool(Block):
             result = np.moveaxis(product.reshape(len(product), *moved.shape[1:]), 0, axis)
         return np.ascontiguousarray(result).reshape(-1, *values.shape[1:])
 
+    def extremes(self, values: Values) -> Values:
+        """Return the largest candidate of each target; of a ``"min"`` pooling, the smallest.
+
+        Parameters
+        ----------
+        values : ndarray of float64, shape (source.size, n)
+            At each source position; those without a node are no candidates.
+
+        Returns
+        -------
+        ndarray of float64, shape (target.size, n)
+        """
+        pick, least = (np.minimum, np.inf) if self.mode == "min" else (np.maximum, -np.inf)
+        mask = self.source.mask
+        found = values if mask is None else np.where(mask[:, None], values, least)
+        found = found.reshape(*self.source.shape, -1)
+        for axis, operator in enumerate(self.operators, start=1):
+            order = np.argsort(operator.columns, kind="stable")
+            starts = np.searchsorted(operator.columns[order], np.arange(operator.n_out))
+            candidates = np.take(found, operator.rows[order], axis=axis)
+            found = pick.reduceat(candidates, starts, axis=axis)
+        return found.reshape(self.target.size, -1)
+
     def _plane(self) -> csr_array:
         """Return the edges of one channel, as a matrix."""
         from scipy.sparse import csr_array, kron
