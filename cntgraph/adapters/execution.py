@@ -53,10 +53,13 @@ class Batching:
         The axis of samples of its inputs; None where there is none.
     size : int or None, default None
         The number of samples that it must be given at a time, if it is no matter of choice.
+    least : int, default 1
+        The least number of samples with which it computes what it was traced as.
     """
 
     axis: int | None = 0
     size: int | None = None
+    least: int = 1
 
 
 class Execution:
@@ -119,17 +122,18 @@ class Execution:
             If the model does not compute what it did when it was traced.
         """
         inputs = tuple(np.asarray(values) for values in inputs)
-        n, axis, size = self._n_samples(inputs), self.batching.axis, self.batching.size
-        if axis is None or (size is None and n == 1):
+        n, batching = self._n_samples(inputs), self.batching
+        axis, least = batching.axis, batching.size or batching.least
+        if axis is None or n == least == 1:
             return self._batch(inputs, 1)
-        if size is None and not self._one_by_one:
+        if batching.size is None and n >= least and not self._one_by_one:
             try:
                 return self._batch(inputs, n)
             except OtherRun:  # it may still do so for one sample after another
-                found = self._in_pieces(inputs, axis, n, 1)
+                found = self._in_pieces(inputs, axis, n, least)
                 self._one_by_one = True
                 return found
-        return self._in_pieces(inputs, axis, n, size or 1)
+        return self._in_pieces(inputs, axis, n, least)
 
     def _in_pieces(
         self, inputs: tuple[Array, ...], axis: int, n: int, size: int
@@ -243,10 +247,10 @@ def _arrangement(seen: Sighting, shape: tuple[int, ...], n: int) -> tuple[int, i
 
     None where it belongs to one sample, or to all.
     """
-    if n == 1 or seen.n_samples == 0:
-        axis = None
-    elif seen.n_samples > 1:
+    if seen.n_samples > 1:
         axis = seen.axis
+    elif n == 1 or seen.n_samples == 0:
+        axis = None
     elif len(shape) != len(seen.shape):
         raise OtherRun(f"a tensor of shape {seen.shape} has shape {shape}")
     else:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cntgraph.adapters.execution import Execution, Observed
+from cntgraph.adapters.jax.running import execution_of
 from cntgraph.adapters.jax.sources import changes, is_function, model_of
 from cntgraph.adapters.jax.tracing import build, trace
 from cntgraph.adapters.options import Options
@@ -64,6 +66,18 @@ def load(source: Any, *, params: Any = None, **shared: Any) -> Network:
     given = Options(**shared)
     traced = trace(model_of(source, params), given)
     return given.finish(build(traced, given.builder))
+
+
+def execution(source: Any, *, params: Any = None, **shared: Any) -> Execution:
+    """Return what runs a function of JAX on data; the parameters are those of `load`.
+
+    Raises
+    ------
+    FormatError
+        If its parameters are missing, or are shapes without values.
+    """
+    given = Observed(**shared)
+    return execution_of(trace(model_of(source, params), given), given)
 
 
 def parameters(source: Any) -> dict[str, Parameter]:

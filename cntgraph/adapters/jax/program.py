@@ -62,6 +62,8 @@ class Op:
         Path of the module it belongs to, as far as it is known.
     caller : tuple of str
         Names of the functions that it was inlined from, the outermost first.
+    number : int, default -1
+        Which operation of the whole program it is, those that nothing reads included.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Op:
     primitive: Any
     place: str = ""
     caller: tuple[str, ...] = ()
+    number: int = -1
 
 
 @dataclass(eq=False)
@@ -91,7 +94,7 @@ class Program:
 
 def flatten(closed: Any) -> Program:
     """Return the program of a jaxpr, closed or not."""
-    work = _Flattening()
+    work = Flattening()
     inputs = [_variable(v.aval) for v in _open(closed)[0].invars]
     outputs = work.inline(closed, inputs, ())
     program = Program(inputs, outputs, work.ops, work.constants)
@@ -104,7 +107,7 @@ def _open(closed: Any) -> tuple[Any, Sequence[Any]]:
     return (closed.jaxpr, closed.consts) if hasattr(closed, "consts") else (closed, ())
 
 
-class _Flattening:
+class Flattening:
     """Collects the operations of a jaxpr and of those it calls."""
 
     def __init__(self) -> None:
@@ -119,6 +122,10 @@ class _Flattening:
             self.constants[self._closed[id(value)]] = value
         return self._closed[id(value)]
 
+    def literal(self, value: Any) -> Any:
+        """Return the variable of what is written in the program."""
+        return self.closed_over(value if np.ndim(value) else as_numpy(value))
+
     def inline(self, closed: Any, inputs: Sequence[Any], caller: tuple[str, ...]) -> list[Any]:
         """Append the operations of a jaxpr; return what it yields."""
         jaxpr, constants = _open(closed)
@@ -128,7 +135,7 @@ class _Flattening:
         def lookup(atom: Any) -> Any:
             if not hasattr(atom, "val"):
                 return known[atom]
-            return self.closed_over(atom.val if np.ndim(atom.val) else as_numpy(atom.val))
+            return self.literal(atom.val)
 
         for eqn in jaxpr.eqns:
             arguments = [lookup(atom) for atom in eqn.invars]
@@ -139,14 +146,32 @@ class _Flattening:
     def _equation(self, eqn: Any, arguments: list[Any], caller: tuple[str, ...]) -> list[Any]:
         name, inner = eqn.primitive.name, _inner(eqn.params)
         if name in _HANDS_ON or _is_cast(eqn):
-            return arguments[: len(eqn.outvars)]
+            return self.handed_on(eqn, arguments)
         if name in _CALLS and inner is not None:
             return self.inline(inner, arguments, (*caller, str(eqn.params.get("name", ""))))
+        return self.operation(eqn, arguments, caller)
+
+    def handed_on(self, eqn: Any, arguments: list[Any]) -> list[Any]:
+        """Return what an operation yields whose results are its arguments."""
+        return arguments[: len(eqn.outvars)]
+
+    def operation(self, eqn: Any, arguments: list[Any], caller: tuple[str, ...]) -> list[Any]:
+        """Append an operation; return what it yields."""
+        name = eqn.primitive.name
         outputs = [_variable(v.aval) for v in eqn.outvars]
         _, *modules = str(eqn.source_info.name_stack).split("/")
         place = ".".join(module for module in modules if module.isidentifier())
         self.ops.append(
-            Op(name, eqn.params, tuple(arguments), tuple(outputs), eqn.primitive, place, caller)
+            Op(
+                name,
+                eqn.params,
+                tuple(arguments),
+                tuple(outputs),
+                eqn.primitive,
+                place,
+                caller,
+                len(self.ops),
+            )
         )
         return outputs
 

@@ -58,11 +58,17 @@ class JaxTracer(Scaling):
         Recipes of arrays that a function may have closed over, by their `id`.
     n_samples : int
         How many samples the model is followed with; 0 where it has no axis for them.
+
+    Attributes
+    ----------
+    shown : dict of Var to (int, int)
+        Which result of which operation a variable is, where the model is to be run.
     """
 
     def __init__(self, builder: Builder, weights: Mapping[int, Recipe], n_samples: int) -> None:
         super().__init__(builder, n_samples)
         self.weights = dict(weights)
+        self.shown: dict[Var, tuple[int, int]] = {}
         self._found: Found = {}
         self._carried: WeakKeyDictionary[Scaled | Choice, Nodes] = WeakKeyDictionary()
 
@@ -102,8 +108,14 @@ class JaxTracer(Scaling):
                 elif isinstance(value, Nodes) and value.awaits_bias and not once:
                     value = replace(value, awaits_bias=False)
                 known[var] = value
+                self._see(var, value)
             readers.subtract(set(op.inputs))
             known.update((var, None) for var in op.inputs if not readers[var])  # ids may be large
+
+    def _see(self, var: Var, value: Any) -> None:
+        """Note which nodes a variable shows; those of the bodies of loops are not seen."""
+        if var in self.shown and isinstance(value, Nodes):
+            self.see(self.shown[var], value)
 
     def call(self, op: Op, args: list[Any]) -> list[Any]:
         """Return what one operation yields."""
@@ -166,6 +178,7 @@ class JaxTracer(Scaling):
         if value not in self._carried:
             made = self.affine(value) if isinstance(value, Scaled) else self._quantity(value)
             self._carried[value] = made
+            self._see(value.op.outputs[0], made)
         return self._carried[value]
 
     def _quantity(self, value: Choice) -> Nodes:

@@ -50,6 +50,8 @@ class Traced:
         How many samples it takes; 0 if it takes one, without an axis for samples.
     constants : dict of str to ndarray
         Inputs that are constants, with their values.
+    structure : pytree
+        How the inputs are nested.
     """
 
     model: Model
@@ -57,6 +59,7 @@ class Traced:
     names: list[str]
     n_samples: int
     constants: dict[str, Array]
+    structure: Any
 
 
 def trace(model: Model, given: Options) -> Traced:
@@ -122,7 +125,8 @@ def _traced(model: Model, example: tuple[Any, ...], n_samples: int, given: Optio
     whole = {k: np.asarray(value) for k, value in zip(names, values, strict=True)
              if not given.batched and not jax.dtypes.issubdtype(value.dtype, np.inexact)
              and not isinstance(value, jax.ShapeDtypeStruct)}  # fmt: skip
-    return Traced(model, program, names, n_samples, whole)
+    structure = jax.tree_util.tree_structure(example)
+    return Traced(model, program, names, n_samples, whole, structure)
 
 
 def _shape(value: Any) -> Shapes:
@@ -172,6 +176,10 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
         known = traced.constants.get(name)
         made = _input(tracer, name, var, k, channels.get(k, 0)) if known is None else known
         values.append(made)
+        if isinstance(made, Nodes):
+            tracer.see(("argument", k), made)
+    if builder.sightings is not None:
+        tracer.shown = {v: (op.number, k) for op in program.ops for k, v in enumerate(op.outputs)}
     for value in tracer.run(program, values):
         read = value.nodes if isinstance(value, Unknown) else (value,) if has_nodes(value) else ()
         for nodes in read:
