@@ -6,12 +6,11 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cntgraph.adapters.execution import OtherRun
-from cntgraph.adapters.torch.aten.values import Nodes
+from cntgraph.adapters.torch.aten.values import Nodes, leaves, named_arguments
 from cntgraph.adapters.torch.higher_order import carry_out_parts
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.tracer import Tracer
@@ -77,6 +76,7 @@ class Replay(TorchDispatchMode):
         super().__init__()
         self.script, self.number = script, 0
         self.kept: dict[Hashable, Array] = {}
+        self._lying: dict[int, list[Hashable]] = {}
         self._wanted: dict[int, list[Any]] = {}
         for key in keys:
             assert isinstance(key, tuple)
@@ -95,19 +95,36 @@ class Replay(TorchDispatchMode):
         if number in self.script.apart:
             with self:
                 return carry_out_parts(func, args, kwargs or {})
+        if func._schema.is_mutable:
+            self._set_aside(written(func, args, kwargs or {}))
         result = func(*args, **(kwargs or {}))
         for key in self._wanted.get(number, ()):
             made = result[key[1]] if isinstance(result, list | tuple) else result
             if made.is_complex():
                 made = made.imag if key[2] else made.real
             self.kept[key] = as_array(made)
+            self._lying.setdefault(made.untyped_storage().data_ptr(), []).append(key)
         return result
+
+    def _set_aside(self, tensors: list[torch.Tensor]) -> None:
+        """Copy the kept values that lie where tensors do, which are about to be written over."""
+        for tensor in tensors:
+            for key in self._lying.pop(tensor.untyped_storage().data_ptr(), ()):
+                self.kept[key] = self.kept[key].copy()
+
+
+def written(operation: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """Return the tensors that an operation writes over."""
+    values = named_arguments(operation, args, kwargs)
+    aliases = {a.name: a.alias_info for a in operation._schema.arguments}
+    over = [values[name] for name, alias in aliases.items() if alias is not None and alias.is_write]
+    return [value for value in leaves(over) if isinstance(value, torch.Tensor)]
 
 
 def as_array(tensor: torch.Tensor) -> Array:
-    """Return the values of a tensor in memory of their own: the model may write over it."""
+    """Return the values of a tensor, in its own memory if it is in that of the machine."""
     tensor = tensor.dequantize() if tensor.is_quantized else tensor.detach()
     if tensor.is_floating_point() and tensor.element_size() < 4:
         tensor = tensor.float()
-    array: Array = np.array(tensor.resolve_conj().resolve_neg().cpu().numpy(), order="C")
+    array: Array = tensor.resolve_conj().resolve_neg().cpu().numpy()
     return array
