@@ -124,7 +124,8 @@ def _check(threshold: float | None, top: int | None, granularity: str) -> float:
         )
     if threshold is not None and not 0 <= threshold <= 1:
         raise CntGraphError(f"expected a threshold from 0 to 1; got {threshold!r}")
-    if top is not None and (isinstance(top, bool) or int(top) != top or top < 1):
+    whole = isinstance(top, (int, np.integer)) and not isinstance(top, bool)
+    if top is not None and not (whole and top >= 1):
         raise CntGraphError(f"expected top to be a number of pairs, 1 or more; got {top!r}")
     return 0.0 if threshold is None else float(threshold)
 

@@ -92,8 +92,8 @@ def standardised_activations(
         raise UndefinedMeasureError("a single sample has no correlations; expected two or more")
     varying = _standardise(values, first, known)
     missing = {x.name: "its activations are not known" for x in layers if x not in known}
-    values = values if varying.all() else values[:, varying]
-    return Standardised(values, varying, tuple(_renumbered(known, granularity)), missing)
+    made = tuple(_renumbered(known, granularity))
+    return Standardised(values[:, : varying.sum()], varying, made, missing)
 
 
 def _row(batch: Batch, layers: Sequence[Layer], granularity: Granularity) -> Array:
@@ -134,8 +134,8 @@ def _joined(blocks: list[Array]) -> NDArray[np.float32]:
 def _standardise(
     values: NDArray[np.float32], first: Array, layers: Sequence[Layer]
 ) -> NDArray[np.bool_]:
-    """Standardise columns in place, and return which of them vary."""
-    varying = np.zeros(values.shape[1], dtype=bool)
+    """Standardise columns in place, those that vary first, and return which they are."""
+    varying, n_done = np.zeros(values.shape[1], dtype=bool), 0
     for start in range(0, values.shape[1], _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         columns = values[:, part].astype(np.float64)
@@ -146,6 +146,7 @@ def _standardise(
             )
         varying[part] = np.abs(columns).max(axis=0) > ROUNDING * np.abs(first[part])
         columns -= columns.mean(axis=0)
-        length = np.sqrt((columns**2).sum(axis=0))
-        values[:, part] = columns / np.where(length > 0, length, 1.0)
+        columns = columns[:, varying[part]]
+        n_before, n_done = n_done, n_done + columns.shape[1]
+        values[:, n_before:n_done] = columns / np.sqrt((columns**2).sum(axis=0))
     return varying

@@ -169,6 +169,18 @@ def test_constant_neurons_have_no_edge():
     assert graph.adjacency[0, 5] == 1.0
 
 
+@given(seed=st.integers(0, 10**6), at_once=st.integers(1, 9))
+@settings(deadline=None, max_examples=30)
+def test_constant_ones_among_others(seed, at_once):
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(20, 8)) * (random.random(8) < 0.6) + random.normal(size=8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(standardised, "_AT_ONCE", at_once)
+        graph = cg.correlation_graph(wide(8), values, threshold=0, layers="in*")
+    np.testing.assert_allclose(graph.adjacency.toarray(), expected(values), atol=1e-6)
+    assert graph.nodes["constant"].tolist() == (np.ptp(values, axis=0) == 0).tolist()
+
+
 def test_level_does_not_cost_precision():
     values = 1e6 + np.c_[X[:, 0], X[:, 0] + X[:, 1]]
     graph = cg.correlation_graph(wide(2), values, threshold=0, layers="in*")
@@ -204,6 +216,7 @@ def test_it_is_a_graph_like_any_other():
         ({"top": 0}, "1 or more"),
         ({"top": 2.5}, "1 or more"),
         ({"top": True}, "1 or more"),
+        ({"top": "ten"}, "1 or more"),
         ({"top": 2, "granularity": "filter"}, "granularity"),
         ({"top": 2, "layers": "conv*"}, "no layer is called"),
     ],
