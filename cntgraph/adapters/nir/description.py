@@ -105,16 +105,15 @@ def of_file(path: Path) -> Description:
 
 def _value(source: Source, place: str, name: str, dataset: Any) -> Any:
     """Return an array as a tensor, a setting or a text as what it is."""
-    from h5py import check_string_dtype
-
     tensor = tensor_of(source, place, dataset)
     if name in _ARRAYS:
         return tensor
-    text = check_string_dtype(dataset.dtype)
-    if text is not None and text.length is None:
-        texts = np.array(source.texts(dataset), object).reshape(tensor.shape)
-        return texts if texts.ndim else texts.item()
-    if dataset.dtype.hasobject or (text is None and prod(tensor.shape) > _LONGEST):
+    texts = source.texts(dataset)
+    if texts is not None:
+        found = np.array(texts, object).reshape(tensor.shape)
+        return found if found.ndim else found.item()
+    is_long = dataset.dtype.kind != "S" and prod(tensor.shape) > _LONGEST
+    if dataset.dtype.hasobject or is_long:
         raise FormatError(
             f"{source.path}: {place!r} has shape {tensor.shape} and type {dataset.dtype}, "
             "and is a setting"

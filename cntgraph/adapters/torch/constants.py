@@ -73,15 +73,16 @@ def refuse_unfit(call: Call, target: str) -> None:
     Raises
     ------
     FormatError
-        If a number stands for a type or a layout, or a layer's states belong to different numbers of layers.
+        If a number stands for a type or a layout, or the states of a layer are not as many as each
+        other.
     """
-    a = call.arguments
-    for argument in call.operation._schema.arguments:
-        value = a[argument.name]
-        kind = str(argument.real_type)
+    schema = call.operation._schema.arguments
+    given = {**dict(zip((a.name for a in schema), call.args, strict=False)), **call.kwargs}
+    for argument in schema:  # what is not given may well be a number
+        value, kind = given.get(argument.name), str(argument.real_type)
         if isinstance(value, int) and any(name in kind for name in _NAMED):
             raise FormatError(f"{target}: {argument.name} is {value}, expected none or {kind}")
-    states = a.get("hx")
+    states = given.get("hx")
     if call.name in RECURRENT and isinstance(states, list):
         sizes = {tuple(state.shape)[:1] for state in states}
         if len(sizes) > 1:

@@ -91,8 +91,8 @@ class Source:
                 self._heap(data, at, stop)
                 at = data.find(b"GCOL", at + 1, stop)
 
-    def texts(self, dataset: h5py.Dataset) -> list[str]:
-        """Return the texts of a dataset whose lengths differ, one after another.
+    def texts(self, dataset: h5py.Dataset) -> list[str] | None:
+        """Return the texts of a dataset whose lengths differ; None if it holds something else.
 
         What it holds are references: a length, the place of a heap and a number in it. HDF5 follows
         any, wherever it leads; so they are followed here. Equal references share one text.
@@ -102,6 +102,11 @@ class Source:
         FormatError
             If they are packed or damaged.
         """
+        import h5py
+
+        kind = h5py.check_string_dtype(dataset.dtype)
+        if kind is None or kind.length is not None:
+            return None
         n, place = prod(dataset.shape or ()), dataset.id.get_offset()
         if n == 0:
             return []
