@@ -135,8 +135,9 @@ def main() -> None:
     lines = [
         "# Neurons over data\n",
         f"`python benchmarks/activity.py --n {n} --batch {batch}` on {machine()}.\n",
-        "A network of the shape of ResNet-18 (2,660,840 neurons) on images of 3 × 224 × 224, against the same model",
-        "run by PyTorch alone in the same run, at the same batch size. The time to trace the model is in it.\n",
+        "A network of the shape of ResNet-18 (2,660,840 neurons) on images of 3 × 224 × 224,",
+        "against the same model run by PyTorch alone in the same run, at the same batch size. The",
+        "time to trace the model is in it.\n",
         "| what | PyTorch alone, s | s | ratio | most memory so far, MB |",
         "| --- | --- | --- | --- | --- |",
         *(f"| {what} | {alone:.1f} | {own:.1f} | {own / alone:.2f} | {memory:,} |"
