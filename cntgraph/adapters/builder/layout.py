@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.builder.sightings import Sightings
-from cntgraph.core.errors import GraphSizeError
+from cntgraph.core.errors import FormatError, GraphSizeError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -170,7 +170,16 @@ class Layout:
         Returns
         -------
         ndarray of int64, of that shape
+
+        Raises
+        ------
+        FormatError
+            If a size is negative.
+        GraphSizeError
+            If there would be too many nodes.
         """
+        if min(shape, default=0) < 0:
+            raise FormatError(f"{name}: a layer of shape {tuple(shape)}; the file is damaged")
         start = self.layers[-1].slice.stop if self.layers else 0
         n_nodes = start - self._n_form_nodes + prod(shape)  # most forms do not stay
         if n_nodes > MAX_NODES:

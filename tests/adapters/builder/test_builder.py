@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import cntgraph as cg
 from cntgraph.adapters.builder import Builder, layout
 from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.core.errors import CoverageWarning, GraphSizeError
+from cntgraph.core.errors import CoverageWarning, FormatError, GraphSizeError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import Window
@@ -161,3 +161,11 @@ def test_a_network_has_a_largest_size(monkeypatch):
         b.linear("wide", b.layers and np.arange(16), recipe(b, "w", 5, 16), None)
     with pytest.raises(GraphSizeError):
         b.input("y", (1 << 40,))
+
+
+def test_a_layer_of_negative_size_is_refused():
+    """Damaged files note such; the nodes that come after it would begin before it."""
+    builder = Builder()
+    builder.input("x", (3,))
+    with pytest.raises(FormatError, match=r"a layer of shape \(4, -2\); the file is damaged"):
+        builder.opaque("cut", (4, -2), "an operation", "a reason")
