@@ -3,12 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import torch
 from keras import layers as kl
 
 import cntgraph as cg
 from cntgraph.adapters.registry import execution
 from cntgraph.core.errors import InputShapeError
-from tests.oracles.executed import check_batches, check_strengths, unknown
+from tests.oracles.executed import assert_alike, check_batches, check_strengths, in_order, unknown
+from tests.oracles.executed_models import options as module_options
 
 #: Of NumPy, where Keras reads arrays of JAX.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -131,3 +133,30 @@ def test_files_and_inputs_that_do_not_fit_are_errors(tmp_path):
     assert execution(tmp_path / "model.keras") is None
     with pytest.raises(InputShapeError, match="input 0"):
         execution(model, **options).run((x[:, :4],))
+
+
+def test_the_same_network_shows_the_same_as_a_module():
+    """Channels last here, channels first there; the nodes are in one order."""
+    torch.manual_seed(0)
+    other, given, x = module_options("residual", 3)
+    image = keras.Input((6, 6, 3))
+    y = kl.ReLU()(kl.BatchNormalization(epsilon=1e-5)(
+        kl.Conv2D(4, 3, padding="same", use_bias=False)(image)))  # fmt: skip
+    z = kl.BatchNormalization(epsilon=1e-5)(kl.Conv2D(4, 3, padding="same", groups=2)(y))
+    y = kl.MaxPooling2D(2)(kl.ReLU()(kl.add([y, z])))
+    y = kl.Flatten()(kl.Permute((3, 1, 2))(y))
+    model = keras.Model(image, kl.Dense(3)(y))
+    of_module = iter([other.first, other.norm, other.second, other.other, other.head])
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights(weights_of(next(of_module)))
+    here, there = execution(model), execution(other, **given)
+    values = in_order(here, here.run((np.moveaxis(x, 1, -1),)))
+    assert assert_alike(values, in_order(there, there.run((x,)))) == 2 * len(there.net.layers)
+
+
+def weights_of(module):
+    """Return the arrays of a module in the order and the layout of Keras."""
+    arrays = [v.detach().numpy() for k, v in module.state_dict().items() if "num_" not in k]
+    kernels = {2: (1, 0), 4: (2, 3, 1, 0)}
+    return [a.transpose(kernels[a.ndim]) if a.ndim in kernels else a for a in arrays]
