@@ -129,7 +129,7 @@ class Execution:
         if batching.size is None and n >= least and not self._one_by_one:
             try:
                 return self._batch(inputs, n)
-            except OtherRun:  # it may still do so for one sample after another
+            except TraceError:  # it may still do so for one sample after another
                 found = self._in_pieces(inputs, axis, n, least)
                 self._one_by_one = True
                 return found

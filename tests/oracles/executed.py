@@ -4,6 +4,8 @@ import numpy as np
 
 #: Modes of pooling whose edges say which values may be read, not which are.
 OF_DATA = ("max", "attention", "choice", "modulation")
+#: Kinds of layer that are no sum of what their edges hand on.
+NO_SUM = ("max", "min", "where", "maximum", "minimum", "multiply")
 
 
 def check_strengths(net, values, rtol=1e-4):
@@ -12,7 +14,11 @@ def check_strengths(net, values, rtol=1e-4):
     for layer in net.layers:
         blocks = net.blocks_into(layer)
         sources = {source.name: source for b in blocks for source in net.layers_of(b.source)}
-        if not blocks or any(b.modulatory or getattr(b, "mode", "") in OF_DATA for b in blocks):
+        if (
+            layer.kind in NO_SUM
+            or not blocks
+            or any(b.modulatory or getattr(b, "mode", "") in OF_DATA for b in blocks)
+        ):
             continue
         known = all(name in values and values[name].activation is not None for name in sources)
         if not known or layer.name not in values or values[layer.name].strength is None:

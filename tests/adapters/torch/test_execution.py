@@ -115,6 +115,21 @@ def test_what_the_batch_changes_is_run_sample_by_sample():
     assert check_strengths(run.net, values) == 1
 
 
+def test_a_model_for_one_sample_is_run_sample_by_sample():
+    class Joined(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token, self.linear = nn.Parameter(torch.randn(1, 1, 3)), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.linear(torch.cat([self.token, x], 1))
+
+    run = execution(Joined(), input_shape=(4, 3))
+    values = check_batches(run, (torch.randn(3, 4, 3).numpy(),))
+    assert check_strengths(run.net, values) == 1
+    assert not unknown(run, values)
+
+
 def test_a_model_that_does_something_else_for_other_data_is_an_error():
     class Choosing(nn.Module):
         def __init__(self):
