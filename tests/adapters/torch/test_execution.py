@@ -126,7 +126,7 @@ def test_a_model_for_one_sample_is_run_sample_by_sample():
 
     run = execution(Joined(), input_shape=(4, 3))
     values = check_batches(run, (torch.randn(3, 4, 3).numpy(),))
-    assert check_strengths(run.net, values) == 1
+    assert check_strengths(run.net, values) == 2
     assert not unknown(run, values)
 
 
