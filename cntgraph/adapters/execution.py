@@ -19,7 +19,7 @@ from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Array
 from cntgraph.network.node_values import NodeValues
 
-#: Runs a model on a batch; returns the tensors that are asked for, by their keys.
+#: Runs a model on a batch; returns the tensors that are asked for, by their keys, or fewer.
 Run = Callable[[tuple[Array, ...], Collection[Hashable]], Mapping[Hashable, Array]]
 #: What two runs on the same sample may differ by, relative to the largest value.
 _ROUNDING = 1e-3
@@ -97,9 +97,11 @@ class Execution:
         self._runs: dict[Sighting, int] = {}
         self._one_by_one = False
 
+    def _all(self) -> list[Reading]:
+        return [reading for pair in self._readings.values() for reading in pair if reading]
+
     def _parts(self) -> list[Part]:
-        found = (reading for pair in self._readings.values() for reading in pair if reading)
-        return [part for reading in found for part in reading.parts]
+        return [part for reading in self._all() for part in reading.parts]
 
     def run(self, inputs: tuple[Array, ...]) -> dict[str, NodeValues]:
         """Return what the layers receive and hand on for one batch, as far as tensors show it.
@@ -168,15 +170,16 @@ class Execution:
 
     def _batch(self, inputs: tuple[Array, ...], n: int) -> dict[str, NodeValues]:
         tensors = self._tensors(inputs, self._keys)
+        shown = {id(r) for r in self._all() if all(p.sighting.key in tensors for p in r.parts)}
         self._settle(inputs, tensors, n)
         made: dict[int, Array] = {}
         found = {}
         for name, readings in self._readings.items():
             values = []
             for reading in readings:
-                if reading is not None and id(reading) not in made:
+                if reading and id(reading) in shown and id(reading) not in made:
                     made[id(reading)] = self._read(reading, tensors, n)
-                values.append(None if reading is None else made[id(reading)])
+                values.append(made.get(id(reading)))
             if any(part is not None for part in values):
                 found[name] = NodeValues(*values)
         return found
@@ -224,7 +227,8 @@ class Execution:
         OtherRun
             If a sample has other values in a batch than alone.
         """
-        seen = {part.sighting for part in self._parts()} - self._runs.keys()
+        seen = {part.sighting for part in self._parts() if part.sighting.key in tensors}
+        seen -= self._runs.keys()
         unsure = {one for one in seen if self._is_unsure(one, tensors[one.key].shape, n)}
         if not unsure:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Hashable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -35,12 +36,15 @@ class _Runner:
         types = [leaf.dtype for leaf in keras.tree.flatten(inputs)]
         self.types = ["int32" if dtype == "int64" else dtype for dtype in types]
         self.keys: list[Hashable] = []
-        self._functions: dict[int, Callable[[Any], Any]] = {}
+        self._functions: dict[int, Callable[[Any], dict[Hashable, Any]]] = {}
 
     def __call__(
         self, inputs: tuple[Array, ...], keys: Collection[Hashable]
     ) -> Mapping[Hashable, Array]:
-        """Return tensors by their keys; those of the first call are what it may be asked for."""
+        """Return tensors by their keys, those of the first call or fewer.
+
+        What a layer does that could only be called whole is not seen.
+        """
         self.keys = self.keys or list(keys)
         if len(inputs) != len(self.types):
             raise InputShapeError(f"expected {len(self.types)} inputs, got {len(inputs)}")
@@ -51,10 +55,13 @@ class _Runner:
             keras.ops.convert_to_tensor(values.astype(_as_numpy(dtype)), dtype)
             for values, dtype in zip(inputs, self.types, strict=True)
         ]
-        made = zip(self.keys, self._functions[n](given), strict=True)
-        return {key: as_array(tensor) for key, tensor in made if key in keys}
+        try:
+            made = self._functions[n](given)
+        except Exception as error:  # of the backend, for another number of samples
+            raise OtherRun(f"it fails for {n} samples: {error}") from error
+        return {key: as_array(tensor) for key, tensor in made.items() if key in keys}
 
-    def _function(self, n: int) -> Callable[[Any], Any]:
+    def _function(self, n: int) -> Callable[[Any], dict[Hashable, Any]]:
         """Return what yields the tensors for `n` samples: open sizes would stay in the calls."""
         follower, leaves = _Follower(self.script), keras.tree.flatten(self.inputs)
         symbols = [keras.Input(batch_shape=(n, *leaf.shape[1:]), dtype=leaf.dtype)
@@ -68,12 +75,9 @@ class _Runner:
                 raise
             except TraceError as error:
                 raise OtherRun(f"it fails for {n} samples: {error}") from error
-        if missing := [key for key in self.keys if key not in follower.tensors]:
-            raise OtherRun(f"its call {missing[0]} is another one")
-        function: Callable[[Any], Any] = keras.Function(
-            symbols, [follower.tensors[key] for key in self.keys]
-        )
-        return function
+        keys = [key for key in self.keys if key in follower.tensors]
+        function = keras.Function(symbols, [follower.tensors[key] for key in keys])
+        return lambda given: dict(zip(keys, function(given), strict=True))
 
 
 def _as_numpy(dtype: str) -> str:
@@ -101,9 +105,11 @@ class _Follower:
             return self._unwatched(layer, args, kwargs)
         self.calls += 1
         number = self.calls
+        made = None
         if number in self.script.entered:
-            made = layer.call(*args, **kwargs)
-        else:
+            with suppress(TypeError, ValueError):  # of a backend, which takes no symbolic tensors
+                made = layer.call(*args, **kwargs)
+        if made is None:
             made = self._whole(number, layer, args, kwargs)
         return self._kept(number, made)
 

@@ -22,7 +22,7 @@ class Script:
     activated : set of int
         Layers that apply a function of theirs to what they compute.
     end : dict of int to int
-        Of any other call, the number of the last one that was made within it.
+        Of each call, the number of the last one that was made within it.
     """
 
     calls: int = 0

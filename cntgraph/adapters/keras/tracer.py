@@ -85,8 +85,7 @@ class KerasTracer(Tracer):
         finally:
             self.path.pop()
             number = self._numbers.pop()
-        if number not in self.script.entered:
-            self.script.end[number] = self.script.calls
+        self.script.end[number] = self.script.calls
         self._see(number, made)
         return made
 

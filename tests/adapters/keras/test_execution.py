@@ -160,3 +160,11 @@ def weights_of(module):
     arrays = [v.detach().numpy() for k, v in module.state_dict().items() if "num_" not in k]
     kernels = {2: (1, 0), 4: (2, 3, 1, 0)}
     return [a.transpose(kernels[a.ndim]) if a.ndim in kernels else a for a in arrays]
+
+
+def test_a_layer_that_is_called_whole_is_seen_from_outside():
+    model = keras.Sequential([keras.Input((4,)), kl.Dense(3), kl.PReLU(), kl.Dense(2)])
+    run, x = execution(model), np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    values = check_batches(run, (x,))
+    last = run.net.layers[-1].name
+    assert np.allclose(values[last].strength, model(x), atol=1e-5)
