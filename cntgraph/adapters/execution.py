@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cntgraph.adapters.arrangement import arrangement, by_sample, matching
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.sightings import Part, Reading, Sighting, Sightings
 from cntgraph.adapters.options import Options
@@ -21,18 +22,6 @@ from cntgraph.network.node_values import NodeValues
 
 #: Runs a model on a batch; returns the tensors that are asked for, by their keys, or fewer.
 Run = Callable[[tuple[Array, ...], Collection[Hashable]], Mapping[Hashable, Array]]
-#: What two runs on the same sample may differ by, relative to the largest value.
-_ROUNDING = 1e-3
-
-
-class OtherRun(TraceError):
-    """A model computes something else for this batch than for the one with which it was traced."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"the model does not compute what it did when it was traced: {what}; pass the "
-            "example_input and the options it is to be run with"
-        )
 
 
 class Observed(Options):
@@ -210,12 +199,12 @@ class Execution:
     def _samples(self, seen: Sighting, tensors: Mapping[Hashable, Array], n: int) -> Array:
         """Return the values of each sample that a tensor shows; one row, if all share them."""
         tensor = tensors[seen.key]
-        found = _arrangement(seen, tensor.shape, n)
+        found = arrangement(seen, tensor.shape, n)
         if found is None:
             return tensor.reshape(1, -1)
         axis, size = found
         run = seen.run if seen.n_samples > 1 else self._runs.get(seen, size)
-        return _by_sample(tensor, axis, n, run)
+        return by_sample(tensor, axis, n, run)
 
     # -- how samples lie where they share an axis with something else --------------------------
 
@@ -237,56 +226,13 @@ class Execution:
         alone = self._tensors(first, {one.key for one in unsure})
         for one in unsure:
             tensor, wanted = tensors[one.key], alone[one.key].reshape(-1)
-            found = _arrangement(one, tensor.shape, n)
+            found = arrangement(one, tensor.shape, n)
             assert found is not None
-            self._runs[one] = _matching(tensor, found, n, wanted)
+            self._runs[one] = matching(tensor, found, n, wanted)
 
     def _is_unsure(self, seen: Sighting, shape: tuple[int, ...], n: int) -> bool:
-        found = _arrangement(seen, shape, n) if seen.n_samples == 1 else None
+        found = arrangement(seen, shape, n) if seen.n_samples == 1 else None
         return found is not None and found[1] > 1
-
-
-def _arrangement(seen: Sighting, shape: tuple[int, ...], n: int) -> tuple[int, int] | None:
-    """Return the axis along which a tensor has `n` samples, and how much of it one sample has.
-
-    None where it belongs to one sample, or to all.
-    """
-    if seen.n_samples > 1:
-        axis = seen.axis
-    elif n == 1 or seen.n_samples == 0:
-        axis = None
-    elif len(shape) != len(seen.shape):
-        raise OtherRun(f"a tensor of shape {seen.shape} has shape {shape}")
-    else:
-        others = [k for k, m in enumerate(shape) if m != seen.shape[k]]
-        axis = others[0] if others else None
-    size = 1 if axis is None else seen.shape[axis] // max(seen.n_samples, 1)
-    wanted = list(seen.shape)
-    if axis is not None:
-        wanted[axis] = size * n
-    if tuple(wanted) != shape:
-        raise OtherRun(f"a tensor of shape {seen.shape} has shape {shape} for {n} samples")
-    return None if axis is None else (axis, size)
-
-
-def _by_sample(tensor: Array, axis: int, n: int, run: int) -> Array:
-    """Return a tensor as one row per sample, of which `run` values lie side by side on an axis."""
-    shape = tensor.shape
-    apart = tensor.reshape(*shape[:axis], -1, n, run, *shape[axis + 1 :])
-    rows: Array = np.moveaxis(apart, axis + 1, 0).reshape(n, -1)
-    return rows
-
-
-def _matching(tensor: Array, found: tuple[int, int], n: int, wanted: Array) -> int:
-    """Return how many values of a sample lie side by side, so that the first is as it is alone."""
-    axis, size = found
-    largest = max(float(np.abs(wanted).max(initial=0.0)), 1e-30)
-    for run in (k for k in range(size, 0, -1) if size % k == 0):
-        first = _by_sample(tensor, axis, n, run)[0]
-        apart = np.abs(np.subtract(first, wanted, dtype=np.float64))
-        if not apart.max(initial=0.0) > _ROUNDING * largest:
-            return run
-    raise OtherRun("a sample has other values in a batch than alone")
 
 
 def _one_hot(tokens: Array, reading: Reading) -> Array:

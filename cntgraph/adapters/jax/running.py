@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 
-from cntgraph.adapters.execution import Batching, Execution, Observed, OtherRun
+from cntgraph.adapters.arrangement import OtherRun
+from cntgraph.adapters.execution import Batching, Execution, Observed
 from cntgraph.adapters.jax.program import Flattening, as_numpy
 from cntgraph.adapters.jax.tracing import Traced, build
 from cntgraph.core.errors import FormatError, InputShapeError

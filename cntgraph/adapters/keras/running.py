@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from cntgraph.adapters.execution import Execution, Observed, OtherRun
+from cntgraph.adapters.arrangement import OtherRun
+from cntgraph.adapters.execution import Execution, Observed
 from cntgraph.adapters.keras.live import run_symbolically, trace_model
 from cntgraph.adapters.keras.script import BEFORE, Script
 from cntgraph.adapters.keras.tracer import evaluating

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from cntgraph.adapters.execution import Batching, OtherRun
+from cntgraph.adapters.arrangement import OtherRun
+from cntgraph.adapters.execution import Batching
 from cntgraph.adapters.onnx.inputs import Inputs
 from cntgraph.core.errors import FormatError, InputShapeError, require
 from cntgraph.core.types import Array

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cntgraph.adapters.execution import OtherRun
+from cntgraph.adapters.arrangement import OtherRun
 from cntgraph.adapters.torch.aten.values import Nodes, leaves, named_arguments
 from cntgraph.adapters.torch.higher_order import carry_out_parts
 from cntgraph.adapters.tracing.complex_numbers import Complex
