@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.activity.neuron_statistics import MEASURES
 from cntgraph.core.errors import CntGraphError
 from cntgraph.loading import load
 from cntgraph.measures.analyze import analyze
@@ -221,7 +222,7 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
     plain = {k: v for k, v in options.items() if k not in ("inputs", "functions")}
     if isinstance(source, Network):
         table = analyze(source, **plain).reset_index()
-    elif source.store.measures is None:
+    elif source.store.measures is None and source.store.neurons is None:
         table = analyze(source.store.network(source.number), **plain).reset_index()
     else:
         table = Trajectory(source.store, [source.number]).analyze(**plain)
@@ -229,7 +230,10 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
     if "inputs" not in options:
         return table
     net = source if isinstance(source, Network) else source.store.network(source.number)
-    return table.join(neuron_columns(net, options["inputs"], options.get("functions")), on="layer")
+    recorded = [c for c in table.columns if c.startswith(MEASURES)]
+    return table.drop(columns=recorded).join(
+        neuron_columns(net, options["inputs"], options.get("functions")), on="layer"
+    )
 
 
 def layer_sample(

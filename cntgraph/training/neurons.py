@@ -80,9 +80,19 @@ def neuron_columns(
     pandas.DataFrame
         Columns ``<measure>_<statistic>``.
     """
+    return _columns(neuron_statistics(record(net, inputs, functions=functions), *MEASURES))
+
+
+def recorded_columns(store: StoreFile, snapshot: int) -> pd.DataFrame | None:
+    """Return the same of what was recorded at a snapshot; None where nothing was."""
+    if store.neurons is None:
+        return None
+    return _columns({m: recorded_statistics(store, snapshot, m) for m in store.neurons.measures})
+
+
+def _columns(found: Mapping[Any, NeuronStatistics]) -> pd.DataFrame:
     import pandas as pd
 
-    found = neuron_statistics(record(net, inputs, functions=functions), *MEASURES)
     parts = (own.by_layer().drop(columns="n_nodes").add_prefix(f"{measure}_")
              for measure, own in found.items())  # fmt: skip
     return pd.concat(parts, axis=1)

@@ -147,7 +147,9 @@ class Trajectory(Sequence[Network]):
         -------
         pandas.DataFrame
             One row per snapshot and layer: ``snapshot``, the labels, ``layer``, and the columns of
-            `analyze`. A label that is called like one of them is called ``label_<name>``.
+            `analyze`. A label that is called like one of them is called ``label_<name>``. Where
+            data ran through the network (``Recorder(inputs=)``), there are columns of its neurons,
+            too: ``neuron_strength_mean``, ``neuron_strength_fluctuation`` and the like.
 
         Raises
         ------
@@ -173,10 +175,15 @@ class Trajectory(Sequence[Network]):
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
     def _analyzed(self, k: int, options: dict[str, Any]) -> pd.DataFrame:
-        measures = self._store.measures
+        from cntgraph.training.neurons import recorded_columns
+
+        measures, number = self._store.measures, self._snapshots[k]
         if measures is not None and _is_recorded(**options):
-            return measures.table(self._snapshots[k], self._store.topology.layers)
-        return analyze(self[k], **options)
+            table = measures.table(number, self._store.topology.layers)
+        else:
+            table = analyze(self[k], **options)
+        columns = recorded_columns(self._store, number)
+        return table if columns is None else table.join(columns)
 
     def table(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:
         """Return every layer measure of every snapshot in long form, ready to be plotted.

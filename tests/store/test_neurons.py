@@ -66,6 +66,25 @@ def test_distributions_over_training_are_those_of_the_means(path: Path) -> None:
     assert np.trapezoid(area["density"], area["x"]) == pytest.approx(1.0, abs=0.02)
 
 
+def test_tables_have_columns_of_neurons(path: Path) -> None:
+    expected = record(path, store="both")
+    with cg.open(path) as trajectory:
+        table, long = trajectory.analyze(), trajectory.table()
+    for measure in ("neuron_strength", "neuron_activation"):
+        for k, moment in enumerate(expected):
+            own = table[table["snapshot"] == k].set_index("layer")
+            found = moment[measure].by_layer()
+            for name in ("mean", "fluctuation", "std", "active", "never_active"):
+                assert (own[f"{measure}_{name}"] == found[name]).all()
+    assert {"neuron_activation_fluctuation", "fluctuation"} <= {*long["measure"]}
+    population = cg.Population.from_files(path, snapshots="all")
+    columns = population.analyze()["neuron_strength_fluctuation"]
+    assert columns.tolist() == table["neuron_strength_fluctuation"].tolist()
+    other = population.analyze(inputs=DATA.numpy()[:3])["neuron_strength_fluctuation"]
+    assert len(other) == len(columns)
+    assert (other != columns).any()
+
+
 def test_the_model_trains_on_as_if_nothing_had_been_run(path: Path) -> None:
     models = [make().train() for _ in range(2)]
     recorder = cg.Recorder(path, models[0], input_shape=SHAPE, inputs=DATA)
