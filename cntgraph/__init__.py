@@ -11,6 +11,7 @@ Importing it loads no framework, no plotting and no graph library.
 from cntgraph.activity.activation_period import activation_period
 from cntgraph.activity.correlation_graph import correlation_graph
 from cntgraph.activity.functional_graph import functional_graph
+from cntgraph.activity.module_graph import module_graph
 from cntgraph.activity.neuron_measures import neuron_activation, neuron_strength
 from cntgraph.activity.neuron_statistics import NeuronStatistics
 from cntgraph.activity.recording import record
@@ -143,6 +144,7 @@ __all__ = [
     "link_weights",
     "load",
     "modularity",
+    "module_graph",
     "motifs",
     "n_cut",
     "neural_persistence",

@@ -11,6 +11,7 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
 * ``execution(source, **the same) -> Execution``: runs it on data (may be missing: data then run
   through the blocks of its network),
+* ``module_effects(source, heads)``: what its modules do to each other (may be missing),
 * ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
 """
 

@@ -9,6 +9,7 @@ into the graph of a live module (`binding`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
 from cntgraph.adapters.torch.live import module_parameters, trace_live
+from cntgraph.adapters.torch.module_effects import ModuleEffects
 from cntgraph.adapters.torch.program import trace_program
 from cntgraph.adapters.torch.running import execution_of
 from cntgraph.adapters.torch.state_dict import is_state, tensors_of
@@ -102,6 +104,20 @@ def execution(source: Any, **shared: Any) -> Execution | None:
     if isinstance(source, str | Path) or is_state(source) or others != (None, None):
         return None
     return execution_of(_uncompiled(source), Observed(**vars(_exemplified(source, shared))))
+
+
+def module_effects(source: Any, heads: Mapping[str, int]) -> ModuleEffects:
+    """Return what the modules of a live module do to each other; `heads` is as there.
+
+    Raises
+    ------
+    FormatError
+        If it is no module.
+    """
+    model = _uncompiled(source)
+    if not isinstance(model, torch.nn.Module):
+        raise FormatError(f"expected a torch.nn.Module, got {type(source).__name__}")
+    return ModuleEffects(model, heads)
 
 
 def _exemplified(source: Any, shared: dict[str, Any]) -> Options:
