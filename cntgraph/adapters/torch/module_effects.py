@@ -139,8 +139,8 @@ class ModuleEffects:
     ) -> Iterator[None]:  # fmt: skip
         def after(name: str) -> Callable[..., Any]:
             def hook(_: Any, __: Any, result: Any) -> Any:
-                tensor = result[0] if isinstance(result, tuple) else result
-                _check(name, tensor, found)
+                first = result[0] if isinstance(result, tuple) else result
+                tensor = _checked(name, first, found)
                 own = change(tensor) if changed == Part(name) else tensor
                 found[Part(name)] = read(own)
                 return (own, *result[1:]) if isinstance(result, tuple) else own
@@ -149,8 +149,7 @@ class ModuleEffects:
 
         def before(name: str, number: int) -> Callable[..., Any]:
             def hook(_: Any, given: tuple[Any, ...]) -> Any:
-                tensor = given[0] if given else None
-                _check(name, tensor, found)
+                tensor = _checked(name, given[0] if given else None, found)
                 if tensor.shape[-1] % number:
                     raise CntGraphError(
                         f"expected what {name!r} reads, {tensor.shape[-1]} features, to be "
@@ -176,11 +175,13 @@ class ModuleEffects:
                 handle.remove()
 
 
-def _check(name: str, tensor: Any, found: Mapping[Part, Any]) -> None:
+def _checked(name: str, tensor: Any, found: Mapping[Part, Any]) -> torch.Tensor:
+    """Return what a module yields or reads, refusing what is no node."""
     if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
         raise TraceError(f"expected the module {name!r} to yield a tensor of real numbers")
     if any(part.module == name for part in found):
         raise TraceError(f"the module {name!r} runs several times: it is no single node")
+    return tensor
 
 
 def _value(tensor: torch.Tensor) -> torch.Tensor:
