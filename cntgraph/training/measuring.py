@@ -17,13 +17,12 @@ from cntgraph.activity.neuron_statistics import MEASURES
 from cntgraph.core.errors import CntGraphError
 from cntgraph.loading import load
 from cntgraph.measures.analyze import analyze
-from cntgraph.measures.layer_values import Distribution as Measure
 from cntgraph.measures.layer_values import layer_values
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
 from cntgraph.training.mapping import map_ordered
 from cntgraph.training.members import Member
-from cntgraph.training.neurons import neuron_columns
+from cntgraph.training.neurons import neuron_columns, neuron_means
 from cntgraph.training.statistics.distributions import Distribution, Histogram, layer_distributions
 from cntgraph.training.trajectory import Trajectory
 
@@ -229,15 +228,19 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
         table = table.iloc[:, list(table.columns).index("layer") :]
     if "inputs" not in options:
         return table
-    net = source if isinstance(source, Network) else source.store.network(source.number)
+    net = _network(source)
     recorded = [c for c in table.columns if c.startswith(MEASURES)]
     return table.drop(columns=recorded).join(
         neuron_columns(net, options["inputs"], options.get("functions")), on="layer"
     )
 
 
+def _network(source: Source) -> Network:
+    return source if isinstance(source, Network) else source.store.network(source.number)
+
+
 def layer_sample(
-    source: Source, *, measure: Measure, layer: str, n_most: int
+    source: Source, *, measure: str, layer: str, n_most: int, inputs: Any = None
 ) -> NDArray[np.float64] | None:
     """Return a layer's samples of a measure; None if the network has no such layer.
 
@@ -247,8 +250,10 @@ def layer_sample(
     layers = source.layers if isinstance(source, Network) else source.store.topology.layers
     if layer not in {found.name for found in layers}:
         return None
-    if isinstance(source, Network):
-        found: Distribution = layer_values(source, measure, layer)
+    if measure in MEASURES and (inputs is not None or isinstance(source, Network)):
+        found: Distribution = neuron_means(_network(source), inputs, measure, layer)
+    elif isinstance(source, Network):
+        found = layer_values(source, measure, layer)  # type: ignore[arg-type]
     else:
         found = layer_distributions(source.store, source.number, measure, layer)[layer]
     if isinstance(found, Histogram):

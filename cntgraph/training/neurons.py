@@ -83,6 +83,20 @@ def neuron_columns(
     return _columns(neuron_statistics(record(net, inputs, functions=functions), *MEASURES))
 
 
+def neuron_means(net: Network, inputs: Any, measure: str, layer: str) -> Values:
+    """Return the mean over samples of each neuron of a layer, shape (n_nodes,).
+
+    Raises
+    ------
+    CntGraphError
+        If there are no inputs.
+    """
+    known = check_measure(measure)
+    if inputs is None:
+        raise CntGraphError(f"nothing was recorded of {measure}; pass inputs=")
+    return neuron_statistics(record(net, inputs), known, layers=layer)[known].mean
+
+
 def recorded_columns(store: StoreFile, snapshot: int) -> pd.DataFrame | None:
     """Return the same of what was recorded at a snapshot; None where nothing was."""
     if store.neurons is None:
@@ -121,8 +135,8 @@ def recorded_statistics(store: StoreFile, snapshot: int, measure: str) -> Neuron
     if store.neurons is None:
         raise CntGraphError(
             f"{store.path}: nothing was recorded of neurons over data; record with "
-            "cg.Recorder(path, model, inputs=...), or run data through a snapshot: "
-            f"cg.{measure}(trajectory[k], inputs)"
+            "cg.Recorder(path, model, inputs=...), or run data through it now: "
+            f"cg.{measure}(trajectory[k], inputs); of populations, pass inputs="
         )
     layers = store.topology.layers
     summary = store.neurons.summary(snapshot, measure, layers)

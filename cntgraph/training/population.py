@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cntgraph.activity.neuron_statistics import MEASURES, Measure
 from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files
@@ -221,7 +222,7 @@ class Population(Networks):
 
     def densities(
         self,
-        measure: Distribution,
+        measure: Distribution | Measure,
         layer: str,
         *,
         by: str = "accuracy",
@@ -229,6 +230,7 @@ class Population(Networks):
         bandwidth: Bandwidth = "scott",
         n_points: int = 512,
         max_samples: int = 1_000_000,
+        inputs: Any = None,
         client: Any = None,
         show_progress: bool = False,
     ) -> pd.DataFrame:
@@ -238,8 +240,10 @@ class Population(Networks):
 
         Parameters
         ----------
-        measure : {"strength", "in_strength", "out_strength", "link_weights"}
-            As in `samples`.
+        measure : {"strength", "in_strength", "out_strength", "link_weights", "neuron_strength", \
+"neuron_activation"}
+            One value per node of the layer, or one per stored weight that leads to it; of the
+            last two, each neuron's mean over the samples of `inputs`.
         layer : str
             Name of the layer; networks without it are left out.
         by : str, default "accuracy"
@@ -253,6 +257,8 @@ class Population(Networks):
         max_samples : int, default 1,000,000
             Values a bin, about. Where there are more, each network gives its share: evenly
             spaced order statistics of its values.
+        inputs : array, tuple of arrays, list of batches, or callable, optional
+            Data for the measures of neurons (see `analyze`); by default what was recorded.
         client, show_progress
             As in `analyze`.
 
@@ -274,18 +280,19 @@ class Population(Networks):
         .. [1] La Malfa, La Malfa, Nicosia, Latora, "Characterizing Learning Dynamics of Deep
            Neural Networks via Complex Networks", ICTAI 2021, arXiv:2110.02628, section IV.
         """
-        pooled = self._pooled(measure, layer, by, bins, max_samples, client, show_progress)
+        pooled = self._pooled(measure, layer, by, bins, max_samples, inputs, client, show_progress)
         return density_frame(pooled, bandwidth=bandwidth, n_points=n_points)
 
     def divergence(
         self,
-        measure: Distribution,
+        measure: Distribution | Measure,
         layer: str,
         *,
         by: str = "accuracy",
         bins: Bins = 5,
         kind: Kind = "jensen_shannon",
         max_samples: int = 1_000_000,
+        inputs: Any = None,
         client: Any = None,
         show_progress: bool = False,
         **options: Any,
@@ -294,7 +301,7 @@ class Population(Networks):
 
         Parameters
         ----------
-        measure, layer, by, bins, max_samples, client, show_progress
+        measure, layer, by, bins, max_samples, inputs, client, show_progress
             As in `densities`.
         kind : str, default "jensen_shannon"
             Which divergence (see `divergence`).
@@ -308,7 +315,7 @@ class Population(Networks):
         """
         from cntgraph.training.statistics.divergence import divergence_matrix
 
-        pooled = self._pooled(measure, layer, by, bins, max_samples, client, show_progress)
+        pooled = self._pooled(measure, layer, by, bins, max_samples, inputs, client, show_progress)
         matrix = divergence_matrix(pooled.samples(), kind, **options)
         matrix.attrs.update(pooled.counts)
         return matrix
@@ -384,23 +391,26 @@ class Population(Networks):
 
     def _pooled(
         self,
-        measure: Distribution,
+        measure: Distribution | Measure,
         layer: str,
         by: str,
         bins: Bins,
         max_samples: int,
+        inputs: Any,
         client: Any,
         show_progress: bool,
     ) -> Pooled:
         """Return the values of a layer in every network that counts, by the bin of its label."""
-        check_distribution(measure)
+        if measure not in MEASURES:
+            check_distribution(measure)
+        check_repeatable(inputs)
         values = self._label(by)
         judged, own = self._judged(client, show_progress), self._measuring
         left_out = {*judged["network"], *(k for k in range(len(self)) if own.key(k) in own.failed)}
         binned = in_bins(values.drop(index=[*left_out]), bins)
         chosen = binned.dropna()
         n_most = max(1, max_samples // max(1, chosen.value_counts().max()))
-        task = partial(layer_sample, measure=measure, layer=layer, n_most=n_most)
+        task = partial(layer_sample, measure=measure, layer=layer, n_most=n_most, inputs=inputs)
         found = own.results(
             task, [*chosen.index], what=measure, client=client, show_progress=show_progress
         )

@@ -206,6 +206,11 @@ class Trajectory(Sequence[Network]):
         long = wide.melt(about, measures, var_name="measure", value_name="value")
         return long.sort_values(["snapshot", "measure"], kind="stable", ignore_index=True)
 
+    @property
+    def neuron_measures(self) -> tuple[str, ...]:
+        """The measures of neurons over data that were recorded, if any."""
+        return () if self._store.neurons is None else self._store.neurons.measures
+
     def neuron_statistics(self, measure: str = "neuron_strength") -> list[NeuronStatistics]:
         """Return what was recorded of neurons over data, at every snapshot.
 

@@ -291,6 +291,20 @@ def test_data_run_through_every_network(population, folder, client):
         population.analyze(inputs=iter([x]))
 
 
+def test_distributions_of_neurons_over_data(population, folder):
+    x = np.random.default_rng(0).normal(size=(20, 5))
+    found = population.densities("neuron_strength", "dense1", inputs=x, bins=1, n_points=40)
+    means = [cg.neuron_strength(folder / f"net{k:02}.h5", x, layers="dense1").mean for k in
+             range(N)]  # fmt: skip
+    assert found["n_samples"].iloc[0] == sum(map(len, means))
+    area = np.trapezoid(found["density"], found["x"])
+    assert area == pytest.approx(1.0, abs=0.05)
+    apart = population.divergence("neuron_activation", "dense1", inputs=x, bins=2)
+    assert apart.shape == (2, 2)
+    with pytest.raises(CntGraphError, match="nothing was recorded of neurons over data.*inputs="):
+        population.densities("neuron_strength", "dense1")
+
+
 def test_table_is_analyze_in_long_form(population):
     wide, long = population.analyze(), population.table()
     about = ["network", "path", "accuracy", "depth", "task", "layer", "diverged"]

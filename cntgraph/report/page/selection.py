@@ -20,7 +20,9 @@ LAYERS = 24
 MEASURES = (
     "fluctuation", "strength_mean", "strength_min", "strength_max", "in_strength_mean",
     "in_strength_std", "out_strength_mean", "out_strength_std", "link_weight_mean",
-    "link_weight_std", "link_weight_skew", "link_weight_kurtosis",
+    "link_weight_std", "link_weight_skew", "link_weight_kurtosis", "neuron_strength_mean",
+    "neuron_strength_fluctuation", "neuron_activation_mean", "neuron_activation_fluctuation",
+    "neuron_activation_active", "neuron_activation_never_active",
 )  # fmt: skip
 
 DEFINITIONS = (
@@ -29,7 +31,8 @@ DEFINITIONS = (
     "node is the sum of the weights of its incoming edges, its bias and the weights of its "
     "outgoing edges, signed, in the unit of a weight. The fluctuation of a layer is the standard "
     "deviation of the strength of its nodes. Link weights are the learned weights that lead to a "
-    "layer, each stored weight once."
+    "layer, each stored weight once. Where data ran through the network, neuron strength is what "
+    "a neuron receives, neuron activation what it emits, both as means over the samples."
 )
 
 

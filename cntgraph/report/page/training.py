@@ -165,10 +165,11 @@ def _distributions(
     """Return the sections of densities and of divergences."""
     import pandas as pd
 
-    menus = {"Measure": ["strength", "link weights"], "Layer": list(layers)}
+    measures = (*SHOWN, *trajectory.neuron_measures)
+    menus = {"Measure": [name.replace("_", " ") for name in measures], "Layer": list(layers)}
     labels = trajectory.labels
     densities, squares, columns = {}, {}, {}
-    for m, measure in enumerate(SHOWN):
+    for m, measure in enumerate(measures):
         from_first = {}
         for layer, table in _densities(trajectory, measure, layers, show_progress).items():
             n = layers.index(layer)
@@ -188,7 +189,7 @@ def _distributions(
 
 
 def _densities(
-    trajectory: Trajectory, measure: Distribution, layers: Sequence[str], show_progress: bool
+    trajectory: Trajectory, measure: str, layers: Sequence[str], show_progress: bool
 ) -> dict[str, pd.DataFrame]:
     """Return the density table of every layer that has values."""
     import pandas as pd
@@ -212,7 +213,8 @@ def _divergence(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 _DISTRIBUTIONS = (
     "How the strength of the nodes of a layer, or the learned weights that lead to it, are "
-    "distributed. A curve is a kernel density; the area below it is 1."
+    "distributed; and, if that was recorded, the means of its neurons over data. A curve is a "
+    "kernel density; the area below it is 1."
 )
 _DENSITIES = (
     "The slider goes through training; the first and the last snapshot stay for comparison. "

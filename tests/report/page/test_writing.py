@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import cntgraph as cg
@@ -56,6 +57,18 @@ def test_a_trajectory_and_its_file_give_the_same_page(run, tmp_path):
     assert first == tmp_path / "a.html"
     assert first.read_bytes() == second.read_bytes()
     assert "Divergences" in text_of(first)
+
+
+def test_neurons_over_data_are_shown_where_they_were_recorded(run, tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    record = cg.Recorder(tmp_path / "run.h5", model, input_shape=(4,), inputs=torch.randn(9, 4))
+    for k in range(2):
+        record(step=k)
+    page = write_report(tmp_path / "run.h5", tmp_path / "a.html").read_text(encoding="utf-8")
+    for name in ("neuron strength", "neuron activation fluctuation", "neuron activation active"):
+        assert name in page
+    other = write_report(run, tmp_path / "b.html").read_text(encoding="utf-8")
+    assert "neuron activation fluctuation" not in other
 
 
 def test_files_are_a_population_in_any_form(runs, tmp_path):
