@@ -301,7 +301,7 @@ def test_distributions_of_neurons_over_data(population, folder):
     assert area == pytest.approx(1.0, abs=0.05)
     apart = population.divergence("neuron_activation", "dense1", inputs=x, bins=2)
     assert apart.shape == (2, 2)
-    with pytest.raises(CntGraphError, match="nothing was recorded of neurons over data.*inputs="):
+    with pytest.raises(CntGraphError, match=r"nothing was recorded of neurons over data.*inputs="):
         population.densities("neuron_strength", "dense1")
 
 
