@@ -95,6 +95,16 @@ def accuracies(predictions: pd.DataFrame) -> list[list[str]]:
     return rows
 
 
+def distances(found: dict[str, pd.DataFrame]) -> list[list[str]]:
+    """Mean distance of the depth that was said from the true one; always saying three is 1.20."""
+    means = []
+    for predictions in found.values():
+        own = predictions[predictions["target"] == "depth"]
+        distance = (own["said"].astype(int) - own["depth"]).abs()
+        means.append(distance.groupby(own["set"]).mean())
+    return [[name, *(f"{mean[name]:.2f}" for mean in means)] for name in sets()]
+
+
 def within(predictions: pd.DataFrame, target: str, by: str) -> list[list[str]]:
     """Accuracy for one target within the classes of another."""
     own = predictions[predictions["target"] == target]
@@ -190,6 +200,8 @@ def report(table: pd.DataFrame, found: dict[str, pd.DataFrame], findings: str) -
         findings,
         protocol(),
         *(markdown(title, head, [chance, *accuracies(x)]) for title, x in found.items()),
+        markdown("Distance of the depth said from the true one (1.20 if always three)",
+                 ["features", "trained", "kind not seen", "before training"], distances(found)),
         markdown("Depth told, by architecture (chance 0.20)", ["features", *ARCHITECTURES],
                  within(known, "depth", "architecture")),
         markdown("Depth told, by activation (chance 0.20)", ["features", *ACTIVATIONS],

@@ -43,7 +43,8 @@ def predict(table: pd.DataFrame, *, unseen: bool = False) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row per network, target and set of features: its kind, fold, and whether it was told.
+        A row per network, target and set of features: its kind, fold, what was said, and whether
+        it is so.
     """
     groups = table.groupby(KIND).ngroup() if unseen else None
     found = []
@@ -56,8 +57,7 @@ def predict(table: pd.DataFrame, *, unseen: bool = False) -> pd.DataFrame:
             for name in sets():
                 x = np.nan_to_num(table[columns(table, name)].to_numpy(float))
                 forest = clone(FOREST).fit(x[train], y.iloc[train])
-                told = forest.predict(x[test]) == y.iloc[test]
-                found.append(
-                    table.iloc[test][KIND].assign(target=target, set=name, fold=fold, told=told)
-                )
+                said = forest.predict(x[test])
+                own = table.iloc[test][KIND].assign(target=target, set=name, fold=fold, said=said)
+                found.append(own.assign(told=said == y.iloc[test]))
     return pd.concat(found, ignore_index=True)
