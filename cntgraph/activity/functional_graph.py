@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -124,21 +125,23 @@ def _by_class(batch: Batch, wanted: bool) -> list[tuple[Any, Batch]]:
     return [(x, batch.of(labels == x)) for x in dict.fromkeys(labels.tolist())]
 
 
-class _Weights:
+class _Weights(ABC):
     """Weights of the edges of a network, from batches of values."""
 
     def __init__(self, run: Propagation) -> None:
         self.run, self.net = run, run.net
 
+    @abstractmethod
     def add(self, batch: Batch) -> None:
-        raise NotImplementedError
+        """Add the samples of a batch."""
 
     def network(self) -> Network:
         blocks = (self.weighted(block) for block in self.net.blocks)
         return replace(self.net, blocks=tuple(b for b in blocks if b is not None))
 
+    @abstractmethod
     def weighted(self, block: Block) -> Block | None:
-        raise NotImplementedError
+        """Return a block with its edges weighted; None if it is left out."""
 
 
 def _known(values: Array | None, layer: Layer) -> Values:
@@ -220,8 +223,9 @@ class _OfEdges(_Weights):
     def counts(self, block: Block) -> bool:
         return block.source.size > 0
 
+    @abstractmethod
     def weights(self, block: Block, sums: EdgeProducts) -> Values:
-        raise NotImplementedError
+        """Return one weight per edge of a block."""
 
     def weighted(self, block: Block) -> Block | None:
         if block.name not in self.sums:

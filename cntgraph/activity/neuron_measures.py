@@ -12,12 +12,13 @@ import numpy as np
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.kept_samples import KeptSamples, Marks, marks_of
 from cntgraph.activity.moments import Moments
-from cntgraph.activity.neuron_statistics import Measure, NeuronStatistics, placed
+from cntgraph.activity.neuron_statistics import NeuronStatistics, placed
 from cntgraph.activity.recording import Batch, Recording, record
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Array, Values
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
+from cntgraph.network.node_values import NeuronMeasure
 
 Granularity = Literal["neuron", "channel"]
 
@@ -168,12 +169,12 @@ def neuron_activation(
 
 def neuron_statistics(
     recording: Recording,
-    *measures: Measure,
+    *measures: NeuronMeasure,
     layers: str | Sequence[str] | None = None,
     bias: bool = True,
     granularity: Granularity = "neuron",
     n_kept: int = 0,
-) -> dict[Measure, NeuronStatistics]:
+) -> dict[NeuronMeasure, NeuronStatistics]:
     """Return several measures of one recording, whose data run through once.
 
     Parameters
@@ -198,7 +199,7 @@ def neuron_statistics(
         raise CntGraphError(f"expected granularity 'neuron' or 'channel', got {granularity!r}")
     chosen = select_layers(recording.net, layers)
     biases = None if bias else recording.net.bias()
-    made: dict[Measure, _Collected] = {}
+    made: dict[NeuronMeasure, _Collected] = {}
     for batch in recording:
         marks = marks_of(batch.inputs.arrays) if n_kept else None
         for measure in measures:
@@ -232,8 +233,8 @@ class _Collected:
     """One measure of the layers of a network, added up batch by batch."""
 
     def __init__(
-        self, measure: Measure, layers: Sequence[Layer], first: Batch, granularity: Granularity,
-        biases: Values | None, n_kept: int,
+        self, measure: NeuronMeasure, layers: Sequence[Layer], first: Batch,
+        granularity: Granularity, biases: Values | None, n_kept: int,
     ) -> None:  # fmt: skip
         self.measure, self.biases, self.n_kept = measure, biases, n_kept
         self.by_channel = granularity == "channel"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +13,10 @@ from cntgraph.activity.moments import Moments
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Array, Values
 from cntgraph.network.layer import Layer
+from cntgraph.network.node_values import NeuronMeasure
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Measure = Literal["neuron_strength", "neuron_activation"]
-MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +50,7 @@ class NeuronStatistics:
     {'input': 0.17, 'fc1': 0.56, 'fc2': 0.78, 'fc3': 0.77}
     """
 
-    measure: Measure
+    measure: NeuronMeasure
     layers: tuple[Layer, ...]
     moments: Moments
     kept: KeptSamples | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.activity.neuron_statistics import placed
 from cntgraph.activity.recording import Batch, Recording
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.memory import check_memory
@@ -92,7 +93,7 @@ def standardised_activations(
         raise UndefinedMeasureError("a single sample has no correlations; expected two or more")
     varying = _standardise(values, first, known)
     missing = {x.name: "its activations are not known" for x in layers if x not in known}
-    made = tuple(_renumbered(known, granularity))
+    made = placed(_coarse(layer, granularity) for layer in known)
     return Standardised(values[:, : varying.sum()], varying, made, missing)
 
 
@@ -111,13 +112,10 @@ def _row(batch: Batch, layers: Sequence[Layer], granularity: Granularity) -> Arr
     return np.concatenate(parts, axis=1)
 
 
-def _renumbered(layers: Sequence[Layer], granularity: Granularity) -> Iterator[Layer]:
-    start = 0
-    for layer in layers:
-        coarse = (layer.shape[:1] or (1,)) if granularity == "channel" else (1,)
-        made = replace(layer, start=start, shape=layer.shape if granularity == "neuron" else coarse)
-        start += made.n_nodes
-        yield made
+def _coarse(layer: Layer, granularity: Granularity) -> Layer:
+    if granularity == "neuron":
+        return layer
+    return replace(layer, shape=(layer.shape[:1] or (1,)) if granularity == "channel" else (1,))
 
 
 def _joined(blocks: list[Array]) -> NDArray[np.float32]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 from cntgraph.core.types import Array
+
+#: What is measured of neurons while data run through a network: what they receive, what they emit.
+NeuronMeasure = Literal["neuron_strength", "neuron_activation"]
+NEURON_MEASURES: Final[tuple[NeuronMeasure, ...]] = get_args(NeuronMeasure)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from cntgraph.core.errors import StoreError
+from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.network.size import MAX_NODES
 
 Check = Callable[[Any, str], None]
@@ -81,7 +82,7 @@ def check_neurons(description: Any, layers: Sequence[str]) -> None:
     cntgraph.core.errors.StoreError: neurons.measures: expected some of neuron_strength, ...
     """
     _NEURONS(description, "neurons")
-    for name, known in (("measures", _NEURON_MEASURES), ("layers", layers)):
+    for name, known in (("measures", NEURON_MEASURES), ("layers", layers)):
         found = description[name]
         if len({*found}) < len(found) or not {*found} <= {*known}:
             shown = "the network's layers" if name == "layers" else ", ".join(known)
@@ -270,7 +271,6 @@ _GEOMETRIES: Mapping[str, Check] = {
     "identity": _object(modulatory=_flag),
     "sparse": _object(indptr=_array(_size), indices=_array(_size), parametric=_flag),
 }
-_NEURON_MEASURES = ("neuron_strength", "neuron_activation")
 #: Kinds whose weights follow from their geometry.
 _STRUCTURAL = ("pool", "identity")
 _LAYER = _object(

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.activity.neuron_statistics import MEASURES
 from cntgraph.core.errors import CntGraphError
 from cntgraph.loading import load
 from cntgraph.measures.analyze import analyze
 from cntgraph.measures.layer_values import layer_values
 from cntgraph.network.network import Network
+from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.store.reader import StoreFile
 from cntgraph.training.mapping import map_ordered
 from cntgraph.training.members import Member
@@ -229,7 +229,7 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
     if "inputs" not in options:
         return table
     net = _network(source)
-    recorded = [c for c in table.columns if c.startswith(MEASURES)]
+    recorded = [c for c in table.columns if c.startswith(NEURON_MEASURES)]
     return table.drop(columns=recorded).join(
         neuron_columns(net, options["inputs"], options.get("functions")), on="layer"
     )
@@ -250,7 +250,7 @@ def layer_sample(
     layers = source.layers if isinstance(source, Network) else source.store.topology.layers
     if layer not in {found.name for found in layers}:
         return None
-    if measure in MEASURES and (inputs is not None or isinstance(source, Network)):
+    if measure in NEURON_MEASURES and (inputs is not None or isinstance(source, Network)):
         found: Distribution = neuron_means(_network(source), inputs, measure, layer)
     elif isinstance(source, Network):
         found = layer_values(source, measure, layer)  # type: ignore[arg-type]

@@ -10,11 +10,12 @@ import numpy as np
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.moments import Moments
 from cntgraph.activity.neuron_measures import neuron_statistics
-from cntgraph.activity.neuron_statistics import MEASURES, Measure, NeuronStatistics, placed
+from cntgraph.activity.neuron_statistics import NeuronStatistics, placed
 from cntgraph.activity.recording import record
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.network.network import Network
+from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
 from cntgraph.store.neurons import NeuronSummary
 from cntgraph.store.reader import StoreFile
 
@@ -54,7 +55,7 @@ def summarise(
     summaries : dict of str to NeuronSummary
         By measure.
     """
-    found = neuron_statistics(record(model, inputs, **options), *MEASURES)
+    found = neuron_statistics(record(model, inputs, **options), *NEURON_MEASURES)
     of_each = [{layer.name for layer in own.layers} for own in found.values()]
     common = set.intersection(*of_each)
     summaries: dict[str, NeuronSummary] = {}
@@ -80,7 +81,7 @@ def neuron_columns(
     pandas.DataFrame
         Columns ``<measure>_<statistic>``.
     """
-    return _columns(neuron_statistics(record(net, inputs, functions=functions), *MEASURES))
+    return _columns(neuron_statistics(record(net, inputs, functions=functions), *NEURON_MEASURES))
 
 
 def neuron_means(net: Network, inputs: Any, measure: str, layer: str) -> Values:
@@ -131,7 +132,7 @@ def recorded_statistics(store: StoreFile, snapshot: int, measure: str) -> Neuron
     CntGraphError
         If none was recorded.
     """
-    known: Measure = check_measure(measure)
+    known: NeuronMeasure = check_measure(measure)
     if store.neurons is None:
         raise CntGraphError(
             f"{store.path}: nothing was recorded of neurons over data; record with "
@@ -158,14 +159,14 @@ def recorded_means(
     return {own.name: found.mean[own.slice] for own in chosen}
 
 
-def check_measure(measure: str) -> Measure:
+def check_measure(measure: str) -> NeuronMeasure:
     """Return a measure of neurons, refusing any other.
 
     Raises
     ------
     CntGraphError
     """
-    for known in MEASURES:
+    for known in NEURON_MEASURES:
         if measure == known:
             return known
-    raise CntGraphError(f"expected a measure of {', '.join(MEASURES)}; got {measure!r}")
+    raise CntGraphError(f"expected a measure of {', '.join(NEURON_MEASURES)}; got {measure!r}")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cntgraph.activity.neuron_statistics import MEASURES, Measure
 from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.layer_values import Distribution, check_distribution
+from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
 from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files
 from cntgraph.training.measuring import Key, layer_sample, layer_table
 from cntgraph.training.members import Files, Member, Snapshots, find_files, read_headers
@@ -222,7 +222,7 @@ class Population(Networks):
 
     def densities(
         self,
-        measure: Distribution | Measure,
+        measure: Distribution | NeuronMeasure,
         layer: str,
         *,
         by: str = "accuracy",
@@ -285,7 +285,7 @@ class Population(Networks):
 
     def divergence(
         self,
-        measure: Distribution | Measure,
+        measure: Distribution | NeuronMeasure,
         layer: str,
         *,
         by: str = "accuracy",
@@ -391,7 +391,7 @@ class Population(Networks):
 
     def _pooled(
         self,
-        measure: Distribution | Measure,
+        measure: Distribution | NeuronMeasure,
         layer: str,
         by: str,
         bins: Bins,
@@ -401,7 +401,7 @@ class Population(Networks):
         show_progress: bool,
     ) -> Pooled:
         """Return the values of a layer in every network that counts, by the bin of its label."""
-        if measure not in MEASURES:
+        if measure not in NEURON_MEASURES:
             check_distribution(measure)
         check_repeatable(inputs)
         values = self._label(by)

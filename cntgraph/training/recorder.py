@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from cntgraph.activity.neuron_statistics import MEASURES
 from cntgraph.adapters.builder import Norm
 from cntgraph.adapters.callbacks import Framework, Per, callback_for
 from cntgraph.adapters.processes import is_first_process
@@ -17,6 +16,7 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.measures.survey import LayerSurvey, layer_bins, survey_layers
 from cntgraph.network.blocks.histogram import LayerBins
 from cntgraph.network.network import Network
+from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.store.description import differences
 from cntgraph.store.hdf5 import append
 from cntgraph.store.journal import recover
@@ -295,7 +295,7 @@ class Recorder:
             return
         write_topology(file, self.net, measures=survey is not None, neurons=layers is not None)
         if layers is not None:
-            write_neurons_head(file, MEASURES, layers)
+            write_neurons_head(file, NEURON_MEASURES, layers)
         if survey is not None and self._bins is not None:
             parameters = self.store == "both"
             write_measures_head(file, self._bins, survey.rows, parameters=parameters)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.activity.neuron_statistics import MEASURES
 from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import check_distribution, layer_values, values_by_layer
 from cntgraph.network.blocks.histogram import Bins, Counts
+from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.store.measured import StoredMeasures
 from cntgraph.store.reader import StoreFile
 from cntgraph.training.neurons import recorded_means
@@ -119,7 +119,7 @@ def layer_distributions(
     CntGraphError
         If there is no such measure or layer.
     """
-    if measure in MEASURES:
+    if measure in NEURON_MEASURES:
         means = recorded_means(store, snapshot, measure, layer)
         return {name: values[np.isfinite(values)] for name, values in means.items()}
     check_distribution(measure)
