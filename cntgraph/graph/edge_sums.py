@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Values
-from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.blocks.transform import Transform, transform_code
 from cntgraph.network.node_sums import NodeSums
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def edge_sums(
     counted : ndarray of bool, shape (n_blocks,), or None
         The blocks whose edges count; None for all.
     """
-    from cntgraph.core.kernels.csr import row_column_sums
+    from cntgraph.core.kernels.csr_sums import add_row_column_sums, column_span
 
     n, n_edges = matrix.shape[0], matrix.nnz
     incoming, outgoing = np.zeros(n), np.zeros(n)
@@ -46,19 +46,17 @@ def edge_sums(
     cuts = np.searchsorted(matrix.indptr, np.linspace(0, n_edges, n_parts + 1)[1:-1])
     rows = np.unique(np.concatenate([[0], cuts, [n]]))
 
-    def work(part: tuple[int, int]) -> Values:
-        columns = np.zeros(n)
-        here = slice(*matrix.indptr[list(part)])
-        indptr = matrix.indptr[part[0] : part[1] + 1] - here.start
-        values = matrix.data[here]
-        if transform != "signed":
-            values = apply_transform(values, transform)
-        if counted is not None:
-            values = np.where(counted[edge_block[here]], values, 0)
-        row_column_sums(indptr, matrix.indices[here], values, outgoing[slice(*part)], columns)
-        return columns
+    arrays = matrix.indptr, matrix.indices, matrix.data
+    code, counts = transform_code(transform), np.zeros(0, bool) if counted is None else counted
+
+    def work(part: tuple[int, int]) -> tuple[slice, Values]:
+        # The rows of a layer or two lead to few of all columns.
+        low, high = column_span(*arrays[:2], part)
+        columns = np.zeros(high - low)
+        add_row_column_sums(*arrays, part, code, counts, edge_block, low, outgoing, columns)
+        return slice(low, high), columns
 
     parts = list(zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True))
-    for columns in ordered_map(work, parts, threads=1 if len(parts) == 1 else None):
-        incoming += columns
+    for here, columns in ordered_map(work, parts, threads=1 if len(parts) == 1 else None):
+        incoming[here] += columns
     return NodeSums(incoming, outgoing)

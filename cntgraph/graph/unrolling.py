@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.parallel import ordered_map
+from cntgraph.core.types import Array
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
-from cntgraph.network.blocks.csr import csr_of, index_dtype
+from cntgraph.network.blocks.csr import csr_of, fill_threads, index_dtype
 from cntgraph.network.network import Network
 
 if TYPE_CHECKING:
@@ -38,7 +40,9 @@ def assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[
     Notes
     -----
     The number of edges of every row is known in closed form, so that the arrays are allocated
-    once and every block writes its edges to their place.
+    once and every block writes its edges to their place, in order. Only rows that several blocks
+    write to are put in order afterwards, and of them only those whose targets do not ascend from
+    block to block.
 
     Examples
     --------
@@ -48,8 +52,6 @@ def assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[
     >>> adjacency.nnz, np.bincount(marks).tolist()
     (50, [20, 25, 5])
     """
-    from cntgraph.core.kernels.csr import mark_rows, sort_rows
-
     degrees = [block.out_degrees() for block in blocks]
     total = np.zeros(n_nodes, dtype=np.float64)
     for block, degree in zip(blocks, degrees, strict=True):
@@ -58,35 +60,87 @@ def assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[
     indices = np.empty(indptr[-1], index_dtype(max(n_nodes, int(indptr[-1]))))
     data = np.empty(indptr[-1], np.result_type(np.float32, *(b.dtype for b in blocks)))
     marks = np.empty(indptr[-1], np.min_scalar_type(max(len(blocks) - 1, 0)))
-    cursor = indptr[:-1].copy()
+    rows = _Rows(indptr)
     for k, (block, degree) in enumerate(zip(blocks, degrees, strict=True)):
-        starts = _claim(block.source, degree, cursor)
-        target = block.target
-        block.fill(starts, target.start if target.ids is None else target.ids, indices, data)
-        mark_rows(starts, degree, k, marks)
-    sort_rows(indptr, indices, data, marks)
+        starts = rows.claim(block.source, block.target, degree)
+        block.fill(starts, block.target.start, indices, data)
+        _name_and_mark(starts, degree, block.target.ids, k, indices, marks)
+    _merge(np.flatnonzero(rows.unordered), indptr, indices, data, marks)
     return csr_of(data, indices, indptr, (n_nodes, n_nodes)), marks
 
 
-def _claim(source: View, degree: Ints, cursor: Ints) -> Ints:
-    """Return where each source position writes, and move the cursor of its node beyond.
+class _Rows:
+    """How far the row of every node is written, and whether its columns still ascend."""
 
-    A node that is seen at several positions (a repeated view) writes them one after another.
-    """
-    if source.ids is None:
-        here = slice(source.start, source.start + source.size)
-        starts = cursor[here].copy()
-        cursor[here] += degree
+    def __init__(self, indptr: Ints) -> None:
+        n_nodes = len(indptr) - 1
+        self.cursor = indptr[:-1].copy()
+        self.end = np.zeros(n_nodes, dtype=np.int64)
+        self.unordered = np.zeros(n_nodes, dtype=bool)
+
+    def claim(self, source: View, target: View, degree: Ints) -> Ints:
+        """Return where each source position writes, and move the cursor of its node beyond.
+
+        A node that is seen at several positions (a repeated view) writes them one after another.
+        """
+        starts = self._claim_range(source, degree) if source.ids is None else (
+            self._claim_ids(source.ids, degree))  # fmt: skip
+        seen = slice(source.start, source.start + source.size) if source.ids is None else (
+            source.ids[source.ids >= 0])  # fmt: skip
+        first, last = target.span()
+        self.unordered[seen] |= (self.end[seen] > first) | (target.ids is not None)
+        self.end[seen] = np.maximum(self.end[seen], last)
         return starts
-    order = np.argsort(source.ids, kind="stable")
-    ids, ordered = source.ids[order], degree[order]
-    before = np.cumsum(ordered) - ordered
-    first = np.searchsorted(ids, ids, side="left")
-    starts = np.empty(source.size, dtype=np.int64)
-    starts[order] = np.where(ids < 0, -1, cursor[ids] + before - before[first])
-    mask = source.ids >= 0
-    np.add.at(cursor, source.ids[mask], degree[mask])
-    return starts
+
+    def _claim_range(self, source: View, degree: Ints) -> Ints:
+        here = slice(source.start, source.start + source.size)
+        starts = self.cursor[here].copy()
+        self.cursor[here] += degree
+        return starts
+
+    def _claim_ids(self, source: Ints, degree: Ints) -> Ints:
+        order = np.argsort(source, kind="stable")
+        ids, ordered = source[order], degree[order]
+        before = np.cumsum(ordered) - ordered
+        first = np.searchsorted(ids, ids, side="left")
+        starts = np.empty(source.size, dtype=np.int64)
+        starts[order] = np.where(ids < 0, -1, self.cursor[ids] + before - before[first])
+        mask = source >= 0
+        np.add.at(self.cursor, source[mask], degree[mask])
+        self.unordered[ids[1:][(ids[1:] == ids[:-1]) & (ids[1:] >= 0)]] = True
+        return starts
+
+
+def _name_and_mark(
+    starts: Ints, degree: Ints, ids: Ints | None, mark: int, indices: Array, marks: NDArray[Any]
+) -> None:
+    """Write the block of every edge, and the nodes that its target positions are."""
+    from cntgraph.core.kernels.csr_rows import mark_rows, rename_rows
+
+    def work(part: slice) -> None:
+        mark_rows(starts[part], degree[part], mark, marks)
+        if ids is not None:
+            rename_rows(starts[part], degree[part], ids, indices)
+
+    for _ in ordered_map(work, _slices(len(starts)), threads=fill_threads(marks)):
+        pass
+
+
+def _merge(rows: Ints, indptr: Ints, indices: Array, data: Array, marks: NDArray[Any]) -> None:
+    """Put some rows in order."""
+    from cntgraph.core.kernels.csr_order import merge_rows
+
+    def work(part: slice) -> None:
+        merge_rows(rows[part], indptr, indices, data, marks)
+
+    for _ in ordered_map(work, _slices(len(rows)), threads=fill_threads(marks)):
+        pass
+
+
+def _slices(n: int) -> list[slice]:
+    """Return up to 16 slices of n entries."""
+    step = max(-(-n // 16), 1)
+    return [slice(k, k + step) for k in range(0, n, step)]
 
 
 def induced(net: Network, names: Sequence[str]) -> Network:

@@ -16,7 +16,7 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
-from cntgraph.network.blocks.csr import csr_of, index_dtype
+from cntgraph.network.blocks.csr import Starts, csr_of, index_dtype
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
@@ -95,23 +95,21 @@ class Block(ABC):
         """Return f(A)ᵀ z, z of shape (source.size,) or (source.size, n)."""
 
     @abstractmethod
-    def fill(
-        self,
-        starts: NDArray[np.int64],
-        columns: NDArray[np.int64] | int,
-        indices: Array,
-        data: Array,
-    ) -> None:
+    def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix.
 
         Parameters
         ----------
         starts : ndarray of int64, shape (source.size,)
             Where each row's edges begin; negative where the row is left out.
-        columns : ndarray of int64, shape (target.size,), or int
-            The column of each target position, or of the first one if they are consecutive.
+        column : int
+            The column of the first target position; the others follow.
         indices, data : ndarray
             The arrays to write to.
+
+        Notes
+        -----
+        Of each row, edges come in the order of their target positions.
         """
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import Any, ClassVar
 
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.memory import check_memory
-from cntgraph.core.parallel import n_threads, ordered_map
+from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
-from cntgraph.network.blocks.csr import as_columns
+from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.row_classes import RowClasses
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
 from cntgraph.network.blocks.window import Window, spread
@@ -184,31 +185,21 @@ class Conv(Block):
 
     # -- explicit edges -----------------------------------------------------------------------
 
-    def fill(
-        self,
-        starts: NDArray[np.int64],
-        columns: NDArray[np.int64] | int,
-        indices: Array,
-        data: Array,
-    ) -> None:
+    def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
-        from cntgraph.core.kernels.csr import fill_convolution
+        from cntgraph.core.kernels.csr_rows import fill_convolution
 
         kernel, rows_per_group = self.row_kernel()
-        indptr, tap, position = self.pattern()
+        rows = RowClasses.of(*self.pattern())
         n_positions = prod(self.target.shape[1:])
-        targets = as_columns(columns, self.target.size)
 
-        def work(channels: tuple[int, int]) -> None:
+        def work(part: tuple[tuple[int, int], tuple[int, int]]) -> None:
             fill_convolution(
-                kernel, rows_per_group, indptr, tap, position, n_positions,
-                *channels, starts, targets, indices, data,
-            )  # fmt: skip
+                kernel, rows_per_group, n_positions, *rows, *part, starts, column, indices, data
+            )
 
-        n_channels = self.source.shape[0]
-        step = max(1, -(-n_channels // (4 * n_threads())))
-        parts = [(c, min(c + step, n_channels)) for c in range(0, n_channels, step)]
-        for _ in ordered_map(work, parts, threads=1 if len(indices) < 100_000 else None):
+        parts = product(_parts(self.source.shape[0]), _parts(rows.order.size))
+        for _ in ordered_map(work, parts, threads=fill_threads(indices)):
             pass
 
     def row_kernel(self) -> tuple[Array, int]:
@@ -265,6 +256,12 @@ class Conv(Block):
         windows = tuple(Window(**window) for window in geometry["windows"])
         transposed = bool(geometry["transposed"])
         return cls(windows=windows, groups=geometry["groups"], transposed=transposed, **common)
+
+
+def _parts(n: int) -> list[tuple[int, int]]:
+    """Return the bounds of up to four parts of n."""
+    cuts = [n * k // 4 for k in range(5)]
+    return [(a, b) for a, b in pairwise(cuts) if a < b]
 
 
 def _by_channel(values: Values) -> Values:

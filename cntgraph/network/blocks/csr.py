@@ -12,6 +12,9 @@ from cntgraph.core.types import Array
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+#: Where the edges of each row begin in the arrays; negative where a row is left out.
+Starts = NDArray[np.int64]
+
 
 def index_dtype(largest: int) -> np.dtype[Any]:
     """Return int32, or int64 where `largest` needs it."""
@@ -28,30 +31,23 @@ def csr_of(data: Array, indices: Array, indptr: Array, shape: tuple[int, int]) -
     return csr_array((data, indices, indptr.astype(indices.dtype)), shape=shape)
 
 
+def fill_threads(indices: Array) -> int | None:
+    """Return on how many threads to fill arrays: one where they are small, else the default."""
+    return 1 if len(indices) < 100_000 else None
+
+
 def fill_from_csr(
-    matrix: csr_array,
-    starts: NDArray[np.int64],
-    columns: NDArray[np.int64] | int,
-    indices: Array,
-    data: Array,
+    matrix: csr_array, starts: Starts, column: int, indices: Array, data: Array
 ) -> None:
     """Do `Block.fill` for a kind of block whose matrix is at hand.
 
     Parameters
     ----------
     matrix : scipy.sparse.csr_array
-        The block's matrix.
-    starts, columns, indices, data
+        The block's matrix, the indices of every row in order.
+    starts, column, indices, data
         As in `Block.fill`.
     """
-    from cntgraph.core.kernels.csr import copy_rows
+    from cntgraph.core.kernels.csr_rows import copy_rows
 
-    targets = as_columns(columns, matrix.shape[1])
-    copy_rows(matrix.indptr, matrix.indices, matrix.data, starts, targets, indices, data)
-
-
-def as_columns(columns: NDArray[np.int64] | int, size: int) -> NDArray[np.int64]:
-    """Return the column of every target position as an array."""
-    if isinstance(columns, int):
-        return np.arange(columns, columns + size, dtype=np.int64)
-    return columns
+    copy_rows(matrix.indptr, matrix.indices, matrix.data, starts, column, indices, data)

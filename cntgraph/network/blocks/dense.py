@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.core.recipe import Recipe
+from cntgraph.core.parallel import ordered_map
+from cntgraph.core.recipe import CHUNK_BYTES, Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
-from cntgraph.network.blocks.csr import as_columns
+from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
+
+#: Outputs whose edges are written at once.
+_ROWS = 128
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,20 +77,19 @@ class Dense(Block):
             total[start:stop] = apply_transform(self.weight.read(0, start, stop), transform) @ z
         return total
 
-    def fill(
-        self,
-        starts: NDArray[np.int64],
-        columns: NDArray[np.int64] | int,
-        indices: Array,
-        data: Array,
-    ) -> None:
+    def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
-        from cntgraph.core.kernels.csr import fill_dense
+        from cntgraph.core.kernels.csr_rows import fill_dense
 
-        targets = as_columns(columns, self.target.size)
-        for start, stop in self.weight.chunks():
-            part = np.ascontiguousarray(self.weight.read(0, start, stop))
-            fill_dense(part, start, starts, targets, indices, data)
+        def work(bounds: tuple[int, int]) -> None:
+            part = np.ascontiguousarray(self.weight.read(0, *bounds))
+            fill_dense(part, bounds[0], starts, column, indices, data)
+
+        # So many outputs that what is written of a row at once is worth it.
+        row = self.source.size * self.dtype.itemsize
+        chunks = self.weight.chunks(max(CHUNK_BYTES, _ROWS * row))
+        for _ in ordered_map(work, chunks, threads=fill_threads(indices)):
+            pass
 
     def geometry(self) -> dict[str, Any]:
         """Return nothing: the views say all."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
-from cntgraph.network.blocks.csr import as_columns
+from cntgraph.network.blocks.csr import Starts
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
@@ -59,16 +58,10 @@ class Identity(Block):
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
         return _one(transform) * z
 
-    def fill(
-        self,
-        starts: NDArray[np.int64],
-        columns: NDArray[np.int64] | int,
-        indices: Array,
-        data: Array,
-    ) -> None:
+    def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
         kept = starts >= 0
-        indices[starts[kept]] = as_columns(columns, self.target.size)[kept]
+        indices[starts[kept]] = column + np.flatnonzero(kept)
         data[starts[kept]] = 1.0
 
     def geometry(self) -> dict[str, Any]:

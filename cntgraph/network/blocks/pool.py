@@ -9,12 +9,12 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.axis_operator import AxisOperator
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
-from cntgraph.network.blocks.csr import fill_from_csr
+from cntgraph.network.blocks.csr import Starts, fill_from_csr, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
@@ -155,20 +155,18 @@ class Pool(Block):
             reduce(lambda a, b: kron(a, b, format="csr"), (s.matrix for s in self.operators), one)
         )
 
-    def fill(
-        self,
-        starts: NDArray[np.int64],
-        columns: NDArray[np.int64] | int,
-        indices: Array,
-        data: Array,
-    ) -> None:
+    def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
         plane = self._plane()
+        plane.sort_indices()
         n_in, n_out = plane.shape
-        for channel in range(self.source.shape[0]):
-            here = slice(channel * n_out, (channel + 1) * n_out)
-            part = columns + here.start if isinstance(columns, int) else columns[here]
-            fill_from_csr(plane, starts[channel * n_in : (channel + 1) * n_in], part, indices, data)
+
+        def work(channel: int) -> None:
+            own = starts[channel * n_in : (channel + 1) * n_in]
+            fill_from_csr(plane, own, column + channel * n_out, indices, data)
+
+        for _ in ordered_map(work, range(self.source.shape[0]), threads=fill_threads(indices)):
+            pass
 
     def geometry(self) -> dict[str, Any]:
         """Return the operators and the mode."""

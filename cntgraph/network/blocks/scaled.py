@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError, ParameterError
 from cntgraph.core.memory import check_memory
@@ -15,7 +14,7 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
 from cntgraph.network.blocks.conv import Conv
-from cntgraph.network.blocks.csr import fill_from_csr
+from cntgraph.network.blocks.csr import Starts, fill_from_csr
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.pool import Pool
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -128,15 +127,9 @@ class Scaled(Block):
         matrix.data = data * np.repeat(self.factors, np.diff(matrix.indptr))
         return matrix
 
-    def fill(
-        self,
-        starts: NDArray[np.int64],
-        columns: NDArray[np.int64] | int,
-        indices: Array,
-        data: Array,
-    ) -> None:
+    def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
-        fill_from_csr(self._matrix(), starts, columns, indices, data)
+        fill_from_csr(self._matrix(), starts, column, indices, data)
 
     # -- as data --------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
-from cntgraph.network.blocks.csr import fill_from_csr
+from cntgraph.network.blocks.csr import Starts, fill_from_csr
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import row_column_sums
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -114,15 +114,12 @@ class Sparse(Block):
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
         return np.asarray(self._matrix(transform).T @ z)
 
-    def fill(
-        self,
-        starts: NDArray[np.int64],
-        columns: NDArray[np.int64] | int,
-        indices: Array,
-        data: Array,
-    ) -> None:
+    def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
-        fill_from_csr(self._matrix("signed"), starts, columns, indices, data)
+        matrix = self._matrix("signed")
+        if not matrix.has_sorted_indices:
+            matrix = matrix.sorted_indices()  # a copy: the block's own stay as they are
+        fill_from_csr(matrix, starts, column, indices, data)
 
     def geometry(self) -> dict[str, Any]:
         """Return the positions of the edges."""

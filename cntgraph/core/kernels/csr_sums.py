@@ -1,0 +1,118 @@
+"""Adding up the rows and the columns of CSR matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from cntgraph.core.kernels.row_column_sums import (
+    ABSOLUTE,
+    FOURTH,
+    NEGATIVE,
+    POSITIVE,
+    SIGNED,
+    SQUARE,
+)
+
+#: Edges whose weights are looked at together, in cache.
+_PART = 512
+
+
+@njit(cache=True, nogil=True)
+def column_span(indptr, indices, rows):
+    """Return the lowest column of some rows, whose columns ascend, and one beyond the highest."""
+    low, high = np.int64(1) << 62, np.int64(0)
+    for r in range(rows[0], rows[1]):
+        if indptr[r] < indptr[r + 1]:
+            low = min(low, np.int64(indices[indptr[r]]))
+            high = max(high, np.int64(indices[indptr[r + 1] - 1]) + 1)
+    return min(low, high), high
+
+
+@njit(cache=True, nogil=True)
+def add_row_column_sums(
+    indptr, indices, data, rows, transform, counted, edge_block, first_column, row_sums, columns
+):  # fmt: skip
+    """Add f(w) of the edges of some rows to the sums of their rows and their columns.
+
+    Columns count from `first_column`. Where `counted` has entries, it says which blocks count.
+    """
+    values = np.empty(_PART)
+    for r in range(rows[0], rows[1]):
+        if transform == SIGNED and not counted.size:
+            here = slice(indptr[r], indptr[r + 1])
+            row_sums[r] += _add_to_columns(data[here], indices[here], first_column, columns)
+            continue
+        for low in range(indptr[r], indptr[r + 1], _PART):
+            here = slice(low, min(low + _PART, indptr[r + 1]))
+            part = values[: here.stop - low]
+            _take(data[here], transform, part)
+            if counted.size:
+                _leave_out(counted, edge_block[here], part)
+            row_sums[r] += _add_to_columns(part, indices[here], first_column, columns)
+
+
+@njit(cache=True, nogil=True)
+def _leave_out(counted, blocks, values):
+    """Set values of blocks that do not count to zero."""
+    for k in range(values.size):
+        if not counted[blocks[k]]:
+            values[k] = 0.0
+
+
+# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
+@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+def _add_to_columns(values, indices, first_column, columns):
+    """Add values to their columns; return their sum."""
+    n, total = values.size, 0.0
+    if n and _is_consecutive(indices):
+        start = np.int64(indices[0]) - first_column
+        here = columns[start : start + n]
+        for k in range(n):
+            here[k] += np.float64(values[k])
+    else:
+        for k in range(n):
+            columns[np.uint64(indices[k] - first_column)] += np.float64(values[k])
+    # A loop of its own, which vectorises; the values are in cache.
+    for k in range(n):
+        total += np.float64(values[k])
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _is_consecutive(indices):
+    """Whether indices count up by one, as those of a dense layer do."""
+    if indices[indices.size - 1] - indices[0] != indices.size - 1:
+        return False
+    n_other = 0
+    for k in range(indices.size):
+        n_other += indices[k] != indices[0] + k
+    return n_other == 0
+
+
+@njit(cache=True, nogil=True)
+def _take(data, transform, values):
+    """Write f(w) of a few weights."""
+    n = data.size
+    if transform == SIGNED:
+        for k in range(n):
+            values[k] = data[k]
+    elif transform == ABSOLUTE:
+        for k in range(n):
+            values[k] = abs(np.float64(data[k]))
+    elif transform == POSITIVE:
+        for k in range(n):
+            x = np.float64(data[k])
+            values[k] = 0.0 if x < 0.0 else x
+    elif transform == NEGATIVE:
+        for k in range(n):
+            x = np.float64(data[k])
+            values[k] = 0.0 if x > 0.0 else x
+    elif transform in (SQUARE, FOURTH):
+        for k in range(n):
+            x = np.float64(data[k])
+            x *= x
+            values[k] = x if transform == SQUARE else x * x
+    else:
+        for k in range(n):
+            values[k] = 1.0
