@@ -23,8 +23,10 @@ from cntgraph.data.toys import toy
 from cntgraph.export.csv import write_csv
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.graphml import write_graphml
+from cntgraph.export.parquet import write_parquet
 from cntgraph.graph.attribution.attribution_graph import read_attribution_graph
 from cntgraph.graph.building import build_graph
+from cntgraph.graph.edge_chunks import edge_chunks
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.node_positions import node_positions
 from cntgraph.graph.reduction.disparity_filter import disparity_filter
@@ -128,6 +130,7 @@ __all__ = [
     "divergence_matrix",
     "drop_isolated_nodes",
     "edge_betweenness",
+    "edge_chunks",
     "effective_depth",
     "eigenvector_centrality",
     "flip_signs",
@@ -186,6 +189,7 @@ __all__ = [
     "write_csv",
     "write_gexf",
     "write_graphml",
+    "write_parquet",
     "write_report",
     "z_scores",
 ]

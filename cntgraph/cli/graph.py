@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from cntgraph.network.network import Network
 
 
+#: What is written as tables, not drawn.
+_TABLES = ("csv", "parquet")
+
+
 class Backbone(StrEnum):
     """Which filter keeps the edges that stand out."""
 
@@ -56,8 +60,8 @@ def export(
         typer.Option(
             "-o",
             "--output",
-            help="The file to write: .gexf, .graphml (or these with .gz), or .csv, which gives "
-            "one of nodes and one of edges.",
+            help="What to write: a file .gexf, .graphml (or these with .gz); .csv, which gives "
+            "one of nodes and one of edges; or .parquet, a folder with both, of any size.",
         ),
     ],
     factory: Factory = None,
@@ -94,18 +98,20 @@ def export(
     snapshots: Annotated[
         bool, typer.Option("--snapshots", help="All snapshots of a .h5 file: a dynamic .gexf.")
     ] = False,
-    max_edges: Annotated[int, typer.Option(help="Refuse to write more edges.")] = 200_000,
+    max_edges: Annotated[
+        int, typer.Option(help="Refuse to write more edges; .parquet takes any number.")
+    ] = 200_000,
     overwrite: Overwrite = False,
 ) -> None:
     """Write the graph of a network for Gephi and other programs."""
     import cntgraph as cg
 
     kind = _kind(output)
-    check_output(None if kind == "csv" else output, [model], overwrite=overwrite)
-    looks: dict[str, Any] = {} if kind == "csv" else {"size": size, "colour": colour}
-    writing: dict[str, Any] = {
-        "max_edges": max_edges, "overwrite": overwrite, "show_progress": True
-    }  # fmt: skip
+    check_output(None if kind in _TABLES else output, [model], overwrite=overwrite)
+    looks: dict[str, Any] = {} if kind in _TABLES else {"size": size, "colour": colour}
+    writing: dict[str, Any] = {"overwrite": overwrite, "show_progress": True}
+    if kind != "parquet":
+        writing["max_edges"] = max_edges
     building: dict[str, Any] = {
         "granularity": granularity.value, "aggregation": aggregation.value, "edges": edges.value,
         "layers": layer or None, "threshold": threshold,
@@ -123,9 +129,13 @@ def export(
     if measure:
         coarse = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
         writing["measures"] = _measured(coarse, measure, sign, layer)
-    if top or backbone:
+    cut = layer or threshold is not None  # which needs the whole graph; Parquet alone does not
+    if top or backbone or (kind == "parquet" and cut):
         graph = _reduced(cg.build_graph(net, **building), top, backbone, sign)
         typer.echo(_write(graph, output, kind, looks | writing))
+    elif kind == "parquet":
+        whole = {name: building[name] for name in ("granularity", "aggregation", "edges")}
+        typer.echo(_write(net, output, kind, whole | writing))
     else:
         typer.echo(_write(net, output, kind, building | looks | writing))
 
@@ -133,10 +143,10 @@ def export(
 def _kind(output: Path) -> str:
     """Return the kind of a file, by its name; it may be compressed."""
     kind = output.name.lower().removesuffix(".gz").rpartition(".")[2]
-    if kind not in ("gexf", "graphml", "csv"):
+    if kind not in ("gexf", "graphml", *_TABLES):
         raise CntGraphError(
             f"{output}: expected a file that ends in .gexf, .graphml or .csv, or in one of these "
-            f"and .gz; got {output.suffix!r}"
+            f"and .gz, or a folder that ends in .parquet; got {output.suffix!r}"
         )
     return kind
 
@@ -144,8 +154,9 @@ def _kind(output: Path) -> str:
 def _write(source: Network | Graph, output: Path, kind: str, options: dict[str, Any]) -> str:
     import cntgraph as cg
 
-    if kind == "csv":
-        return "\n".join(str(path) for path in cg.write_csv(source, output, **options))
+    if kind in _TABLES:
+        write_tables = cg.write_csv if kind == "csv" else cg.write_parquet
+        return "\n".join(str(path) for path in write_tables(source, output, **options))
     write = cg.write_gexf if kind == "gexf" else cg.write_graphml
     return str(write(source, output, **options))
 

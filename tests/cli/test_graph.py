@@ -83,6 +83,16 @@ class TestExport:
         assert said == [repr(first).strip("<>"), repr(second).strip("<>")]
         assert len(pd.read_csv(tmp_path / "out_edges.csv")) == second.graph.n_edges
 
+    def test_parquet_takes_any_number_of_edges(self, model, tmp_path):
+        out = tmp_path / "out.parquet"
+        run("export", model, "-o", out, "--max-edges", "5", "--measure", "degree")
+        assert len(pd.read_parquet(out / "edges")) == cg.toy("cnn").n_edges
+        degrees = pd.read_parquet(out / "nodes.parquet")["degree"]
+        assert degrees.tolist() == cg.degree(cg.toy("cnn")).tolist()
+        run("export", model, "-o", out, "--layer", "pool", "--layer", "fc", "--overwrite")
+        assert set(pd.read_parquet(out / "edges")["block"]) == {"fc"}
+        assert "pass overwrite=True" in fails("export", model, "-o", out)
+
     def test_noise_corrected(self, positive, tmp_path):
         said = run("export", positive, "-o", tmp_path / "o.csv", "--backbone", "noise-corrected")
         assert "of 20 edges" in said.stderr
