@@ -22,6 +22,17 @@ def test_importing_loads_nothing_heavy():
     assert loaded_after("import cntgraph") == set()
 
 
+def test_names_are_imported_when_they_are_used():
+    code = (
+        "import sys, cntgraph as cg\n"
+        "print('numpy' in sys.modules, 'cntgraph.measures' in sys.modules)\n"
+        "cg.node_strength\n"
+        "print('cntgraph.measures' in sys.modules, 'cntgraph.export' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "True", "False"]
+
+
 def test_importing_starts_nothing_that_only_some_work_needs():
     code = "import sys, cntgraph; print('multiprocessing' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

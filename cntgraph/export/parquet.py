@@ -222,8 +222,10 @@ def _rows(source: Network | Graph, bias: Array, depth: int) -> pd.DataFrame:
 def _weight_type(source: Network | Graph) -> np.dtype[Any]:
     """Return one type for the weights of all blocks."""
     if isinstance(source, Graph):
-        return np.dtype(source.adjacency.dtype)
-    return np.dtype(np.result_type(np.float32, *(block.dtype for block in source.blocks)))
+        found: np.dtype[Any] = source.adjacency.dtype
+    else:
+        found = np.result_type(np.float32, *(block.dtype for block in source.blocks))
+    return found
 
 
 def _write_edges(
