@@ -1,6 +1,6 @@
 """What neurons receive from data, against the framework's own plain inference.
 
-    python benchmarks/activity.py --n 256 --batch 16 [--output FILE.md]
+    python -m benchmarks --only activity [--size full]
 
 A residual network of the size of ResNet-18 runs on images of 3 × 224 × 224, made batch by batch.
 Side by side in one run: PyTorch alone (`model(x)`), `neuron_strength`, and what a user would write
@@ -10,59 +10,17 @@ Needs pip install -e '.[test]'.
 
 from __future__ import annotations
 
-import argparse
-import resource
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
-from timing import machine
 from torch import nn
 
 import cntgraph as cg
-
-
-class Block(nn.Module):
-    """Two convolutions and a skip."""
-
-    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
-        self.norm1, self.norm2 = nn.BatchNorm2d(n_out), nn.BatchNorm2d(n_out)
-        self.skip: nn.Module = nn.Identity()
-        if stride > 1 or n_in != n_out:
-            conv = nn.Conv2d(n_in, n_out, 1, stride, bias=False)
-            self.skip = nn.Sequential(conv, nn.BatchNorm2d(n_out))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        inner = torch.relu(self.norm1(self.conv1(x)))
-        return torch.relu(self.norm2(self.conv2(inner)) + self.skip(x))
-
-
-def resnet18() -> nn.Sequential:
-    """Return a network of the shape of ResNet-18, with random weights."""
-    torch.manual_seed(0)
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-                               nn.MaxPool2d(3, 2, 1)]  # fmt: skip
-    n_in = 64
-    for n_out, stride in (
-        (64, 1),
-        (64, 1),
-        (128, 2),
-        (128, 1),
-        (256, 2),
-        (256, 1),
-        (512, 2),
-        (512, 1),
-    ):
-        layers.append(Block(n_in, n_out, stride))
-        n_in = n_out
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)
-    ).eval()
+from benchmarks.memory import peak
+from benchmarks.models import resnet18
+from benchmarks.timing import markdown
 
 
 def images(n: int, batch: int) -> Iterator[torch.Tensor]:
@@ -104,50 +62,32 @@ def seconds(work: object, *arguments: object) -> float:
     return time.perf_counter() - start
 
 
-def peak() -> int:
-    """Return the most memory that this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+TITLE = "Neurons over data"
+#: Images that are run at once.
+BATCH = 16
 
 
-def main() -> None:
-    """Time all, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=256, help="images")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    model, n, batch = resnet18(), options.n, options.batch
-    few = min(n, 4 * batch)
+def tables(size: str) -> Iterator[str]:
+    """Yield the table: 64 images, or 1,000."""
+    torch.manual_seed(0)
+    model, n = resnet18(), 1000 if size == "full" else 64
 
     def strength(n: int) -> None:
-        cg.neuron_strength(model, images(n, batch))
+        cg.neuron_strength(model, images(n, BATCH))
 
-    strength(batch)  # compiles, and imports
+    strength(BATCH)  # compiles, and imports
     rows = []
     for count in (n // 4, n):
-        alone = seconds(plain, model, count, batch)
-        ours = seconds(strength, count)
-        rows.append((f"`neuron_strength`, {count} images", alone, ours, peak()))
-    alone = seconds(plain, model, few, batch)
-    rows.append(
-        (f"hooks and NumPy, {few} images", alone, seconds(by_hooks, model, few, batch), peak())
-    )
-    lines = [
-        "# Neurons over data\n",
-        f"`python benchmarks/activity.py --n {n} --batch {batch}` on {machine()}.\n",
-        "A network of the shape of ResNet-18 (2,660,840 neurons) on images of 3 × 224 × 224,",
-        "against the same model run by PyTorch alone in the same run, at the same batch size. The",
-        "time to trace the model is in it.\n",
-        "| what | PyTorch alone, s | s | ratio | most memory so far, MB |",
-        "| --- | --- | --- | --- | --- |",
-        *(f"| {what} | {alone:.1f} | {own:.1f} | {own / alone:.2f} | {memory:,} |"
-          for what, alone, own, memory in rows),
-    ]  # fmt: skip
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if options.output is not None:
-        options.output.write_text(text, encoding="utf-8")
+        alone = seconds(plain, model, count, BATCH)
+        rows.append(_row(f"`neuron_strength`, {count} images", alone, seconds(strength, count)))
+    few = min(n, 4 * BATCH)
+    alone = seconds(plain, model, few, BATCH)
+    ours = seconds(by_hooks, model, few, BATCH)
+    rows.append(_row(f"hooks and NumPy, {few} images", alone, ours))
+    header = ["what", "PyTorch alone", "time", "ratio", "most memory so far"]
+    title = "ResNet-18, images of 3 × 224 × 224, the tracing of the model included"
+    yield markdown(title, header, rows)
 
 
-if __name__ == "__main__":
-    main()
+def _row(what: str, alone: float, own: float) -> list[str]:
+    return [what, f"{alone:.1f} s", f"{own:.1f} s", f"{own / alone:.2f}", f"{peak():,.0f} MiB"]

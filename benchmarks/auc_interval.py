@@ -1,6 +1,6 @@
 """How often the interval of an AUC holds the truth, beside the percentile bootstrap's.
 
-    python benchmarks/auc_interval.py [--output benchmarks/results/auc_interval.md]
+    python -m benchmarks --only auc_interval
 
 Data sets are drawn from distributions whose AUC is known, many for each number of networks; an
 interval of 95 % should hold it in 95 % of them. What counts most is what is far below.
@@ -8,15 +8,13 @@ interval of 95 % should hold it in 95 % of them. What counts most is what is far
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
-from timing import machine, markdown
 
+from benchmarks.timing import markdown
 from cntgraph.training.statistics.auc_interval import auc_interval
 
 Draw = Callable[[np.random.Generator, float, int, int], tuple[NDArray, NDArray]]
@@ -88,26 +86,12 @@ def held(interval: Callable[[NDArray, NDArray], Ends]) -> list[list[str]]:
     return rows
 
 
-def main() -> None:
-    """Print both tables, and write them to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    parts = [
-        f"# The interval of an AUC\n\n`python benchmarks/auc_interval.py` on {machine()}.\n\n"
-        f"In how many of {N_SETS:,} data sets (per cent) an interval of 95 % holds the AUC, by the "
-        "number of networks in the better and in the other group.\n"
-    ]
-    for title, interval in (
-        ("`auc_interval`", score),
-        (f"Percentile bootstrap ({N_FEW} of them)", bootstrap),
-    ):
-        header = ["distribution", "AUC", *(f"{n} + {m}" for n, m in SIZES)]
-        parts.append(markdown(title, header, held(interval)))
-        print(parts[-1], flush=True)
-    if options.output is not None:
-        options.output.write_text("\n".join(parts))
+TITLE = "The interval of an AUC"
 
 
-if __name__ == "__main__":
-    main()
+def tables(size: str) -> Iterator[str]:
+    """Yield both tables."""
+    said = "\nIn how many of {:,} data sets (per cent) an interval of 95 % holds the AUC.\n"
+    header = ["distribution", "AUC", *(f"{n} + {m}" for n, m in SIZES)]
+    yield markdown("`auc_interval`", header, held(score)) + said.format(N_SETS)
+    yield markdown("Percentile bootstrap", header, held(bootstrap)) + said.format(N_FEW)

@@ -4,19 +4,18 @@ Pairs of distributions whose divergences are known by quadrature; for each kind 
 estimate it (``on="kde"``, ``on="samples"``), the median and the spread of its error over draws. Two
 constants have no value to approach: what is returned is shown.
 
-    python benchmarks/divergence.py
+    python -m benchmarks --only divergence
 """
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy import integrate, stats
-from timing import machine, markdown
 
+from benchmarks.timing import markdown
 from cntgraph import divergence
 from cntgraph.core.progress import progress
 from cntgraph.training.statistics.divergence import INFORMATION
@@ -64,28 +63,20 @@ def estimates(name: str, kind: str, on: str, rng: np.random.Generator) -> list[s
     return row
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/divergence.md"))
-    arguments = parser.parse_args()
+TITLE = "Estimates of divergences, in nats"
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield both tables."""
     rng = np.random.default_rng(0)
     cases = [
         (name, kind, on) for name in PAIRS for kind in INFORMATION for on in ("kde", "samples")
     ]
     rows = [estimates(*case, rng) for case in progress(cases, "cases", show=True)]
+    sizes = [f"{n:,} samples" for n in SIZES]
+    header = ["distributions", "kind", "on", "value", *sizes]
+    yield markdown(f"Median and standard deviation of {N_DRAWS} estimates", header, rows)
     constants = [
         [kind, f"{divergence([1.0] * 5, [2.0] * 5, kind):.4f}"] for kind in INFORMATION
     ]  # fmt: skip
-    sizes = [f"{n:,} samples" for n in SIZES]
-    parts = [
-        "# Estimates of divergences\n",
-        f"`python benchmarks/divergence.py`, {machine()}. In nats.\n",
-        markdown(f"Median and standard deviation of {N_DRAWS} estimates",
-                 ["distributions", "kind", "on", "value", *sizes], rows),
-        markdown("Two constants, 1 and 2, by kernels", ["kind", "found"], constants),
-    ]  # fmt: skip
-    arguments.output.write_text("\n".join(parts))
-
-
-if __name__ == "__main__":
-    main()
+    yield markdown("Two constants, 1 and 2, by kernels", ["kind", "found"], constants)

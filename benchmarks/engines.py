@@ -1,6 +1,6 @@
 """Engines: a graph handed to networkx, igraph, networkit and SciPy, beside what one would write.
 
-    python benchmarks/engines.py [--output benchmarks/results/engines.md]
+    python -m benchmarks --only engines
 
 Every candidate ends with the same nodes, edges and attributes, unless its name says what is not
 there. Memory is that of one conversion in a process of its own.
@@ -9,44 +9,32 @@ Needs pip install -e '.[networkit]'.
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
-import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import igraph
 import networkit
 import networkx as nx
 import numpy as np
 import pandas as pd
-from timing import compare, machine, markdown
 
 import cntgraph as cg
+from benchmarks.apart import apart
+from benchmarks.memory import forget_peak, now, peak
+from benchmarks.timing import compare, markdown
 from cntgraph.adapters.builder import Builder
 from cntgraph.core.recipe import Recipe
 
 Candidate = Callable[[cg.Graph], object]
 
 
-def main() -> None:
-    """Run all, print, and write the tables to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.memory:
-        _measure_memory(*options.memory)
-        return
-    parts = [f"# Engines\n\n`python benchmarks/engines.py` on {machine()}.\n"]
+TITLE = "Engines"
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield a table for each engine."""
     graph = residual_network()
     for engine in ENGINES:
-        parts.append(table(engine, graph))
-        print(parts[-1], flush=True)
-    if options.output is not None:
-        options.output.write_text("\n".join(parts))
+        yield table(engine, graph)
 
 
 def residual_network() -> cg.Graph:
@@ -73,10 +61,10 @@ def table(engine: str, graph: cg.Graph) -> str:
     rows = [
         [
             name,
-            f"{1e3 * t:,.0f} ms",
+            str(t),
             f"{graph.n_edges / t / 1e6:.2f} M edges/s",
             f"{t / best:.1f}×",
-            f"{_memory(engine, name):,.0f} MiB",
+            f"{apart(memory, engine, name):,.0f} MiB",
         ]
         for name, t in times.items()
     ]
@@ -218,29 +206,14 @@ ENGINES: dict[str, dict[str, Candidate]] = {
 # -- memory ----------------------------------------------------------------------------------------
 
 
-def _memory(engine: str, name: str) -> float:
-    """Return the most memory in MiB that a conversion takes, in a process of its own."""
-    command = [sys.executable, __file__, "--memory", engine, name]
-    return float(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
-
-
-def _measure_memory(engine: str, name: str) -> None:
+def memory(engine: str, name: str) -> float:
+    """Return the most memory in MiB that a conversion takes; to be called in a process apart."""
     small = cg.build_graph(cg.toy("residual"))
     ENGINES[engine][name](small)  # what is imported and compiled is not counted
     graph = residual_network()
-    before = _status("VmRSS:")
-    Path("/proc/self/clear_refs").write_text("5")  # peaks start anew
+    before = now()
+    forget_peak()
     made = ENGINES[engine][name](graph)
-    print(json.dumps(_status("VmHWM:") - before))
+    found = peak() - before
     del made
-
-
-def _status(field: str) -> float:
-    """Return a figure of this process in MiB (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition(field)[2].split()[0]) / 1024
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    main()
+    return found

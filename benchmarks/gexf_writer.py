@@ -1,6 +1,6 @@
 """Writers of files: cntgraph beside networkx (GEXF) and igraph (GraphML), as ratios in one run.
 
-    python benchmarks/gexf_writer.py [--output benchmarks/results/gexf_writer.md]
+    python -m benchmarks --only gexf_writer
 
 One million edges with the same attributes of nodes and edges; time, and the memory that writing
 takes beyond the graph, each in a process of its own. Then files in steps of size, to see that the
@@ -9,19 +9,17 @@ memory does not grow with them.
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from timing import compare, machine, markdown
 
 import cntgraph as cg
+from benchmarks.apart import apart
+from benchmarks.memory import forget_peak, now, peak
+from benchmarks.timing import compare, markdown
 from cntgraph.adapters.builder import Builder
 from cntgraph.core.recipe import Recipe
 from cntgraph.export import write_csv, write_gexf, write_graphml
@@ -29,21 +27,13 @@ from cntgraph.export import write_csv, write_gexf, write_graphml
 MILLION = 1_000_000
 
 
-def main() -> None:
-    """Run all, print, and write the tables to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.memory:
-        _measure_memory(options.memory[0], int(options.memory[1]))
-        return
-    parts = [f"# Writers of files\n\n`python benchmarks/gexf_writer.py` on {machine()}.\n"]
-    for table in (writer_table, size_table):
-        parts.append(table())
-        print(parts[-1], flush=True)
-    if options.output is not None:
-        options.output.write_text("\n".join(parts))
+TITLE = "Writers of files"
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield both tables."""
+    yield writer_table()
+    yield size_table()
 
 
 def dense_graph(n_edges: int) -> cg.Graph:
@@ -129,7 +119,7 @@ def writer_table() -> str:
             f"{seconds:.2f} s",
             f"{graph.n_edges / seconds / 1e6:.2f} M edges/s",
             f"{seconds / own.get(name.partition(',')[0], seconds):.1f}×",
-            f"{_memory(name, MILLION)[1]:,.0f} MiB",
+            f"{apart(memory, name, MILLION)[1]:,.0f} MiB",
             f"{sizes[name] / 1e6:.0f} MB",
         ]
         for name, seconds in times.items()
@@ -144,7 +134,7 @@ def size_table() -> str:
     """GEXF of more and more edges: the memory stays."""
     rows = []
     for n_edges in (MILLION // 4, MILLION, 4 * MILLION):
-        seconds, mebibytes = _memory("GEXF, cntgraph", n_edges)
+        seconds, mebibytes = apart(memory, "GEXF, cntgraph", n_edges)
         rows.append([f"{n_edges:,}", f"{seconds:.2f} s", f"{mebibytes:,.0f} MiB"])
     header = ["edges", "time, first call in a fresh process", "memory beyond the graph"]
     return markdown("GEXF, cntgraph: constant memory", header, rows)
@@ -154,33 +144,13 @@ def _size(folder: str, name: str) -> int:
     return sum(path.stat().st_size for path in Path(folder).iterdir() if name in path.name)
 
 
-def _memory(name: str, n_edges: int) -> list[float]:
-    """Return the seconds and the growth of peak memory in MiB of one call, in a process."""
-    command = [sys.executable, __file__, "--memory", name, str(n_edges)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-
-
-def _measure_memory(name: str, n_edges: int) -> None:
+def memory(name: str, n_edges: int) -> list[float]:
+    """Return the seconds and the growth of peak memory in MiB of one call, in a process apart."""
     make, write = WRITERS[name]
     made = make(dense_graph(n_edges))
     with tempfile.TemporaryDirectory() as folder:
-        _forget_peak()
-        before = _status("VmRSS")
+        forget_peak()
+        before = now()
         start = perf_counter()
         write(made, Path(folder, "file"))
-        seconds = perf_counter() - start
-    print(json.dumps([seconds, _status("VmHWM") - before]))
-
-
-def _forget_peak() -> None:
-    """Set this process's peak memory to what it has now (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def _status(field: str) -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition(f"{field}:")[2].split()[0]) / 1024
-
-
-if __name__ == "__main__":
-    main()
+        return [perf_counter() - start, peak() - before]

@@ -1,33 +1,31 @@
 """Matrix-free measures: VGG-16's 15 billion unrolled edges, and ratios to the tools people use.
 
-    python benchmarks/matrix_free.py [--output benchmarks/results/matrix_free.md] [--slow]
+    python -m benchmarks --only matrix_free [--size full]
 
 Each measure of VGG-16 at 224 × 224 runs in a process of its own, whose peak memory includes
 Python, PyTorch and the model. The same measures of a network small enough to be unrolled beside
-networkx, igraph and SciPy on its edges. ``--slow`` adds HITS of every layer by itself,
+networkx, igraph and SciPy on its edges. The full size adds HITS of every layer by itself,
 which takes longer than all the rest. Needs pip install -e '.[test]'.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import igraph
 import networkx as nx
 import numpy as np
 import torch
-from strengths import _peak_memory, vgg16
-from timing import machine, markdown
 from torch import nn
 
 import cntgraph as cg
+from benchmarks.apart import apart
+from benchmarks.memory import peak
+from benchmarks.models import vgg16
+from benchmarks.timing import markdown
 from cntgraph.measures.explicit.graph import magnitude_matrix
 from cntgraph.measures.matrix_free.effective_depth import effective_depth
 from cntgraph.measures.matrix_free.hits import hits
@@ -56,23 +54,13 @@ SLOW: dict[str, Callable[[Net], object]] = {
 }
 
 
-def main() -> None:
-    """Run all, print, and write the tables to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--slow", action="store_true")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.measure:
-        _measure(options.measure)
-        return
-    command = "python benchmarks/matrix_free.py" + " --slow" * options.slow
-    parts = [f"# Matrix-free measures\n\n`{command}` on {machine()}.\n"]
-    for table in (lambda: vgg_table(slow=options.slow), small_table):
-        parts.append(table())
-        print(parts[-1], flush=True)
-    if options.output is not None:
-        options.output.write_text("\n".join(parts))
+TITLE = "Matrix-free measures"
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield both tables."""
+    yield vgg_table(slow=size == "full")
+    yield small_table()
 
 
 # -- VGG-16 ---------------------------------------------------------------------------------------
@@ -82,11 +70,9 @@ def vgg_table(*, slow: bool) -> str:
     """Seconds and peak memory of each measure of VGG-16 at 224 × 224."""
     rows = []
     for name in [*MEASURES, *(SLOW if slow else ())]:
-        command = [sys.executable, __file__, "--measure", name]
-        output = subprocess.run(command, capture_output=True, check=True).stdout
-        seconds, before, peak = json.loads(output)
-        print(f"{name}: {seconds:.1f} s, {peak:,.0f} MiB", file=sys.stderr, flush=True)
-        rows.append([name, f"{seconds:.1f} s", f"{peak:,.0f} MiB", f"{peak - before:,.0f} MiB"])
+        seconds, before, most = apart(measure, name)
+        print(f"{name}: {seconds:.1f} s, {most:,.0f} MiB", file=sys.stderr, flush=True)
+        rows.append([name, f"{seconds:.1f} s", f"{most:,.0f} MiB", f"{most - before:,.0f} MiB"])
     net = _vgg()
     size = f"{net.n_nodes:,} nodes, {net.n_edges:,} unrolled edges"
     title = f"VGG-16 at 224 × 224, random weights: {size}"
@@ -98,12 +84,12 @@ def _vgg() -> cg.Network:
     return cg.load(vgg16(), input_shape=(3, 224, 224))
 
 
-def _measure(name: str) -> None:
-    """Print the seconds of a measure, and the peak memory in MiB before and after it."""
-    net, before = _vgg(), _peak_memory()
+def measure(name: str) -> list[float]:
+    """Return the seconds of a measure, and the peak memory in MiB before and after it."""
+    net, before = _vgg(), peak()
     start = time.perf_counter()
     (MEASURES | SLOW)[name](net)
-    print(json.dumps([time.perf_counter() - start, before, _peak_memory()]))
+    return [time.perf_counter() - start, before, peak()]
 
 
 # -- beside the tools people use ------------------------------------------------------------------
@@ -185,7 +171,3 @@ def _rows(name: str, net, graph, others) -> list[list[str]]:
          f"{np.abs(values[tool] - values['cntgraph, blocks']).max():.0e}"]
         for tool, t in times.items()
     ]  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """One trained network, four ways in: live module, .pt2, .onnx and cntgraph's .h5 agree.
 
-    python benchmarks/mnist_lenet.py --data FOLDER [--output FILE.md]
+    python -m benchmarks.mnist_lenet --data FOLDER [--output FILE.md]
 
 FOLDER (or the variable CNTGRAPH_DATA) holds ``mnist.npz`` with ``x_train``, ``y_train``, ``x_test``
 and ``y_test``, images as uint8 of 28 × 28. A LeNet-like network with batch norms, both kinds of
@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from timing import machine, markdown
 from torch import nn
 
 import cntgraph as cg
+from benchmarks.timing import machine, markdown
 
 
 class Net(nn.Module):
@@ -100,7 +100,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         nets = load_four_ways(model, Path(folder))
         report, worst = compare(nets)
-    head = f"# One network, four ways in\n\n`python benchmarks/mnist_lenet.py` on {machine()}.\n"
+    head = f"# One network, four ways in\n\n`python -m benchmarks.mnist_lenet` on {machine()}.\n"
     text = f"{head}\nTest accuracy on MNIST: {hits:.2%}.\n\n{report}"
     print(text)
     if options.output is not None:

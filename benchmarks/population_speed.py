@@ -1,6 +1,6 @@
 """Populations: two workers against one, on processes and on a Dask cluster, as ratios in one run.
 
-    python benchmarks/population_speed.py [--output benchmarks/results/population_speed.md]
+    python -m benchmarks --only population_speed
 
 Networks of one population are measured by `Population.analyze`, each worker on one thread;
 starting processes is counted, starting a cluster is not, as it is there before. Needs
@@ -9,7 +9,6 @@ pip install -e '.[dask]'.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -21,32 +20,26 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from timing import machine, markdown
 
 import cntgraph as cg
+from benchmarks.timing import markdown
 from cntgraph.training import Population
 
 #: Dense layers of each network: 5.9 million weights, some 70 ms on one core.
 SIZES = (784, 1536, 1536, 1536, 10)
 
 
-def main() -> None:
-    """Write the networks, measure them, print, and write the table to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--networks", type=int, default=300)
-    parser.add_argument("--different", type=int, default=30, help="files that are no links")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+TITLE = "Populations on two workers"
+#: Networks, how many of their files are no links, and rounds.
+NETWORKS, DIFFERENT, ROUNDS = 300, 30, 3
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield the table."""
     with tempfile.TemporaryDirectory() as folder:
-        write_networks(Path(folder), options.networks, options.different)
+        write_networks(Path(folder), NETWORKS, DIFFERENT)
         population = Population.from_files(f"{folder}/*.h5")
-        times = measure(population, options.rounds)
-    command = f"`python benchmarks/population_speed.py` on {machine()}."
-    text = f"# Populations on two workers\n\n{command}\n\n{table_of(times, population)}"
-    print(text)
-    if options.output is not None:
-        options.output.write_text(text)
+        yield table_of(measure(population, ROUNDS), population)
 
 
 def write_networks(folder: Path, n: int, n_different: int) -> None:
@@ -105,7 +98,3 @@ def table_of(times: dict[str, float], population: Population) -> str:
     header = ["", "one worker", "a network", "two workers", "two are faster by"]
     weights = sum(a * b for a, b in pairwise(SIZES))
     return markdown(f"{n} networks of {weights:,} weights each, a file a network", header, rows)
-
-
-if __name__ == "__main__":
-    main()

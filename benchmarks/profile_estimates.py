@@ -1,6 +1,6 @@
 """What a profile estimates beside what the measures take: how far the estimates can be trusted.
 
-    python benchmarks/profile_estimates.py [--output benchmarks/results/profile_estimates.md]
+    python -m benchmarks --only profile_estimates
 
 Networks of random weights, from the demo's small CNN to some hundred thousand unrolled edges; each
 measure is taken twice, and the second counts (the first loads compiled code).
@@ -8,14 +8,13 @@ measure is taken twice, and the second counts (the first loads compiled code).
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from timing import machine, markdown
 
 import cntgraph as cg
+from benchmarks.timing import markdown
 
 
 def mlp(*sizes: int) -> cg.Network:
@@ -51,30 +50,19 @@ def held(net: cg.Network, budget: float) -> pd.DataFrame:
     return table.drop_duplicates("measure").set_index("measure")
 
 
-def main() -> None:
-    """Profile the networks, print, and write the table to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--budget", type=float, default=60.0)
-    args = parser.parse_args()
-    pieces = [
-        f"# Estimates of a profile\n\n`python benchmarks/profile_estimates.py`: {machine()}\n"
-    ]
+TITLE = "Estimates of a profile"
+#: Seconds beyond which a measure is left out.
+BUDGET = 60.0
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield the table of each network."""
     for name, net in networks().items():
-        table = held(net, args.budget)
         rows = [
             [measure, row.complexity, f"{row.estimate:.3g}", f"{row.seconds:.3g}",
              f"{row.seconds / row.estimate:.2g}", row.status]
-            for measure, row in table.iterrows()
+            for measure, row in held(net, BUDGET).iterrows()
         ]  # fmt: skip
         title = f"{name}: {net.n_nodes:,} nodes, {net.n_edges:,} edges"
         header = ["measure", "complexity", "estimate, s", "taken, s", "taken / estimate", "status"]
-        pieces.append(markdown(title, header, rows))
-    text = "\n".join(pieces)
-    print(text)
-    if args.output:
-        args.output.write_text(text)
-
-
-if __name__ == "__main__":
-    main()
+        yield markdown(title, header, rows)

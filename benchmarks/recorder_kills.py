@@ -1,6 +1,6 @@
 """A recording process is killed with SIGKILL at random moments; nothing it acknowledged is lost.
 
-    python benchmarks/recorder_kills.py --n 100
+    python -m benchmarks.recorder_kills --n 100
 
 For each kind of snapshots, a process records a model whose parameters are the number of the
 snapshot, says so after each call, and is killed. Then every snapshot in the file must be that of
@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from timing import machine
 from torch import nn
 
 import cntgraph as cg
+from benchmarks.timing import machine
 
 #: What is recorded; "neurons" are parameters, and what neurons receive from data.
 KINDS = ("parameters", "measures", "both", "neurons")

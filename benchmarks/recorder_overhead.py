@@ -1,6 +1,6 @@
 """What recording costs a training: a ResNet-18 on the CPU, its measures written every 10 steps.
 
-    python benchmarks/recorder_overhead.py [--output benchmarks/results/recorder_overhead.md]
+    python -m benchmarks --only recorder_overhead
 
 Training steps of batch 32 and calls of the recorder take turns in one process, round after round,
 both on as many threads. They are given in processor time and in wall time. On a machine that is
@@ -11,52 +11,23 @@ wall time of a call has its waits for the disk in it. Needs pip install -e '.[te
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from timing import machine, markdown
 from torch import nn
 
 import cntgraph as cg
+from benchmarks.models import resnet18
+from benchmarks.timing import markdown
+from cntgraph.core.parallel import limited_threads
 
 #: Steps between two records, and the batch of a step.
 EVERY, BATCH = 10, 32
-
-
-class Residual(nn.Module):
-    """Two convolutions, and a way around them."""
-
-    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
-        self.norm1, self.norm2 = nn.BatchNorm2d(n_out), nn.BatchNorm2d(n_out)
-        self.around: nn.Module = nn.Identity()
-        if stride != 1 or n_in != n_out:
-            shortcut = nn.Conv2d(n_in, n_out, 1, stride, bias=False)
-            self.around = nn.Sequential(shortcut, nn.BatchNorm2d(n_out))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = torch.relu(self.norm1(self.conv1(x)))
-        return torch.relu(self.norm2(self.conv2(y)) + self.around(x))
-
-
-def resnet18() -> nn.Sequential:
-    """ResNet-18 (He, Zhang, Ren and Sun 2016) of 1000 classes."""
-    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-            nn.MaxPool2d(3, 2, 1)]  # fmt: skip
-    blocks, n_in = [], 64
-    for n_out, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        blocks += [Residual(n_in, n_out, stride), Residual(n_out, n_out, 1)]
-        n_in = n_out
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)]
-    return nn.Sequential(*stem, *blocks, *head)
 
 
 def timed(call: Callable[[], object]) -> tuple[float, float]:
@@ -97,39 +68,22 @@ def measure(size: int, rounds: int) -> tuple[list[str], float]:
     return cells, nbytes
 
 
-def main() -> None:
-    """Measure, print, and write the table to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 224], help="of images")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    os.environ["CNTGRAPH_NUM_THREADS"] = str(options.threads)
-    rows, sizes = [], []
-    for size in options.sizes:
-        cells, nbytes = measure(size, options.rounds)
-        rows.append(cells)
-        sizes.append(nbytes)
-        print(*cells, sep="  ", flush=True)
+TITLE = "Recorder overhead"
+#: Rounds of three steps and a call, and the sides of images.
+ROUNDS, SIDES = 15, (32, 64, 224)
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield the table, of one thread."""
+    torch.set_num_threads(1)
+    with limited_threads(1):
+        measured = [measure(side, ROUNDS) for side in SIDES]
     header = ["input", "step, processor", "call, processor", "step, wall", "call, wall",
               f"call / {EVERY} steps, processor", f"call / {EVERY} steps, wall"]  # fmt: skip
-    title = f'ResNet-18 (11,689,512 parameters), batch {BATCH}, `store="measures"`'
-    command = (
-        f"python benchmarks/recorder_overhead.py --threads {options.threads} "
-        f"--rounds {options.rounds}"
-    )
-    text = (
-        f"# Recorder overhead\n\n`{command}` on {machine()}; medians of {options.rounds} rounds of "
-        f"three steps and a call.\n\n{markdown(title, header, rows)}\n"
-        f"A snapshot takes {max(sizes) / 1024:.0f} KiB of the file; its parameters would take "
+    title = f'ResNet-18 (11,689,512 parameters), batch {BATCH}, `store="measures"`, one thread'
+    note = (
+        f"\nMedians of {ROUNDS} rounds of three steps and a call. A snapshot takes "
+        f"{max(n for _, n in measured) / 1024:.0f} KiB of the file; its parameters would take "
         "44.6 MiB.\n"
     )
-    print(text)
-    if options.output:
-        options.output.write_text(text)
-
-
-if __name__ == "__main__":
-    main()
+    yield markdown(title, header, [cells for cells, _ in measured]) + note

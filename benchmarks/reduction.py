@@ -1,6 +1,6 @@
 """Reductions: thresholds, strongest edges and backbones beside the same in pandas.
 
-    python benchmarks/reduction.py [--output benchmarks/results/reduction.md]
+    python -m benchmarks --only reduction
 
 pandas is given the columns source, target and |w|, and only says which edges stay: the same
 ones, of which cntgraph makes a graph.
@@ -8,15 +8,13 @@ ones, of which cntgraph makes a graph.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
-from timing import compare, machine, markdown
 
 import cntgraph as cg
+from benchmarks.timing import compare, markdown
 from cntgraph.adapters.builder import Builder
 from cntgraph.core.recipe import Recipe
 from cntgraph.graph.reduction.disparity_filter import disparity_filter
@@ -44,17 +42,13 @@ OURS: dict[str, Callable[[cg.Graph], Reduced]] = {
 }
 
 
-def main() -> None:
-    """Run all, print, and write the tables to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    parts = [f"# Reductions\n\n`python benchmarks/reduction.py` on {machine()}.\n"]
-    for part in (pandas_table, large_table):
-        parts.append(part())
-        print(parts[-1], flush=True)
-    if options.output is not None:
-        options.output.write_text("\n".join(parts))
+TITLE = "Reductions"
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield both tables."""
+    yield pandas_table()
+    yield large_table()
 
 
 def dense_network(*sizes: int) -> cg.Graph:
@@ -82,7 +76,7 @@ def pandas_table() -> str:
             {"ours": lambda n=name: OURS[n](graph), "pandas": lambda f=theirs: f(frame)}, rounds=3
         )
         ratio = times["pandas"] / times["ours"]
-        rows.append([name, *(f"{1e3 * t:,.0f} ms" for t in times.values()), f"{ratio:.1f}×"])
+        rows.append([name, *map(str, times.values()), f"{ratio:.1f}×"])
     title = f"Beside pandas, {graph.n_edges:,} edges"
     return markdown(title, ["", "cntgraph", "pandas", "of cntgraph's time"], rows)
 
@@ -138,7 +132,3 @@ PANDAS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "disparity_filter": _disparity,
     "noise_corrected_backbone": _noise_corrected,
 }
-
-
-if __name__ == "__main__":
-    main()

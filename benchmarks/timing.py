@@ -11,7 +11,27 @@ from datetime import date
 from pathlib import Path
 
 
-def compare(candidates: dict[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:
+class Seconds(float):
+    """A median of times, in seconds, and how far its quartiles lie apart, as a share of it."""
+
+    spread: float
+
+    def __new__(cls, times: list[float]) -> Seconds:
+        """Take the median of some times."""
+        found = super().__new__(cls, statistics.median(times))
+        low, _, high = (
+            statistics.quantiles(times, method="inclusive") if len(times) > 1 else [0] * 3
+        )
+        found.spread = (high - low) / found if found else 0.0
+        return found
+
+    def __str__(self) -> str:
+        """Show milliseconds and the spread."""
+        digits = 3 if self < 1e-3 else 2 if self < 1e-2 else 1 if self < 0.1 else 0
+        return f"{1e3 * self:,.{digits}f} ms ± {self.spread / 2:.0%}"
+
+
+def compare(candidates: dict[str, Callable[[], object]], rounds: int = 7) -> dict[str, Seconds]:
     """Return the median time in seconds of each candidate, run in turn round after round.
 
     Each is run once before, so that nothing is compiled or allocated for the first time.
@@ -24,7 +44,7 @@ def compare(candidates: dict[str, Callable[[], object]], rounds: int = 7) -> dic
             start = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: Seconds(values) for name, values in times.items()}
 
 
 def machine() -> str:

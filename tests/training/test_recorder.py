@@ -345,7 +345,7 @@ def kill(process: subprocess.Popen[str], count: int, delay: float) -> int:
 def test_a_killed_process_loses_no_acknowledged_snapshot(
     path: Path, store: str, kills: int
 ) -> None:
-    """100 times each: ``python benchmarks/recorder_kills.py --n 100``."""
+    """100 times each: ``python -m benchmarks.recorder_kills --n 100``."""
     rng, count = random.Random(3), 0
     with writers(path, store) as process:
         for _ in range(kills):

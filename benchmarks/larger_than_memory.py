@@ -1,20 +1,16 @@
-"""A model larger than the memory it is measured in: 3 GB of bfloat16 in 4 shards.
+"""Models larger than the memory that they are measured in: bfloat16 in shards.
 
-    python benchmarks/safetensors_memory.py [--gigabytes 3] [--output FILE.md]
+    python -m benchmarks --only larger_than_memory [--size full]
 
 Writes a model with the names and shapes of a LLaMA into a temporary folder (random finite values),
-measures `load` and `analyze` in a process of its own, and removes the folder. The limit that the
-peak memory is held against is 600 MB.
+measures `load` and `analyze` in a process of its own, and removes the folder. The full size has
+1, 4 and 16 GB.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,57 +18,55 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-from timing import machine, markdown
 
 import cntgraph as cg
+from benchmarks.apart import apart
+from benchmarks.memory import peak
+from benchmarks.timing import markdown
 from cntgraph.core.parallel import ordered_map
 
 HIDDEN, INNER, ENTRIES, N_SHARDS = 2048, 5632, 32000, 4
-LIMIT_MB = 600
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gigabytes", type=float, default=3.0)
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.measure is not None:
-        print(json.dumps(measure(options.measure)))
-        return
-    check_disk(1.1e9 * options.gigabytes + 1e9)
+TITLE = "Larger than memory"
+
+
+def tables(size: str) -> Iterator[str]:
+    """Yield a table for each size of model."""
+    for gigabytes in (1, 4, 16) if size == "full" else (1,):
+        yield table(gigabytes)
+
+
+def table(gigabytes: int) -> str:
+    """Write a model, read it, measure it, and remove it."""
+    check_disk(1.1e9 * gigabytes)
     with tempfile.TemporaryDirectory() as folder:
-        size = write_model(Path(folder), options.gigabytes * 1e9)
-        bandwidth = size / read_everything(Path(folder))
-        found = run_apart(Path(folder))
-    text = report(size, bandwidth, found)
-    print(text)
-    if options.output is not None:
-        options.output.write_text(text)
-    if found["peak_mb"] > LIMIT_MB:
-        sys.exit(f"the peak is above {LIMIT_MB} MB")
+        size = write_model(Path(folder), gigabytes * 1e9)
+        reading = read_everything(Path(folder))
+        found = apart(measure, folder)
+    rows = [
+        ["reading the files and nothing else", f"{reading:.2f} s", _rate(size, reading), "", ""]
+    ]
+    rows += [
+        [name, f"{found[key]:.2f} s", _rate(size, found[key]), f"{reading / found[key]:.0%}",
+         f"{found['peak']:,.0f} MiB"]
+        for name, key in (("load", "load"), ("analyze", "analyze"))
+    ]  # fmt: skip
+    title = f"{size / 1e9:.2f} GB of bfloat16 in {N_SHARDS} shards, {found['n_edges']:,.0f} edges"
+    header = ["", "time", "weights read", "of the rate of reading", "peak memory of the process"]
+    return markdown(title, header, rows)
+
+
+def _rate(n_bytes: int, seconds: float) -> str:
+    return f"{n_bytes / seconds / 1e9:.2f} GB/s"
 
 
 def check_disk(needed: float) -> None:
+    """Raise if there is no room for a model."""
     place = tempfile.gettempdir()
     free = shutil.disk_usage(place).free
     if free < needed:
-        sys.exit(f"{needed / 1e9:.1f} GB are needed in {place}, {free / 1e9:.1f} GB are free")
-
-
-def report(size: int, bandwidth: float, found: dict[str, float]) -> str:
-    speed = size / found["analyze"]
-    rows = [
-        ["reading the files and nothing else", f"{size / bandwidth:.2f} s",
-         f"{bandwidth / 1e9:.2f} GB/s", "100%", ""],
-        ["load", f"{found['load']:.2f} s", "", "", ""],
-        ["analyze: strengths and moments", f"{found['analyze']:.2f} s", f"{speed / 1e9:.2f} GB/s",
-         f"{speed / bandwidth:.0%}", f"{found['peak_mb']:.0f} MB"],
-    ]  # fmt: skip
-    title = f"{size / 1e9:.2f} GB of bfloat16 in {N_SHARDS} shards, {found['n_edges']:,.0f} edges"
-    header = ["", "time", "weights read", "of the bandwidth", "peak memory of the process"]
-    first = f"# safetensors\n\n`python benchmarks/safetensors_memory.py` on {machine()}.\n"
-    return f"{first}\n{markdown(title, header, rows)}\nThe limit is {LIMIT_MB} MB.\n"
+        raise OSError(f"{needed / 1e9:.1f} GB are needed in {place}, {free / 1e9:.1f} GB are free")
 
 
 # -- the model ------------------------------------------------------------------------------------
@@ -171,16 +165,7 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def run_apart(folder: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--measure", str(folder)]
-    start = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    print(f"the process took {time.perf_counter() - start:.1f} s", file=sys.stderr)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def measure(folder: Path) -> dict[str, float]:
+def measure(folder: str) -> dict[str, float]:
     """Return times and the peak memory of this process; nothing else is done in it."""
     start = time.perf_counter()
     net = cg.load(folder)
@@ -190,17 +175,4 @@ def measure(folder: Path) -> dict[str, float]:
     table = cg.analyze(net)
     found["analyze"] = time.perf_counter() - start
     assert set(table["status"]) == {"ok"}
-    return found | {"peak_mb": peak_memory() / 1e6}
-
-
-def peak_memory() -> float:
-    """Return the most bytes that this process has had in memory at once."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says includes the process that started this one
-        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        return 1024.0 * int(line.split()[1])
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-if __name__ == "__main__":
-    main()
+    return found | {"peak": peak()}

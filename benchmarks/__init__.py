@@ -1,0 +1,1 @@
+"""How fast, how large, and beside what: ``python -m benchmarks``."""
