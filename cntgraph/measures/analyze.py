@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.core.memory import check_memory
 from cntgraph.core.progress import progress
-from cntgraph.core.types import Values
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.strength import add_boundary
+from cntgraph.measures.summary import summarise
 from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.coarsening.granularity import Granularity
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.layer import Layer
+from cntgraph.network.layer_sums import Direction, LayerSums
 from cntgraph.network.network import Edges, Network, coarsen
-from cntgraph.network.node_sums import BYTES_PER_NODE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,11 +162,11 @@ def analyze(
     import pandas as pd
 
     net = coarsen(net, granularity, aggregation=aggregation)
-    totals = LayerTotals(net)
+    totals = LayerTotals(net if net.layers else replace(net, layers=(_NO_LAYER,)))
     for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
         totals.add(block, bias=bias)
-    add_boundary(net, totals.incoming, totals.outgoing, boundary)
-    rows = [totals.row(layer) for layer in net.layers or (_NO_LAYER,)]
+    add_boundary(totals.sums, boundary)
+    rows = [totals.row(k) for k in range(len(totals.net.layers))]
     return pd.DataFrame(rows).set_index("layer").iloc[: net.n_layers]
 
 
@@ -180,9 +180,7 @@ class LayerTotals:
     """
 
     def __init__(self, net: Network) -> None:
-        check_memory(BYTES_PER_NODE * net.n_nodes, f"analysing {net.n_nodes:,} nodes")
-        self.net = net
-        self.incoming, self.outgoing = np.zeros(net.n_nodes), np.zeros(net.n_nodes)
+        self.net, self.sums = net, LayerSums(net.layers)
         self.statistics: defaultdict[str, WeightStatistics] = defaultdict(WeightStatistics)
         self.n_edges: Counter[str] = Counter()
         self.bad_biases: set[str] = set()
@@ -192,9 +190,8 @@ class LayerTotals:
 
     def add(self, block: Block, *, bias: bool, bins: Bins | None = None) -> None:
         """Add the edges of a block, reading its weights once, and count them in bins."""
-        found = block.sums_and_statistics(("signed",), statistics=bins or block.parametric)
-        block.source.scatter_add(self.outgoing, found.sums["signed"].row)
-        block.target.scatter_add(self.incoming, found.sums["signed"].column)
+        found = block.class_sums(("signed",), statistics=bins or block.parametric)
+        self.sums.add_sides(block.source, block.target, found.sums["signed"])
         statistics = found.statistics
         if bins is not None and block.weight is not None and statistics.counts is None:
             # A kind of block of a third party that does not count them itself.
@@ -204,12 +201,14 @@ class LayerTotals:
             self.n_edges[layer.name] += block.n_edges
             if bias and block.bias is not None:
                 shift = block.bias.read()
-                block.target.scatter_add(self.incoming, shift)
+                values = ClassValues.of_broadcast(shift, block.target.shape)
+                self.sums.add("in", block.target, values)
                 if not np.isfinite(shift).all():
                     self.bad_biases.add(layer.name)
 
-    def row(self, layer: Layer) -> dict[str, Any]:
-        """Return the row of one layer."""
+    def row(self, k: int) -> dict[str, Any]:
+        """Return the row of layer number `k`."""
+        layer = self.net.layers[k]
         found = self.statistics[layer.name]
         return {
             "layer": layer.name,
@@ -218,7 +217,7 @@ class LayerTotals:
             "activation": layer.activation,
             "n_nodes": layer.n_nodes,
             "n_edges": self.n_edges[layer.name],
-            **_strength_columns(self.incoming[layer.slice], self.outgoing[layer.slice]),
+            **_strength_columns(self.sums, k),
             "n_weights": found.size,
             **weight_columns(found, "link_weight_"),
             "status": self._status(layer),
@@ -237,23 +236,17 @@ class LayerTotals:
 _NO_LAYER = Layer("", (0,), "")
 
 
-def _strength_columns(incoming: Values, outgoing: Values) -> dict[str, float]:
-    total = incoming + outgoing
-    columns = {}
-    for name, values in (
-        ("in_strength", incoming),
-        ("out_strength", outgoing),
-        ("strength", total),
-    ):
-        summary = _summary(values) if values.size else (np.nan,) * 4
-        for what, value in zip(("mean", "std", "min", "max"), summary, strict=True):
-            columns[f"{name}_{what}"] = value
+def _strength_columns(sums: LayerSums, k: int) -> dict[str, float]:
+    columns: dict[str, float] = {}
+    for name, direction in _STRENGTHS.items():
+        found = summarise(sums.of_layer(k, direction))
+        columns |= {f"{name}_{what}": v for what, v in zip(_SUMMARY, found, strict=True)}
     return columns | {"fluctuation": columns["strength_std"]}
 
 
-def _summary(values: Values) -> tuple[float, ...]:
-    """Return mean, std, min and max from one pass; of values that are not finite, as NumPy does."""
-    found = WeightStatistics.of(values)
-    if found.n == values.size:
-        return found.mean, found.std, found.minimum, found.maximum
-    return tuple(float(function(values)) for function in (np.mean, np.std, np.min, np.max))
+_STRENGTHS: dict[str, Direction] = {
+    "in_strength": "in",
+    "out_strength": "out",
+    "strength": "total",
+}
+_SUMMARY = ("mean", "std", "min", "max")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cntgraph.graph.graph import Graph
-from cntgraph.measures.strength import Direction, node_strength
+from cntgraph.measures.strength import check_direction, layer_strengths
+from cntgraph.measures.summary import summarise
 from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 if TYPE_CHECKING:
@@ -62,16 +64,12 @@ def layer_fluctuation(
     """
     import pandas as pd
 
-    strength = node_strength(
-        net_or_graph,
-        direction=direction,
-        transform=transform,
-        edges=edges,
-        bias=bias,
-        boundary=boundary,
+    check_direction(direction)
+    strengths = layer_strengths(
+        net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
     )
     layers = net_or_graph.layers
-    with np.errstate(invalid="ignore"):  # strengths that are infinite have no deviation
-        values = [float(np.std(strength[x.slice])) if x.n_nodes else np.nan for x in layers]
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite strengths have no deviation
+        values = [summarise(strengths.of_layer(k, direction)).std for k in range(len(layers))]
     index = pd.Index([layer.name for layer in layers], name="layer")
     return pd.Series(values, index=index, name="fluctuation", dtype=np.float64)

@@ -8,8 +8,9 @@ import numpy as np
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
-from cntgraph.measures.strength import Direction, node_strength
+from cntgraph.measures.strength import layer_strengths, node_strength
 from cntgraph.network.layer import Layer
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Network
 
 Distribution = Literal["strength", "in_strength", "out_strength", "link_weights"]
@@ -17,7 +18,8 @@ Distribution = Literal["strength", "in_strength", "out_strength", "link_weights"
 #: What a layer has a distribution of.
 DISTRIBUTIONS: Final[tuple[Distribution, ...]] = get_args(Distribution)
 
-_DIRECTIONS: Final[dict[str, Direction]] = {
+#: The strength that each of them but the link weights is.
+DIRECTIONS: Final[dict[str, Direction]] = {
     "strength": "total",
     "in_strength": "in",
     "out_strength": "out",
@@ -63,7 +65,7 @@ def layer_values(net: Network, measure: Distribution, layer: str) -> Values:
     found = net.layer(layer)
     if measure == "link_weights":
         return _link_weights(net, found)
-    return node_strength(net, direction=_DIRECTIONS[measure])[found.slice]
+    return layer_strengths(net).of_layer(net.layers.index(found), DIRECTIONS[measure]).values()
 
 
 def values_by_layer(net: Network, measure: Distribution) -> dict[str, Values]:
@@ -95,7 +97,7 @@ def values_by_layer(net: Network, measure: Distribution) -> dict[str, Values]:
     if measure == "link_weights":
         each = ((layer.name, _link_weights(net, layer)) for layer in net.layers)
     else:
-        values = node_strength(net, direction=_DIRECTIONS[measure])
+        values = node_strength(net, direction=DIRECTIONS[measure])
         each = ((layer.name, values[layer.slice]) for layer in net.layers)
     return {name: found for name, found in each if found.size}
 

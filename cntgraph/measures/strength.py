@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from functools import partial
+from typing import get_args
 
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
+from cntgraph.core.view import View
 from cntgraph.graph.graph import Graph
+from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.layer_sums import Direction, LayerSums
 from cntgraph.network.network import Edges, Network
-from cntgraph.network.node_sums import NodeSums
-
-Direction = Literal["total", "in", "out"]
+from cntgraph.network.node_sums import NodeSums, node_sums
 
 
 def node_strength(
@@ -79,10 +81,50 @@ def node_strength(
     True
     """
     check_direction(direction)
-    found = node_strengths(
+    found = layer_strengths(
         net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
     )
-    return select_direction(found, direction)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities that cancel are NaN
+        return found.values(direction)
+
+
+@np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
+def layer_strengths(
+    net_or_graph: Network | Graph,
+    *,
+    transform: Transform = "signed",
+    edges: Edges = "parametric",
+    bias: bool = True,
+    boundary: float = 0.0,
+) -> LayerSums:
+    """Return in- and out-strength of every layer's nodes, those of alike nodes held once.
+
+    Parameters
+    ----------
+    net_or_graph, transform, edges, bias, boundary
+        As in `node_strength`.
+
+    Returns
+    -------
+    LayerSums
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> found = layer_strengths(cg.toy("cnn")).of_layer(1, "in")
+    >>> found.size, found.table.size
+    (72, 18)
+    """
+    if isinstance(net_or_graph, Network):
+        found = net_or_graph.layer_sums(transform, edges=edges)[transform]
+    else:
+        sums = net_or_graph.node_sums(transform, edges=edges)[transform]
+        found = LayerSums.of_nodes(net_or_graph.layers, sums.incoming, sums.outgoing)
+    if bias and transform != "count":
+        biases = layer_biases(net_or_graph, edges)
+        found.add_all(biases, "in", partial(apply_transform, transform=transform))
+    add_boundary(found, boundary)
+    return found
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
@@ -112,11 +154,17 @@ def node_strengths(
     >>> bool(np.isclose(s.incoming.sum(), s.outgoing.sum()))
     True
     """
-    found = net_or_graph.node_sums(transform, edges=edges)[transform]
-    if bias and transform != "count":
-        found.incoming[:] += apply_transform(node_bias(net_or_graph, edges), transform)
-    add_boundary(net_or_graph, *found, boundary)
-    return found
+    found = layer_strengths(
+        net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
+    )
+    return node_sums({transform: found})[transform]
+
+
+def layer_biases(net_or_graph: Network | Graph, edges: Edges) -> LayerSums:
+    """Return what `node_bias` does, layer by layer, coming in."""
+    if isinstance(net_or_graph, Network):
+        return net_or_graph.biases(edges)
+    return LayerSums.of_nodes(net_or_graph.layers, node_bias(net_or_graph, edges), None)
 
 
 def node_bias(net_or_graph: Network | Graph, edges: Edges) -> Values:
@@ -136,22 +184,24 @@ def node_bias(net_or_graph: Network | Graph, edges: Edges) -> Values:
     return net_or_graph.bias if edges == "all" else net_or_graph.parametric_bias
 
 
-def add_boundary(
-    net_or_graph: Network | Graph, incoming: Values, outgoing: Values, boundary: float
-) -> None:
-    """Add the virtual edges of input and output layers in place.
+def add_boundary(sums: LayerSums, boundary: float) -> None:
+    """Add the virtual edges of input and output layers.
 
     Parameters
     ----------
-    net_or_graph : Network or Graph
-    incoming, outgoing : ndarray of float64, shape (n_nodes,)
+    sums : LayerSums
     boundary : float
+        Their weight; nothing is added where it is 0.
     """
-    for layer in net_or_graph.layers:
+    if not boundary:
+        return
+    for layer in sums.layers:
+        nodes = View(layer.shape, layer.start)
+        virtual = ClassValues.of_broadcast(np.array(boundary), layer.shape)
         if layer.is_input:
-            incoming[layer.slice] += boundary
+            sums.add("in", nodes, virtual)
         if layer.is_output:
-            outgoing[layer.slice] += boundary
+            sums.add("out", nodes, virtual)
 
 
 def check_direction(direction: str) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 
 from cntgraph.core.types import Values
 from cntgraph.measures.analyze import LayerTotals
-from cntgraph.measures.layer_values import DISTRIBUTIONS
-from cntgraph.measures.strength import node_strengths, select_direction
+from cntgraph.measures.layer_values import DIRECTIONS, DISTRIBUTIONS
+from cntgraph.measures.strength import layer_strengths
+from cntgraph.measures.summary import count_in
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
-from cntgraph.network.node_sums import NodeSums
 
 #: As many weights of a layer, drawn at random, tell where most of them lie.
 _SAMPLE = 1 << 16
@@ -47,14 +47,14 @@ def layer_bins(net: Network) -> LayerBins:
     >>> [layer for measure, layer in layer_bins(cg.toy("cnn")) if measure == "link_weights"]
     ['conv1', 'fc']
     """
-    strengths = node_strengths(net)
+    strengths = layer_strengths(net)
     found: LayerBins = {}
     for measure in DISTRIBUTIONS:
-        for layer in net.layers:
+        for k, layer in enumerate(net.layers):
             if measure == "link_weights":
                 values = _some_weights(net, layer)
             else:
-                values = _direction(strengths, measure)[layer.slice]
+                values = strengths.of_layer(k, DIRECTIONS[measure]).values()
             if values.size:
                 found[measure, layer.name] = Bins.about(values)
     return found
@@ -89,23 +89,14 @@ def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSu
     totals = LayerTotals(net)
     for block in net.select_blocks("parametric"):
         totals.add(block, bias=True, bins=bins.get(("link_weights", _end(net, block))))
-    strengths = NodeSums(totals.incoming, totals.outgoing)
-    directed: dict[str, Values] = {
-        m: _direction(strengths, m) for m in DISTRIBUTIONS if m != "link_weights"
-    }
+    number = {layer.name: k for k, layer in enumerate(net.layers)}
     counts = np.zeros((len(bins), N_COUNTS), dtype=np.int64)
     for row, ((measure, name), own) in zip(counts, bins.items(), strict=True):
-        if measure != "link_weights":
-            row[:] = own.count(directed[measure][net.layer(name).slice])
+        if measure in DIRECTIONS:
+            row[:] = count_in(own, totals.sums.of_layer(number[name], DIRECTIONS[measure]))
         elif (found := totals.statistics[name].counts) is not None:
             row[:] = found
-    return LayerSurvey([totals.row(layer) for layer in net.layers], counts)
-
-
-def _direction(strengths: NodeSums, measure: str) -> Values:
-    if measure == "in_strength":
-        return strengths.incoming
-    return select_direction(strengths, "out" if measure == "out_strength" else "total")
+    return LayerSurvey([totals.row(k) for k in range(net.n_layers)], counts)
 
 
 def _end(net: Network, block: Block) -> str:

@@ -16,13 +16,15 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, broadcasts
+from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.csr import index_dtype
 from cntgraph.network.blocks.transform import Transform, check_transform
 from cntgraph.network.coarsening.granularity import Granularity, coarse_parts
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.layer import Layer
-from cntgraph.network.node_sums import NodeSums, block_sums
+from cntgraph.network.layer_sums import LayerSums
+from cntgraph.network.node_sums import NodeSums, layer_sums, node_sums
 from cntgraph.network.size import Estimate
 
 if TYPE_CHECKING:
@@ -233,11 +235,46 @@ class Network:
         -------
         ndarray of float64, shape (n_nodes,)
         """
-        total = np.zeros(self.n_nodes)
+        return self.biases(edges).values("in")
+
+    def biases(self, edges: Edges = "all") -> LayerSums:
+        """Return the bias of every node, layer by layer, those of alike nodes held once."""
+        found = LayerSums(self.layers)
         for block in self.select_blocks(edges):
             if block.bias is not None:
-                block.target.scatter_add(total, block.bias.read())
-        return total
+                shift = ClassValues.of_broadcast(block.bias.read(), block.target.shape)
+                found.add("in", block.target, shift)
+        return found
+
+    def layer_sums(
+        self, *transforms: Transform, edges: Edges = "all"
+    ) -> dict[Transform, LayerSums]:
+        """Return what `node_sums` does, layer by layer, the sums of alike nodes held once.
+
+        Parameters
+        ----------
+        *transforms, edges
+            As in `node_sums`.
+
+        Returns
+        -------
+        dict of str to LayerSums
+
+        Raises
+        ------
+        CntGraphError
+            If an option is not one of those of `node_sums`.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> sums = cg.toy("cnn").layer_sums("count")["count"].of_layer(1, "in")
+        >>> sums.shape, sums.table.shape, sums.counts().sum()
+        ((2, 6, 6), (2, 3, 3), np.float64(72.0))
+        """
+        for transform in transforms:
+            check_transform(transform)
+        return layer_sums(self.select_blocks(edges), self.layers, transforms)
 
     def node_sums(self, *transforms: Transform, edges: Edges = "all") -> dict[Transform, NodeSums]:
         """Return the sums over every node's edges; weights are read once for all transforms.
@@ -265,9 +302,7 @@ class Network:
         >>> sums["count"].incoming.astype(int)
         array([0, 0, 0, 0, 0, 0, 6, 6, 6, 6, 6, 6, 6, 6, 8, 8, 8, 8, 4, 4])
         """
-        for transform in transforms:
-            check_transform(transform)
-        return block_sums(self.select_blocks(edges), self.n_nodes, transforms)
+        return node_sums(self.layer_sums(*transforms, edges=edges))
 
     def split(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Cut a node measure into layers, each shaped like its layer.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.layer import Layer
+from cntgraph.network.layer_sums import LayerSums
 
 #: Held at once for a node: both sums, their total, the sums of a block.
 BYTES_PER_NODE = 48
@@ -23,17 +23,19 @@ class NodeSums(NamedTuple):
     outgoing: Values
 
 
-def block_sums(
-    blocks: Sequence[Block], n_nodes: int, transforms: Sequence[Transform]
-) -> dict[Transform, NodeSums]:
+def layer_sums(
+    blocks: Sequence[Block], layers: Sequence[Layer], transforms: tuple[Transform, ...]
+) -> dict[Transform, LayerSums]:
     """Return the sums over the edges of blocks, whose weights are read once."""
-    n_bytes = len(transforms) * BYTES_PER_NODE * n_nodes
-    check_memory(n_bytes, f"measuring {n_nodes:,} nodes")
-    found: dict[Transform, NodeSums] = {
-        transform: NodeSums(np.zeros(n_nodes), np.zeros(n_nodes)) for transform in transforms
-    }
+    found = {transform: LayerSums(layers) for transform in transforms}
     for block in blocks:
-        for transform, sums in block.sums(*transforms).items():
-            block.source.scatter_add(found[transform].outgoing, sums.row)
-            block.target.scatter_add(found[transform].incoming, sums.column)
+        for transform, sides in block.class_sums(transforms).sums.items():
+            found[transform].add_sides(block.source, block.target, sides)
     return found
+
+
+def node_sums(found: dict[Transform, LayerSums]) -> dict[Transform, NodeSums]:
+    """Return the sums of every node, transform by transform."""
+    n_nodes = max((sums.n_nodes for sums in found.values()), default=0)
+    check_memory(len(found) * BYTES_PER_NODE * n_nodes, f"measuring {n_nodes:,} nodes")
+    return {t: NodeSums(sums.values("in"), sums.values("out")) for t, sums in found.items()}

@@ -16,6 +16,8 @@ from cntgraph.core.kernels.row_column_sums import (
 
 #: Edges whose weights are looked at together, in cache.
 _PART = 512
+#: Edges of a row that are too few to be worth a loop for each of its sums.
+_SHORT = 16
 
 
 @njit(cache=True, nogil=True)
@@ -40,8 +42,13 @@ def add_row_column_sums(
     values = np.empty(_PART)
     for r in range(rows[0], rows[1]):
         if transform == SIGNED and not counted.size:
-            here = slice(indptr[r], indptr[r + 1])
-            row_sums[r] += _add_to_columns(data[here], indices[here], first_column, columns)
+            low, high = indptr[r], indptr[r + 1]
+            if high - low < _SHORT:
+                row_sums[r] += _add_few(data, indices, low, high, first_column, columns)
+            else:
+                row_sums[r] += _add_to_columns(
+                    data[low:high], indices[low:high], first_column, columns
+                )
             continue
         for low in range(indptr[r], indptr[r + 1], _PART):
             here = slice(low, min(low + _PART, indptr[r + 1]))
@@ -58,6 +65,17 @@ def _leave_out(counted, blocks, values):
     for k in range(values.size):
         if not counted[blocks[k]]:
             values[k] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def _add_few(data, indices, low, high, first_column, columns):
+    """Add the weights of a few edges to their columns; return their sum."""
+    total = 0.0
+    for k in range(low, high):
+        x = np.float64(data[k])
+        columns[np.uint64(indices[k] - first_column)] += x
+        total += x
+    return total
 
 
 # Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.

@@ -12,7 +12,8 @@ from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import directed_igraph, topology
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
-from cntgraph.measures.strength import Direction, check_direction, node_strength
+from cntgraph.measures.strength import check_direction, node_strength
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 Attribute: TypeAlias = Literal["degree", "strength", "layer"] | NDArray[Any]

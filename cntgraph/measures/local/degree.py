@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.graph.graph import Graph
-from cntgraph.measures.strength import Direction, node_strength
+from cntgraph.measures.strength import node_strength
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 

@@ -8,8 +8,9 @@ from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.local.one_sign import one_sign
 from cntgraph.measures.local.ratio import ratio
 from cntgraph.measures.local.relative_sums import relative_sums
-from cntgraph.measures.strength import Direction, check_direction, select_direction
+from cntgraph.measures.strength import check_direction, select_direction
 from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 

@@ -10,8 +10,9 @@ from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.measures.local.ratio import ratio
 from cntgraph.measures.matrix_free.operator import adjacency_operator
-from cntgraph.measures.strength import Direction, node_strength, select_direction
+from cntgraph.measures.strength import node_strength, select_direction
 from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 from cntgraph.network.node_sums import NodeSums
 

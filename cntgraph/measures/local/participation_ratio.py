@@ -8,7 +8,8 @@ from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.local.ratio import ratio
 from cntgraph.measures.local.relative_sums import relative_sums
-from cntgraph.measures.strength import Direction, check_direction, select_direction
+from cntgraph.measures.strength import check_direction, select_direction
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 

@@ -5,7 +5,8 @@ transform, its products with a vector, and its explicit CSR matrix.
 """
 
 from cntgraph.network.blocks.axis_operator import AxisOperator
-from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.base import Block, BlockSums, ClassSums, Sums
+from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.conv import Conv
 from cntgraph.network.blocks.dense import Dense
 from cntgraph.network.blocks.diagonal import Diagonal
@@ -22,6 +23,8 @@ __all__ = [
     "AxisOperator",
     "Block",
     "BlockSums",
+    "ClassSums",
+    "ClassValues",
     "Conv",
     "Dense",
     "Diagonal",
@@ -29,6 +32,7 @@ __all__ = [
     "Pool",
     "PoolMode",
     "Scaled",
+    "Sides",
     "Sparse",
     "Sums",
     "Transform",

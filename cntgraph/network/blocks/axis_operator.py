@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Values
+from cntgraph.network.blocks.axis_classes import AxisClasses
+from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.transform import Transform, apply_transform
 from cntgraph.network.blocks.window import Window, check_positions
 
@@ -214,6 +216,17 @@ class AxisOperator:
         matrix.data = apply_transform(matrix.data, transform)
         return matrix
 
+    def sums(self, transform: Transform) -> Sides:
+        """Return row and column sums of f of the matrix, which follow from the geometry alone."""
+        if transform not in self._sums:
+            matrix = self.transformed(transform)
+            self._sums[transform] = Sides(*(_few(matrix.sum(axis=axis)) for axis in (1, 0)))
+        return self._sums[transform]
+
+    @cached_property
+    def _sums(self) -> dict[Transform, Sides]:
+        return {}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the operator as plain values and arrays."""
         arrays = {"rows": self.rows, "columns": self.columns, "weights": self.weights}
@@ -225,3 +238,9 @@ class AxisOperator:
         rows, columns = (np.asarray(data[k], dtype=np.int64) for k in ("rows", "columns"))
         weights = np.asarray(data["weights"], dtype=np.float64)
         return cls(int(data["n_in"]), int(data["n_out"]), rows, columns, weights)
+
+
+def _few(values: Values) -> ClassValues:
+    """Return values along an axis, each that is found once."""
+    classes = AxisClasses.of(values)
+    return ClassValues(values[classes.first], (classes,))

@@ -16,6 +16,7 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
+from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.csr import Starts, csr_of, index_dtype
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -38,6 +39,19 @@ class BlockSums:
 
     sums: dict[Transform, Sums]
     statistics: WeightStatistics = field(default_factory=WeightStatistics)
+
+
+@dataclass(frozen=True)
+class ClassSums:
+    """What one pass over a block's weights gives, each value that many nodes share held once."""
+
+    sums: dict[Transform, Sides]
+    statistics: WeightStatistics = field(default_factory=WeightStatistics)
+
+    def of_nodes(self) -> BlockSums:
+        """Return the sums of every node."""
+        sums = {t: Sums(*(side.values() for side in sides)) for t, sides in self.sums.items()}
+        return BlockSums(sums, self.statistics)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,8 +97,13 @@ class Block(ABC):
     # -- what a kind of block provides, for a source without padding -------------------------
 
     @abstractmethod
-    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
-        """Sum f(A) by rows and columns, for every transform, in one pass over the weights."""
+    def _sums(
+        self, transforms: tuple[Transform, ...], statistics: bool | Bins
+    ) -> BlockSums | ClassSums:
+        """Sum f(A) by rows and columns, for every transform, in one pass over the weights.
+
+        `BlockSums` has a value for every position, `ClassSums` one for all that are alike.
+        """
 
     @abstractmethod
     def _apply(self, x: Values, transform: Transform) -> Values:
@@ -162,6 +181,7 @@ class Block(ABC):
         """
         check_memory(8 * len(transforms) * sum(self.shape), f"adding up {max(self.shape):,} nodes")
         found = self._sums(transforms, statistics)
+        found = found.of_nodes() if isinstance(found, ClassSums) else found
         mask = self.source.mask
         if mask is None:
             return found
@@ -171,6 +191,38 @@ class Block(ABC):
             for t, s in found.sums.items()
         }
         return BlockSums(sums, found.statistics)
+
+    def class_sums(
+        self, transforms: tuple[Transform, ...], *, statistics: bool | Bins = False
+    ) -> ClassSums:
+        """Return what `sums_and_statistics` does, each value that many nodes share held once.
+
+        Parameters
+        ----------
+        transforms, statistics
+            As in `sums_and_statistics`.
+
+        Returns
+        -------
+        ClassSums
+            Rows of the shape of `source`, columns of that of `target`.
+        """
+        found: BlockSums | ClassSums
+        if self.source.mask is None:
+            found = self._sums(transforms, statistics)
+        else:
+            found = self.sums_and_statistics(transforms, statistics=statistics)
+        return found if isinstance(found, ClassSums) else self._classed(found)
+
+    def _classed(self, found: BlockSums) -> ClassSums:
+        sides = {
+            t: Sides(
+                ClassValues.of_nodes(sums.row, self.source.shape),
+                ClassValues.of_nodes(sums.column, self.target.shape),
+            )
+            for t, sums in found.sums.items()
+        }
+        return ClassSums(sides, found.statistics)
 
     def sums(self, *transforms: Transform) -> dict[Transform, Sums]:
         """Return row and column sums of f(A), in float64, for every transform asked for.

@@ -16,13 +16,14 @@ from cntgraph.core.memory import check_memory
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.base import Block, ClassSums
+from cntgraph.network.blocks.class_values import Sides
 from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_classes import RowClasses
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
-from cntgraph.network.blocks.window import Window, spread
+from cntgraph.network.blocks.window import Window, add_up_taps
 
 Slices = tuple[slice, ...]
 
@@ -117,19 +118,19 @@ class Conv(Block):
         uses = prod(int(w.coarse_cover.sum()) for w in self.windows)
         return self.weight.shape[0] * self.weight.shape[1] * uses
 
-    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> ClassSums:
         sums, found = row_column_sums(
             self.weight, transforms, groups=self.groups, statistics=statistics
         )
-        return BlockSums({t: self._spread(own) for t, own in sums.items()}, found)
+        return ClassSums({t: self._add_up(own) for t, own in sums.items()}, found)
 
-    def _spread(self, sums: RowColumnSums) -> Sums:
-        kernel = tuple(w.kernel for w in self.windows)
+    def _add_up(self, sums: RowColumnSums) -> Sides:
+        kernel = self.weight.shape[2:]
         at_fine = sums.column.reshape(self._fine_channels, *kernel)
         at_coarse = sums.row.reshape(self.weight.shape[0], *kernel)
-        fine = spread(at_fine, [w.fine_cover for w in self.windows]).reshape(-1)
-        coarse = spread(at_coarse, [w.coarse_cover for w in self.windows]).reshape(-1)
-        return Sums(*self._sides(fine, coarse))
+        fine = add_up_taps(at_fine, [w.fine_classes for w in self.windows])
+        coarse = add_up_taps(at_coarse, [w.coarse_classes for w in self.windows])
+        return Sides(*self._sides(fine, coarse))
 
     # -- products ---------------------------------------------------------------------------
 

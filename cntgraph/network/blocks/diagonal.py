@@ -10,7 +10,8 @@ import numpy as np
 
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.base import Block, BlockSums, Sums, broadcasts
+from cntgraph.network.blocks.base import Block, ClassSums, broadcasts
+from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.csr import Starts
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -59,15 +60,17 @@ class Diagonal(Block):
             return np.ones(self.target.size)
         return apply_transform(self._values(), transform)
 
-    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> ClassSums:
         sums = {}
         for transform in transforms:
-            values = self._transformed(transform)
-            sums[transform] = Sums(values, values)
+            stored = np.ones(()) if transform == "count" else self.weight.read()
+            values = apply_transform(stored, transform)
+            column = ClassValues.of_broadcast(values, self.target.shape)
+            sums[transform] = Sides(column.reshaped(self.source.shape), column)
         found = WeightStatistics()
         if statistics:
             found = WeightStatistics.of(self.weight.read(), bins=statistics)
-        return BlockSums(sums, found)
+        return ClassSums(sums, found)
 
     def _apply(self, x: Values, transform: Transform) -> Values:
         return (self._transformed(transform) * x.T).T

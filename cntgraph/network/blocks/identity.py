@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.base import Block, ClassSums
+from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.csr import Starts
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -47,10 +48,15 @@ class Identity(Block):
         """One is exact in float32."""
         return np.dtype(np.float32)
 
-    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
-        sums = {t: Sums(*2 * (np.full(self.source.size, _one(t)),)) for t in transforms}
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> ClassSums:
+        sums = {t: self._sides(_one(t)) for t in transforms}
         found = WeightStatistics.of(np.ones(self.source.size)) if statistics else WeightStatistics()
-        return BlockSums(sums, found)
+        return ClassSums(sums, found)
+
+    def _sides(self, value: float) -> Sides:
+        one = np.array(value)
+        shapes = (self.source.shape, self.target.shape)
+        return Sides(*(ClassValues.of_broadcast(one, shape) for shape in shapes))
 
     def _apply(self, x: Values, transform: Transform) -> Values:
         return _one(transform) * x

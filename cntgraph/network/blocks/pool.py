@@ -13,7 +13,8 @@ import numpy as np
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.axis_operator import AxisOperator
-from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.base import Block, ClassSums
+from cntgraph.network.blocks.class_values import ClassValues, Sides, joint
 from cntgraph.network.blocks.csr import Starts, fill_from_csr, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -87,19 +88,25 @@ class Pool(Block):
         nodes = self.source.mask.reshape(self.source.shape[0], from_each.size).sum(axis=0)
         return int(nodes @ from_each)
 
-    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
+    def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> ClassSums:
         found = WeightStatistics.of(self._plane().data) if statistics else WeightStatistics()
-        return BlockSums({t: self._sums_of(t) for t in transforms}, found)
+        return ClassSums({t: self._sums_of(t) for t in transforms}, found)
 
-    def _sums_of(self, transform: Transform) -> Sums:
+    def _sums_of(self, transform: Transform) -> Sides:
         if transform in _SIGNS:
-            all_sums = zip(self._sums_of("signed"), self._sums_of("absolute"), strict=True)
-            return Sums(*((sums + _SIGNS[transform] * sizes) / 2 for sums, sizes in all_sums))
-        matrices = [operator.transformed(transform) for operator in self.operators]
-        row = reduce(np.multiply.outer, [m.sum(axis=1) for m in matrices], np.ones(()))
-        column = reduce(np.multiply.outer, [m.sum(axis=0) for m in matrices], np.ones(()))
-        channels = self.source.shape[0]
-        return Sums(np.tile(row.reshape(-1), channels), np.tile(column.reshape(-1), channels))
+            signed, absolute = self._sums_of("signed"), self._sums_of("absolute")
+            factor = _SIGNS[transform]
+            halves = (
+                joint([one.times(0.5), size.times(factor / 2)])
+                for one, size in zip(signed, absolute, strict=True)
+            )
+            return Sides(*halves)
+        found = [operator.sums(transform) for operator in self.operators]
+        channels = ClassValues.of_broadcast(np.ones(()), self.source.shape[:1])
+        return Sides(
+            reduce(ClassValues.outer, (sums.row for sums in found), channels),
+            reduce(ClassValues.outer, (sums.column for sums in found), channels),
+        )
 
     def _apply(self, x: Values, transform: Transform) -> Values:
         return self._along_axes(x, self.target.shape, transform, transposed=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import GraphSizeError, ParameterError
 from cntgraph.core.types import Values
+from cntgraph.network.blocks.axis_classes import AxisClasses
+from cntgraph.network.blocks.class_values import ClassValues
 
 #: Positions of one axis, and what a stride, a dilation or a padding may be.
 MAX_POSITIONS, _MAX_STEP = 1 << 24, 1 << 32
@@ -116,6 +119,16 @@ class Window:
         """Whether fine position p is read by tap t, shape (kernel, fine)."""
         return self._cover(self.fine, lambda tap: tap.fine)
 
+    @cached_property
+    def coarse_classes(self) -> Cover:
+        """The coarse positions that are covered alike."""
+        return _classes(self.coarse_cover)
+
+    @cached_property
+    def fine_classes(self) -> Cover:
+        """The fine positions that are covered alike."""
+        return _classes(self.fine_cover)
+
     def _cover(self, n: int, side: Callable[[Tap], slice]) -> NDArray[np.bool_]:
         if self.kernel * n > _MAX_COVER:
             raise GraphSizeError(
@@ -147,60 +160,64 @@ class Window:
         return coarse * self.stride + tap * self.dilation - self.before, coarse, tap
 
 
-def spread(table: Values, covers: list[NDArray[np.bool_]]) -> Values:
+class Cover(NamedTuple):
+    """Which positions of an axis are alike, and which taps cover each class, (kernel, classes)."""
+
+    classes: AxisClasses
+    taps: NDArray[np.bool_]
+
+
+def add_up_taps(table: Values, covers: Sequence[Cover]) -> ClassValues:
     """Return, for every position, the sum of `table` over the taps that cover it.
 
     Positions in the interior are all covered alike, so only the few distinct coverings of an
-    axis are summed; the result is then copied out position by position.
+    axis are summed.
 
     Parameters
     ----------
-    table : ndarray, shape (channels, *kernel)
+    table : ndarray of float64, shape (channels, *kernel)
         One value per channel and tap.
-    covers : list of ndarray of bool, shapes (kernel, n)
-        For each axis, which tap covers which position.
+    covers : sequence of Cover
+        One a spatial axis.
 
     Returns
     -------
-    ndarray of float64, shape (channels, *n)
+    ClassValues
+        Of the shape (channels, *positions).
 
     Examples
     --------
-    >>> cover = Window(fine=4, coarse=4, kernel=3, before=1).coarse_cover
-    >>> spread(np.array([[1.0, 10.0, 100.0]]), [cover])
-    array([[110., 111., 111.,  11.]])
+    >>> cover = Window(fine=4, coarse=4, kernel=3, before=1).coarse_classes
+    >>> add_up_taps(np.array([[1.0, 10.0, 100.0]]), [cover]).values()
+    array([110., 111., 111.,  11.])
     """
-    classes = []
+    from cntgraph.core.kernels.spread import sum_over_taps
+
+    shape = table.shape
     for axis, cover in enumerate(covers, start=1):
-        # Measured again and again, a network in training has the same few covers.
-        found = _remembered_classes if cover.size <= _REMEMBERED else _classes
-        distinct, index = found(cover.shape, cover.tobytes())
-        table = _summed(table, axis, distinct)
-        classes.append(index)
-    # The last axis first: from then on, whole rows are copied.
-    for axis in range(len(covers), 0, -1):
-        table = np.take(table, classes[axis - 1], axis=axis)
-    return np.ascontiguousarray(table)
+        before, after = prod(shape[:axis]), prod(shape[axis + 1 :])
+        summed = np.empty((before, cover.classes.n_classes, after))
+        sum_over_taps(table.reshape(before, shape[axis], after), cover.taps, summed)
+        shape, table = (*shape[:axis], cover.classes.n_classes, *shape[axis + 1 :]), summed
+    axes = (AxisClasses.own(shape[0]), *(cover.classes for cover in covers))
+    return ClassValues(table.reshape(shape), axes)
 
 
 #: Entries of a cover whose classes are kept.
 _REMEMBERED = 1 << 14
 
 
-def _classes(shape: tuple[int, ...], cover: bytes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Return the distinct columns of a cover, and which of them each position has."""
+def _classes(cover: NDArray[np.bool_]) -> Cover:
+    # Measured again and again, a network in training has the same few covers.
+    found = _remembered_classes if cover.size <= _REMEMBERED else _distinct
+    return found(cover.shape, cover.tobytes())
+
+
+def _distinct(shape: tuple[int, ...], cover: bytes) -> Cover:
     columns = np.frombuffer(cover, np.bool_).reshape(shape)
-    distinct, index = np.unique(columns, axis=1, return_inverse=True)
-    return distinct, index.reshape(-1)
+    labels = np.unique(columns, axis=1, return_inverse=True)[1]
+    classes = AxisClasses.of(labels.reshape(-1))
+    return Cover(classes, columns.take(classes.first, axis=1))
 
 
-_remembered_classes = lru_cache(maxsize=256)(_classes)
-
-
-def _summed(table: Values, axis: int, distinct: NDArray[np.bool_]) -> Values:
-    """Sum `table` along `axis` over the taps of each column of `distinct`."""
-    if np.isfinite(table).all():
-        return np.moveaxis(np.tensordot(table, distinct.astype(np.float64), (axis, 0)), -1, axis)
-    # A product would let 0 × NaN reach positions that the tap does not cover.
-    parts = [np.compress(taps, table, axis=axis).sum(axis=axis) for taps in distinct.T]
-    return np.stack(parts, axis=axis) if parts else np.take(table, [], axis=axis)
+_remembered_classes = lru_cache(maxsize=256)(_distinct)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
-from cntgraph.measures.strength import Direction, node_strength
+from cntgraph.measures.strength import node_strength
+from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Network
 from cntgraph.report.labels import measure_label
 from cntgraph.report.plots.style import COLUMN, SMALL, make_axes, match_sizes, set_title

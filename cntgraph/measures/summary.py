@@ -1,0 +1,90 @@
+"""Summary: the distribution of a layer's values in four numbers, from those that differ."""
+
+from __future__ import annotations
+
+from math import nan, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from cntgraph.core.types import Values
+from cntgraph.network.blocks.class_values import ClassValues
+from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts
+from cntgraph.network.blocks.statistics import WeightStatistics
+
+
+class Summary(NamedTuple):
+    """Mean, standard deviation (ddof 0) and extremes; what is not finite counts as in NumPy."""
+
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+
+
+def summarise(values: ClassValues) -> Summary:
+    """Return mean, standard deviation and extremes over all positions; NaN where there are none.
+
+    Parameters
+    ----------
+    values : ClassValues
+
+    Returns
+    -------
+    Summary
+
+    Examples
+    --------
+    >>> from cntgraph.network.blocks.axis_classes import AxisClasses
+    >>> ends = AxisClasses.of(np.array([0, 1, 1, 0]))
+    >>> summarise(ClassValues(np.array([2.0, 3.0]), (ends,)))
+    Summary(mean=2.5, std=0.5, minimum=2.0, maximum=3.0)
+    """
+    if not values.size:
+        return Summary(nan, nan, nan, nan)
+    if values.of_each_node:
+        return _of_nodes(values.table)
+    table = values.table
+    shares = values.counts() / values.size
+    mean = float((shares * table).sum())
+    deviation = table - mean
+    # The rounding of the mean is taken out again.
+    variance = float((shares * deviation * deviation).sum() - (shares * deviation).sum() ** 2)
+    std = sqrt(max(variance, 0.0)) if variance == variance else nan
+    return Summary(mean, std, float(table.min()), float(table.max()))
+
+
+def _of_nodes(table: Values) -> Summary:
+    """Return the summary of values from one pass; of those that are not finite, as NumPy does."""
+    found = WeightStatistics.of(table)
+    if found.n == table.size:
+        return Summary(found.mean, found.std, found.minimum, found.maximum)
+    return Summary(*(float(function(table)) for function in (np.mean, np.std, np.min, np.max)))
+
+
+def count_in(bins: Bins, values: ClassValues) -> Counts:
+    """Return how many positions have a value in each bin (see `Bins.count`).
+
+    Parameters
+    ----------
+    bins : Bins
+    values : ClassValues
+
+    Returns
+    -------
+    ndarray of int64, shape (515,)
+
+    Examples
+    --------
+    >>> from cntgraph.network.blocks.axis_classes import AxisClasses
+    >>> ends = AxisClasses.of(np.array([0, 1, 1, 1]))
+    >>> counts = count_in(Bins(0.0, 1.0), ClassValues(np.array([0.01, 0.04]), (ends,)))
+    >>> counts[257:259]
+    array([1, 3])
+    """
+    if values.of_each_node:
+        return bins.count(values.table)
+    counts, total = values.counts(), np.zeros(N_COUNTS, dtype=np.int64)
+    for n in np.unique(counts):  # few: how often each kind of border comes
+        total += int(n) * bins.count(values.table[counts == n])
+    return total
