@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Values
+from cntgraph.graph.row_pieces import row_pieces
 from cntgraph.network.blocks.transform import Transform, transform_code
 from cntgraph.network.node_sums import NodeSums
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-#: Edges of one part: enough to be worth a thread and an array of column sums.
-_PART = 1_000_000
 
 
 def edge_sums(
@@ -39,12 +37,8 @@ def edge_sums(
     """
     from cntgraph.core.kernels.csr_sums import add_row_column_sums, column_span
 
-    n, n_edges = matrix.shape[0], matrix.nnz
+    n = matrix.shape[0]
     incoming, outgoing = np.zeros(n), np.zeros(n)
-    # As many parts as the edges need, not as there are cores: the same bits on every machine.
-    n_parts = min(max(n_edges // _PART, 1), 16)
-    cuts = np.searchsorted(matrix.indptr, np.linspace(0, n_edges, n_parts + 1)[1:-1])
-    rows = np.unique(np.concatenate([[0], cuts, [n]]))
 
     arrays = matrix.indptr, matrix.indices, matrix.data
     code, counts = transform_code(transform), np.zeros(0, bool) if counted is None else counted
@@ -56,7 +50,7 @@ def edge_sums(
         add_row_column_sums(*arrays, part, code, counts, edge_block, low, outgoing, columns)
         return slice(low, high), columns
 
-    parts = list(zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True))
+    parts = row_pieces(matrix.indptr, 0, n)
     for here, columns in ordered_map(work, parts, threads=1 if len(parts) == 1 else None):
         incoming[here] += columns
     return NodeSums(incoming, outgoing)

@@ -15,7 +15,7 @@ from cntgraph.core.kernels.row_column_sums import (
 )
 
 #: Edges whose weights are looked at together, in cache.
-_PART = 512
+PART = 512
 #: Edges of a row that are too few to be worth a loop for each of its sums.
 _SHORT = 16
 
@@ -39,7 +39,7 @@ def add_row_column_sums(
 
     Columns count from `first_column`. Where `counted` has entries, it says which blocks count.
     """
-    values = np.empty(_PART)
+    values = np.empty(PART)
     for r in range(rows[0], rows[1]):
         if transform == SIGNED and not counted.size:
             low, high = indptr[r], indptr[r + 1]
@@ -50,28 +50,29 @@ def add_row_column_sums(
                     data[low:high], indices[low:high], first_column, columns
                 )
             continue
-        for low in range(indptr[r], indptr[r + 1], _PART):
-            here = slice(low, min(low + _PART, indptr[r + 1]))
-            part = values[: here.stop - low]
-            _take(data[here], transform, part)
-            if counted.size:
-                _leave_out(counted, edge_block[here], part)
-            row_sums[r] += _add_to_columns(part, indices[here], first_column, columns)
+        for low in range(indptr[r], indptr[r + 1], PART):
+            high = min(low + PART, indptr[r + 1])
+            take_counted(data, edge_block, low, high, transform, counted, values)
+            row_sums[r] += _add_to_columns(
+                values[: high - low], indices[low:high], first_column, columns
+            )
 
 
 @njit(cache=True, nogil=True)
-def _leave_out(counted, blocks, values):
-    """Set values of blocks that do not count to zero."""
-    for k in range(values.size):
-        if not counted[blocks[k]]:
-            values[k] = 0.0
+def take_counted(data, edge_block, low, high, transform, counted, values):
+    """Write f(w) of some edges; zero for those of blocks that do not count, if any do not."""
+    _take(data[low:high], transform, values)
+    if counted.size:
+        for k in range(high - low):
+            if not counted[edge_block[low + k]]:
+                values[k] = 0.0
 
 
 @njit(cache=True, nogil=True)
 def _add_few(data, indices, low, high, first_column, columns):
     """Add the weights of a few edges to their columns; return their sum."""
     total = 0.0
-    for k in range(low, high):
+    for k in range(np.uint64(low), np.uint64(high)):  # unsigned: never a place from the end
         x = np.float64(data[k])
         columns[np.uint64(indices[k] - first_column)] += x
         total += x

@@ -1,27 +1,25 @@
-"""The edges of an explicit graph in a few matrices, by the layer they leave."""
+"""The edges of an explicit graph in a few parts, by the layer they leave; none is copied."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
 from cntgraph.graph.graph import Graph
-from cntgraph.measures.explicit.graph import explicit_graph
 from cntgraph.measures.matrix_free.part import Part
-from cntgraph.network.blocks.csr import csr_of
-from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.measures.matrix_free.rows import Rows
+from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.layer import Layer
-from cntgraph.network.network import Edges
+from cntgraph.network.network import Edges, check_edges
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+#: Edges that are looked at together.
+_CHUNK = 1 << 20
 
 
 def graph_parts(graph: Graph, transform: Transform, edges: Edges, sign: float) -> tuple[Part, ...]:
-    """Return sign · f(A) of a graph: one matrix per layer, from its nodes to the layers they reach.
+    """Return sign · f(A) of a graph: one part per layer, from its nodes to the layers they reach.
 
     Parameters
     ----------
@@ -33,36 +31,42 @@ def graph_parts(graph: Graph, transform: Transform, edges: Edges, sign: float) -
     Returns
     -------
     tuple of Part
-        Learned edges and structural ones in matrices of their own.
+        Learned edges and structural ones in parts of their own.
     """
-    graph, found = explicit_graph(graph, edges=edges), []
-    for parametric in sorted(set(graph.parametric.tolist())):
-        own = graph
-        if not (graph.parametric == parametric).all():
-            own = graph.keep_edges((graph.parametric == parametric)[graph.edge_block])
-        found += _by_layer(own, transform, sign, parametric)
+    check_edges(edges)
+    kinds = sorted(set(graph.parametric.tolist())) if edges == "all" else [True]
+    found = []
+    for parametric in kinds:
+        counted = graph.parametric == parametric
+        for layer in graph.layers:
+            reached, n_edges = _reached(graph, layer, counted)
+            if n_edges:
+                columns = _nodes_of(graph, reached)
+                own = np.zeros(0, dtype=bool) if counted.all() else counted
+                rows = Rows(graph, layer.slice, View.of(columns), transform, sign, own)
+                found.append(rows.part(layer.name, n_edges, parametric=parametric))
     return tuple(found)
 
 
-def _by_layer(graph: Graph, transform: Transform, sign: float, parametric: bool) -> list[Part]:
-    old = graph.adjacency
-    matrix = csr_of(sign * apply_transform(old.data, transform), old.indices, old.indptr, old.shape)
-    starts = np.array([layer.start for layer in graph.layers], dtype=np.int64)
-    return [
-        _of_layer(layer, matrix, starts, parametric)
-        for layer in graph.layers
-        if old.indptr[layer.slice.stop] > old.indptr[layer.slice.start]
-    ]
+def _reached(
+    graph: Graph, layer: Layer, counted: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], int]:
+    """Return which layers the counted edges out of a layer lead to, and how many these are."""
+    starts = np.array([other.start for other in graph.layers], dtype=np.int64)
+    reached, n_edges = np.zeros(len(starts), dtype=bool), 0
+    matrix = graph.adjacency
+    first, last = (int(matrix.indptr[k]) for k in (layer.slice.start, layer.slice.stop))
+    for low in range(first, last, _CHUNK):
+        here = slice(low, min(low + _CHUNK, last))
+        targets = matrix.indices[here]
+        if not counted.all():
+            targets = targets[counted[graph.edge_block[here]]]
+        n_edges += len(targets)
+        reached[np.searchsorted(starts, targets, side="right") - 1] = True
+    return reached, n_edges
 
 
-def _of_layer(layer: Layer, matrix: csr_array, starts: Ids, parametric: bool) -> Part:
-    """Return the rows of a layer's nodes, with columns for the nodes of the layers they reach."""
-    own, n = matrix[layer.slice], matrix.shape[1]
-    reached = np.unique(np.searchsorted(starts, own.indices, side="right") - 1)
-    ends = np.append(starts[1:], n)
-    columns = np.concatenate([np.arange(starts[k], ends[k]) for k in reached])
-    place = np.zeros(n, dtype=own.indices.dtype)
-    place[columns] = np.arange(len(columns))
-    moved = csr_of(own.data, place[own.indices], own.indptr, (layer.n_nodes, len(columns)))
-    source = View((layer.n_nodes,), layer.start)
-    return Part.of_matrix(layer.name, moved, source, View.of(columns), parametric=parametric)
+def _nodes_of(graph: Graph, layers: NDArray[np.bool_]) -> Ids:
+    """Return the nodes of some layers."""
+    chosen = [graph.layers[k].slice for k in np.flatnonzero(layers)]
+    return np.concatenate([np.arange(own.start, own.stop) for own in chosen])

@@ -70,23 +70,6 @@ class Part:
             matrix=matrix,
         )
 
-    @classmethod
-    def of_matrix(
-        cls, name: str, matrix: csr_array, source: View, target: View, *, parametric: bool
-    ) -> Part:
-        """Return a part whose matrix, by the positions of the views, is there already."""
-        return cls(
-            name=name,
-            source=source,
-            target=target,
-            parametric=parametric,
-            n_edges=int(matrix.nnz),
-            product=lambda x: np.asarray(matrix @ x),
-            transposed=lambda z: np.asarray(matrix.T @ z),
-            links=lambda z: np.asarray(_of_ones(matrix).T @ z),
-            matrix=lambda: matrix,
-        )
-
     def pull(self, x: Values, into: Values) -> None:
         """Add what the sources receive from values `x` of the target's nodes."""
         self.source.scatter_add(into, self.product(self.target.gather(x)))
@@ -129,10 +112,6 @@ class Part:
         own = self.matrix().tocoo()
         places = (self.source.as_ids()[own.row], self.target.as_ids()[own.col])
         return coo_array((own.data.astype(np.float64), places), shape=shape)
-
-
-def _of_ones(matrix: csr_array) -> csr_array:
-    return csr_of(np.ones(matrix.nnz), matrix.indices, matrix.indptr, matrix.shape)
 
 
 def _renumbered(view: View, nodes: Ids) -> View:
