@@ -29,8 +29,8 @@ def row_pieces(indptr: NDArray[Any], first: int, last: int) -> list[tuple[int, i
 
     Examples
     --------
-    >>> row_pieces(np.array([0, 1_500_000, 3_000_000, 3_000_000]), 0, 3)
-    [(0, 1), (1, 3)]
+    >>> row_pieces(np.array([0, 1_500_000, 3_000_000]), 0, 2)
+    [(0, 1), (1, 2)]
     """
     own = indptr[first : last + 1]
     n_edges = int(own[-1] - own[0])
