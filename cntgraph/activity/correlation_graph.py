@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.activity.classes import Classes
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.neuron_measures import select_layers
 from cntgraph.activity.recording import record
@@ -33,12 +34,13 @@ def correlation_graph(
     top: int | None = None,
     layers: str | Sequence[str] | None = None,
     granularity: Granularity = "neuron",
+    by: Any = None,
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
     show_progress: bool = False,
     **options: Any,
-) -> Graph:
+) -> Graph | dict[Any, Graph]:
     """Return the graph of the neurons whose activations are correlated over the samples.
 
     Parameters
@@ -56,12 +58,15 @@ def correlation_graph(
     granularity : {"neuron", "channel", "layer"}, default "neuron"
         What a node is. The activation of a channel is the mean over its positions, that of a layer
         the mean over its neurons.
+    by : array-like of shape (n_samples,) or "labels", optional
+        The class of each sample, or ``"labels"``: those of batches that are pairs of inputs and
+        labels. One graph per class is returned, of the correlations over its samples.
     n_samples, batch_size, functions, show_progress, **options
         As in `record`.
 
     Returns
     -------
-    Graph
+    Graph, or dict of Graph by class
         Two edges, i → j and j → i, of weight r (float32) for every pair, whether or not an edge of
         the network joins the two; none from a node to itself. The layers are those chosen, and
         biases are zero. ``graph.nodes`` has a column ``constant``: nodes whose activation is the
@@ -74,7 +79,7 @@ def correlation_graph(
         If neither `threshold` nor `top` is given, or an option is none of those above, or there
         is no such layer.
     UndefinedMeasureError
-        If there is a single sample, or the activations of no layer are known.
+        If there is a single sample, of a class or of all, or the activations of no layer are known.
     GraphSizeError
         If activations or edges take more memory than there is.
 
@@ -102,14 +107,17 @@ def correlation_graph(
     (<Graph: 3 layers, 14 nodes, 40 edges>, np.int64(0))
     """
     least = _check(threshold, top, granularity)
-    recording = record(model_or_net, inputs, n_samples=n_samples, batch_size=batch_size,
-                       functions=functions, show_progress=show_progress, **options)  # fmt: skip
+    classes, found = Classes(by), dict[Any, Graph]()
+    recording = record(model_or_net, inputs, labels=classes.given, n_samples=n_samples,
+                       batch_size=batch_size, functions=functions, show_progress=show_progress,
+                       **options)  # fmt: skip
     chosen = select_layers(recording.net, layers)
-    activations = standardised_activations(recording, chosen, granularity)
-    pairs = StrongestPairs(least, top)
-    for tile, row, column in _tiles(activations.values, show_progress):
-        pairs.add(tile, row, column)
-    return _graph(activations, pairs)
+    for label, own in standardised_activations(recording, chosen, granularity, classes):
+        pairs = StrongestPairs(least, top)
+        for tile, row, column in _tiles(own.values, show_progress):
+            pairs.add(tile, row, column)
+        found[label] = _graph(own, pairs)
+    return classes.result(found)
 
 
 def _check(threshold: float | None, top: int | None, granularity: str) -> float:

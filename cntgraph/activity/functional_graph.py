@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from cntgraph.activity.classes import Classes
 from cntgraph.activity.edge_products import EdgeProducts
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.gradients import ends_of, gradients
@@ -54,8 +55,9 @@ def functional_graph(
     output : int or (str, int), optional
         For attribution: which node of the output layer, or of another one by its name, y is. By
         default the sum of the output.
-    by : array-like, shape (n_samples,), optional
-        The class of each sample: one graph per class is returned.
+    by : array-like of shape (n_samples,) or "labels", optional
+        The class of each sample, or ``"labels"``: those of batches that are pairs of inputs and
+        labels. One graph per class is returned.
     n_samples, batch_size, functions, show_progress, **options
         As in `neuron_strength`.
 
@@ -98,7 +100,8 @@ def functional_graph(
         raise CntGraphError(
             f"expected weight to be of {', '.join(get_args(Weight))}; got {weight!r}"
         )
-    recording = record(model_or_net, inputs, labels=by, n_samples=n_samples,
+    classes = Classes(by)
+    recording = record(model_or_net, inputs, labels=classes.given, n_samples=n_samples,
                        batch_size=batch_size, functions=functions, show_progress=show_progress,
                        **options)  # fmt: skip
     run = Propagation(recording.net, functions)
@@ -109,20 +112,11 @@ def functional_graph(
     }[weight]  # fmt: skip
     made: dict[Any, _Weights] = {}
     for batch in recording:
-        for label, part in _by_class(batch, by is not None):
+        for label, part in classes.parts(batch):
             if label not in made:
                 made[label] = make()
             made[label].add(part)
-    if by is None:
-        return made[None].network()
-    return {label: made[label].network() for label in sorted(made, key=str)}
-
-
-def _by_class(batch: Batch, wanted: bool) -> list[tuple[Any, Batch]]:
-    if not wanted or batch.labels is None:
-        return [(None, batch)]
-    labels = batch.labels
-    return [(x, batch.of(labels == x)) for x in dict.fromkeys(labels.tolist())]
+    return classes.result({label: own.network() for label, own in made.items()})
 
 
 class _Weights(ABC):

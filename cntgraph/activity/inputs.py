@@ -240,6 +240,8 @@ def _labels(labels: Any) -> Array:
             f"and shape {found.shape}. Several inputs in a batch are a tuple within a pair: "
             "((first, second), labels)"
         )
+    if found.dtype.kind == "f" and np.isnan(found).any():
+        raise CntGraphError("expected one label per sample; found NaN among them")
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from cntgraph.activity.classes import in_order
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.kept_samples import KeptSamples, Marks, marks_of
 from cntgraph.activity.moments import Moments
@@ -284,7 +285,7 @@ class _Collected:
     def finished(self) -> NeuronStatistics:
         by_label = {
             label: NeuronStatistics(self.measure, self.layers, moments, kept)
-            for label, (moments, kept) in sorted(self.by_label.items(), key=lambda x: str(x[0]))
+            for label, (moments, kept) in in_order(self.by_label).items()
         }
         return NeuronStatistics(self.measure, self.layers, *self.whole, by_label, self.missing)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.activity.classes import Classes, in_order
 from cntgraph.activity.neuron_statistics import placed
 from cntgraph.activity.recording import Batch, Recording
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
@@ -51,50 +53,82 @@ class Standardised:
 
 
 def standardised_activations(
-    recording: Recording, layers: Sequence[Layer], granularity: Granularity
-) -> Standardised:
-    """Return the standardised activations of some layers over all samples of a recording.
+    recording: Recording,
+    layers: Sequence[Layer],
+    granularity: Granularity,
+    classes: Classes | None = None,
+) -> Iterator[tuple[Any, Standardised]]:
+    """Yield the standardised activations of some layers over the samples of each class.
 
     Parameters
     ----------
     recording : Recording
-        Is read to its end.
+        Is read to its end before the first class is yielded.
     layers : sequence of Layer
         Of its network, in node order.
     granularity : {"neuron", "channel", "layer"}
         What a node is; a channel's and a layer's activation is the mean over its neurons.
+    classes : Classes, optional
+        By what samples are told apart; by default, all are of one class, None.
 
-    Returns
-    -------
-    Standardised
-        Takes n_nodes × n_samples numbers of four bytes. They are stored as differences to the
-        first sample, so that neither their level nor the size of batches matters.
+    Yields
+    ------
+    label : object
+    activations : Standardised
+        All classes take n_nodes × n_samples numbers of four bytes; what a class takes is freed
+        when the caller lets go of it. Values are stored as differences to the first sample, so
+        that neither their level nor the size of batches matters.
 
     Raises
     ------
     UndefinedMeasureError
-        If none of the layers is known, or there is a single sample.
+        If none of the layers is known, or a class has a single sample.
     GraphSizeError
         If memory does not suffice.
     """
-    blocks: list[Array] = []
-    known: list[Layer] = []
-    first: Array = np.zeros(0)
-    held = 0
-    for batch in recording:
-        if not blocks:
-            known = [x for x in layers if batch.values[x.name].activation is not None]
-            first = _row(batch, known, granularity)[0].astype(np.float64)
-        blocks.append((_row(batch, known, granularity) - first).astype(np.float32))
-        held += blocks[-1].nbytes
-        check_memory(held, f"as much again as the first {sum(map(len, blocks)):,} samples")
-    values = _joined(blocks)
-    if len(values) < 2:
-        raise UndefinedMeasureError("a single sample has no correlations; expected two or more")
-    varying = _standardise(values, first, known)
+    known, found = _collected(recording, layers, granularity, classes or Classes(None))
     missing = {x.name: "its activations are not known" for x in layers if x not in known}
     made = placed(_coarse(layer, granularity) for layer in known)
-    return Standardised(values[:, : varying.sum()], varying, made, missing)
+    for label in in_order(found):
+        own = found.pop(label)
+        values = _joined(own.blocks)
+        if len(values) < 2:
+            whose = "" if label is None else f" of class {label!r}"
+            raise UndefinedMeasureError(
+                f"a single sample{whose} has no correlations; expected two or more"
+            )
+        varying = _standardise(values, own.first, known)
+        yield label, Standardised(values[:, : varying.sum()], varying, made, missing)
+
+
+class _Rows:
+    """Activations of the samples of a class, as differences to the first."""
+
+    def __init__(self, first: Array) -> None:
+        self.first, self.blocks = first.astype(np.float64), list[Array]()
+
+    def add(self, rows: Array) -> int:
+        """Add samples; return how many bytes they take."""
+        self.blocks.append((rows - self.first).astype(np.float32))
+        return self.blocks[-1].nbytes
+
+
+def _collected(
+    recording: Recording, layers: Sequence[Layer], granularity: Granularity, classes: Classes
+) -> tuple[list[Layer], dict[Any, _Rows]]:
+    """Return which layers are known, and their activations, by class."""
+    known: list[Layer] = []
+    found: dict[Any, _Rows] = {}
+    n_samples = held = 0
+    for batch in recording:
+        known = known or [x for x in layers if batch.values[x.name].activation is not None]
+        rows = _row(batch, known, granularity)
+        for label, chosen in classes.of(batch).items():
+            own = rows[chosen]
+            held += found.setdefault(label, _Rows(own[0])).add(own)
+        n_samples += len(batch)
+        check_memory(held, f"as much again as the first {n_samples:,} samples")
+    return known, found
 
 
 def _row(batch: Batch, layers: Sequence[Layer], granularity: Granularity) -> Array:

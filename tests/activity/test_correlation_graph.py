@@ -240,3 +240,62 @@ def test_more_than_memory_is_refused(monkeypatch):
     with pytest.raises(GraphSizeError, match=r"a graph of .* edges"):
         cg.correlation_graph(cg.toy("mlp"), X, threshold=0, batch_size=1)
     assert cg.correlation_graph(cg.toy("mlp"), X, top=20, batch_size=1).n_edges == 40
+
+
+@given(seed=st.integers(0, 10**6), batch_size=st.integers(1, 30), n_classes=st.integers(1, 4))
+@settings(deadline=None, max_examples=25)
+def test_a_graph_per_class_is_that_of_its_samples(seed, batch_size, n_classes):
+    random = np.random.default_rng(seed)
+    n = random.integers(2, 12, n_classes)
+    classes = random.permutation(np.repeat(np.array(["a", "b", "c", "d"])[:n_classes], n))
+    values = 1e3 + random.normal(size=(len(classes), 5)) @ random.normal(size=(5, 5))
+    found = cg.correlation_graph(
+        wide(5), values, threshold=0, layers="in*", by=classes, batch_size=batch_size
+    )
+    assert list(found) == ["a", "b", "c", "d"][:n_classes]
+    for label, graph in found.items():
+        own = values[classes == label]
+        np.testing.assert_allclose(graph.adjacency.toarray(), expected(own), atol=2e-6)
+        assert graph.nodes.attrs["n_samples"] == len(own)
+
+
+@pytest.mark.parametrize("measure", [cg.functional_graph, cg.correlation_graph])
+def test_labels_that_come_with_the_batches(measure):
+    net, labels = cg.toy("mlp"), np.arange(90) % 3
+    options = {"top": 20} if measure is cg.correlation_graph else {}
+    loader = [
+        (torch.tensor(X[k : k + 20]), torch.tensor(labels[k : k + 20])) for k in range(0, 90, 20)
+    ]
+    found, given = (
+        measure(net, x, by=by, **options) for x, by in ((loader, "labels"), (X, labels))
+    )
+    assert list(found) == list(given) == [0, 1, 2]
+    for label in found:
+        one, other = (x[label] if options else cg.build_graph(x[label]) for x in (found, given))
+        np.testing.assert_allclose(one.adjacency.toarray(), other.adjacency.toarray(), atol=1e-6)
+    whole = measure(net, loader, **options)  # labels that nobody asks for change nothing
+    assert isinstance(whole, cg.Graph if options else cg.Network)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "by", "message"),
+    [
+        (X, "labels", "pairs of inputs and labels"),
+        ([(X[:3], [0, 0, 1]), X[3:]], "labels", "pairs of inputs and labels"),
+        (X, "classes", "got 'classes'"),
+        (X, np.zeros(80), "label"),
+        (X, np.full(90, np.nan), "NaN"),
+        (X, np.arange(90), "single sample of class 0"),
+    ],
+)
+def test_classes_that_are_none(inputs, by, message):
+    with pytest.raises(CntGraphError, match=message):
+        cg.correlation_graph(cg.toy("mlp"), inputs, top=2, by=by)
+
+
+def test_classes_are_read_once_and_take_no_more_memory(monkeypatch):
+    seen = []
+    monkeypatch.setattr(standardised, "check_memory", lambda n, what: seen.append(n))
+    cg.correlation_graph(cg.toy("mlp"), (X[k : k + 10] for k in range(0, 90, 10)), top=2,
+                         by=np.arange(90) % 9)  # fmt: skip
+    assert seen == [20 * 4 * n for n in range(10, 100, 10)]
