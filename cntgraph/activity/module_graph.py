@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from cntgraph.activity.inputs import input_batches
+from cntgraph.activity.classes import Classes
+from cntgraph.activity.inputs import InputBatch, input_batches
 from cntgraph.adapters import registry
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
@@ -28,10 +29,11 @@ def module_graph(
     *,
     weight: Effect = "ablation",
     heads: Mapping[str, int] | None = None,
+    by: Any = None,
     n_samples: int | None = None,
     batch_size: int = 64,
     show_progress: bool = False,
-) -> Graph:
+) -> Graph | dict[Any, Graph]:
     """Return the graph of a model's modules, weighted by their effect on later ones.
 
     Parameters
@@ -50,12 +52,15 @@ def module_graph(
         Names or patterns of modules that are several nodes, and their number: equal parts of what
         the module reads, along its last axis. ``{"layers.*.attention.out_proj": 12}`` makes
         the heads of an attention nodes, which its output projection reads side by side.
+    by : array-like of shape (n_samples,) or "labels", optional
+        The class of each sample, or ``"labels"``: those of batches that are pairs of inputs and
+        labels. One graph per class is returned, of the effects on its samples.
     n_samples, batch_size, show_progress
         As in `record`.
 
     Returns
     -------
-    Graph
+    Graph, or dict of Graph by class
         One layer per module, in the order in which they run; one edge from each to each later one
         (heads of one module run side by side), of weight 0 where it has no effect. The node table
         has the column ``size``, the mean norm of a node's output.
@@ -76,8 +81,8 @@ def module_graph(
         w_ij = Σ_x ‖f_j(x) − f_j(x; i = 0)‖ / Σ_x ‖f_j(x)‖,
 
     the effect by way of everything between both. For attribution, the difference is
-    ∂f_j/∂f_i · f_i(x). A batch takes one run per node and one more. Over a training, call it for
-    each checkpoint.
+    ∂f_j/∂f_i · f_i(x). A batch takes one run per node and one more, however many classes there
+    are. Of a recorded training, `Trajectory.module_graphs` has the graph at each snapshot.
 
     References
     ----------
@@ -96,17 +101,38 @@ def module_graph(
     make = getattr(registry.adapter_of(model), "module_effects", None)
     if make is None:
         raise CntGraphError("module_graph takes a live model of PyTorch, whose modules have names")
-    effects = make(model, _chosen(model, modules, heads or {}))
+    effects, classes = make(model, _chosen(model, modules, heads or {})), Classes(by)
     measure = effects.ablated if weight == "ablation" else effects.attributed
-    sizes: Values | None = None
-    changes, n = np.zeros(0), 0
-    batches = input_batches(inputs, n_samples=n_samples, batch_size=batch_size)
+    sums: dict[Any, _Sums] = {}
+    batches = input_batches(
+        inputs, labels=classes.given, n_samples=n_samples, batch_size=batch_size
+    )
     for batch in progress(batches, weight, show=show_progress):
-        own_sizes, own = measure(batch.arrays)
-        sizes, changes = (own_sizes, own) if sizes is None else (sizes + own_sizes, changes + own)
-        n += len(batch)
-    assert sizes is not None
-    return _graph(effects.parts, sizes, changes, n)
+        labels, of_class = _of_class(classes, batch)
+        for label, *own in zip(labels, of_class.sum(axis=1), *measure(batch.arrays, of_class),
+                               strict=True):  # fmt: skip
+            sums[label] = sums[label].plus(*own) if label in sums else _Sums(*own)
+    return classes.result({label: _graph(effects.parts, own) for label, own in sums.items()})
+
+
+class _Sums(NamedTuple):
+    """What is added up over the samples of a class."""
+
+    n_samples: float
+    sizes: Values
+    changes: Values
+
+    def plus(self, n_samples: float, sizes: Values, changes: Values) -> _Sums:
+        return _Sums(self.n_samples + n_samples, self.sizes + sizes, self.changes + changes)
+
+
+def _of_class(classes: Classes, batch: InputBatch) -> tuple[list[Any], Values]:
+    """Return the classes of a batch, and a one where a sample is of a class."""
+    found = classes.of(batch)
+    of_class = np.zeros((len(found), len(batch)))
+    for row, chosen in zip(of_class, found.values(), strict=True):
+        row[chosen] = 1.0
+    return [*found], of_class
 
 
 def _chosen(model: Any, modules: str | Sequence[str], heads: Mapping[str, int]) -> dict[str, int]:
@@ -124,7 +150,7 @@ def _chosen(model: Any, modules: str | Sequence[str], heads: Mapping[str, int]) 
     return found
 
 
-def _graph(parts: Sequence[Any], sizes: Values, changes: Values, n_samples: int) -> Graph:
+def _graph(parts: Sequence[Any], sums: _Sums) -> Graph:
     from scipy.sparse import coo_array
 
     layers: list[Layer] = []
@@ -132,16 +158,16 @@ def _graph(parts: Sequence[Any], sizes: Values, changes: Values, n_samples: int)
         if part.index == 0:
             start = layers[-1].slice.stop if layers else 0
             layers.append(Layer(part.module, (part.number,), "module", start))
-    n = len(parts)
+    n, sizes = len(parts), sums.sizes
     later = np.array([[a.module != b.module for b in parts] for a in parts]) & np.triu(
         np.ones((n, n), bool), 1
     )
     rows, columns = np.nonzero(later)
-    weights = np.divide(changes, sizes, out=np.zeros((n, n)), where=sizes > 0)[rows, columns]
+    weights = np.divide(sums.changes, sizes, out=np.zeros((n, n)), where=sizes > 0)[rows, columns]
     matrix = coo_array((weights, (rows, columns)), shape=(n, n)).tocsr()
     matrix.sort_indices()
     table = node_table(layers, np.zeros(n))
-    table["size"] = sizes / n_samples
+    table["size"] = sizes / sums.n_samples
     return Graph(
         adjacency=csr_of(matrix.data, matrix.indices.astype(index_dtype(n)), matrix.indptr, (n, n)),
         edge_block=np.zeros(matrix.nnz, dtype=np.uint8),

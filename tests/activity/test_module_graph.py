@@ -179,3 +179,27 @@ def test_what_is_no_node_is_said(options, error, message):
 def test_other_frameworks_are_refused():
     with pytest.raises(CntGraphError, match="takes a live model of PyTorch"):
         cg.module_graph([np.ones((3, 2))], np.ones((2, 3)), "*")
+
+
+@pytest.mark.parametrize("weight", ["ablation", "attribution"])
+@pytest.mark.parametrize("batch_size", [2, 6])
+def test_effects_on_the_samples_of_each_class(weight, batch_size):
+    model, x = made()
+    labels = np.array(["b", "a", "a", "b", "a", "c"])
+    found = cg.module_graph(
+        model, x, MODULES, heads=HEADS, weight=weight, by=labels, batch_size=batch_size
+    )
+    loader = [(x[k : k + 2], labels[k : k + 2]) for k in range(0, 6, 2)]
+    same = cg.module_graph(model, loader, MODULES, heads=HEADS, weight=weight, by="labels")
+    assert list(found) == list(same) == ["a", "b", "c"]
+    for label, graph in found.items():
+        own = cg.module_graph(model, x[labels == label], MODULES, heads=HEADS, weight=weight)
+        for other in (own, same[label]):
+            np.testing.assert_allclose(graph.adjacency.toarray(), other.adjacency.toarray())
+            np.testing.assert_allclose(graph.nodes["size"], other.nodes["size"])
+
+
+def test_classes_without_labels_are_refused():
+    model, x = made()
+    with pytest.raises(CntGraphError, match="pairs of inputs and labels"):
+        cg.module_graph(model, x, MODULES, by="labels")

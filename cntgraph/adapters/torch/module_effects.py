@@ -59,32 +59,35 @@ class ModuleEffects:
         #: In the order in which the modules run, known after the first batch.
         self.parts: list[Part] = []
 
-    def ablated(self, inputs: tuple[Array, ...]) -> tuple[Values, Values]:
+    def ablated(self, inputs: tuple[Array, ...], of_class: Values) -> tuple[Values, Values]:
         """Return by how much outputs change where that of one part is zero.
 
         Parameters
         ----------
         inputs : tuple of ndarray
             A batch, as the model takes it.
+        of_class : ndarray of float64, shape (n_classes, n_samples)
+            One where a sample is of a class, and zero elsewhere.
 
         Returns
         -------
-        sizes : ndarray of float64, shape (n_parts,)
-            Σ over samples of ‖output‖.
-        changes : ndarray of float64, shape (n_parts, n_parts)
+        sizes : ndarray of float64, shape (n_classes, n_parts)
+            Σ over the samples of a class of ‖output‖.
+        changes : ndarray of float64, shape (n_classes, n_parts, n_parts)
             Σ over samples of ‖output of the column − that without the row‖; zero for earlier ones.
         """
         tensors = _tensors(self.model, inputs)
         plain = self._run(tensors, None, lambda own: own, _value)
         n = len(self.parts)
-        changes = np.zeros((n, n))
+        changes = np.zeros((len(of_class), n, n))
         for k, part in enumerate(self.parts):
             found = self._run(tensors, part, torch.zeros_like, _value)
             for j in range(k + 1, n):
-                changes[k, j] = _size(found[j] - plain[j], self.parts[j], tensors[0])
-        return self._sizes(plain, tensors[0]), changes
+                norms = _norms(found[j] - plain[j], self.parts[j], tensors[0])
+                changes[:, k, j] = of_class @ norms
+        return self._sizes(plain, tensors[0], of_class), changes
 
-    def attributed(self, inputs: tuple[Array, ...]) -> tuple[Values, Values]:
+    def attributed(self, inputs: tuple[Array, ...], of_class: Values) -> tuple[Values, Values]:
         """Return the same to first order: the derivative along the output, J · output.
 
         Raises
@@ -95,18 +98,20 @@ class ModuleEffects:
         tensors = _tensors(self.model, inputs)
         plain = self._run(tensors, None, lambda own: own, _value)
         n = len(self.parts)
-        changes = np.zeros((n, n))
+        changes = np.zeros((len(of_class), n, n))
         for k, part in enumerate(self.parts):
             with forward_ad.dual_level():
                 found = self._run(tensors, part, _along_itself, _tangent)
             for j in range(k + 1, n):
                 if found[j] is not None:
-                    changes[k, j] = _size(found[j], self.parts[j], tensors[0])
-        return self._sizes(plain, tensors[0]), changes
+                    changes[:, k, j] = of_class @ _norms(found[j], self.parts[j], tensors[0])
+        return self._sizes(plain, tensors[0], of_class), changes
 
-    def _sizes(self, plain: Sequence[torch.Tensor], batch: torch.Tensor) -> Values:
+    def _sizes(
+        self, plain: Sequence[torch.Tensor], batch: torch.Tensor, of_class: Values
+    ) -> Values:
         pairs = zip(plain, self.parts, strict=True)
-        return np.array([_size(own, part, batch) for own, part in pairs])
+        return np.stack([of_class @ _norms(own, part, batch) for own, part in pairs], axis=1)
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -198,8 +203,8 @@ def _tangent(tensor: torch.Tensor) -> torch.Tensor | None:
     return found
 
 
-def _size(values: torch.Tensor, part: Part, batch: torch.Tensor) -> float:
-    """Return the sum over samples of the Euclidean norm."""
+def _norms(values: torch.Tensor, part: Part, batch: torch.Tensor) -> Values:
+    """Return the Euclidean norm of each sample, shape (n_samples,)."""
     n = len(batch)
     axis = next((k for k in (0, 1) if k < values.ndim and values.shape[k] == n), None)
     if axis is None:
@@ -208,7 +213,7 @@ def _size(values: torch.Tensor, part: Part, batch: torch.Tensor) -> float:
             f"{part.module!r}, got shape {tuple(values.shape)}"
         )
     rows = values.movedim(axis, 0).reshape(n, -1).double()
-    return float(torch.linalg.vector_norm(rows, dim=1).sum())
+    return np.asarray(torch.linalg.vector_norm(rows, dim=1).cpu(), dtype=np.float64)
 
 
 def _tensors(model: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[torch.Tensor, ...]:
