@@ -12,6 +12,8 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 * ``execution(source, **the same) -> Execution``: runs it on data (may be missing: data then run
   through the blocks of its network),
 * ``module_effects(source, heads)``: what its modules do to each other (may be missing),
+* ``holding(source, parameters)``: a context in which a live model holds other values of what
+  ``parameters`` lists (may be missing; needed where ``module_effects`` is there),
 * ``parameters(source) -> dict[str, Parameter]``: what `Recorder` reads at each snapshot.
 """
 

@@ -21,6 +21,7 @@ from cntgraph.export.times import Time, Times, snapshot_times
 from cntgraph.export.writing import new_text
 from cntgraph.graph.conversions.edges import Parallel
 from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.graph.graph import Graph
 from cntgraph.network.network import Network
 from cntgraph.training.trajectory import Trajectory
 
@@ -29,7 +30,7 @@ VALUES = 200_000
 
 
 def write_dynamic(
-    snapshots: Sequence[Network],
+    snapshots: Sequence[Network | Graph],
     path: Path,
     *,
     measures: Measures | None,
@@ -46,7 +47,7 @@ def write_dynamic(
 ) -> None:
     """Write snapshots of one network; see `write_gexf`, which this is a part of."""
     _check(snapshots)
-    times = snapshot_times([dict(net.labels) for net in snapshots], time)
+    times = snapshot_times([dict(one.labels) for one in snapshots], time)
     with ExitStack() as stack:
         frames = read_frames(
             snapshots, building, stack, parallel=parallel, max_edges=max_edges, drawn=drawn,
@@ -77,7 +78,7 @@ _GRAPH = (
 _WEIGHT = Attribute("weight", "double", np.empty(0))
 
 
-def _check(snapshots: Sequence[Network]) -> None:
+def _check(snapshots: Sequence[Network | Graph]) -> None:
     if not len(snapshots):
         raise CntGraphError("expected at least one snapshot to write, got none")
     if isinstance(snapshots, Trajectory):
@@ -87,9 +88,11 @@ def _check(snapshots: Sequence[Network]) -> None:
                 "store='parameters'"
             )
         return
-    others = {type(net).__name__ for net in snapshots if not isinstance(net, Network)}
+    others = {type(one).__name__ for one in snapshots if not isinstance(one, Network | Graph)}
     if others:
-        raise CntGraphError(f"expected snapshots, each a Network; got {', '.join(sorted(others))}")
+        raise CntGraphError(
+            f"expected snapshots, each a Network or a Graph; got {', '.join(sorted(others))}"
+        )
 
 
 def _sorted_out(

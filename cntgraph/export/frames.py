@@ -17,7 +17,7 @@ from cntgraph.core.progress import progress
 from cntgraph.core.types import Array
 from cntgraph.export.edges import EdgeList, check_finite, edge_list
 from cntgraph.export.limits import MAX_SNAPSHOTS, check_size, check_values
-from cntgraph.export.source import check_options, unrolled
+from cntgraph.export.source import check_options, graph_of
 from cntgraph.graph.building import MAX_EDGES as UNROLLED
 from cntgraph.graph.conversions.edges import Parallel
 from cntgraph.graph.graph import Graph
@@ -51,7 +51,7 @@ class Frames:
 
 
 def read_frames(
-    snapshots: Sequence[Network],
+    snapshots: Sequence[Network | Graph],
     building: Mapping[str, Any],
     stack: ExitStack,
     *,
@@ -64,7 +64,7 @@ def read_frames(
 
     Parameters
     ----------
-    snapshots : sequence of Network
+    snapshots : sequence of Network or Graph
         Of one topology.
     building : mapping
         Options of `build_graph`. With a threshold, edges stay that reach it in any snapshot.
@@ -140,7 +140,7 @@ class _Cut:
     """The graphs of snapshots, each cut down to the same edges."""
 
     def __init__(
-        self, snapshots: Sequence[Network], building: dict[str, Any], max_edges: int
+        self, snapshots: Sequence[Network | Graph], building: dict[str, Any], max_edges: int
     ) -> None:
         self.snapshots, self.building, self.max_edges = snapshots, building, max_edges
         self.threshold = building.pop("threshold", None)
@@ -163,7 +163,7 @@ class _Cut:
     def _whole(self, k: int) -> Graph:
         # With a threshold, edges may be many before those below it are left out.
         limit = self.max_edges if self.threshold is None else UNROLLED
-        graph = unrolled(self.snapshots[k], limit, self.building)
+        graph = graph_of(self.snapshots[k], limit, self.building)
         self.first = self.first or graph
         same = (
             graph.layers == self.first.layers

@@ -27,7 +27,7 @@ from cntgraph.network.network import Network
 
 
 def write_gexf(
-    source: Network | Graph | Sequence[Network],
+    source: Network | Graph | Sequence[Network | Graph],
     path: str | PathLike[str],
     *,
     measures: Measures | None = None,
@@ -46,9 +46,10 @@ def write_gexf(
 
     Parameters
     ----------
-    source : Network, Graph, Trajectory or sequence of Network
+    source : Network, Graph, Trajectory or sequence of Network or Graph
         A network is unrolled first. Snapshots of one network become a dynamic graph, whose
-        weights and strengths change in Gephi's timeline.
+        weights and strengths change in Gephi's timeline; so do graphs with the same edges, such
+        as those of `Trajectory.module_graphs`.
     path : path-like
         The file (``.gexf``, or ``.gexf.gz``).
     measures : mapping of str to array of shape (n_nodes,), optional

@@ -92,5 +92,5 @@ def build_graph(
     parametric = np.array([block.parametric for block in blocks], dtype=bool)
     adjacency, marks = assemble(net.n_nodes, blocks)
     biases = (net.bias(edges), net.bias("parametric"))
-    graph = Graph(adjacency, marks, net.layers, names, parametric, *biases)
+    graph = Graph(adjacency, marks, net.layers, names, parametric, *biases, labels=net.labels)
     return graph if threshold is None else graph.keep_edges(np.abs(adjacency.data) >= threshold)

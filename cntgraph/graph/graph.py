@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,8 @@ class Graph:
         The part of it that comes from learned blocks.
     table : pandas.DataFrame, optional
         What `nodes` is, where layers hold only some of the nodes that their shapes would have.
+    labels : mapping, default {}
+        What is known of the network it is of: step, epoch, accuracy, ….
 
     Examples
     --------
@@ -80,6 +83,7 @@ class Graph:
     bias: Values
     parametric_bias: Values = field(repr=False)
     table: pd.DataFrame | None = field(default=None, repr=False)
+    labels: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         n = sum(layer.n_nodes for layer in self.layers)

@@ -231,6 +231,63 @@ class Trajectory(Sequence[Network]):
 
         return [recorded_statistics(self._store, k, measure) for k in self._snapshots]
 
+    def module_graphs(
+        self,
+        model: Any,
+        inputs: Any,
+        modules: str | Sequence[str],
+        *,
+        show_progress: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        """Return the `module_graph` of a live model with the weights of each snapshot.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The model that was recorded, or one like it. Each snapshot is put into it while it is
+            measured; its own weights, buffers and modes are put back, also where that fails.
+        inputs : array, tuple of arrays, list of batches, or callable
+            As in `module_graph`; they are read at every snapshot.
+        modules : str or sequence of str
+            As in `module_graph`.
+        show_progress : bool, default False
+            Whether to show a progress bar on a terminal.
+        **options
+            As in `module_graph`: ``weight``, ``heads``, ``by``, ….
+
+        Returns
+        -------
+        list of Graph, or with ``by=`` of dict of Graph by class
+            One per snapshot, with its labels; all have the same nodes and edges, so that
+            `write_gexf` writes the list as a graph that changes with time.
+
+        Raises
+        ------
+        ParameterError
+            If the parameters of the model are not those that were recorded.
+        StoreError
+            If no parameters were recorded.
+        CntGraphError
+            If the inputs can be read once only; and as in `module_graph`.
+
+        Examples
+        --------
+        >>> import tempfile, torch, cntgraph as cg
+        >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with cg.Recorder(f"{folder}/run.h5", model, torch.ones(1, 3)) as record:
+        ...         for epoch in range(2):
+        ...             _ = record(epoch=epoch)
+        ...     with cg.open(f"{folder}/run.h5") as trajectory:
+        ...         graphs = trajectory.module_graphs(model, torch.ones(5, 3), "*")
+        >>> graphs
+        [<Graph: 2 layers, 2 nodes, 1 edges>, <Graph: 2 layers, 2 nodes, 1 edges>]
+        """
+        from cntgraph.training.module_graphs import module_graphs
+
+        return module_graphs(self, model, inputs, modules, show_progress=show_progress, **options)
+
     def density(
         self,
         measure: str = "strength",

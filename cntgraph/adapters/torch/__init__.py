@@ -10,6 +10,7 @@ into the graph of a live module (`binding`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
 from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.module_effects import ModuleEffects
+from cntgraph.adapters.torch.other_values import other_values
 from cntgraph.adapters.torch.program import trace_program
 from cntgraph.adapters.torch.running import execution_of
 from cntgraph.adapters.torch.state_dict import is_state, tensors_of
@@ -118,6 +120,11 @@ def module_effects(source: Any, heads: Mapping[str, int]) -> ModuleEffects:
     if not isinstance(model, torch.nn.Module):
         raise FormatError(f"expected a torch.nn.Module, got {type(source).__name__}")
     return ModuleEffects(model, heads)
+
+
+def holding(source: Any, parameters: Mapping[str, Parameter]) -> AbstractContextManager[None]:
+    """Return a context in which a live module holds other values; see `other_values`."""
+    return other_values(_uncompiled(source), parameters)
 
 
 def _exemplified(source: Any, shared: dict[str, Any]) -> Options:
