@@ -173,7 +173,7 @@ def test_what_is_no_trajectory(tmp_path):
     wide = net.bind(doubles, {})
     with pytest.raises(CntGraphError, match="at least one snapshot"):
         write_gexf([], path)
-    with pytest.raises(CntGraphError, match="each a Network; got int"):
+    with pytest.raises(CntGraphError, match="each a Network or a Graph; got int"):
         write_gexf([1], path)
     with pytest.raises(CntGraphError, match="number 1 has other layers, edges"):
         write_gexf([cg.toy("mlp"), cg.toy("cnn")], path)

@@ -192,8 +192,8 @@ def test_written_as_a_graph_that_changes(tmp_path):
     assert len(edges) == 6
     for edge in edges:
         i, j = int(edge.get("source")), int(edge.get("target"))
-        values = {v.get("timestamp"): float(v.get("value")) for v in edge.findall(".//g:attvalue", space)
-                  if v.get("for") == "weight"}  # fmt: skip
+        found = [v for v in edge.findall(".//g:attvalue", space) if v.get("for") == "weight"]
+        values = {v.get("timestamp"): float(v.get("value")) for v in found}
         wanted = [graph.adjacency[i, j] for graph in graphs]
         assert list(values) == ["0", "10", "20"]
         assert list(values.values()) == wanted
