@@ -11,6 +11,7 @@ from .activity.recording import record as record
 from .activity.representation_divergence import (
     representation_divergence as representation_divergence,
 )
+from .activity.time_profile import time_profile as time_profile
 from .core.errors import CntGraphError as CntGraphError
 from .core.errors import CoverageWarning as CoverageWarning
 from .core.parameter import Parameter as Parameter

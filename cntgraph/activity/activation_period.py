@@ -11,11 +11,10 @@ from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.neuron_measures import select_layers
 from cntgraph.activity.periods import FEWEST, periods
 from cntgraph.activity.recording import Batch, Recording, record
-from cntgraph.activity.time_steps import time_steps
-from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.activity.time_steps import along_time, checked_axis, time_steps
+from cntgraph.core.errors import UndefinedMeasureError
 from cntgraph.core.types import Array, Values
 from cntgraph.network.layer import Layer
-from cntgraph.network.network import Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,8 +100,8 @@ def activation_period(
     recording = record(model_or_net, inputs, n_samples=n_samples, batch_size=batch_size,
                        functions=functions, show_progress=show_progress, **options)  # fmt: skip
     net = recording.net
-    steps = time_steps(net, _checked_axis(net, time_axis))
-    chosen, missing = _along_time(select_layers(net, layers), steps, time_axis)
+    steps = time_steps(net, checked_axis(net, time_axis))
+    chosen, missing = along_time(select_layers(net, layers), steps, time_axis, FEWEST)
     source = next((x for x in net.layers if x.is_input and np.isfinite(steps[x.name])), None)
     if source is None or not chosen:
         raise UndefinedMeasureError(
@@ -114,29 +113,6 @@ def activation_period(
     unknown = [layer.name for layer in chosen if layer.name not in found]
     missing |= dict.fromkeys(unknown, "its activations are not known")
     return _table(found, [layer.name for layer in chosen], steps, missing)
-
-
-def _checked_axis(net: Network, time_axis: int) -> int:
-    for layer in net.layers:
-        if layer.is_input and not -len(layer.shape) <= time_axis < len(layer.shape):
-            raise CntGraphError(
-                f"expected time_axis to be an axis of a sample, whose shape is {layer.shape}; "
-                f"got {time_axis!r}"
-            )
-    return time_axis
-
-
-def _along_time(
-    layers: Sequence[Layer], steps: Mapping[str, float], time_axis: int
-) -> tuple[list[Layer], dict[str, str]]:
-    """Return the layers that have periods, and why others have none."""
-    missing = {}
-    for layer in layers:
-        if np.isnan(steps[layer.name]):
-            missing[layer.name] = "its positions are no points in time"
-        elif layer.shape[time_axis if layer.is_input else -1] < FEWEST:
-            missing[layer.name] = f"fewer than {FEWEST} points in time"
-    return [layer for layer in layers if layer.name not in missing], missing
 
 
 def _collected(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Conv, Diagonal, Identity, Pool
@@ -52,6 +54,73 @@ def time_steps(net: Network, axis: int = -1) -> dict[str, float]:
     return found
 
 
+def along_time(
+    layers: Sequence[Layer], steps: Mapping[str, float], axis: int, fewest: int = 2
+) -> tuple[list[Layer], dict[str, str]]:
+    """Return the layers whose positions are points in time, and why those of others are not.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    steps : mapping of str to float
+        As `time_steps` returns them.
+    axis : int
+        As there.
+    fewest : int, default 2
+        How many points a layer must have.
+
+    Returns
+    -------
+    layers : list of Layer
+    missing : dict of str to str
+    """
+    missing = {}
+    for layer in layers:
+        if np.isnan(steps[layer.name]):
+            missing[layer.name] = "its positions are no points in time"
+        elif layer.shape[axis if layer.is_input else -1] < fewest:
+            missing[layer.name] = f"fewer than {fewest} points in time"
+    return [layer for layer in layers if layer.name not in missing], missing
+
+
+def checked_axis(net: Network, axis: int) -> int:
+    """Return an axis of time, having made sure that all inputs have it.
+
+    Raises
+    ------
+    CntGraphError
+    """
+    for layer in net.layers:
+        if layer.is_input and not -len(layer.shape) <= axis < len(layer.shape):
+            raise CntGraphError(
+                f"expected time_axis to be an axis of a sample, whose shape is {layer.shape}; "
+                f"got {axis!r}"
+            )
+    return axis
+
+
+def likely_axis(net: Network) -> int:
+    """Return the axis of the inputs along which most blocks that read them run; else the last.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> likely_axis(cg.toy("cnn"))
+    -1
+    """
+    inputs = [layer for layer in net.layers if layer.is_input]
+    n_axes = min((len(layer.shape) for layer in inputs), default=0)
+    readers = [b for b in net.blocks if any(x.is_input for x in net.layers_of(b.source))]
+    votes = []
+    for axis in range(-1, -n_axes - 1, -1):
+        places = np.full(net.n_nodes, np.nan)
+        for layer in inputs:
+            places[layer.slice] = positions(layer, axis)
+        rises = np.array([_rise(_seen(block.source, places)) for block in readers])
+        votes.append((np.abs(rises) > 0).sum())  # NaN is no vote
+    return -1 - int(np.argmax(votes)) if votes else -1
+
+
 def positions(layer: Layer, axis: int) -> Values:
     """Return the position of every node of a layer along an axis, shape (n_nodes,)."""
     if not layer.shape:
@@ -73,18 +142,28 @@ def _step(net: Network, layer: Layer, times: Values) -> float:
 
 def _slope(view: View, values: Values) -> float:
     """Return by how much values of nodes rise along the last axis of a view."""
-    if not view.shape or view.shape[-1] < 2:
-        return float("nan")
-    ids = view.as_ids()
-    seen = np.where(ids >= 0, values[ids], np.nan).reshape(view.shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
-        rise = float(np.nanmedian(np.diff(seen, axis=-1)))
+    seen = _seen(view, values)
+    rise = _rise(seen)
     if rise != 0:
         return rise
     # Nodes are seen several times, one after the other: what was repeated.
     once = np.unique(seen[np.isfinite(seen)])
     return float(np.median(np.diff(once))) * len(once) / seen.shape[-1] if len(once) > 1 else rise
+
+
+def _seen(view: View, values: Values) -> Values:
+    """Return the values of the nodes that a view sees, in its shape; NaN where it sees none."""
+    ids = view.as_ids()
+    return np.where(ids >= 0, values[ids], np.nan).reshape(view.shape)
+
+
+def _rise(seen: Values) -> float:
+    """Return the median difference along the last axis; NaN where there is none."""
+    if not seen.ndim or seen.shape[-1] < 2:
+        return float("nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
+        return float(np.nanmedian(np.diff(seen, axis=-1)))
 
 
 def _stride(block: Block) -> float:
