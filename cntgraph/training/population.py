@@ -326,6 +326,7 @@ class Population(Networks):
         by: str = "accuracy",
         above: float | None = 0.8,
         below: float | None = 0.3,
+        inputs: Any = None,
         analysis: Mapping[str, Any] | None = None,
         client: Any = None,
         show_progress: bool = False,
@@ -341,8 +342,10 @@ class Population(Networks):
             A label.
         above, below : float or None
             Networks above the one are good, below the other poor.
+        inputs : array, tuple of arrays, list of batches, or callable, optional
+            Data that run through each network, as in `analyze`: its neurons are judged, too.
         analysis : mapping, optional
-            Options of `analyze`.
+            Other options of `analyze`.
         client, show_progress
             As in `analyze`.
         **options
@@ -356,7 +359,8 @@ class Population(Networks):
         from cntgraph.training.statistics.separation import separation
 
         self._label(by)
-        table = self.analyze(client=client, show_progress=show_progress, **(analysis or {}))
+        given = {"inputs": inputs, **(analysis or {})}
+        table = self.analyze(client=client, show_progress=show_progress, **given)
         found = separation(table, by=by, above=above, below=below, **options)
         found.attrs.update(table.attrs)
         return found

@@ -291,6 +291,28 @@ def test_data_run_through_every_network(population, folder, client):
         population.analyze(inputs=iter([x]))
 
 
+def test_neurons_over_data_are_judged_like_other_measures(population):
+    x = np.random.default_rng(0).normal(size=(20, 5))
+    options = {"above": 0.6, "below": 0.4, "n_permutations": 20}
+    found = population.separation(inputs=x, **options)
+    pd.testing.assert_frame_equal(found, cg.separation(population.analyze(inputs=x), **options))
+    of_weights, of_neurons = (
+        {m for m in found["measure"] if m.startswith("neuron_") == which} for which in (False, True)
+    )
+    assert of_neurons == {
+        f"neuron_{a}_{b}" for a in ("strength", "activation")
+        for b in ("mean", "fluctuation", "std", "active")
+    }  # fmt: skip
+    assert of_weights == set(population.separation(**options)["measure"])
+    one = population.separation(inputs=x, measures=["neuron_activation_std"], **options)
+    same = found[found["measure"] == "neuron_activation_std"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(one.drop(columns="p_adjusted"), same.drop(columns="p_adjusted"))
+    with pytest.raises(CntGraphError, match="come with inputs="):
+        population.separation(measures=["neuron_activation_std"])
+    with pytest.raises(CntGraphError, match="read once"):
+        population.separation(inputs=iter([x]))
+
+
 def test_distributions_of_neurons_over_data(population, folder):
     x = np.random.default_rng(0).normal(size=(20, 5))
     found = population.densities("neuron_strength", "dense1", inputs=x, bins=1, n_points=40)

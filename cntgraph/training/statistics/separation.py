@@ -10,6 +10,7 @@ import numpy as np
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
+from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.training.statistics.auc_interval import auc_interval
 from cntgraph.training.statistics.comparison import COUNTS, STATISTICS, Row, auc, ranks_of
 from cntgraph.training.statistics.resampling import permutation_p
@@ -17,7 +18,7 @@ from cntgraph.training.statistics.resampling import permutation_p
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MEASURES", "auc", "separation", "separation_auc"]
+__all__ = ["MEASURES", "MEASURES_OF_NEURONS", "auc", "separation", "separation_auc"]
 
 
 #: What the papers compare, by the columns of `analyze`: strengths on one side, link weights on
@@ -33,6 +34,12 @@ MEASURES: Final = (
     "link_weight_std",
     "link_weight_skew",
     "link_weight_kurtosis",
+)
+#: The same of neurons over data, where data ran through the networks.
+MEASURES_OF_NEURONS: Final = tuple(
+    f"{measure}_{name}"
+    for measure in NEURON_MEASURES
+    for name in ("mean", "fluctuation", "std", "active")
 )
 
 
@@ -111,7 +118,8 @@ def separation(
         One row per network and layer, as `Trajectory.analyze` and `Population.analyze` return it.
         Rows whose ``diverged`` is true are left out.
     measures : sequence of str, optional
-        Columns to judge; by default those of `MEASURES` that the table has.
+        Columns to judge; by default those of `MEASURES` and `MEASURES_OF_NEURONS` that the table
+        has: the latter come with ``inputs=`` of `Population.analyze` or of `Recorder`.
     by : str, default "accuracy"
         The column that says how good a network is: a number, or true and false.
     above, below : float or None
@@ -215,13 +223,21 @@ def _adjusted(p: Values) -> Values:
 
 
 def _measures(table: pd.DataFrame, measures: Sequence[str] | None, by: str) -> list[str]:
-    names = [x for x in MEASURES if x in table.columns] if measures is None else list(measures)
+    known = [x for x in (*MEASURES, *MEASURES_OF_NEURONS) if x in table.columns]
+    names = known if measures is None else list(measures)
     missing = [name for name in (by, "layer", *names) if name not in table.columns]
     if missing or not names:
         raise CntGraphError(
-            f"expected columns {missing or 'with measures'} in the table; it has {[*table.columns]}"
+            f"expected columns {missing or 'with measures'} in the table; it has "
+            f"{[*table.columns]}{_of_data(missing)}"
         )
     return names
+
+
+def _of_data(missing: Sequence[str]) -> str:
+    """Return where columns come from that only data give."""
+    from_data = any(name.startswith(NEURON_MEASURES) for name in missing)
+    return "; those of neurons come with inputs=, the data" if from_data else ""
 
 
 def _check(
