@@ -6,17 +6,46 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.core.memory import check_memory
 from cntgraph.core.parallel import n_threads, ordered_map
 from cntgraph.core.types import Values
-from cntgraph.network.blocks import Block
+from cntgraph.network.blocks import Block, Pool
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 #: Edges times samples above which several threads work.
 _LARGE = 1 << 18
+
+Chosen = NDArray[np.int32]
+
+
+def chosen_of(block: Pool, matrix: csr_array, values: Values) -> Chosen:
+    """Return which candidate a max or min pooling hands on: of equal ones the first.
+
+    Parameters
+    ----------
+    block : Pool
+    matrix : scipy.sparse.csr_array
+        Its edges.
+    values : ndarray of float64, shape (source.size, n_samples)
+        What it reads.
+
+    Returns
+    -------
+    ndarray of int32, shape (target.size, n_samples)
+        Positions in the source, in whose order (that of C) a window is looked through; -1 where
+        values are NaN.
+    """
+    from cntgraph.core.kernels.edge_products import find_chosen
+
+    chosen = np.empty((block.target.size, values.shape[1]), dtype=np.int32)
+    values = np.ascontiguousarray(values)
+    extremes = np.ascontiguousarray(block.extremes(values))
+    find_chosen(matrix.indptr, matrix.indices, values, extremes, chosen)
+    return chosen
 
 
 class EdgeProducts:
@@ -47,8 +76,8 @@ class EdgeProducts:
         self.n_samples += left.shape[1]
         self._run(add_products, left, right)
 
-    def add_chosen(self, values: Values, chosen: Values, right: Values) -> None:
-        """Add Σ values · right over the samples in which the source's value is the chosen one."""
+    def add_chosen(self, values: Values, chosen: Chosen, right: Values) -> None:
+        """Add Σ values · right over the samples in which the source is what `chosen_of` says."""
         from cntgraph.core.kernels.edge_products import add_chosen
 
         self.n_samples += values.shape[1]

@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from cntgraph.activity.classes import Classes
-from cntgraph.activity.edge_products import EdgeProducts
+from cntgraph.activity.edge_products import EdgeProducts, chosen_of
 from cntgraph.activity.functions import Elementwise
-from cntgraph.activity.gradients import ends_of, gradients
+from cntgraph.activity.gradients import gradients, source_of
 from cntgraph.activity.propagation import Propagation
 from cntgraph.activity.recording import Batch, record
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
@@ -79,7 +79,8 @@ def functional_graph(
     -----
     In a flow graph, a node's in-strength with its bias is the mean of its neuron strength, where
     all edges that lead to it are sums; correlation and attribution have no biases. Edges that only
-    modulate say nothing of what is sent, and are left out but in ``"correlation"``.
+    modulate say nothing of what is sent, and are left out but in ``"correlation"``. Of equal
+    candidates of a max pooling, attribution takes the first, as PyTorch's derivative does.
 
     References
     ----------
@@ -286,13 +287,13 @@ class _Attribution(_OfEdges):
     def _add_to(self, block: Block, batch: Batch, received: Mapping[str, Values]) -> None:
         sums = self.sums[block.name]
         (layer, *_) = self.net.layers_of(block.target)
-        source, target = ends_of(self.run, batch.values, block)
+        source = source_of(self.run, batch.values, block)
         if layer.name not in received:
             sums.n_samples += len(batch)
             return
         slopes = block.target.shifted(-layer.start).gather(received[layer.name])
         if isinstance(block, Pool) and block.mode in ("max", "min"):
-            sums.add_chosen(source, target, slopes)
+            sums.add_chosen(source, chosen_of(block, sums.matrix, source), slopes)
         else:
             sums.add(source, slopes)
 

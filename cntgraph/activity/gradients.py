@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cntgraph.activity.edge_products import chosen_of
 from cntgraph.activity.propagation import Propagation
 from cntgraph.core.errors import UndefinedMeasureError
 from cntgraph.core.types import Values
@@ -44,8 +45,9 @@ def gradients(
     Notes
     -----
     The chain rule, from the output back: ∂y/∂z = Σ A ∂y/∂s over the blocks that read a layer, and
-    ∂y/∂s = σ'(s) ∂y/∂z. A max pooling hands the derivative to the candidates that are largest, in
-    equal parts where there are several.
+    ∂y/∂s = σ'(s) ∂y/∂z. A max pooling hands the derivative to the candidate that is largest, of
+    several to the first in the order of the window, as PyTorch's poolings do (its ``amax`` alone
+    hands equal parts to all).
     """
     net = run.net
     first = values[layer.name].strength
@@ -105,7 +107,7 @@ def _hand_back(
     at_target = block.target.shifted(-layer.start).gather(received)
     sources = run.net.layers_of(block.source)
     if isinstance(block, Pool) and block.mode in ("max", "min"):
-        back = _of_largest(block, *ends_of(run, values, block), at_target)
+        back = _of_chosen(block, source_of(run, values, block), at_target)
     else:
         back = block.matvec(at_target)
     ids = block.source.as_ids()
@@ -114,36 +116,27 @@ def _hand_back(
         np.add.at(emitted[source.name], ids[here] - source.start, back[here])
 
 
-def ends_of(
-    run: Propagation, values: Mapping[str, NodeValues], block: Block
-) -> tuple[Values, Values]:
-    """Return what a block reads, and what the layer it ends in receives, at its own positions.
-
-    Returns
-    -------
-    source, target : ndarray of float64, shapes (source.size, n_samples), (target.size, n_samples)
-    """
-    (layer, *_) = run.net.layers_of(block.target)
-    strength = values[layer.name].strength
-    assert strength is not None
-    target = block.target.shifted(-layer.start).gather(np.asarray(strength).T)
-    source = np.zeros((block.source.size, target.shape[1]))
+def source_of(run: Propagation, values: Mapping[str, NodeValues], block: Block) -> Values:
+    """Return what a block reads, shape (source.size, n_samples); zero where there is no node."""
+    read = run.net.layers_of(block.source)
     ids = block.source.as_ids()
-    for read in run.net.layers_of(block.source):
-        here = (ids >= read.start) & (ids < read.slice.stop)
-        activation = values[read.name].activation
+    found: Values | None = None
+    for layer in read:
+        activation = values[layer.name].activation
         assert activation is not None
-        source[here] = np.asarray(activation).T[ids[here] - read.start]
-    return source, target
+        if found is None:
+            found = np.zeros((block.source.size, len(activation)))
+        here = (ids >= layer.start) & (ids < layer.slice.stop)
+        found[here] = np.asarray(activation).T[ids[here] - layer.start]
+    assert found is not None
+    return found
 
 
-def _of_largest(block: Pool, source: Values, target: Values, at_target: Values) -> Values:
+def _of_chosen(block: Pool, source: Values, at_target: Values) -> Values:
     """Return what a max pooling hands back to its candidates."""
-    matrix = block.to_csr().tocoo()
-    rows, columns = matrix.coords
-    chosen = source[rows] == target[columns]
-    ties = np.zeros_like(target)
-    np.add.at(ties, columns, chosen)
+    chosen = chosen_of(block, block.to_csr(), source)
     back = np.zeros_like(source)
-    np.add.at(back, rows, chosen * (at_target / np.maximum(ties, 1.0))[columns])
+    samples = np.broadcast_to(np.arange(source.shape[1]), chosen.shape)
+    known = chosen >= 0
+    np.add.at(back, (chosen[known], samples[known]), at_target[known])
     return back

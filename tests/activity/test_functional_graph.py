@@ -147,6 +147,54 @@ def test_attribution_is_what_autograd_says(output):
     assert np.allclose(block, by_hand.numpy(), rtol=1e-9, atol=1e-14)
 
 
+class Pooled(nn.Module):
+    """Poolings of what is equal in many places, one after the other."""
+
+    def __init__(self, *pools):
+        super().__init__()
+        self.first, self.pools = nn.Conv2d(1, 2, 1), nn.ModuleList(pools)
+        self.head = nn.LazyLinear(2).double()
+
+    def forward(self, x):
+        self.kept = [self.first(x)]
+        for pool in self.pools:
+            self.kept.append(pool(self.kept[-1]))
+        return self.head(self.kept[-1].flatten(1))
+
+
+POOLS = {
+    "apart": [nn.MaxPool2d(2)],
+    "overlapping": [nn.MaxPool2d(3, stride=1, padding=1), nn.MaxPool2d(3, stride=2)],
+    "dilated": [nn.MaxPool2d((2, 3), stride=1, dilation=2), nn.MaxPool2d(2)],
+    "adaptive": [nn.AdaptiveMaxPool2d((3, 2))],
+    "average of a maximum": [nn.MaxPool2d(2), nn.AvgPool2d(2)],
+}
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("name", POOLS)
+def test_of_equal_candidates_the_first_is_attributed_to(name, levels):
+    torch.manual_seed(0)
+    model, random = Pooled(*POOLS[name]).double(), np.random.default_rng(levels)
+    x = torch.tensor(random.integers(0, levels, (6, 1, 8, 8)) - 1.0, requires_grad=True)
+    model(x)  # gives the last layer its weights
+    net = cg.load(model, input_shape=(1, 8, 8))
+    result = model(x)
+    for tensor in model.kept:
+        tensor.retain_grad()
+    result[:, 1].sum().backward()
+    for source in (net, model):
+        found = cg.functional_graph(
+            source, x.detach(), weight="attribution", output=1, batch_size=4
+        )
+        leaving = np.asarray(cg.build_graph(found).adjacency.sum(axis=1)).reshape(-1)
+        expected = np.concatenate([
+            (t.detach() * t.grad).mean(0).reshape(-1).numpy() for t in (x, *model.kept)
+        ])  # fmt: skip
+        assert np.count_nonzero(expected)
+        assert np.allclose(leaving[: expected.size], expected, rtol=1e-10, atol=1e-14)
+
+
 def test_one_graph_per_class():
     net, x = NETS["mlp"], samples(NETS["mlp"], 30)
     classes = np.arange(30) % 3

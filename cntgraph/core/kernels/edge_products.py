@@ -39,16 +39,38 @@ def add_shifts(indptr, indices, first, last, left, right, factor, total):
 
 
 @njit(cache=True, nogil=True)
-def add_chosen(indptr, indices, first, last, values, chosen, right, total):
-    """Add Σ values[i] · right[j] over the samples in which values[i] is chosen[j].
+def find_chosen(indptr, indices, values, extremes, chosen):
+    """Find the first candidate of each target, in the order of rows, that is its extreme.
 
-    As `add_products`, for edges that carry a value only where it is the largest candidate.
+    Parameters
+    ----------
+    indptr, indices : ndarray of int, shapes (n_rows + 1,), (n_edges,)
+        The edges from candidates to targets, as a CSR matrix.
+    values : ndarray of float64, shape (n_rows, n_samples)
+    extremes : ndarray of float64, shape (n_columns, n_samples)
+    chosen : ndarray of int, shape (n_columns, n_samples)
+        Filled with rows; -1 where none is.
+    """
+    chosen[:] = -1
+    for i in range(len(indptr) - 1):
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            for k in range(values.shape[1]):
+                if chosen[j, k] < 0 and values[i, k] == extremes[j, k]:
+                    chosen[j, k] = i
+
+
+@njit(cache=True, nogil=True)
+def add_chosen(indptr, indices, first, last, values, chosen, right, total):
+    """Add Σ values[i] · right[j] over the samples in which row i is chosen[j].
+
+    As `add_products`, for edges that carry a value only where their candidate is chosen.
     """
     for i in range(first, last):
         for e in range(indptr[i], indptr[i + 1]):
             j = indices[e]
             found = 0.0
             for k in range(values.shape[1]):
-                if values[i, k] == chosen[j, k]:
+                if chosen[j, k] == i:
                     found += values[i, k] * right[j, k]
             total[e] += found
