@@ -9,6 +9,7 @@ import typer
 
 from cntgraph.cli.graph import export, profile
 from cntgraph.cli.network import analyze, convert, describe
+from cntgraph.cli.neurons import neurons
 from cntgraph.cli.options import Overwrite
 from cntgraph.cli.output import reports_errors
 from cntgraph.cli.population import compare, report
@@ -41,5 +42,5 @@ def demo(
     run_demo(output, overwrite=overwrite)
 
 
-for _command in (describe, analyze, profile, convert, export, compare, report, demo):
+for _command in (describe, analyze, neurons, profile, convert, export, compare, report, demo):
     app.command()(_command)

@@ -81,7 +81,9 @@ def neuron_columns(
     pandas.DataFrame
         Columns ``<measure>_<statistic>``.
     """
-    return _columns(neuron_statistics(record(net, inputs, functions=functions), *NEURON_MEASURES))
+    return layer_columns(
+        neuron_statistics(record(net, inputs, functions=functions), *NEURON_MEASURES)
+    )
 
 
 def neuron_means(net: Network, inputs: Any, measure: str, layer: str) -> Values:
@@ -102,10 +104,24 @@ def recorded_columns(store: StoreFile, snapshot: int) -> pd.DataFrame | None:
     """Return the same of what was recorded at a snapshot; None where nothing was."""
     if store.neurons is None:
         return None
-    return _columns({m: recorded_statistics(store, snapshot, m) for m in store.neurons.measures})
+    return layer_columns(
+        {m: recorded_statistics(store, snapshot, m) for m in store.neurons.measures}
+    )
 
 
-def _columns(found: Mapping[Any, NeuronStatistics]) -> pd.DataFrame:
+def layer_columns(found: Mapping[Any, NeuronStatistics]) -> pd.DataFrame:
+    """Return what `NeuronStatistics.by_layer` has of several measures, one row per layer.
+
+    Parameters
+    ----------
+    found : mapping of str to NeuronStatistics
+        By measure.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``<measure>_<statistic>``.
+    """
     import pandas as pd
 
     parts = (own.by_layer().drop(columns="n_nodes").add_prefix(f"{measure}_")
