@@ -54,7 +54,8 @@ def write_dynamic(
             show_progress=show_progress,
         )  # fmt: skip
         still, moving = _sorted_out(frames, measures or {}, len(snapshots))
-        now = {name: values[drawn] for name, values in moving.items() if name != "bias"}
+        own = frames.graph.nodes.columns  # which have the values that are drawn
+        now = {name: values[drawn] for name, values in moving.items() if name not in own}
         values = node_values(frames.graph, {**still, **now})
         looks = appearance(frames.graph, values, size=size, colour=colour, positions=positions)
         labels, *others = (a for a in typed(values) if a.name not in moving)

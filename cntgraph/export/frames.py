@@ -41,7 +41,8 @@ class Frames:
     weights : ndarray, shape (n_snapshots, n_edges)
         In the order of `edges`.
     changing : dict of str to ndarray of float64, shape (n_snapshots, n_nodes)
-        ``strength``, ``in_strength``, ``out_strength`` and ``bias`` of the nodes.
+        ``strength``, ``in_strength``, ``out_strength`` and ``bias`` of the nodes, and what else
+        their table has of real numbers.
     """
 
     graph: Graph
@@ -112,7 +113,7 @@ def read_frames(
 
 
 def _empty(graph: Graph, edges: EdgeList, n_snapshots: int, stack: ExitStack) -> Frames:
-    names = ("strength", "in_strength", "out_strength", "bias")
+    names = ("strength", "in_strength", "out_strength", "bias", *_own_columns(graph))
     nodes = {name: _room((n_snapshots, graph.n_nodes), np.float64, stack) for name in names}
     weights = _room((n_snapshots, edges.n_edges), edges.weight.dtype, stack)
     return Frames(graph, edges, weights, nodes)
@@ -123,9 +124,17 @@ def _put(frames: Frames, k: int) -> None:
     frames.weights[k] = frames.edges.weight
     incoming, outgoing = node_strengths(frames.graph)
     found = {"strength": incoming + outgoing, "in_strength": incoming, "out_strength": outgoing,
-             "bias": frames.graph.bias}  # fmt: skip
-    for name, values in found.items():
-        frames.changing[name][k] = values
+             "bias": frames.graph.bias} | _own_columns(frames.graph)  # fmt: skip
+    for name, values in frames.changing.items():
+        values[k] = found.get(name, np.nan)
+
+
+def _own_columns(graph: Graph) -> dict[str, Array]:
+    """Return the real numbers of nodes that a graph has in a table of its own."""
+    if graph.table is None:
+        return {}
+    own = graph.table.select_dtypes("floating")
+    return {str(name): own[name].to_numpy() for name in own.columns if name != "bias"}
 
 
 def _room(shape: tuple[int, int], dtype: DTypeLike, stack: ExitStack) -> Array:

@@ -106,11 +106,12 @@ def write_gexf(
     above zero, blue below, grey at zero. Weights are written with as few digits as read back
     to the same bits. Control characters in names become U+FFFD.
 
-    Snapshots give ``strength``, ``in_strength``, ``out_strength`` and ``bias`` of nodes and the
-    weight of edges with a timestamp each. Between timestamps Gephi takes weights as 0: let the
-    window of its timeline reach from one to the next, which ``time="index"`` makes easy. The
-    file has ``n_snapshots`` values per edge; 25 times `max_edges` of them are the most. networkx
-    does not read timestamps; graphology takes the last value.
+    Snapshots give ``strength``, ``in_strength``, ``out_strength`` and ``bias`` of nodes (of
+    graphs with a table of their own, its real numbers, too) and the weight of edges with a
+    timestamp each. Between timestamps Gephi takes weights as 0: let the window of its timeline
+    reach from one to the next, which ``time="index"`` makes easy. The file has ``n_snapshots``
+    values per edge; 25 times `max_edges` of them are the most. networkx does not read
+    timestamps; graphology takes the last value.
 
     The file is written piece by piece, in constant memory, and takes its name when it is
     complete. Versions of Gephi leave out edges whose weight is exactly 0, and say so.

@@ -197,6 +197,11 @@ def test_written_as_a_graph_that_changes(tmp_path):
         wanted = [graph.adjacency[i, j] for graph in graphs]
         assert list(values) == ["0", "10", "20"]
         assert list(values.values()) == wanted
+    for node in tree.findall(".//g:node", space):
+        sizes = [v for v in node.findall(".//g:attvalue", space) if v.get("for") == "size"]
+        wanted = [graph.nodes["size"][int(node.get("id"))] for graph in graphs]
+        assert [float(v.get("value")) for v in sizes] == wanted
+        assert [v.get("timestamp") for v in sizes] == ["0", "10", "20"]
     with pytest.raises(CntGraphError, match="a Network or a Graph; got dict"):
         cg.write_gexf([{"a": graphs[0]}], tmp_path / "no.gexf")
     with pytest.raises(CntGraphError, match="which is already"):
