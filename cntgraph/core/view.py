@@ -177,8 +177,13 @@ def parts_of(ids: Ids, starts: NDArray[np.int64]) -> list[int]:
 
 def _is_consecutive(ids: Ids) -> bool:
     """Whether ids count up by one; looks at parts that fit in cache, and stops early."""
-    first, step = int(ids[0]), 1 << 15
+    first, step = int(ids[0]), min(1 << 15, ids.size)
     if first < 0 or ids[-1] != first + ids.size - 1:
         return False
-    parts = (ids[k : k + step + 1] for k in range(0, ids.size, step))
-    return all(bool((part[1:] - part[:-1] == 1).all()) for part in parts)
+    expected = np.arange(first, first + step)
+    for k in range(0, ids.size, step):
+        part = ids[k : k + step]
+        if not (part == expected[: part.size]).all():
+            return False
+        expected += step
+    return True

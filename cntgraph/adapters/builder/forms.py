@@ -44,9 +44,10 @@ class Forms(Layout):
         """
         if not is_activation(activation):
             raise ValueError(f"expected a name of network.activations, got {activation!r}")
-        layers = [layer for layer in self.layers_of(View.of(ids)) if layer.n_nodes]
+        view = View.of(ids)
+        layers = [layer for layer in self.layers_of(view) if layer.n_nodes]
         shifts = {layer: self._form(layer, activation).start - layer.start for layer in layers}
-        made = _shifted(ids, shifts) if shifts else ids
+        made = _shifted(ids, view, shifts) if shifts else ids
         # Of -∞ most functions yield zero, a softmax above all.
         return np.maximum(made, -1) if self.has_hidden else made
 
@@ -79,11 +80,13 @@ class Forms(Layout):
 
     def origin(self, ids: Ids) -> Ids:
         """Return the nodes that nodes are functions of, as an operation made them."""
-        while shifts := {layer: self._form_of[layer.name].start - layer.start
-                         for layer in self.layers_of(View.of(ids))
-                         if layer.name in self._form_of}:  # fmt: skip
-            ids = _shifted(ids, shifts)
-        return ids
+        while True:
+            view = View.of(ids)
+            forms = (layer for layer in self.layers_of(view) if layer.name in self._form_of)
+            shifts = {layer: self._form_of[layer.name].start - layer.start for layer in forms}
+            if not shifts:
+                return ids
+            ids = _shifted(ids, view, shifts)
 
     def gating(self, ids: Ids) -> int:
         """Return how much of a gate nodes are: the most of what was applied to any of them."""
@@ -98,12 +101,19 @@ class Forms(Layout):
             self._gates[layer.name] = max(self._gates.get(layer.name, 0), rank)
 
 
-def _shifted(ids: Ids, shifts: dict[Layer, int]) -> Ids:
-    """Return node ids moved by a number that depends on their layer."""
+def _shifted(ids: Ids, view: View, shifts: dict[Layer, int]) -> Ids:
+    """Return node ids, which a view shows, moved by a number that depends on their layer."""
     ((first, shift), *others) = shifts.items()
-    if not others and ids.min() >= first.start and ids.max() < first.slice.stop:
+    if not others and _all_within(view, first):
         return ids + shift
     made = ids.copy()
     for layer, shift in shifts.items():
         made[(ids >= layer.start) & (ids < layer.slice.stop)] += shift
     return made
+
+
+def _all_within(view: View, layer: Layer) -> bool:
+    """Return whether every position of a view is a node of a layer."""
+    ids = view.ids
+    low, high = view.span() if ids is None else (ids.min(), ids.max() + 1)
+    return bool(layer.start <= low and high <= layer.slice.stop)

@@ -158,9 +158,10 @@ class Tracer(Constants):
         """Apply a function to neurons; indices, which choose something, stay what they are."""
         if x.is_index:
             return x
-        own = Samples().first(x.ids)
+        ids = x.ids  # a framework may make an array of it anew each time
+        own = Samples().first(ids)
         made = self.builder.activate(own, activation)
-        return self.neurons(made if own is x.ids else x.ids + (made - own), like=x)
+        return self.neurons(made if own is ids else ids + (made - own), like=x)
 
     def scale(
         self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
