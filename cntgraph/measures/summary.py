@@ -45,6 +45,8 @@ def summarise(values: ClassValues) -> Summary:
     if values.of_each_node:
         return _of_nodes(values.table)
     table = values.table
+    if table.size == 1 and np.isfinite(alike := float(table.reshape(-1)[0])):
+        return Summary(alike, 0.0, alike, alike)
     shares = values.counts() / values.size
     mean = float((shares * table).sum())
     deviation = table - mean

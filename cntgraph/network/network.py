@@ -410,4 +410,6 @@ def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation 
     array([1.86, 2.83, 3.53])
     """
     layers, blocks = coarse_parts(net.layers, net.blocks, granularity, aggregation)
+    if granularity == "neuron":
+        return net
     return replace(net, layers=layers, blocks=blocks)

@@ -105,7 +105,7 @@ class ClassValues:
         if self.of_each_node:
             target[...] = self.table.reshape(first.n, -1)[channels]
             return
-        rows = reduce(_rows_of, middle, np.zeros(1, dtype=np.int64))
+        rows = reduce(_rows_of, middle[1:], middle[0].index)
         table = self.table.reshape(first.n_classes, -1, last.n_classes)
         target = target.reshape(-1, len(rows), last.n)
         write_classes(table, first.index[channels], rows, last.index, target)
