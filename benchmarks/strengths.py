@@ -3,8 +3,9 @@
     python benchmarks/strengths.py [--output benchmarks/results/strengths.md]
 
 The dense kernel against the machine's read bandwidth; strengths of explicit graphs against scipy,
-networkx, igraph and plain loops; VGG-16's unrolled strengths in closed form against PyTorch
-convolving ones. Needs pip install -e '.[test]'.
+networkx, igraph and plain loops; VGG-16's unrolled strengths in closed form against reading its
+parameters and writing its nodes once, and PyTorch convolving ones; a small network against NumPy.
+Needs pip install -e '.[test]'.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> None:
         return
     output = options.output
     parts = [f"# Strengths\n\n`python benchmarks/strengths.py` on {machine()}.\n"]
-    for table in (dense_table, graph_table, large_graph_table, vgg_table):
+    for table in (dense_table, graph_table, large_graph_table, vgg_table, small_table):
         parts.append(table())
         print(parts[-1], flush=True)
     if output is not None:
@@ -206,26 +207,71 @@ def vgg16() -> nn.Sequential:
 
 
 def vgg_table() -> str:
-    """VGG-16 at 224 × 224: from the live module to the table of its layers."""
+    """VGG-16 at 224 × 224: from the live module to the table of its layers, and what must be."""
     model = vgg16()
     net = cg.load(model, input_shape=(3, 224, 224))
+    weights = [parameter.raw().reshape(-1) for parameter in net.parameters.values()]
     times = compare(
         {
-            "load and analyze": lambda: cg.analyze(cg.load(model, input_shape=(3, 224, 224))),
-            "analyze": lambda: cg.analyze(net),
+            "reading the parameters once": lambda: sum(map(_read, weights)),
+            "writing a number for each node": lambda: _write(net.n_nodes),
+            "layer_fluctuation": lambda: cg.layer_fluctuation(net),
             "node_strength": lambda: cg.node_strength(net),
+            "analyze": lambda: cg.analyze(net),
+            "load": lambda: cg.load(model, input_shape=(3, 224, 224)),
             "PyTorch, convolving ones both ways": lambda: _convolve_ones(model),
         },
         rounds=5,
     )
-    seconds, mebibytes = _first_call()
-    rows = [["load and analyze, first call in a fresh process", f"{1e3 * seconds:.0f} ms", ""]]
-    rows += [
-        [name, f"{1e3 * t:.0f} ms", f"{net.n_edges / t / 1e9:,.0f} billion edges/s"]
+    read, write = list(times.values())[:2]
+    floors = {"node_strength": read + write, "layer_fluctuation": read, "analyze": read}
+    rows = [
+        [name, f"{1e3 * t:.0f} ms", f"{t / floors[name]:.1f}×" if name in floors else ""]
         for name, t in times.items()
     ]
+    seconds, mebibytes = _first_call()
+    rows.append(["load and analyze, first call in a fresh process", f"{1e3 * seconds:.0f} ms", ""])
     rows.append(["its peak memory beyond the model", f"{mebibytes:,.0f} MiB", ""])
-    return markdown(f"VGG-16 at 224 × 224, {net.n_edges:,} unrolled edges", ["", "", ""], rows)
+    title = f"VGG-16 at 224 × 224, {net.n_edges:,} unrolled edges, {net.n_nodes:,} nodes"
+    return markdown(title, ["", "", "of reading (and writing) once"], rows)
+
+
+def _write(n_nodes: int) -> None:
+    """Write a number for every node to new memory, on all cores."""
+    out, step = np.empty(n_nodes), 1 << 20
+    parts = (out[k : k + step] for k in range(0, n_nodes, step))
+    for _ in ordered_map(lambda part: part.fill(1.0), parts):
+        pass
+
+
+def small_table() -> str:
+    """A network of two convolutions and a head, beside sums of its weights written by hand."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(784, 10),
+    ).eval()  # fmt: skip
+    net = cg.load(model, input_shape=(1, 28, 28))
+    weights = [w.detach().numpy() for w in model.parameters() if w.ndim > 1]
+    times = compare(
+        {
+            "NumPy by hand: sums over both sides": lambda: [_both_sums(w) for w in weights],
+            "node_strength": lambda: cg.node_strength(net),
+            "layer_fluctuation": lambda: cg.layer_fluctuation(net),
+            "analyze": lambda: cg.analyze(net),
+            "load": lambda: cg.load(model, input_shape=(1, 28, 28)),
+        },
+        rounds=101,
+    )
+    rows = [[name, f"{1e3 * t:.3f} ms"] for name, t in times.items()]
+    return markdown(f"A small CNN, {net.n_parameters:,} parameters", ["", ""], rows)
+
+
+def _both_sums(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum a weight over its outputs and over its inputs, positions of the kernel together."""
+    by_channel = weight.reshape(*weight.shape[:2], -1).sum(2, np.float64)
+    return by_channel.sum(0), by_channel.sum(1)
 
 
 def _first_call() -> list[float]:
