@@ -100,7 +100,7 @@ def _block_columns(net: Network, block: Any) -> dict[str, Any]:
     }
 
 
-@np.errstate(invalid="ignore")  # infinities that cancel are NaN
+@np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
 def analyze(
     net: Network,
     *,
@@ -196,9 +196,7 @@ class LayerTotals:
         self.statistics: defaultdict[str, WeightStatistics] = defaultdict(WeightStatistics)
         self.n_edges: Counter[str] = Counter()
         self.bad_biases: set[str] = set()
-        self.fed = {
-            net.layers_of(block.target)[0].name for block in net.blocks if block.target.size
-        }
+        self.fed = set(net.ends.values())
 
     def add(self, block: Block, *, bias: bool, bins: Bins | None = None) -> None:
         """Add the edges of a block, reading its weights once, and count them in bins."""

@@ -65,7 +65,9 @@ def layer_values(net: Network, measure: Distribution, layer: str) -> Values:
     found = net.layer(layer)
     if measure == "link_weights":
         return _link_weights(net, found)
-    return layer_strengths(net).of_layer(net.layers.index(found), DIRECTIONS[measure]).values()
+    # What is read is only what leads to the layer or away from it.
+    strengths = layer_strengths(net.around(found))
+    return strengths.of_layer(net.layers.index(found), DIRECTIONS[measure]).values()
 
 
 def values_by_layer(net: Network, measure: Distribution) -> dict[str, Values]:

@@ -84,8 +84,7 @@ def node_strength(
     found = layer_strengths(
         net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
     )
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities that cancel are NaN
-        return found.values(direction)
+    return found.values(direction)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN

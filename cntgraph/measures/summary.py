@@ -22,6 +22,7 @@ class Summary(NamedTuple):
     maximum: float
 
 
+@np.errstate(invalid="ignore", over="ignore")  # infinite values have no deviation
 def summarise(values: ClassValues) -> Summary:
     """Return mean, standard deviation and extremes over all positions; NaN where there are none.
 

@@ -12,7 +12,6 @@ from cntgraph.measures.analyze import LayerTotals
 from cntgraph.measures.layer_values import DIRECTIONS, DISTRIBUTIONS
 from cntgraph.measures.strength import layer_strengths
 from cntgraph.measures.summary import count_in
-from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
@@ -60,7 +59,7 @@ def layer_bins(net: Network) -> LayerBins:
     return found
 
 
-@np.errstate(invalid="ignore")  # infinities that cancel are NaN
+@np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
 def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSurvey:
     """Return what `analyze` finds, and the histograms, reading every weight once.
 
@@ -88,7 +87,7 @@ def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSu
     """
     totals = LayerTotals(net)
     for block in net.select_blocks("parametric"):
-        totals.add(block, bias=True, bins=bins.get(("link_weights", _end(net, block))))
+        totals.add(block, bias=True, bins=bins.get(("link_weights", net.ends[block.name])))
     number = {layer.name: k for k, layer in enumerate(net.layers)}
     counts = np.zeros((len(bins), N_COUNTS), dtype=np.int64)
     for row, ((measure, name), own) in zip(counts, bins.items(), strict=True):
@@ -97,11 +96,6 @@ def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSu
         elif (found := totals.statistics[name].counts) is not None:
             row[:] = found
     return LayerSurvey([totals.row(k) for k in range(net.n_layers)], counts)
-
-
-def _end(net: Network, block: Block) -> str:
-    layers = net.layers_of(block.target)
-    return layers[0].name if layers else ""
 
 
 def _some_weights(net: Network, layer: Layer) -> Values:

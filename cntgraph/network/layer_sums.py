@@ -130,6 +130,7 @@ class LayerSums:
 
     # -- what was added up --------------------------------------------------------------------
 
+    @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
     def of_layer(self, k: int, direction: Direction) -> ClassValues:
         """Return the sums of layer number `k`, coming in, going out, or both.
 

@@ -206,6 +206,13 @@ class Network:
         index = np.unique(np.searchsorted(starts, nodes, side="right") - 1)
         return tuple(self.layers[k] for k in index)
 
+    def around(self, layer: Layer) -> Network:
+        """Return the network with only those blocks that may lead to or from a layer's nodes."""
+        low, high = layer.start, layer.slice.stop
+        spans = ((block, (block.source.span(), block.target.span())) for block in self.blocks)
+        near = tuple(b for b, both in spans if any(i < high and low < j for i, j in both))
+        return replace(self, blocks=near)
+
     def _layer_index(self, node: int) -> int:
         return bisect_right(self._starts, node) - 1
 
@@ -215,11 +222,11 @@ class Network:
 
     def blocks_into(self, layer: Layer) -> tuple[Block, ...]:
         """Return the blocks whose edges end in a layer."""
-        return tuple(b for b in self.blocks if self._ends[b.name] == layer.name)
+        return tuple(b for b in self.blocks if self.ends[b.name] == layer.name)
 
     @cached_property
-    def _ends(self) -> dict[str, str]:
-        """The layer in which each block's edges end."""
+    def ends(self) -> dict[str, str]:
+        """The layer in which each block's edges end, by their names; ``""`` for none."""
         ends = {}
         for block in self.blocks:
             layers = self.layers_of(block.target)

@@ -59,3 +59,14 @@ def test_what_is_unknown_is_named():
         values_by_layer(net, "betweenness")
     with pytest.raises(CntGraphError, match="no layer is called 'fc9'"):
         layer_values(net, "strength", "fc9")
+
+
+def test_only_what_leads_to_a_layer_or_away_from_it_is_read():
+    net = NETS["cnn"]
+    names = {layer.name: [b.name for b in net.around(layer).blocks] for layer in net.layers}
+    assert names == {
+        "input": ["conv1"],
+        "conv1": ["conv1", "pool"],
+        "pool": ["pool", "fc"],
+        "fc": ["fc"],
+    }

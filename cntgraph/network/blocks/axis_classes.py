@@ -11,7 +11,7 @@ import numpy as np
 from cntgraph.core.types import Array, Ids, Values
 
 #: Positions of an axis whose classes are kept for the next time they are met.
-_REMEMBERED = 1 << 14
+_REMEMBERED = 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
