@@ -28,6 +28,8 @@ _FLOAT8 = {
     "float8_e5m2": (2, 15),
     "float8_e5m2fnuz": (2, 16),
 }
+#: As what kernels take the floats that numba does not have (see `core.kernels.floats`).
+_IN_KERNELS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}
 
 
 class ArrayHandle(Protocol):
@@ -104,6 +106,54 @@ def widen(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     if dtype in EXTENDED:
         return np.asarray(_float8_values(dtype)[values])
     return values.astype(widened_dtype(dtype), copy=False)
+
+
+def kernel_values(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return stored values as kernels take them, in C order.
+
+    Floats of 16 bits stay their bits, which `core.kernels.floats` widens; all others are as
+    `widen` returns them.
+
+    Parameters
+    ----------
+    values : ndarray
+        Stored bits, of type ``storage_dtype(dtype)``.
+    dtype : str
+        Stored type.
+
+    Returns
+    -------
+    ndarray of float32, float64, int16 (bits of float16) or uint16 (bits of bfloat16)
+
+    Examples
+    --------
+    >>> kernel_values(np.array([1.0, 0.5], dtype=np.float16), "float16")
+    array([15360, 14336], dtype=int16)
+    """
+    if dtype in _IN_KERNELS:
+        stored = np.ascontiguousarray(values, storage_dtype(dtype))
+        return stored.view(_IN_KERNELS[dtype])
+    if dtype not in EXTENDED:
+        return np.ascontiguousarray(widen(values, dtype))
+    from cntgraph.core.kernels.floats import widen_bytes
+
+    stored, wide = np.ascontiguousarray(values), np.empty(values.shape, np.float32)
+    widen_bytes(stored.reshape(-1), _float8_values(dtype), wide.reshape(-1))
+    return wide
+
+
+def widen_kernel_values(values: NDArray[Any]) -> NDArray[Any]:
+    """Return what `kernel_values` returned as float32 or float64, exactly.
+
+    Examples
+    --------
+    >>> widen_kernel_values(np.array([0x3FC0], dtype=np.uint16))
+    array([1.5], dtype=float32)
+    """
+    for dtype, kind in _IN_KERNELS.items():
+        if values.dtype == kind:
+            return widen(values.view(storage_dtype(dtype)), dtype)
+    return values
 
 
 @lru_cache
@@ -233,10 +283,14 @@ class Parameter:
         -------
         ndarray of float32 or float64
         """
+        return widen(self.read_stored(axis, start, stop), self.dtype)
+
+    def read_stored(self, axis: int = 0, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return the stored bits from `start` to `stop` along `axis`, as `read` their values."""
         if not self.shape:
-            return widen(np.asarray(self.data[()]), self.dtype).reshape(())
+            return np.asarray(self.data[()]).reshape(())
         key = (slice(None),) * (axis % len(self.shape)) + (slice(start, stop),)
-        return widen(np.asarray(self.data[key]), self.dtype)
+        return np.asarray(self.data[key])
 
     def rename(self, name: str) -> Parameter:
         """Return the same tensor under another name."""

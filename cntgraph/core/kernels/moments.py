@@ -1,8 +1,7 @@
-"""Moments of a chunk of weights in a few looks at memory that is still in cache.
+"""Sums of powers and extremes of values that are in cache, in loops that vectorise.
 
-The state is a float64 array laid out as the constants below say. Chunks fit in cache, so the
-looks after the first cost no memory traffic; simple loops vectorise where one fused loop
-does not. `cntgraph.network.blocks.statistics` cuts chunks, sets NaN and infinity apart, and merges.
+A tally is two arrays: `powers`, float64, and `extremes`, int64, laid out as the constants below
+say. `cntgraph.network.blocks.tally` makes statistics of it. Values are given as stored (`floats`).
 """
 
 from __future__ import annotations
@@ -10,53 +9,80 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-#: Where each quantity stands in the state. M2, M3, M4 are sums of powers of x - mean.
-COUNT, MEAN, M2, M3, M4, N_ZERO = range(6)
-STATE_SIZE = 6
+from cntgraph.core.kernels.floats import value_of
+
+#: What is subtracted from values before their powers are added up, and the sums of the powers.
+SHIFT, P1, P2, P3, P4 = range(5)
+POWERS_SIZE = 5
+#: The least and the largest key (`add_extremes`), and how many values are zero.
+LEAST, LARGEST, N_ZERO = range(3)
+EXTREMES_SIZE = 3
+
+#: Values looked at more than once while they are in the first cache.
+_TILE = 1024
+#: As many zeros can be counted in 16 bits.
+_COUNTED = 1 << 14
+
+# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
+_FAST = {"reassoc", "nsz", "contract"}
 
 
 @njit(cache=True, nogil=True)
-def finite_moments(values, mean, state):
-    """Write the state of finite values, shape (n,), about a mean that may be rounded.
-
-    Extremes are left to the caller: NumPy has vectorised loops for them.
-    """
-    m1, m2, m3, m4 = _powers(values, mean)
-    n = values.size
-    # `mean` is rounded; what is left in the first moment corrects the others.
-    shift = m1 / max(n, 1)
-    state[COUNT], state[MEAN] = n, mean + shift
-    state[M2], state[M3] = m2 - shift * m1, m3 - 3.0 * shift * m2
-    state[M4] = m4 - 4.0 * shift * m3
-    state[N_ZERO] = _count_zeros(values)
+def add_moments(values, bits, powers, extremes):
+    """Tally values, shape (n,); `bits` are the same floats as signed integers."""
+    for start in range(0, values.size, _TILE):
+        add_powers(values[start : start + _TILE], powers)
+        add_extremes(bits[start : start + _TILE], extremes)
 
 
-# The sum that detects NaN and infinity may be reassociated, but must not assume them away.
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
-def total(values):
-    """Return the sum of values, shape (n,); not finite if one of them is not."""
-    found = 0.0
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def mean_of(values):
+    """Return the mean of values, shape (n,)."""
+    total = 0.0
     for k in range(values.size):
-        found += np.float64(values[k])
-    return found
+        total += value_of(values[k])
+    return total / values.size
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _powers(values, mean):
-    m1, m2, m3, m4 = 0.0, 0.0, 0.0, 0.0
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def add_powers(values, powers):
+    """Add the powers of values less a shift; the sums are not finite if one of them is not."""
+    shift = powers[SHIFT]
+    p1, p2, p3, p4 = 0.0, 0.0, 0.0, 0.0
     for k in range(values.size):
-        d = np.float64(values[k]) - mean
+        d = value_of(values[k]) - shift
         square = d * d
-        m1 += d
-        m2 += square
-        m3 += square * d
-        m4 += square * square
-    return m1, m2, m3, m4
+        p1 += d
+        p2 += square
+        p3 += square * d
+        p4 += square * square
+    powers[P1] += p1
+    powers[P2] += p2
+    powers[P3] += p3
+    powers[P4] += p4
 
 
 @njit(cache=True, nogil=True)
-def _count_zeros(values):
-    n_zero = 0
-    for k in range(values.size):
-        n_zero += 1 if values[k] == 0 else 0
-    return n_zero
+def add_extremes(bits, extremes):
+    """Hold floats, given as signed integers, against the extremes; count zeros.
+
+    Their keys are integers in the order of the floats, NaN beyond infinity: comparing them
+    vectorises, which comparing floats does not. A key's key is the bits.
+    """
+    for start in range(0, bits.size, _COUNTED):
+        _add_extremes(bits[start : start + _COUNTED], extremes)
+
+
+@njit(cache=True, nogil=True)
+def _add_extremes(bits, extremes):
+    # All is done in integers of this very size: more of them fit in a register than of int64.
+    kind = bits.dtype.type
+    magnitude = kind(np.iinfo(bits.dtype).max)
+    least, largest, n_zero = kind(extremes[LEAST]), kind(extremes[LARGEST]), kind(0)
+    for k in range(bits.size):
+        x = bits[k]
+        key = kind(x ^ magnitude) if x < kind(0) else x
+        least, largest = min(least, key), max(largest, key)
+        n_zero = kind(n_zero + kind(kind(x & magnitude) == kind(0)))
+    extremes[LEAST], extremes[LARGEST] = least, largest
+    extremes[N_ZERO] += n_zero

@@ -19,15 +19,17 @@ BROADCASTING = frozenset([*ELEMENTWISE, "matmul"])
 CHUNK_BYTES = 1 << 20
 
 
-def chunks_of(recipe: Expression, nbytes: int = CHUNK_BYTES) -> Iterator[tuple[int, int]]:
-    """Yield ``(start, stop)`` along the first axis (see `Recipe.chunks`)."""
+def chunks_of(
+    recipe: Expression, nbytes: int = CHUNK_BYTES, axis: int = 0
+) -> Iterator[tuple[int, int]]:
+    """Yield ``(start, stop)`` along an axis (see `Recipe.chunks`)."""
     if not recipe.shape or 0 in recipe.shape:
         return
-    step = recipe.shape[0]
-    if reads_parts(recipe, 0):
-        step = max(1, int(nbytes // _entry_bytes(recipe, 0, {})))
-    for start in range(0, recipe.shape[0], step):
-        yield start, min(start + step, recipe.shape[0])
+    length = step = recipe.shape[axis]
+    if reads_parts(recipe, axis):
+        step = max(1, int(nbytes // _entry_bytes(recipe, axis, {})))
+    for start in range(0, length, step):
+        yield start, min(start + step, length)
 
 
 def reads_parts(recipe: Expression, axis: int, known: Known | None = None) -> bool:

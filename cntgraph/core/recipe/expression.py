@@ -17,6 +17,8 @@ from cntgraph.core.types import Array
 MAX_DEPTH = 160
 #: Products that a matrix product adds up in the time that another operation takes for a value.
 _PRODUCTS = 256
+#: Operations that move the values of one operand, whatever their type.
+_MOVING = frozenset(("transpose", "reshape", "take", "gather"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,3 +69,11 @@ class Expression:
                 seen.add(id(part))
                 yield part
                 waiting.extend(reversed(part.args))
+
+    @property
+    def moved_parameter(self) -> Parameter | None:
+        """The parameter whose stored values are all that it moves; None, if it does more."""
+        part = self
+        while part.op in _MOVING:
+            part = part.args[0]
+        return part.parameter

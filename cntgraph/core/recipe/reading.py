@@ -25,15 +25,33 @@ _KEPT_BYTES = 1 << 26
 _OFTEN = 16
 
 Key = tuple[int, int, int, int | None]
+#: Reads a part of a parameter or constant: (expression, axis, start, stop).
+Leaf = Callable[[Expression, int, int, int | None], Array]
 
 
 def read_part(recipe: Expression, axis: int = 0, start: int = 0, stop: int | None = None) -> Array:
     """Return a recipe's values from `start` to `stop` along `axis` (see `Recipe.read`)."""
+    return _read_part(recipe, _leaf, axis, start, stop)
+
+
+def read_stored_part(
+    recipe: Expression, axis: int = 0, start: int = 0, stop: int | None = None
+) -> Array:
+    """Return what a recipe that only moves a parameter's values moves (see `moved_parameter`)."""
+    return _read_part(recipe, _stored_leaf, axis, start, stop)
+
+
+def _read_part(recipe: Expression, leaf: Leaf, axis: int, start: int, stop: int | None) -> Array:
     if not recipe.args:
-        return _leaf(recipe, axis, start, stop)
+        return leaf(recipe, axis, start, stop)
     if recipe.op == "reshape" and start == 0 and stop is None:  # such as most biases
-        return read_part(recipe.args[0]).reshape(recipe.shape)
-    return _Reading(recipe)(recipe, axis, start, stop)
+        return _read_part(recipe.args[0], leaf, 0, 0, None).reshape(recipe.shape)
+    return _Reading(recipe, leaf)(recipe, axis, start, stop)
+
+
+def _stored_leaf(recipe: Expression, axis: int, start: int, stop: int | None) -> Array:
+    assert recipe.parameter is not None
+    return recipe.parameter.read_stored(axis, start, stop)
 
 
 def _leaf(recipe: Expression, axis: int, start: int, stop: int | None) -> Array:
@@ -46,7 +64,8 @@ def _leaf(recipe: Expression, axis: int, start: int, stop: int | None) -> Array:
 class _Reading:
     """Reads parts of a recipe; what several operations share is evaluated once for all of them."""
 
-    def __init__(self, root: Expression) -> None:
+    def __init__(self, root: Expression, leaf: Leaf) -> None:
+        self.leaf = leaf
         parts = [part for part in root.parts() if part.args]
         uses = Counter(id(arg) for part in parts for arg in part.args if arg.args)
         self.uses = {key: n for key, n in uses.items() if n > 1}
@@ -58,7 +77,7 @@ class _Reading:
         self, recipe: Expression, axis: int = 0, start: int = 0, stop: int | None = None
     ) -> Array:
         if not recipe.args:
-            return _leaf(recipe, axis, start, stop)
+            return self.leaf(recipe, axis, start, stop)
         rank = len(recipe.shape)
         axis = axis % rank if rank else 0
         if id(recipe) not in self.uses:

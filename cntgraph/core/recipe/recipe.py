@@ -13,7 +13,7 @@ from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter, widened_dtype
 from cntgraph.core.recipe.chunks import CHUNK_BYTES, chunks_of
 from cntgraph.core.recipe.expression import Expression
-from cntgraph.core.recipe.reading import read_part
+from cntgraph.core.recipe.reading import read_part, read_stored_part
 from cntgraph.core.types import Array
 
 #: Operations that move data and keep its precision; the others compute in float64.
@@ -302,12 +302,30 @@ class Recipe(Expression):
         """
         return read_part(self, axis, start, stop)
 
-    def chunks(self, nbytes: int = CHUNK_BYTES) -> Iterator[tuple[int, int]]:
-        """Yield ``(start, stop)`` along the first axis, in parts of which about `nbytes` are read.
+    def read_stored(self, axis: int = 0, start: int = 0, stop: int | None = None) -> Array:
+        """Return the values as `read` does, but of type `stored_dtype`."""
+        read = read_part if self.moved_parameter is None else read_stored_part
+        return read(self, axis, start, stop)
+
+    @property
+    def stored_dtype(self) -> str:
+        """The stored type of the parameter that it moves; if it computes, that of its value.
+
+        Examples
+        --------
+        >>> w = Recipe.of(Parameter.from_array("w", np.ones((2, 3), np.float16)))
+        >>> w.transpose((1, 0)).stored_dtype, (w * 2.0).stored_dtype
+        ('float16', 'float64')
+        """
+        parameter = self.moved_parameter
+        return self.dtype.name if parameter is None else parameter.dtype
+
+    def chunks(self, nbytes: int = CHUNK_BYTES, axis: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield ``(start, stop)`` along an axis, in parts of which about `nbytes` are read.
 
         Where a part cannot be read without reading everything, there is one part.
         """
-        return chunks_of(self, nbytes)
+        return chunks_of(self, nbytes, axis)
 
     # -- what it is made of ---------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""Sums of a weight over its output and its input channels, chunk by chunk, on all cores."""
+"""Sums of a weight over its output and its input channels, part by part, on all cores."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,11 +10,16 @@ from numpy.typing import NDArray
 
 from cntgraph.core.memory import check_memory
 from cntgraph.core.parallel import keep_freed_chunks, ordered_map
+from cntgraph.core.parameter import kernel_values
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.blocks.tally import Tally, bits_of
 from cntgraph.network.blocks.transform import Transform, transform_code
+
+#: A weight of fewer rows is read in parts of all rows, if one row is as large as a part.
+_FEW_ROWS = 8
 
 
 class RowColumnSums(NamedTuple):
@@ -25,6 +31,23 @@ class RowColumnSums(NamedTuple):
 
     row: Values
     column: Values
+
+
+class _Part(NamedTuple):
+    """Rows and inner channels of a weight."""
+
+    row: int
+    end_row: int
+    inner: int
+    end_inner: int
+
+
+class _Found(NamedTuple):
+    """What a part of a weight gives; its column sums are of shape (groups, inner * taps)."""
+
+    part: _Part
+    sums: dict[Transform, RowColumnSums]
+    statistics: WeightStatistics
 
 
 def row_column_sums(
@@ -56,58 +79,119 @@ def row_column_sums(
     n_rows, inner = weight.shape[:2]
     taps = int(np.prod(weight.shape[2:], dtype=np.int64))
     check_memory(16 * (n_rows + groups * inner) * taps, f"the sums of a weight {weight.shape}")
-    result = {
-        t: RowColumnSums(np.zeros((n_rows, taps)), np.zeros((groups, inner * taps)))
-        for t in transforms
-    }
-    total = WeightStatistics()
-    from_weights = tuple(t for t in transforms if t != "count")
+    from_weights = tuple(t for t in dict.fromkeys(transforms) if t != "count")
+    adding = _Adding(weight, from_weights, groups, taps, statistics)
+    sums, found = adding.run() if from_weights or statistics else ({}, WeightStatistics())
+    if "count" in transforms:
+        sums["count"] = adding.empty(adding.whole)
+        sums["count"].row[:] = inner
+        sums["count"].column[:] = n_rows // groups if groups else 0
+    shape = groups, inner, taps
+    return {t: RowColumnSums(s.row, s.column.reshape(shape)) for t, s in sums.items()}, found
 
-    def work(bounds: tuple[int, int]) -> tuple[int, list[RowColumnSums], WeightStatistics]:
-        chunk = np.ascontiguousarray(weight.read(0, *bounds)).reshape(-1, inner * taps)
-        parts = [_chunk(chunk, t, taps, bounds[0], n_rows // groups, groups) for t in from_weights]
-        found = (
-            WeightStatistics.of(chunk, threads=1, bins=statistics)
-            if statistics
-            else WeightStatistics()
-        )
-        return bounds[0], parts, found
 
-    if from_weights or statistics:
+@dataclass(frozen=True)
+class _Adding:
+    """Adds up the parts of a weight; its fields are the parameters of `row_column_sums`."""
+
+    weight: Recipe
+    transforms: tuple[Transform, ...]
+    groups: int
+    taps: int
+    statistics: bool | Bins
+
+    @property
+    def whole(self) -> _Part:
+        """All of the weight."""
+        return _Part(0, self.weight.shape[0], 0, self.weight.shape[1])
+
+    def empty(self, part: _Part) -> RowColumnSums:
+        """Return the sums of nothing."""
+        rows, columns = part.end_row - part.row, (part.end_inner - part.inner) * self.taps
+        return RowColumnSums(np.zeros((rows, self.taps)), np.zeros((self.groups, columns)))
+
+    def run(self) -> tuple[dict[Transform, RowColumnSums], WeightStatistics]:
+        """Return the sums and the statistics of the whole weight."""
+        parts = self.parts()
+        if len(parts) == 1:
+            _, sums, statistics = self.add_up(parts[0])
+            return sums, statistics
         keep_freed_chunks()
-        bounds = list(weight.chunks(max(CHUNK_BYTES, weight.shape[0] and _chunk_bytes(weight))))
-        threads = 1 if len(bounds) < 2 else None
-        for start, parts, found in ordered_map(work, bounds, threads=threads):
-            for t, part in zip(from_weights, parts, strict=True):
-                result[t].row[start : start + len(part.row)] += part.row
-                result[t].column[:] += part.column
-            total += found
-    if "count" in result:
-        result["count"].row[:] = inner
-        result["count"].column[:] = n_rows // groups if groups else 0
-    return {t: _shaped(m, inner, taps) for t, m in result.items()}, total
+        sums, statistics = {t: self.empty(self.whole) for t in self.transforms}, WeightStatistics()
+        for part, own, own_statistics in ordered_map(self.add_up, parts):
+            columns = slice(part.inner * self.taps, part.end_inner * self.taps)
+            for t, s in own.items():
+                sums[t].row[part.row : part.end_row] += s.row
+                sums[t].column[:, columns] += s.column
+            statistics += own_statistics
+        return sums, statistics
 
+    def parts(self) -> list[_Part]:
+        """Return the parts in which the weight is read, whatever the number of threads."""
+        weight, whole = self.weight, self.whole
+        row = int(np.prod(weight.shape[1:], dtype=np.int64)) * weight.dtype.itemsize
+        if whole.end_row < _FEW_ROWS and row > CHUNK_BYTES:
+            return [_Part(0, whole.end_row, *bounds) for bounds in weight.chunks(axis=1)]
+        # Of 128 rows or so adding up column sums stays cheap beside reading them; but of a weight
+        # of few rows there are parts for many threads.
+        nbytes = max(CHUNK_BYTES, min(128 * row, 8 * CHUNK_BYTES, whole.end_row * row // 16))
+        return [_Part(*bounds, 0, whole.end_inner) for bounds in weight.chunks(nbytes)]
 
-def _chunk_bytes(weight: Recipe) -> int:
-    """Return the bytes of 128 rows or so: adding up column sums stays cheap beside reading them."""
-    row = int(np.prod(weight.shape[1:], dtype=np.int64)) * weight.dtype.itemsize
-    return min(128 * row, 8 * CHUNK_BYTES)
+    def add_up(self, part: _Part) -> _Found:
+        """Return the sums and the statistics of a part."""
+        values = self.read(part)
+        sums = {t: self.empty(part) for t in self.transforms}
+        for t, own in sums.items():
+            if t != "signed":
+                self.add_transformed(values, t, part, own)
+        found, flat = WeightStatistics(), values.reshape(-1)
+        if "signed" in sums:
+            found = self.add_signed(values, part, sums["signed"])
+        elif self.statistics:
+            found = WeightStatistics.of_tally(Tally.of(flat), flat)
+        if isinstance(self.statistics, Bins):
+            found = found.counted(flat, self.statistics)
+        return _Found(part, sums, found)
 
+    def read(self, part: _Part) -> NDArray[Any]:
+        """Return a part as kernels take it, shape (rows, inner * taps)."""
+        if part.end_inner - part.inner < self.weight.shape[1]:
+            stored = self.weight.read_stored(1, part.inner, part.end_inner)
+        else:
+            stored = self.weight.read_stored(0, part.row, part.end_row)
+        return kernel_values(stored, self.weight.stored_dtype).reshape(len(stored), -1)
 
-def _chunk(
-    chunk: NDArray[Any], transform: Transform, taps: int, first: int, per_group: int, groups: int
-) -> RowColumnSums:
-    from cntgraph.core.kernels.row_column_sums import add_kernel_sums, add_matrix_sums
+    def group_rows(self, part: _Part) -> tuple[int, int]:
+        """Return the first row of a part, and how many rows a group has."""
+        return part.row, self.weight.shape[0] // self.groups
 
-    row, column = np.zeros((len(chunk), taps)), np.zeros((groups, chunk.shape[1]))
-    if transform == "signed" and taps == 1 and groups == 1:
-        add_matrix_sums(chunk, row[:, 0], column[0])
-    else:
-        code = transform_code(transform)
-        add_kernel_sums(chunk, code, taps, first, per_group, row, column)
-    return RowColumnSums(row, column)
+    def add_signed(
+        self, values: NDArray[Any], part: _Part, sums: RowColumnSums
+    ) -> WeightStatistics:
+        """Add the sums of the weights as they are, and return their statistics, if wanted."""
+        from cntgraph.core.kernels import row_column_sums as kernels
 
+        group_rows, found = self.group_rows(part), WeightStatistics()
+        totals = sums.row.reshape(-1) if self.taps == 1 else np.zeros(len(values))
+        if self.statistics:
+            flat = values.reshape(-1)
+            tally = Tally.begin(flat)
+            kernels.add_sums_and_moments(
+                values, bits_of(values), group_rows, totals, sums.column,
+                tally.powers, tally.extremes,
+            )  # fmt: skip
+            found = WeightStatistics.of_tally(tally, flat)
+        else:
+            kernels.add_sums(values, group_rows, totals, sums.column)
+        if self.taps > 1:
+            kernels.add_row_sums_by_tap(values, self.taps, sums.row)
+        return found
 
-def _shaped(sums: RowColumnSums, inner: int, taps: int) -> RowColumnSums:
-    groups = len(sums.column)
-    return RowColumnSums(sums.row, sums.column.reshape(groups, inner, taps))
+    def add_transformed(
+        self, values: NDArray[Any], transform: Transform, part: _Part, sums: RowColumnSums
+    ) -> None:
+        """Add the sums of f of the weights."""
+        from cntgraph.core.kernels.row_column_sums import add_transformed_sums
+
+        code, group_rows = transform_code(transform), self.group_rows(part)
+        add_transformed_sums(values, code, self.taps, group_rows, *sums)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.parallel import ordered_map
+from cntgraph.core.parameter import kernel_values, widen_kernel_values
 from cntgraph.network.blocks.histogram import Bins, Counts
+from cntgraph.network.blocks.tally import Tally
 
 #: Values of one chunk; they fit in the cache of a core.
 _CHUNK = 1 << 18
@@ -63,20 +65,36 @@ class WeightStatistics:
     def of(
         cls, values: NDArray[Any], *, threads: int | None = None, bins: Bins | bool = False
     ) -> WeightStatistics:
-        """Return the statistics of an array of float32 or float64, on several threads if large.
+        """Return the statistics of an array of numbers, on several threads if it is large.
 
         With `bins`, the values are counted in them as well, while they are in cache.
         """
-        flat = np.ascontiguousarray(values).reshape(-1)
+        flat = kernel_values(values, values.dtype.name).reshape(-1)
 
         def work(chunk: NDArray[Any]) -> WeightStatistics:
-            found = _of_chunk(chunk)
-            return replace(found, counts=bins.count(chunk)) if isinstance(bins, Bins) else found
+            found = cls.of_tally(Tally.of(chunk), chunk) if chunk.size else cls()
+            return found.counted(chunk, bins) if isinstance(bins, Bins) else found
 
         if flat.size <= _CHUNK:
             return work(flat)
         chunks = (flat[k : k + _CHUNK] for k in range(0, flat.size, _CHUNK))
         return sum(ordered_map(work, chunks, threads=threads), start=cls())
+
+    @classmethod
+    def of_tally(cls, tally: Tally, values: NDArray[Any]) -> WeightStatistics:
+        """Return the statistics of values that have been tallied, shape (n,), n > 0.
+
+        They are given as to the tally: as `core.parameter.kernel_values` returns them.
+        """
+        mean, m2, m3, m4 = tally.moments(values.size)
+        least, largest = tally.least_and_largest
+        if not isfinite(least) or not isfinite(largest) or not isfinite(mean):
+            return _of_odd_chunk(widen_kernel_values(values))
+        return cls(values.size, mean, m2, m3, m4, least, largest, tally.n_zero)
+
+    def counted(self, values: NDArray[Any], bins: Bins) -> WeightStatistics:
+        """Return them with the values, given as to the tally, counted in bins."""
+        return replace(self, counts=bins.count(widen_kernel_values(values)))
 
     def __add__(self, other: WeightStatistics) -> WeightStatistics:
         """Return the statistics of both sets together."""
@@ -131,18 +149,6 @@ class WeightStatistics:
         )
 
 
-def _of_chunk(values: NDArray[Any]) -> WeightStatistics:
-    """Return the statistics of values that fit in cache."""
-    from cntgraph.core.kernels import moments as kernel
-
-    total = kernel.total(values)
-    if not np.isfinite(total):
-        return _of_odd_chunk(values)
-    if not values.size:
-        return WeightStatistics()
-    return _of_finite(values, total / values.size)
-
-
 def _of_odd_chunk(values: NDArray[Any]) -> WeightStatistics:
     """Set NaN and infinity apart; a sum that overflows comes here, too, and finds none."""
     finite = values[np.isfinite(values)]
@@ -151,17 +157,9 @@ def _of_odd_chunk(values: NDArray[Any]) -> WeightStatistics:
     if not finite.size:
         return apart
     # Divided before they are added, so that nothing overflows.
-    return apart + _of_finite(finite, float((finite / np.float64(finite.size)).sum()))
-
-
-def _of_finite(values: NDArray[Any], mean: float) -> WeightStatistics:
-    from cntgraph.core.kernels import moments as kernel
-
-    state = np.empty(kernel.STATE_SIZE)
-    kernel.finite_moments(values, mean, state)
-    _, mean, m2, m3, m4, n_zero = state.tolist()
-    low, high = float(values.min()), float(values.max())
-    return WeightStatistics(values.size, mean, m2, m3, m4, low, high, int(n_zero))
+    tally = Tally.of(finite, about=float((finite / np.float64(finite.size)).sum()))
+    found = tally.moments(finite.size), tally.least_and_largest
+    return apart + WeightStatistics(finite.size, *found[0], *found[1], tally.n_zero)
 
 
 def _sum_of_counts(a: Counts | None, b: Counts | None) -> Counts | None:
