@@ -22,6 +22,9 @@ from cntgraph.core.errors import CntGraphError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+#: The first of them that is set says how many threads to use.
+_VARIABLES = ("CNTGRAPH_NUM_THREADS", "NUMBA_NUM_THREADS")
+
 _limit: ContextVar[int | None] = ContextVar("cntgraph_threads", default=None)
 
 
@@ -50,7 +53,10 @@ def limited_threads(limit: int) -> Iterator[None]:
 
 
 def n_threads() -> int:
-    """Return how many threads to use: ``CNTGRAPH_NUM_THREADS``, or the cores of this process.
+    """Return how many threads to use: as the environment says, or the cores of this process.
+
+    ``CNTGRAPH_NUM_THREADS`` says it, and where it is not set, ``NUMBA_NUM_THREADS``, which limits
+    other packages' threads of compiled code as well.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def n_threads() -> int:
     Raises
     ------
     CntGraphError
-        If the variable is not a positive integer.
+        If the variable that says it is not a positive integer.
 
     Examples
     --------
@@ -72,15 +78,13 @@ def n_threads() -> int:
 
 
 def _wanted_threads() -> int:
-    wanted = os.environ.get("CNTGRAPH_NUM_THREADS", "")
-    if not wanted:
-        available = getattr(os, "sched_getaffinity", None)
-        return len(available(0)) if available else os.cpu_count() or 1
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise CntGraphError(
-            f"expected CNTGRAPH_NUM_THREADS to be a positive integer, got {wanted!r}"
-        )
-    return int(wanted)
+    for name in _VARIABLES:
+        if wanted := os.environ.get(name, ""):
+            if not wanted.isdecimal() or int(wanted) < 1:
+                raise CntGraphError(f"expected {name} to be a positive integer, got {wanted!r}")
+            return int(wanted)
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available else os.cpu_count() or 1
 
 
 def ordered_map(

@@ -47,17 +47,22 @@ def test_only_a_few_items_are_taken_ahead():
     assert list(results) == list(range(1, 100))
 
 
+@pytest.mark.parametrize("name", ["CNTGRAPH_NUM_THREADS", "NUMBA_NUM_THREADS"])
 @pytest.mark.parametrize("wanted", ["0", "-1", "two", "1.5", " ", "²"])
-def test_a_bad_number_of_threads_is_refused(monkeypatch, wanted):
-    monkeypatch.setenv("CNTGRAPH_NUM_THREADS", wanted)
-    with pytest.raises(CntGraphError, match="CNTGRAPH_NUM_THREADS"):
+def test_a_bad_number_of_threads_is_refused(monkeypatch, wanted, name):
+    monkeypatch.delenv("CNTGRAPH_NUM_THREADS", raising=False)
+    monkeypatch.setenv(name, wanted)
+    with pytest.raises(CntGraphError, match=name):
         n_threads()
 
 
 def test_the_number_of_threads(monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "4")
     monkeypatch.setenv("CNTGRAPH_NUM_THREADS", "7")
     assert n_threads() == 7
     monkeypatch.delenv("CNTGRAPH_NUM_THREADS")
+    assert n_threads() == 4
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "")
     assert n_threads() == len(os.sched_getaffinity(0))
 
 

@@ -31,7 +31,7 @@ def _value_of(stored):
     if stored == types.int16:
         return _half_by_machine if converts_halves() else half_by_bits
     if stored == types.uint16:
-        return _bfloat16
+        return bfloat16_by_bits
     return lambda stored: np.float64(stored)
 
 
@@ -78,5 +78,6 @@ def _extended(typing_context, stored):
     return types.float64(types.int16), generate
 
 
-def _bfloat16(stored):
+def bfloat16_by_bits(stored):
+    """Widen a bfloat16: the upper half of a float32."""
     return np.float64(np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def row_column_sums(
         Of no weights unless asked for.
     """
     n_rows, inner = weight.shape[:2]
-    taps = int(np.prod(weight.shape[2:], dtype=np.int64))
+    taps = prod(weight.shape[2:])
     check_memory(16 * (n_rows + groups * inner) * taps, f"the sums of a weight {weight.shape}")
     from_weights = tuple(t for t in dict.fromkeys(transforms) if t != "count")
     adding = _Adding(weight, from_weights, groups, taps, statistics)
@@ -129,13 +130,16 @@ class _Adding:
     def parts(self) -> list[_Part]:
         """Return the parts in which the weight is read, whatever the number of threads."""
         weight, whole = self.weight, self.whole
-        row = int(np.prod(weight.shape[1:], dtype=np.int64)) * weight.dtype.itemsize
+        row, parameter = prod(weight.shape[1:]) * weight.dtype.itemsize, weight.moved_parameter
+        nbytes = whole.end_row * row
+        if parameter is not None and nbytes and max(nbytes, parameter.nbytes) <= CHUNK_BYTES:
+            return [whole]
         if whole.end_row < _FEW_ROWS and row > CHUNK_BYTES:
             return [_Part(0, whole.end_row, *bounds) for bounds in weight.chunks(axis=1)]
         # Of 128 rows or so adding up column sums stays cheap beside reading them; but of a weight
         # of few rows there are parts for many threads.
-        nbytes = max(CHUNK_BYTES, min(128 * row, 8 * CHUNK_BYTES, whole.end_row * row // 16))
-        return [_Part(*bounds, 0, whole.end_inner) for bounds in weight.chunks(nbytes)]
+        some = max(CHUNK_BYTES, min(128 * row, 8 * CHUNK_BYTES, nbytes // 16))
+        return [_Part(*bounds, 0, whole.end_inner) for bounds in weight.chunks(some)]
 
     def add_up(self, part: _Part) -> _Found:
         """Return the sums and the statistics of a part."""

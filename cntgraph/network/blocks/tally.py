@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from cntgraph.core.parameter import widen_kernel_values
 from cntgraph.core.types import Values
 
-#: The integers of a float's size, and the keys that any float lies between.
+#: The integers of a float's size, and the extremes of no floats.
 _INTEGERS = {size: np.dtype(f"i{size}") for size in (2, 4, 8)}
-_BOUNDS = {kind: (np.iinfo(kind).max, np.iinfo(kind).min, 0) for kind in _INTEGERS.values()}
+_NO_EXTREMES = {
+    size: np.array([np.iinfo(kind).max, np.iinfo(kind).min, 0], dtype=np.int64)
+    for size, kind in _INTEGERS.items()
+}
 #: From so many values the point is taken about which all are added up. They are some of them, so
 #: it is near: not farther than a deviation times the root of how many times as many there are.
 _FIRST = 1024
@@ -44,8 +47,7 @@ class Tally:
 
         powers = np.zeros(POWERS_SIZE)
         powers[SHIFT] = mean_of(values[:_FIRST]) if about is None else about
-        bounds = _BOUNDS[_INTEGERS[values.itemsize]]
-        return cls(values.dtype, powers, np.array(bounds, dtype=np.int64))
+        return cls(values.dtype, powers, _NO_EXTREMES[values.itemsize].copy())
 
     @classmethod
     def of(cls, values: NDArray[Any], about: float | None = None) -> Tally:
@@ -59,10 +61,11 @@ class Tally:
     @property
     def least_and_largest(self) -> tuple[float, float]:
         """The extremes of the values; not both finite if one of the values is not."""
-        kind = _INTEGERS[self.kind.itemsize]
-        keys = self.extremes[:2].astype(kind)
-        bits = np.where(keys < 0, keys ^ np.iinfo(kind).max, keys).astype(kind)
-        least, largest = widen_kernel_values(bits.view(self.kind)).tolist()
+        size, keys = self.kind.itemsize, self.extremes[:2]
+        # All bits but the sign of a negative key are turned over, where a key is the bits.
+        bits = keys ^ (keys >> 63 & _NO_EXTREMES[size][0])
+        stored = bits.astype(_INTEGERS[size]).view(self.kind)
+        least, largest = widen_kernel_values(stored).tolist()
         return least, largest
 
     @property
