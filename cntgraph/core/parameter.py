@@ -29,7 +29,12 @@ _FLOAT8 = {
     "float8_e5m2fnuz": (2, 16),
 }
 #: As what kernels take the floats that numba does not have (see `core.kernels.floats`).
-_IN_KERNELS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}
+_IN_KERNELS = {
+    "float16": np.dtype(np.int16),
+    "bfloat16": np.dtype(np.uint16),
+    "float8_e5m2": np.dtype(np.int8),
+    "float8_e4m3fn": np.dtype(np.uint8),
+}
 
 
 class ArrayHandle(Protocol):
@@ -111,8 +116,8 @@ def widen(values: NDArray[Any], dtype: str) -> NDArray[Any]:
 def kernel_values(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     """Return stored values as kernels take them, in C order.
 
-    Floats of 16 bits stay their bits, which `core.kernels.floats` widens; all others are as
-    `widen` returns them.
+    The floats of 16 bits, and the usual ones of 8, stay their bits, which `core.kernels.floats`
+    widens; all others are as `widen` returns them.
 
     Parameters
     ----------
@@ -123,7 +128,7 @@ def kernel_values(values: NDArray[Any], dtype: str) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray of float32, float64, int16 (bits of float16) or uint16 (bits of bfloat16)
+    ndarray of float32 or float64, or of integers: the bits of narrower floats
 
     Examples
     --------
@@ -133,13 +138,7 @@ def kernel_values(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     if dtype in _IN_KERNELS:
         stored = np.ascontiguousarray(values, storage_dtype(dtype))
         return stored.view(_IN_KERNELS[dtype])
-    if dtype not in EXTENDED:
-        return np.ascontiguousarray(widen(values, dtype))
-    from cntgraph.core.kernels.floats import widen_bytes
-
-    stored, wide = np.ascontiguousarray(values), np.empty(values.shape, np.float32)
-    widen_bytes(stored.reshape(-1), _float8_values(dtype), wide.reshape(-1))
-    return wide
+    return np.ascontiguousarray(widen(values, dtype))
 
 
 def widen_kernel_values(values: NDArray[Any]) -> NDArray[Any]:

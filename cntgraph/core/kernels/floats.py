@@ -1,7 +1,8 @@
 """Numbers as they are stored, widened where they are added up: no array of them is made.
 
-Numba has neither 16-bit floats nor those of 8 bits. `cntgraph.core.parameter` says as what each
-type is given to a kernel: float16 as int16, bfloat16 as uint16, all others as they are.
+Numba has neither 16-bit floats nor those of 8 bits. They are given to kernels as integers, by whose
+type they are known (`cntgraph.core.parameter` says the same): float16 as int16, bfloat16 as uint16,
+float8_e5m2 as int8, float8_e4m3fn as uint8. All others are given as they are.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba import types
+from numba.extending import intrinsic, overload, register_jitable
 
 #: The bits of a float16 but its sign; where infinity begins, and where normal numbers do.
 _MAGNITUDE, _INFINITY, _NORMAL = np.int32(0x7FFF), np.int32(0x7C00), np.int32(0x0400)
@@ -28,18 +29,14 @@ def value_of(stored: Any) -> float:
 
 @overload(value_of)
 def _value_of(stored):
-    if stored == types.int16:
-        return _half_by_machine if converts_halves() else half_by_bits
-    if stored == types.uint16:
-        return bfloat16_by_bits
-    return lambda stored: np.float64(stored)
-
-
-@njit(cache=True, nogil=True)
-def widen_bytes(stored, table, wide):
-    """Write the values of 8-bit floats, by the table of all 256, to `wide`; both of shape (n,)."""
-    for k in range(stored.size):
-        wide[k] = table[stored[k]]
+    half = _half_by_machine if converts_halves() else half_by_bits
+    ways = {
+        types.int16: half,
+        types.uint16: bfloat16_by_bits,
+        types.int8: _float8_e5m2(register_jitable(half)),
+        types.uint8: _float8_e4m3fn(register_jitable(half)),
+    }
+    return ways.get(stored, lambda stored: np.float64(stored))
 
 
 def converts_halves() -> bool:
@@ -61,6 +58,23 @@ def half_by_bits(stored):
     subnormal = np.float32(leading - _SMALLEST_NORMAL).view(np.int32)
     word = subnormal if magnitude < _NORMAL else word
     return np.float64(np.int32(word | np.int32(half & _SIGN)).view(np.float32))
+
+
+def _float8_e5m2(half):
+    """Return what widens the upper half of a float16."""
+    return lambda stored: half(np.int16(np.int16(stored) << np.int16(8)))
+
+
+def _float8_e4m3fn(half):
+    """Return what widens a float8 by moving its bits into a float16, of another bias."""
+
+    def value(stored):
+        bits = np.int16(np.int16(stored & np.uint8(0x80)) << np.int16(8))
+        magnitude = np.int16(stored & np.uint8(0x7F))
+        found = 256.0 * half(np.int16(bits | np.int16(magnitude << np.int16(7))))
+        return np.nan if magnitude == np.int16(0x7F) else found
+
+    return value
 
 
 def _half_by_machine(stored):

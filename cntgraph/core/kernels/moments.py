@@ -20,8 +20,8 @@ EXTREMES_SIZE = 3
 
 #: Values looked at more than once while they are in the first cache.
 _TILE = 1024
-#: As many zeros can be counted in 16 bits.
-_COUNTED = 1 << 14
+#: As many zeros can be counted in 16 bits, and in 8.
+_COUNTED, _FEW_COUNTED = 1 << 14, 64
 
 # Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
 _FAST = {"reassoc", "nsz", "contract"}
@@ -69,8 +69,9 @@ def add_extremes(bits, extremes):
     Their keys are integers in the order of the floats, NaN beyond infinity: comparing them
     vectorises, which comparing floats does not. A key's key is the bits.
     """
-    for start in range(0, bits.size, _COUNTED):
-        _add_extremes(bits[start : start + _COUNTED], extremes)
+    step = _COUNTED if bits.itemsize > 1 else _FEW_COUNTED
+    for start in range(0, bits.size, step):
+        _add_extremes(bits[start : start + step], extremes)
 
 
 @njit(cache=True, nogil=True)

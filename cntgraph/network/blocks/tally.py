@@ -12,7 +12,7 @@ from cntgraph.core.parameter import widen_kernel_values
 from cntgraph.core.types import Values
 
 #: The integers of a float's size, and the extremes of no floats.
-_INTEGERS = {size: np.dtype(f"i{size}") for size in (2, 4, 8)}
+_INTEGERS = {size: np.dtype(f"i{size}") for size in (1, 2, 4, 8)}
 _NO_EXTREMES = {
     size: np.array([np.iinfo(kind).max, np.iinfo(kind).min, 0], dtype=np.int64)
     for size, kind in _INTEGERS.items()

@@ -2,6 +2,7 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,9 +86,7 @@ def test_statistics_of_narrow_floats(dtype, seed, signed):
 @pytest.mark.parametrize("dtype", NARROW)
 @np.errstate(invalid="ignore")  # signalling NaN, infinities that cancel
 def test_narrow_floats_that_are_not_finite_are_set_apart(dtype):
-    every = np.arange(1 << 8 * storage_dtype(dtype).itemsize).astype(storage_dtype("bfloat16"))
-    bits = every.astype(np.uint8) if dtype in FLOAT8 else every
-    values = (bits.view(np.float16) if dtype == "float16" else bits).reshape(16, -1)
+    values = every_value(dtype).reshape(16, -1)
     exact = widen(values, dtype).astype(float)
     sums, found = row_column_sums(recipe_of(values, dtype), ("signed",), statistics=True)
     bad = ~np.isfinite(exact)
@@ -97,28 +96,34 @@ def test_narrow_floats_that_are_not_finite_are_set_apart(dtype):
     assert (found.n, found.minimum) == ((~bad).sum(), exact[~bad].min())
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("by_machine", [True, False])
+def every_value(dtype):
+    """All bit patterns of a narrow type."""
+    storage = storage_dtype(dtype)
+    bits = np.arange(1 << 8 * storage.itemsize).astype(f"u{storage.itemsize}")
+    return bits.view(storage)
+
+
+@pytest.mark.parametrize("dtype", NARROW)
 @np.errstate(invalid="ignore")  # signalling NaN
-def test_every_pattern_of_16_bits_is_widened_exactly(dtype, by_machine):
-    """One value a row, so that its sum is the value; float16 with and without the instruction."""
+def test_every_bit_pattern_is_widened_as_by_ml_dtypes(dtype):
+    """One value a row, so that its sum is the value."""
+    values = every_value(dtype)
+    widened, kernel = np.zeros(len(values)), kernel_values(values, dtype)
+    kernels.add_sums(kernel.reshape(-1, 1), (0, len(values)), widened, np.zeros((1, 1)))
+    expected = values.view(getattr(ml_dtypes, dtype, dtype)).astype(np.float64)
+    np.testing.assert_array_equal(widened, expected)
+
+
+@np.errstate(invalid="ignore")  # signalling NaN
+def test_float16_is_widened_without_the_instruction_as_well():
     from numba import njit
 
-    bits = np.arange(1 << 16).astype(np.uint16)
-    values = bits.view(np.float16) if dtype == "float16" else bits
-    given = kernel_values(values, dtype)
-    if by_machine:
-        widened = np.zeros(len(bits))
-        kernels.add_sums(given.reshape(-1, 1), (0, len(bits)), widened, np.zeros((1, 1)))
-    else:
-        by_bits = njit(floats.half_by_bits if dtype == "float16" else floats.bfloat16_by_bits)
-        widened = np.array([by_bits(x) for x in given])
-    # What bits of NaN there are may differ; all others, the sign of zero too, must not.
-    expected = widen(values, dtype).astype(np.float64)
+    values, by_bits = every_value("float16"), njit(floats.half_by_bits)
+    widened = np.array([by_bits(x) for x in kernel_values(values, "float16")])
+    expected = values.astype(np.float64)
     np.testing.assert_array_equal(widened, expected)
-    if not by_machine:
-        nan = np.isnan(expected)
-        assert (np.signbit(widened) == np.signbit(expected))[~nan].all()
+    nan = np.isnan(expected)
+    assert (np.signbit(widened) == np.signbit(expected))[~nan].all()
 
 
 def test_the_instruction_is_used_on_this_machine_only(monkeypatch):
@@ -189,8 +194,10 @@ def test_extremes_and_zeros_of_any_floats(values, kind):
         assert (found.minimum, found.maximum) == (finite.min(), finite.max())
 
 
-def test_more_zeros_than_16_bits_can_count():
-    found = WeightStatistics.of(np.zeros(100_000, np.float16))
+@pytest.mark.parametrize("dtype", NARROW)
+def test_more_zeros_than_its_bits_can_count(dtype):
+    zeros = np.zeros((1, 100_000), storage_dtype(dtype))
+    _, found = row_column_sums(recipe_of(zeros, dtype), (), statistics=True)
     assert (found.n, found.n_zero, found.m4) == (100_000, 100_000, 0.0)
 
 
