@@ -29,7 +29,7 @@ _FLOAT8 = {
     "float8_e5m2fnuz": (2, 16),
 }
 #: As what kernels take the floats that numba does not have (see `core.kernels.floats`).
-_IN_KERNELS = {
+_IN_KERNELS: dict[str, np.dtype[Any]] = {
     "float16": np.dtype(np.int16),
     "bfloat16": np.dtype(np.uint16),
     "float8_e5m2": np.dtype(np.int8),
