@@ -1,6 +1,6 @@
 """A small network, where what does not grow with the weights is what counts.
 
-    python -m benchmarks --only small
+python -m benchmarks --only small
 """
 
 from __future__ import annotations
