@@ -37,14 +37,13 @@ def chosen_of(block: Pool, matrix: csr_array, values: Values) -> Chosen:
     -------
     ndarray of int32, shape (target.size, n_samples)
         Positions in the source, in whose order (that of C) a window is looked through; -1 where
-        values are NaN.
+        there is no candidate.
     """
     from cntgraph.core.kernels.edge_products import find_chosen
 
     chosen = np.empty((block.target.size, values.shape[1]), dtype=np.int32)
-    values = np.ascontiguousarray(values)
-    extremes = np.ascontiguousarray(block.extremes(values))
-    find_chosen(matrix.indptr, matrix.indices, values, extremes, chosen)
+    sign = -1.0 if block.mode == "min" else 1.0
+    find_chosen(matrix.indptr, matrix.indices, np.ascontiguousarray(values), sign, chosen)
     return chosen
 
 

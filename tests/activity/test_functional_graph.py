@@ -10,6 +10,7 @@ from oracles.nets import nets, random_net
 from torch import nn
 
 import cntgraph as cg
+from cntgraph.activity.edge_products import chosen_of
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.view import View
 from cntgraph.network.blocks import TRANSFORMS, AxisOperator, Pool, Scaled
@@ -193,6 +194,23 @@ def test_of_equal_candidates_the_first_is_attributed_to(name, levels):
         ])  # fmt: skip
         assert np.count_nonzero(expected)
         assert np.allclose(leaving[: expected.size], expected, rtol=1e-10, atol=1e-14)
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["max", "min"]))
+def test_the_first_of_equal_candidates_by_hand(seed, mode):
+    random = np.random.default_rng(seed)
+    n, size, stride = random.integers(1, 9), random.integers(1, 4), random.integers(1, 4)
+    windows = [range(k, min(k + size, n)) for k in range(0, n, stride)]
+    places = [(i, j) for j, window in enumerate(windows) for i in window]
+    rows, columns = np.array(places).T
+    operator = AxisOperator(n, len(windows), rows, columns, np.ones(len(rows)))
+    block = Pool(name="pool", source=View((1, n), 0), target=View((1, len(windows)), n), mode=mode,
+                 operators=(operator,))  # fmt: skip
+    values = random.integers(-1, 2, (n, 5)).astype(float)
+    pick = max if mode == "max" else min
+    expected = [[pick(window, key=lambda i, k=k: values[i, k]) for k in range(5)]
+                for window in windows]  # fmt: skip
+    assert chosen_of(block, block.to_csr(), values).tolist() == expected
 
 
 def test_one_graph_per_class():

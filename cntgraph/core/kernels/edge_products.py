@@ -39,24 +39,26 @@ def add_shifts(indptr, indices, first, last, left, right, factor, total):
 
 
 @njit(cache=True, nogil=True)
-def find_chosen(indptr, indices, values, extremes, chosen):
-    """Find the first candidate of each target, in the order of rows, that is its extreme.
+def find_chosen(indptr, indices, values, sign, chosen):
+    """Find the largest candidate of each target; of equal ones the first in the order of rows.
 
     Parameters
     ----------
     indptr, indices : ndarray of int, shapes (n_rows + 1,), (n_edges,)
         The edges from candidates to targets, as a CSR matrix.
     values : ndarray of float64, shape (n_rows, n_samples)
-    extremes : ndarray of float64, shape (n_columns, n_samples)
+    sign : float
+        1.0; -1.0 for the smallest candidate.
     chosen : ndarray of int, shape (n_columns, n_samples)
-        Filled with rows; -1 where none is.
+        Filled with rows; -1 where there is no candidate.
     """
     chosen[:] = -1
     for i in range(len(indptr) - 1):
         for e in range(indptr[i], indptr[i + 1]):
             j = indices[e]
             for k in range(values.shape[1]):
-                if chosen[j, k] < 0 and values[i, k] == extremes[j, k]:
+                before = chosen[j, k]
+                if before < 0 or sign * values[i, k] > sign * values[before, k]:
                     chosen[j, k] = i
 
 
