@@ -21,6 +21,8 @@ from cntgraph.network.blocks.transform import Transform, transform_code
 
 #: A weight of fewer rows is read in parts of all rows, if one row is as large as a part.
 _FEW_ROWS = 8
+#: Shorter rows are tallied by themselves, many at once.
+_LONG_ROW = 128
 
 
 class RowColumnSums(NamedTuple):
@@ -148,11 +150,16 @@ class _Adding:
         for t, own in sums.items():
             if t != "signed":
                 self.add_transformed(values, t, part, own)
-        found, flat = WeightStatistics(), values.reshape(-1)
+        flat = values.reshape(-1)
+        tally = Tally.begin(flat) if self.statistics else None
+        together = tally if values.shape[1] >= _LONG_ROW and "signed" in sums else None
         if "signed" in sums:
-            found = self.add_signed(values, part, sums["signed"])
-        elif self.statistics:
-            found = WeightStatistics.of_tally(Tally.of(flat), flat)
+            self.add_signed(values, part, sums["signed"], together)
+        if tally is None:
+            return _Found(part, sums, WeightStatistics())
+        if together is None:
+            tally.add(flat)
+        found = WeightStatistics.of_tally(tally, flat)
         if isinstance(self.statistics, Bins):
             found = found.counted(flat, self.statistics)
         return _Found(part, sums, found)
@@ -170,26 +177,20 @@ class _Adding:
         return part.row, self.weight.shape[0] // self.groups
 
     def add_signed(
-        self, values: NDArray[Any], part: _Part, sums: RowColumnSums
-    ) -> WeightStatistics:
-        """Add the sums of the weights as they are, and return their statistics, if wanted."""
+        self, values: NDArray[Any], part: _Part, sums: RowColumnSums, tally: Tally | None
+    ) -> None:
+        """Add the sums of the weights as they are, and tally them, if that is wanted."""
         from cntgraph.core.kernels import row_column_sums as kernels
 
-        group_rows, found = self.group_rows(part), WeightStatistics()
         totals = sums.row.reshape(-1) if self.taps == 1 else np.zeros(len(values))
-        if self.statistics:
-            flat = values.reshape(-1)
-            tally = Tally.begin(flat)
-            kernels.add_sums_and_moments(
-                values, bits_of(values), group_rows, totals, sums.column,
-                tally.powers, tally.extremes,
-            )  # fmt: skip
-            found = WeightStatistics.of_tally(tally, flat)
+        given = self.group_rows(part), totals, sums.column
+        if tally is None:
+            kernels.add_sums(values, *given)
         else:
-            kernels.add_sums(values, group_rows, totals, sums.column)
+            bits = bits_of(values)
+            kernels.add_sums_and_moments(values, bits, *given, tally.powers, tally.extremes)
         if self.taps > 1:
             kernels.add_row_sums_by_tap(values, self.taps, sums.row)
-        return found
 
     def add_transformed(
         self, values: NDArray[Any], transform: Transform, part: _Part, sums: RowColumnSums

@@ -52,11 +52,15 @@ class Tally:
     @classmethod
     def of(cls, values: NDArray[Any], about: float | None = None) -> Tally:
         """Return the tally of values, shape (n,), n > 0."""
+        found = cls.begin(values, about)
+        found.add(values)
+        return found
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Add values, shape (n,)."""
         from cntgraph.core.kernels.moments import add_moments
 
-        found = cls.begin(values, about)
-        add_moments(values, bits_of(values), found.powers, found.extremes)
-        return found
+        add_moments(values, bits_of(values), self.powers, self.extremes)
 
     @property
     def least_and_largest(self) -> tuple[float, float]:
