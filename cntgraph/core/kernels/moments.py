@@ -16,7 +16,6 @@ SHIFT, P1, P2, P3, P4 = range(5)
 POWERS_SIZE = 5
 #: The least and the largest key (`add_extremes`), and how many values are zero.
 LEAST, LARGEST, N_ZERO = range(3)
-EXTREMES_SIZE = 3
 
 #: Values looked at more than once while they are in the first cache.
 _TILE = 1024
