@@ -137,10 +137,13 @@ class _Adding:
         if parameter is not None and nbytes and max(nbytes, parameter.nbytes) <= CHUNK_BYTES:
             return [whole]
         if whole.end_row < _FEW_ROWS and row > CHUNK_BYTES:
-            return [_Part(0, whole.end_row, *bounds) for bounds in weight.chunks(axis=1)]
-        # Of 128 rows or so adding up column sums stays cheap beside reading them; but of a weight
-        # of few rows there are parts for many threads.
-        some = max(CHUNK_BYTES, min(128 * row, 8 * CHUNK_BYTES, nbytes // 16))
+            parts = [_Part(0, whole.end_row, *bounds) for bounds in weight.chunks(axis=1)]
+            if len(parts) > 1:  # columns can be read by themselves
+                return parts
+        # Of 4 MB, or of 128 rows, what a part costs besides is little, column sums to add up
+        # among it; but of a smaller weight there are parts for many threads.
+        several = min(max(128 * row, 4 * CHUNK_BYTES), 8 * CHUNK_BYTES)
+        some = max(CHUNK_BYTES, min(several, nbytes // 16))
         return [_Part(*bounds, 0, whole.end_inner) for bounds in weight.chunks(some)]
 
     def add_up(self, part: _Part) -> _Found:
