@@ -35,7 +35,7 @@ def test_little_is_always_there(monkeypatch):
 @pytest.mark.parametrize(
     "measure",
     [
-        cg.analyze, cg.node_strength, cg.layer_fluctuation, cg.degree, cg.disparity,
+        cg.node_strength, cg.degree, cg.disparity,
         cg.average_neighbour_strength, cg.strength_correlation, cg.participation_ratio, cg.pagerank,
         cg.katz_centrality, cg.hits, cg.eigenvector_centrality, cg.spectral_radius,
         cg.singular_values, cg.path_count, cg.path_norm, cg.path_weight,
@@ -47,14 +47,27 @@ def test_little_is_always_there(monkeypatch):
 def test_measures_ask_before_they_take(measure, monkeypatch):
     net = network(3000)
     assert net.estimate().n_nodes == 18_000_000
-    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 28)
+    _leave(1 << 26, monkeypatch)
     with pytest.raises(GraphSizeError, match="of memory"):
         measure(net)
 
 
+@pytest.mark.parametrize("measure", [cg.analyze, cg.layer_fluctuation])
+def test_measures_of_layers_need_no_memory_for_nodes(measure, monkeypatch):
+    net = network(3000)
+    _leave(1 << 26, monkeypatch)
+    assert measure(net) is not None
+
+
+def _leave(nbytes, monkeypatch):
+    """Let there be so much memory, and none that is always there."""
+    monkeypatch.setattr(memory, "available_memory", lambda: nbytes)
+    monkeypatch.setattr(memory, "_ALWAYS", 0)
+
+
 def test_a_profile_says_what_is_too_large(monkeypatch):
     net = network(3000)
-    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 28)
+    _leave(1 << 26, monkeypatch)
     table = cg.cnt_profile(net).reset_index()
     found = table[table["measure"].isin(["pagerank", "path_count", "node_strength"])]
     assert (found["status"] == "too large").tolist() == [True] * len(found) != []

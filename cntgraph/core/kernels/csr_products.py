@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from cntgraph.core.kernels.csr_sums import PART, take_counted
-from cntgraph.core.kernels.row_column_sums import ABSOLUTE, SIGNED
+from cntgraph.core.kernels.transform import ABSOLUTE, SIGNED
 
 # Unsigned counters spare a look at each index for whether it is negative. Sums stay in order: what
 # reassociation would gain, gathering values by vector instructions loses many times over.

@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from cntgraph.core.kernels.row_column_sums import (
-    ABSOLUTE,
-    FOURTH,
-    NEGATIVE,
-    POSITIVE,
-    SIGNED,
-    SQUARE,
-)
+from cntgraph.core.kernels.transform import SIGNED, transform_values
 
 #: Edges whose weights are looked at together, in cache.
 PART = 512
@@ -61,7 +54,7 @@ def add_row_column_sums(
 @njit(cache=True, nogil=True)
 def take_counted(data, edge_block, low, high, transform, counted, values):
     """Write f(w) of some edges; zero for those of blocks that do not count, if any do not."""
-    _take(data[low:high], transform, values)
+    transform_values(data[low:high], transform, values)
     if counted.size:
         for k in range(high - low):
             if not counted[edge_block[low + k]]:
@@ -107,31 +100,3 @@ def _is_consecutive(indices):
     for k in range(indices.size):
         n_other += indices[k] != indices[0] + k
     return n_other == 0
-
-
-@njit(cache=True, nogil=True)
-def _take(data, transform, values):
-    """Write f(w) of a few weights."""
-    n = data.size
-    if transform == SIGNED:
-        for k in range(n):
-            values[k] = data[k]
-    elif transform == ABSOLUTE:
-        for k in range(n):
-            values[k] = abs(np.float64(data[k]))
-    elif transform == POSITIVE:
-        for k in range(n):
-            x = np.float64(data[k])
-            values[k] = 0.0 if x < 0.0 else x
-    elif transform == NEGATIVE:
-        for k in range(n):
-            x = np.float64(data[k])
-            values[k] = 0.0 if x > 0.0 else x
-    elif transform in (SQUARE, FOURTH):
-        for k in range(n):
-            x = np.float64(data[k])
-            x *= x
-            values[k] = x if transform == SQUARE else x * x
-    else:
-        for k in range(n):
-            values[k] = 1.0

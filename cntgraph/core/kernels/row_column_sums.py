@@ -25,9 +25,7 @@ from cntgraph.core.kernels.moments import (
     add_extremes,
     add_powers,
 )
-
-#: Transform codes. `count` needs no pass over the weights.
-SIGNED, ABSOLUTE, POSITIVE, NEGATIVE, SQUARE, FOURTH = range(6)
+from cntgraph.core.kernels.transform import transform_values
 
 #: Columns of a tile, and its rows: it stays in cache, where it is looked at again.
 _COLUMNS, _ROWS = 2048, 4
@@ -88,7 +86,7 @@ def add_transformed_sums(w, transform, taps, group_rows, row_sums, column_sums):
     first_row, per_group = group_rows
     row, lanes = np.empty(w.shape[1]), np.empty(_LANES * taps)
     for r in range(len(w)):
-        _transform(w[r], transform, row)
+        transform_values(w[r], transform, row)
         total = _add_one(row, column_sums[(first_row + r) // per_group])
         if taps == 1:
             row_sums[r, 0] += total
@@ -177,25 +175,3 @@ def _add_by_tap(row, taps, lanes, sums):
         sums[k % taps] += lanes[k]
     for j in range(whole, row.size):
         sums[j % taps] += value_of(row[j])
-
-
-@njit(cache=True, nogil=True)
-def _transform(values, transform, out):
-    """Write f of every value; for loops, each of which vectorises."""
-    for j in range(values.size):
-        out[j] = value_of(values[j])
-    if transform == ABSOLUTE:
-        for j in range(out.size):
-            out[j] = abs(out[j])
-    elif transform == POSITIVE:
-        for j in range(out.size):
-            out[j] = 0.0 if out[j] < 0.0 else out[j]
-    elif transform == NEGATIVE:
-        for j in range(out.size):
-            out[j] = 0.0 if out[j] > 0.0 else out[j]
-    else:
-        for j in range(out.size):
-            out[j] *= out[j]
-    if transform == FOURTH:
-        for j in range(out.size):
-            out[j] *= out[j]
