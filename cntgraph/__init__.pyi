@@ -12,6 +12,7 @@ from .activity.representation_divergence import (
     representation_divergence as representation_divergence,
 )
 from .activity.time_profile import time_profile as time_profile
+from .core.computing import computing_on as computing_on
 from .core.errors import CntGraphError as CntGraphError
 from .core.errors import CoverageWarning as CoverageWarning
 from .core.parameter import Parameter as Parameter

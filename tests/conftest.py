@@ -6,7 +6,9 @@ A test adds a row to a table that is printed at the end by `record_property("tab
 import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+from oracles.clusters import start_cluster
 
 # Keras takes its backend when it is imported; its tests run themselves on PyTorch, too.
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -50,3 +52,30 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section(f"{title} ({len(rows)})")
         for row in sorted(rows, key=str.lower):
             terminalreporter.write_line(row)
+
+
+# -- a Dask cluster -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with start_cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def doomed():
+    """A client of a cluster whose workers are killed so often that not all come back."""
+    from distributed import Client
+
+    with start_cluster() as cluster, Client(cluster) as client:
+        cluster.scheduler.allowed_failures = 0
+        yield client
+
+
+@pytest.fixture(scope="session")
+def dask(cluster):
+    from distributed import Client
+
+    with Client(cluster) as client:
+        yield client

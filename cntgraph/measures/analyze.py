@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.computing import computing_on
 from cntgraph.core.progress import progress
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.strength import add_boundary
@@ -109,6 +110,7 @@ def analyze(
     edges: Edges = "parametric",
     bias: bool = True,
     boundary: float = 0.0,
+    client: Any = None,
     show_progress: bool = False,
 ) -> pd.DataFrame:
     """Return strengths, fluctuation and link weights of every layer, from one pass over memory.
@@ -127,6 +129,8 @@ def analyze(
         Whether biases are added to in-strengths.
     boundary : float, default 0.0
         Weight of the virtual edges of input and output layers (see `node_strength`).
+    client : {None, "threads", "processes"}, str or dask.distributed.Client, optional
+        Where large weights are read, a part at a time (see `computing_on`).
     show_progress : bool, default False
         Whether to show a progress bar on a terminal.
 
@@ -161,8 +165,9 @@ def analyze(
     """
     net = coarsen(net, granularity, aggregation=aggregation)
     totals = LayerTotals(net if net.layers else replace(net, layers=(_NO_LAYER,)))
-    for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
-        totals.add(block, bias=bias)
+    with computing_on(client):
+        for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
+            totals.add(block, bias=bias)
     add_boundary(totals.sums, boundary)
     rows = [totals.row(k) for k in range(len(totals.net.layers))]
     table = _table(rows)

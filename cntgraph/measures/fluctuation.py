@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.computing import computing_on
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import check_direction, layer_strengths
 from cntgraph.measures.summary import summarise
@@ -25,6 +26,7 @@ def layer_fluctuation(
     edges: Edges = "parametric",
     bias: bool = True,
     boundary: float = 0.0,
+    client: Any = None,
 ) -> pd.Series:
     """Return the standard deviation of node strength within each layer.
 
@@ -32,7 +34,7 @@ def layer_fluctuation(
     ----------
     net_or_graph : Network or Graph
         What is measured.
-    direction, transform, edges, bias, boundary
+    direction, transform, edges, bias, boundary, client
         As in `node_strength`.
 
     Returns
@@ -65,9 +67,10 @@ def layer_fluctuation(
     import pandas as pd
 
     check_direction(direction)
-    strengths = layer_strengths(
-        net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
-    )
+    with computing_on(client):
+        strengths = layer_strengths(
+            net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
+        )
     layers = net_or_graph.layers
     values = [summarise(strengths.of_layer(k, direction)).std for k in range(len(layers))]
     index = pd.Index([layer.name for layer in layers], name="layer")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
+from cntgraph.core.computing import computing_on
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.core.view import View
@@ -26,6 +27,7 @@ def node_strength(
     edges: Edges = "parametric",
     bias: bool = True,
     boundary: float = 0.0,
+    client: Any = None,
 ) -> Values:
     """Return the strength of every node.
 
@@ -47,6 +49,8 @@ def node_strength(
     boundary : float, default 0.0
         Weight of a virtual edge into each node of the input layers and out of each node of
         the output layers; 1.0 is what the papers' published code does.
+    client : {None, "threads", "processes"}, str or dask.distributed.Client, optional
+        Where large weights of a network are read, a part at a time (see `computing_on`).
 
     Returns
     -------
@@ -81,9 +85,10 @@ def node_strength(
     True
     """
     check_direction(direction)
-    found = layer_strengths(
-        net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
-    )
+    with computing_on(client):
+        found = layer_strengths(
+            net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
+        )
     return found.values(direction)
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.mapping import map_ordered
 from cntgraph.loading import load
 from cntgraph.measures.analyze import analyze
 from cntgraph.measures.layer_values import layer_values
 from cntgraph.network.network import Network
 from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.store.reader import StoreFile
-from cntgraph.training.mapping import map_ordered
 from cntgraph.training.members import Member
 from cntgraph.training.neurons import neuron_columns, neuron_means
 from cntgraph.training.statistics.distributions import Distribution, Histogram, layer_distributions

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
+from cntgraph.core.computing import spread
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe
 from cntgraph.core.types import Array, Values
@@ -64,18 +66,21 @@ class Dense(Block):
         if transform == "count":
             return np.repeat(x.sum(axis=0, keepdims=True), self.source.size, axis=0)
         total = np.zeros((self.source.size, *x.shape[1:]))
-        for start, stop in self.weight.chunks():
-            part = apply_transform(self.weight.read(0, start, stop), transform)
-            total += part.T @ x[start:stop]
+        for part in spread(partial(_pulled, self.weight, x, transform), self._parts()):
+            total += part
         return total
 
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
         if transform == "count":
             return np.repeat(z.sum(axis=0, keepdims=True), self.target.size, axis=0)
-        total = np.zeros((self.target.size, *z.shape[1:]))
-        for start, stop in self.weight.chunks():
-            total[start:stop] = apply_transform(self.weight.read(0, start, stop), transform) @ z
+        total, parts = np.zeros((self.target.size, *z.shape[1:])), self._parts()
+        found = spread(partial(_pushed, self.weight, z, transform), parts)
+        for rows, part in zip(parts, found, strict=True):
+            total[slice(*rows)] = part
         return total
+
+    def _parts(self) -> list[tuple[int, int]]:
+        return list(self.weight.chunks())
 
     def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
@@ -99,6 +104,16 @@ class Dense(Block):
     def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Dense:
         """Rebuild the block from the fields common to all blocks."""
         return cls(**common)
+
+
+def _pulled(weight: Recipe, x: Values, transform: Transform, rows: tuple[int, int]) -> Values:
+    """Return what the sources receive from some of the targets."""
+    return apply_transform(weight.read(0, *rows), transform).T @ x[slice(*rows)]
+
+
+def _pushed(weight: Recipe, z: Values, transform: Transform, rows: tuple[int, int]) -> Values:
+    """Return what some of the targets receive from the sources."""
+    return apply_transform(weight.read(0, *rows), transform) @ z
 
 
 def _oriented(sums: RowColumnSums, swapped: bool) -> Sums:

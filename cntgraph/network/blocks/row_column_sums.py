@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.computing import spread
 from cntgraph.core.memory import check_memory
-from cntgraph.core.parallel import keep_freed_chunks, ordered_map
+from cntgraph.core.parallel import keep_freed_chunks
 from cntgraph.core.parameter import kernel_values
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe
 from cntgraph.core.types import Values
@@ -121,7 +122,7 @@ class _Adding:
             return sums, statistics
         keep_freed_chunks()
         sums, statistics = {t: self.empty(self.whole) for t in self.transforms}, WeightStatistics()
-        for part, own, own_statistics in ordered_map(self.add_up, parts):
+        for part, own, own_statistics in spread(self.add_up, parts):
             columns = slice(part.inner * self.taps, part.end_inner * self.taps)
             for t, s in own.items():
                 sums[t].row[part.row : part.end_row] += s.row

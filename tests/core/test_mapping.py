@@ -7,9 +7,9 @@ import threading
 import pytest
 from oracles.calls import deadly, inverse, late_first, where
 
+from cntgraph.core import mapping
 from cntgraph.core.errors import CntGraphError, MissingExtraError
-from cntgraph.training import mapping
-from cntgraph.training.mapping import map_ordered
+from cntgraph.core.mapping import map_ordered
 
 CLIENTS = [None, "threads", "processes", "dask", "address"]
 

@@ -108,6 +108,16 @@ class _Mapper(Protocol):
     ) -> Any: ...
 
 
+def check_client(client: Any) -> None:
+    """Raise if `client` is nothing that `map_ordered` takes.
+
+    Raises
+    ------
+    CntGraphError
+    """
+    _mapper(client)
+
+
 def _mapper(client: Any) -> _Mapper:
     if client is None:
         return _here
