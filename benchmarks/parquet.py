@@ -86,7 +86,8 @@ def dask_strengths(side: int, folder: str) -> list[float]:
 
     forget_peak()
     before, start = now(), perf_counter()
-    edges = dd.read_parquet(f"{folder}/edges", columns=["source", "target", "weight"])
+    columns = ["source", "target", "weight"]
+    edges = dd.read_parquet(f"{folder}/edges", columns=columns, split_row_groups=4)
     edges["weight"] = edges["weight"].astype("float64")
     out, into = (edges.groupby(side)["weight"].sum() for side in ("source", "target"))
     found = out.compute().add(into.compute(), fill_value=0.0)
