@@ -10,8 +10,8 @@ import pytest
 from oracles.calls import unless
 
 import cntgraph as cg
+from cntgraph.core import mapping
 from cntgraph.core.errors import CntGraphError
-from cntgraph.training import mapping
 from cntgraph.training.measuring import Measuring
 from cntgraph.training.population import Population
 

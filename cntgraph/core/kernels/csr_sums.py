@@ -24,7 +24,8 @@ def column_span(indptr, indices, rows):
     return min(low, high), high
 
 
-@njit(cache=True, nogil=True)
+# Sums may be reassociated; what does so is inlined (see `moments`).
+@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
 def add_row_column_sums(
     indptr, indices, data, rows, transform, counted, edge_block, first_column, row_sums, columns
 ):  # fmt: skip
@@ -72,8 +73,7 @@ def _add_few(data, indices, low, high, first_column, columns):
     return total
 
 
-# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@njit(inline="always")
 def _add_to_columns(values, indices, first_column, columns):
     """Add values to their columns; return their sum."""
     n, total = values.size, 0.0

@@ -22,11 +22,13 @@ _TILE = 1024
 #: As many zeros can be counted in 16 bits, and in 8.
 _COUNTED, _FEW_COUNTED = 1 << 14, 64
 
-# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
+# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning. How is up
+# to the compiler, which may do it in one way for a function by itself and in another for what calls
+# it: such functions are inlined, so that kernels compiled now and loaded from disk are the same.
 _FAST = {"reassoc", "nsz", "contract"}
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def add_moments(values, bits, powers, extremes):
     """Tally values, shape (n,); `bits` are the same floats as signed integers."""
     for start in range(0, values.size, _TILE):
@@ -43,7 +45,7 @@ def mean_of(values):
     return total / values.size
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(inline="always")
 def add_powers(values, powers):
     """Add the powers of values less a shift; the sums are not finite if one of them is not."""
     shift = powers[SHIFT]

@@ -32,11 +32,11 @@ _COLUMNS, _ROWS = 2048, 4
 #: Sums of one tap that are taken at once.
 _LANES = 8
 
-# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
+# Sums may be reassociated; what does so is inlined (see `moments`).
 _FAST = {"reassoc", "nsz", "contract"}
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def add_sums(w, group_rows, row_sums, column_sums):
     """Add the signed sums of w; those of rows, shape (rows,), over all taps."""
     n_rows, width = w.shape
@@ -52,7 +52,7 @@ def add_sums(w, group_rows, row_sums, column_sums):
         r += n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def add_sums_and_moments(w, bits, group_rows, row_sums, column_sums, powers, extremes):
     """Do as `add_sums`, and tally the weights (see `moments`); `bits` are w as integers."""
     n_rows, width = w.shape
@@ -72,7 +72,7 @@ def add_sums_and_moments(w, bits, group_rows, row_sums, column_sums, powers, ext
         r += n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def add_row_sums_by_tap(w, taps, row_sums):
     """Add the signed sums of the rows of w by tap."""
     lanes = np.empty(_LANES * taps)
@@ -80,7 +80,7 @@ def add_row_sums_by_tap(w, taps, row_sums):
         _add_by_tap(w[r], taps, lanes, row_sums[r])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def add_transformed_sums(w, transform, taps, group_rows, row_sums, column_sums):
     """Add the sums of f(w), f not the weight as it is."""
     first_row, per_group = group_rows
@@ -103,7 +103,7 @@ def _rows_together(r, n_rows, group_rows):
     return group, _ROWS if left >= _ROWS else 1
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(inline="always")
 def _add_one(row, columns):
     total = 0.0
     for j in range(columns.size):
@@ -113,7 +113,7 @@ def _add_one(row, columns):
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(inline="always")
 def _add_four(w, r, start, row_sums, columns):
     end = start + columns.size
     x0, x1, x2, x3 = w[r, start:end], w[r + 1, start:end], w[r + 2, start:end], w[r + 3, start:end]
@@ -131,7 +131,7 @@ def _add_four(w, r, start, row_sums, columns):
     row_sums[r + 3] += d
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(inline="always")
 def _add_four_and_powers(w, r, start, row_sums, columns, powers):
     """Do what `_add_four` and `add_powers` do, widening each value once."""
     end = start + columns.size
@@ -162,7 +162,7 @@ def _add_four_and_powers(w, r, start, row_sums, columns, powers):
     powers[P4] += p4
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(inline="always")
 def _add_by_tap(row, taps, lanes, sums):
     """Add each entry of a row to the sum of its tap, several inputs at once."""
     lanes[:] = 0.0
