@@ -21,7 +21,7 @@ from benchmarks.timing import compare, markdown
 
 TITLE = "How cost grows"
 
-#: Of the largest and smallest network of a row.
+#: How often each network is measured.
 ROUNDS = 5
 
 

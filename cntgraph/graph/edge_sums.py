@@ -39,7 +39,6 @@ def edge_sums(
 
     n = matrix.shape[0]
     incoming, outgoing = np.zeros(n), np.zeros(n)
-
     arrays = matrix.indptr, matrix.indices, matrix.data
     code, counts = transform_code(transform), np.zeros(0, bool) if counted is None else counted
 

@@ -83,17 +83,19 @@ class _Rows:
 
         A node that is seen at several positions (a repeated view) writes them one after another.
         """
-        starts = self._claim_range(source, degree) if source.ids is None else (
-            self._claim_ids(source.ids, degree))  # fmt: skip
-        seen = slice(source.start, source.start + source.size) if source.ids is None else (
-            source.ids[source.ids >= 0])  # fmt: skip
+        seen: slice | Ints
+        if source.ids is None:
+            seen = slice(source.start, source.start + source.size)
+            starts = self._claim_range(seen, degree)
+        else:
+            seen = source.ids[source.ids >= 0]
+            starts = self._claim_ids(source.ids, degree)
         first, last = target.span()
         self.unordered[seen] |= (self.end[seen] > first) | (target.ids is not None)
         self.end[seen] = np.maximum(self.end[seen], last)
         return starts
 
-    def _claim_range(self, source: View, degree: Ints) -> Ints:
-        here = slice(source.start, source.start + source.size)
+    def _claim_range(self, here: slice, degree: Ints) -> Ints:
         starts = self.cursor[here].copy()
         self.cursor[here] += degree
         return starts

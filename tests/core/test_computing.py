@@ -31,15 +31,6 @@ def path(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["threads", "processes", "dask", "address"])
-def client(request):
-    if request.param == "dask":
-        return request.getfixturevalue("dask")
-    if request.param == "address":
-        return request.getfixturevalue("cluster").scheduler_address
-    return request.param
-
-
 def test_what_is_measured_elsewhere_has_the_same_bits(path, client):
     net = cg.load(path)
     strength, fluctuation, table = (

@@ -14,16 +14,6 @@ from cntgraph.core.mapping import map_ordered
 CLIENTS = [None, "threads", "processes", "dask", "address"]
 
 
-@pytest.fixture(params=CLIENTS)
-def client(request):
-    """Each of what `client` may be."""
-    if request.param == "dask":
-        return request.getfixturevalue("dask")
-    if request.param == "address":
-        return request.getfixturevalue("cluster").scheduler_address
-    return request.param
-
-
 def test_results_come_in_order_and_errors_come_out(client, capsys):
     found = map_ordered(late_first, range(30), client=client, show_progress=True)
     assert list(found) == [k * k for k in range(30)]
