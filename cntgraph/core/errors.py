@@ -52,6 +52,10 @@ class GraphSizeError(CntGraphError, MemoryError):
     """The explicit graph would be larger than the limit; the message carries the estimate."""
 
 
+class NoCopiesError(CntGraphError, NotImplementedError):
+    """Nothing says what many copies of a kind of block are: they are measured one by one."""
+
+
 class SignedWeightError(CntGraphError, ValueError):
     """The measure is defined for weights that are not negative; `sign=` says what to take."""
 

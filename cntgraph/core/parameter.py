@@ -254,6 +254,11 @@ class Parameter:
             array = array.view(EXTENDED[dtype])
         return cls(name, tuple(array.shape), dtype, array, trainable)
 
+    @classmethod
+    def blank(cls, like: Parameter, shape: tuple[int, ...]) -> Parameter:
+        """Return a parameter as another one, of another shape, whose values are yet to come."""
+        return replace(like, shape=shape, data=_Zeros(shape, like.dtype))
+
     @property
     def size(self) -> int:
         """Number of values."""
@@ -294,3 +299,15 @@ class Parameter:
     def rename(self, name: str) -> Parameter:
         """Return the same tensor under another name."""
         return replace(self, name=name)
+
+
+@dataclass(frozen=True)
+class _Zeros:
+    """Zeros that take no memory, nor when they are sent to another process."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        zeros: NDArray[Any] = np.broadcast_to(np.zeros((), storage_dtype(self.dtype)), self.shape)
+        return np.asarray(zeros[key])

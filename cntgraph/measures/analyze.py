@@ -240,11 +240,17 @@ class LayerTotals:
 
     def _status(self, layer: Layer) -> str:
         found = self.statistics[layer.name]
-        if not layer.n_nodes:
-            return "empty"
-        if found.n_nan or found.n_inf or layer.name in self.bad_biases:
-            return "non-finite weights"
-        return "ok" if layer.name in self.fed or layer.is_input else "no edges"
+        odd = found.n_nan or found.n_inf or layer.name in self.bad_biases
+        return status_of(layer, fed=layer.name in self.fed, odd=bool(odd))
+
+
+def status_of(layer: Layer, *, fed: bool, odd: bool) -> str:
+    """Return what is to be said of a layer: whether edges end in it, and it is odd: not finite."""
+    if not layer.n_nodes:
+        return "empty"
+    if odd:
+        return "non-finite weights"
+    return "ok" if fed or layer.is_input else "no edges"
 
 
 #: A network without layers has the columns of this one.
@@ -253,15 +259,23 @@ _NO_LAYER = Layer("", (0,), "")
 
 def _strength_columns(sums: LayerSums, k: int) -> dict[str, float]:
     columns: dict[str, float] = {}
-    for name, direction in _STRENGTHS.items():
+    for name, direction in STRENGTHS.items():
         found = summarise(sums.of_layer(k, direction))
-        columns |= {f"{name}_{what}": v for what, v in zip(_SUMMARY, found, strict=True)}
+        columns |= {f"{name}_{what}": v for what, v in zip(SUMMARY, found, strict=True)}
     return columns | {"fluctuation": columns["strength_std"]}
 
 
-_STRENGTHS: dict[str, Direction] = {
+STRENGTHS: dict[str, Direction] = {
     "in_strength": "in",
     "out_strength": "out",
     "strength": "total",
 }
-_SUMMARY = ("mean", "std", "min", "max")
+SUMMARY = ("mean", "std", "min", "max")
+#: The columns of `analyze`, with the name of the layer, which is its index.
+ANALYSIS = (
+    *("layer", "kind", "shape", "activation", "n_nodes", "n_edges"),
+    *(f"{name}_{what}" for name in STRENGTHS for what in SUMMARY),
+    *("fluctuation", "n_weights"),
+    *weight_columns(WeightStatistics(), "link_weight_"),
+    "status",
+)

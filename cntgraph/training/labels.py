@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -144,4 +145,46 @@ def in_bins(values: pd.Series, bins: Bins) -> pd.Series:
         raise CntGraphError(
             f"expected a number of bins, or edges that ascend, for a label that has values; got "
             f"{bins!r} ({error})"
+        ) from error
+
+
+def row_labels(labels: pd.DataFrame | str | PathLike[str] | None, n: int) -> pd.DataFrame:
+    """Return the labels of n networks, a row each, under their numbers.
+
+    Parameters
+    ----------
+    labels : pandas.DataFrame, path-like or None
+        A table, or the CSV file of one.
+    n : int
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    CntGraphError
+        If there is not one row per network.
+    """
+    import pandas as pd
+
+    index = pd.RangeIndex(n, name="network")
+    if labels is None:
+        return pd.DataFrame(index=index)
+    table = labels if isinstance(labels, pd.DataFrame) else _read_labels(labels)
+    if len(table) != n:
+        raise CntGraphError(
+            f"expected one row of labels for each of {n:,} networks, got {len(table):,}"
+        )
+    return table.set_axis(index, axis=0).rename(columns=str)
+
+
+def _read_labels(path: str | PathLike[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except (ValueError, OSError, EOFError) as error:
+        raise CntGraphError(
+            f"{path}: expected labels as a CSV file; it cannot be read ({error})"
         ) from error

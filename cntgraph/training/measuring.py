@@ -6,22 +6,19 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.mapping import map_ordered
-from cntgraph.loading import load
 from cntgraph.measures.analyze import analyze
 from cntgraph.measures.layer_values import layer_values
 from cntgraph.network.network import Network
 from cntgraph.network.node_values import NEURON_MEASURES
-from cntgraph.store.reader import StoreFile
-from cntgraph.training.members import Member
+from cntgraph.training.members import Batch, Key, Members, Source
 from cntgraph.training.neurons import neuron_columns, neuron_means
 from cntgraph.training.statistics.distributions import Distribution, Histogram, layer_distributions
 from cntgraph.training.trajectory import Trajectory
@@ -30,20 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Snapshot(NamedTuple):
-    """A network of a cntgraph file, which may have measures only, and no parameters."""
-
-    store: StoreFile
-    number: int
-
-
-#: What a task is called with.
-Source = Snapshot | Network
 Task = Callable[[Source], Any]
-Key = tuple[str, int | None]
-
-#: Snapshots of one file that are measured by one call, which opens the file once for them.
-_BATCH: Final = 16
 
 
 class Measuring:
@@ -51,17 +35,15 @@ class Measuring:
 
     Parameters
     ----------
-    members : sequence of Member
+    members : Members
     options : mapping
         For `load`.
     strict : bool
         Raise where a member cannot be read; otherwise, note it and warn.
     """
 
-    def __init__(
-        self, members: Sequence[Member], options: Mapping[str, Any], *, strict: bool
-    ) -> None:
-        self.members, self.options, self.strict = tuple(members), dict(options), strict
+    def __init__(self, members: Members, options: Mapping[str, Any], *, strict: bool) -> None:
+        self.members, self.options, self.strict = members, dict(options), strict
         self.failed: dict[Key, str] = {}
 
     def results(
@@ -91,7 +73,7 @@ class Measuring:
         CntGraphError
             If none gives one.
         """
-        batches = _in_batches([self.members[k] for k in numbers])
+        batches = self.members.batches(numbers)
         work = partial(_work_on, task=task, options=self.options, strict=self.strict)
         found = map_ordered(
             work, batches, client=client, what=what, show_progress=show_progress,
@@ -100,15 +82,16 @@ class Measuring:
         failed: dict[Key, str] = {}
         for number, result in zip(numbers, chain.from_iterable(found), strict=True):
             if isinstance(result, Failure):
-                failed[self.key(number)] = result.error
+                failed[self.members.key(number)] = result.error
             else:
                 yield number, result
         self.note(failed, len(numbers))
 
-    def key(self, number: int) -> Key:
-        """Return what a member is called in `failed`: its path and snapshot."""
-        member = self.members[number]
-        return str(member.path), member.snapshot
+    def failed_numbers(self) -> list[int]:
+        """Return the numbers of the members that could not be read, so far."""
+        if not self.failed:
+            return []
+        return [k for k in range(len(self.members)) if self.members.key(k) in self.failed]
 
     def note(self, failed: Mapping[Key, str], n: int) -> None:
         """Keep what went wrong with some of `n` networks, and say so.
@@ -133,17 +116,6 @@ class Measuring:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Networks of one file, by an absolute path: a worker may be in another folder."""
-
-    path: Path
-    snapshots: tuple[int | None, ...]
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-
-@dataclass(frozen=True)
 class Failure:
     """What a network yields instead of a result: why there is none."""
 
@@ -152,17 +124,7 @@ class Failure:
 
 def _failed_batch(batch: Batch, error: CntGraphError) -> list[Any]:
     """Return what a batch yields that takes its process down."""
-    return [Failure(str(error))] * len(batch.snapshots)
-
-
-def _in_batches(members: Sequence[Member]) -> list[Batch]:
-    """Put members of one file that follow each other together, a few at a time."""
-    batches = []
-    for path, group in groupby(members, key=lambda member: member.path):
-        numbers = [member.snapshot for member in group]
-        for start in range(0, len(numbers), _BATCH):
-            batches.append(Batch(path.absolute(), tuple(numbers[start : start + _BATCH])))
-    return batches
+    return [Failure(str(error))] * batch.size
 
 
 def _work_on(
@@ -174,24 +136,11 @@ def _work_on(
 ) -> list[Any]:
     """Return the result of a task for every network of a batch, or the `Failure` it met."""
     try:
-        return [_attempt(task, source, strict) for source in _sources(batch, options)]
+        return [_attempt(task, source, strict) for source in batch.sources(options)]
     except Exception as error:
         if strict:
             raise
-        return [_failure(error)] * len(batch.snapshots)
-
-
-def _sources(batch: Batch, options: Mapping[str, Any]) -> Iterator[Source]:
-    """Yield what each network of a batch is measured from; the file is open meanwhile."""
-    numbers = [number for number in batch.snapshots if number is not None]
-    if not numbers:
-        yield load(batch.path, **options)
-        return
-    store = StoreFile(batch.path)
-    try:
-        yield from (Snapshot(store, number) for number in numbers)
-    finally:
-        store.close()
+        return [_failure(error)] * batch.size
 
 
 def _attempt(task: Task, source: Source, strict: bool) -> Any:

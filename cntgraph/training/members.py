@@ -1,13 +1,15 @@
-"""Members of a population: which networks are in which files."""
+"""Members of a population: where its networks are, and how they are read, some at a time."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from cntgraph.core.errors import CntGraphError, FormatError, StoreError
 from cntgraph.loading import is_own_file, load
@@ -17,6 +19,62 @@ from cntgraph.training.trajectory import open as open_file
 
 Files = str | PathLike[str] | Iterable[str | PathLike[str]]
 Snapshots = Literal["last", "all"]
+#: What a network is called: where it is, and the number it has there, if there are several.
+Key = tuple[str, int | None]
+
+#: Snapshots of one file that are measured by one call, which opens the file once for them.
+_TOGETHER: Final = 16
+
+
+class Snapshot(NamedTuple):
+    """A network of a cntgraph file, which may have measures only, and no parameters."""
+
+    store: StoreFile
+    number: int
+
+
+#: What a task is called with.
+Source = Snapshot | Network
+
+
+class Batch(ABC):
+    """Networks that are measured by one call, wherever that is: what a worker is sent."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of networks."""
+
+    @abstractmethod
+    def sources(self, options: Mapping[str, Any]) -> Iterator[Source]:
+        """Yield what each network is measured from; a file is open meanwhile."""
+
+
+class Members(ABC):
+    """Where the networks of a population are."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+    @abstractmethod
+    def part(self, rows: slice) -> Self:
+        """Return some of them."""
+
+    @abstractmethod
+    def key(self, k: int) -> Key:
+        """Return what network number `k` is called."""
+
+    @abstractmethod
+    def open(self, k: int, options: Mapping[str, Any]) -> Network:
+        """Return a network; its parameters are read when they are needed."""
+
+    @abstractmethod
+    def batches(self, numbers: Sequence[int]) -> list[Any]:
+        """Return networks in their order, those together that are best read together."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """Where they are, in words."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +152,75 @@ def read_headers(path: Path, snapshots: Snapshots) -> list[tuple[Member, dict[st
         store.close()
 
 
-def open_member(member: Member, options: Mapping[str, Any]) -> Network:
-    """Return a network; its parameters are read when they are needed."""
-    if member.snapshot is None:
-        return load(member.path, **options)
-    return open_file(member.path)[member.snapshot]
+@dataclass(frozen=True)
+class FileBatch(Batch):
+    """Networks of one file, by an absolute path: a worker may be in another folder."""
+
+    path: Path
+    snapshots: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def size(self) -> int:
+        """Number of networks."""
+        return len(self.snapshots)
+
+    def sources(self, options: Mapping[str, Any]) -> Iterator[Source]:
+        """Yield what each network is measured from; the file is open meanwhile."""
+        numbers = [number for number in self.snapshots if number is not None]
+        if not numbers:
+            yield load(self.path, **options)
+            return
+        store = StoreFile(self.path)
+        try:
+            yield from (Snapshot(store, number) for number in numbers)
+        finally:
+            store.close()
+
+
+@dataclass(frozen=True)
+class FileMembers(Members):
+    """Networks in files.
+
+    Parameters
+    ----------
+    of : tuple of Member
+    """
+
+    of: tuple[Member, ...]
+
+    def __len__(self) -> int:
+        """Return the number of networks."""
+        return len(self.of)
+
+    def part(self, rows: slice) -> FileMembers:
+        """Return some of them."""
+        return FileMembers(self.of[rows])
+
+    def key(self, k: int) -> Key:
+        """Return the path of network number `k`, and its snapshot."""
+        return str(self.of[k].path), self.of[k].snapshot
+
+    def open(self, k: int, options: Mapping[str, Any]) -> Network:
+        """Return a network; its parameters are read when they are needed."""
+        member = self.of[k]
+        if member.snapshot is None:
+            return load(member.path, **options)
+        return open_file(member.path)[member.snapshot]
+
+    def batches(self, numbers: Sequence[int]) -> list[FileBatch]:
+        """Put members of one file that follow each other together, a few at a time."""
+        batches = []
+        for path, group in groupby((self.of[k] for k in numbers), key=lambda member: member.path):
+            snapshots = [member.snapshot for member in group]
+            for start in range(0, len(snapshots), _TOGETHER):
+                some = tuple(snapshots[start : start + _TOGETHER])
+                batches.append(FileBatch(path.absolute(), some))
+        return batches
+
+    @property
+    def where(self) -> str:
+        """In how many files they are."""
+        return f"{len({member.path for member in self.of})} files"

@@ -1,4 +1,4 @@
-"""Networks: what is known of many of them in files, as a list that is read when needed."""
+"""Networks: what is known of many of them, as a list that is read when needed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from cntgraph.core.errors import CntGraphError
 from cntgraph.network.network import Network
 from cntgraph.training.measuring import Measuring
-from cntgraph.training.members import Member, open_member
+from cntgraph.training.members import FileMembers, Member, Members
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Networks(Sequence[Network]):
-    """Networks in files, with their labels: the list that a `Population` is.
+    """Networks with their labels: the list that a `Population` is.
 
     Parameters
     ----------
-    members : sequence of Member
+    members : Members or sequence of Member
         Where each network is.
     labels : pandas.DataFrame
         One row per member.
@@ -32,13 +32,14 @@ class Networks(Sequence[Network]):
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Members | Sequence[Member],
         labels: pd.DataFrame,
         *,
         options: Mapping[str, Any] | None = None,
         strict: bool = False,
     ) -> None:
-        self._measuring = Measuring(members, options or {}, strict=strict)
+        found = members if isinstance(members, Members) else FileMembers(tuple(members))
+        self._measuring = Measuring(found, options or {}, strict=strict)
         self._labels = labels
 
     def __len__(self) -> int:
@@ -52,12 +53,13 @@ class Networks(Sequence[Network]):
     def __getitem__(self, index: int | slice) -> Network | Self:
         """Return a network with its labels, or several as a population."""
         if not isinstance(index, slice):
-            net = open_member(self._measuring.members[index], self._measuring.options)
+            number = range(len(self))[index]
+            net = self._measuring.members.open(number, self._measuring.options)
             known = self._labels.iloc[index].dropna().to_dict()
             return replace(net, labels={**net.labels, **known})
         labels = self._labels.iloc[index].reset_index(drop=True).rename_axis("network")
         return type(self)(
-            self._measuring.members[index],
+            self._measuring.members.part(index),
             labels,
             options=self._measuring.options,
             strict=self._measuring.strict,

@@ -6,23 +6,34 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
-from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files
-from cntgraph.training.measuring import Key, layer_sample, layer_table
-from cntgraph.training.members import Files, Member, Snapshots, find_files, read_headers
+from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files, row_labels
+from cntgraph.training.layout import Layout
+from cntgraph.training.measuring import layer_sample, layer_table
+from cntgraph.training.members import Files, Key, Member, Snapshots, find_files, read_headers
 from cntgraph.training.networks import Networks
 from cntgraph.training.neurons import check_repeatable
+from cntgraph.training.row_members import RowMembers, Rows
+from cntgraph.training.stacked import analyze_rows, layer_rows
 from cntgraph.training.statistics.diverged import diverged
-from cntgraph.training.statistics.pooled_values import Pooled, density_frame, layer_frame
+from cntgraph.training.statistics.pooled_values import Pooled, density_frame, labelled, layer_frame
+from cntgraph.training.weight_rows import open_rows
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     import pandas as pd
 
+    from cntgraph.network.network import Network
     from cntgraph.training.labels import Labels
+    from cntgraph.training.layout import LayoutLike
     from cntgraph.training.statistics.divergence import Kind
     from cntgraph.training.statistics.smoothing import Bandwidth
+    from cntgraph.training.weight_rows import RowsLike
 
 
 class Population(Networks):
@@ -40,8 +51,8 @@ class Population(Networks):
 
     Parameters
     ----------
-    members : sequence of Member
-        Where each network is. `from_files` finds them.
+    members : Members or sequence of Member
+        Where each network is. `from_files` and `from_matrix` find them.
     labels : pandas.DataFrame
         One row per member.
     options : mapping, default {}
@@ -139,9 +150,62 @@ class Population(Networks):
         made._measuring.note(failed, len(paths))
         return made
 
+    @classmethod
+    def from_matrix(
+        cls,
+        weights: RowsLike,
+        *,
+        template: Network,
+        layout: LayoutLike = None,
+        labels: pd.DataFrame | str | PathLike[str] | None = None,
+    ) -> Population:
+        """Return networks of one topology whose weights are the rows of a matrix: a zoo.
+
+        They are measured many at a time; nothing is read before that.
+
+        Parameters
+        ----------
+        weights : array-like or path-like
+            Of shape (networks, values of a network): an array, an HDF5 dataset, a zarr array; or
+            the file of one (``.npy``, ``.npz``, ``.h5``, ``.safetensors``), or a ``.parquet`` file
+            with a column of lists of a fixed size.
+        template : Network
+            The topology: any network of it, whose weights do not count.
+        layout : pandas.DataFrame, path-like, iterable of (name, offset, shape[, order]), optional
+            Where in a row each parameter of the template lies: a table, or its CSV file, with
+            columns ``name`` (or ``varname``), ``offset`` (or ``start_idx``) and ``shape``, and
+            ``order`` where values do not lie as the template has them: ``"F"``, or the axes of
+            the values in the order of the parameter's. By default all parameters of the template,
+            one behind the other.
+        labels : pandas.DataFrame or path-like, optional
+            One row per network, in order; a CSV file of them.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        CntGraphError
+            If the rows, the layout and the template do not fit each other, or there is not one row
+            of labels per network.
+
+        Examples
+        --------
+        >>> import numpy as np, cntgraph as cg
+        >>> net = cg.toy("mlp")
+        >>> weights = np.random.default_rng(0).normal(size=(1000, net.n_parameters))
+        >>> zoo = cg.Population.from_matrix(weights, template=net)
+        >>> zoo, zoo.analyze().groupby("layer")["fluctuation"].mean().round(2).to_dict()
+        (<Population: 1,000 networks in the rows of 'weights'>,
+         {'fc1': 3.71, 'fc2': 3.03, 'fc3': 2.02, 'input': 2.63})
+        """
+        rows = Rows.checked(open_rows(weights), Layout.of(layout, template.parameters), template)
+        n = rows.of.shape[0]
+        return cls(RowMembers(rows, range(n)), row_labels(labels, n))
+
     def __repr__(self) -> str:
-        n_files = len({member.path for member in self._measuring.members})
-        return f"<Population: {len(self)} networks in {n_files} files>"
+        return f"<Population: {len(self):,} networks in {self._measuring.members.where}>"
 
     @property
     def diverged(self) -> pd.DataFrame:
@@ -370,7 +434,15 @@ class Population(Networks):
     def _analyzed(
         self, client: Any, show_progress: bool, options: Mapping[str, Any]
     ) -> pd.DataFrame:
-        task, every = partial(layer_table, options=options), range(len(self))
+        every, members = range(len(self)), self._measuring.members
+        if isinstance(members, RowMembers) and "inputs" not in options:
+            found_rows = analyze_rows(
+                members, every, options=options, client=client, show_progress=show_progress
+            )
+            layers = layer_rows(found_rows, len(self))
+            n_layers = len(layers) // max(len(self), 1)
+            return labelled(layers, np.repeat(np.arange(len(self)), n_layers), self._labels)
+        task = partial(layer_table, options=options)
         found = self._measuring.results(
             task, every, what="analyze", client=client, show_progress=show_progress
         )
@@ -378,7 +450,8 @@ class Population(Networks):
 
     def _judge(self, table: pd.DataFrame) -> None:
         found = diverged(table)
-        found.insert(1, "path", self._labels["path"].loc[found["network"]].to_numpy())
+        members = self._measuring.members
+        found.insert(1, "path", [members.key(int(k))[0] for k in found["network"]])
         self._diverged = found
 
     def _judged(self, client: Any, show_progress: bool) -> pd.DataFrame:
@@ -410,7 +483,7 @@ class Population(Networks):
         check_repeatable(inputs)
         values = self._label(by)
         judged, own = self._judged(client, show_progress), self._measuring
-        left_out = {*judged["network"], *(k for k in range(len(self)) if own.key(k) in own.failed)}
+        left_out = {*judged["network"], *own.failed_numbers()}
         binned = in_bins(values.drop(index=[*left_out]), bins)
         chosen = binned.dropna()
         n_most = max(1, max_samples // max(1, chosen.value_counts().max()))

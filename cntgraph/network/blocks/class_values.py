@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import takewhile
 from math import prod
 from typing import NamedTuple
 
@@ -116,7 +117,22 @@ class ClassValues:
             return self
         if self.table.size == 1:
             return ClassValues.of_broadcast(self.table.reshape(()), shape)
-        return ClassValues.of_nodes(self.values(), shape)
+        return self._regrouped(shape) or ClassValues.of_nodes(self.values(), shape)
+
+    def _regrouped(self, shape: tuple[int, ...]) -> ClassValues | None:
+        """Return them in a shape that differs in its first axes, where these are all of one kind.
+
+        Where no two positions are alike along them, or all are, other axes can take their place:
+        the channels of many copies of a network are those of one, copy by copy.
+        """
+        pairs = zip(self.shape[::-1], shape[::-1], strict=False)
+        kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        before, first = self.axes[: len(self.axes) - kept], shape[: len(shape) - kept]
+        for kind in (AxisClasses.own, AxisClasses.alike):
+            if all(axis.n_classes == kind(axis.n).n_classes for axis in before):
+                axes = (*map(kind, first), *self.axes[len(before) :])
+                return ClassValues(self.table.reshape([axis.n_classes for axis in axes]), axes)
+        return None
 
     def outer(self, other: ClassValues) -> ClassValues:
         """Return the products of these values with others, whose axes follow."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -145,7 +146,16 @@ class _Adding:
         # among it; but of a smaller weight there are parts for many threads.
         several = min(max(128 * row, 4 * CHUNK_BYTES), 8 * CHUNK_BYTES)
         some = max(CHUNK_BYTES, min(several, nbytes // 16))
-        return [_Part(*bounds, 0, whole.end_inner) for bounds in weight.chunks(some)]
+        bounds = list(weight.chunks(some))
+        if self.groups > 1 and nbytes // self.groups <= some:
+            bounds = self.whole_groups(bounds)
+        return [_Part(*rows, 0, whole.end_inner) for rows in bounds]
+
+    def whole_groups(self, bounds: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return parts of whole groups: what is summed of one depends on no other."""
+        rows = self.weight.shape[0] // self.groups
+        ends = sorted({-(-stop // rows) * rows for _, stop in bounds})
+        return list(pairwise([0, *ends]))
 
     def add_up(self, part: _Part) -> _Found:
         """Return the sums and the statistics of a part."""

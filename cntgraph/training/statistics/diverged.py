@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -106,12 +107,15 @@ def _not_finite(table: pd.DataFrame) -> pd.Series:
 
 def _architectures(table: pd.DataFrame, network: str) -> pd.Series:
     """Return the number of its architecture for every row."""
-    layers: defaultdict[Any, list[tuple[Any, ...]]] = defaultdict(list)
-    for number, *layer in table[[network, *_ARCHITECTURE]].itertuples(index=False, name=None):
-        layers[number].append(tuple(layer))
-    found: dict[tuple[Any, ...], int] = {}
-    numbers = {number: found.setdefault(tuple(all_), len(found)) for number, all_ in layers.items()}
-    return table[network].map(numbers)
+    import pandas as pd
+
+    kinds = table.groupby([*_ARCHITECTURE], sort=False, dropna=False).ngroup().to_numpy()
+    of_network, _ = pd.factorize(table[network])
+    order = np.argsort(of_network, kind="stable")
+    ends = np.cumsum(np.bincount(of_network))
+    layers = (kinds[order[first:end]] for first, end in pairwise([0, *ends]))
+    number, _ = pd.factorize(np.array([own.tobytes() for own in layers], dtype=object))
+    return pd.Series(number[of_network], table.index)
 
 
 def _excess(values: pd.Series, groups: list[pd.Series]) -> pd.Series:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.core.types import Values
 from cntgraph.training.labels import free_name
@@ -39,6 +40,26 @@ def layer_frame(found: Iterable[tuple[int, pd.DataFrame]], labels: pd.DataFrame)
         tables.append(table)
     layers = pd.concat(tables, ignore_index=True)
     rows = np.repeat(np.array(numbers, np.int64), [len(table) for table in tables])
+    return labelled(layers, rows, labels)
+
+
+def labelled(layers: pd.DataFrame, rows: NDArray[np.int64], labels: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of layers after the number and the labels of each one's network.
+
+    Parameters
+    ----------
+    layers : pandas.DataFrame
+    rows : ndarray of int64
+        The number of the network of each of its rows.
+    labels : pandas.DataFrame
+        One row per network.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    import pandas as pd
+
     taken = {"network", "diverged", *layers.columns}
     about = labels.iloc[rows].reset_index(drop=True)
     about = about.rename(columns={name: free_name(name, taken) for name in about.columns})

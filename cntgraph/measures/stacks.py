@@ -1,0 +1,211 @@
+"""What `analyze` finds, of many networks of one topology at once: no node, no object a network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import astuple, replace
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.parameter import Parameter, kernel_values
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Values
+from cntgraph.measures.analyze import STRENGTHS, SUMMARY, status_of
+from cntgraph.measures.link_weights import COLUMNS
+from cntgraph.measures.strength import add_boundary
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.class_values import ClassValues
+from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.copies import Stack
+from cntgraph.network.layer_sums import LayerSums
+from cntgraph.network.network import Edges
+
+
+def _row(found: WeightStatistics) -> Values:
+    """Return statistics as `core.kernels.stacks` has them."""
+    return np.array(astuple(replace(found, counts=None))[:-1], dtype=np.float64)
+
+
+_NONE = _row(WeightStatistics())
+#: The counts of weights that are finite, not a number and infinite.
+_SIZES = [0, 8, 9]
+#: What is known of a layer itself.
+_OF_LAYERS = ("name", "kind", "shape", "activation", "n_nodes")
+
+
+class LayerColumns(NamedTuple):
+    """The columns of `analyze`, in its order.
+
+    `same` are those that all networks share, a value per layer; `own` those of each network,
+    shape (n networks, n layers). Of the status, which is a word, `own` has the number of a word,
+    and `statuses` the words.
+    """
+
+    same: dict[str, list[Any]]
+    own: dict[str, NDArray[Any]]
+    statuses: list[str]
+
+
+@np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
+def analyze_stack(
+    stack: Stack,
+    parameters: Mapping[str, Parameter],
+    *,
+    edges: Edges = "parametric",
+    bias: bool = True,
+    boundary: float = 0.0,
+) -> LayerColumns:
+    """Return what `analyze` finds in each of many networks of one topology.
+
+    Parameters
+    ----------
+    stack : Stack
+        The topology.
+    parameters : mapping of str to Parameter
+        The values of each parameter in every network, shape (n, *shape of the parameter).
+    edges, bias, boundary
+        As in `analyze`.
+
+    Returns
+    -------
+    LayerColumns
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("cnn")
+    >>> some = {name: Parameter.from_array(name, np.stack([p.raw(), -p.raw()]))
+    ...         for name, p in net.parameters.items()}
+    >>> analyze_stack(Stack(net), some).own["fluctuation"].round(3)
+    array([[0.567, 1.77 , 0.887, 1.873],
+           [0.567, 1.77 , 0.887, 1.873]])
+    """
+    chosen = stack.net.select_blocks(edges)
+    names = {block.name for block in chosen}
+    totals = _StackTotals(stack, next(iter(parameters.values())).shape[0])
+    for one, all_ in zip(stack.net.blocks, stack.blocks(parameters), strict=True):
+        if one.name in names:
+            totals.add(one, all_, bias=bias)
+    add_boundary(totals.sums, boundary)
+    return totals.columns()
+
+
+class _StackTotals:
+    """What is added up, block by block, of n networks."""
+
+    def __init__(self, stack: Stack, n: int) -> None:
+        self.net, self.n = stack.net, n
+        self.sums = LayerSums(stack.layers(n))
+        self.statistics: dict[str, Values] = {}
+        self.n_edges: Counter[str] = Counter()
+        self.odd_biases: dict[str, NDArray[np.bool_]] = {}
+
+    def add(self, one: Block, all_: Block, *, bias: bool) -> None:
+        """Add a block of one network, and that of all networks."""
+        sides = all_.class_sums(("signed",)).sums["signed"]
+        self.sums.add_sides(all_.source, all_.target, sides)
+        for layer in self.net.layers_of(one.target):
+            self.n_edges[layer.name] += one.n_edges
+            if one.parametric:
+                self.add_statistics(layer.name, one, all_.weight)
+            if bias and all_.bias is not None:
+                self.add_bias(layer.name, all_)
+
+    def add_statistics(self, layer: str, one: Block, weight: Recipe | None) -> None:
+        """Add the statistics of the weights of each network."""
+        from cntgraph.core.kernels.stacks import add_statistics
+
+        found = self.statistics.setdefault(layer, np.tile(_NONE, (self.n, 1)))
+        if weight is None:  # those of its geometry
+            found[:] = [_row(WeightStatistics(*row) + one.statistics()) for row in found]
+            return
+        add_statistics(_in_any_order(weight, self.n), found)
+
+    def add_bias(self, layer: str, block: Block) -> None:
+        """Add the biases of each network to what comes in."""
+        assert block.bias is not None
+        shift = block.bias.read()
+        self.sums.add("in", block.target, ClassValues.of_broadcast(shift, block.target.shape))
+        if not np.isfinite(shift).all():
+            odd = ~np.isfinite(shift.reshape(self.n, -1)).all(axis=1)
+            self.odd_biases[layer] = self.odd_biases.get(layer, np.zeros(self.n, np.bool_)) | odd
+
+    # -- as columns -----------------------------------------------------------------------------
+
+    def columns(self) -> LayerColumns:
+        """Return the columns of `analyze`."""
+        layers, none = self.net.layers, np.tile(_NONE, (self.n, 1))
+        strengths = [self._strength_columns(k) for k in range(len(layers))]
+        statistics = [self.statistics.get(layer.name, none) for layer in layers]
+        sizes = [int(found[:1, _SIZES].sum()) for found in statistics]
+        own: dict[str, NDArray[Any]] = {}
+        for found in (strengths, [*map(_weight_columns, statistics)]):
+            own |= {name: np.stack([layer[name] for layer in found], 1) for name in found[0]}
+        status, statuses = self._statuses(own["link_weight_n_nan"] + own["link_weight_n_inf"] > 0)
+        same = {
+            **{name: [getattr(layer, name) for layer in layers] for name in _OF_LAYERS},
+            "n_edges": [self.n_edges[layer.name] for layer in layers],
+            "n_weights": sizes,
+        }
+        return LayerColumns({"layer": same.pop("name"), **same}, own | {"status": status}, statuses)
+
+    def _statuses(self, odd: NDArray[np.bool_]) -> tuple[NDArray[np.int8], list[str]]:
+        """Return the number of each layer's status in every network, and all of them."""
+        fed, statuses = set(self.net.ends.values()), list[str]()
+        numbers = np.empty(odd.shape, dtype=np.int8)
+        for k, layer in enumerate(self.net.layers):
+            own = odd[:, k] | self.odd_biases.get(layer.name, np.zeros(self.n, np.bool_))
+            for is_odd in (False, True):
+                status = status_of(layer, fed=layer.name in fed, odd=is_odd)
+                if status not in statuses:
+                    statuses.append(status)
+                numbers[own == is_odd, k] = statuses.index(status)
+        return numbers, statuses
+
+    def _strength_columns(self, k: int) -> dict[str, Values]:
+        found: dict[str, Values] = {}
+        for name, direction in STRENGTHS.items():
+            summary = _summarised(self.sums.of_layer(k, direction), self.n)
+            found |= {f"{name}_{what}": summary[:, j] for j, what in enumerate(SUMMARY)}
+        return found | {"fluctuation": found["strength_std"]}
+
+
+def _in_any_order(weight: Recipe, n: int) -> NDArray[Any]:
+    """Return the weights of n networks as kernels take them, a row each, however they lie in it."""
+    while weight.op in ("reshape", "transpose"):  # of each network's own axes
+        weight = weight.args[0]
+    return kernel_values(weight.read_stored(), weight.stored_dtype).reshape(n, -1)
+
+
+def _summarised(values: ClassValues, n: int) -> Values:
+    """Return the summary of each network's values, shape (n, 4)."""
+    from cntgraph.core.kernels.stacks import summarise_rows
+
+    first, *others = values.axes
+    found = np.full((first.n_classes, len(SUMMARY)), np.nan)
+    if values.size:
+        shares = reduce(np.multiply.outer, (axis.counts for axis in others), np.ones(()))
+        shares = shares.reshape(-1) / (values.size // n)
+        summarise_rows(values.table.reshape(first.n_classes, -1), shares, found)
+    return np.broadcast_to(found, (n, len(SUMMARY)))  # where edges are the same for all networks
+
+
+def _weight_columns(found: Values) -> dict[str, NDArray[Any]]:
+    """Return what `weight_columns` does, of networks whose statistics are the rows of an array."""
+    n, mean, m2, m3, m4, least, largest, n_zero, n_nan, n_inf = found.T
+    size = n + n_nan + n_inf
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        variance = m2 / n
+        std = np.sqrt(np.maximum(variance, 0.0))
+        varies = (std > np.abs(mean) * 1e-15) & (variance * variance > 0.0)
+        skew = np.where(varies, m3 / n / (variance * std), np.nan)
+        kurtosis = np.where(varies, m4 / n / (variance * variance) - 3.0, np.nan)
+        zero = n_zero / size
+    values = (np.where(n > 0, of, np.nan) for of in (mean, std, skew, kurtosis, least, largest))
+    named = dict(zip(COLUMNS, values, strict=True)) | {"zero_fraction": zero}
+    named |= {"n_nan": n_nan.astype(np.int64), "n_inf": n_inf.astype(np.int64)}
+    return {f"link_weight_{name}": values for name, values in named.items()}

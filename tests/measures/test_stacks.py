@@ -1,0 +1,142 @@
+"""Many networks of one topology at once against each by itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.conv_stacks import conv_stacks
+from oracles.local import all_nets
+
+import cntgraph as cg
+from cntgraph.core.errors import NoCopiesError
+from cntgraph.core.parameter import Parameter
+from cntgraph.measures.stacks import analyze_stack
+from cntgraph.network import Layer, Network
+from cntgraph.network.blocks.scaled import Scaled
+from cntgraph.network.copies import Stack, copies_of
+
+NETS = {name: net for name, net in all_nets().items() if net.parameters or net.blocks}
+ODD = (np.nan, np.inf, -np.inf)
+
+
+def parameters_of(net):
+    """All parameters that are read, whether the network lists them or not."""
+    read = {p.name: p for block in net.blocks for p in block.parameters()}
+    return {**read, **net.parameters}
+
+
+def listed(net):
+    return Network(net.layers, net.blocks, parameters_of(net), net.entries)
+
+
+def copied(net, n, rng, *, odd=False):
+    """Values of n networks, stacked, and the networks."""
+    stacked = {}
+    for name, p in net.parameters.items():
+        values = rng.normal(size=(n, *p.shape)).astype("f4")
+        if odd and values.size:
+            values[rng.integers(n)].flat[0] = rng.choice(ODD)
+        stacked[name] = Parameter.from_array(name, values, trainable=p.trainable)
+    each = [
+        net.bind({name: Parameter.from_array(name, p.data[k]) for name, p in stacked.items()}, {})
+        for k in range(n)
+    ]
+    return stacked, each
+
+
+def check(net, n, rng, *, odd=False, **options):
+    stacked, each = copied(net, n, rng, odd=odd)
+    found = analyze_stack(Stack(net), stacked, **options)
+    for k, one in enumerate(each):
+        table = cg.analyze(one, **options).reset_index()
+        assert [found.statuses[j] for j in found.own["status"][k]] == table["status"].tolist()
+        for name, values in found.same.items():
+            assert values == table[name].tolist(), name
+        for name in table.columns.difference([*found.same, "status"]):
+            own, expected = found.own[name][k], table[name].to_numpy(dtype=float)
+            size = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+            assert np.allclose(own, expected, rtol=1e-11, atol=1e-12 * size, equal_nan=True), name
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # infinities that cancel
+@pytest.mark.parametrize("options", [{}, {"edges": "all", "bias": False}, {"boundary": 0.5}])
+@pytest.mark.parametrize("odd", [False, True])
+@pytest.mark.parametrize("name", NETS)
+def test_networks_of_every_kind_of_block(name, odd, options):
+    net = listed(NETS[name])
+    if net.parameters:
+        check(net, 4, np.random.default_rng(0), odd=odd, **options)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@given(conv_stacks(), st.integers(1, 5), st.booleans(), st.sampled_from(["parametric", "all"]))
+@settings(max_examples=60)
+def test_random_networks(net, n, odd, edges):
+    if net.parameters:
+        check(net, n, np.random.default_rng(n), odd=odd, edges=edges)
+
+
+@pytest.mark.parametrize("granularity", ["channel", "layer"])
+@pytest.mark.parametrize("aggregation", ["sum", "l1", "l2"])
+def test_coarser_networks_whose_weights_are_computed(granularity, aggregation):
+    net = cg.coarsen(cg.toy("cnn"), granularity, aggregation=aggregation)
+    check(net, 3, np.random.default_rng(1))
+
+
+def test_stored_types_are_widened_where_they_are_added_up():
+    net = cg.toy("cnn")
+    rng, n = np.random.default_rng(0), 3
+    halves = {
+        name: Parameter.from_array(name, rng.normal(size=(n, *p.shape)).astype("f2"))
+        for name, p in net.parameters.items()
+    }
+    wide = {name: Parameter.from_array(name, p.data.astype("f8")) for name, p in halves.items()}
+    found, expected = (analyze_stack(Stack(net), of).own for of in (halves, wide))
+    for name, values in expected.items():
+        assert np.allclose(found[name], values, rtol=1e-12, atol=1e-14, equal_nan=True)
+
+
+def test_bits_do_not_depend_on_who_is_measured_together():
+    net, n = cg.toy("cnn"), 40
+    stacked, _ = copied(net, n, np.random.default_rng(3))
+    whole = analyze_stack(Stack(net), stacked).own
+    for step in (1, 7, 39):
+        for first in range(0, n, step):
+            some = {
+                name: Parameter.from_array(name, p.data[first : first + step])
+                for name, p in stacked.items()
+            }
+            for name, values in analyze_stack(Stack(net), some).own.items():
+                assert values.tobytes() == whole[name][first : first + step].tobytes()
+
+
+@pytest.mark.parametrize("name", ["cnn", "random1", "recurrent"])
+def test_copies_are_a_network_whose_nodes_are_those_of_each(name):
+    net = listed(NETS[name])
+    stacked, each = copied(net, 3, np.random.default_rng(2))
+    both = copies_of(net, 3, stacked)
+    assert both.n_edges == 3 * net.n_edges
+    assert both.n_nodes == 3 * net.n_nodes
+    found = both.split(cg.node_strength(both, transform="square", edges="all"))
+    graph = cg.build_graph(both)
+    assert np.allclose(
+        graph.adjacency.sum(axis=0), both.node_sums("signed")["signed"].incoming, rtol=1e-6
+    )
+    for k, one in enumerate(each):
+        own = one.split(cg.node_strength(one, transform="square", edges="all"))
+        for layer, values in own.items():
+            assert np.allclose(found[layer][k], values, rtol=1e-12)
+
+
+def test_a_kind_of_block_that_has_no_copies_is_named():
+    net = cg.toy("cnn")
+    block = Scaled.of_block(net.blocks[0], np.ones(net.blocks[0].source.size))
+    odd = Network(net.layers, (block,), net.parameters)
+    with pytest.raises(NoCopiesError, match=r"'conv1'.*'scaled'.*register"):
+        Stack(odd)
+
+
+def test_networks_without_edges():
+    net = Network((Layer("a", (2,), "input", is_input=True),), (),
+                  {"w": Parameter.from_array("w", np.zeros(3))})  # fmt: skip
+    check(net, 2, np.random.default_rng(0))
