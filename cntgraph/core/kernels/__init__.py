@@ -5,3 +5,7 @@ disk, hold no global state and release the GIL: `cntgraph.core.parallel` runs th
 chunks at once. Every accumulation is float64. Import a kernel inside the function that calls
 it, so that importing cntgraph does not import numba.
 """
+
+from cntgraph.core.numba_start import import_numba
+
+import_numba()
