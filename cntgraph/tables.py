@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -11,17 +13,40 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import CntGraphError, require
 from cntgraph.core.new_file import new_file
+from cntgraph.core.types import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def show(table: pd.DataFrame, title: str = "") -> None:
+def columns_of(table: pd.DataFrame | Columns) -> Columns:
+    """Return the columns of a table by name; where something is missing, NaN or None.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> columns_of(pd.DataFrame({"layer": ["fc", None], "n_nodes": [3, 2]}))
+    {'layer': ['fc', None], 'n_nodes': [3, 2]}
+    """
+    if isinstance(table, dict):
+        return table
+    return {str(name): _values(table[name]) for name in table.columns}
+
+
+def _values(column: pd.Series) -> list[Any]:
+    if column.dtype.kind in "iufb":
+        return list(column.tolist())
+    whole = column.astype(object)
+    return list(whole.where(column.notna(), None).tolist())
+
+
+def show(table: pd.DataFrame | Columns, title: str = "") -> None:
     """Print a table for a person: ruled on a terminal, in plain columns elsewhere.
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : pandas.DataFrame, or dict of str to list
+        The table, or its columns.
     title : str, default ""
     """
     from rich.console import Console
@@ -31,10 +56,11 @@ def show(table: pd.DataFrame, title: str = "") -> None:
     width = None if sys.stdout.isatty() else 100_000
     console = Console(width=width, markup=False, emoji=False)
     ruled = Table(box=None, pad_edge=False)
-    for name in table.columns:
-        numeric = table[name].dtype.kind in "iuf"
-        ruled.add_column(str(name).replace("_", " "), justify="right" if numeric else "left")
-    for row in table.itertuples(index=False):
+    columns = columns_of(table)
+    for name, values in columns.items():
+        numeric = bool(values) and all(_is_number(value) for value in values)
+        ruled.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+    for row in zip(*columns.values(), strict=True):
         ruled.add_row(*(cell(value) for value in row))
     if title:
         console.print(title, style="bold", highlight=False, soft_wrap=True)
@@ -61,30 +87,52 @@ def cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(_plain(value), int | float) and not isinstance(value, bool)
+
+
 def _plain(value: Any) -> Any:
     """Return a number of NumPy as one of Python."""
     return value.item() if hasattr(value, "item") else value
 
 
-def as_text(table: pd.DataFrame, kind: str) -> str:
-    """Return a table as CSV or JSON text.
+def as_text(table: pd.DataFrame | Columns, kind: str) -> str:
+    """Return a table as CSV or JSON text, with all digits of its numbers.
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : pandas.DataFrame, or dict of str to list
+        The table, or its columns.
     kind : {"csv", "json"}
 
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> print(as_text({"layer": ["fc"], "shape": [(3,)], "mean": [0.1]}, "csv"), end="")
+    layer,shape,mean
+    fc,"(3,)",0.1
     """
+    columns = columns_of(table)
     if kind == "csv":
-        return str(table.to_csv(index=False))
-    # pandas' own writer keeps ten decimals.
-    columns = [[_json_value(value) for value in table[name]] for name in table.columns]
-    names = [str(name) for name in table.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        return _as_csv(columns)
+    values = [[_json_value(value) for value in column] for column in columns.values()]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
     return json.dumps(rows, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _as_csv(columns: Columns) -> str:
+    """Return columns as CSV; what is missing is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(
+        ["" if value != value else value for value in map(_plain, row)]
+        for row in zip(*columns.values(), strict=True)
+    )
+    return text.getvalue()
 
 
 def _json_value(value: Any) -> Any:
@@ -93,12 +141,13 @@ def _json_value(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def write(table: pd.DataFrame, path: Path, *, overwrite: bool = False) -> None:
+def write(table: pd.DataFrame | Columns, path: Path, *, overwrite: bool = False) -> None:
     """Write a table to a file whose suffix says how: .csv, .json, .parquet or .h5.
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : pandas.DataFrame, or dict of str to list
+        The table, or its columns.
     path : Path
     overwrite : bool, default False
         Whether a file of that name is replaced.
@@ -110,20 +159,26 @@ def write(table: pd.DataFrame, path: Path, *, overwrite: bool = False) -> None:
     MissingExtraError
         If the suffix is .parquet and pyarrow is not installed.
     """
-    writers: dict[str, Callable[[pd.DataFrame, Path], object]] = {
-        ".csv": lambda t, p: t.to_csv(p, index=False),
+    writers: dict[str, Callable[[Any, Path], object]] = {
+        ".csv": lambda t, p: p.write_text(as_text(t, "csv"), encoding="utf-8", newline=""),
         ".json": lambda t, p: p.write_text(as_text(t, "json"), encoding="utf-8"),
-        ".parquet": _write_parquet,
+        ".parquet": lambda t, p: _write_parquet(_frame(t), p),
     }
     if path.suffix.lower() not in (*writers, ".h5"):
         raise CntGraphError(
             f"{path}: expected a file that ends in {', '.join(writers)}, .h5; got {path.suffix!r}"
         )
     if path.suffix.lower() == ".h5":
-        _write_hdf5(table, path, overwrite=overwrite)
+        _write_hdf5(_frame(table), path, overwrite=overwrite)
         return
     with new_file(path, overwrite=overwrite) as temporary:
         writers[path.suffix.lower()](table, temporary)
+
+
+def _frame(table: pd.DataFrame | Columns) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(table) if isinstance(table, dict) else table
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

@@ -42,7 +42,7 @@ def test_importing_starts_nothing_that_only_some_work_needs():
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("cg.toy('cnn').n_edges", {"scipy.sparse"}),
+        ("cg.toy('cnn').n_edges", set()),
         ("repr(cg.toy('mlp'))", set()),
         ("cg.node_strength(cg.toy('mlp'))", {"numba"}),
         ("cg.describe(cg.toy('mlp'))", {"pandas"}),

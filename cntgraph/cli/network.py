@@ -31,8 +31,7 @@ from cntgraph.cli.output import check_output, emit, reports_errors, warnings_sai
 from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from cntgraph.core.types import Columns
     from cntgraph.network.network import Network
     from cntgraph.training.trajectory import Trajectory
 
@@ -53,6 +52,7 @@ def describe(
 ) -> None:
     """Show the layers and blocks of a network and what became of its parameters."""
     import cntgraph as cg
+    from cntgraph.measures.analyze import block_columns
 
     check_output(output, [model], overwrite=overwrite)
     coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
@@ -64,9 +64,9 @@ def describe(
     )
     net = cg.coarsen(net, **coarse)
     title = title_of(model, net, granularity)
-    emit(cg.describe(net), output, format, title=title, overwrite=overwrite)
+    emit(block_columns(net), output, format, title=title, overwrite=overwrite)
     if format is Format.table and not output:
-        emit(_shortened_coverage(net), None, format, title="\nCoverage")
+        emit(net.coverage_columns(), None, format, title="\nCoverage")
 
 
 @reports_errors
@@ -94,6 +94,8 @@ def analyze(
 ) -> None:
     """Measure strengths, fluctuation and link weights of every layer."""
     import cntgraph as cg
+    from cntgraph.measures.analyze import layer_columns
+    from cntgraph.tables import columns_of
 
     check_output(output, [model], overwrite=overwrite)
     options: dict[str, Any] = {"edges": edges.value, "bias": bias, "boundary": boundary}
@@ -101,23 +103,23 @@ def analyze(
     measured = _of_measures(model)
     if snapshots:
         with cg.open(model) as trajectory:
-            table = trajectory.analyze(show_progress=True, **options, **coarse)
+            columns = columns_of(trajectory.analyze(show_progress=True, **options, **coarse))
         title = title_of(model, None, granularity)
     elif measured is not None:
         table = measured[-1:].analyze(**options, **coarse)
-        table = table.loc[:, "layer":]  # type: ignore[misc]
+        columns = columns_of(table.loc[:, "layer":])  # type: ignore[misc]
         title = title_of(model, measured.topology, granularity)
     else:
         net = cg.coarsen(load_network(model, input_shape, unroll, norm, strict, factory), **coarse)
-        table = cg.analyze(net, show_progress=True, **options).reset_index()
+        columns = layer_columns(net, show_progress=True, **options)
         title = title_of(model, net, granularity)
-    if not len(table) or not table["n_edges"].any():
+    if not any(columns["n_edges"]):
         raise CntGraphError(
             f"{model}: nothing was analysed: no layer has {edges.value} edges; "
             "`cntgraph describe` shows why"
         )
     people = format is Format.table and not output
-    shown = _shortened_analysis(table) if people else table
+    shown = _shortened_analysis(columns) if people else columns
     emit(shown, output, format, title=title, overwrite=overwrite)
 
 
@@ -187,14 +189,9 @@ def title_of(model: Path, net: Network | None, granularity: Granularity) -> str:
     return f"{model}{what}{size}{alone}"
 
 
-def _shortened_analysis(table: pd.DataFrame) -> pd.DataFrame:
+def _shortened_analysis(columns: Columns) -> Columns:
     """Return the columns that fit on a terminal."""
-    columns = ["snapshot", "step", "layer", "kind", "shape", "activation", "n_nodes", "n_edges",
-               "in_strength_mean", "out_strength_mean", "strength_mean", "fluctuation",
-               "link_weight_mean", "link_weight_std", "status"]  # fmt: skip
-    return table[[name for name in columns if name in table.columns]]
-
-
-def _shortened_coverage(net: Network) -> pd.DataFrame:
-    table = net.coverage.reset_index()
-    return table[["name", "kind", "shape", "dtype", "status", "block", "reason"]]
+    names = ["snapshot", "step", "layer", "kind", "shape", "activation", "n_nodes", "n_edges",
+             "in_strength_mean", "out_strength_mean", "strength_mean", "fluctuation",
+             "link_weight_mean", "link_weight_std", "status"]  # fmt: skip
+    return {name: columns[name] for name in names if name in columns}

@@ -17,6 +17,8 @@ from cntgraph.core.errors import CntGraphError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cntgraph.core.types import Columns
+
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Print what cntgraph has to say about an error, without a traceback, and exit with 1."""
@@ -61,14 +63,16 @@ def check_output(output: Path | None, sources: Iterable[str | Path], *, overwrit
 
 
 def emit(
-    table: pd.DataFrame, output: Path | None, kind: Format, *, title: str, overwrite: bool = False
-) -> None:
+    table: pd.DataFrame | Columns, output: Path | None, kind: Format, *, title: str,
+    overwrite: bool = False,
+) -> None:  # fmt: skip
     """Write a table to a file, or print it."""
     from cntgraph import tables
 
     if output is not None:
         tables.write(table, output, overwrite=overwrite)
-        typer.echo(f"{output}: {len(table)} rows", err=True)
+        n_rows = len(next(iter(tables.columns_of(table).values()), ()))
+        typer.echo(f"{output}: {n_rows} rows", err=True)
     elif kind is Format.table:
         tables.show(table, title)
     else:

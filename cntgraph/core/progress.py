@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -33,7 +34,10 @@ def progress(items: Iterable[Item], what: str, *, show: bool) -> Iterator[Item]:
     if not show:
         yield from items
         return
-    from tqdm.auto import tqdm
+    if "IPython" in sys.modules:  # a notebook has bars of its own
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
 
     # disable=None: tqdm itself stays silent where standard error is no terminal.
     yield from tqdm(items, desc=what, disable=None, leave=False)

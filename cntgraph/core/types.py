@@ -1,4 +1,4 @@
-"""Types of arrays that many modules speak of."""
+"""Types of arrays and of tables that many modules speak of."""
 
 from __future__ import annotations
 
@@ -13,3 +13,5 @@ Ids = NDArray[np.int64]
 Values = NDArray[np.float64]
 #: An array of any type: what is stored, or what a caller passes.
 Array = NDArray[Any]
+#: A table without pandas: its columns by name, in order, all of one length.
+Columns = dict[str, list[Any]]

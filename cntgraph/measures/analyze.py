@@ -10,6 +10,7 @@ import numpy as np
 
 from cntgraph.core.computing import computing_on
 from cntgraph.core.progress import progress
+from cntgraph.core.types import Columns
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.strength import add_boundary
 from cntgraph.measures.summary import summarise
@@ -59,7 +60,11 @@ def describe(
     """
     import pandas as pd
 
-    net = coarsen(net, granularity, aggregation=aggregation)
+    return pd.DataFrame(block_columns(coarsen(net, granularity, aggregation=aggregation)))
+
+
+def block_columns(net: Network) -> Columns:
+    """Return the columns of `describe`, without pandas."""
     rows: list[dict[str, Any]] = []
     for layer in net.layers:
         own = {
@@ -70,10 +75,10 @@ def describe(
             "activation": layer.activation,
         }
         blocks = net.blocks_into(layer)
-        rows.extend({**own, **_block_columns(net, block)} for block in blocks)
+        rows.extend({**own, **_of_block(net, block)} for block in blocks)
         if not blocks:
             rows.append({**own, **_NO_BLOCK})
-    return pd.DataFrame(rows, columns=[*_LAYER_COLUMNS, *_NO_BLOCK])
+    return {name: [row[name] for row in rows] for name in (*_LAYER_COLUMNS, *_NO_BLOCK)}
 
 
 _LAYER_COLUMNS = ("layer", "kind", "shape", "n_nodes", "activation")
@@ -88,7 +93,7 @@ _NO_BLOCK: dict[str, Any] = {
 }
 
 
-def _block_columns(net: Network, block: Any) -> dict[str, Any]:
+def _of_block(net: Network, block: Any) -> dict[str, Any]:
     read = {p.name: p.size for p in block.parameters() if p.trainable}
     return {
         "block": block.name,
@@ -101,7 +106,6 @@ def _block_columns(net: Network, block: Any) -> dict[str, Any]:
     }
 
 
-@np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
 def analyze(
     net: Network,
     *,
@@ -164,27 +168,54 @@ def analyze(
     [1, 2, 2, 3]
     """
     net = coarsen(net, granularity, aggregation=aggregation)
-    totals = LayerTotals(net if net.layers else replace(net, layers=(_NO_LAYER,)))
     with computing_on(client):
-        for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
-            totals.add(block, bias=bias)
-    add_boundary(totals.sums, boundary)
-    rows = [totals.row(k) for k in range(len(totals.net.layers))]
-    table = _table(rows)
+        columns = layer_columns(
+            net, edges=edges, bias=bias, boundary=boundary, show_progress=show_progress
+        )
+    table = _table(columns)
     return table if net.layers else table.iloc[:0]
 
 
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as a table, put together by column: pandas takes longer for either."""
+@np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
+def layer_columns(
+    net: Network, *, edges: Edges, bias: bool, boundary: float, show_progress: bool = False
+) -> Columns:
+    """Return the columns of `analyze`, the layers' names first, without pandas.
+
+    Parameters
+    ----------
+    net, edges, bias, boundary, show_progress
+        As in `analyze`.
+
+    Returns
+    -------
+    dict of str to list
+        A row per layer; of a network without layers, one of a layer without nodes.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> found = layer_columns(cg.toy("cnn"), edges="all", bias=True, boundary=0.0)
+    >>> found["layer"], found["n_edges"]
+    (['input', 'conv1', 'pool', 'fc'], [0, 512, 72, 54])
+    """
+    totals = LayerTotals(net if net.layers else replace(net, layers=(_NO_LAYER,)))
+    for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
+        totals.add(block, bias=bias)
+    add_boundary(totals.sums, boundary)
+    rows = [totals.row(k) for k in range(len(totals.net.layers))]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _table(columns: Columns) -> pd.DataFrame:
+    """Return columns as a table: arrays where they are numbers, for which pandas is faster."""
     import pandas as pd
 
-    index = pd.Index([row["layer"] for row in rows], name="layer")
-    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
-    del columns["layer"]
-    for name, values in columns.items():
-        if isinstance(values[0], int | float):
-            columns[name] = np.array(values)
-    return pd.DataFrame(columns, index=index)
+    index = pd.Index(columns.pop("layer"), name="layer")
+    return pd.DataFrame(
+        {name: np.array(v) if isinstance(v[0], int | float) else v for name, v in columns.items()},
+        index=index,
+    )
 
 
 class LayerTotals:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
-from cntgraph.core.types import Values
+from cntgraph.core.types import Columns, Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, broadcasts
 from cntgraph.network.blocks.class_values import ClassValues
@@ -343,9 +343,12 @@ class Network:
         """One row per parameter (and per operation that was left out): where it went, and why."""
         import pandas as pd
 
-        columns = ["name", "kind", "shape", "dtype", "status", "block", "reason"]
-        rows = [{column: getattr(entry, column) for column in columns} for entry in self.entries]
-        return pd.DataFrame(rows, columns=columns).set_index("name")
+        return pd.DataFrame(self.coverage_columns()).set_index("name")
+
+    def coverage_columns(self) -> Columns:
+        """Return the columns of `coverage`, the names first, without pandas."""
+        names = ("name", "kind", "shape", "dtype", "status", "block", "reason")
+        return {name: [getattr(entry, name) for entry in self.entries] for name in names}
 
     def bind(self, parameters: Mapping[str, Parameter], labels: Mapping[str, Any]) -> Network:
         """Return the same network at another moment, reading other values of its parameters.

@@ -127,6 +127,6 @@ def test_samples_have_to_fit_the_network(inputs, message):
 
 def test_progress_is_shown_where_it_is_asked_for(monkeypatch):
     shown = []
-    monkeypatch.setattr("tqdm.auto.tqdm", lambda items, **_: shown.append(1) or items)
+    monkeypatch.setattr("tqdm.tqdm", lambda items, **_: shown.append(1) or items)
     cg.neuron_strength(cg.toy("mlp"), np.ones((2, 6)), show_progress=True)
     assert shown

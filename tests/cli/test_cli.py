@@ -435,3 +435,17 @@ def test_a_table_takes_the_place_of_a_file_if_asked(folder, tmp_path):
     path.write_text("old")
     run("analyze", folder / "model.h5", "-o", path, "--overwrite")
     assert path.read_text().startswith("layer,")
+
+
+@pytest.mark.parametrize("command", ["describe", "analyze"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.h5"])
+def test_a_table_is_printed_without_what_is_slow_to_import(folder, command, name):
+    slow = ("pandas", "pyarrow", "scipy.linalg", "scipy.sparse", "onnx.reference", "matplotlib")
+    code = (
+        "import sys\nfrom cntgraph.cli import app\n"
+        f"app({[command, str(folder / name)]!r}, standalone_mode=False)\n"
+        f"print(*[name for name in {slow!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "conv" in done.stdout
+    assert done.stderr.split() == []

@@ -15,7 +15,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
-from onnx.reference import ReferenceEvaluator
 
 from cntgraph.adapters.onnx.values import Call, shape_of
 from cntgraph.core.errors import FormatError, TraceError
@@ -52,6 +51,8 @@ def run(call: Call, inputs: Sequence[Any], largest: int = LARGEST) -> list[Any]:
 
 
 def _evaluate(call: Call, inputs: Sequence[Any]) -> list[Any]:
+    from onnx.reference import ReferenceEvaluator  # slow to import, and few models need it
+
     model = _model(call, inputs)
     feeds = {f"i{k}": value for k, value in enumerate(inputs) if value is not None}
     made = iter(ReferenceEvaluator(model).run(None, feeds))

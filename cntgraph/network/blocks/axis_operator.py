@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Indices = NDArray[np.int64]
+
+
+class Edges(NamedTuple):
+    """Position before, position after and weight of each edge along an axis."""
+
+    rows: Indices
+    columns: Indices
+    weights: Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,12 +211,23 @@ class AxisOperator:
         return AxisOperator(self.n_in, other.n_out, rows, columns, product.data)
 
     @cached_property
+    def edges(self) -> Edges:
+        """The edges in order of their rows; several between the same positions are one."""
+        place = self.rows * self.n_out + self.columns
+        order = np.argsort(place, kind="stable")
+        place, weights = place[order], self.weights[order]
+        starts = np.flatnonzero(np.diff(place, prepend=-1))
+        if len(starts) < len(place):
+            place, weights = place[starts], np.add.reduceat(weights, starts)
+        return Edges(*np.divmod(place, max(self.n_out, 1)), weights)
+
+    @cached_property
     def matrix(self) -> csr_array:
         """The weights as a matrix of shape (n_in, n_out)."""
         from scipy.sparse import coo_array
 
-        places = (self.weights, (self.rows, self.columns))
-        return coo_array(places, shape=(self.n_in, self.n_out)).tocsr()
+        rows, columns, weights = self.edges
+        return coo_array((weights, (rows, columns)), shape=(self.n_in, self.n_out)).tocsr()
 
     def transformed(self, transform: Transform) -> csr_array:
         """Return f of the matrix, entry by entry of what is stored."""
@@ -219,8 +238,12 @@ class AxisOperator:
     def sums(self, transform: Transform) -> Sides:
         """Return row and column sums of f of the matrix, which follow from the geometry alone."""
         if transform not in self._sums:
-            matrix = self.transformed(transform)
-            self._sums[transform] = Sides(*(_few(matrix.sum(axis=axis)) for axis in (1, 0)))
+            rows, columns, weights = self.edges
+            values = apply_transform(weights, transform)
+            sides = (rows, self.n_in), (columns, self.n_out)
+            self._sums[transform] = Sides(
+                *(_few(np.bincount(places, values, n)) for places, n in sides)
+            )
         return self._sums[transform]
 
     @cached_property

@@ -82,8 +82,8 @@ class Pool(Block):
     def n_edges(self) -> int:
         """Number of edges: one a candidate of each window."""
         if self.source.mask is None:
-            return self.source.shape[0] * prod(int(s.matrix.nnz) for s in self.operators)
-        degrees = [np.diff(s.matrix.indptr).astype(np.int64) for s in self.operators]
+            return self.source.shape[0] * prod(len(s.edges.rows) for s in self.operators)
+        degrees = [np.bincount(s.edges.rows, minlength=s.n_in) for s in self.operators]
         from_each = reduce(np.multiply.outer, degrees, np.ones((), dtype=np.int64)).reshape(-1)
         nodes = self.source.mask.reshape(self.source.shape[0], from_each.size).sum(axis=0)
         return int(nodes @ from_each)
