@@ -25,6 +25,7 @@ from .export.parquet import write_parquet as write_parquet
 from .graph.attribution.attribution_graph import read_attribution_graph as read_attribution_graph
 from .graph.building import build_graph as build_graph
 from .graph.edge_chunks import edge_chunks as edge_chunks
+from .graph.file_graph import open_graph as open_graph
 from .graph.graph import Graph as Graph
 from .graph.node_positions import node_positions as node_positions
 from .graph.reduction.disparity_filter import disparity_filter as disparity_filter

@@ -1,21 +1,34 @@
-"""build_graph: a network unrolled into an explicit graph, if it is not too large for that."""
+"""build_graph: a network unrolled into an explicit graph, in memory or in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from shutil import disk_usage
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cntgraph.core.errors import GraphSizeError
+from cntgraph.core.errors import GraphSizeError, StoreError
 from cntgraph.core.memory import check_memory
+from cntgraph.core.new_file import check_free
+from cntgraph.core.types import Array
+from cntgraph.graph.file_graph import open_graph
 from cntgraph.graph.graph import Graph
-from cntgraph.graph.unrolling import assemble, induced
+from cntgraph.graph.row_pieces import row_runs
+from cntgraph.graph.unrolling import RowArrays, Unrolling, assemble, induced
+from cntgraph.network.blocks.csr import index_dtype
 from cntgraph.network.coarsening.granularity import Granularity
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.network import Edges, Network, coarsen
+from cntgraph.network.size import Estimate
+from cntgraph.store.graph_file import GraphNodes, new_graph_file
 
-#: Edges up to which a network is unrolled without being asked: about 2 GiB.
+#: Edges up to which a network is unrolled in memory without being asked: about 2 GiB.
 MAX_EDGES = 200_000_000
+#: Edges that are held at a time on their way into a file: up to 130 MB.
+PIECE_EDGES = 1 << 23
 
 
 def build_graph(
@@ -26,7 +39,8 @@ def build_graph(
     layers: Sequence[str] | None = None,
     edges: Edges = "all",
     threshold: float | None = None,
-    max_edges: int = MAX_EDGES,
+    max_edges: int | None = None,
+    out: str | PathLike[str] | None = None,
 ) -> Graph:
     """Unroll a network into one CSR adjacency over all its nodes.
 
@@ -46,8 +60,12 @@ def build_graph(
     threshold : float, optional
         Keep edges with ``abs(weight) >= threshold`` only, and none of weight NaN;
         `threshold_edges` does so, too, and says what share of edges and weights that is.
-    max_edges : int, default 200 million
-        Refuse, before anything is allocated, to unroll more edges than this.
+    max_edges : int, optional
+        Refuse, before anything is allocated, to unroll more edges than this; by default 200
+        million, or with `out` as many as the disk has room for.
+    out : path-like, optional
+        A new file (HDF5) that the edges are written to, some rows at a time, and stay in: for
+        graphs larger than memory. `open_graph` opens it again.
 
     Returns
     -------
@@ -57,11 +75,14 @@ def build_graph(
     ------
     GraphSizeError
         If there would be more than `max_edges` edges; the message carries the estimate.
+    StoreError
+        If there is a file `out` already, or it cannot be written.
 
     Notes
     -----
     The number of edges of every row is known in closed form, so the arrays are allocated once
-    and every block writes its edges to their place.
+    and every block writes its edges to their place. With `out`, it does so for as many rows as
+    have 8 million edges at a time.
 
     Examples
     --------
@@ -79,18 +100,66 @@ def build_graph(
     net = coarsen(net, granularity, aggregation=aggregation)
     if layers is not None:
         net = induced(net, layers)
-    estimate = net.estimate(edges=edges)
-    if estimate.n_edges > max_edges:
-        raise GraphSizeError(
-            f"the unrolled graph would have {estimate}; the limit is max_edges={max_edges:,}. "
-            "Choose layers=, or use measures on the network itself, which need no explicit graph; "
-            "or raise max_edges"
-        )
-    check_memory(estimate.nbytes, f"the unrolled graph of {estimate.n_edges:,} edges")
+    _check_size(net.estimate(edges=edges), max_edges, in_memory=out is None)
     blocks = net.select_blocks(edges)
     names = tuple(block.name for block in blocks)
     parametric = np.array([block.parametric for block in blocks], dtype=bool)
-    adjacency, marks = assemble(net.n_nodes, blocks)
     biases = (net.bias(edges), net.bias("parametric"))
+    if out is not None:
+        path, nodes = Path(out), GraphNodes(net.layers, names, parametric, *biases, net.labels)
+        check_free(path, overwrite=False, error=StoreError)
+        _write(path, nodes, Unrolling.of(net.n_nodes, blocks), threshold)
+        return open_graph(path)
+    adjacency, marks = assemble(net.n_nodes, blocks)
     graph = Graph(adjacency, marks, net.layers, names, parametric, *biases, labels=net.labels)
-    return graph if threshold is None else graph.keep_edges(np.abs(adjacency.data) >= threshold)
+    return graph if threshold is None else graph.keep_edges(_kept(adjacency.data, threshold))
+
+
+def _check_size(estimate: Estimate, max_edges: int | None, *, in_memory: bool) -> None:
+    limit = MAX_EDGES if max_edges is None and in_memory else max_edges
+    if limit is not None and estimate.n_edges > limit:
+        raise GraphSizeError(
+            f"the unrolled graph would have {estimate}; the limit is max_edges={limit:,}. "
+            "Choose layers=, or use measures on the network itself, which need no explicit graph; "
+            "or raise max_edges, or let the edges stay in a file: out="
+        )
+    if in_memory:
+        check_memory(estimate.nbytes, f"the unrolled graph of {estimate.n_edges:,} edges")
+
+
+def _write(path: Path, nodes: GraphNodes, unrolling: Unrolling, threshold: float | None) -> None:
+    """Write the edges to a file, some rows after the other."""
+    indptr, types = unrolling.indptr, unrolling.types
+    if threshold is not None:
+        indptr = _kept_indptr(unrolling, threshold)
+        types = types._replace(indices=index_dtype(max(len(indptr) - 1, int(indptr[-1]))))
+    _check_disk(path, int(indptr[-1]) * sum(dtype.itemsize for dtype in types))
+    with new_graph_file(path, nodes, indptr, types) as file:
+        for rows in row_runs(unrolling.indptr[1:], PIECE_EDGES):
+            edges = unrolling.rows(*rows)
+            if threshold is not None:
+                kept = _kept(edges.data, threshold)
+                edges = RowArrays(*(values[kept] for values in edges))
+            file.add(*edges)
+
+
+def _kept_indptr(unrolling: Unrolling, threshold: float) -> NDArray[np.int64]:
+    """Return where each node's edges begin among those that stay: unrolled once to be counted."""
+    indptr = np.zeros(len(unrolling.indptr), dtype=np.int64)
+    for first, last in row_runs(unrolling.indptr[1:], PIECE_EDGES):
+        kept = np.concatenate([[0], np.cumsum(_kept(unrolling.rows(first, last).data, threshold))])
+        ends = unrolling.indptr[first : last + 1] - unrolling.indptr[first]
+        indptr[first + 1 : last + 1] = np.diff(kept[ends])
+    return np.cumsum(indptr)
+
+
+def _kept(weights: Array, threshold: float) -> NDArray[np.bool_]:
+    return np.abs(weights) >= threshold
+
+
+def _check_disk(path: Path, n_bytes: int) -> None:
+    if path.parent.is_dir() and n_bytes > (free := disk_usage(path.parent).free):
+        raise GraphSizeError(
+            f"{path} would take {n_bytes / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free there; "
+            "choose layers= or a threshold=, or another disk"
+        )

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Array
 from cntgraph.graph.graph import Graph
+from cntgraph.graph.row_pieces import row_runs
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.csr import index_dtype
 from cntgraph.network.network import Edges, Network
@@ -86,7 +86,7 @@ def _of_block(block: Block, size: int) -> Iterator[tuple[Array, Array, Array]]:
     degrees = np.where(nodes >= 0, block.out_degrees(), 0)
     ends = np.cumsum(degrees)
     position = index_dtype(block.target.size)
-    for first, last in _cuts(ends, size):
+    for first, last in row_runs(ends, size):
         own = degrees[first:last]
         n = int(own.sum())
         starts = np.full(len(degrees), -1, dtype=np.int64)
@@ -94,16 +94,6 @@ def _of_block(block: Block, size: int) -> Iterator[tuple[Array, Array, Array]]:
         indices, data = np.empty(n, position), np.empty(n, block.dtype)
         block.fill(starts, 0, indices, data)
         yield np.repeat(nodes[first:last], own), targets[indices], data
-
-
-def _cuts(ends: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
-    """Yield the bounds of runs of rows with up to `size` edges, or of one row with more."""
-    first, done = 0, 0
-    while done < (ends[-1] if len(ends) else 0):
-        last = max(int(np.searchsorted(ends, done + size, side="right")), first + 1)
-        if ends[last - 1] > done:
-            yield first, last
-        first, done = last, int(ends[last - 1])
 
 
 def _of_graph(graph: Graph, edges: Edges, size: int) -> Iterator[EdgeChunk]:

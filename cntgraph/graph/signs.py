@@ -20,6 +20,9 @@ from cntgraph.network.network import Edges, Network
 Sign = Literal["absolute", "positive", "negative", "split"]
 Result = TypeVar("Result")
 
+#: Edges of a graph that are looked at together; it may be larger than memory.
+_CHUNK = 1 << 20
+
 
 class Split(NamedTuple, Generic[Result]):
     """A measure of the graph of positive weights, and of that of negative weights."""
@@ -142,9 +145,13 @@ def _signs_of_network(net: Network, edges: Edges) -> tuple[list[str], bool]:
 
 
 def _signs_of_graph(graph: Graph, edges: Edges) -> tuple[list[str], bool]:
-    data, blocks = graph.adjacency.data, graph.edge_block
-    if edges == "parametric":
-        kept = graph.parametric[blocks]
-        data, blocks = data[kept], blocks[kept]
-    bad = np.unique(blocks[~np.isfinite(data)])
-    return [graph.block_names[k] for k in bad], bool((data < 0).any())
+    weights, marks = graph.adjacency.data, graph.edge_block
+    bad, has_negative = np.zeros(len(graph.block_names), dtype=bool), False
+    for start in range(0, len(weights), _CHUNK):
+        data, blocks = weights[start : start + _CHUNK], marks[start : start + _CHUNK]
+        if edges == "parametric":
+            kept = graph.parametric[blocks]
+            data, blocks = data[kept], blocks[kept]
+        bad[blocks[~np.isfinite(data)]] = True
+        has_negative = has_negative or bool((data < 0).any())
+    return [graph.block_names[k] for k in np.flatnonzero(bad)], has_negative

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.csr import csr_of, fill_threads, index_dtype
 from cntgraph.network.network import Network
+from cntgraph.store.graph_file import EdgeTypes
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -37,13 +38,6 @@ def assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[
     marks : ndarray of unsigned int, shape (n_edges,)
         For each entry, the index of its block.
 
-    Notes
-    -----
-    The number of edges of every row is known in closed form, so that the arrays are allocated
-    once and every block writes its edges to their place, in order. Only rows that several blocks
-    write to are put in order afterwards, and of them only those whose targets do not ascend from
-    block to block.
-
     Examples
     --------
     >>> import cntgraph as cg
@@ -52,21 +46,92 @@ def assemble(n_nodes: int, blocks: Sequence[Block]) -> tuple[csr_array, NDArray[
     >>> adjacency.nnz, np.bincount(marks).tolist()
     (50, [20, 25, 5])
     """
-    degrees = [block.out_degrees() for block in blocks]
-    total = np.zeros(n_nodes, dtype=np.float64)
-    for block, degree in zip(blocks, degrees, strict=True):
-        block.source.scatter_add(total, degree)
-    indptr = np.concatenate([[0], np.cumsum(total.astype(np.int64))])
-    indices = np.empty(indptr[-1], index_dtype(max(n_nodes, int(indptr[-1]))))
-    data = np.empty(indptr[-1], np.result_type(np.float32, *(b.dtype for b in blocks)))
-    marks = np.empty(indptr[-1], np.min_scalar_type(max(len(blocks) - 1, 0)))
-    rows = _Rows(indptr)
-    for k, (block, degree) in enumerate(zip(blocks, degrees, strict=True)):
-        starts = rows.claim(block.source, block.target, degree)
-        block.fill(starts, block.target.start, indices, data)
-        _name_and_mark(starts, degree, block.target.ids, k, indices, marks)
-    _merge(np.flatnonzero(rows.unordered), indptr, indices, data, marks)
-    return csr_of(data, indices, indptr, (n_nodes, n_nodes)), marks
+    unrolling = Unrolling.of(n_nodes, blocks)
+    found = unrolling.rows(0, n_nodes)
+    shape = (n_nodes, n_nodes)
+    return csr_of(found.data, found.indices, unrolling.indptr, shape), found.edge_block
+
+
+class RowArrays(NamedTuple):
+    """The edges of some rows, one row after the other: weight, target and block of each."""
+
+    data: Array
+    indices: Array
+    edge_block: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Unrolling:
+    """The rows of the CSR matrix of some blocks, of which any run can be written by itself.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+    degrees : sequence of ndarray of int64
+        For each block, how many edges leave each of its source positions.
+    indptr : ndarray of int64, shape (n_nodes + 1,)
+        Where the edges of each node begin.
+
+    Notes
+    -----
+    The number of edges of every row is known in closed form, so that arrays are allocated
+    once and every block writes its edges to their place, in order. Only rows that several blocks
+    write to are put in order afterwards, and of them only those whose targets do not ascend from
+    block to block.
+    """
+
+    blocks: Sequence[Block]
+    degrees: Sequence[Ints]
+    indptr: Ints
+
+    @classmethod
+    def of(cls, n_nodes: int, blocks: Sequence[Block]) -> Unrolling:
+        """Count the edges of every row; none is written."""
+        degrees = [block.out_degrees() for block in blocks]
+        total = np.zeros(n_nodes, dtype=np.float64)
+        for block, degree in zip(blocks, degrees, strict=True):
+            block.source.scatter_add(total, degree)
+        return cls(blocks, degrees, np.concatenate([[0], np.cumsum(total.astype(np.int64))]))
+
+    @property
+    def types(self) -> EdgeTypes:
+        """The types of weights, of indices and of numbers of blocks."""
+        largest = max(len(self.indptr) - 1, int(self.indptr[-1]))
+        weight = np.result_type(np.float32, *(block.dtype for block in self.blocks))
+        return EdgeTypes(
+            weight, index_dtype(largest), np.min_scalar_type(max(len(self.blocks) - 1, 0))
+        )
+
+    def rows(self, first: int, last: int) -> RowArrays:
+        """Return the edges of the nodes from `first` to `last`."""
+        indptr = self.indptr[first : last + 1] - self.indptr[first]
+        found = RowArrays(*(np.empty(indptr[-1], dtype) for dtype in self.types))
+        rows = _Rows(indptr)
+        for k, (block, degree) in enumerate(zip(self.blocks, self.degrees, strict=True)):
+            places, source = _within(block.source, first, last)
+            if not source.size:
+                continue
+            starts = np.full(block.source.size, -1, dtype=np.int64)
+            starts[places] = rows.claim(source, block.target, degree[places])
+            block.fill(starts, block.target.start, found.indices, found.data)
+            _name_and_mark(starts, degree, block.target.ids, k, found.indices, found.edge_block)
+        _merge(np.flatnonzero(rows.unordered), indptr, found.indices, found.data, found.edge_block)
+        return found
+
+
+def _within(view: View, first: int, last: int) -> tuple[slice, View]:
+    """Return the positions of a view among which are all nodes of a range, and these alone.
+
+    Nodes are counted from the first of the range; the view is empty where it sees none of it.
+    """
+    if view.ids is None:
+        low, high = max(view.start, first), min(view.start + view.size, last)
+        return slice(low - view.start, high - view.start), View((max(high - low, 0),), low - first)
+    low, high = view.span()
+    if low >= last or high <= first:
+        return slice(0, 0), View((0,))
+    inside = (view.ids >= first) & (view.ids < last)
+    return slice(None), View.of(np.where(inside, view.ids - first, -1))
 
 
 class _Rows:

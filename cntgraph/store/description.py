@@ -71,7 +71,7 @@ def describe_network(net: Network) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     """
     arrays: list[NDArray[Any]] = []
     description = {
-        "layers": [_layer(layer) for layer in net.layers],
+        "layers": [describe_layer(layer) for layer in net.layers],
         "blocks": [_block(block, arrays) for block in net.blocks],
         "parameters": [_parameter(parameter) for parameter in net.parameters.values()],
     }
@@ -83,7 +83,8 @@ def describe_coverage(net: Network) -> list[dict[str, Any]]:
     return [{**vars(entry), "shape": list(entry.shape)} for entry in net.entries]
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
+def describe_layer(layer: Layer) -> dict[str, Any]:
+    """Return a layer as JSON values; where it begins follows from those before it."""
     values = {key: value for key, value in vars(layer).items() if key != "start"}
     return {**values, "shape": list(layer.shape)}
 
@@ -194,21 +195,33 @@ def rebuild_network(
         If a block is of an unknown kind, or the description is damaged.
     """
     check_description(description, coverage)
+    layers = rebuild_layers(description["layers"])
+    kinds = block_kinds()
+    blocks = [_rebuilt(b, kinds, parameters, get_array) for b in description["blocks"]]
+    entries = [CoverageEntry(**{**e, "shape": tuple(e["shape"])}) for e in coverage]
+    net = Network(layers, tuple(blocks), parameters, tuple(entries), dict(labels))
+    for block in blocks:
+        if len(net.layers_of(block.target)) > 1 or block.target.mask is not None:
+            raise StoreError(f"block {block.name!r} does not end in one layer")
+    return net
+
+
+def rebuild_layers(listed: list[Mapping[str, Any]]) -> tuple[Layer, ...]:
+    """Return the layers that `describe_layer` described, in node order.
+
+    Raises
+    ------
+    GraphSizeError
+        If they have more nodes than a network may have.
+    """
     layers, start = [], 0
-    for values in description["layers"]:
+    for values in listed:
         layer = Layer(**{**values, "shape": tuple(values["shape"]), "start": start})
         layers.append(layer)
         start += layer.n_nodes
     if start > MAX_NODES:
         raise GraphSizeError(f"expected at most {MAX_NODES:,} nodes, got {start:,}")
-    kinds = block_kinds()
-    blocks = [_rebuilt(b, kinds, parameters, get_array) for b in description["blocks"]]
-    entries = [CoverageEntry(**{**e, "shape": tuple(e["shape"])}) for e in coverage]
-    net = Network(tuple(layers), tuple(blocks), parameters, tuple(entries), dict(labels))
-    for block in blocks:
-        if len(net.layers_of(block.target)) > 1 or block.target.mask is not None:
-            raise StoreError(f"block {block.name!r} does not end in one layer")
-    return net
+    return tuple(layers)
 
 
 def _rebuilt(

@@ -22,7 +22,7 @@ from cntgraph.store.measured import StoredMeasures
 from cntgraph.store.neurons import StoredNeurons
 from cntgraph.store.schema import check_parameters
 from cntgraph.store.tensor import AbsentTensor, StoredTensor
-from cntgraph.store.writer import FORMAT, FORMAT_VERSION, parameter_key
+from cntgraph.store.writer import FORMAT, FORMAT_VERSION, GRAPH_FORMAT, parameter_key
 
 
 def read_network(path: str | PathLike[str], snapshot: int = -1) -> Network:
@@ -190,8 +190,11 @@ class StoreFile(CheckedFile):
     def _check_header(self) -> None:
         attributes = self.file.attrs
         if "format" not in attributes or attribute(attributes, "format") != FORMAT:
-            keras = "keras_version" in attributes
-            hint = "a file of Keras" if keras else "an HDF5 file of another kind"
+            hint = "an HDF5 file of another kind"
+            if "keras_version" in attributes:
+                hint = "a file of Keras"
+            elif "format" in attributes and attribute(attributes, "format") == GRAPH_FORMAT:
+                hint = "an explicit graph (open it with cntgraph.open_graph)"
             raise FormatError(
                 f"{self.path}: expected a cntgraph file, found {hint}; cntgraph.save or "
                 "`cntgraph convert` writes one"

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cntgraph.core.errors import StoreError
 from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.network.size import MAX_NODES
+from cntgraph.store.json_checks import (
+    Check,
+    array_of,
+    flag,
+    list_of,
+    nested,
+    number,
+    object_with,
+    refuse,
+    shape,
+    size,
+    text,
+    whole,
+)
 
-Check = Callable[[Any, str], None]
-
-#: Axes that a shape may have, as in HDF5.
-_MAX_RANK = 32
 #: Values of a tensor: what can be addressed.
 _MAX_VALUES = 1 << 60
-#: What the sizes of a shape that holds nothing may multiply to: (0, 5) is one, (0, 2**40) is none.
-_MAX_EMPTY = 1 << 24
 #: Columns of a table of layers, and the names of those that follow from the topology.
 _MAX_COLUMNS = 256
 _TAKEN = frozenset({"layer", "kind", "shape", "activation", "status"})
@@ -55,7 +60,34 @@ def check_description(description: Any, coverage: Any) -> None:
 
 def check_parameters(description: Any) -> None:
     """Refuse a description whose parameters are not as FORMAT.md says (see `check_description`)."""
-    _object(parameters=_list(_PARAMETER))(description, "description")
+    object_with(parameters=list_of(_PARAMETER))(description, "description")
+
+
+def check_graph(description: Any) -> None:
+    """Refuse a description of an explicit graph that is not as FORMAT.md says.
+
+    Parameters
+    ----------
+    description : JSON values
+        As they stand in the file.
+
+    Raises
+    ------
+    StoreError
+        The message names the place.
+
+    Examples
+    --------
+    >>> check_graph({"layers": [], "blocks": [{"name": "fc", "parametric": 1}], "labels": {}})
+    Traceback (most recent call last):
+    ...
+    cntgraph.core.errors.StoreError: graph.blocks[0].parametric: expected true or false, got 1
+    """
+    _GRAPH(description, "graph")
+    for key in ("layers", "blocks"):
+        names = [entry["name"] for entry in description[key]]
+        if len({*names}) < len(names):
+            refuse(f"graph.{key}", "names of their own", names)
 
 
 def check_neurons(description: Any, layers: Sequence[str]) -> None:
@@ -86,7 +118,7 @@ def check_neurons(description: Any, layers: Sequence[str]) -> None:
         found = description[name]
         if len({*found}) < len(found) or not {*found} <= {*known}:
             shown = "the network's layers" if name == "layers" else ", ".join(known)
-            _refuse(f"neurons.{name}", f"some of {shown}, each once", found)
+            refuse(f"neurons.{name}", f"some of {shown}, each once", found)
 
 
 def check_measures(description: Any, layers: Sequence[str]) -> None:
@@ -117,92 +149,14 @@ def check_measures(description: Any, layers: Sequence[str]) -> None:
     _MEASURES(description, "measures")
     for key in ("columns", "statuses"):
         if len(description[key]) > _MAX_COLUMNS:
-            _refuse(f"measures.{key}", f"at most {_MAX_COLUMNS}", len(description[key]))
+            refuse(f"measures.{key}", f"at most {_MAX_COLUMNS}", len(description[key]))
     names = [column["name"] for column in description["columns"]]
     if len(set(names)) < len(names) or set(names) & _TAKEN:
-        _refuse("measures.columns", "names of their own", names)
+        refuse("measures.columns", "names of their own", names)
     keys = [(entry["measure"], entry["layer"]) for entry in description["histograms"]]
     known = set(layers)
     if len(set(keys)) < len(keys) or any(layer not in known for _, layer in keys):
-        _refuse("measures.histograms", "each measure of each layer once", keys)
-
-
-def _refuse(where: str, expected: str, value: Any) -> None:
-    found = reprlib.repr(value)
-    raise StoreError(f"{where}: expected {expected}, got {found[:40]}{'…' * (len(found) > 40)}")
-
-
-def _text(value: Any, where: str) -> None:
-    if not isinstance(value, str):
-        _refuse(where, "a text", value)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        _refuse(where, "a text of whole characters", value)
-
-
-def _flag(value: Any, where: str) -> None:
-    if not isinstance(value, bool):
-        _refuse(where, "true or false", value)
-
-
-def _whole(value: Any, where: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
-        _refuse(where, "a whole number of at most 64 bits", value)
-
-
-def _size(value: Any, where: str) -> None:
-    _whole(value, where)
-    if value < 0:
-        _refuse(where, "a number that is not negative", value)
-
-
-def _number(value: Any, where: str) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        _refuse(where, "a number", value)
-
-
-def _list(item: Check) -> Check:
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, list):
-            _refuse(where, "a list", value)
-        for k, found in enumerate(value):
-            item(found, f"{where}[{k}]")
-
-    return check
-
-
-def _shape(largest: int) -> Check:
-    """Return the check of a shape: how many entries it may have."""
-
-    def check(value: Any, where: str) -> None:
-        _list(_size)(value, where)
-        # Of a shape without entries, the other sizes may still be those of something in memory.
-        limit = largest if all(value) else _MAX_EMPTY
-        if len(value) > _MAX_RANK or prod(size for size in value if size) > limit:
-            _refuse(where, f"a shape of at most {_MAX_RANK} axes and {limit:,} entries", value)
-
-    return check
-
-
-def _object(**required: Check) -> Check:
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, dict) or not required.keys() <= value.keys():
-            _refuse(where, f"an object with {', '.join(required)}", value)
-        for name, found in required.items():
-            found(value[name], f"{where}.{name}")
-
-    return check
-
-
-def _array(item: Check) -> Check:
-    """Return the check of an ARRAY: a list of numbers, or a reference to a dataset."""
-    listed, reference = _list(item), _object(array=_size)
-
-    def check(value: Any, where: str) -> None:
-        (reference if isinstance(value, dict) else listed)(value, where)
-
-    return check
+        refuse("measures.histograms", "each measure of each layer once", keys)
 
 
 def _view(value: Any, where: str) -> None:
@@ -212,32 +166,20 @@ def _view(value: Any, where: str) -> None:
 
 def _recipe(value: Any, where: str) -> None:
     if where.count(".args[") > _MAX_DEPTH:
-        _refuse(where[:40], f"at most {_MAX_DEPTH} operations one in another", value)
+        refuse(where[:40], f"at most {_MAX_DEPTH} operations one in another", value)
     if not isinstance(value, dict):
-        _refuse(where, "a recipe", value)
+        refuse(where, "a recipe", value)
     if "parameter" in value:
-        _text(value["parameter"], where)
+        text(value["parameter"], where)
     elif "constant" in value:
-        _nested(_number)(value["constant"], where)
+        nested(number)(value["constant"], where)
         _TENSOR(value.get("shape", []), where)
     elif "same" in value:
-        _size(value["same"], where)
+        size(value["same"], where)
     else:
         _OPERATION(value, where)
         for name in value.keys() - {"op", "args"}:
-            _nested(_whole)(value[name], f"{where}.{name}")
-
-
-def _nested(item: Check, depth: int = _MAX_RANK) -> Check:
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, list):
-            item(value, where)
-        elif depth:
-            _list(_nested(item, depth - 1))(value, where)
-        else:
-            _refuse(where, f"at most {_MAX_RANK} lists one in another", value)
-
-    return check
+            nested(whole)(value[name], f"{where}.{name}")
 
 
 def _optional_recipe(value: Any, where: str) -> None:
@@ -248,56 +190,68 @@ def _optional_recipe(value: Any, where: str) -> None:
 def _block(value: Any, where: str) -> None:
     _BLOCK(value, where)
     if value["kind"] in _STRUCTURAL and value["parametric"]:
-        _refuse(f"{where}.parametric", f"false, as {value['kind']} blocks have no weights", True)
-    _GEOMETRIES.get(value["kind"], _object())(value["geometry"], f"{where}.geometry")
+        refuse(f"{where}.parametric", f"false, as {value['kind']} blocks have no weights", True)
+    _GEOMETRIES.get(value["kind"], object_with())(value["geometry"], f"{where}.geometry")
 
 
-_NODES, _TENSOR = _shape(MAX_NODES), _shape(_MAX_VALUES)
+def _labels(value: Any, where: str) -> None:
+    object_with()(value, where)
+    for name, found in value.items():
+        if not isinstance(found, int | float | str):
+            refuse(f"{where}.{name}", "a number, a text, true or false", found)
+
+
+_NODES, _TENSOR = shape(MAX_NODES), shape(_MAX_VALUES)
 _VIEWS: Mapping[str, Check] = {
-    "start": _object(shape=_NODES, start=_size),
-    "ids": _object(shape=_NODES, ids=_array(_whole)),
+    "start": object_with(shape=_NODES, start=size),
+    "ids": object_with(shape=_NODES, ids=array_of(whole)),
 }
-_OPERATION = _object(op=_text, args=_list(_recipe))
-_WINDOW = _object(
-    fine=_size, coarse=_size, kernel=_size, stride=_size, dilation=_size, before=_whole
-)
-_STENCIL = _object(
-    n_in=_size, n_out=_size, rows=_array(_size), columns=_array(_size), weights=_array(_number)
+_OPERATION = object_with(op=text, args=list_of(_recipe))
+_WINDOW = object_with(fine=size, coarse=size, kernel=size, stride=size, dilation=size, before=whole)
+_STENCIL = object_with(
+    n_in=size, n_out=size, rows=array_of(size), columns=array_of(size), weights=array_of(number)
 )
 _GEOMETRIES: Mapping[str, Check] = {
-    "conv": _object(windows=_list(_WINDOW), groups=_size, transposed=_flag),
-    "pool": _object(mode=_text, stencils=_list(_STENCIL)),
-    "diagonal": _object(parametric=_flag),
-    "identity": _object(modulatory=_flag),
-    "sparse": _object(indptr=_array(_size), indices=_array(_size), parametric=_flag),
+    "conv": object_with(windows=list_of(_WINDOW), groups=size, transposed=flag),
+    "pool": object_with(mode=text, stencils=list_of(_STENCIL)),
+    "diagonal": object_with(parametric=flag),
+    "identity": object_with(modulatory=flag),
+    "sparse": object_with(indptr=array_of(size), indices=array_of(size), parametric=flag),
 }
 #: Kinds whose weights follow from their geometry.
 _STRUCTURAL = ("pool", "identity")
-_LAYER = _object(
-    name=_text, shape=_NODES, kind=_text, activation=_text, is_input=_flag, is_output=_flag
+_LAYER = object_with(
+    name=text, shape=_NODES, kind=text, activation=text, is_input=flag, is_output=flag
 )
-_BLOCK = _object(
-    name=_text,
-    kind=_text,
+_BLOCK = object_with(
+    name=text,
+    kind=text,
     source=_view,
     target=_view,
     weight=_optional_recipe,
     bias=_optional_recipe,
-    parametric=_flag,
-    modulatory=_flag,
-    geometry=_object(),
+    parametric=flag,
+    modulatory=flag,
+    geometry=object_with(),
 )
-_PARAMETER = _object(name=_text, shape=_TENSOR, dtype=_text, trainable=_flag)
-_DESCRIPTION = _object(layers=_list(_LAYER), blocks=_list(_block), parameters=_list(_PARAMETER))
-_COVERAGE = _list(
-    _object(
-        name=_text, kind=_text, status=_text, block=_text, reason=_text, shape=_TENSOR, dtype=_text
+_PARAMETER = object_with(name=text, shape=_TENSOR, dtype=text, trainable=flag)
+_DESCRIPTION = object_with(
+    layers=list_of(_LAYER), blocks=list_of(_block), parameters=list_of(_PARAMETER)
+)
+_GRAPH = object_with(
+    layers=list_of(_LAYER),
+    blocks=list_of(object_with(name=text, parametric=flag)),
+    labels=_labels,
+)
+_COVERAGE = list_of(
+    object_with(
+        name=text, kind=text, status=text, block=text, reason=text, shape=_TENSOR, dtype=text
     )
 )
-_NEURONS = _object(measures=_list(_text), layers=_list(_text), quantities=_list(_text))
-_MEASURES = _object(
-    parameters=_flag,
-    columns=_list(_object(name=_text, whole=_flag)),
-    statuses=_list(_text),
-    histograms=_list(_object(measure=_text, layer=_text)),
+_NEURONS = object_with(measures=list_of(text), layers=list_of(text), quantities=list_of(text))
+_MEASURES = object_with(
+    parameters=flag,
+    columns=list_of(object_with(name=text, whole=flag)),
+    statuses=list_of(text),
+    histograms=list_of(object_with(measure=text, layer=text)),
 )

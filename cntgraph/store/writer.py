@@ -30,7 +30,8 @@ from cntgraph.version import __version__
 if TYPE_CHECKING:
     import h5py
 
-FORMAT = "cntgraph"
+#: What files of networks, and of explicit graphs, say that they are.
+FORMAT, GRAPH_FORMAT = "cntgraph", "cntgraph graph"
 #: The newest version; a file is written in the oldest that has what it needs.
 FORMAT_VERSION = 4
 
@@ -89,8 +90,11 @@ def save(
 
 
 @contextmanager
-def new_hdf5(path: Path, *, overwrite: bool) -> Iterator[h5py.File]:
-    """Write a file under another name, and give it its own when it is complete; see `new_file`."""
+def new_hdf5(path: Path, *, overwrite: bool, alignment: int = 1) -> Iterator[h5py.File]:
+    """Write a file under another name, and give it its own when it is complete; see `new_file`.
+
+    Datasets begin at multiples of `alignment` bytes.
+    """
     import h5py
 
     paths = Paths.of(path)
@@ -102,7 +106,13 @@ def new_hdf5(path: Path, *, overwrite: bool) -> Iterator[h5py.File]:
 
     with (
         new_file(paths.main, overwrite=overwrite, put=put, error=StoreError) as temporary,
-        h5py.File(temporary, "w", libver=LIBVER) as file,
+        h5py.File(
+            temporary,
+            "w",
+            libver=LIBVER,
+            alignment_threshold=alignment,
+            alignment_interval=alignment,
+        ) as file,
     ):
         yield file
 

@@ -21,6 +21,8 @@ from cntgraph.network.blocks.transform import Transform, apply_transform
 
 #: Outputs whose edges are written at once.
 _ROWS = 128
+#: Bytes of the weights of some inputs that are read at once: in runs that are worth a page each.
+_SOURCES_BYTES = 16 * CHUNK_BYTES
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,6 +88,13 @@ class Dense(Block):
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
         from cntgraph.core.kernels.csr_rows import fill_dense
 
+        few = self._few_sources(starts)
+        if few:
+            for first, last in few:
+                part = np.ascontiguousarray(self.weight.read(1, first, last))
+                fill_dense(part, 0, starts[first:last], column, indices, data)
+            return
+
         def work(bounds: tuple[int, int]) -> None:
             part = np.ascontiguousarray(self.weight.read(0, *bounds))
             fill_dense(part, bounds[0], starts, column, indices, data)
@@ -95,6 +104,17 @@ class Dense(Block):
         chunks = self.weight.chunks(max(CHUNK_BYTES, _ROWS * row))
         for _ in ordered_map(work, chunks, threads=fill_threads(indices)):
             pass
+
+    def _few_sources(self, starts: Starts) -> list[tuple[int, int]]:
+        """Return the parts of the sources that are written, if most of the weight can be left."""
+        kept = np.flatnonzero(starts >= 0)
+        if not kept.size or 2 * (kept[-1] + 1 - kept[0]) > self.source.size:
+            return []
+        parts = list(self.weight.chunks(_SOURCES_BYTES, axis=1))
+        if len(parts) == 1:  # of a small weight; or they cannot be read by themselves
+            return []
+        first, last, step = int(kept[0]), int(kept[-1]) + 1, parts[0][1]
+        return [(low, min(low + step, last)) for low in range(first, last, step)]
 
     def geometry(self) -> dict[str, Any]:
         """Return nothing: the views say all."""
