@@ -21,6 +21,11 @@ def now() -> float:
     return _status("VmRSS")
 
 
+def private() -> float:
+    """Return the memory of this process without that of mapped files, in MiB (Linux)."""
+    return _status("RssAnon")
+
+
 def peak() -> float:
     """Return the most memory that this process has had since `forget_peak`, in MiB (Linux)."""
     # Not getrusage: its peak includes that of the process that started this one.
