@@ -110,9 +110,14 @@ class Layout:
         """
         if given is None:
             return cls(tuple(_consecutive(parameters)))
-        found = cls(tuple(_places(given)))
+        found = cls.read(given)
         _check(found, parameters)
         return found
+
+    @classmethod
+    def read(cls, given: LayoutLike) -> Layout:
+        """Return a layout that is given as in `of`, whatever parameters there are."""
+        return cls(tuple(_places(given)))
 
     @property
     def size(self) -> int:
@@ -164,6 +169,7 @@ def _rows(given: Any) -> Iterator[tuple[Any, ...]]:
     if isinstance(given, str | PathLike):
         given = _read_table(given)
     if isinstance(given, pd.DataFrame):
+        _check_ends(given)
         return zip(*(given[column] for column in _columns(given)), strict=True)
     return ((*entry,) for entry in given)
 
@@ -192,6 +198,19 @@ def _columns(table: pd.DataFrame) -> list[str]:
                 f"expected a layout with a column {expected}; it has {[*table.columns]}"
             )
     return found
+
+
+def _check_ends(table: pd.DataFrame) -> None:
+    """Raise if a table says where values end, and they do not."""
+    if "end_idx" not in table.columns:
+        return
+    name, offset, shape = (table[column] for column in _columns(table)[:3])
+    for k, end in enumerate(table["end_idx"]):
+        stop = Place(str(name[k]), _whole(offset[k]), _shape(shape[k])).stop
+        if stop != end:
+            raise CntGraphError(
+                f"layout: expected {name[k]!r} of shape {shape[k]} to end at {stop}, got {end}"
+            )
 
 
 def _literal(value: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
+from cntgraph.training.cnn_zoo import open_cnn_zoo
 from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files, row_labels
 from cntgraph.training.layout import Layout
 from cntgraph.training.measuring import layer_sample, layer_table
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cntgraph.network.network import Network
+    from cntgraph.training.cnn_zoo import Padding
     from cntgraph.training.labels import Labels
     from cntgraph.training.layout import LayoutLike
     from cntgraph.training.statistics.divergence import Kind
@@ -203,6 +205,45 @@ class Population(Networks):
         rows = Rows.checked(open_rows(weights), Layout.of(layout, template.parameters), template)
         n = rows.of.shape[0]
         return cls(RowMembers(rows, range(n)), row_labels(labels, n))
+
+    @classmethod
+    def from_cnn_zoo(
+        cls,
+        folder: str | PathLike[str],
+        *,
+        input_shape: tuple[int, int, int] = (1, 32, 32),
+        stride: int = 2,
+        padding: Padding = "valid",
+    ) -> Population:
+        """Return the networks of a folder of the Small CNN Zoo, which are measured many at a time.
+
+        Parameters
+        ----------
+        folder : path-like
+            With ``weights.npy``, ``layout.csv`` and ``metrics.csv.gz``, whose columns are the
+            labels (``test_accuracy``, ``config.learning_rate``, …).
+        input_shape : tuple of int, default (1, 32, 32)
+            Of an image, channels first.
+        stride : int, default 2
+            Of all convolutions.
+        padding : {"valid", "same"}, default "valid"
+            Of all convolutions, as Keras has it; the zoo was trained without padding.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        CntGraphError
+            If a file is missing or damaged, or they do not fit each other.
+
+        References
+        ----------
+        .. [1] Unterthiner, Keysers, Gelly, Bousquet, Tolstikhin, "Predicting Neural Network
+           Accuracy from Weights", arXiv:2002.11448 (2020).
+        """
+        return cls(*open_cnn_zoo(folder, input_shape=input_shape, stride=stride, padding=padding))
 
     def __repr__(self) -> str:
         return f"<Population: {len(self):,} networks in {self._measuring.members.where}>"

@@ -242,7 +242,7 @@ class AxisOperator:
             values = apply_transform(weights, transform)
             sides = (rows, self.n_in), (columns, self.n_out)
             self._sums[transform] = Sides(
-                *(_few(np.bincount(places, values, n)) for places, n in sides)
+                *(_few(np.bincount(places, values, n).astype(np.float64)) for places, n in sides)
             )
         return self._sums[transform]
 
