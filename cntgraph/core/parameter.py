@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, Protocol
 
@@ -259,12 +259,12 @@ class Parameter:
         """Return a parameter as another one, of another shape, whose values are yet to come."""
         return replace(like, shape=shape, data=_Zeros(shape, like.dtype))
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of values."""
         return prod(self.shape)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Number of bytes it is stored in."""
         return self.size * storage_dtype(self.dtype).itemsize

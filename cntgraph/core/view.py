@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -52,7 +53,7 @@ class View:
             return cls(shape, int(flat[0]))
         return cls(shape, 0, np.maximum(flat, -1))
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of positions, those without a node included."""
         return prod(self.shape)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import astuple, replace
-from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from cntgraph.measures.link_weights import COLUMNS
 from cntgraph.measures.strength import add_boundary
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues
+from cntgraph.network.blocks.grid import grid_of
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.copies import Stack
 from cntgraph.network.layer_sums import LayerSums
@@ -188,8 +188,7 @@ def _summarised(values: ClassValues, n: int) -> Values:
     first, *others = values.axes
     found = np.full((first.n_classes, len(SUMMARY)), np.nan)
     if values.size:
-        shares = reduce(np.multiply.outer, (axis.counts for axis in others), np.ones(()))
-        shares = shares.reshape(-1) / (values.size // n)
+        shares = grid_of(tuple(others)).shares.reshape(-1)
         summarise_rows(values.table.reshape(first.n_classes, -1), shares, found)
     return np.broadcast_to(found, (n, len(SUMMARY)))  # where edges are the same for all networks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -38,23 +38,27 @@ def summarise(values: ClassValues) -> Summary:
     --------
     >>> from cntgraph.network.blocks.axis_classes import AxisClasses
     >>> ends = AxisClasses.of(np.array([0, 1, 1, 0]))
-    >>> summarise(ClassValues(np.array([2.0, 3.0]), (ends,)))
+    >>> summarise(ClassValues.of_classes(np.array([2.0, 3.0]), (ends,)))
     Summary(mean=2.5, std=0.5, minimum=2.0, maximum=3.0)
     """
-    if not values.size:
+    grid, table = values.grid, values.table
+    if not grid.size:
         return Summary(nan, nan, nan, nan)
-    if values.of_each_node:
-        return _of_nodes(values.table)
-    table = values.table
-    if table.size == 1 and np.isfinite(alike := float(table.reshape(-1)[0])):
+    if grid.of_each_node:
+        return _of_nodes(table)
+    if table.size == 1 and isfinite(alike := float(table.reshape(-1)[0])):
         return Summary(alike, 0.0, alike, alike)
-    shares = values.counts() / values.size
-    mean = float((shares * table).sum())
+    mean = _total(grid.shares * table)
     deviation = table - mean
+    weighted = grid.shares * deviation
     # The rounding of the mean is taken out again.
-    variance = float((shares * deviation * deviation).sum() - (shares * deviation).sum() ** 2)
+    variance = _total(weighted * deviation) - _total(weighted) ** 2
     std = sqrt(max(variance, 0.0)) if variance == variance else nan
     return Summary(mean, std, float(table.min()), float(table.max()))
+
+
+def _total(values: Values) -> float:
+    return float(np.add.reduce(values, axis=None))
 
 
 def _of_nodes(table: Values) -> Summary:
@@ -81,7 +85,7 @@ def count_in(bins: Bins, values: ClassValues) -> Counts:
     --------
     >>> from cntgraph.network.blocks.axis_classes import AxisClasses
     >>> ends = AxisClasses.of(np.array([0, 1, 1, 1]))
-    >>> counts = count_in(Bins(0.0, 1.0), ClassValues(np.array([0.01, 0.04]), (ends,)))
+    >>> counts = count_in(Bins(0.0, 1.0), ClassValues.of_classes(np.array([0.01, 0.04]), (ends,)))
     >>> counts[257:259]
     array([1, 3])
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 
@@ -40,12 +41,12 @@ class Layer:
     is_input: bool = False
     is_output: bool = False
 
-    @property
+    @cached_property
     def n_nodes(self) -> int:
         """Number of nodes."""
         return prod(self.shape)
 
-    @property
+    @cached_property
     def slice(self) -> slice:
         """Its node ids."""
         return slice(self.start, self.start + self.n_nodes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from cntgraph.network.layer import Layer
 
 Side = Literal["in", "out"]
 Direction = Literal["total", "in", "out"]
+
+_ZERO = np.zeros(())
 
 #: Nodes that are written out by several threads rather than by one.
 _MANY_NODES = 1 << 18
@@ -119,7 +122,7 @@ class LayerSums:
         for own, k in {**others._parts, **dict.fromkeys(others._reached)}:
             if own == side:
                 found = others.of_layer(k, side)
-                self._keep(side, k, ClassValues(function(found.table), found.axes))
+                self._keep(side, k, ClassValues(function(found.table), found.grid))
 
     def _keep(self, side: Side, k: int, values: ClassValues) -> None:
         parts = self._parts.setdefault((side, k), [])
@@ -130,7 +133,6 @@ class LayerSums:
 
     # -- what was added up --------------------------------------------------------------------
 
-    @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
     def of_layer(self, k: int, direction: Direction) -> ClassValues:
         """Return the sums of layer number `k`, coming in, going out, or both.
 
@@ -145,9 +147,9 @@ class LayerSums:
             Of the shape of the layer.
         """
         sides: tuple[Side, ...] = ("in", "out") if direction == "total" else (direction,)
-        found = [joint(parts) for parts in (self._of_side(side, k) for side in sides) if parts]
-        shape = self.layers[k].shape
-        return joint(found) if found else ClassValues.of_broadcast(np.zeros(()), shape)
+        each = [self._of_side(side, k) for side in sides]
+        found = [joint(parts) for parts in each if parts]
+        return joint(found) if found else ClassValues.of_broadcast(_ZERO, self.layers[k].shape)
 
     def _of_side(self, side: Side, k: int) -> list[ClassValues]:
         parts, layer = self._parts.get((side, k), []), self.layers[k]
@@ -166,21 +168,26 @@ class LayerSums:
         check_memory(8 * self.n_nodes, f"measuring {self.n_nodes:,} nodes")
         total = np.empty(self.n_nodes)
 
-        def work(part: tuple[ClassValues, slice, slice]) -> None:
-            found, nodes, channels = part
-            found.write(total[nodes], channels)
-
-        threads = 1 if self.n_nodes < _MANY_NODES else None
-        for _ in ordered_map(work, self._pieces(direction), threads=threads):
+        threads = 1 if self.n_nodes < _MANY_NODES else n_threads()
+        pieces = self._pieces(direction, threads)
+        for _ in ordered_map(partial(_write, total), pieces, threads=threads):
             pass
         return total
 
-    def _pieces(self, direction: Direction) -> Iterator[tuple[ClassValues, slice, slice]]:
-        """Yield what is written at once: the values of a layer, its nodes, and some channels."""
+    def _pieces(self, direction: Direction, threads: int) -> Iterator[_Piece]:
         for k, layer in enumerate(self.layers):
             if not layer.n_nodes:
                 continue
             found, n = self.of_layer(k, direction), (*layer.shape, 1)[0]
-            step = max(1, -(-n // (4 * n_threads())) if layer.n_nodes > _MANY_NODES else n)
+            step = max(1, -(-n // (4 * threads))) if layer.n_nodes > _MANY_NODES else n
             for first in range(0, n, step):
                 yield found, layer.slice, slice(first, first + step)
+
+
+#: What is written at once: the values of a layer, its nodes, and some of its channels.
+_Piece = tuple[ClassValues, slice, slice]
+
+
+def _write(total: Values, piece: _Piece) -> None:
+    found, nodes, channels = piece
+    found.write(total[nodes], channels)

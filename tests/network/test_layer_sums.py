@@ -97,7 +97,7 @@ def test_the_same_whatever_the_threads(monkeypatch):
     layers = (Layer("maps", (7, 300, 300), "conv"),)
     sums, rng = LayerSums(layers), np.random.default_rng(0)
     axes = (AxisClasses.own(7), *(AxisClasses.of(rng.integers(0, 3, 300)) for _ in range(2)))
-    own = ClassValues(rng.normal(size=(7, 3, 3)), axes)
+    own = ClassValues.of_classes(rng.normal(size=(7, 3, 3)), axes)
     sums.add("in", View((7, 300, 300)), own)
     rows, columns = (axis.index for axis in axes[1:])
     expected = own.table[:, rows][:, :, columns].reshape(-1)
@@ -129,6 +129,7 @@ def test_shapes_at_the_edge(shape):
 
 def test_a_deviation_far_smaller_than_the_mean():
     ends = AxisClasses.of(np.array([0, *[1] * 998, 0]))
-    values = ClassValues(1e8 + np.array([[0.0, 1e-3], [2e-3, 1e-3]]), (AxisClasses.own(2), ends))
+    table = 1e8 + np.array([[0.0, 1e-3], [2e-3, 1e-3]])
+    values = ClassValues.of_classes(table, (AxisClasses.own(2), ends))
     exact = np.std(values.values() - 1e8)  # a difference without rounding
     assert summarise(values).std == pytest.approx(exact, rel=1e-12)

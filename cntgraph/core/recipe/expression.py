@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any, Self
 
@@ -70,7 +71,7 @@ class Expression:
                 yield part
                 waiting.extend(reversed(part.args))
 
-    @property
+    @cached_property
     def moved_parameter(self) -> Parameter | None:
         """The parameter whose stored values are all that it moves; None, if it does more."""
         part = self

@@ -266,4 +266,4 @@ class AxisOperator:
 def _few(values: Values) -> ClassValues:
     """Return values along an axis, each that is found once."""
     classes = AxisClasses.of(values)
-    return ClassValues(values[classes.first], (classes,))
+    return ClassValues.of_classes(values[classes.first], (classes,))

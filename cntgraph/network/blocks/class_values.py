@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache
 from itertools import takewhile
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.axis_classes import AxisClasses, joined
+from cntgraph.core.types import Array, Ids, Values
+from cntgraph.network.blocks.axis_classes import AxisClasses
+from cntgraph.network.blocks.grid import Axes, Grid, grid_of, joining_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +24,15 @@ class ClassValues:
 
     Parameters
     ----------
-    table : ndarray of float64, one axis for each of `axes`
+    table : ndarray of float64, one axis for each of the grid's
         The value of each combination of classes.
-    axes : tuple of AxisClasses
+    grid : Grid
         The positions along each axis.
 
     Examples
     --------
     >>> ends = AxisClasses.of(np.array([0, 1, 1, 0]))
-    >>> found = ClassValues(np.array([[2.0, 3.0]]), (AxisClasses.own(1), ends))
+    >>> found = ClassValues.of_classes(np.array([[2.0, 3.0]]), (AxisClasses.own(1), ends))
     >>> found.values()
     array([2., 3., 3., 2.])
     >>> joint([found, ClassValues.of_broadcast(np.array([0.5]), (1, 4))]).table
@@ -41,51 +40,58 @@ class ClassValues:
     """
 
     table: Values
-    axes: tuple[AxisClasses, ...]
+    grid: Grid
+
+    @classmethod
+    def of_classes(cls, table: Values, axes: Axes) -> ClassValues:
+        """Return the values of the combinations of the classes of axes."""
+        return cls(table, grid_of(axes))
 
     @classmethod
     def of_nodes(cls, values: Array, shape: tuple[int, ...]) -> ClassValues:
         """Return values of which each may be another, shape (size,) or `shape`."""
         table = values.reshape(shape).astype(np.float64, copy=False)
-        return cls(table, tuple(map(AxisClasses.own, shape)))
+        return cls(table, _grid_of_nodes(shape))
 
     @classmethod
     def of_broadcast(cls, values: Array, shape: tuple[int, ...]) -> ClassValues:
         """Return values that are to be broadcast to `shape`, equal along the axes they lack."""
-        lacking = len(shape) - values.ndim
-        table = values.reshape((1,) * lacking + values.shape).astype(np.float64, copy=False)
-        axes = tuple(
-            AxisClasses.own(n) if n == own else AxisClasses.alike(n)
-            for n, own in zip(shape, table.shape, strict=True)
-        )
-        return cls(table[tuple(slice(axis.n_classes) for axis in axes)], axes)
+        grid, table = _grid_of_broadcast(values.shape, shape), values.astype(np.float64, copy=False)
+        if not grid.size:
+            table = np.broadcast_to(table, shape)
+        return cls(table.reshape(grid.table_shape), grid)
+
+    @property
+    def axes(self) -> Axes:
+        """The positions along each axis."""
+        return self.grid.axes
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of positions along each axis."""
-        return tuple(axis.n for axis in self.axes)
+        return self.grid.shape
 
     @property
     def size(self) -> int:
         """Number of positions."""
-        return prod(axis.n for axis in self.axes)
+        return self.grid.size
 
     @property
     def of_each_node(self) -> bool:
         """Whether there is one value for each position, so that nothing is gained."""
-        return all(axis.n_classes == axis.n for axis in self.axes)
+        return self.grid.of_each_node
 
     def counts(self) -> Values:
         """Return how many positions have each value of the table, in its shape."""
-        parts = (axis.counts for axis in self.axes)
-        return reduce(np.multiply.outer, parts, np.ones(()))
+        return self.grid.counts
 
     def values(self) -> Values:
         """Return the value of every position, shape (size,); it may be the table itself."""
-        if self.of_each_node:
+        grid = self.grid
+        if grid.of_each_node:
             return self.table.reshape(-1)
-        out = np.empty(self.size)
-        self.write(out)
+        out = np.empty(grid.size)
+        grid.write(self.table, out, slice(None))
         return out
 
     def write(self, out: Values, channels: slice = slice(None)) -> None:
@@ -97,19 +103,7 @@ class ClassValues:
         channels : slice, default all
             Positions of the first axis.
         """
-        from cntgraph.core.kernels.spread import write_classes
-
-        if not self.size:
-            return
-        first, *middle, last = _three_or_more(self.axes)
-        target = out.reshape(first.n, -1)[channels]
-        if self.of_each_node:
-            target[...] = self.table.reshape(first.n, -1)[channels]
-            return
-        rows = reduce(_rows_of, middle[1:], middle[0].index)
-        table = self.table.reshape(first.n_classes, -1, last.n_classes)
-        target = target.reshape(-1, len(rows), last.n)
-        write_classes(table, first.index[channels], rows, last.index, target)
+        self.grid.write(self.table, out, channels)
 
     def reshaped(self, shape: tuple[int, ...]) -> ClassValues:
         """Return the same values by position in another shape (C order)."""
@@ -130,26 +124,18 @@ class ClassValues:
         before, first = self.axes[: len(self.axes) - kept], shape[: len(shape) - kept]
         for kind in (AxisClasses.own, AxisClasses.alike):
             if all(axis.n_classes == kind(axis.n).n_classes for axis in before):
-                axes = (*map(kind, first), *self.axes[len(before) :])
-                return ClassValues(self.table.reshape([axis.n_classes for axis in axes]), axes)
+                grid = grid_of((*map(kind, first), *self.axes[len(before) :]))
+                return ClassValues(self.table.reshape(grid.table_shape), grid)
         return None
 
     def outer(self, other: ClassValues) -> ClassValues:
         """Return the products of these values with others, whose axes follow."""
-        return ClassValues(np.multiply.outer(self.table, other.table), (*self.axes, *other.axes))
+        table = np.multiply.outer(self.table, other.table)
+        return ClassValues.of_classes(table, (*self.axes, *other.axes))
 
     def times(self, factor: float) -> ClassValues:
         """Return the values times a number."""
-        return ClassValues(self.table * factor, self.axes)
-
-    def on(self, axes: tuple[AxisClasses, ...]) -> Values:
-        """Return the table for finer classes; where an axis is all alike, it broadcasts."""
-        table = self.table
-        for k, (own, finer) in enumerate(zip(self.axes, axes, strict=True)):
-            places = own.within(finer)
-            if places is not None:
-                table = table.take(places, axis=k)
-        return table
+        return ClassValues(self.table * factor, self.grid)
 
 
 class Sides(NamedTuple):
@@ -167,25 +153,33 @@ def joint(parts: Sequence[ClassValues]) -> ClassValues:
     ValueError
         If there are none.
     """
-    first, *others = parts
-    if not others:
-        return first
-    axes = tuple(map(joined, zip(*(part.axes for part in parts), strict=True)))
-    total = first.on(axes)
-    for part in others:
-        total = total + part.on(axes)
-    shape = tuple(axis.n_classes for axis in axes)
-    if total.shape != shape:
-        total = np.ascontiguousarray(np.broadcast_to(total, shape))
-    return ClassValues(total, axes)
+    if len(parts) == 1:
+        return parts[0]
+    grid, places = joining_of(tuple([part.grid for part in parts]))
+    total, *others = (_taken(p.table, own) for p, own in zip(parts, places, strict=True))
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities that cancel are NaN
+        for table in others:
+            total = total + table
+    if total.shape != grid.table_shape:
+        total = np.ascontiguousarray(np.broadcast_to(total, grid.table_shape))
+    return ClassValues(total, grid)
 
 
-def _three_or_more(axes: tuple[AxisClasses, ...]) -> tuple[AxisClasses, ...]:
-    """Return the axes, and some of a single position after the first where they are too few."""
-    one = AxisClasses.own(1)
-    return (*axes[:1], *(one,) * (3 - len(axes)), *axes[1:])
+def _taken(table: Values, places: Iterable[tuple[int, Ids]]) -> Values:
+    """Return the table for finer classes; where an axis is all alike, it broadcasts."""
+    for axis, own in places:
+        table = table.take(own, axis=axis)
+    return table
 
 
-def _rows_of(rows: NDArray[np.int64], axis: AxisClasses) -> NDArray[np.int64]:
-    """Return the classes of the rows of a table whose next axis is taken in."""
-    return np.add.outer(rows * axis.n_classes, axis.index).reshape(-1)
+@lru_cache(maxsize=1024)
+def _grid_of_nodes(shape: tuple[int, ...]) -> Grid:
+    return grid_of(tuple(map(AxisClasses.own, shape)))
+
+
+@lru_cache(maxsize=1024)
+def _grid_of_broadcast(own: tuple[int, ...], shape: tuple[int, ...]) -> Grid:
+    """Return the grid of values that are to be broadcast to a shape."""
+    padded = (1,) * (len(shape) - len(own)) + own
+    pairs = zip(shape, padded, strict=True)
+    return grid_of(tuple(AxisClasses.own(n) if n == k else AxisClasses.alike(n) for n, k in pairs))

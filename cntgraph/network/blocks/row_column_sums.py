@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -105,7 +106,7 @@ class _Adding:
     taps: int
     statistics: bool | Bins
 
-    @property
+    @cached_property
     def whole(self) -> _Part:
         """All of the weight."""
         return _Part(0, self.weight.shape[0], 0, self.weight.shape[1])

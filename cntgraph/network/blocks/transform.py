@@ -38,7 +38,6 @@ def transform_code(transform: Transform) -> int:
     return TRANSFORMS.index(transform)
 
 
-@np.errstate(over="ignore")  # beyond float64 a power is infinite, as in the kernels
 def apply_transform(values: NDArray[Any], transform: Transform) -> NDArray[np.float64]:
     """Return f(values) as float64; `count` is 1 for every entry, zeros included.
 
@@ -67,9 +66,8 @@ def apply_transform(values: NDArray[Any], transform: Transform) -> NDArray[np.fl
         return np.maximum(w, 0.0)
     if transform == "negative":
         return np.minimum(w, 0.0)
-    if transform == "square":
-        return w * w
-    if transform == "fourth":
+    if transform == "count":
+        return np.ones_like(w)
+    with np.errstate(over="ignore"):  # beyond float64 a power is infinite, as in the kernels
         square = w * w
-        return square * square
-    return np.ones_like(w)
+        return square if transform == "square" else square * square

@@ -15,6 +15,7 @@ from cntgraph.core.errors import GraphSizeError, ParameterError
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.axis_classes import AxisClasses
 from cntgraph.network.blocks.class_values import ClassValues
+from cntgraph.network.blocks.grid import Grid, grid_of
 
 #: Positions of one axis, and what a stride, a dilation or a padding may be.
 MAX_POSITIONS, _MAX_STEP = 1 << 24, 1 << 32
@@ -160,6 +161,9 @@ class Window:
         return coarse * self.stride + tap * self.dilation - self.before, coarse, tap
 
 
+_Sizes = tuple[int, int, int]
+
+
 class Cover(NamedTuple):
     """Which positions of an axis are alike, and which taps cover each class, (kernel, classes)."""
 
@@ -193,14 +197,25 @@ def add_up_taps(table: Values, covers: Sequence[Cover]) -> ClassValues:
     """
     from cntgraph.core.kernels.spread import sum_over_taps
 
-    shape = table.shape
-    for axis, cover in enumerate(covers, start=1):
+    steps, grid = _steps_over_axes(table.shape, tuple([cover.classes for cover in covers]))
+    for cover, (before, after) in zip(covers, steps, strict=True):
+        summed = np.empty(after)
+        sum_over_taps(table.reshape(before), cover.taps, summed)
+        table = summed
+    return ClassValues(table.reshape(grid.table_shape), grid)
+
+
+@lru_cache(maxsize=1024)
+def _steps_over_axes(
+    shape: tuple[int, ...], classes: tuple[AxisClasses, ...]
+) -> tuple[list[tuple[_Sizes, _Sizes]], Grid]:
+    """Return the shapes of a table before and after the sum along each axis, and what it is on."""
+    steps = []
+    for axis, own in enumerate(classes, start=1):
         before, after = prod(shape[:axis]), prod(shape[axis + 1 :])
-        summed = np.empty((before, cover.classes.n_classes, after))
-        sum_over_taps(table.reshape(before, shape[axis], after), cover.taps, summed)
-        shape, table = (*shape[:axis], cover.classes.n_classes, *shape[axis + 1 :]), summed
-    axes = (AxisClasses.own(shape[0]), *(cover.classes for cover in covers))
-    return ClassValues(table.reshape(shape), axes)
+        steps.append(((before, shape[axis], after), (before, own.n_classes, after)))
+        shape = (*shape[:axis], own.n_classes, *shape[axis + 1 :])
+    return steps, grid_of((AxisClasses.own(shape[0]), *classes))
 
 
 #: Entries of a cover whose classes are kept.
