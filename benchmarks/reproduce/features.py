@@ -21,10 +21,13 @@ MEASURES = tuple(name for family in FAMILIES.values() for name in family)
 def with_iid(layers: pd.DataFrame) -> pd.DataFrame:
     """Add each layer's fluctuation as a multiple of what independent weights would give.
 
-    That is √(σ_in² n_in + σ_out² n_out), with the deviation of the weights as they are (see
-    `cntgraph.training.statistics.nulls.iid_strength_std`). Only between dense blocks in a chain,
-    else NaN.
+    That is `cntgraph.relative_fluctuation`, which `measures.py` keeps. The tables of populations
+    that were trained before it did have what follows from their columns: between dense blocks in
+    a chain √(σ_in² n_in + σ_out² n_out), which is the same but for biases and a factor
+    √(1 - 1/N) of all networks; else NaN.
     """
+    if "fluctuation_over_iid" in layers:
+        return layers
     dense = (layers["n_edges"] == layers["n_weights"]).astype(float)
     fan_in = layers["n_weights"] / layers["n_nodes"]
     into = (fan_in * layers["link_weight_std"] ** 2).fillna(0)

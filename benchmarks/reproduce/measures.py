@@ -17,10 +17,14 @@ from cntgraph.training.statistics.features import weight_statistics
 
 
 def measure(model: nn.Module, example: Tensor) -> dict[str, Any]:
-    """Return a network's layers by `cntgraph.analyze`, weight statistics and alphas."""
+    """Return a network's layers by `cntgraph.analyze`, weight statistics and alphas.
+
+    Each layer's fluctuation is also kept as a multiple of what independent weights would give.
+    """
     net = cg.load(model, example_input=example)
     table = cg.analyze(net)
-    numbers = table.drop(columns=["kind", "shape", "activation", "strength_std"]).reset_index()
+    numbers = table.drop(columns=["kind", "shape", "activation", "strength_std"])
+    numbers = numbers.assign(fluctuation_over_iid=cg.relative_fluctuation(net)).reset_index()
     finite = bool((table["status"] == "ok").all())
     return {
         "finite": finite,

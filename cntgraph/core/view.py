@@ -71,6 +71,13 @@ class View:
             return None
         return self.ids >= 0
 
+    def repeats(self, chosen: NDArray[np.bool_] | None = None) -> bool:
+        """Return whether a node is seen at two positions, or at two of those chosen."""
+        if self.ids is None:
+            return False
+        nodes = np.sort(self.ids[self.ids >= 0 if chosen is None else chosen])
+        return bool((nodes[1:] == nodes[:-1]).any())
+
     def as_ids(self) -> Ids:
         """Return the node ids as an array, shape (size,), -1 where there is no node."""
         if self.ids is not None:

@@ -10,6 +10,13 @@ The function `analyze` is called like the module it is in; it is offered by `cnt
 from cntgraph.measures.analyze import describe
 from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.link_weights import link_weights
+from cntgraph.measures.relative_fluctuation import relative_fluctuation
 from cntgraph.measures.strength import node_strength
 
-__all__ = ["describe", "layer_fluctuation", "link_weights", "node_strength"]
+__all__ = [
+    "describe",
+    "layer_fluctuation",
+    "link_weights",
+    "node_strength",
+    "relative_fluctuation",
+]

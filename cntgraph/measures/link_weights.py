@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.measures.stored_weights import check_stored_weights
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.network import Network
 
@@ -34,6 +35,11 @@ def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
         ``min``, ``max``, ``zero_fraction``, ``n_nan``, ``n_inf``. Moments and extremes are
         those of the finite weights.
 
+    Raises
+    ------
+    UndefinedMeasureError
+        If it is not a network that is measured.
+
     Notes
     -----
     Each stored weight counts once, however many edges of an unrolled convolution carry it, and
@@ -56,6 +62,7 @@ def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
     """
     import pandas as pd
 
+    check_stored_weights(net, "link_weights")
     rows = []
     for block in net.select_blocks("parametric"):
         found = block.statistics()

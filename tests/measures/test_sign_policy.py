@@ -27,6 +27,7 @@ SIGNED = {
     "node_strength": SUMS,
     "strength_correlation": SUMS,
     "path_weight": SUMS,
+    "relative_fluctuation": SUMS,
     "degree": COUNTS,
     "assortativity": COUNTS,
     "bipartite_clustering": COUNTS,

@@ -46,6 +46,7 @@ from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
 from cntgraph.measures.profile.estimates import operations, passes, products
 from cntgraph.measures.profile.measure import Measure
 from cntgraph.measures.profile.reading import count_by_motif, parts
+from cntgraph.measures.relative_fluctuation import relative_fluctuation
 from cntgraph.measures.strength import node_strength
 
 _TOTAL = parts("total", "log10_total")
@@ -54,6 +55,7 @@ _TOTAL = parts("total", "log10_total")
 _CLOSED_FORM = (
     Measure(node_strength, "node", "O(w + n)", passes(4)),
     Measure(layer_fluctuation, "layer", "O(w + n)", passes(4)),
+    Measure(relative_fluctuation, "layer", "O(w + n)", passes(8)),
     Measure(link_weights, "block", "O(w)", passes(4), read=parts("mean", "std", "min", "max")),
     Measure(degree, "node", "O(n)", passes(4)),
     Measure(disparity, "node", "O(w + n)", passes(8)),

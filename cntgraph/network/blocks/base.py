@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from cntgraph.network.blocks.csr import Starts, csr_of, index_dtype
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.blocks.weight_uses import CarriedWeights, Ends, WeightUses
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -241,6 +243,51 @@ class Block(ABC):
     def statistics(self) -> WeightStatistics:
         """Return the statistics of its weights, each stored weight counted once."""
         return self.sums_and_statistics((), statistics=True).statistics
+
+    def weight_uses(self, ends: Ends) -> WeightUses:
+        """Return how often the nodes of a layer meet each of its stored weights.
+
+        A kind that knows it in closed form overrides this, which lists every edge.
+
+        Parameters
+        ----------
+        ends : Ends
+            The nodes, and whether edges count where they end, begin, or both.
+
+        Returns
+        -------
+        WeightUses
+
+        Raises
+        ------
+        GraphSizeError
+            If its edges are to be listed, and do not fit into memory.
+        """
+        return WeightUses.of_edges(self.carried_weights(), ends)
+
+    def carried_weights(self) -> CarriedWeights:
+        """Return its edges one by one, each with the number of the stored weight that it carries.
+
+        Where weights follow from the geometry, each edge has its own.
+
+        Raises
+        ------
+        GraphSizeError
+            If they do not fit into memory.
+        ParameterError
+            If edges carry what is computed of the weights: such a kind overrides this.
+        """
+        check_memory(64 * self.n_edges, f"the {self.n_edges:,} edges of {self.name!r}")
+        if self.weight is None:
+            matrix = self.to_csr()
+            return CarriedWeights.of(matrix, np.arange(matrix.nnz), self.source, self.target)
+        shape = self.weight.shape
+        numbers = Recipe.constant(np.arange(prod(shape)).reshape(shape))
+        matrix = replace(self, weight=numbers).to_csr()
+        found = matrix.data.astype(np.int64)
+        known = (found == matrix.data) & (found >= 0) & (found < prod(shape))
+        self._check(bool(known.all()), "every edge to carry one of the weights as it is stored")
+        return CarriedWeights.of(matrix, found, self.source, self.target)
 
     def matvec(self, x: Array, transform: Transform = "signed") -> Values:
         """Return f(A) x: what the sources receive from values on the targets.

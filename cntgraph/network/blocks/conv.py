@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from itertools import pairwise, product
 from math import prod
@@ -16,13 +16,16 @@ from cntgraph.core.memory import check_memory
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
+from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, ClassSums
 from cntgraph.network.blocks.class_values import Sides
+from cntgraph.network.blocks.conv_uses import ConvUses
 from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_classes import RowClasses
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 from cntgraph.network.blocks.window import Window, add_up_taps
 
 Slices = tuple[slice, ...]
@@ -131,6 +134,32 @@ class Conv(Block):
         fine = add_up_taps(at_fine, [w.fine_classes for w in self.windows])
         coarse = add_up_taps(at_coarse, [w.coarse_classes for w in self.windows])
         return Sides(*self._sides(fine, coarse))
+
+    # -- uses of weights ----------------------------------------------------------------------
+
+    def weight_uses(self, ends: Ends) -> WeightUses:
+        """Return how often the nodes of a layer meet each weight: see `ConvUses`."""
+        shape, (_, end) = self.weight.shape, ends.of_block(self.source, self.target)
+        views = self.source, self.target
+        found = ConvUses(*views, self.windows, shape, self.groups, self.transposed).at(ends)
+        if found is not None:
+            return found
+        return super().weight_uses(ends) if end else self._outgoing_uses(ends)
+
+    def _outgoing_uses(self, ends: Ends) -> WeightUses:
+        """Return the uses where edges begin, of which those to one target of a group are listed.
+
+        They are the same for all others, also where nodes are seen at several positions.
+        """
+        coarse, inner, *kernel = self.weight.shape
+        n, shape = self.groups, self.target.shape[1:]
+        thin = Recipe.constant(
+            np.zeros([*((coarse, 1) if self.transposed else (n, inner)), *kernel])
+        )
+        block = replace(self, weight=thin, target=View((n, *shape)), bias=None)
+        edges = block.carried_weights()
+        others = inner if self.transposed else coarse // n
+        return WeightUses.of_edges(edges, replace(ends, incoming=False)).times(others)
 
     # -- products ---------------------------------------------------------------------------
 

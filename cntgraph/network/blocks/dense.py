@@ -18,6 +18,7 @@ from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 
 #: Outputs whose edges are written at once.
 _ROWS = 128
@@ -63,6 +64,23 @@ class Dense(Block):
         stored = self.weight.args[0] if swapped else self.weight
         sums, found = row_column_sums(stored, transforms, statistics=statistics)
         return BlockSums({t: _oriented(own, swapped) for t, own in sums.items()}, found)
+
+    def weight_uses(self, ends: Ends) -> WeightUses:
+        """Return how often the nodes of a layer meet each weight, which is one edge's."""
+        begin, end = ends.of_block(self.source, self.target)
+        n_begin = ends.count(self.source) if begin else 0
+        n_end = ends.count(self.target) if end else 0
+        loops = self._n_loops(ends) if begin and end else 0
+        return WeightUses.of_single_edges(
+            n_end * self.source.n_nodes, n_begin * self.target.size, n_begin * n_end, loops
+        )
+
+    def _n_loops(self, ends: Ends) -> int:
+        """Return how many edges lead from one of some nodes to itself."""
+        first, n = ends.nodes.start, ends.nodes.stop - ends.nodes.start
+        both = (view.as_ids() for view in (self.source, self.target))
+        shown = (np.bincount(ids[ends.meet(ids)] - first, minlength=n) for ids in both)
+        return int(np.dot(*shown))
 
     def _apply(self, x: Values, transform: Transform) -> Values:
         if transform == "count":

@@ -16,6 +16,7 @@ from cntgraph.network.blocks.csr import Starts
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,6 +72,16 @@ class Diagonal(Block):
         if statistics:
             found = WeightStatistics.of(self.weight.read(), bins=statistics)
         return ClassSums(sums, found)
+
+    def weight_uses(self, ends: Ends) -> WeightUses:
+        """Return how often the nodes of a layer meet each weight, which is broadcast to them."""
+        begin, end = ends.of_block(self.source, self.target)
+        if (begin and end) or self.source.mask is not None:
+            return super().weight_uses(ends)
+        if not (begin or end):
+            return WeightUses()
+        view = self.target if end else self.source
+        return WeightUses.of_broadcast(self.weight.shape, self.target.shape, view, ends.nodes)
 
     def _apply(self, x: Values, transform: Transform) -> Values:
         return (self._transformed(transform) * x.T).T

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from itertools import product
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from cntgraph.core.types import Values
 from cntgraph.network.blocks.axis_classes import AxisClasses
 from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.grid import Grid, grid_of
+
+Side = Literal["fine", "coarse"]
 
 #: Positions of one axis, and what a stride, a dilation or a padding may be.
 MAX_POSITIONS, _MAX_STEP = 1 << 24, 1 << 32
@@ -149,6 +152,11 @@ class Window:
         last = np.minimum((self.fine - 1 - shift) // self.stride, self.coarse - 1)
         return first, np.maximum(last - first + 1, 0)
 
+    @property
+    def edges_per_tap(self) -> NDArray[np.int64]:
+        """How many pairs of positions each tap connects, shape (kernel,)."""
+        return self._firsts_and_lengths[1]
+
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return all (fine, coarse, tap) triples that are edges, as three arrays."""
         first, lengths = self._firsts_and_lengths
@@ -216,6 +224,48 @@ def _steps_over_axes(
         steps.append(((before, shape[axis], after), (before, own.n_classes, after)))
         shape = (*shape[:axis], own.n_classes, *shape[axis + 1 :])
     return steps, grid_of((AxisClasses.own(shape[0]), *classes))
+
+
+def count_per_tap(
+    windows: Sequence[Window], side: Side, n_channels: int, chosen: NDArray[np.bool_] | None
+) -> Values:
+    """Return how many positions of one side each tap connects, channel by channel.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        One a spatial axis.
+    side : {"fine", "coarse"}
+    n_channels : int
+        Channels of that side.
+    chosen : ndarray of bool, shape (n_channels, *positions), optional
+        The positions that count; by default all.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_channels, taps)
+
+    Examples
+    --------
+    >>> windows = [Window(fine=4, coarse=4, kernel=3, before=1)]
+    >>> count_per_tap(windows, "fine", 1, None)
+    array([[3., 4., 3.]])
+    >>> count_per_tap(windows, "fine", 1, np.array([[True, False, False, True]]))
+    array([[1., 2., 1.]])
+    """
+    if chosen is None:
+        lengths = (window.edges_per_tap.astype(np.float64) for window in windows)
+        once = reduce(np.multiply.outer, lengths, np.ones(())).reshape(1, -1)
+        return np.repeat(once, n_channels, axis=0)
+    positions, found = tuple(range(1, chosen.ndim)), []
+    some = chosen.any(axis=positions)  # where layers are concatenated, those of one of them
+    chosen = chosen if some.all() else chosen[some]
+    for taps in product(*(range(window.kernel) for window in windows)):
+        places = (getattr(w.tap(t), side) for w, t in zip(windows, taps, strict=True))
+        found.append(chosen[(slice(None), *places)].sum(axis=positions))
+    counts = np.zeros((n_channels, len(found)))
+    counts[some] = np.stack(found, axis=1)
+    return counts
 
 
 #: Entries of a cover whose classes are kept.

@@ -184,8 +184,8 @@ def iid_strength_std(net: Network) -> pd.Series:
     for the fluctuation of one network: its N nodes bring only as many independent values as the
     kernels have, so that Y is smaller, and differs much from draw to draw. At the borders of an
     unpadded convolution nodes have fewer edges, and a mean that is not zero adds to Y, too.
-    Compare trained convolutions with `z_scores`, whose nulls share weights alike. Where a block
-    leads from a layer to itself, or reads its weights twice, it is an approximation.
+    Compare trained convolutions with `relative_fluctuation`, whose null shares weights alike, or
+    with `z_scores`. Where a block leads from a layer to itself, it is an approximation.
 
     References
     ----------
