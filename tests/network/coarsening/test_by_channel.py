@@ -421,7 +421,7 @@ class Foreign(Block):
     _sums = Dense._sums
     _apply = Dense._apply
     _apply_transposed = Dense._apply_transposed
-    fill = Dense.fill
+    fill, _few_sources = Dense.fill, Dense._few_sources
     geometry = Dense.geometry
 
     @classmethod
