@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 
 
@@ -41,12 +40,12 @@ class Layer:
     is_input: bool = False
     is_output: bool = False
 
-    @cached_property
+    @property
     def n_nodes(self) -> int:
         """Number of nodes."""
         return prod(self.shape)
 
-    @cached_property
+    @property
     def slice(self) -> slice:
         """Its node ids."""
         return slice(self.start, self.start + self.n_nodes)
