@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.parameter import Parameter, kernel_values
+from cntgraph.core.parameter import Parameter, kernel_values, widen_kernel_values
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Values
 from cntgraph.measures.analyze import STRENGTHS, SUMMARY, status_of
+from cntgraph.measures.layer_values import DIRECTIONS, Distribution, check_distribution
 from cntgraph.measures.link_weights import COLUMNS
 from cntgraph.measures.strength import add_boundary
 from cntgraph.network.blocks.base import Block
@@ -84,14 +85,58 @@ def analyze_stack(
     array([[0.567, 1.77 , 0.887, 1.873],
            [0.567, 1.77 , 0.887, 1.873]])
     """
-    chosen = stack.net.select_blocks(edges)
-    names = {block.name for block in chosen}
+    names = {block.name for block in stack.net.select_blocks(edges)}
     totals = _StackTotals(stack, next(iter(parameters.values())).shape[0])
     for one, all_ in zip(stack.net.blocks, stack.blocks(parameters), strict=True):
         if one.name in names:
             totals.add(one, all_, bias=bias)
     add_boundary(totals.sums, boundary)
     return totals.columns()
+
+
+def stacked_values(
+    stack: Stack, parameters: Mapping[str, Parameter], measure: Distribution, layer: str
+) -> Values:
+    """Return the values of a measure of a layer in each of many networks (see `layer_values`).
+
+    Parameters
+    ----------
+    stack : Stack
+        The topology, or what is around the layer of it.
+    parameters : mapping of str to Parameter
+        As in `analyze_stack`.
+    measure, layer
+        As in `layer_values`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n networks, n values)
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("cnn")
+    >>> some = {name: Parameter.from_array(name, np.stack([p.raw(), -p.raw()]))
+    ...         for name, p in net.parameters.items()}
+    >>> stacked_values(Stack(net), some, "strength", "fc").shape
+    (2, 3)
+    """
+    check_distribution(measure)
+    n, found = next(iter(parameters.values())).shape[0], stack.net.layer(layer)
+    both = zip(stack.net.blocks, stack.blocks(parameters), strict=True)
+    blocks = [(one, all_) for one, all_ in both if one.parametric]
+    if measure == "link_weights":
+        ending = {block.name for block in stack.net.blocks_into(found)}
+        parts = [
+            widen_kernel_values(_in_any_order(all_.weight, n))
+            for one, all_ in blocks if one.name in ending and all_.weight is not None
+        ]  # fmt: skip
+        return np.concatenate([*parts, np.empty((n, 0))], axis=1, dtype=np.float64)
+    totals = _StackTotals(stack, n)
+    for one, all_ in blocks:
+        totals.add(one, all_, bias=True, statistics=False)
+    sums = totals.sums.of_layer(stack.net.layers.index(found), DIRECTIONS[measure])
+    return sums.values().reshape(n, -1)
 
 
 class _StackTotals:
@@ -104,13 +149,13 @@ class _StackTotals:
         self.n_edges: Counter[str] = Counter()
         self.odd_biases: dict[str, NDArray[np.bool_]] = {}
 
-    def add(self, one: Block, all_: Block, *, bias: bool) -> None:
+    def add(self, one: Block, all_: Block, *, bias: bool, statistics: bool = True) -> None:
         """Add a block of one network, and that of all networks."""
         sides = all_.class_sums(("signed",)).sums["signed"]
         self.sums.add_sides(all_.source, all_.target, sides)
         for layer in self.net.layers_of(one.target):
             self.n_edges[layer.name] += one.n_edges
-            if one.parametric:
+            if statistics and one.parametric:
                 self.add_statistics(layer.name, one, all_.weight)
             if bias and all_.bias is not None:
                 self.add_bias(layer.name, all_)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 
 from cntgraph.core.errors import CntGraphError, FormatError, StoreError
+from cntgraph.core.parameter import Parameter
 from cntgraph.loading import is_own_file, load
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
@@ -37,6 +38,24 @@ class Snapshot(NamedTuple):
 Source = Snapshot | Network
 
 
+class Stacked(NamedTuple):
+    """The values that each parameter has in several networks of one topology.
+
+    Parameters
+    ----------
+    parameters : dict of str to Parameter
+        Of shape (n, *shape).
+    places : list of int
+        Which networks of a batch these are.
+    failed : dict of int to str
+        Why there is none, of each of the others.
+    """
+
+    parameters: dict[str, Parameter]
+    places: list[int]
+    failed: dict[int, str]
+
+
 class Batch(ABC):
     """Networks that are measured by one call, wherever that is: what a worker is sent."""
 
@@ -48,6 +67,10 @@ class Batch(ABC):
     @abstractmethod
     def sources(self, options: Mapping[str, Any]) -> Iterator[Source]:
         """Yield what each network is measured from; a file is open meanwhile."""
+
+    def stacked(self) -> Stacked:
+        """Return the parameters of all networks; only where `Members.template` is one."""
+        raise NotImplementedError
 
 
 class Members(ABC):
@@ -75,6 +98,11 @@ class Members(ABC):
     @abstractmethod
     def where(self) -> str:
         """Where they are, in words."""
+
+    @property
+    def template(self) -> Network | None:
+        """The topology of all networks, if they have one that is known before they are read."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError, NoCopiesError
+from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
 from cntgraph.training.cnn_zoo import open_cnn_zoo
@@ -19,7 +20,7 @@ from cntgraph.training.members import Files, Key, Member, Snapshots, find_files,
 from cntgraph.training.networks import Networks
 from cntgraph.training.neurons import check_repeatable
 from cntgraph.training.row_members import RowMembers, Rows
-from cntgraph.training.stacked import analyze_rows, layer_rows
+from cntgraph.training.stacked import analyze_stacks, layer_rows, sample_stacks
 from cntgraph.training.statistics.diverged import diverged
 from cntgraph.training.statistics.pooled_values import Pooled, density_frame, labelled, layer_frame
 from cntgraph.training.weight_rows import open_rows
@@ -475,19 +476,20 @@ class Population(Networks):
     def _analyzed(
         self, client: Any, show_progress: bool, options: Mapping[str, Any]
     ) -> pd.DataFrame:
-        every, members = range(len(self)), self._measuring.members
-        if isinstance(members, RowMembers) and "inputs" not in options:
-            found_rows = analyze_rows(
-                members, every, options=options, client=client, show_progress=show_progress
-            )
-            layers = layer_rows(found_rows, len(self))
-            n_layers = len(layers) // max(len(self), 1)
-            return labelled(layers, np.repeat(np.arange(len(self)), n_layers), self._labels)
+        every, own = range(len(self)), self._measuring
+        how: dict[str, Any] = {"client": client, "show_progress": show_progress}
+        if own.members.template is not None and "inputs" not in options:
+            try:
+                parts = analyze_stacks(own.members, every, options=options, **how)
+            except NoCopiesError as error:
+                warnings.warn(f"{error} They are measured one by one.", stacklevel=3)
+            else:
+                failed: dict[int, str] = {}
+                layers, rows = layer_rows(parts, len(self), failed)
+                own.note({own.members.key(k): error for k, error in failed.items()}, len(self))
+                return labelled(layers, rows, self._labels)
         task = partial(layer_table, options=options)
-        found = self._measuring.results(
-            task, every, what="analyze", client=client, show_progress=show_progress
-        )
-        return layer_frame(found, self._labels)
+        return layer_frame(own.results(task, every, what="analyze", **how), self._labels)
 
     def _judge(self, table: pd.DataFrame) -> None:
         found = diverged(table)
@@ -528,15 +530,37 @@ class Population(Networks):
         binned = in_bins(values.drop(index=[*left_out]), bins)
         chosen = binned.dropna()
         n_most = max(1, max_samples // max(1, chosen.value_counts().max()))
-        task = partial(layer_sample, measure=measure, layer=layer, n_most=n_most, inputs=inputs)
-        found = own.results(
-            task, [*chosen.index], what=measure, client=client, show_progress=show_progress
+        found = self._samples(
+            [*chosen.index], measure, layer, n_most, inputs, client, show_progress
         )
         pooled = Pooled.of(measure, layer, chosen, found)
         if len(chosen) and not pooled.n_networks:
             self[int(chosen.index[0])].layer(layer)  # raises, and lists the layers
         pooled.counts.update(self._counts(pooled.n_networks), n_outside=len(binned) - len(chosen))
         return pooled
+
+    def _samples(
+        self,
+        numbers: list[int],
+        measure: Distribution | NeuronMeasure,
+        layer: str,
+        n_most: int,
+        inputs: Any,
+        client: Any,
+        show_progress: bool,
+    ) -> Iterator[tuple[int, Values | None]]:
+        """Yield the number of each network, and samples of a measure of a layer, if it has it."""
+        own = self._measuring
+        template = own.members.template
+        how: dict[str, Any] = {"client": client, "show_progress": show_progress}
+        asked: dict[str, Any] = {"measure": measure, "layer": layer, "n_most": n_most}
+        if template is not None and measure not in NEURON_MEASURES:
+            if layer not in {found.name for found in template.layers}:
+                return iter([(number, None) for number in numbers])
+            with suppress(NoCopiesError):  # said by `analyze`, which comes first
+                return sample_stacks(own.members, numbers, **asked, **how)
+        task = partial(layer_sample, inputs=inputs, **asked)
+        return own.results(task, numbers, what=measure, **how)
 
 
 def _labels_row(member: Member, labels: Mapping[str, Any], snapshots: Snapshots) -> dict[str, Any]:

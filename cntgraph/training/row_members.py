@@ -13,7 +13,7 @@ from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 from cntgraph.training.layout import Layout
-from cntgraph.training.members import Batch, Key, Members
+from cntgraph.training.members import Batch, Key, Members, Stacked
 
 #: Networks that are measured together, and the bytes of their rows: at most.
 _TOGETHER: Final = 1024
@@ -105,9 +105,9 @@ class RowBatch(Batch):
         """Yield each network."""
         return self.rows.networks(self.numbers)
 
-    def parameters(self) -> dict[str, Parameter]:
-        """Return the values that each parameter has in every network, shape (n, *shape)."""
-        return self.rows.parameters(self.numbers)
+    def stacked(self) -> Stacked:
+        """Return the parameters of all networks."""
+        return Stacked(self.rows.parameters(self.numbers), [*range(self.size)], {})
 
 
 @dataclass(frozen=True)
@@ -155,3 +155,8 @@ class RowMembers(Members):
     def where(self) -> str:
         """The matrix."""
         return f"the rows of {self.rows.of.name!r}"
+
+    @property
+    def template(self) -> Network:
+        """The topology of all networks."""
+        return self.rows.template

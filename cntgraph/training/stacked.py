@@ -4,46 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.errors import CntGraphError
 from cntgraph.core.mapping import map_ordered
+from cntgraph.core.types import Values
 from cntgraph.measures.analyze import ANALYSIS
-from cntgraph.measures.stacks import LayerColumns, analyze_stack
+from cntgraph.measures.layer_values import Distribution
+from cntgraph.measures.stacks import LayerColumns, analyze_stack, stacked_values
 from cntgraph.network.copies import Stack
-from cntgraph.network.network import coarsen
-from cntgraph.training.row_members import RowBatch, RowMembers
+from cntgraph.network.network import Network, coarsen
+from cntgraph.training.members import Batch, Members
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def analyze_rows(
-    members: RowMembers,
+class Part(NamedTuple):
+    """What was found in some networks.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64
+        Which ones.
+    found : object
+        What was found.
+    failed : dict of int to str
+        Those that could not be read, and why.
+    """
+
+    numbers: NDArray[np.int64]
+    found: Any
+    failed: dict[int, str]
+
+
+def analyze_stacks(
+    members: Members,
     numbers: Sequence[int],
     *,
     options: Mapping[str, Any],
     client: Any = None,
     show_progress: bool = False,
-) -> Iterator[LayerColumns]:
-    """Yield what `analyze` finds in some networks, of many at a time.
+) -> Iterator[Part]:
+    """Yield what `analyze` finds in some networks, of many at a time: their `LayerColumns`.
 
     Parameters
     ----------
-    members : RowMembers
+    members : Members
+        With a template.
     numbers : sequence of int
         Which of them.
     options : mapping
         For `analyze`.
     client, show_progress
         As in `map_ordered`; here, all cores are used.
-
-    Yields
-    ------
-    LayerColumns
-        Of the networks in their order.
 
     Raises
     ------
@@ -52,47 +69,123 @@ def analyze_rows(
     """
     coarse = {name: options[name] for name in ("granularity", "aggregation") if name in options}
     others = {name: value for name, value in options.items() if name not in coarse}
-    template = members.rows.template
-    stack = Stack(coarsen(template, **{"granularity": "neuron", **coarse}))
-    work = partial(_columns_of, stack=stack, options=others)
-    batches = members.batches(numbers)
-    client = "threads" if client is None else client
-    yield from map_ordered(work, batches, client=client, show_progress=show_progress)
+    assert members.template is not None
+    stack = Stack(coarsen(members.template, **{"granularity": "neuron", **coarse}))
+    task = partial(analyze_stack, stack, **others)
+    return _parts(members, numbers, task, client=client, show_progress=show_progress)
 
 
-def _columns_of(batch: RowBatch, *, stack: Stack, options: Mapping[str, Any]) -> LayerColumns:
-    return analyze_stack(stack, batch.parameters(), **options)
-
-
-def layer_rows(found: Iterable[LayerColumns], n: int) -> pd.DataFrame:
-    """Return one row per network and layer, as `analyze` has it.
+def sample_stacks(
+    members: Members,
+    numbers: Sequence[int],
+    *,
+    measure: Distribution,
+    layer: str,
+    n_most: int,
+    client: Any = None,
+    show_progress: bool = False,
+) -> Iterator[tuple[int, Values]]:
+    """Yield the number of each network and samples of a measure of a layer (see `layer_sample`).
 
     Parameters
     ----------
-    found : iterable of LayerColumns
-        Of n networks, some at a time.
+    members, numbers, client, show_progress
+        As in `analyze_stacks`.
+    measure, layer, n_most
+        As in `layer_sample`.
+    """
+    assert members.template is not None
+    stack = _around(members.template, layer)
+    task = partial(_samples, stack=stack, measure=measure, layer=layer, n_most=n_most)
+    for part in _parts(
+        members, numbers, task, what=measure, client=client, show_progress=show_progress
+    ):
+        yield from zip(part.numbers.tolist(), part.found, strict=True)
+
+
+def _around(net: Network, layer: str) -> Stack:
+    return Stack(net.around(net.layer(layer)))
+
+
+def _samples(parameters: Any, *, stack: Stack, measure: Any, layer: str, n_most: int) -> Values:
+    found = stacked_values(stack, parameters, measure, layer)
+    if found.shape[1] <= n_most:
+        return found
+    places = ((np.arange(n_most) + 0.5) * (found.shape[1] / n_most)).astype(np.int64)
+    return np.sort(found, axis=1)[:, places]
+
+
+def _parts(
+    members: Members, numbers: Sequence[int], task: Any, *, client: Any, show_progress: bool,
+    what: str = "analyze",
+) -> Iterator[Part]:  # fmt: skip
+    batches = members.batches(numbers)
+    client = "threads" if client is None else client
+    work = partial(_of_batch, task=task)
+    found = map_ordered(work, batches, client=client, what=what, show_progress=show_progress)
+    at = 0
+    for batch, (places, result, failed) in zip(batches, found, strict=True):
+        own = np.asarray(numbers[at : at + batch.size], dtype=np.int64)
+        yield Part(own[places], result, {int(own[k]): error for k, error in failed.items()})
+        at += batch.size
+
+
+def _of_batch(batch: Batch, *, task: Any) -> tuple[list[int], Any, dict[int, str]]:
+    parameters, places, failed = batch.stacked()
+    return places, task(parameters) if places else None, failed
+
+
+# -- as tables -------------------------------------------------------------------------------------
+
+
+def layer_rows(
+    parts: Iterable[Part], n: int, failed: dict[int, str]
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Return one row per network and layer, as `analyze` has it, and the number of its network.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+        With `LayerColumns`, of n networks together.
     n : int
         So much is made room for: the table is never there twice.
+    failed : dict of int to str
+        What could not be read is put there.
 
-    Returns
-    -------
-    pandas.DataFrame
+    Raises
+    ------
+    CntGraphError
+        If none could be read.
     """
-    import pandas as pd
-
     own: dict[str, NDArray[Any]] = {}
-    at, last = 0, None
-    for last in found:
-        for name, values in last.own.items():
+    numbers, at, last = np.empty(n, dtype=np.int64), 0, None
+    for part in parts:
+        failed.update(part.failed)
+        if part.found is None:
+            continue
+        last, stop = part.found, at + len(part.numbers)
+        numbers[at:stop] = part.numbers
+        for name, values in part.found.own.items():
             if name not in own:
                 own[name] = np.empty((n, values.shape[1]), values.dtype)
-            own[name][at : at + len(values)] = values
-        at += len(last.own["status"])
-    assert last is not None
-    columns: dict[str, Any] = {name: values.reshape(-1) for name, values in own.items()}
-    columns["status"] = _words(last.statuses, columns["status"])
-    layers = np.tile(np.arange(len(last.same["layer"])), n)
-    columns |= {name: _words(values, layers) for name, values in last.same.items()}
+            own[name][at:stop] = values
+        at = stop
+    if last is None:
+        first = next(iter(failed.values()), "there are none")
+        raise CntGraphError(f"none of {n} networks can be read; the first: {first}")
+    whole = LayerColumns(last.same, {k: v[:at] for k, v in own.items()}, last.statuses)
+    return frame_of(whole), np.repeat(numbers[:at], len(last.same["layer"]))
+
+
+def frame_of(found: LayerColumns) -> pd.DataFrame:
+    """Return the columns of networks, one below the other, as `analyze` names and types them."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {name: values.reshape(-1) for name, values in found.own.items()}
+    n, n_layers = found.own["status"].shape
+    columns["status"] = _words(found.statuses, columns["status"])
+    layers = np.tile(np.arange(n_layers), n)
+    columns |= {name: _words(values, layers) for name, values in found.same.items()}
     return pd.DataFrame({name: columns[name] for name in ANALYSIS}, copy=False)
 
 

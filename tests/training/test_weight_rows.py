@@ -9,7 +9,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import cntgraph as cg
-from cntgraph.core.errors import CntGraphError, UnsafeFileError
+from cntgraph.core.errors import CntGraphError, NoCopiesError, UnsafeFileError
 from cntgraph.training.layout import Layout
 from cntgraph.training.row_members import RowMembers
 from cntgraph.training.weight_rows import open_rows
@@ -219,3 +219,70 @@ def test_few_networks_are_read_at_once(net):
         rows = zoo._measuring.members.rows
         members = RowMembers(type(rows)(blank, rows.layout, rows.template), range(3000))
         assert members.batches(range(3000))[0].size == n
+
+
+# -- what compares many networks ------------------------------------------------------------------
+
+
+def by_files(folder, zoo):
+    """The same networks, a file each."""
+    for k, net in enumerate(zoo):
+        cg.save(net, folder / f"{k:03}.h5")
+    return cg.Population.from_files(folder / "*.h5", labels=lambda path: {
+        "accuracy": zoo.labels["accuracy"][int(path.stem)]})  # fmt: skip
+
+
+@pytest.fixture
+def both(net, weights, tmp_path):
+    labels = pd.DataFrame({"accuracy": np.linspace(0, 1, N)})
+    zoo = cg.Population.from_matrix(weights, template=net, labels=labels)
+    return zoo, by_files(tmp_path, zoo)
+
+
+@pytest.mark.parametrize("measure", ["strength", "in_strength", "out_strength", "link_weights"])
+@pytest.mark.parametrize("max_samples", [1_000_000, 40])
+def test_densities_and_divergences_are_those_of_files(both, measure, max_samples):
+    zoo, files = both
+    for layer in ("conv1", "fc", "input"):
+        options = {"max_samples": max_samples, "bins": 3}
+        if measure == "link_weights" and layer == "input":
+            continue
+        found, expected = (one.densities(measure, layer, **options) for one in both)
+        assert_frame_equal(found, expected, rtol=1e-9)
+        assert found.attrs == expected.attrs
+    pooled = zoo.divergence(measure, "fc", bins=2)
+    assert_frame_equal(pooled, files.divergence(measure, "fc", bins=2), rtol=1e-9)
+
+
+def test_layers_that_there_are_not(both):
+    for one in both:
+        with pytest.raises(CntGraphError, match="no layer is called 'fc9'"):
+            one.densities("strength", "fc9")
+
+
+def test_separation_is_that_of_files(both):
+    options = {"above": 0.6, "below": 0.4, "n_permutations": 99, "rng": 0}
+    found, expected = (one.separation(**options) for one in both)
+    assert_frame_equal(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("client", ["threads", "processes"])
+def test_wherever_it_is_computed(tmp_path, net, client):
+    weights = np.random.default_rng(0).normal(size=(2100, net.n_parameters)).astype("f4")
+    np.save(tmp_path / "w.npy", weights)
+    zoo = cg.Population.from_matrix(tmp_path / "w.npy", template=net)
+    expected = zoo.analyze()
+    again = cg.Population.from_matrix(tmp_path / "w.npy", template=net)
+    assert_frame_equal(again.analyze(client=client), expected, check_exact=True)
+
+
+def test_what_has_no_copies_is_measured_one_by_one(net, weights, monkeypatch):
+    expected = cg.Population.from_matrix(weights, template=net).analyze()
+    refused_copies = NoCopiesError("no copies of 'odd'.")
+    monkeypatch.setattr(
+        "cntgraph.training.stacked.Stack", lambda net: (_ for _ in ()).throw(refused_copies)
+    )
+    zoo = cg.Population.from_matrix(weights, template=net)
+    with pytest.warns(UserWarning, match="no copies of 'odd'. They are measured one by one"):
+        found = zoo.analyze()
+    assert_frame_equal(found, expected, rtol=1e-12, atol=1e-12)
