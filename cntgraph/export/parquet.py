@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError, require
+from cntgraph.core.new_folder import new_folder
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Array
 from cntgraph.graph.conversions.nodes import Measures, node_attributes, node_table
@@ -114,7 +114,11 @@ def write_parquet(
     """
     require("pyarrow", "parquet", needed_for="Writing Parquet")
     source = _coarsened(net_or_graph, granularity, aggregation)
-    with _new_folder(Path(folder), overwrite=overwrite) as temporary:
+    made = new_folder(
+        Path(folder), overwrite=overwrite, own={_NODES, _EDGES}.__contains__,
+        what="tables of a graph",
+    )  # fmt: skip
+    with made as temporary:
         _write_nodes(source, _whole(measures, source.n_nodes), temporary / _NODES)
         chunks = edge_chunks(source, edges=edges, size=chunk_edges)
         _write_edges(chunks, _weight_type(source), temporary / _EDGES, show=show_progress)
@@ -137,42 +141,6 @@ def _coarsened(
             "unrolled already: pass it to cg.build_graph"
         )
     return source
-
-
-@contextmanager
-def _new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a folder beside the one that is to be; it takes its place when all is written."""
-    _check_free(folder, overwrite=overwrite)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-            made = Path(temporary, folder.name)
-            made.mkdir()
-            yield made
-            if folder.exists():
-                _check_free(folder, overwrite=overwrite)
-                folder.rename(Path(temporary, "before"))
-            made.rename(folder)
-    except OSError as error:
-        raise CntGraphError(f"{folder} cannot be written: {error}") from error
-
-
-def _check_free(folder: Path, *, overwrite: bool) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise CntGraphError(f"{folder} is a file: expected a new folder")
-    names = {path.name for path in folder.iterdir()}
-    if names and not overwrite:
-        raise CntGraphError(
-            f"{folder} exists: expected a new folder; pass overwrite=True (--overwrite) to replace "
-            "the tables in it"
-        )
-    if names - {_NODES, _EDGES}:
-        raise CntGraphError(
-            f"{folder} holds more than tables of a graph, and is not replaced: expected a new "
-            "folder"
-        )
 
 
 # -- nodes ----------------------------------------------------------------------------------------

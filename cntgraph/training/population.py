@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from functools import partial
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cntgraph.core.errors import CntGraphError, NoCopiesError
-from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
-from cntgraph.training.cnn_zoo import open_cnn_zoo
-from cntgraph.training.labels import Bins, free_name, in_bins, labels_of_files, row_labels
-from cntgraph.training.layout import Layout
-from cntgraph.training.measuring import layer_sample, layer_table
-from cntgraph.training.members import Files, Key, Member, Snapshots, find_files, read_headers
-from cntgraph.training.networks import Networks
+from cntgraph.training.gathered import Gathered
+from cntgraph.training.labels import Bins, in_bins
+from cntgraph.training.layer_tables import write_tables
+from cntgraph.training.measured import Where, analyzed, analyzed_in_parts, sampled
 from cntgraph.training.neurons import check_repeatable
-from cntgraph.training.row_members import RowMembers, Rows
-from cntgraph.training.stacked import analyze_stacks, layer_rows, sample_stacks
 from cntgraph.training.statistics.diverged import diverged
-from cntgraph.training.statistics.pooled_values import Pooled, density_frame, labelled, layer_frame
-from cntgraph.training.weight_rows import open_rows
+from cntgraph.training.statistics.pooled_values import Pooled, density_frame
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     import pandas as pd
 
-    from cntgraph.network.network import Network
-    from cntgraph.training.cnn_zoo import Padding
-    from cntgraph.training.labels import Labels
-    from cntgraph.training.layout import LayoutLike
     from cntgraph.training.statistics.divergence import Kind
     from cntgraph.training.statistics.smoothing import Bandwidth
-    from cntgraph.training.weight_rows import RowsLike
 
 
-class Population(Networks):
+class Population(Gathered):
     """Many networks, each with labels such as its accuracy: a list of networks, read when needed.
 
     Networks that diverged (see `diverged`) are set apart: `analyze` marks them, what compares
@@ -80,172 +65,6 @@ class Population(Networks):
 
     _diverged: pd.DataFrame | None = None
 
-    @classmethod
-    def from_files(
-        cls,
-        files: Files,
-        *,
-        labels: Labels = None,
-        snapshots: Snapshots = "last",
-        strict: bool = False,
-        **options: Any,
-    ) -> Population:
-        """Return the networks of files, of equal or of different architecture.
-
-        Only the headers of cntgraph files are read; a network is loaded when it is measured.
-
-        Parameters
-        ----------
-        files : path-like, or iterable of path-like
-            Whatever `load` reads: files, or patterns such as ``"runs/**/*.h5"``, whose files
-            are sorted. A file is taken once.
-        labels : pandas.DataFrame or callable, optional
-            What is known of each network besides what was recorded in a cntgraph file: a table
-            whose index is a path (or its end), file name or stem, with exactly one row per file; or
-            a function of a `Path` that returns a dict. Where a name is in both, this one counts.
-        snapshots : {"last", "all"}, default "last"
-            Which snapshots of a cntgraph file are networks of the population.
-        strict : bool, default False
-            Raise, rather than warn, where a network cannot be read, now or later, or where a
-            part of one is left out.
-        **options
-            For `load`: ``input_shape``, ``model``, ….
-
-        Returns
-        -------
-        Population
-
-        Raises
-        ------
-        CntGraphError
-            If no file is found or none can be read, or labels do not fit the files.
-
-        Examples
-        --------
-        >>> import cntgraph as cg
-        >>> from cntgraph.training import Population
-        >>> path = cg.demo_file("population")
-        >>> Population.from_files(path, labels=lambda path: {"task": path.stem}).labels["task"][0]
-        'population'
-        """
-        import pandas as pd
-
-        if snapshots not in ("last", "all"):
-            raise CntGraphError(f"expected snapshots to be 'last' or 'all', got {snapshots!r}")
-        paths = find_files(files)
-        given = labels_of_files(paths, labels)
-        members: list[Member] = []
-        rows: list[dict[str, Any]] = []
-        failed: dict[Key, str] = {}
-        for path, own in zip(paths, given, strict=True):
-            try:
-                found = read_headers(path, snapshots)
-            except (CntGraphError, OSError) as error:
-                if strict:
-                    raise
-                failed[str(path), None] = str(error)
-                continue
-            for member, recorded in found:
-                members.append(member)
-                rows.append(_labels_row(member, {**recorded, **own}, snapshots))
-        table = pd.DataFrame(rows, index=pd.RangeIndex(len(rows), name="network"))
-        made = cls(members, table, options={**options, "strict": strict}, strict=strict)
-        made._measuring.note(failed, len(paths))
-        return made
-
-    @classmethod
-    def from_matrix(
-        cls,
-        weights: RowsLike,
-        *,
-        template: Network,
-        layout: LayoutLike = None,
-        labels: pd.DataFrame | str | PathLike[str] | None = None,
-    ) -> Population:
-        """Return networks of one topology whose weights are the rows of a matrix: a zoo.
-
-        They are measured many at a time; nothing is read before that.
-
-        Parameters
-        ----------
-        weights : array-like or path-like
-            Of shape (networks, values of a network): an array, an HDF5 dataset, a zarr array; or
-            the file of one (``.npy``, ``.npz``, ``.h5``, ``.safetensors``), or a ``.parquet`` file
-            with a column of lists of a fixed size.
-        template : Network
-            The topology: any network of it, whose weights do not count.
-        layout : pandas.DataFrame, path-like, iterable of (name, offset, shape[, order]), optional
-            Where in a row each parameter of the template lies: a table, or its CSV file, with
-            columns ``name`` (or ``varname``), ``offset`` (or ``start_idx``) and ``shape``, and
-            ``order`` where values do not lie as the template has them: ``"F"``, or the axes of
-            the values in the order of the parameter's. By default all parameters of the template,
-            one behind the other.
-        labels : pandas.DataFrame or path-like, optional
-            One row per network, in order; a CSV file of them.
-
-        Returns
-        -------
-        Population
-
-        Raises
-        ------
-        CntGraphError
-            If the rows, the layout and the template do not fit each other, or there is not one row
-            of labels per network.
-
-        Examples
-        --------
-        >>> import numpy as np, cntgraph as cg
-        >>> net = cg.toy("mlp")
-        >>> weights = np.random.default_rng(0).normal(size=(1000, net.n_parameters))
-        >>> zoo = cg.Population.from_matrix(weights, template=net)
-        >>> zoo, zoo.analyze().groupby("layer")["fluctuation"].mean().round(2).to_dict()
-        (<Population: 1,000 networks in the rows of 'weights'>,
-         {'fc1': 3.71, 'fc2': 3.03, 'fc3': 2.02, 'input': 2.63})
-        """
-        rows = Rows.checked(open_rows(weights), Layout.of(layout, template.parameters), template)
-        n = rows.of.shape[0]
-        return cls(RowMembers(rows, range(n)), row_labels(labels, n))
-
-    @classmethod
-    def from_cnn_zoo(
-        cls,
-        folder: str | PathLike[str],
-        *,
-        input_shape: tuple[int, int, int] = (1, 32, 32),
-        stride: int = 2,
-        padding: Padding = "valid",
-    ) -> Population:
-        """Return the networks of a folder of the Small CNN Zoo, which are measured many at a time.
-
-        Parameters
-        ----------
-        folder : path-like
-            With ``weights.npy``, ``layout.csv`` and ``metrics.csv.gz``, whose columns are the
-            labels (``test_accuracy``, ``config.learning_rate``, …).
-        input_shape : tuple of int, default (1, 32, 32)
-            Of an image, channels first.
-        stride : int, default 2
-            Of all convolutions.
-        padding : {"valid", "same"}, default "valid"
-            Of all convolutions, as Keras has it; the zoo was trained without padding.
-
-        Returns
-        -------
-        Population
-
-        Raises
-        ------
-        CntGraphError
-            If a file is missing or damaged, or they do not fit each other.
-
-        References
-        ----------
-        .. [1] Unterthiner, Keysers, Gelly, Bousquet, Tolstikhin, "Predicting Neural Network
-           Accuracy from Weights", arXiv:2002.11448 (2020).
-        """
-        return cls(*open_cnn_zoo(folder, input_shape=input_shape, stride=stride, padding=padding))
-
     def __repr__(self) -> str:
         return f"<Population: {len(self):,} networks in {self._measuring.members.where}>"
 
@@ -265,6 +84,9 @@ class Population(Networks):
         self, *, inputs: Any = None, client: Any = None, show_progress: bool = False, **options: Any
     ) -> pd.DataFrame:
         """Return `analyze` of every network, one below the other.
+
+        Of networks of one topology (`from_matrix`, `from_cnn_zoo`), many are measured at a time,
+        here on all cores.
 
         Parameters
         ----------
@@ -296,13 +118,71 @@ class Population(Networks):
         if inputs is not None:
             check_repeatable(inputs)
             options = options | {"inputs": inputs}
-        table = self._analyzed(client, show_progress, options)
+        table = analyzed(self._measuring, self._labels, Where(client, show_progress), options)
         if not options:
             self._judge(table)
         judged = self._judged(client, show_progress)
         table["diverged"] = table["network"].isin(judged["network"])
         table.attrs.update(self._counts(table["network"].nunique()))
         return table
+
+    def write_analysis(
+        self,
+        folder: str | PathLike[str],
+        *,
+        inputs: Any = None,
+        client: Any = None,
+        overwrite: bool = False,
+        show_progress: bool = True,
+        **options: Any,
+    ) -> Path:
+        """Write `analyze` of every network to a folder, as Parquet tables, some networks at a time.
+
+        Memory holds the rows of these alone, however many networks there are. DuckDB, Polars,
+        pandas and Spark read the folder as one table.
+
+        Parameters
+        ----------
+        folder : path-like
+            A new folder.
+        inputs, client, **options
+            As in `analyze`.
+        overwrite : bool, default False
+            Whether what an earlier call wrote to that folder is replaced.
+        show_progress : bool, default True
+            Whether to show a progress bar on a terminal.
+
+        Returns
+        -------
+        Path
+            The folder. The columns are those of `analyze` but for ``diverged``, for which all
+            networks are held against each other: the function `diverged` tells it of a table.
+
+        Raises
+        ------
+        CntGraphError
+            If no network can be read, or the folder is there or cannot be written; what was there
+            before stays.
+        MissingExtraError
+            Without pyarrow (``pip install 'cntgraph[parquet]'``).
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, pandas as pd, cntgraph as cg
+        >>> net = cg.toy("mlp")
+        >>> weights = np.random.default_rng(0).normal(size=(3000, net.n_parameters))
+        >>> zoo = cg.Population.from_matrix(weights, template=net)
+        >>> with tempfile.TemporaryDirectory() as here:
+        ...     found = pd.read_parquet(zoo.write_analysis(here + "/zoo"))
+        >>> found.shape, int(found["network"].max())
+        ((12000, 31), 2999)
+        """
+        if inputs is not None:
+            check_repeatable(inputs)
+            options = options | {"inputs": inputs}
+        where = Where(client, show_progress)
+        tables = analyzed_in_parts(self._measuring, self._labels, where, options)
+        return write_tables(tables, Path(folder), overwrite=overwrite)
 
     def table(
         self, *, client: Any = None, show_progress: bool = False, **options: Any
@@ -471,25 +351,7 @@ class Population(Networks):
         found.attrs.update(table.attrs)
         return found
 
-    # -- how ------------------------------------------------------------------------------------
-
-    def _analyzed(
-        self, client: Any, show_progress: bool, options: Mapping[str, Any]
-    ) -> pd.DataFrame:
-        every, own = range(len(self)), self._measuring
-        how: dict[str, Any] = {"client": client, "show_progress": show_progress}
-        if own.members.template is not None and "inputs" not in options:
-            try:
-                parts = analyze_stacks(own.members, every, options=options, **how)
-            except NoCopiesError as error:
-                warnings.warn(f"{error} They are measured one by one.", stacklevel=3)
-            else:
-                failed: dict[int, str] = {}
-                layers, rows = layer_rows(parts, len(self), failed)
-                own.note({own.members.key(k): error for k, error in failed.items()}, len(self))
-                return labelled(layers, rows, self._labels)
-        task = partial(layer_table, options=options)
-        return layer_frame(own.results(task, every, what="analyze", **how), self._labels)
+    # -- how -----------------------------------------------------------------------------------
 
     def _judge(self, table: pd.DataFrame) -> None:
         found = diverged(table)
@@ -500,7 +362,7 @@ class Population(Networks):
     def _judged(self, client: Any, show_progress: bool) -> pd.DataFrame:
         """Return which networks diverged, measured now unless they were before."""
         if self._diverged is None:
-            self._judge(self._analyzed(client, show_progress, {}))
+            self._judge(analyzed(self._measuring, self._labels, Where(client, show_progress), {}))
         assert self._diverged is not None
         return self._diverged
 
@@ -530,41 +392,12 @@ class Population(Networks):
         binned = in_bins(values.drop(index=[*left_out]), bins)
         chosen = binned.dropna()
         n_most = max(1, max_samples // max(1, chosen.value_counts().max()))
-        found = self._samples(
-            [*chosen.index], measure, layer, n_most, inputs, client, show_progress
+        where = Where(client, show_progress)
+        found = sampled(
+            own, [*chosen.index], measure, layer, n_most=n_most, inputs=inputs, where=where
         )
         pooled = Pooled.of(measure, layer, chosen, found)
         if len(chosen) and not pooled.n_networks:
             self[int(chosen.index[0])].layer(layer)  # raises, and lists the layers
         pooled.counts.update(self._counts(pooled.n_networks), n_outside=len(binned) - len(chosen))
         return pooled
-
-    def _samples(
-        self,
-        numbers: list[int],
-        measure: Distribution | NeuronMeasure,
-        layer: str,
-        n_most: int,
-        inputs: Any,
-        client: Any,
-        show_progress: bool,
-    ) -> Iterator[tuple[int, Values | None]]:
-        """Yield the number of each network, and samples of a measure of a layer, if it has it."""
-        own = self._measuring
-        template = own.members.template
-        how: dict[str, Any] = {"client": client, "show_progress": show_progress}
-        asked: dict[str, Any] = {"measure": measure, "layer": layer, "n_most": n_most}
-        if template is not None and measure not in NEURON_MEASURES:
-            if layer not in {found.name for found in template.layers}:
-                return iter([(number, None) for number in numbers])
-            with suppress(NoCopiesError):  # said by `analyze`, which comes first
-                return sample_stacks(own.members, numbers, **asked, **how)
-        task = partial(layer_sample, inputs=inputs, **asked)
-        return own.results(task, numbers, what=measure, **how)
-
-
-def _labels_row(member: Member, labels: Mapping[str, Any], snapshots: Snapshots) -> dict[str, Any]:
-    row: dict[str, Any] = {"path": str(member.path)}
-    if snapshots == "all":
-        row["snapshot"] = member.snapshot
-    return row | {free_name(name, ("path", "snapshot")): value for name, value in labels.items()}

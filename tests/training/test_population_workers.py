@@ -76,11 +76,11 @@ def test_a_process_killed_midway(population, serial, monkeypatch):
 def test_a_network_that_kills_every_process_is_set_apart(population, serial, monkeypatch):
     monkeypatch.setattr(mapping, "ATTEMPTS", 2)
     members = population[:12]._measuring
-    task = partial(unless, path=str(members.members[5].path))
+    task = partial(unless, path=str(members.members.of[5].path))
     with pytest.warns(UserWarning, match=r"1 of 12 networks cannot be read.*has died 2 times"):
         found = dict(members.results(task, range(12), what="test", client="processes"))
     assert sorted(found) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
-    assert [path for path, _ in members.failed] == [str(members.members[5].path)]
+    assert [path for path, _ in members.failed] == [str(members.members.of[5].path)]
     strict = Measuring(members.members, {}, strict=True)
     with pytest.raises(CntGraphError, match="has died 2 times"):
         list(strict.results(task, range(12), what="test", client="processes"))
@@ -121,3 +121,62 @@ def test_what_is_compared_is_the_same(population, dask):
     pd.testing.assert_frame_equal(here, there, check_exact=True)
     assert here.attrs == there.attrs
     assert there.attrs["n_diverged"] == 2
+
+
+# -- networks that are rows of a matrix ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """Networks that are measured many at a time: more than are sent together."""
+    net = cg.toy("mlp")
+    path = tmp_path_factory.mktemp("zoo") / "weights.npy"
+    rng = np.random.default_rng(0)
+    np.save(path, rng.normal(size=(50_000, net.n_parameters)).astype("f4"))
+    return Population.from_matrix(path, template=net)
+
+
+class KillingOnce(Killing):
+    """A client that kills a worker with its third call."""
+
+    def submit(self, *args, **options):
+        self.n += 22 if self.n == 2 else 0
+        return super().submit(*args, **options)
+
+
+def test_a_worker_killed_midway_in_many_networks(zoo, dask):
+    expected = zoo[:].analyze()
+    client = KillingOnce(dask)
+    found = zoo[:].analyze(client=client)
+    assert client.killed is not None
+    dask.wait_for_workers(2)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_what_is_written_is_what_is_returned(zoo, tmp_path):
+    some = zoo[:2500]
+    expected = some.analyze().drop(columns="diverged")
+    expected["shape"] = expected["shape"].map(list)
+    folder = some.write_analysis(tmp_path / "layers", show_progress=False)
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        f"part-{k:06}.parquet" for k in range(3)
+    ]
+    found = pd.read_parquet(folder)
+    found["shape"] = found["shape"].map(list)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    with pytest.raises(CntGraphError, match="exists: expected a new folder"):
+        some.write_analysis(folder)
+    some[:3].write_analysis(folder, overwrite=True, show_progress=False)
+    assert len(pd.read_parquet(folder)) == 3 * 4
+    (folder / "other.txt").write_text("mine")
+    with pytest.raises(CntGraphError, match="holds more than tables of layers"):
+        some.write_analysis(folder, overwrite=True)
+
+
+def test_networks_of_files_are_written_some_at_a_time(population, serial, tmp_path, monkeypatch):
+    monkeypatch.setattr("cntgraph.training.measured._AT_A_TIME", 7)
+    folder = population[:20].write_analysis(tmp_path / "layers", show_progress=False)
+    found = pd.read_parquet(folder)
+    expected = serial[serial["network"] < 20].drop(columns=["diverged", "shape"])
+    pd.testing.assert_frame_equal(found.drop(columns="shape"), expected, check_exact=True)
+    assert len([*folder.iterdir()]) == 3

@@ -1,0 +1,133 @@
+"""What is measured of many networks: of those of one topology many at a time, else one by one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from cntgraph.core.errors import NoCopiesError
+from cntgraph.core.types import Values
+from cntgraph.measures.layer_values import Distribution
+from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
+from cntgraph.training.measuring import Measuring, layer_sample, layer_table
+from cntgraph.training.stacked import Part, analyze_stacks, frame_of, layer_rows, sample_stacks
+from cntgraph.training.statistics.pooled_values import labelled, layer_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Networks whose rows are held at a time, where they are measured one by one and written.
+_AT_A_TIME: Final = 256
+
+
+class Where(NamedTuple):
+    """Where it is computed, and whether progress is shown: see `Population`."""
+
+    client: Any
+    show_progress: bool
+
+
+def analyzed(
+    measuring: Measuring, labels: pd.DataFrame, where: Where, options: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return `analyze` of every network, one below the other, after its number and labels.
+
+    Parameters
+    ----------
+    measuring : Measuring
+    labels : pandas.DataFrame
+        One row per network.
+    where : Where
+    options : mapping
+        For `analyze`; with ``inputs``, neurons over data are measured, too.
+    """
+    n, parts = len(measuring.members), _stacks(measuring, where, options)
+    if parts is None:
+        return layer_frame(_one_by_one(measuring, where, options), labels)
+    failed: dict[int, str] = {}
+    layers, rows = layer_rows(parts, n, failed)
+    _note(measuring, failed)
+    return labelled(layers, rows, labels)
+
+
+def analyzed_in_parts(
+    measuring: Measuring, labels: pd.DataFrame, where: Where, options: Mapping[str, Any]
+) -> Iterator[pd.DataFrame]:
+    """Yield what `analyzed` returns, some networks at a time."""
+    parts = _stacks(measuring, where, options)
+    if parts is None:
+        found = _one_by_one(measuring, where, options)
+        while some := [*islice(found, _AT_A_TIME)]:
+            yield layer_frame(some, labels)
+        return
+    failed: dict[int, str] = {}
+    for part in parts:
+        failed.update(part.failed)
+        if part.found is not None:
+            rows = np.repeat(part.numbers, len(part.found.same["layer"]))
+            yield labelled(frame_of(part.found), rows, labels)
+    _note(measuring, failed)
+
+
+def _one_by_one(
+    measuring: Measuring, where: Where, options: Mapping[str, Any]
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    task, every = partial(layer_table, options=options), range(len(measuring.members))
+    return measuring.results(task, every, what="analyze", **where._asdict())
+
+
+def _stacks(
+    measuring: Measuring, where: Where, options: Mapping[str, Any]
+) -> Iterator[Part] | None:
+    """Return what is found in many networks at a time; None where it is in one at a time."""
+    members = measuring.members
+    if members.template is None or "inputs" in options:
+        return None
+    try:
+        return analyze_stacks(members, range(len(members)), options=options, **where._asdict())
+    except NoCopiesError as error:
+        warnings.warn(f"{error} They are measured one by one.", stacklevel=5)
+        return None
+
+
+def _note(measuring: Measuring, failed: Mapping[int, str]) -> None:
+    members = measuring.members
+    measuring.note({members.key(k): error for k, error in failed.items()}, len(members))
+
+
+def sampled(
+    measuring: Measuring,
+    numbers: list[int],
+    measure: Distribution | NeuronMeasure,
+    layer: str,
+    *,
+    n_most: int,
+    inputs: Any,
+    where: Where,
+) -> Iterator[tuple[int, Values | None]]:
+    """Yield the number of each network, and samples of a measure of a layer, if it has it.
+
+    Parameters
+    ----------
+    measuring, where
+        As in `analyzed`.
+    numbers : list of int
+        Which networks.
+    measure, layer, n_most, inputs
+        As in `layer_sample`.
+    """
+    template = measuring.members.template
+    asked: dict[str, Any] = {"measure": measure, "layer": layer, "n_most": n_most}
+    if template is not None and measure not in NEURON_MEASURES:
+        if layer not in {found.name for found in template.layers}:
+            return iter([(number, None) for number in numbers])
+        with suppress(NoCopiesError):  # said by `analyzed`, which comes first
+            return sample_stacks(measuring.members, numbers, **asked, **where._asdict())
+    task = partial(layer_sample, inputs=inputs, **asked)
+    return measuring.results(task, numbers, what=measure, **where._asdict())
