@@ -6,8 +6,9 @@ of their group and `taps` kernel positions; a dense matrix has one tap. For ever
     row_sums[r, t]          = sum over i of f(w[r, i, t])
     column_sums[g, i, t]    = sum over the rows r of group g of f(w[r, i, t])
 
-Weights are given as stored (`floats`). `group_rows` are the place of their first row in the whole
-weight, and how many rows a group has. In which order numbers are added follows from the shape.
+Weights are given as stored (`floats`), and what they are multiplied by as in `scaling`; `by_row` is
+None where they are not. `group_rows` are the place of their first row in the whole weight, and how
+many rows a group has. In which order numbers are added follows from the shape.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from cntgraph.core.kernels.moments import (
     add_extremes,
     add_powers,
 )
-from cntgraph.core.kernels.transform import transform_values
+from cntgraph.core.kernels.scaling import scale_row, scale_tile
+from cntgraph.core.kernels.transform import transform_in_place, transform_values
 
 #: Columns of a tile, and its rows: it stays in cache, where it is looked at again.
-_COLUMNS, _ROWS = 2048, 4
+_COLUMNS, _ROWS = 1024, 4
 #: Sums of one tap that are taken at once.
 _LANES = 8
 
@@ -37,61 +39,78 @@ _FAST = {"reassoc", "nsz", "contract"}
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def add_sums(w, group_rows, row_sums, column_sums):
-    """Add the signed sums of w; those of rows, shape (rows,), over all taps."""
-    n_rows, width = w.shape
+def add_sums(w, by_row, by_column, taps, group_rows, row_sums, column_sums):
+    """Add the signed sums of w."""
+    width, tile = w.shape[1], _tile_columns(taps)
+    scaled, totals, lanes = np.empty((_ROWS, tile)), np.empty(_ROWS), np.empty(_LANES * taps)
     r = np.int64(0)
-    while r < n_rows:
-        group, n = _rows_together(r, n_rows, group_rows)
-        for start in range(0, width, _COLUMNS):
-            columns = column_sums[group, start : start + _COLUMNS]
-            if n == _ROWS:
-                _add_four(w, r, start, row_sums, columns)
+    while r < len(w):
+        group, n = _rows_together(r, len(w), group_rows)
+        for start in range(0, width, tile):
+            stop = min(start + tile, width)
+            columns = column_sums[group, start:stop]
+            if by_row is None:
+                _add_rows(w, r, start, n, columns, totals)
+                _add_taps(w, r, start, n, stop - start, taps, lanes, totals, row_sums[r:])
             else:
-                row_sums[r] += _add_one(w[r, start : start + _COLUMNS], columns)
+                scale_tile(w, (r, r + n), (start, stop), by_row, by_column, scaled)
+                _add_rows(scaled, 0, 0, n, columns, totals)
+                _add_taps(scaled, 0, 0, n, stop - start, taps, lanes, totals, row_sums[r:])
         r += n
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def add_sums_and_moments(w, bits, group_rows, row_sums, column_sums, powers, extremes):
+def add_sums_and_moments(
+    w, bits, by_row, by_column, taps, group_rows, row_sums, column_sums, powers, extremes
+):  # fmt: skip
     """Do as `add_sums`, and tally the weights (see `moments`); `bits` are w as integers."""
-    n_rows, width = w.shape
+    width, tile = w.shape[1], _tile_columns(taps)
+    scaled, totals, lanes = np.empty((_ROWS, tile)), np.empty(_ROWS), np.empty(_LANES * taps)
+    scaled_bits = scaled.view(np.int64)
     r = np.int64(0)
-    while r < n_rows:
-        group, n = _rows_together(r, n_rows, group_rows)
-        for start in range(0, width, _COLUMNS):
-            columns = column_sums[group, start : start + _COLUMNS]
-            if n == _ROWS:
-                _add_four_and_powers(w, r, start, row_sums, columns, powers)
+    while r < len(w):
+        group, n = _rows_together(r, len(w), group_rows)
+        for start in range(0, width, tile):
+            stop = min(start + tile, width)
+            columns = column_sums[group, start:stop]
+            if by_row is None:
+                _add_rows_and_powers(w, r, start, n, columns, totals, powers)
+                _add_taps(w, r, start, n, stop - start, taps, lanes, totals, row_sums[r:])
+                for k in range(r, r + n):
+                    add_extremes(bits[k, start:stop], extremes)
             else:
-                row = w[r, start : start + _COLUMNS]
-                row_sums[r] += _add_one(row, columns)
-                add_powers(row, powers)
-            for k in range(r, r + n):
-                add_extremes(bits[k, start : start + _COLUMNS], extremes)
+                scale_tile(w, (r, r + n), (start, stop), by_row, by_column, scaled)
+                _add_rows_and_powers(scaled, 0, 0, n, columns, totals, powers)
+                _add_taps(scaled, 0, 0, n, stop - start, taps, lanes, totals, row_sums[r:])
+                for k in range(n):
+                    add_extremes(scaled_bits[k, : stop - start], extremes)
         r += n
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def add_row_sums_by_tap(w, taps, row_sums):
-    """Add the signed sums of the rows of w by tap."""
-    lanes = np.empty(_LANES * taps)
-    for r in range(len(w)):
-        _add_by_tap(w[r], taps, lanes, row_sums[r])
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def add_transformed_sums(w, transform, taps, group_rows, row_sums, column_sums):
+def add_transformed_sums(
+    w, by_row, by_column, transform, taps, group_rows, row_sums, column_sums
+):  # fmt: skip
     """Add the sums of f(w), f not the weight as it is."""
     first_row, per_group = group_rows
     row, lanes = np.empty(w.shape[1]), np.empty(_LANES * taps)
     for r in range(len(w)):
-        transform_values(w[r], transform, row)
+        if by_row is None:
+            transform_values(w[r], transform, row)
+        else:
+            scale_row(w[r], by_row[r], by_column, row)
+            transform_in_place(row, transform)
         total = _add_one(row, column_sums[(first_row + r) // per_group])
         if taps == 1:
             row_sums[r, 0] += total
         else:
             _add_by_tap(row, taps, lanes, row_sums[r])
+
+
+@njit(cache=True, nogil=True)
+def _tile_columns(taps):
+    """Return how many columns of a tile there are: all taps of some inputs."""
+    return max(_COLUMNS // taps, 1) * taps
 
 
 @njit(cache=True, nogil=True)
@@ -114,7 +133,27 @@ def _add_one(row, columns):
 
 
 @njit(inline="always")
-def _add_four(w, r, start, row_sums, columns):
+def _add_rows(w, r, start, n, columns, totals):
+    """Add n rows to the sums of columns, and write their sums."""
+    if n == _ROWS:
+        _add_four(w, r, start, columns, totals)
+    else:
+        totals[0] = _add_one(w[r, start : start + columns.size], columns)
+
+
+@njit(inline="always")
+def _add_rows_and_powers(w, r, start, n, columns, totals, powers):
+    """Do what `_add_rows` and `add_powers` do."""
+    if n == _ROWS:
+        _add_four_and_powers(w, r, start, columns, totals, powers)
+    else:
+        row = w[r, start : start + columns.size]
+        totals[0] = _add_one(row, columns)
+        add_powers(row, powers)
+
+
+@njit(inline="always")
+def _add_four(w, r, start, columns, totals):
     end = start + columns.size
     x0, x1, x2, x3 = w[r, start:end], w[r + 1, start:end], w[r + 2, start:end], w[r + 3, start:end]
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -125,14 +164,11 @@ def _add_four(w, r, start, row_sums, columns):
         b += y1
         c += y2
         d += y3
-    row_sums[r] += a
-    row_sums[r + 1] += b
-    row_sums[r + 2] += c
-    row_sums[r + 3] += d
+    totals[0], totals[1], totals[2], totals[3] = a, b, c, d
 
 
 @njit(inline="always")
-def _add_four_and_powers(w, r, start, row_sums, columns, powers):
+def _add_four_and_powers(w, r, start, columns, totals, powers):
     """Do what `_add_four` and `add_powers` do, widening each value once."""
     end = start + columns.size
     x0, x1, x2, x3 = w[r, start:end], w[r + 1, start:end], w[r + 2, start:end], w[r + 3, start:end]
@@ -152,17 +188,24 @@ def _add_four_and_powers(w, r, start, row_sums, columns, powers):
         p2 += (s0 + s1) + (s2 + s3)
         p3 += (s0 * d0 + s1 * d1) + (s2 * d2 + s3 * d3)
         p4 += (s0 * s0 + s1 * s1) + (s2 * s2 + s3 * s3)
-    row_sums[r] += a
-    row_sums[r + 1] += b
-    row_sums[r + 2] += c
-    row_sums[r + 3] += d
+    totals[0], totals[1], totals[2], totals[3] = a, b, c, d
     powers[P1] += p1
     powers[P2] += p2
     powers[P3] += p3
     powers[P4] += p4
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
+def _add_taps(w, r, start, n, size, taps, lanes, totals, sums):
+    """Add n rows to their sums by tap; where there is one, `totals` are what is added."""
+    for k in range(n):
+        if taps == 1:
+            sums[k, 0] += totals[k]
+        else:
+            _add_by_tap(w[r + k, start : start + size], taps, lanes, sums[k])
+
+
+@njit(cache=True, nogil=True)
 def _add_by_tap(row, taps, lanes, sums):
     """Add each entry of a row to the sum of its tap, several inputs at once."""
     lanes[:] = 0.0
@@ -171,7 +214,9 @@ def _add_by_tap(row, taps, lanes, sums):
         part = row[j : j + n]
         for k in range(n):
             lanes[k] += value_of(part[k])
-    for k in range(n):
-        sums[k % taps] += lanes[k]
-    for j in range(whole, row.size):
-        sums[j % taps] += value_of(row[j])
+    for j in range(whole, row.size, taps):
+        for t in range(taps):
+            lanes[t] += value_of(row[j + t])
+    for k in range(0, n, taps):
+        for t in range(taps):
+            sums[t] += lanes[k + t]

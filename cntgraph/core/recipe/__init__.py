@@ -4,7 +4,8 @@
 `reading.py` evaluates a recipe, part by part (`sums.py` adds up, `chunks.py` says in which parts),
 `recipe.py` builds them, and `text.py` writes one as JSON values and reads it back. What is composed
 of these operations is in `functions.py` (value by value), `over_axes.py` (sums, norms, products)
-and `movement.py`.
+and `movement.py`. What is stored values times vectors is found by `scaled.py`; `matrix.py` has it
+in rows and columns, for kernels that multiply as they read (`matrix_sums.py` among them).
 """
 
 from cntgraph.core.recipe.chunks import CHUNK_BYTES

@@ -13,6 +13,7 @@ from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe.chunks import axis_of, is_small, keeps_axis, reads_parts
 from cntgraph.core.recipe.elementwise import ELEMENTWISE
 from cntgraph.core.recipe.expression import Expression
+from cntgraph.core.recipe.matrix_sums import matrix_sum
 from cntgraph.core.recipe.sums import Read, reduced
 from cntgraph.core.types import Array
 
@@ -37,8 +38,9 @@ def read_part(recipe: Expression, axis: int = 0, start: int = 0, stop: int | Non
 def read_stored_part(
     recipe: Expression, axis: int = 0, start: int = 0, stop: int | None = None
 ) -> Array:
-    """Return what a recipe that only moves a parameter's values moves (see `moved_parameter`)."""
-    return _read_part(recipe, _stored_leaf, axis, start, stop)
+    """Return what a recipe that only moves a parameter's values moves; of others, the values."""
+    leaf = _leaf if recipe.moved_parameter is None else _stored_leaf
+    return _read_part(recipe, leaf, axis, start, stop)
 
 
 def _read_part(recipe: Expression, leaf: Leaf, axis: int, start: int, stop: int | None) -> Array:
@@ -66,10 +68,11 @@ class _Reading:
 
     def __init__(self, root: Expression, leaf: Leaf) -> None:
         self.leaf = leaf
-        parts = [part for part in root.parts() if part.args]
+        parts = list(root.parts())
         uses = Counter(id(arg) for part in parts for arg in part.args if arg.args)
         self.uses = {key: n for key, n in uses.items() if n > 1}
-        self.whole = root.cost > _OFTEN * sum(part.own_cost for part in root.parts())
+        own = sum(part.own_cost for part in parts) if self.uses else root.cost
+        self.whole = root.cost > _OFTEN * own
         self.made: dict[Key, tuple[Array, int]] = {}
         self.held = 0
 
@@ -143,6 +146,14 @@ def _operands(
         part = read(arg) if own is None else read(arg, own, start, stop)
         found.append(part.astype(np.float64, copy=False))
     return found
+
+
+def _summed(read: Read, recipe: Expression, axis: int, start: int, stop: int) -> Array:
+    if not recipe.shape or _all(recipe, axis, start, stop):
+        found = matrix_sum(recipe, read, read_stored_part)
+        if found is not None:
+            return found
+    return reduced(read, recipe, axis, start, stop)
 
 
 # -- layout ---------------------------------------------------------------------------------
@@ -233,5 +244,6 @@ _READERS: dict[str, Callable[[Read, Expression, int, int, int], Array]] = {
     "take": _taken,
     "gather": _gathered,
     "concatenate": _concatenated,
-    **dict.fromkeys(("sum", "sum_by", "max"), reduced),
+    "sum": _summed,
+    **dict.fromkeys(("sum_by", "max"), reduced),
 }

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter, widened_dtype
 from cntgraph.core.recipe.chunks import CHUNK_BYTES, chunks_of
-from cntgraph.core.recipe.expression import Expression
+from cntgraph.core.recipe.expression import Expression, axes_of, whole_numbers
 from cntgraph.core.recipe.reading import read_part, read_stored_part
 from cntgraph.core.types import Array
 
@@ -133,94 +132,15 @@ class Recipe(Expression):
 
     # -- layout ---------------------------------------------------------------------------
 
-    def transpose(self, axes: tuple[int, ...]) -> Recipe:
-        """Return the value with its axes permuted, as `numpy.transpose`."""
-        axes = _axes(axes, self.shape)
-        if sorted(axes) != list(range(len(self.shape))):
-            raise ParameterError(f"a value of shape {self.shape} has no permutation {axes} of axes")
-        if axes == tuple(range(len(self.shape))):
-            return self
-        if self.op == "transpose":
-            inner = self.options["axes"]
-            return self.args[0].transpose(tuple(inner[axis] for axis in axes))
-        shape = tuple(self.shape[axis] for axis in axes)
-        return Recipe("transpose", shape, self.dtype, (self,), {"axes": list(axes)})
-
-    def reshape(self, shape: tuple[int, ...]) -> Recipe:
-        """Return the value in another shape (C order); one entry may be -1."""
-        if -1 in shape:
-            known = prod(size for size in shape if size != -1)
-            shape = tuple(prod(self.shape) // max(known, 1) if s == -1 else s for s in shape)
-        if prod(shape) != prod(self.shape):
-            raise ParameterError(f"a value of shape {self.shape} cannot be reshaped to {shape}")
-        if tuple(shape) == self.shape:
-            return self
-        source = self.args[0] if self.op == "reshape" else self
-        if tuple(shape) == source.shape:
-            return source
-        return Recipe("reshape", tuple(shape), self.dtype, (source,), {"shape": list(shape)})
-
-    def take(self, axis: int, start: int, stop: int, step: int = 1) -> Recipe:
-        """Return the part ``start:stop:step`` along `axis`."""
-        (axis,) = _axes((axis,), self.shape)
-        if step < 1:
-            raise ParameterError(f"a recipe's take needs a positive step, got {step}")
-        start, stop, step = slice(start, stop, step).indices(self.shape[axis])
-        length = len(range(start, stop, step))
-        options = {"axis": axis, "start": start, "stop": start + length * step, "step": step}
-        return Recipe("take", self._resized(axis, length), self.dtype, (self,), options)
-
-    def gather(self, axis: int, indices: ArrayLike) -> Recipe:
-        """Return the entries along `axis` at `indices`, as `numpy.take`.
-
-        Parameters
-        ----------
-        axis : int
-            The axis.
-        indices : sequence of int
-            Which entries, in the order wanted; one may come again. Not negative.
-
-        Returns
-        -------
-        Recipe
-            A `take`, where the indices ascend in equal steps.
-
-        Raises
-        ------
-        ParameterError
-            If an index is not an entry of the axis.
-
-        Examples
-        --------
-        >>> w = Recipe.of(Parameter.from_array("w", np.array([[1.0, 2.0], [3.0, 4.0]])))
-        >>> w.gather(0, [1, 1, 0]).read()
-        array([[3., 4.],
-               [3., 4.],
-               [1., 2.]])
-        """
-        (axis,) = _axes((axis,), self.shape)
-        chosen = _whole_numbers(indices, "indices")
-        if chosen.size and not 0 <= chosen.min() <= chosen.max() < self.shape[axis]:
-            raise ParameterError(
-                f"expected indices from 0 to {self.shape[axis] - 1} along axis {axis} of a value "
-                f"of shape {self.shape}; got some from {chosen.min()} to {chosen.max()}"
-            )
-        steps = np.unique(np.diff(chosen))
-        if not chosen.size or (len(steps) <= 1 and np.all(steps > 0)):
-            start, stop = (int(chosen[0]), int(chosen[-1]) + 1) if chosen.size else (0, 0)
-            return self.take(axis, start, stop, int(steps[0]) if steps.size else 1)
-        options = {"axis": axis, "indices": chosen}
-        return Recipe("gather", self._resized(axis, len(chosen)), self.dtype, (self,), options)
-
     @classmethod
     def concatenate(cls, parts: tuple[Recipe, ...], axis: int) -> Recipe:
         """Return the parts joined along `axis`."""
-        (axis,) = _axes((axis,), parts[0].shape)
+        (axis,) = axes_of((axis,), parts[0].shape)
         others = {(*part.shape[:axis], *part.shape[axis + 1 :]) for part in parts}
         if len(others) != 1:
             shapes = ", ".join(str(part.shape) for part in parts)
             raise ParameterError(f"values of shapes {shapes} cannot be joined along axis {axis}")
-        shape = parts[0]._resized(axis, sum(part.shape[axis] for part in parts))
+        shape = parts[0].resized(axis, sum(part.shape[axis] for part in parts))
         dtype = np.result_type(*(part.dtype for part in parts))
         return cls("concatenate", shape, dtype, tuple(parts), {"axis": axis})
 
@@ -235,7 +155,7 @@ class Recipe(Expression):
         return self._over("max", axes)
 
     def _over(self, op: str, axes: tuple[int, ...]) -> Recipe:
-        axes = _axes(axes, self.shape)
+        axes = axes_of(axes, self.shape)
         if len(set(axes)) < len(axes):
             raise ParameterError(f"expected every axis of a sum once, got the axes {axes}")
         shape = tuple(1 if axis in axes else size for axis, size in enumerate(self.shape))
@@ -269,8 +189,8 @@ class Recipe(Expression):
         >>> w.sum_by(1, [0, 2, 0], 3).read()
         array([[5., 0., 2.]])
         """
-        (axis,) = _axes((axis,), self.shape)
-        found = _whole_numbers(labels, "labels")
+        (axis,) = axes_of((axis,), self.shape)
+        found = whole_numbers(labels, "labels")
         if len(found) != self.shape[axis]:
             raise ParameterError(
                 f"expected a label for each of the {self.shape[axis]} entries of axis {axis}, "
@@ -279,7 +199,7 @@ class Recipe(Expression):
         if n < 0 or (found.size and not -1 <= found.min() <= found.max() < n):
             raise ParameterError(f"expected labels from -1 to {n - 1}, n being {n}")
         options = {"axis": axis, "labels": found, "n": n}
-        return Recipe("sum_by", self._resized(axis, n), np.dtype(np.float64), (self,), options)
+        return Recipe("sum_by", self.resized(axis, n), np.dtype(np.float64), (self,), options)
 
     # -- reading --------------------------------------------------------------------------
 
@@ -304,21 +224,7 @@ class Recipe(Expression):
 
     def read_stored(self, axis: int = 0, start: int = 0, stop: int | None = None) -> Array:
         """Return the values as `read` does, but of type `stored_dtype`."""
-        read = read_part if self.moved_parameter is None else read_stored_part
-        return read(self, axis, start, stop)
-
-    @property
-    def stored_dtype(self) -> str:
-        """The stored type of the parameter that it moves; if it computes, that of its value.
-
-        Examples
-        --------
-        >>> w = Recipe.of(Parameter.from_array("w", np.ones((2, 3), np.float16)))
-        >>> w.transpose((1, 0)).stored_dtype, (w * 2.0).stored_dtype
-        ('float16', 'float64')
-        """
-        parameter = self.moved_parameter
-        return self.dtype.name if parameter is None else parameter.dtype
+        return read_stored_part(self, axis, start, stop)
 
     def chunks(self, nbytes: int = CHUNK_BYTES, axis: int = 0) -> Iterator[tuple[int, int]]:
         """Yield ``(start, stop)`` along an axis, in parts of which about `nbytes` are read.
@@ -380,9 +286,6 @@ class Recipe(Expression):
             )
         return Recipe.of(found)
 
-    def _resized(self, axis: int, length: int) -> tuple[int, ...]:
-        return (*self.shape[:axis], length, *self.shape[axis + 1 :])
-
 
 def _together(op: str, *operands: Recipe | float) -> Recipe:
     """Return an operation on operands that broadcast together."""
@@ -398,17 +301,3 @@ def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ParameterError(
             f"values of shapes {' and '.join(map(str, shapes))} do not broadcast together"
         ) from None
-
-
-def _axes(axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return axes counted from the front, after checking that the shape has them."""
-    if any(not -len(shape) <= axis < len(shape) for axis in axes):
-        raise ParameterError(f"a value of shape {shape} has no axes {tuple(axes)}")
-    return tuple(int(axis) % len(shape) for axis in axes)
-
-
-def _whole_numbers(values: ArrayLike, what: str) -> NDArray[np.int64]:
-    found = np.asarray(values)
-    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
-        raise ParameterError(f"expected a list of whole numbers as {what}, got {values!r:.40}")
-    return found.astype(np.int64)

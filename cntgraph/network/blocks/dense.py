@@ -16,7 +16,7 @@ from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
 from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
-from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
+from cntgraph.network.blocks.row_column_sums import row_column_sums
 from cntgraph.network.blocks.transform import Transform, apply_transform
 from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 
@@ -60,10 +60,9 @@ class Dense(Block):
         return self.target.size * self.source.n_nodes
 
     def _sums(self, transforms: tuple[Transform, ...], statistics: bool | Bins) -> BlockSums:
-        swapped = self.weight.stored_transposed
-        stored = self.weight.args[0] if swapped else self.weight
-        sums, found = row_column_sums(stored, transforms, statistics=statistics)
-        return BlockSums({t: _oriented(own, swapped) for t, own in sums.items()}, found)
+        found, statistics_ = row_column_sums(self.weight, transforms, statistics=statistics)
+        sums = {t: Sums(own.column[0, :, 0], own.row[:, 0]) for t, own in found.items()}
+        return BlockSums(sums, statistics_)
 
     def weight_uses(self, ends: Ends) -> WeightUses:
         """Return how often the nodes of a layer meet each weight, which is one edge's."""
@@ -152,8 +151,3 @@ def _pulled(weight: Recipe, x: Values, transform: Transform, rows: tuple[int, in
 def _pushed(weight: Recipe, z: Values, transform: Transform, rows: tuple[int, int]) -> Values:
     """Return what some of the targets receive from the sources."""
     return apply_transform(weight.read(0, *rows), transform) @ z
-
-
-def _oriented(sums: RowColumnSums, swapped: bool) -> Sums:
-    by_row, by_column = sums.row[:, 0], sums.column[0, :, 0]
-    return Sums(by_row, by_column) if swapped else Sums(by_column, by_row)

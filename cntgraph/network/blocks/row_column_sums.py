@@ -16,10 +16,14 @@ from cntgraph.core.memory import check_memory
 from cntgraph.core.parallel import keep_freed_chunks
 from cntgraph.core.parameter import kernel_values
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe
+from cntgraph.core.recipe.chunks import chunks_of
+from cntgraph.core.recipe.expression import Expression
+from cntgraph.core.recipe.matrix import Factors, Matrix, lies_across
+from cntgraph.core.recipe.reading import read_part, read_stored_part
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
-from cntgraph.network.blocks.tally import Tally, bits_of
+from cntgraph.network.blocks.tally import FIRST, Tally, bits_of
 from cntgraph.network.blocks.transform import Transform, transform_code
 
 #: A weight of fewer rows is read in parts of all rows, if one row is as large as a part.
@@ -46,6 +50,33 @@ class _Part(NamedTuple):
     end_row: int
     inner: int
     end_inner: int
+
+
+class _Read(NamedTuple):
+    """Values of a part as kernels take them, shape (rows, inner * taps), and their factors."""
+
+    values: NDArray[Any]
+    factors: Factors
+
+    def multiplied(self) -> _Read:
+        """Return the values times their factors."""
+        from cntgraph.core.kernels.scaling import scale_values
+
+        if self.factors.by_row is None:
+            return self
+        out = np.empty(self.values.shape)
+        scale_values(self.values, *self.factors, out)
+        return _Read(out, Factors())
+
+    def flat(self) -> NDArray[Any]:
+        """Return the values times their factors, shape (n,)."""
+        return self.multiplied().values.reshape(-1)
+
+    def begin_tally(self) -> Tally:
+        """Return the tally that the values times their factors may be added to."""
+        rows = slice(-(-FIRST // self.values.shape[1]))
+        some = _Read(self.values[rows], self.factors.of(rows, slice(None)))
+        return Tally.begin(some.flat())
 
 
 class _Found(NamedTuple):
@@ -86,25 +117,70 @@ def row_column_sums(
     taps = prod(weight.shape[2:])
     check_memory(16 * (n_rows + groups * inner) * taps, f"the sums of a weight {weight.shape}")
     from_weights = tuple(t for t in dict.fromkeys(transforms) if t != "count")
-    adding = _Adding(weight, from_weights, groups, taps, statistics)
-    sums, found = adding.run() if from_weights or statistics else ({}, WeightStatistics())
+    sums, found = dict[Transform, RowColumnSums](), WeightStatistics()
+    if from_weights or statistics:
+        across = groups == 1 and lies_across(weight, 0)
+        add = _added_across if across else _added_along
+        sums, found = add(weight, groups, from_weights, statistics)
     if "count" in transforms:
-        sums["count"] = adding.empty(adding.whole)
-        sums["count"].row[:] = inner
-        sums["count"].column[:] = n_rows // groups if groups else 0
+        columns = np.full((groups, inner, taps), float(n_rows // groups if groups else 0))
+        sums["count"] = RowColumnSums(np.full((n_rows, taps), float(inner)), columns)
+    return sums, found
+
+
+_Added = tuple[dict[Transform, RowColumnSums], WeightStatistics]
+
+
+def _added_along(
+    weight: Recipe, groups: int, transforms: tuple[Transform, ...], statistics: bool | Bins
+) -> _Added:
+    """Read the weight by rows."""
+    matrix = Matrix.of(weight, (0,), tuple(range(1, len(weight.shape))))
+    inner, taps = weight.shape[1], prod(weight.shape[2:])
+    sums, found = _Adding.of(matrix, transforms, groups, taps, statistics).run()
     shape = groups, inner, taps
     return {t: RowColumnSums(s.row, s.column.reshape(shape)) for t, s in sums.items()}, found
 
 
+def _added_across(
+    weight: Recipe, groups: int, transforms: tuple[Transform, ...], statistics: bool | Bins
+) -> _Added:
+    """Read a weight of one group by columns, which lie in memory as rows do else."""
+    matrix = Matrix.of(weight, (*range(2, len(weight.shape)), 1), (0,))
+    # A tap has rows of its own, one for each inner channel: it takes the place of a group.
+    taps = prod(weight.shape[2:])
+    sums, found = _Adding.of(matrix, transforms, taps, 1, statistics).run()
+    turned = {
+        t: RowColumnSums(
+            np.ascontiguousarray(s.column.T), np.ascontiguousarray(s.row.reshape(taps, -1).T)[None]
+        )
+        for t, s in sums.items()
+    }
+    return turned, found
+
+
 @dataclass(frozen=True)
 class _Adding:
-    """Adds up the parts of a weight; its fields are the parameters of `row_column_sums`."""
+    """Adds up the parts of a weight; its fields are the parameters of `row_column_sums`.
 
-    weight: Recipe
+    The weight is given as what is read of it, and the factors of its rows and columns.
+    """
+
+    weight: Expression
+    factors: Factors
     transforms: tuple[Transform, ...]
     groups: int
     taps: int
     statistics: bool | Bins
+
+    @classmethod
+    def of(
+        cls, matrix: Matrix, transforms: tuple[Transform, ...], groups: int, taps: int,
+        statistics: bool | Bins,
+    ) -> _Adding:  # fmt: skip
+        """Return what adds up a matrix."""
+        factors = matrix.read_factors(read_part)
+        return cls(matrix.values, factors, transforms, groups, taps, statistics)
 
     @cached_property
     def whole(self) -> _Part:
@@ -140,14 +216,14 @@ class _Adding:
         if parameter is not None and nbytes and max(nbytes, parameter.nbytes) <= CHUNK_BYTES:
             return [whole]
         if whole.end_row < _FEW_ROWS and row > CHUNK_BYTES:
-            parts = [_Part(0, whole.end_row, *bounds) for bounds in weight.chunks(axis=1)]
+            parts = [_Part(0, whole.end_row, *bounds) for bounds in chunks_of(weight, axis=1)]
             if len(parts) > 1:  # columns can be read by themselves
                 return parts
         # Of 4 MB, or of 128 rows, what a part costs besides is little, column sums to add up
         # among it; but of a smaller weight there are parts for many threads.
         several = min(max(128 * row, 4 * CHUNK_BYTES), 8 * CHUNK_BYTES)
         some = max(CHUNK_BYTES, min(several, nbytes // 16))
-        bounds = list(weight.chunks(some))
+        bounds = list(chunks_of(weight, some))
         if self.groups > 1 and nbytes // self.groups <= some:
             bounds = self.whole_groups(bounds)
         return [_Part(*rows, 0, whole.end_inner) for rows in bounds]
@@ -160,58 +236,61 @@ class _Adding:
 
     def add_up(self, part: _Part) -> _Found:
         """Return the sums and the statistics of a part."""
-        values = self.read(part)
-        sums = {t: self.empty(part) for t in self.transforms}
+        read, sums = self.read(part), {t: self.empty(part) for t in self.transforms}
+        by_itself = self.statistics and not self.tallies_with_sums(read)
+        if by_itself or isinstance(self.statistics, Bins):
+            read = read.multiplied()
+        tally = read.begin_tally() if self.statistics else None
         for t, own in sums.items():
             if t != "signed":
-                self.add_transformed(values, t, part, own)
-        flat = values.reshape(-1)
-        tally = Tally.begin(flat) if self.statistics else None
-        together = tally if values.shape[1] >= _LONG_ROW and "signed" in sums else None
+                self.add_transformed(read, t, part, own)
         if "signed" in sums:
-            self.add_signed(values, part, sums["signed"], together)
+            self.add_signed(read, part, sums["signed"], None if by_itself else tally)
         if tally is None:
             return _Found(part, sums, WeightStatistics())
-        if together is None:
-            tally.add(flat)
-        found = WeightStatistics.of_tally(tally, flat)
+        if by_itself:
+            tally.add(read.values.reshape(-1))
+        found = WeightStatistics.of_tally(tally, read.values.size, read.flat)
         if isinstance(self.statistics, Bins):
-            found = found.counted(flat, self.statistics)
+            found = found.counted(read.flat(), self.statistics)
         return _Found(part, sums, found)
 
-    def read(self, part: _Part) -> NDArray[Any]:
-        """Return a part as kernels take it, shape (rows, inner * taps)."""
+    def tallies_with_sums(self, read: _Read) -> bool:
+        """Whether weights are tallied while their sums are taken."""
+        return read.values.shape[1] >= _LONG_ROW and "signed" in self.transforms
+
+    def read(self, part: _Part) -> _Read:
+        """Return a part as kernels take it."""
         if part.end_inner - part.inner < self.weight.shape[1]:
-            stored = self.weight.read_stored(1, part.inner, part.end_inner)
+            stored = read_stored_part(self.weight, 1, part.inner, part.end_inner)
         else:
-            stored = self.weight.read_stored(0, part.row, part.end_row)
-        return kernel_values(stored, self.weight.stored_dtype).reshape(len(stored), -1)
+            stored = read_stored_part(self.weight, 0, part.row, part.end_row)
+        values = kernel_values(stored, self.weight.stored_dtype).reshape(len(stored), -1)
+        columns = slice(part.inner * self.taps, part.end_inner * self.taps)
+        return _Read(values, self.factors.of(slice(part.row, part.end_row), columns))
 
     def group_rows(self, part: _Part) -> tuple[int, int]:
         """Return the first row of a part, and how many rows a group has."""
         return part.row, self.weight.shape[0] // self.groups
 
     def add_signed(
-        self, values: NDArray[Any], part: _Part, sums: RowColumnSums, tally: Tally | None
+        self, read: _Read, part: _Part, sums: RowColumnSums, tally: Tally | None
     ) -> None:
         """Add the sums of the weights as they are, and tally them, if that is wanted."""
         from cntgraph.core.kernels import row_column_sums as kernels
 
-        totals = sums.row.reshape(-1) if self.taps == 1 else np.zeros(len(values))
-        given = self.group_rows(part), totals, sums.column
+        given = *read.factors, self.taps, self.group_rows(part), *sums
         if tally is None:
-            kernels.add_sums(values, *given)
+            kernels.add_sums(read.values, *given)
         else:
-            bits = bits_of(values)
-            kernels.add_sums_and_moments(values, bits, *given, tally.powers, tally.extremes)
-        if self.taps > 1:
-            kernels.add_row_sums_by_tap(values, self.taps, sums.row)
+            bits = bits_of(read.values)
+            kernels.add_sums_and_moments(read.values, bits, *given, tally.powers, tally.extremes)
 
     def add_transformed(
-        self, values: NDArray[Any], transform: Transform, part: _Part, sums: RowColumnSums
+        self, read: _Read, transform: Transform, part: _Part, sums: RowColumnSums
     ) -> None:
         """Add the sums of f of the weights."""
         from cntgraph.core.kernels.row_column_sums import add_transformed_sums
 
         code, group_rows = transform_code(transform), self.group_rows(part)
-        add_transformed_sums(values, code, self.taps, group_rows, *sums)
+        add_transformed_sums(read.values, *read.factors, code, self.taps, group_rows, *sums)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isfinite, nan, sqrt
 from typing import Any
@@ -72,7 +73,9 @@ class WeightStatistics:
         flat = kernel_values(values, values.dtype.name).reshape(-1)
 
         def work(chunk: NDArray[Any]) -> WeightStatistics:
-            found = cls.of_tally(Tally.of(chunk), chunk) if chunk.size else cls()
+            found = (
+                cls.of_tally(Tally.of(chunk), chunk.size, lambda: chunk) if chunk.size else cls()
+            )
             return found.counted(chunk, bins) if isinstance(bins, Bins) else found
 
         if flat.size <= _CHUNK:
@@ -81,16 +84,17 @@ class WeightStatistics:
         return sum(ordered_map(work, chunks, threads=threads), start=cls())
 
     @classmethod
-    def of_tally(cls, tally: Tally, values: NDArray[Any]) -> WeightStatistics:
-        """Return the statistics of values that have been tallied, shape (n,), n > 0.
+    def of_tally(cls, tally: Tally, n: int, values: Callable[[], NDArray[Any]]) -> WeightStatistics:
+        """Return the statistics of n > 0 values that have been tallied.
 
-        They are given as to the tally: as `core.parameter.kernel_values` returns them.
+        `values` returns them, shape (n,), as `core.parameter.kernel_values` does: they are looked
+        at again if some are not finite.
         """
-        mean, m2, m3, m4 = tally.moments(values.size)
+        mean, m2, m3, m4 = tally.moments(n)
         least, largest = tally.least_and_largest
         if not isfinite(least) or not isfinite(largest) or not isfinite(mean):
-            return _of_odd_chunk(widen_kernel_values(values))
-        return cls(values.size, mean, m2, m3, m4, least, largest, tally.n_zero)
+            return _of_odd_chunk(widen_kernel_values(values()))
+        return cls(n, mean, m2, m3, m4, least, largest, tally.n_zero)
 
     def counted(self, values: NDArray[Any], bins: Bins) -> WeightStatistics:
         """Return them with the values, given as to the tally, counted in bins."""

@@ -19,7 +19,7 @@ _NO_EXTREMES = {
 }
 #: From so many values the point is taken about which all are added up. They are some of them, so
 #: it is near: not farther than a deviation times the root of how many times as many there are.
-_FIRST = 1024
+FIRST = 1024
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Tally:
         from cntgraph.core.kernels.moments import POWERS_SIZE, SHIFT, mean_of
 
         powers = np.zeros(POWERS_SIZE)
-        powers[SHIFT] = mean_of(values[:_FIRST]) if about is None else about
+        powers[SHIFT] = mean_of(values[:FIRST]) if about is None else about
         return cls(values.dtype, powers, _NO_EXTREMES[values.itemsize].copy())
 
     @classmethod

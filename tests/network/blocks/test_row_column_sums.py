@@ -14,6 +14,7 @@ from cntgraph.core.kernels import floats, moments
 from cntgraph.core.kernels import row_column_sums as kernels
 from cntgraph.core.parameter import Parameter, kernel_values, storage_dtype, widen
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.matrix import Factors
 from cntgraph.network.blocks import TRANSFORMS, WeightStatistics
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import row_column_sums
@@ -109,7 +110,8 @@ def test_every_bit_pattern_is_widened_as_by_ml_dtypes(dtype):
     """One value a row, so that its sum is the value."""
     values = every_value(dtype)
     widened, kernel = np.zeros(len(values)), kernel_values(values, dtype)
-    kernels.add_sums(kernel.reshape(-1, 1), (0, len(values)), widened, np.zeros((1, 1)))
+    given = kernel.reshape(-1, 1), *Factors(), 1, (0, len(values))
+    kernels.add_sums(*given, widened[:, None], np.zeros((1, 1)))
     expected = values.view(getattr(ml_dtypes, dtype, dtype)).astype(np.float64)
     np.testing.assert_array_equal(widened, expected)
 
