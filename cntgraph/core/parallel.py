@@ -7,9 +7,10 @@ merging them gives the same bits whatever the number of threads.
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -99,7 +100,8 @@ def ordered_map(
     items : iterable
         What to call it with.
     threads : int, optional
-        Number of threads; default `n_threads()`. With one, no thread is started.
+        Number of threads; default `n_threads()`. With one, and within a function that is mapped
+        so itself, it is called where the results are asked for.
 
     Yields
     ------
@@ -112,11 +114,12 @@ def ordered_map(
     [1, 2, 3]
     """
     threads = n_threads() if threads is None else threads
-    if threads == 1:
+    if threads == 1 or getattr(_own, "works", False):
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads, thread_name_prefix="cntgraph") as pool:
-        pending: deque[Future[Result]] = deque()
+    pool = _pool(threads)
+    pending: deque[Future[Result]] = deque()
+    try:
         for item in items:
             pending.append(pool.submit(function, item))
             # A bounded queue keeps at most a few results in memory.
@@ -124,6 +127,24 @@ def ordered_map(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    finally:  # nothing is left at work behind the caller's back
+        for future in pending:
+            future.cancel()
+        wait(pending)
+
+
+#: What is known of a thread: `works`, if it belongs to a pool.
+_own = threading.local()
+
+
+@lru_cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that are kept: starting them takes as long as adding up a small layer."""
+    return ThreadPoolExecutor(threads, "cntgraph", initializer=lambda: setattr(_own, "works", True))
+
+
+if hasattr(os, "register_at_fork"):  # no thread lives on in a process that was forked
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,47 @@ def test_one_thread_starts_none_and_many_start_some():
     assert not here & set(ordered_map(lambda _: threading.get_ident(), range(4), threads=2))
 
 
+def test_threads_are_kept_and_start_none_themselves():
+    def idents(_):
+        return threading.get_ident(), set(ordered_map(idents_of, range(4), threads=2))
+
+    def idents_of(_):
+        return threading.get_ident()
+
+    found = [ident for _ in range(3) for ident in ordered_map(idents, range(4), threads=2)]
+    assert len({outer for outer, _ in found}) <= 2
+    assert all(inner == {outer} for outer, inner in found)
+
+
+def test_nothing_is_at_work_once_the_results_are_given_up():
+    at_work = []
+
+    def work(k):
+        at_work.append(k)
+        time.sleep(0.01)
+        at_work.remove(k)
+
+    results = ordered_map(work, range(100), threads=3)
+    next(results)
+    results.close()
+    assert not at_work
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_forked_process_starts_threads_of_its_own():
+    code = (
+        "import os\nfrom cntgraph.core.parallel import ordered_map\n"
+        "list(ordered_map(abs, range(4), threads=2))\npid = os.fork()\n"
+        "found = list(ordered_map(abs, range(4), threads=2))\n"
+        "if not pid: os._exit(found != [0, 1, 2, 3])\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "0\n"
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_errors_come_out(threads):
     with pytest.raises(ZeroDivisionError):
