@@ -26,9 +26,10 @@ def computing_on(client: Any) -> Iterator[None]:
     """Read and add up the parts of weights on the workers of a cluster, in the ``with`` statement.
 
     What is computed from sums of weights (strengths, fluctuation, `analyze`) and from products
-    with dense layers (PageRank and all that is matrix-free) has the same bits as without. Small
-    weights, and products with convolutions, whose values would take longer to send than to
-    compute, stay here. A worker that dies costs time only.
+    with dense layers and large kernels (PageRank and all that is matrix-free) has the same bits as
+    without. Small weights, and products with kernels that are smaller than the values they are
+    multiplied with, which would take longer to send than to compute, stay here. A worker that
+    dies costs time only.
 
     Parameters
     ----------

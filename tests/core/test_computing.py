@@ -16,6 +16,7 @@ import cntgraph as cg
 from cntgraph.core import computing
 from cntgraph.core.computing import computing_on, spread
 from cntgraph.core.errors import CntGraphError
+from cntgraph.network.blocks import conv_product
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,13 @@ def test_what_is_measured_elsewhere_has_the_same_bits(path, client):
     pd.testing.assert_frame_equal(cg.analyze(net, client=client), table, check_exact=True)
 
 
-def test_matrix_free_measures_have_the_same_bits(path, dask):
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Products with the kernels of a small network, too, are computed part by part."""
+    monkeypatch.setattr(conv_product, "_PART_BYTES", 1 << 18)
+
+
+def test_matrix_free_measures_have_the_same_bits(path, dask, small_parts):
     net = cg.load(path)
     expected = cg.pagerank(net, sign="absolute")
     with computing_on(dask):
@@ -65,7 +72,24 @@ def test_parts_are_read_by_the_workers(path, dask, monkeypatch):
     assert not sent
 
 
-def test_a_worker_that_is_killed_costs_time_only(path):
+def test_of_products_large_weights_go_out_and_small_ones_stay(path, dask, small_parts, monkeypatch):
+    net = cg.load(path)
+    sent = []
+
+    def noted(function, items, client):
+        sent.append(len(items))
+        return map(function, items)
+
+    monkeypatch.setattr(computing, "map_ordered", noted)
+    with computing_on(dask):
+        for block in net.blocks:
+            block.matvec(np.ones(block.target.size))
+            block.rmatvec(np.ones(block.source.size))
+    kernel, dense = 4 * 160 * 224 * 9, 4 * 224 * 1600
+    assert sent == [-(-kernel // (1 << 18))] * 2 + [-(-dense // (1 << 20))] * 2
+
+
+def test_a_worker_that_is_killed_costs_time_only(path, small_parts):
     from distributed import Client
 
     net = cg.load(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from itertools import pairwise, product
@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.memory import check_memory
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block, ClassSums
 from cntgraph.network.blocks.class_values import Sides
+from cntgraph.network.blocks.conv_product import ConvProduct
 from cntgraph.network.blocks.conv_uses import ConvUses
 from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_classes import RowClasses
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
-from cntgraph.network.blocks.transform import Transform, apply_transform
+from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 from cntgraph.network.blocks.window import Window, add_up_taps
 
@@ -103,14 +103,6 @@ class Conv(Block):
     def _fine_channels(self) -> int:
         return (self.target if self.transposed else self.source).shape[0]
 
-    @property
-    def _fine_shape(self) -> tuple[int, ...]:
-        return tuple(w.fine for w in self.windows)
-
-    @property
-    def _coarse_shape(self) -> tuple[int, ...]:
-        return tuple(w.coarse for w in self.windows)
-
     # -- sums -------------------------------------------------------------------------------
 
     @property
@@ -164,54 +156,15 @@ class Conv(Block):
     # -- products ---------------------------------------------------------------------------
 
     def _apply(self, x: Values, transform: Transform) -> Values:
-        return self._to_coarse(x, transform) if self.transposed else self._to_fine(x, transform)
+        product = self._product(transform)
+        return product.to_coarse(x) if self.transposed else product.to_fine(x)
 
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
-        return self._to_fine(z, transform) if self.transposed else self._to_coarse(z, transform)
+        product = self._product(transform)
+        return product.to_fine(z) if self.transposed else product.to_coarse(z)
 
-    def _to_coarse(self, values: Values, transform: Transform) -> Values:
-        """Correlate: one matrix product a tap, over the positions at which it is a node.
-
-        Several columns are one more axis of positions, which no tap moves along.
-        """
-        kernel, more = self._grouped_kernel(transform), values.shape[1:]
-        fine = values.reshape(self.groups, kernel.shape[2], *self._fine_shape, *more)
-        coarse = np.zeros((self.groups, kernel.shape[1], *self._coarse_shape, *more))
-        for t, (on_fine, on_coarse) in enumerate(self._taps()):
-            part = fine[on_fine]
-            moved = kernel[..., t] @ _by_channel(part)
-            coarse[on_coarse] += moved.reshape(coarse[on_coarse].shape)
-        return coarse.reshape(-1, *more)
-
-    def _to_fine(self, values: Values, transform: Transform) -> Values:
-        """Do the transpose of `_to_coarse`."""
-        kernel, more = self._grouped_kernel(transform), values.shape[1:]
-        coarse = values.reshape(self.groups, kernel.shape[1], *self._coarse_shape, *more)
-        fine = np.zeros((self.groups, kernel.shape[2], *self._fine_shape, *more))
-        for t, (on_fine, on_coarse) in enumerate(self._taps()):
-            part = coarse[on_coarse]
-            moved = kernel[..., t].mT @ _by_channel(part)
-            fine[on_fine] += moved.reshape(fine[on_fine].shape)
-        return fine.reshape(-1, *more)
-
-    def _grouped_kernel(self, transform: Transform) -> Values:
-        """Return f(K) with shape (groups, coarse channels, fine channels of a group, taps)."""
-        check_memory(8 * prod(self.weight.shape), f"a kernel of shape {self.weight.shape}")
-        if transform == "count":
-            kernel = np.ones(self.weight.shape)
-        else:
-            kernel = apply_transform(self.weight.read(), transform)
-        per_group = self.weight.shape[0] // self.groups
-        return kernel.reshape(self.groups, per_group, self.weight.shape[1], -1)
-
-    def _taps(self) -> Iterator[tuple[Slices, Slices]]:
-        """Yield, tap by tap, the positions it connects, as slices of (group, channel, *axes)."""
-        everything = (slice(None), slice(None))
-        for taps in product(*(range(w.kernel) for w in self.windows)):
-            places = [w.tap(t) for w, t in zip(self.windows, taps, strict=True)]
-            fine = tuple(place.fine for place in places)
-            coarse = tuple(place.coarse for place in places)
-            yield everything + fine, everything + coarse
+    def _product(self, transform: Transform) -> ConvProduct:
+        return ConvProduct(self.weight, self.windows, self.groups, transform)
 
     # -- explicit edges -----------------------------------------------------------------------
 
@@ -292,11 +245,6 @@ def _parts(n: int) -> list[tuple[int, int]]:
     """Return the bounds of up to four parts of n."""
     cuts = [n * k // 4 for k in range(5)]
     return [(a, b) for a, b in pairwise(cuts) if a < b]
-
-
-def _by_channel(values: Values) -> Values:
-    """Return values of shape (groups, channels, all positions)."""
-    return values.reshape(*values.shape[:2], prod(values.shape[2:]))
 
 
 def _combine(left: Any, right: Any) -> Any:
