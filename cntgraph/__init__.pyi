@@ -87,6 +87,7 @@ from .measures.matrix_free.spectral_radius import spectral_radius as spectral_ra
 from .measures.profile import cnt_profile as cnt_profile
 from .measures.profile import node_measures as node_measures
 from .measures.relative_fluctuation import relative_fluctuation as relative_fluctuation
+from .measures.spectra.weight_spectra import weight_spectra as weight_spectra
 from .measures.strength import node_strength as node_strength
 from .network.layer import Layer as Layer
 from .network.network import Network as Network

@@ -45,6 +45,7 @@ SIGNED = {
     "path_norm": MAGNITUDES,
     "neural_persistence": MAGNITUDES,
     "singular_values": "singular values are of any real matrix",
+    "weight_spectra": "singular values are of any real matrix",
     "spectral_radius": "eigenvalues are of any real matrix",
 }
 

@@ -43,10 +43,11 @@ from cntgraph.measures.matrix_free.path_count import path_count
 from cntgraph.measures.matrix_free.path_norm import path_norm, path_weight
 from cntgraph.measures.matrix_free.singular_values import singular_values
 from cntgraph.measures.matrix_free.spectral_radius import spectral_radius
-from cntgraph.measures.profile.estimates import operations, passes, products
+from cntgraph.measures.profile.estimates import decompositions, operations, passes, products
 from cntgraph.measures.profile.measure import Measure
 from cntgraph.measures.profile.reading import count_by_motif, parts
 from cntgraph.measures.relative_fluctuation import relative_fluctuation
+from cntgraph.measures.spectra.weight_spectra import weight_spectra
 from cntgraph.measures.strength import node_strength
 
 _TOTAL = parts("total", "log10_total")
@@ -75,10 +76,14 @@ _MATRIX_FREE = (
     Measure(katz_centrality, "node", "O(m)", products(2)),
     Measure(hits, "node", "O(m) a step", products(100)),
     Measure(singular_values, "block", "O(m) a step", products(600)),
+    Measure(
+        weight_spectra, "block", "O(w^1.5)", decompositions(2),
+        read=parts("stable_rank", "alpha", "n_spikes", "n_traps"),
+    ),
     Measure(spectral_radius, "network", "O(m) a step", products(2)),
     Measure(eigenvector_centrality, "node", "O(m) a step", products(60)),
     Measure(neural_persistence, "block", "O(w log w + n)", passes(100), read=parts("persistence")),
-)
+)  # fmt: skip
 
 _unrolled = partial(Measure, unrolls=True)
 _parted = partial(_unrolled, partitions=True)

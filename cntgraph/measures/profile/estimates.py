@@ -43,6 +43,11 @@ def products(n: int) -> Estimate:
     return seconds
 
 
+def decompositions(n: int) -> Estimate:
+    """Return the estimate for `n` decompositions of every weight, as if all were one square."""
+    return lambda size: CALL + 2e-10 * n * size.n_weights**1.5
+
+
 def operations(module: ModuleType, nanoseconds: float) -> Estimate:
     """Return the estimate for a measure whose module says how many operations it takes."""
 

@@ -148,7 +148,7 @@ def test_weights_alone_have_no_paths_and_no_whole():
 def test_a_graph_has_all_but_what_is_of_stored_weights():
     table = cg.cnt_profile(cg.build_graph(cg.toy("mlp")), sign="absolute").set_index("measure")
     missing = table.index[table["reason"].str.contains("stored weight")]
-    assert missing.tolist() == ["relative_fluctuation", "link_weights"]
+    assert missing.tolist() == ["relative_fluctuation", "link_weights", "weight_spectra"]
     assert (table["status"][missing] == "undefined").all()
     assert {"layer_fluctuation", "singular_values"} <= set(
         table.index[table["status"] == "measured"]
