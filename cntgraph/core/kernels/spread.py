@@ -19,12 +19,12 @@ def sum_over_taps(table, cover, out):
     n_before, n_taps, n_after = table.shape
     for a in range(n_before):
         for k in range(cover.shape[1]):
-            for b in range(n_after):
-                out[a, k, b] = 0.0
-            for t in range(n_taps):
-                if cover[t, k]:
-                    for b in range(n_after):
-                        out[a, k, b] += table[a, t, b]
+            for b in range(n_after):  # few: the taps of the axes that follow
+                total = 0.0
+                for t in range(n_taps):
+                    if cover[t, k]:
+                        total += table[a, t, b]
+                out[a, k, b] = total
 
 
 @njit(cache=True, nogil=True)

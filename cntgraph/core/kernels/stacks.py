@@ -97,13 +97,13 @@ def _hold_against_extremes(row, found):
     found[N_ZERO] += n_zero
 
 
-@njit(cache=True, nogil=True)
+# Of finite values: comparing them vectorises where none is NaN.
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
 def _extremes(row):
     least, largest, n_zero = row[0], row[0], 0
     for k in range(row.size):
         x = row[k]
-        least = x if x < least else least
-        largest = x if x > largest else largest
+        least, largest = min(least, x), max(largest, x)
         n_zero += x == 0.0
     return least, largest, n_zero
 
