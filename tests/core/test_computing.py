@@ -24,8 +24,8 @@ def path(tmp_path_factory):
     """A file of a network whose weights are read in several parts each."""
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(3, 160, 3, stride=2), nn.ReLU(), nn.Conv2d(160, 224, 3), nn.ReLU(), nn.Flatten(),
-        nn.Linear(224, 1600), nn.ReLU(), nn.Linear(1600, 10),
+        nn.Conv2d(3, 160, 3, stride=2), nn.ReLU(), nn.Conv2d(160, 640, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(640, 1600), nn.ReLU(), nn.Linear(1600, 10),
     )  # fmt: skip
     path = tmp_path_factory.mktemp("computing") / "net.h5"
     cg.save(cg.load(model, input_shape=(3, 7, 7)), path)
@@ -85,7 +85,7 @@ def test_of_products_large_weights_go_out_and_small_ones_stay(path, dask, small_
         for block in net.blocks:
             block.matvec(np.ones(block.target.size))
             block.rmatvec(np.ones(block.source.size))
-    kernel, dense = 4 * 160 * 224 * 9, 4 * 224 * 1600
+    kernel, dense = 4 * 160 * 640 * 9, 4 * 640 * 1600
     assert sent == [-(-kernel // (1 << 18))] * 2 + [-(-dense // (1 << 20))] * 2
 
 

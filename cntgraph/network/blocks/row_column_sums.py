@@ -220,9 +220,10 @@ class _Adding:
             if len(parts) > 1:  # columns can be read by themselves
                 return parts
         # Of 4 MB, or of 128 rows, what a part costs besides is little, column sums to add up
-        # among it; but of a smaller weight there are parts for many threads.
+        # among it; but of a smaller weight there are parts for many threads. That cost is Python's,
+        # one thread at a time: parts of less than 3 MB would keep no second one busy.
         several = min(max(128 * row, 4 * CHUNK_BYTES), 8 * CHUNK_BYTES)
-        some = max(CHUNK_BYTES, min(several, nbytes // 16))
+        some = max(3 * CHUNK_BYTES, min(several, nbytes // 8))
         bounds = list(chunks_of(weight, some))
         if self.groups > 1 and nbytes // self.groups <= some:
             bounds = self.whole_groups(bounds)
