@@ -1,22 +1,29 @@
 """Explicit graphs: unrolling beside SciPy, strengths beside the tools people use.
 
 python -m benchmarks --only explicit
+
+Needs pip install -e '.[test]' -r benchmarks/alternatives-requirements.txt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from time import perf_counter
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import igraph
-import networkx as nx
 import numpy as np
 import torch
 from torch import nn
 
 import cntgraph as cg
 from benchmarks.memory import rates
+from benchmarks.plain_loops import (
+    degrees_of_edges,
+    pagerank_of_edges,
+    strengths_of_blocks,
+    strengths_of_edges,
+)
 from benchmarks.timing import compare, markdown
+from benchmarks.tools import Tools, versions
 
 TITLE = "Explicit graphs"
 
@@ -27,7 +34,7 @@ def tables(size: str) -> Iterator[str]:
     yield building_table(large)
     yield strength_table(large)
     yield dense_table()
-    yield others_table()
+    yield from others_tables()
 
 
 def _convolutions() -> cg.Network:
@@ -95,60 +102,56 @@ def _sums_table(title: str, graph: cg.Graph) -> str:
     return markdown(title, ["", "time", "", "of cntgraph's time"], rows)
 
 
-def others_table() -> str:
-    """In- and out-strength of a graph that every tool can hold."""
-    graph = _middle_sized_graph()
-    adjacency = graph.adjacency
-    started = perf_counter()
-    in_nx = nx.from_scipy_sparse_array(adjacency, create_using=nx.DiGraph)
-    built = {"networkx": perf_counter() - started}
-    started = perf_counter()
-    in_igraph = _to_igraph(graph)
-    built["igraph"] = perf_counter() - started
-    times = compare(
-        {
-            "cntgraph": lambda: cg.node_strength(graph, edges="all", bias=False),
-            "scipy, two sums": lambda: adjacency.sum(axis=0) + adjacency.sum(axis=1),
-            "igraph": lambda: in_igraph.strength(mode="all", weights="weight"),
-            "networkx": lambda: dict(in_nx.degree(weight="weight")),
-            "plain Python loops": lambda: _loops(adjacency),
-        },
-        rounds=5,
-    )
-    check = cg.node_strength(graph, edges="all", bias=False)
-    assert np.allclose(check, adjacency.sum(axis=0) + adjacency.sum(axis=1))
-    assert np.allclose(check, in_igraph.strength(mode="all", weights="weight"))
-    rows = [
-        [name, str(t), f"{graph.n_edges / t / 1e6:,.0f} M edges/s",
-         f"{t / times['cntgraph']:,.1f}×", f"{built[name]:.2f} s" if name in built else ""]
-        for name, t in times.items()
-    ]  # fmt: skip
-    header = ["", "time", "", "of cntgraph's time", "building its graph"]
-    return markdown(f"Strengths of {graph.n_edges:,} edges", header, rows)
+def others_tables() -> Iterator[str]:
+    """Strengths, degrees and PageRank of a graph that every tool can hold, from one run."""
+    net = _middle_sized_network()
+    graph = cg.build_graph(net)
+    tools, signed = Tools.of(abs(graph.adjacency)), Tools.of(graph.adjacency)
+    matrix = graph.adjacency
+    yield _beside("Strengths", graph, signed, {
+        "cntgraph, graph": lambda: cg.node_strength(graph, edges="all", bias=False),
+        "cntgraph, network": lambda: cg.node_strength(net, edges="all", bias=False),
+        **signed.strengths(),
+        "plain Python, closed forms": lambda: strengths_of_blocks(net),
+        "plain Python, edges": lambda: strengths_of_edges(matrix),
+    })  # fmt: skip
+    count = {"transform": "count", "edges": "all", "bias": False}
+    yield _beside("Degrees", graph, signed, {
+        "cntgraph, graph": lambda: cg.node_strength(graph, **count),
+        "cntgraph, network": lambda: cg.node_strength(net, **count),
+        **signed.degrees(),
+        "plain Python, edges": lambda: degrees_of_edges(matrix),
+    })  # fmt: skip
+    yield _beside("PageRank of |w|", graph, tools, {
+        "cntgraph, graph": lambda: cg.pagerank(graph, sign="absolute"),
+        "cntgraph, network": lambda: cg.pagerank(net, sign="absolute"),
+        **tools.pagerank(),
+        "plain Python, edges": lambda: pagerank_of_edges(matrix),
+    })  # fmt: skip
+    yield versions()
 
 
-def _middle_sized_graph() -> cg.Graph:
+def _beside(title: str, graph: cg.Graph, tools: Tools, calls: dict[str, Callable[[], Any]]) -> str:
+    times, expected = compare(calls, rounds=3), np.asarray(calls["cntgraph, graph"]())
+    rows = []
+    for name, t in times.items():
+        difference = np.abs(np.asarray(calls[name]()) - expected).max() / np.abs(expected).max()
+        built = tools.seconds.get(name.replace("scikit-", "sk"))
+        rows.append([
+            name, str(t), f"{graph.n_edges / t / 1e6:,.1f} M edges/s",
+            f"{t / times['cntgraph, graph']:.3g}×", f"{difference:.0e}",
+            "" if built is None else f"{built:.2f} s",
+        ])  # fmt: skip
+    header = ["", "time", "", "of cntgraph's time", "largest relative difference",
+              "building its graph"]  # fmt: skip
+    return markdown(f"{title} of {graph.n_edges:,} edges", header, rows)
+
+
+def _middle_sized_network() -> cg.Network:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10),
     )  # fmt: skip
-    return cg.build_graph(cg.load(model, input_shape=(1, 28, 28)))
-
-
-def _to_igraph(graph: cg.Graph) -> igraph.Graph:
-    coo = graph.adjacency.tocoo()
-    edges = np.column_stack([coo.row, coo.col])
-    return igraph.Graph(graph.n_nodes, edges, directed=True, edge_attrs={"weight": coo.data})
-
-
-def _loops(adjacency) -> list[float]:
-    strength = [0.0] * adjacency.shape[0]
-    arrays = (adjacency.indptr, adjacency.indices, adjacency.data)
-    indptr, indices, data = (array.tolist() for array in arrays)
-    for i in range(len(strength)):
-        for k in range(indptr[i], indptr[i + 1]):
-            strength[i] += data[k]
-            strength[indices[k]] += data[k]
-    return strength
+    return cg.load(model, input_shape=(1, 28, 28))

@@ -4,18 +4,17 @@
 
 Each measure of VGG-16 at 224 × 224 runs in a process of its own, whose peak memory includes
 Python, PyTorch and the model. The same measures of a network small enough to be unrolled beside
-networkx, igraph and SciPy on its edges. The full size adds HITS of every layer by itself,
-which takes longer than all the rest. Needs pip install -e '.[test]'.
+networkx, igraph, networkit, scikit-network and SciPy on its edges. The full size adds HITS of every
+layer by itself, which takes longer than all the rest.
+Needs pip install -e '.[test]' -r benchmarks/alternatives-requirements.txt.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 
-import igraph
 import networkx as nx
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from benchmarks.apart import apart
 from benchmarks.memory import peak
 from benchmarks.models import vgg16
 from benchmarks.timing import markdown
+from benchmarks.tools import Tools, versions
 from cntgraph.measures.explicit.graph import magnitude_matrix
 from cntgraph.measures.matrix_free.effective_depth import effective_depth
 from cntgraph.measures.matrix_free.hits import hits
@@ -106,48 +106,34 @@ def small_table() -> str:
     net = cg.load(model, input_shape=(3, 32, 32))
     graph = cg.build_graph(net)
     matrix = magnitude_matrix(graph, "absolute")
-    in_nx = nx.from_scipy_sparse_array(matrix, create_using=nx.DiGraph)
-    coo = matrix.tocoo()
-    in_igraph = igraph.Graph(net.n_nodes, np.column_stack([coo.row, coo.col]), directed=True)
-    in_igraph.es["weight"] = coo.data
-    rows = [row for name, others in _others(matrix, in_nx, in_igraph).items()
+    rows = [row for name, others in _others(Tools.of(matrix)).items()
             for row in _rows(name, net, graph, others)]  # fmt: skip
     title = f"A small network, {graph.n_nodes:,} nodes, {graph.n_edges:,} edges: |w|"
     header = ["", "", "time", "of cntgraph's", "largest difference"]
-    return markdown(title, header, rows)
+    return f"{markdown(title, header, rows)}\n{versions()}"
 
 
-def _others(matrix, in_nx, in_igraph) -> dict[str, dict[str, Callable[[], np.ndarray]]]:
+def _others(tools: Tools) -> dict[str, dict[str, Callable[[], np.ndarray]]]:
     from scipy.sparse import eye_array
     from scipy.sparse.linalg import spsolve, svds
+
+    matrix = tools.scipy
 
     def scipy_katz():
         n = matrix.shape[0]
         found = spsolve(eye_array(n, format="csc") - 0.1 * matrix.T.tocsc(), np.ones(n))
         return found / np.linalg.norm(found)
 
-    def igraph_hubs():
-        with warnings.catch_warnings():  # that most nodes have a score of zero
-            warnings.simplefilter("ignore")
-            found = np.array(in_igraph.hub_score(weights="weight"))
-        return found / found.sum()
-
     start = np.ones(matrix.shape[0])
     return {
-        "pagerank": {
-            "networkx": lambda: np.array(list(nx.pagerank(in_nx, tol=1e-12).values())),
-            "igraph": lambda: np.array(in_igraph.pagerank(weights="weight")),
-        },
+        "pagerank": tools.pagerank(),
         "katz_centrality": {
             "networkx": lambda: np.array(
-                list(nx.katz_centrality(in_nx, weight="weight", tol=1e-10).values())
+                list(nx.katz_centrality(tools.networkx, weight="weight", tol=1e-10).values())
             ),
             "scipy, spsolve": scipy_katz,
         },
-        "hits": {
-            "networkx": lambda: np.array(list(nx.hits(in_nx)[0].values())),
-            "igraph": igraph_hubs,
-        },
+        "hits": tools.hubs(),
         "largest singular value of the whole": {
             "scipy, svds": lambda: svds(matrix, 1, v0=start, return_singular_vectors=False)
         },
@@ -164,7 +150,7 @@ def _rows(name: str, net, graph, others) -> list[list[str]]:
         start = time.perf_counter()
         found[tool] = call()
         times[tool] = time.perf_counter() - start
-    values = {tool: getattr(value, "hubs", value) for tool, value in found.items()}
+    values = {tool: np.asarray(getattr(value, "hubs", value)) for tool, value in found.items()}
     base = times["cntgraph, blocks"]
     return [
         [name if tool == "cntgraph, blocks" else "", tool, f"{1e3 * t:,.0f} ms", f"{t / base:.1f}×",

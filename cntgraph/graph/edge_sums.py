@@ -35,7 +35,11 @@ def edge_sums(
     counted : ndarray of bool, shape (n_blocks,), or None
         The blocks whose edges count; None for all.
     """
-    from cntgraph.core.kernels.csr_sums import add_row_column_sums, column_span
+    from cntgraph.core.kernels.csr_sums import (
+        add_row_column_sums,
+        column_span,
+        count_columns,
+    )
 
     n = matrix.shape[0]
     incoming, outgoing = np.zeros(n), np.zeros(n)
@@ -46,6 +50,11 @@ def edge_sums(
         # The rows of a layer or two lead to few of all columns.
         low, high = column_span(*arrays[:2], part)
         columns = np.zeros(high - low)
+        if transform == "count" and counted is None:  # no weight is looked at
+            indptr, indices = arrays[:2]
+            outgoing[slice(*part)] = np.diff(indptr[part[0] : part[1] + 1])
+            count_columns(indices, (indptr[part[0]], indptr[part[1]]), low, columns)
+            return slice(low, high), columns
         add_row_column_sums(*arrays, part, code, counts, edge_block, low, outgoing, columns)
         return slice(low, high), columns
 

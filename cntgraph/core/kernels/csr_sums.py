@@ -53,6 +53,13 @@ def add_row_column_sums(
 
 
 @njit(cache=True, nogil=True)
+def count_columns(indices, edges, first_column, columns):
+    """Add one to the column of each of some edges; columns count from `first_column`."""
+    for k in range(np.uint64(edges[0]), np.uint64(edges[1])):
+        columns[np.uint64(indices[k] - first_column)] += 1.0
+
+
+@njit(cache=True, nogil=True)
 def take_counted(data, edge_block, low, high, transform, counted, values):
     """Write f(w) of some edges; zero for those of blocks that do not count, if any do not."""
     transform_values(data[low:high], transform, values)
