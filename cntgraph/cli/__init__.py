@@ -42,5 +42,17 @@ def demo(
     run_demo(output, overwrite=overwrite)
 
 
-for _command in (describe, analyze, neurons, profile, convert, export, compare, report, demo):
+@reports_errors
+def warmup() -> None:
+    """Compile what is compiled on first use, and keep it on disk for all later processes."""
+    from cntgraph.warmup import warm_up
+
+    seconds, (n_compiled, n_loaded, folders) = warm_up(show_progress=True)
+    typer.echo(f"{n_compiled} kernels compiled, {n_loaded} found compiled, in {seconds:.1f} s")
+    typer.echo("kept in " + ", ".join(map(str, folders)))
+
+
+for _command in (
+    describe, analyze, neurons, profile, convert, export, compare, report, demo, warmup
+):  # fmt: skip
     app.command()(_command)

@@ -39,8 +39,8 @@ def toy(name: str) -> Network:
     >>> [layer.name for layer in toy("cnn").layers]
     ['input', 'conv1', 'pool', 'fc']
     """
-    if name not in _TOYS:
-        raise CntGraphError(f"expected a toy called {', '.join(_TOYS)}; got {name!r}")
+    if name not in TOYS:
+        raise CntGraphError(f"expected a toy called {', '.join(TOYS)}; got {name!r}")
     return _Toy(name).build()
 
 
@@ -53,7 +53,7 @@ class _Toy:
         self.rng = np.random.default_rng(0)
 
     def build(self) -> Network:
-        _TOYS[self.name](self)
+        TOYS[self.name](self)
         return self.builder.finish()
 
     def tensor(self, name: str, *shape: int) -> Recipe:
@@ -97,6 +97,6 @@ def _recurrent(toy: _Toy) -> None:
     toy.builder.output(toy.dense("fc", last, 2))
 
 
-_TOYS: dict[str, Callable[[_Toy], None]] = {
+TOYS: dict[str, Callable[[_Toy], None]] = {
     "mlp": _mlp, "cnn": _cnn, "residual": _residual, "recurrent": _recurrent
 }  # fmt: skip

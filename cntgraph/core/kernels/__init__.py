@@ -6,6 +6,6 @@ chunks at once. Every accumulation is float64. Import a kernel inside the functi
 it, so that importing cntgraph does not import numba.
 """
 
-from cntgraph.core.numba_start import import_numba
+from cntgraph.core.compiling import import_numba
 
 import_numba()
