@@ -52,6 +52,9 @@ from .measures.explicit.clustering import clustering as clustering
 from .measures.explicit.communities import communities as communities
 from .measures.explicit.communities import modularity as modularity
 from .measures.explicit.core_number import core_number as core_number
+from .measures.explicit.deep_graph_persistence import (
+    deep_graph_persistence as deep_graph_persistence,
+)
 from .measures.explicit.motifs import motifs as motifs
 from .measures.explicit.neural_persistence import neural_persistence as neural_persistence
 from .measures.explicit.path_length import average_path_length as average_path_length

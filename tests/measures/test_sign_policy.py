@@ -44,6 +44,7 @@ SIGNED = {
     "inverse_participation_ratio": EVEN,
     "path_norm": MAGNITUDES,
     "neural_persistence": MAGNITUDES,
+    "deep_graph_persistence": "weights less their mean, by definition",
     "singular_values": "singular values are of any real matrix",
     "weight_spectra": "singular values are of any real matrix",
     "spectral_radius": "eigenvalues are of any real matrix",

@@ -12,7 +12,12 @@ from cntgraph.core.progress import progress
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import check_weights
 from cntgraph.measures.explicit.graph import MAX_EDGES
-from cntgraph.measures.explicit.spanning_tree import SpanningTree, tree_of_block, trees_of_graph
+from cntgraph.measures.explicit.spanning_tree import (
+    SpanningTree,
+    check_norm,
+    tree_of_block,
+    trees_of_graph,
+)
 from cntgraph.network.network import Edges, Network, check_edges
 
 if TYPE_CHECKING:
@@ -114,7 +119,9 @@ def neural_persistence(
     """
     import pandas as pd
 
-    _check(p, scale)
+    check_norm(p)
+    if scale not in get_args(Scale):
+        raise CntGraphError(f"expected scale to be 'network' or 'block'; got {scale!r}")
     check_weights(net_or_graph, edges=edges, noun="neural persistence")
     n_blocks, found = _trees(net_or_graph, edges, max_edges)
     bar = progress(range(n_blocks), "neural persistence", show=show_progress)
@@ -124,7 +131,7 @@ def neural_persistence(
     rows = [
         (
             tree.n_nodes, tree.n_edges, tree.n_parts, own,
-            _persistence(tree, top, p, normalized=normalized, essential=essential),
+            tree.persistence(top, p, normalized=normalized, essential=essential),
         )
         for tree, own, top in zip(trees, largest, tops, strict=True)
     ]  # fmt: skip
@@ -136,13 +143,6 @@ def neural_persistence(
     return table
 
 
-def _check(p: float, scale: str) -> None:
-    if not p >= 1:
-        raise CntGraphError(f"expected p to be 1 or more; got {p!r}")
-    if scale not in get_args(Scale):
-        raise CntGraphError(f"expected scale to be 'network' or 'block'; got {scale!r}")
-
-
 def _trees(
     net_or_graph: Network | Graph, edges: Edges, max_edges: int
 ) -> tuple[int, Iterator[SpanningTree]]:
@@ -152,18 +152,3 @@ def _trees(
     check_edges(edges)
     chosen = [k for k, learned in enumerate(net_or_graph.parametric) if edges == "all" or learned]
     return len(chosen), trees_of_graph(net_or_graph, chosen)
-
-
-def _persistence(
-    tree: SpanningTree, top: float, p: float, *, normalized: bool, essential: bool
-) -> float:
-    """Return the norm of the persistences of a block's components."""
-    if tree.n_nodes == 0:
-        return float("nan")
-    never = tree.n_parts - (0 if essential else 1)
-    lives = 1.0 - (tree.sizes / top if top > 0 else tree.sizes)
-    if np.isinf(p):
-        return float(max(lives.max(initial=0.0), 1.0 if never else 0.0))
-    total = float((lives**p).sum()) + never
-    # The bound is reached where every other component persists to the end.
-    return float((total / (tree.n_nodes - 1 if normalized else 1)) ** (1 / p))

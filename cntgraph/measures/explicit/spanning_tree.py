@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import GraphSizeError
+from cntgraph.core.errors import CntGraphError, GraphSizeError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Ids, Values
 from cntgraph.graph.graph import Graph
@@ -46,6 +46,48 @@ class SpanningTree:
     def n_parts(self) -> int:
         """Number of connected components."""
         return self.n_nodes - len(self.sizes)
+
+    def persistence(
+        self, top: float, p: float, *, normalized: bool = True, essential: bool = False
+    ) -> float:
+        """Return the norm of the persistences of its components.
+
+        Parameters
+        ----------
+        top : float
+            The |w| at which all nodes are born.
+        p : float
+            Which norm.
+        normalized : bool, default True
+            Whether to divide by the largest value that so many nodes can have.
+        essential : bool, default False
+            Whether the component that is never merged counts as a persistence of 1.
+
+        Returns
+        -------
+        float
+            NaN without a node.
+        """
+        if self.n_nodes == 0:
+            return float("nan")
+        never = self.n_parts - (0 if essential else 1)
+        lives = 1.0 - (self.sizes / top if top > 0 else self.sizes)
+        if np.isinf(p):
+            return float(max(lives.max(initial=0.0), 1.0 if never else 0.0))
+        total = float((lives**p).sum()) + never
+        # The bound is reached where every other component persists to the end.
+        return float((total / (self.n_nodes - 1 if normalized else 1)) ** (1 / p))
+
+
+def check_norm(p: float) -> None:
+    """Raise if persistences have no such norm.
+
+    Raises
+    ------
+    CntGraphError
+    """
+    if not p >= 1:
+        raise CntGraphError(f"expected p to be 1 or more; got {p!r}")
 
 
 def tree_of_block(block: Block, *, max_edges: int) -> SpanningTree:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from cntgraph.graph.ends import ends_of
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.operator import AdjacencyOperator, adjacency_operator
 from cntgraph.measures.matrix_free.part import Part
-from cntgraph.measures.matrix_free.paths import check_dag, ends_of, sweep
+from cntgraph.measures.matrix_free.paths import check_dag, sweep
 from cntgraph.measures.matrix_free.scaled import Scaled
 from cntgraph.network.network import Network
 

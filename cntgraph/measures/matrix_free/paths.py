@@ -8,7 +8,8 @@ import numpy as np
 
 from cntgraph.core.errors import UndefinedMeasureError
 from cntgraph.core.progress import progress
-from cntgraph.core.types import Ids, Values
+from cntgraph.core.types import Values
+from cntgraph.graph.ends import ends_of
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import check_weights
 from cntgraph.measures.matrix_free.operator import (
@@ -87,25 +88,6 @@ def path_sum(
         at_nodes.values()[outputs],
         at_nodes.log10()[outputs],
     )
-
-
-def ends_of(net_or_graph: Network | Graph, noun: str) -> tuple[Ids, Ids]:
-    """Return the nodes of the input layers, and those of the output layers.
-
-    Raises
-    ------
-    UndefinedMeasureError
-        If it is not known which layers they are.
-    """
-    layers = net_or_graph.layers
-    inputs = [np.arange(layer.n_nodes) + layer.start for layer in layers if layer.is_input]
-    outputs = [np.arange(layer.n_nodes) + layer.start for layer in layers if layer.is_output]
-    if not (inputs and outputs):
-        raise UndefinedMeasureError(
-            f"{noun} is about paths from input to output, and which layers these are is not "
-            "known here: a file of weights alone does not say. Load the model itself"
-        )
-    return np.concatenate(inputs), np.concatenate(outputs)
 
 
 def check_dag(operator: AdjacencyOperator, noun: str) -> None:

@@ -15,6 +15,7 @@ from cntgraph.measures.explicit import (
     clustering,
     communities,
     core_number,
+    deep_graph_persistence,
     motifs,
     path_length,
     rich_club,
@@ -92,6 +93,10 @@ _parted = partial(_unrolled, partitions=True)
 _EXPLICIT = (
     _unrolled(assortativity.assortativity, "network", "O(m)", operations(assortativity, 200)),
     _unrolled(core_number.core_number, "node", "O(m)", operations(core_number, 300)),
+    _unrolled(
+        deep_graph_persistence.deep_graph_persistence, "network", "O(m·n_outputs)",
+        operations(deep_graph_persistence, 10),
+    ),
     _unrolled(
         rich_club.rich_club, "network", "O(m)", operations(rich_club, 800),
         read=parts("coefficient"),
