@@ -26,7 +26,8 @@ QUICK = ("dense", "vgg", "small", "explicit", "start", "alternatives", "growth",
          "engines")  # fmt: skip
 #: What runs only when it is named, or with ``--size full``.
 LONG = ("matrix_free", "gexf_writer", "profile_estimates", "population_speed", "auc_interval",
-        "divergence", "larger_than_memory", "parquet", "activity", "zoo", "recorder_overhead",
+        "divergence", "larger_than_memory", "backed_graph", "parquet", "activity", "zoo",
+        "recorder_overhead",
         "spectra")  # fmt: skip
 
 
