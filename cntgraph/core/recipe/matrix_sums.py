@@ -41,13 +41,14 @@ def matrix_sum(recipe: Expression, read: Read, read_stored: Read) -> Array | Non
     if prod(source.shape) < _FEW:
         return None
     across = any(lies_across(inner, axis) for axis in kept)
-    rows, columns = (over, kept) if across else (kept, over)
+    rows, columns = (over, kept) if across else (kept or over[:1], over if kept else over[1:])
     matrix = Matrix.of(inner, tuple(rows), tuple(columns))
     if not matrix.factors and matrix.values.moved_parameter is None:
         return None
     adding = _Adding(matrix.values, matrix.read_factors(read), source.op, read_stored)
     by_row, by_column = adding.run(prod(source.shape[k] for k in rows))
-    return (by_column if across else by_row).reshape(recipe.shape)
+    found = by_column if across else by_row
+    return (found if kept else found.sum()).reshape(recipe.shape)
 
 
 class _Adding:
