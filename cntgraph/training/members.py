@@ -5,11 +5,15 @@ from __future__ import annotations
 import glob
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError, FormatError, StoreError
 from cntgraph.core.parameter import Parameter
@@ -25,6 +29,9 @@ Key = tuple[str, int | None]
 
 #: Snapshots of one file that are measured by one call, which opens the file once for them.
 _TOGETHER: Final = 16
+#: Of one topology, so many; and of fewer each is measured by itself.
+_MANY: Final = 256
+_FEW: Final = 4
 
 
 class Snapshot(NamedTuple):
@@ -207,6 +214,35 @@ class FileBatch(Batch):
         finally:
             store.close()
 
+    def stacked(self) -> Stacked:
+        """Return the parameters of all snapshots."""
+        store = StoreFile(self.path)
+        values: dict[str, list[NDArray[Any]]] = {}
+        places, failed = list[int](), dict[int, str]()
+        try:
+            names = store.topology.parameters
+            for place, number in enumerate(self.snapshots):
+                assert number is not None
+                try:
+                    own = store.network(number).parameters
+                    read = {name: own[name].raw() for name in names}
+                except CntGraphError as error:
+                    failed[place] = str(error)
+                    continue
+                places.append(place)
+                for name, array in read.items():
+                    values.setdefault(name, []).append(array)
+        finally:
+            store.close()
+        found = {name: _stacked(names[name], arrays) for name, arrays in values.items()}
+        return Stacked(found, places, failed)
+
+
+def _stacked(like: Parameter, arrays: Sequence[NDArray[Any]]) -> Parameter:
+    """Return a parameter's values in several networks."""
+    data = np.stack(arrays)
+    return replace(like, shape=data.shape, data=data)
+
 
 @dataclass(frozen=True)
 class FileMembers(Members):
@@ -240,11 +276,11 @@ class FileMembers(Members):
 
     def batches(self, numbers: Sequence[int]) -> list[FileBatch]:
         """Put members of one file that follow each other together, a few at a time."""
-        batches = []
+        batches, together = list[FileBatch](), _MANY if self.template else _TOGETHER
         for path, group in groupby((self.of[k] for k in numbers), key=lambda member: member.path):
             snapshots = [member.snapshot for member in group]
-            for start in range(0, len(snapshots), _TOGETHER):
-                some = tuple(snapshots[start : start + _TOGETHER])
+            for start in range(0, len(snapshots), together):
+                some = tuple(snapshots[start : start + together])
                 batches.append(FileBatch(path.absolute(), some))
         return batches
 
@@ -252,3 +288,18 @@ class FileMembers(Members):
     def where(self) -> str:
         """In how many files they are."""
         return f"{len({member.path for member in self.of})} files"
+
+    @cached_property
+    def template(self) -> Network | None:
+        """The topology of the snapshots of one file, where their parameters tell the measures."""
+        first = self.of[0] if self.of else None
+        if first is None or first.snapshot is None or len(self.of) < _FEW:
+            return None
+        if any(member.path != first.path for member in self.of):
+            return None
+        store = StoreFile(first.path)
+        try:
+            recorded = store.measures is not None or store.neurons is not None
+            return None if recorded else store.topology
+        finally:
+            store.close()

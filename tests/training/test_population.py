@@ -3,6 +3,7 @@
 import warnings
 from itertools import pairwise
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -417,3 +418,30 @@ def test_a_file_without_snapshots(tmp_path):
         del file["snapshots/0"]
     with pytest.raises(CntGraphError, match="expected a snapshot, found none"):
         Population.from_files(tmp_path / "a.h5")
+
+
+def test_the_bundled_networks_many_at_a_time_are_those_one_by_one():
+    population = Population.from_files(cg.demo_file("population"), snapshots="all")
+    assert population._measuring.members.template is not None
+    table = population.analyze().drop(columns=[*population.labels.columns, "network", "diverged"])
+    each = [cg.analyze(net).reset_index() for net in population]
+    expected = pd.concat(each, ignore_index=True)
+    numbers = expected.select_dtypes("number").columns
+    pd.testing.assert_frame_equal(table.drop(columns=numbers), expected.drop(columns=numbers))
+    for name in numbers:
+        size = expected[name].abs().max()
+        assert np.allclose(table[name], expected[name], rtol=1e-12, atol=1e-12 * size, equal_nan=True), name
+
+
+def test_a_damaged_snapshot_among_many_is_named(tmp_path):
+    path = tmp_path / "population.h5"
+    path.write_bytes(cg.demo_file("population").read_bytes())
+    with h5py.File(path, "r+") as file:
+        group = file["snapshots/5/parameters"]
+        name = next(iter(group))
+        del group[name]
+    population = Population.from_files(path, snapshots="all")
+    with pytest.warns(UserWarning, match=r"1 of 64 networks cannot be read"):
+        table = population.analyze()
+    assert sorted({*range(64)} - {*table["network"]}) == [5]
+    assert population.failed["snapshot"].tolist() == [5]
