@@ -13,7 +13,6 @@ from cntgraph.core.errors import CntGraphError, FormatError, GraphSizeError, Sto
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.view import View
 from cntgraph.graph import building, signs
-from cntgraph.measures.matrix_free import graph_parts
 from cntgraph.network.blocks import Conv, Dense, Sparse, Window, dense
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
@@ -129,8 +128,7 @@ def test_a_file_may_be_removed_while_it_is_used(path):
 def test_memory_is_that_of_a_piece(path, monkeypatch):
     """Of 2 million edges, 18 MB, a fortieth is held at a time, by whoever looks at them."""
     monkeypatch.setattr(building, "PIECE_EDGES", 50_000)
-    for module in (signs, graph_parts):
-        monkeypatch.setattr(module, "_CHUNK", 50_000)
+    monkeypatch.setattr(signs, "_CHUNK", 50_000)
     rng = np.random.default_rng(0)
     net = cg.load([rng.normal(size=(1000, 1000)).astype(np.float32) for _ in range(2)])
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
 from cntgraph.graph.graph import Graph
+from cntgraph.graph.row_pieces import row_pieces
 from cntgraph.measures.matrix_free.part import Part
 from cntgraph.measures.matrix_free.rows import Rows
 from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Edges, check_edges
-
-#: Edges that are looked at together.
-_CHUNK = 1 << 20
 
 
 def graph_parts(graph: Graph, transform: Transform, edges: Edges, sign: float) -> tuple[Part, ...]:
@@ -52,18 +51,23 @@ def _reached(
     graph: Graph, layer: Layer, counted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], int]:
     """Return which layers the counted edges out of a layer lead to, and how many these are."""
+    from cntgraph.core.kernels.csr_layers import reached_layers
+
     starts = np.array([other.start for other in graph.layers], dtype=np.int64)
-    reached, n_edges = np.zeros(len(starts), dtype=bool), 0
-    matrix = graph.adjacency
-    first, last = (int(matrix.indptr[k]) for k in (layer.slice.start, layer.slice.stop))
-    for low in range(first, last, _CHUNK):
-        here = slice(low, min(low + _CHUNK, last))
-        targets = matrix.indices[here]
-        if not counted.all():
-            targets = targets[counted[graph.edge_block[here]]]
-        n_edges += len(targets)
-        reached[np.searchsorted(starts, targets, side="right") - 1] = True
-    return reached, n_edges
+    matrix, marks = graph.adjacency, graph.edge_block
+    chosen = np.zeros(0, dtype=bool) if counted.all() else counted
+
+    def work(rows: tuple[int, int]) -> tuple[NDArray[np.bool_], int]:
+        own = np.zeros(len(starts), dtype=bool)
+        edges = matrix.indptr, matrix.indices, marks
+        return own, reached_layers(*edges, rows, chosen, starts, own)
+
+    pieces = row_pieces(matrix.indptr, layer.slice.start, layer.slice.stop)
+    found = list(ordered_map(work, pieces, threads=1 if len(pieces) == 1 else None))
+    reached = np.zeros(len(starts), dtype=bool)
+    for own, _ in found:
+        reached |= own
+    return reached, sum(n for _, n in found)
 
 
 def _nodes_of(graph: Graph, layers: NDArray[np.bool_]) -> Ids:
