@@ -12,7 +12,6 @@ from cntgraph.adapters.builder.broadcasting import axis_first
 from cntgraph.adapters.builder.layout import Layout, spread
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
-from cntgraph.core.view import View
 from cntgraph.network.blocks import AxisOperator, Conv, Dense, Pool, PoolMode, Sparse, Window
 from cntgraph.network.layer import Layer
 
@@ -81,7 +80,7 @@ class Affine(Layout):
 
         A framework may have flattened the positions before a matrix product.
         """
-        view = View.of(ids)
+        view = self.view(ids)
         (layer, *others) = self.layers_of(view) or (None,)
         if layer is not None and not others and view.ids is None:
             if layer.n_nodes == view.size and layer.shape[:1] == ids.shape[:1]:
@@ -102,7 +101,7 @@ class Affine(Layout):
         -------
         ndarray of int64, shape (*tokens.shape, n_features)
         """
-        raw = self.layers_of(View.of(tokens))
+        raw = self.layers_of(self.view(tokens))
         if len(raw) != 1 or not raw[0].is_input:
             reason = "an embedding of indices that are computed; the graph is cut here"
             self.skip(weight, reason)
@@ -139,7 +138,7 @@ class Affine(Layout):
         made = self.add_layer(name, (n_features, *positions), "learned", unique=False)
         bias = axis_first(recipe, len(shape), len(positions))
         assert bias is not None
-        self.blocks.append(Sparse.without_edges(name, View.of(made), bias))
+        self.blocks.append(Sparse.without_edges(name, self.view(made), bias))
         return np.moveaxis(made, 0, -1)
 
     def conv(

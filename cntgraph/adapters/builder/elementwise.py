@@ -54,7 +54,7 @@ class Elementwise(Forms):
         varying = [ids.ndim - len(r.shape) + axis for r in (weight, bias) if r is not None
                    for axis, size in enumerate(r.shape) if size > 1]  # fmt: skip
         shown = self.once(ids, keep=varying)
-        axis = _channel_axis(shown)
+        axis = 0 if self.view(shown).ids is None else _channel_axis(shown)
         if axis:
             # A layer seen with its channels elsewhere: scale it in its own order, so that it can
             # be folded.
@@ -159,7 +159,5 @@ class Elementwise(Forms):
 
 def _channel_axis(ids: Ids) -> int:
     """Return the axis that comes first in the layer's own order; 0 where there is no such order."""
-    if View.of(ids).ids is None:
-        return 0
     orders = ((axis, np.moveaxis(ids, axis, 0)) for axis in range(ids.ndim - 1, 0, -1))
     return next((axis for axis, turned in orders if View.of(turned).ids is None), 0)

@@ -44,10 +44,10 @@ class Forms(Layout):
         """
         if not is_activation(activation):
             raise ValueError(f"expected a name of network.activations, got {activation!r}")
-        view = View.of(ids)
+        view = self.view(ids)
         layers = [layer for layer in self.layers_of(view) if layer.n_nodes]
         shifts = {layer: self._form(layer, activation).start - layer.start for layer in layers}
-        made = _shifted(ids, view, shifts) if shifts else ids
+        made = self._shifted(ids, view, shifts) if shifts else ids
         # Of -∞ most functions yield zero, a softmax above all.
         return np.maximum(made, -1) if self.has_hidden else made
 
@@ -68,7 +68,7 @@ class Forms(Layout):
 
     def functions_of(self, ids: Ids) -> list[set[str]]:
         """Return what was applied to nodes, by layer, since an operation made them."""
-        return [self._history(layer)[0] for layer in self.layers_of(View.of(ids))]
+        return [self._history(layer)[0] for layer in self.layers_of(self.view(ids))]
 
     def _history(self, layer: Layer) -> tuple[set[str], Layer]:
         """Return the functions that lead to a layer, and the layer that the first is of."""
@@ -81,35 +81,36 @@ class Forms(Layout):
     def origin(self, ids: Ids) -> Ids:
         """Return the nodes that nodes are functions of, as an operation made them."""
         while True:
-            view = View.of(ids)
+            view = self.view(ids)
             forms = (layer for layer in self.layers_of(view) if layer.name in self._form_of)
             shifts = {layer: self._form_of[layer.name].start - layer.start for layer in forms}
             if not shifts:
                 return ids
-            ids = _shifted(ids, view, shifts)
+            ids = self._shifted(ids, view, shifts)
 
     def gating(self, ids: Ids) -> int:
         """Return how much of a gate nodes are: the most of what was applied to any of them."""
         ranks = [0]
-        for names, made in (self._history(layer) for layer in self.layers_of(View.of(ids))):
+        for names, made in (self._history(layer) for layer in self.layers_of(self.view(ids))):
             ranks += [self._gates.get(made.name, 0), *(GATES.get(name, 1) for name in names)]
         return max(ranks)
 
     def rank(self, ids: Ids, rank: int) -> None:
         """Note how much of a gate what an operation has made is."""
-        for layer in self.layers_of(View.of(ids)):
+        for layer in self.layers_of(self.view(ids)):
             self._gates[layer.name] = max(self._gates.get(layer.name, 0), rank)
 
-
-def _shifted(ids: Ids, view: View, shifts: dict[Layer, int]) -> Ids:
-    """Return node ids, which a view shows, moved by a number that depends on their layer."""
-    ((first, shift), *others) = shifts.items()
-    if not others and _all_within(view, first):
-        return ids + shift
-    made = ids.copy()
-    for layer, shift in shifts.items():
-        made[(ids >= layer.start) & (ids < layer.slice.stop)] += shift
-    return made
+    def _shifted(self, ids: Ids, view: View, shifts: dict[Layer, int]) -> Ids:
+        """Return node ids, which a view shows, moved by a number that depends on their layer."""
+        ((first, shift), *others) = shifts.items()
+        if not others and _all_within(view, first):
+            if view.ids is not None:
+                return ids + shift
+            return self.consecutive(view.start + shift, ids.shape)
+        made = ids.copy()
+        for layer, shift in shifts.items():
+            made[(ids >= layer.start) & (ids < layer.slice.stop)] += shift
+        return made
 
 
 def _all_within(view: View, layer: Layer) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import prod
 from operator import attrgetter
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,8 @@ class Layout:
     has_loops: bool = False
     has_hidden: bool = False
     _n_form_nodes: int = 0
+    #: Arrays of ids that follow each other, as long as something reads them.
+    _ranges: WeakValueDictionary[int, Ids] = field(default_factory=WeakValueDictionary)
     _one_hot: dict[tuple[str, int], Ids] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _frozen: set[str] = field(default_factory=set)
@@ -103,7 +106,7 @@ class Layout:
 
     def output(self, ids: Ids) -> None:
         """Say that the network's output is read from these nodes."""
-        self.outputs.append(View.of(ids))
+        self.outputs.append(self.view(ids))
 
     def opaque(self, name: str, shape: Sequence[int], operation: str, reason: str) -> Ids:
         """Add a layer whose edges are unknown, and say so in the coverage table."""
@@ -133,8 +136,26 @@ class Layout:
         if self.is_frozen(fields.get("weight")):
             fields["parametric"] = False
         self.blocks.append(
-            kind(name=name, source=View.of(source), target=View.of(target), **fields)
+            kind(name=name, source=self.view(source), target=self.view(target), **fields)
         )
+
+    def consecutive(self, start: int, shape: tuple[int, ...]) -> Ids:
+        """Return ids that follow each other; `view` need not look at them to know it.
+
+        Nothing writes into them: what moves ids makes others.
+        """
+        ids = np.arange(start, start + prod(shape), dtype=np.int64)
+        self._ranges[id(ids)] = ids
+        return ids.reshape(shape)
+
+    def view(self, ids: Ids) -> View:
+        """Return the view of ids (see `View.of`)."""
+        whole = self._ranges.get(id(ids.base))
+        known = whole is not None and whole is ids.base and ids.dtype == np.int64
+        if not known or not ids.flags.c_contiguous or not ids.size:
+            return View.of(ids)
+        # A part of a range, in its order and without gaps, is one.
+        return View(ids.shape, int(ids.flat[0]))
 
     def unique(self, name: str) -> str:
         """Return a name that nothing has yet, and take it."""
@@ -190,7 +211,7 @@ class Layout:
         check_memory(2 * 8 * prod(shape), f"{name}: a layer of shape {tuple(shape)}")
         name = self.unique(name) if unique else name
         self.layers.append(Layer(name, shape, kind, start, is_input=is_input))
-        return np.arange(start, self.layers[-1].slice.stop, dtype=np.int64).reshape(shape)
+        return self.consecutive(start, shape)
 
     def renewed(self, layer: Layer) -> None:
         """Say that the nodes of a layer have other values than those that were seen of it."""
@@ -204,7 +225,7 @@ class Layout:
         that layer's shape and order: positions × features stay features × positions. Otherwise
         it is laid out channels first.
         """
-        view = View.of(ids)
+        view = self.view(ids)
         layers = self.layers_of(view)
         if len(layers) == 1 and view.size == layers[0].n_nodes:
             (source,) = layers

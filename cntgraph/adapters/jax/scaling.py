@@ -27,7 +27,6 @@ from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons, is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
-from cntgraph.core.view import View
 from cntgraph.network.blocks.base import broadcasts
 
 #: Names for what operations make.
@@ -69,7 +68,7 @@ class Scaling(Tracer):
             If the input has to be laid out otherwise.
         """
         ids = Samples().first(ids)
-        layers = self.builder.layers_of(View.of(ids))
+        layers = self.builder.layers_of(self.builder.view(ids))
         if len(axes) != 1 or len(layers) != 1 or layers[0].shape not in self.inputs:
             return
         shape, found = layers[0].shape, layout.strides(ids)
@@ -184,7 +183,7 @@ class Scaling(Tracer):
         ids = samples.first(x.ids)
         recipe = self.of_sample(bias.recipe, x, samples, ids)
         shown = self.builder.once(ids)  # the steps of a loop are one
-        (layer, *others) = self.builder.layers_of(View.of(shown))
+        (layer, *others) = self.builder.layers_of(self.builder.view(shown))
         order = None if others else layout.in_layer_order(shown, layer)
         if recipe is None or order is None or not broadcasts(recipe.shape, shown.shape):
             return None

@@ -29,6 +29,7 @@ def look_up(t: Tracer, table: Recipe, tokens: Neurons, name: str) -> Any:
     ids = samples.first(tokens.ids)
     made = t.builder.embed(t.name_of(table, name), ids, matrix)
     constant = np.unique(FIRST_TOKEN - ids[ids <= FIRST_TOKEN])
+    made = made.copy() if constant.size else made
     for token in constant[constant < matrix.shape[0]]:
         row = matrix.take(0, int(token), int(token) + 1)
         made[ids == FIRST_TOKEN - token] = t.as_ids(row, f"{name}.constant").reshape(-1)

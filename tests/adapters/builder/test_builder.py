@@ -11,6 +11,7 @@ from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.core.errors import CoverageWarning, FormatError, GraphSizeError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
 from cntgraph.network.blocks import Window
 from cntgraph.network.layer import Layer
 
@@ -169,3 +170,29 @@ def test_a_layer_of_negative_size_is_refused():
     builder.input("x", (3,))
     with pytest.raises(FormatError, match=r"a layer of shape \(4, -2\); the file is damaged"):
         builder.opaque("cut", (4, -2), "an operation", "a reason")
+
+
+# -- views ----------------------------------------------------------------------------------------
+
+MOVES = [
+    lambda x: x.transpose(), lambda x: x.reshape(-1), lambda x: x[1:], lambda x: x[..., :1],
+    lambda x: x[::-1], lambda x: x[:, None], lambda x: np.broadcast_to(x, (2, *x.shape)),
+    lambda x: x.copy(), lambda x: x.reshape(-1)[::2], lambda x: np.where(x > 5, x, -1),
+]  # fmt: skip
+
+
+@given(
+    st.tuples(st.integers(0, 3), st.integers(1, 4)), st.lists(st.sampled_from(MOVES), max_size=4)
+)
+@settings(max_examples=200)
+def test_a_view_is_that_of_the_ids_however_it_is_found(shape, moves):
+    b = Builder()
+    b.input("before", (3,))
+    ids = b.input("input", shape)
+    b.activate(ids, "relu")
+    for move in moves:
+        ids = move(ids) if ids.ndim > 1 else ids
+    found, wanted = b.view(ids), View.of(ids)
+    assert (found.shape, found.start) == (wanted.shape, wanted.start)
+    assert (found.ids is None) == (wanted.ids is None)
+    np.testing.assert_array_equal(found.as_ids(), np.maximum(ids, -1).reshape(-1))

@@ -53,7 +53,8 @@ RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
 #: Layers, of which only the shape of the result matters, not its values.
 LAYERS = RECURRENT | frozenset(
     "addmm mm bmm linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
-    "convolution layer_norm native_layer_norm rms_norm group_norm".split()
+    "convolution layer_norm native_layer_norm rms_norm group_norm avg_pool1d avg_pool2d avg_pool3d "
+    "max_pool1d max_pool2d_with_indices max_pool3d_with_indices".split()
 )
 
 #: Operations whose result is their first argument, value by value.
