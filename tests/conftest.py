@@ -12,10 +12,11 @@ from oracles.clusters import start_cluster
 
 # Keras takes its backend when it is imported; its tests run themselves on PyTorch, too.
 os.environ.setdefault("KERAS_BACKEND", "jax")
-# Most of the time of JAX's tests was LLVM's, for programs that run once.
+# Most of the time of JAX's tests was that of compilers, for programs that run once.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
 
 settings.register_profile(
