@@ -100,6 +100,7 @@ from .store.writer import save as save
 from .training.population import Population as Population
 from .training.recorder import Recorder as Recorder
 from .training.statistics.clusterability import clusterability as clusterability
+from .training.statistics.dispersion import dispersion as dispersion
 from .training.statistics.divergence import divergence as divergence
 from .training.statistics.divergence import divergence_matrix as divergence_matrix
 from .training.statistics.features import weight_statistics as weight_statistics

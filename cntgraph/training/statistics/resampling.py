@@ -1,4 +1,4 @@
-"""Resampling: permutation tests of many rows at once, from ranks."""
+"""Resampling: permutation tests of many rows at once, from ranks, and the bootstrap's draws."""
 
 from __future__ import annotations
 
@@ -55,6 +55,35 @@ def permutation_p(scores: Values, labels: Values, n: int, rng: np.random.Generat
         shuffled = rng.permuted(np.tile(labels, (size, 1)), axis=1)
         reached += (np.abs(shuffled @ centred) >= observed - 1e-9).sum(axis=0)
     return np.asarray((reached + 1) / (n + 1))
+
+
+def drawn_again(values: Values, n: int, rng: np.random.Generator) -> Iterator[Values]:
+    """Yield values of networks that are drawn again, with replacement, some draws at a time.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n_rows, n_networks)
+        Measures, one per row; all see the same draws.
+    n : int
+        How many draws.
+    rng : numpy.random.Generator
+
+    Yields
+    ------
+    ndarray of float64, shape (n_rows, n_draws, n_networks)
+
+    Examples
+    --------
+    >>> parts = drawn_again(np.arange(6.0).reshape(2, 3), 5, np.random.default_rng(0))
+    >>> [part.shape for part in parts]
+    [(2, 5, 3)]
+    """
+    n_networks = values.shape[1]
+    drawn = rng.integers(n_networks, size=(n, n_networks))
+    first = 0
+    for size in _portions(n, values.size):
+        yield values[:, drawn[first : first + size]]
+        first += size
 
 
 def _portions(n: int, width: int) -> Iterator[int]:

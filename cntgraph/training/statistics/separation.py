@@ -174,9 +174,12 @@ def separation(
     """
     import pandas as pd
 
-    names = _measures(table, measures, by)
-    _check(above, below, n_permutations, confidence)
-    kept, n_diverged = _without_diverged(table)
+    names = chosen_measures(table, measures, by)
+    check_thresholds(above, below)
+    check_confidence(confidence)
+    if n_permutations < 0:
+        raise CntGraphError(f"expected n_permutations to be 0 or more, got {n_permutations}")
+    kept, n_diverged = without_diverged(table)
     rows = [
         Row.of(layer, name, part[name], part[by], above, below)
         for layer, part in kept.groupby("layer", sort=False, observed=True)
@@ -222,7 +225,19 @@ def _adjusted(p: Values) -> Values:
     return adjusted
 
 
-def _measures(table: pd.DataFrame, measures: Sequence[str] | None, by: str) -> list[str]:
+def chosen_measures(table: pd.DataFrame, measures: Sequence[str] | None, by: str) -> list[str]:
+    """Return the columns that are judged, having made sure that they are there.
+
+    Parameters
+    ----------
+    table, measures, by
+        As in `separation`.
+
+    Raises
+    ------
+    CntGraphError
+        If one is missing, the layer's or the label's, too.
+    """
     known = [x for x in (*MEASURES, *MEASURES_OF_NEURONS) if x in table.columns]
     names = known if measures is None else list(measures)
     missing = [name for name in (by, "layer", *names) if name not in table.columns]
@@ -240,20 +255,21 @@ def _of_data(missing: Sequence[str]) -> str:
     return "; those of neurons come with inputs=, the data" if from_data else ""
 
 
-def _check(
-    above: float | None, below: float | None, n_permutations: int, confidence: float
-) -> None:
+def check_thresholds(above: float | None, below: float | None) -> None:
+    """Raise if there are no two groups above and below, and not none."""
     if (above is None) != (below is None):
         raise CntGraphError(f"expected above and below, or neither; got {above} and {below}")
     if above is not None and below is not None and not below <= above:
         raise CntGraphError(f"expected below to be at most above; got {below} and {above}")
-    if n_permutations < 0:
-        raise CntGraphError(f"expected n_permutations to be 0 or more, got {n_permutations}")
+
+
+def check_confidence(confidence: float) -> None:
+    """Raise if no interval has such a confidence."""
     if not 0 < confidence < 1:
         raise CntGraphError(f"expected a confidence between 0 and 1, got {confidence}")
 
 
-def _without_diverged(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def without_diverged(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Return the rows of networks that did not diverge, and how many did."""
     if "diverged" not in table.columns:
         return table, 0
