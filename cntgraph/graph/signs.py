@@ -137,10 +137,10 @@ def check_weights(net_or_graph: Network | Graph, *, edges: Edges = "all", noun: 
 def _signs_of_network(net: Network, edges: Edges) -> tuple[list[str], bool]:
     bad, has_negative = [], False
     for block in net.select_blocks(edges):
-        sums = block.sums("absolute", "negative")
-        if not np.isfinite(sums["absolute"].column).all():
+        sums = block.class_sums(("absolute", "negative")).sums
+        if not np.isfinite(sums["absolute"].column.table).all():
             bad.append(block.name)
-        has_negative |= bool((sums["negative"].column < 0).any())
+        has_negative |= bool((sums["negative"].column.table < 0).any())
     return bad, has_negative
 
 

@@ -52,7 +52,9 @@ def test_measures_ask_before_they_take(measure, monkeypatch):
         measure(net)
 
 
-@pytest.mark.parametrize("measure", [cg.analyze, cg.layer_fluctuation])
+@pytest.mark.parametrize(
+    "measure", [cg.analyze, cg.layer_fluctuation, cg.relative_fluctuation, cg.weight_spectra]
+)
 def test_measures_of_layers_need_no_memory_for_nodes(measure, monkeypatch):
     net = network(3000)
     _leave(1 << 26, monkeypatch)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles.drawn_blocks import any_block
 from oracles.nets import nets
+from oracles.spy import Spy
 from oracles.uses import drawn_squares, expected_square
 from torch import nn
 
@@ -135,6 +136,18 @@ def test_any_block_between_any_layers(drawn, cut, direction):
 
 def drawn_views(drawn):
     return drawn[0].source, drawn[0].target
+
+
+def test_weights_are_read_once():
+    spies = {"w": Spy(4, 3, 3, 3), "v": Spy(5, 100)}
+    maps, units = View((4, 5, 5), 75), View((5,), 175)
+    conv = Conv(name="conv", source=View((3, 5, 5)), target=maps, weight=spies["w"].as_recipe(),
+                windows=(Window(5, 5, 3, before=1),) * 2)  # fmt: skip
+    fc = Dense(name="fc", source=maps.reshape((100,)), target=units, weight=spies["v"].as_recipe())
+    layers = (cg.Layer("a", (3, 5, 5), "input"), cg.Layer("b", (4, 5, 5), "conv", 75),
+              cg.Layer("c", (5,), "dense", 175))  # fmt: skip
+    assert cg.relative_fluctuation(cg.Network(layers, (conv, fc))).notna()["b"]
+    assert [len(spy.keys) for spy in spies.values()] == [1, 1]
 
 
 def test_nothing_that_varies_has_no_ratio():

@@ -1,6 +1,7 @@
 """Which weights add up to which strengths, as dense matrices: strengths are linear in weights."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +19,11 @@ def uses(block, nodes, incoming=True, outgoing=True):
                 if nodes.start <= node < nodes.stop:
                     found[node - nodes.start, k] += 1
     return found
+
+
+@lru_cache(maxsize=256)
+def _uses_of_all(block, n_nodes, incoming, outgoing):
+    return uses(block, slice(0, n_nodes), incoming, outgoing)
 
 
 def _edges_by_weight(block):
@@ -45,7 +51,7 @@ def terms(net, direction="total", *, edges="parametric", bias=True):
     for block in net.select_blocks(edges):
         learned = block.name if block.parametric else ""
         weights = block.to_csr().data if block.weight is None else block.weight.read().reshape(-1)
-        found.append((learned, uses(block, slice(0, net.n_nodes), **wanted), weights))
+        found.append((learned, _uses_of_all(block, net.n_nodes, **wanted), weights))
         if bias and block.bias is not None and direction != "out":
             ids = block.target.as_ids()
             reached = [ids[np.broadcast_to(one, block.target.shape).reshape(-1) > 0]
