@@ -430,7 +430,9 @@ def test_the_bundled_networks_many_at_a_time_are_those_one_by_one():
     pd.testing.assert_frame_equal(table.drop(columns=numbers), expected.drop(columns=numbers))
     for name in numbers:
         size = expected[name].abs().max()
-        assert np.allclose(table[name], expected[name], rtol=1e-12, atol=1e-12 * size, equal_nan=True), name
+        assert np.allclose(
+            table[name], expected[name], rtol=1e-12, atol=1e-12 * size, equal_nan=True
+        ), name
 
 
 def test_a_damaged_snapshot_among_many_is_named(tmp_path):
