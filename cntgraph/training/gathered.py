@@ -11,6 +11,7 @@ from cntgraph.training.cnn_zoo import open_cnn_zoo
 from cntgraph.training.labels import free_name, labels_of_files, row_labels
 from cntgraph.training.layout import Layout
 from cntgraph.training.members import Files, Key, Member, Snapshots, find_files, read_headers
+from cntgraph.training.model_zoo import open_model_zoo
 from cntgraph.training.networks import Networks
 from cntgraph.training.row_members import RowMembers, Rows
 from cntgraph.training.weight_rows import open_rows
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cntgraph.training.cnn_zoo import Padding
     from cntgraph.training.labels import Labels
     from cntgraph.training.layout import LayoutLike
+    from cntgraph.training.model_zoo import Epochs
     from cntgraph.training.weight_rows import RowsLike
 
 
@@ -193,6 +195,44 @@ class Gathered(Networks):
            Accuracy from Weights", arXiv:2002.11448 (2020).
         """
         return cls(*open_cnn_zoo(folder, input_shape=input_shape, stride=stride, padding=padding))
+
+    @classmethod
+    def from_model_zoo(
+        cls,
+        folder: str | PathLike[str],
+        *,
+        template: Network,
+        epochs: Epochs = "last",
+    ) -> Self:
+        """Return the networks of a folder in the form of modelzoos.cc, measured many at a time.
+
+        Parameters
+        ----------
+        folder : path-like
+            With a folder a training: ``params.json``, ``result.json`` (a line of results an epoch)
+            and ``checkpoint_*/checkpoints``, which are state dicts of PyTorch. Numbers and words in
+            both are the labels, beside ``training`` and ``epoch``.
+        template : Network
+            The topology: ``cg.load(model, input_shape=…)`` of the module that was trained.
+        epochs : {"last", "all"} or sequence of int, default "last"
+            Which checkpoints of each training are networks of the population.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such training or checkpoint, or what is known of it is damaged. A
+            damaged checkpoint is named in `failed` when it is measured.
+
+        References
+        ----------
+        .. [1] Schürholt, Taskiran, Knyazev, Giró-i-Nieto, Borth, "Model Zoos: A Dataset of Diverse
+           Populations of Neural Network Models", NeurIPS 2022, arXiv:2209.14764.
+        """
+        return cls(*open_model_zoo(folder, template, epochs))
 
 
 def _labels_row(member: Member, labels: Mapping[str, Any], snapshots: Snapshots) -> dict[str, Any]:
