@@ -290,10 +290,10 @@ _NO_LAYER = Layer("", (0,), "")
 
 def _strength_columns(sums: LayerSums, k: int) -> dict[str, float]:
     columns: dict[str, float] = {}
-    for name, direction in STRENGTHS.items():
-        found = summarise(sums.of_layer(k, direction))
-        columns |= {f"{name}_{what}": v for what, v in zip(SUMMARY, found, strict=True)}
-    return columns | {"fluctuation": columns["strength_std"]}
+    for direction, names in _STRENGTH_COLUMNS.items():
+        columns.update(zip(names, summarise(sums.of_layer(k, direction)), strict=True))
+    columns["fluctuation"] = columns["strength_std"]
+    return columns
 
 
 STRENGTHS: dict[str, Direction] = {
@@ -302,10 +302,13 @@ STRENGTHS: dict[str, Direction] = {
     "strength": "total",
 }
 SUMMARY = ("mean", "std", "min", "max")
+_STRENGTH_COLUMNS: dict[Direction, tuple[str, ...]] = {
+    direction: tuple(f"{name}_{what}" for what in SUMMARY) for name, direction in STRENGTHS.items()
+}
 #: The columns of `analyze`, with the name of the layer, which is its index.
 ANALYSIS = (
     *("layer", "kind", "shape", "activation", "n_nodes", "n_edges"),
-    *(f"{name}_{what}" for name in STRENGTHS for what in SUMMARY),
+    *(name for names in _STRENGTH_COLUMNS.values() for name in names),
     *("fluctuation", "n_weights"),
     *weight_columns(WeightStatistics(), "link_weight_"),
     "status",

@@ -72,6 +72,7 @@ def layer_fluctuation(
             net_or_graph, transform=transform, edges=edges, bias=bias, boundary=boundary
         )
     layers = net_or_graph.layers
-    values = [summarise(strengths.of_layer(k, direction)).std for k in range(len(layers))]
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite values have no deviation
+        values = [summarise(strengths.of_layer(k, direction)).std for k in range(len(layers))]
     index = pd.Index([layer.name for layer in layers], name="layer")
     return pd.Series(values, index=index, name="fluctuation", dtype=np.float64)

@@ -12,6 +12,9 @@ from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts
 from cntgraph.network.blocks.statistics import WeightStatistics
 
+#: So many values are looked at in one pass, for which no array is made.
+_MANY = 1 << 12
+
 
 class Summary(NamedTuple):
     """Mean, standard deviation (ddof 0) and extremes; what is not finite counts as in NumPy."""
@@ -22,13 +25,13 @@ class Summary(NamedTuple):
     maximum: float
 
 
-@np.errstate(invalid="ignore", over="ignore")  # infinite values have no deviation
 def summarise(values: ClassValues) -> Summary:
     """Return mean, standard deviation and extremes over all positions; NaN where there are none.
 
     Parameters
     ----------
     values : ClassValues
+        Infinite values have no deviation: to be called where NumPy does not warn of that.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def summarise(values: ClassValues) -> Summary:
     grid, table = values.grid, values.table
     if not grid.size:
         return Summary(nan, nan, nan, nan)
-    if grid.of_each_node:
+    if grid.of_each_node and table.size > _MANY:
         return _of_nodes(table)
     if table.size == 1 and isfinite(alike := float(table.reshape(-1)[0])):
         return Summary(alike, 0.0, alike, alike)
