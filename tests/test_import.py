@@ -33,6 +33,12 @@ def test_names_are_imported_when_they_are_used():
     assert done.stdout.split() == ["False", "False", "True", "False"]
 
 
+def test_the_help_of_the_command_line_loads_nothing_that_computes():
+    code = "import sys, cntgraph.cli; print('numpy' in sys.modules, 'rich' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
 def test_importing_starts_nothing_that_only_some_work_needs():
     code = "import sys, cntgraph; print('multiprocessing' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

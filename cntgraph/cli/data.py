@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import FormatError
 from cntgraph.core.memory import check_memory
-from cntgraph.core.types import Array
+
+if TYPE_CHECKING:
+    from cntgraph.core.types import Array
 
 
 def read_inputs(path: Path) -> Array | tuple[Array, ...]:

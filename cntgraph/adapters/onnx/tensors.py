@@ -6,7 +6,7 @@ read by parts when needed, after their place and size were checked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,8 @@ class Tensors:
     """
 
     path: Path | None = None
+    #: Files of the model's folder whose place has been checked, by what tensors call them.
+    _files: dict[str, Path] = field(default_factory=dict, init=False)
 
     def parameter(
         self, tensor: TensorProto, name: str, *, trainable: bool, bits: int = 8
@@ -217,13 +219,15 @@ class Tensors:
                 "has no folder; pass the path of the model's file, or load its data with "
                 "onnx.load(path) first"
             )
-        path = _inside(self.path, location, name)
-        if not path.is_file():
-            raise FormatError(
-                f"{self.path}: the data of the tensor {name!r} should lie in {location!r}, "
-                "which is missing; copy it into the model's folder"
-            )
-        return path
+        if location not in self._files:
+            path = _inside(self.path, location, name)
+            if not path.is_file():
+                raise FormatError(
+                    f"{self.path}: the data of the tensor {name!r} should lie in {location!r}, "
+                    "which is missing; copy it into the model's folder"
+                )
+            self._files[location] = path
+        return self._files[location]
 
 
 def _seen_as(data: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
