@@ -1,8 +1,11 @@
-"""The exporter of ONNX reads its table of operations once, not for every model."""
+"""The exporters of PyTorch read their tables of operations once, not for every model."""
 
 import functools
 
 import pytest
+import torch
+from torch._export.utils import _collect_all_valid_cia_ops
+from torch.export import decomp_utils, exported_program
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 
@@ -12,4 +15,22 @@ def one_table_of_operations():
     once = functools.cache(ONNXRegistry.from_torchlib)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(once))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_search_for_composite_operations():
+    """The search was half of taking a program apart; it is repeated after a registration."""
+
+    @functools.cache
+    def found_among(registered):
+        return frozenset(_collect_all_valid_cia_ops())
+
+    def once():
+        key = "CompositeImplicitAutograd"
+        return found_among(tuple(torch._C._dispatch_get_registrations_for_dispatch_key(key)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (decomp_utils, exported_program):
+            patch.setattr(module, "_collect_all_valid_cia_ops", once)
         yield

@@ -81,10 +81,23 @@ def same_networks(one, other, *, names=True):
     assert np.allclose(matrices[0].data, matrices[1].data, rtol=1e-12, atol=1e-12)
 
 
-def saved(model, path, *, batch=1, dynamic=False, decompose=False):
+def exported(model, *, batch=1, dynamic=False):
+    """A model as a program, for a batch of this size or of any."""
     x = sample(model.input_shape).expand(batch, *(-1,) * len(model.input_shape)).contiguous()
     shapes = ({0: torch.export.Dim("batch", min=1, max=64)},) if dynamic else None
-    program = torch.export.export(model, (x,), dynamic_shapes=shapes)
-    program = program.run_decompositions() if decompose else program
-    torch.export.save(program, path)
+    return torch.export.export(model, (x,), dynamic_shapes=shapes)
+
+
+def saved(model, path, *, decompose=False, **how):
+    """Save a model as a program, which may be taken apart into simpler operations."""
+    program = exported(model, **how)
+    torch.export.save(program.run_decompositions() if decompose else program, path)
     return path
+
+
+def saved_whole_and_apart(program, folder):
+    """Yield the file of a program, then that of the same program taken apart."""
+    for decompose in (False, True):
+        path = folder / f"{decompose}.pt2"
+        torch.export.save(program.run_decompositions() if decompose else program, path)
+        yield path

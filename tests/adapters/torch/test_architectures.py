@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from oracles.torch_audit import audit
-from oracles.torch_checks import same_networks
+from oracles.torch_checks import same_networks, saved_whole_and_apart
 from oracles.torch_models import ARCHITECTURES, RecurrentClassifier, Video, architecture
 
 import cntgraph as cg
@@ -38,14 +38,10 @@ def test_every_sum_is_what_torch_computed(kind):
 def test_saved_it_is_the_same_network(kind, tmp_path):
     model, x = architecture(kind)
     live = cg.load(model, example_input=x, strict=True)
-    for decompose in (False, True):
-        program = torch.export.export(model, (x,))
-        if decompose and kind is RecurrentClassifier:
-            continue  # which PyTorch takes apart into its time steps
-        program = program.run_decompositions() if decompose else program
-        path = tmp_path / f"{decompose}.pt2"
-        torch.export.save(program, path)
-        same_networks(live, cg.load(path, strict=True), names=not decompose)
+    files = saved_whole_and_apart(torch.export.export(model, (x,)), tmp_path)
+    same_networks(live, cg.load(next(files), strict=True))
+    if kind is not RecurrentClassifier:  # which PyTorch takes apart into its time steps
+        same_networks(live, cg.load(next(files), strict=True), names=False)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 from oracles.torch_audit import audit
-from oracles.torch_checks import Function, same_networks, sample, saved
+from oracles.torch_checks import (
+    Function,
+    exported,
+    same_networks,
+    sample,
+    saved,
+    saved_whole_and_apart,
+)
 from torch import nn
 from torch.nn import functional
 
@@ -219,8 +226,7 @@ def test_modules_are_complete_live_saved_and_taken_apart(name, tmp_path):
     net, checked = audit(model, sample((T, D)))
     assert checked >= 2
     assert not (net.coverage["status"] == "skipped").any()
-    for decompose in (False, True):
-        path = saved(model, tmp_path / f"{decompose}.pt2", decompose=decompose)
+    for path in saved_whole_and_apart(exported(model), tmp_path):
         same_networks(net, cg.load(path, strict=True), names=False)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.propagate import propagate
 from oracles.torch_audit import audit
-from oracles.torch_checks import Function, same_networks, sample, saved
+from oracles.torch_checks import Function, exported, same_networks, sample, saved_whole_and_apart
 from torch import nn
 
 import cntgraph as cg
@@ -50,9 +50,8 @@ def check(model, *shapes, gates=False):
     return model, net
 
 
-def saved_alike(model, net, folder, *, decompose=(False, True)):
-    for each in decompose:
-        path = saved(model, folder / f"{each}.pt2", decompose=each)
+def saved_alike(model, net, folder):
+    for path in saved_whole_and_apart(exported(model), folder):
         same_networks(net, cg.load(path, strict=True), names=False)
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 from oracles.torch_audit import audit
-from oracles.torch_checks import Function, same_networks, sample, saved
+from oracles.torch_checks import (
+    Function,
+    exported,
+    same_networks,
+    sample,
+    saved,
+    saved_whole_and_apart,
+)
 from torch import nn
 from torch.nn import functional
 
@@ -72,8 +79,7 @@ def test_gain_and_shift_go_into_what_reads_them(name, tmp_path):
     assert np.allclose(inner, expected.numpy(), atol=1e-12)
     kept = cg.load(model, input_shape=SHAPE, strict=True, norm="keep")
     assert [layer.kind for layer in kept.layers] == ["input", "conv", "norm", "conv"]
-    for decompose in (False, True):
-        path = saved(model, tmp_path / f"{decompose}.pt2", decompose=decompose)
+    for path in saved_whole_and_apart(exported(model), tmp_path):
         same_networks(net, cg.load(path, strict=True), names=False)
 
 
@@ -105,8 +111,7 @@ def test_an_activation_is_one_whether_or_not_it_is_taken_apart(name, tmp_path):
     model = with_activation(ACTIVATIONS[name])
     live = cg.load(model, input_shape=(6,), strict=True)
     assert [layer.activation for layer in live.layers] == ["", name.partition(" ")[0], ""]
-    for decompose in (False, True):
-        path = saved(model, tmp_path / f"{decompose}.pt2", decompose=decompose)
+    for path in saved_whole_and_apart(exported(model), tmp_path):
         same_networks(live, cg.load(path, strict=True))
 
 
@@ -202,8 +207,7 @@ def test_what_is_gated_is_handed_on_and_the_gate_modulates(name, tmp_path):
         start = net.layer("both").start
         assert value.source.as_ids().tolist() == list(range(start + 4, start + 8))
     model.input_shape = (6,)
-    for decompose in (False, True):
-        path = saved(model, tmp_path / f"{decompose}.pt2", decompose=decompose)
+    for path in saved_whole_and_apart(exported(model), tmp_path):
         same_networks(net, cg.load(path, strict=True), names=False)
 
 

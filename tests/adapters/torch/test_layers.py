@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 from oracles.propagate import propagate
-from oracles.torch_checks import Function, outputs_of, same_networks, sample, saved
+from oracles.torch_checks import (
+    Function,
+    exported,
+    outputs_of,
+    same_networks,
+    sample,
+    saved,
+    saved_whole_and_apart,
+)
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
@@ -154,10 +162,10 @@ def test_the_graph_gives_what_torch_gives(name, tmp_path):
     net = cg.load(model, input_shape=SHAPE, strict=True)
     _, after = propagate(net, x[0].numpy())
     assert np.allclose(outputs_of(net, after), expected.numpy().reshape(-1), rtol=0, atol=1e-9)
-    same_networks(net, cg.load(saved(model, tmp_path / "m.pt2"), strict=True))
+    files = saved_whole_and_apart(exported(model), tmp_path)
+    same_networks(net, cg.load(next(files), strict=True))
     if name not in TAKEN_APART:
-        path = saved(model, tmp_path / "d.pt2", decompose=True)
-        same_networks(net, cg.load(path, strict=True), names=False)
+        same_networks(net, cg.load(next(files), strict=True), names=False)
 
 
 # -- tables ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers as hf
 from oracles.torch_audit import audit
-from oracles.torch_checks import same_networks
+from oracles.torch_checks import same_networks, saved_whole_and_apart
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -154,10 +154,7 @@ def test_saved_it_is_the_same_graph(name, tmp_path):
     options = {"use_cache": False} if name in ("gpt2", "llama") else {}
     model, example = build(name, **options)
     live = cg.load(model, example_input=example, strict=True)
-    for decompose in (False, True):
-        program = torch.export.export(model, (), example)
-        path = tmp_path / f"{decompose}.pt2"
-        torch.export.save(program.run_decompositions() if decompose else program, path)
+    for path in saved_whole_and_apart(torch.export.export(model, (), example), tmp_path):
         file = cg.load(path, strict=True)
         same_networks(live, file, names=False)
         tied = {"lm_head.weight"} if name == "gpt2" else set()
