@@ -131,27 +131,29 @@ class Conv(Block):
 
     def weight_uses(self, ends: Ends) -> WeightUses:
         """Return how often the nodes of a layer meet each weight: see `ConvUses`."""
-        shape, (_, end) = self.weight.shape, ends.of_block(self.source, self.target)
-        views = self.source, self.target
+        views, shape = (self.source, self.target), self.weight.shape
         found = ConvUses(*views, self.windows, shape, self.groups, self.transposed).at(ends)
         if found is not None:
             return found
-        return super().weight_uses(ends) if end else self._outgoing_uses(ends)
+        begin, end = ends.of_block(*views)
+        if (begin and end) or (end and self.source.mask is not None):
+            return super().weight_uses(ends)
+        return self._uses_of_one_channel(ends, at_source=begin)
 
-    def _outgoing_uses(self, ends: Ends) -> WeightUses:
-        """Return the uses where edges begin, of which those to one target of a group are listed.
+    def _uses_of_one_channel(self, ends: Ends, *, at_source: bool) -> WeightUses:
+        """Return the uses at one end by the edges to one channel a group at the other, times all.
 
-        They are the same for all others, also where nodes are seen at several positions.
+        They are the same for each of these, also where nodes are seen at several positions.
         """
         coarse, inner, *kernel = self.weight.shape
-        n, shape = self.groups, self.target.shape[1:]
-        thin = Recipe.constant(
-            np.zeros([*((coarse, 1) if self.transposed else (n, inner)), *kernel])
-        )
-        block = replace(self, weight=thin, target=View((n, *shape)), bias=None)
-        edges = block.carried_weights()
-        others = inner if self.transposed else coarse // n
-        return WeightUses.of_edges(edges, replace(ends, incoming=False)).times(others)
+        at_fine, n = at_source != self.transposed, self.groups
+        channels, others = ((n, inner), coarse // n) if at_fine else ((coarse, 1), inner)
+        source, target = (View((n, *view.shape[1:])) for view in (self.source, self.target))
+        source, target = (self.source, target) if at_source else (source, self.target)
+        weight = Recipe.constant(np.zeros([*channels, *kernel]))
+        block = replace(self, weight=weight, source=source, target=target, bias=None)
+        only = Ends(ends.nodes, incoming=not at_source, outgoing=at_source)
+        return WeightUses.of_edges(block.carried_weights(), only).times(others)
 
     # -- products ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles.drawn_blocks import any_block, conv_blocks, diagonal_blocks
+from oracles.drawn_blocks import any_block, conv_blocks, dense_blocks, diagonal_blocks
 from oracles.uses import uses
 
 from cntgraph.core.errors import GraphSizeError, ParameterError
@@ -46,6 +46,16 @@ def test_a_whole_layer_at_either_end(drawn, incoming, outgoing):
         assert_uses(apart, Ends(nodes, incoming, outgoing))
 
 
+@given(conv_blocks() | dense_blocks() | diagonal_blocks(), st.integers(1, 9), some_nodes)
+def test_targets_that_are_seen_at_several_positions(drawn, n, nodes):
+    """As the gates of a recurrent layer are, once a time step."""
+    target = drawn[0].target
+    ids = 1000 + np.arange(target.size) % n
+    block = replace(drawn[0], target=View.of(ids, target.shape))
+    for own in (nodes, slice(1000, 1000 + n), slice(1000, 1002)):
+        assert_uses(block, Ends(own))
+
+
 def weight(*shape):
     return Recipe.of(Parameter.from_array("w", np.random.default_rng(0).normal(size=shape)))
 
@@ -76,28 +86,29 @@ def test_a_layer_that_leads_to_itself(name):
             assert_uses(block, Ends(nodes, *directions))
 
 
+@pytest.mark.parametrize("at_source", [True, False])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_convolution_around_a_circle_lists_the_edges_of_one_channel_only(transposed):
-    """Unlisted, so many edges would not fit into any memory."""
+def test_around_a_circle_the_edges_of_one_channel_are_listed(transposed, at_source):
+    """Those of all channels would not fit into any memory."""
     places = np.concatenate([[3], np.arange(4), [0]])
     ids = (np.arange(2)[:, None] * 4 + places).reshape(-1)
-    sides = (6, 8) if transposed else (6, 4)
-    window = Window(8, 6, 3) if transposed else Window(6, 4, 3)
-    small = Conv(
-        name="c", source=View.of(ids, (2, sides[0])), target=View((4, sides[1]), 8),
-        windows=(window,), transposed=transposed,
-        weight=weight(2, 4, 3) if transposed else weight(4, 2, 3),
-    )  # fmt: skip
-    assert_uses(small, Ends(slice(0, 8)))
-    n = 1 << 40
-    large = Recipe.constant(np.broadcast_to(0.0, (2, n, 3) if transposed else (n, 2, 3)))
-    wide = replace(small, weight=large, target=View((n, sides[1]), 8))
-    factor = n / 4
-    found, once = (block.weight_uses(Ends(slice(0, 8))) for block in (wide, small))
-    assert found.by_node == pytest.approx(once.by_node * factor)
-    assert found.together == pytest.approx(once.together * factor)
+    at_fine = at_source != transposed
+    window, length = (Window(6, 4, 3), 4) if at_fine else (Window(8, 6, 3), 8)
+
+    def block(n):
+        around, others = View.of(ids, (2, 6)), View((n, length), 8)
+        source, target = (around, others) if at_source else (others, around)
+        values = np.broadcast_to(0.0, (n, 2, 3) if at_fine else (2, n, 3))
+        return Conv(name="c", source=source, target=target, weight=Recipe.constant(values),
+                    windows=(window,), transposed=transposed)  # fmt: skip
+
+    ends = Ends(slice(0, 8))
+    assert_uses(block(4), ends)
+    found, once = block(1 << 40).weight_uses(ends), block(4).weight_uses(ends)
+    assert found.by_node == pytest.approx(once.by_node * 2**38)
+    assert found.together == pytest.approx(once.together * 2**38)
     with pytest.raises(GraphSizeError, match="edges of 'c'"):
-        Block.weight_uses(wide, Ends(slice(0, 8)))
+        Block.weight_uses(block(1 << 40), ends)
 
 
 def test_edges_that_carry_what_is_computed_of_weights_are_refused():
