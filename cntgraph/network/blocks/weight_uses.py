@@ -51,11 +51,15 @@ class Ends:
 
     def mask(self, view: View) -> Mask | None:
         """Return which positions of a view show one of the nodes; None where all do."""
-        low, high = view.span()
-        if view.ids is None and self.nodes.start <= low and high <= self.nodes.stop:
+        if view.ids is not None:
+            found = self.meet(view.ids)
+            return None if found.all() else found
+        first, last = max(self.nodes.start - view.start, 0), self.nodes.stop - view.start
+        if first == 0 and last >= view.size:
             return None
-        found = self.meet(view.as_ids())
-        return None if found.all() else found
+        found = np.zeros(view.size, dtype=bool)
+        found[first : max(last, first)] = True
+        return found
 
     def meet(self, ids: Ids) -> Mask:
         """Return which of some node ids are among the nodes."""
