@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cntgraph.core.parameter import Parameter, kernel_values, widen_kernel_values
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Values
-from cntgraph.measures.analyze import STRENGTHS, SUMMARY, status_of
+from cntgraph.measures.analyze import ANALYSIS, STRENGTHS, SUMMARY, status_of
 from cntgraph.measures.layer_values import DIRECTIONS, Distribution, check_distribution
 from cntgraph.measures.link_weights import COLUMNS
 from cntgraph.measures.strength import add_boundary
@@ -24,6 +24,9 @@ from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.copies import Stack
 from cntgraph.network.layer_sums import LayerSums
 from cntgraph.network.network import Edges
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _row(found: WeightStatistics) -> Values:
@@ -49,6 +52,28 @@ class LayerColumns(NamedTuple):
     same: dict[str, list[Any]]
     own: dict[str, NDArray[Any]]
     statuses: list[str]
+
+    def table(self) -> pd.DataFrame:
+        """Return all of them, one network below the other, as `analyze` names and types them."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {name: values.reshape(-1) for name, values in self.own.items()}
+        n, n_layers = self.own["status"].shape
+        columns["status"] = _words(self.statuses, columns["status"])
+        layers = np.tile(np.arange(n_layers), n)
+        columns |= {name: _words(values, layers) for name, values in self.same.items()}
+        return pd.DataFrame({name: columns[name] for name in ANALYSIS}, copy=False)
+
+
+def _words(values: Sequence[Any], numbers: NDArray[Any]) -> Any:
+    """Return the values with these numbers, of the type that pandas has for them in a table."""
+    import pandas as pd
+
+    if isinstance(values[0], tuple):
+        table = np.empty(len(values), dtype=object)
+        table[:] = values
+        return table[numbers]
+    return pd.Series(values).array.take(numbers)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN

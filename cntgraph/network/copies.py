@@ -6,12 +6,13 @@ the channels, in n times the groups. So whatever measures one network measures a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.core.errors import NoCopiesError
 from cntgraph.core.parameter import Parameter
@@ -69,6 +70,39 @@ def copies_of(net: Network, n: int, parameters: Mapping[str, Parameter]) -> Netw
     copies = Copies(net.layers, n, parameters)
     blocks = tuple(block_of_copies(block, copies) for block in net.blocks)
     return Network(copies.layers, blocks, dict(parameters))
+
+
+class Stacked(NamedTuple):
+    """The values that each parameter has in several networks of one topology.
+
+    Parameters
+    ----------
+    parameters : dict of str to Parameter
+        Of shape (n, *shape); empty if there are no networks.
+    places : list of int
+        Which of the networks that were asked for these are.
+    failed : dict of int to str
+        Why there is none, of each of the others.
+    """
+
+    parameters: dict[str, Parameter]
+    places: list[int]
+    failed: dict[int, str]
+
+    @classmethod
+    def of(
+        cls,
+        like: Mapping[str, Parameter],
+        values: Mapping[str, Sequence[NDArray[Any]]],
+        places: list[int],
+        failed: dict[int, str],
+    ) -> Stacked:
+        """Return values that were read network by network, of parameters like those of `like`."""
+        found = {}
+        for name, arrays in values.items() if places else ():
+            data = np.stack(arrays)
+            found[name] = replace(like[name], shape=data.shape, data=data)
+        return cls(found, places, failed)
 
 
 class Stack:

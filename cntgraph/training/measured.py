@@ -16,7 +16,7 @@ from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
 from cntgraph.training.measuring import Measuring, layer_sample, layer_table
-from cntgraph.training.stacked import Part, analyze_stacks, frame_of, layer_rows, sample_stacks
+from cntgraph.training.stacked import Part, analyze_stacks, layer_rows, sample_stacks
 from cntgraph.training.statistics.pooled_values import labelled, layer_frame
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def analyzed_in_parts(
         failed.update(part.failed)
         if part.found is not None:
             rows = np.repeat(part.numbers, len(part.found.same["layer"]))
-            yield labelled(frame_of(part.found), rows, labels)
+            yield labelled(part.found.table(), rows, labels)
     _note(measuring, failed)
 
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 import glob
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cntgraph.core.errors import CntGraphError, FormatError, StoreError
-from cntgraph.core.parameter import Parameter
 from cntgraph.loading import is_own_file, load
+from cntgraph.network.copies import Stacked
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
-from cntgraph.training.trajectory import open as open_file
+from cntgraph.store.stacked_snapshots import stacked_snapshots
 
 Files = str | PathLike[str] | Iterable[str | PathLike[str]]
 Snapshots = Literal["last", "all"]
@@ -43,24 +40,6 @@ class Snapshot(NamedTuple):
 
 #: What a task is called with.
 Source = Snapshot | Network
-
-
-class Stacked(NamedTuple):
-    """The values that each parameter has in several networks of one topology.
-
-    Parameters
-    ----------
-    parameters : dict of str to Parameter
-        Of shape (n, *shape).
-    places : list of int
-        Which networks of a batch these are.
-    failed : dict of int to str
-        Why there is none, of each of the others.
-    """
-
-    parameters: dict[str, Parameter]
-    places: list[int]
-    failed: dict[int, str]
 
 
 class Batch(ABC):
@@ -217,31 +196,10 @@ class FileBatch(Batch):
     def stacked(self) -> Stacked:
         """Return the parameters of all snapshots."""
         store = StoreFile(self.path)
-        values: dict[str, list[NDArray[Any]]] = {}
-        places, failed = list[int](), dict[int, str]()
         try:
-            names = store.topology.parameters
-            for place, number in enumerate(self.snapshots):
-                assert number is not None
-                try:
-                    own = store.network(number).parameters
-                    read = {name: own[name].raw() for name in names}
-                except CntGraphError as error:
-                    failed[place] = str(error)
-                    continue
-                places.append(place)
-                for name, array in read.items():
-                    values.setdefault(name, []).append(array)
+            return stacked_snapshots(store, [k for k in self.snapshots if k is not None])
         finally:
             store.close()
-        found = {name: _stacked(names[name], arrays) for name, arrays in values.items()}
-        return Stacked(found, places, failed)
-
-
-def _stacked(like: Parameter, arrays: Sequence[NDArray[Any]]) -> Parameter:
-    """Return a parameter's values in several networks."""
-    data = np.stack(arrays)
-    return replace(like, shape=data.shape, data=data)
 
 
 @dataclass(frozen=True)
@@ -272,7 +230,7 @@ class FileMembers(Members):
         member = self.of[k]
         if member.snapshot is None:
             return load(member.path, **options)
-        return open_file(member.path)[member.snapshot]
+        return StoreFile(member.path).network(member.snapshot)
 
     def batches(self, numbers: Sequence[int]) -> list[FileBatch]:
         """Put members of one file that follow each other together, a few at a time."""

@@ -9,14 +9,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.torch.checkpoint import read_checkpoint
 from cntgraph.core.errors import CntGraphError, FormatError
-from cntgraph.core.parameter import Parameter
+from cntgraph.network.copies import Stacked
 from cntgraph.network.network import Network
-from cntgraph.training.members import Batch, Key, Members, Stacked
+from cntgraph.training.members import Batch, Key, Members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,22 +121,14 @@ class CheckpointBatch(Batch):
         for place, path in enumerate(self.paths):
             try:
                 own = _read(path, self.template).parameters
-                read = {name: own[name].read() for name in values}
+                read = {name: own[name].raw() for name in values}
             except CntGraphError as error:
                 failed[place] = str(error)
                 continue
             places.append(place)
             for name, array in read.items():
                 values[name].append(array)
-        own_parameters = self.template.parameters
-        found = {
-            name: Parameter.from_array(
-                name, np.stack(arrays), trainable=own_parameters[name].trainable
-            )
-            for name, arrays in values.items()
-            if arrays
-        }
-        return Stacked(found, places, failed)
+        return Stacked.of(self.template.parameters, values, places, failed)
 
 
 def _read(path: Path, template: Network) -> Network:

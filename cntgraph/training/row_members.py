@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
+from cntgraph.network.copies import Stacked
 from cntgraph.network.network import Network
 from cntgraph.training.layout import Layout
-from cntgraph.training.members import Batch, Key, Members, Stacked
+from cntgraph.training.members import Batch, Key, Members
 
 #: Networks that are measured together, and the bytes of their rows: at most.
 _TOGETHER: Final = 1024

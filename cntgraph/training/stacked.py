@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.core.mapping import map_ordered
+from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
-from cntgraph.measures.analyze import ANALYSIS
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.measures.stacks import LayerColumns, analyze_stack, stacked_values
 from cntgraph.network.copies import Stack
 from cntgraph.network.network import Network, coarsen
+from cntgraph.store.reader import StoreFile
+from cntgraph.store.stacked_snapshots import stacked_snapshots
 from cntgraph.training.members import Batch, Members
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: Snapshots of a training that are measured together; fewer than some are, one by one.
+_MANY: Final = 256
+_FEW: Final = 4
 
 
 class Part(NamedTuple):
@@ -67,12 +74,17 @@ def analyze_stacks(
     NoCopiesError
         If networks of this topology can be measured one by one only.
     """
-    coarse = {name: options[name] for name in ("granularity", "aggregation") if name in options}
-    others = {name: value for name, value in options.items() if name not in coarse}
     assert members.template is not None
-    stack = Stack(coarsen(members.template, **{"granularity": "neuron", **coarse}))
+    stack, others = _coarsened(members.template, options)
     task = partial(analyze_stack, stack, **others)
     return _parts(members, numbers, task, client=client, show_progress=show_progress)
+
+
+def _coarsened(net: Network, options: Mapping[str, Any]) -> tuple[Stack, dict[str, Any]]:
+    """Return what is measured, and the options of `analyze` that do not say what that is."""
+    coarse = {name: options[name] for name in ("granularity", "aggregation") if name in options}
+    others = {name: value for name, value in options.items() if name not in coarse}
+    return Stack(coarsen(net, **{"granularity": "neuron", **coarse})), others
 
 
 def sample_stacks(
@@ -174,27 +186,45 @@ def layer_rows(
         first = next(iter(failed.values()), "there are none")
         raise CntGraphError(f"none of {n} networks can be read; the first: {first}")
     whole = LayerColumns(last.same, {k: v[:at] for k, v in own.items()}, last.statuses)
-    return frame_of(whole), np.repeat(numbers[:at], len(last.same["layer"]))
+    return whole.table(), np.repeat(numbers[:at], len(last.same["layer"]))
 
 
-def frame_of(found: LayerColumns) -> pd.DataFrame:
-    """Return the columns of networks, one below the other, as `analyze` names and types them."""
+# -- snapshots of a training -----------------------------------------------------------------------
+
+
+def are_stackable(store: StoreFile, n: int) -> bool:
+    """Whether measures of n snapshots are computed, and are worth being computed together."""
+    return n >= _FEW and store.measures is None and store.neurons is None
+
+
+def analyze_snapshots(
+    store: StoreFile, numbers: Sequence[int], options: Mapping[str, Any], show_progress: bool
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Return one row per snapshot and layer, and the place of its snapshot among the numbers.
+
+    Parameters
+    ----------
+    store : StoreFile
+    numbers : sequence of int
+        Which snapshots.
+    options : mapping
+        For `analyze`.
+    show_progress : bool
+        Whether to show a progress bar on a terminal.
+
+    Raises
+    ------
+    StoreError
+        If one of them is damaged.
+    """
     import pandas as pd
 
-    columns: dict[str, Any] = {name: values.reshape(-1) for name, values in found.own.items()}
-    n, n_layers = found.own["status"].shape
-    columns["status"] = _words(found.statuses, columns["status"])
-    layers = np.tile(np.arange(n_layers), n)
-    columns |= {name: _words(values, layers) for name, values in found.same.items()}
-    return pd.DataFrame({name: columns[name] for name in ANALYSIS}, copy=False)
-
-
-def _words(values: Sequence[Any], numbers: NDArray[Any]) -> Any:
-    """Return the values with these numbers, of the type that pandas has for them in a table."""
-    import pandas as pd
-
-    if isinstance(values[0], tuple):
-        table = np.empty(len(values), dtype=object)
-        table[:] = values
-        return table[numbers]
-    return pd.Series(values).array.take(numbers)
+    stack, others = _coarsened(store.topology, options)
+    tables, starts = [], range(0, len(numbers), _MANY)
+    for start in progress(starts, "analyze", show=show_progress):
+        found = stacked_snapshots(store, numbers[start : start + _MANY])
+        if found.failed:
+            raise StoreError(next(iter(found.failed.values())))
+        tables.append(analyze_stack(stack, found.parameters, **others).table())
+    layers = pd.concat(tables, ignore_index=True)
+    return layers, np.repeat(np.arange(len(numbers)), len(layers) // len(numbers))

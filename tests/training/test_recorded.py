@@ -57,11 +57,13 @@ def test_tables_are_equal(opened, store, monkeypatch):
     wide, long = expected.analyze(), expected.table()
     part = expected[1:3].table()
     monkeypatch.setattr("cntgraph.training.trajectory.analyze", unchecked)
-    pd.testing.assert_frame_equal(opened[store].analyze(), wide, check_exact=True)
-    pd.testing.assert_frame_equal(opened[store].table(), long, check_exact=True)
+    # Many at a time add up in another order than one by one, as what was recorded.
+    near = {"rtol": 1e-12, "atol": 1e-14}
+    pd.testing.assert_frame_equal(opened[store].analyze(), wide, **near)
+    pd.testing.assert_frame_equal(opened[store].table(), long, **near)
     pd.testing.assert_frame_equal(opened[store][1:3].table(), part, check_exact=True)
     recorded = opened[store].analyze(edges="parametric", bias=True, boundary=0, aggregation="l1")
-    pd.testing.assert_frame_equal(recorded, wide)
+    pd.testing.assert_frame_equal(recorded, wide, **near)
 
 
 @pytest.mark.parametrize("options", [{"bias": False}, {"boundary": 1.0}, {"edges": "all"},

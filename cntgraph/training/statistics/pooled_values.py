@@ -43,7 +43,13 @@ def layer_frame(found: Iterable[tuple[int, pd.DataFrame]], labels: pd.DataFrame)
     return labelled(layers, rows, labels)
 
 
-def labelled(layers: pd.DataFrame, rows: NDArray[np.int64], labels: pd.DataFrame) -> pd.DataFrame:
+def labelled(
+    layers: pd.DataFrame,
+    rows: NDArray[np.int64],
+    labels: pd.DataFrame,
+    *,
+    number: str = "network",
+) -> pd.DataFrame:
     """Return a table of layers after the number and the labels of each one's network.
 
     Parameters
@@ -53,6 +59,8 @@ def labelled(layers: pd.DataFrame, rows: NDArray[np.int64], labels: pd.DataFrame
         The number of the network of each of its rows.
     labels : pandas.DataFrame
         One row per network.
+    number : str, default "network"
+        What its number is called.
 
     Returns
     -------
@@ -60,10 +68,10 @@ def labelled(layers: pd.DataFrame, rows: NDArray[np.int64], labels: pd.DataFrame
     """
     import pandas as pd
 
-    taken = {"network", "diverged", *layers.columns}
+    taken = {number, "diverged", *layers.columns}
     about = labels.iloc[rows].reset_index(drop=True)
     about = about.rename(columns={name: free_name(name, taken) for name in about.columns})
-    about.insert(0, "network", rows)
+    about.insert(0, number, rows)
     return pd.concat([about, layers], axis=1)
 
 

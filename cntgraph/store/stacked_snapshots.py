@@ -1,0 +1,42 @@
+"""The parameters of several snapshots of a file, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cntgraph.core.errors import CntGraphError
+from cntgraph.network.copies import Stacked
+from cntgraph.store.reader import StoreFile
+
+
+def stacked_snapshots(store: StoreFile, numbers: Sequence[int]) -> Stacked:
+    """Return the values of each parameter in several snapshots; what is damaged is named.
+
+    Parameters
+    ----------
+    store : StoreFile
+        In which parameters were recorded.
+    numbers : sequence of int
+        Which snapshots.
+
+    Returns
+    -------
+    Stacked
+    """
+    own = store.topology.parameters
+    values: dict[str, list[NDArray[Any]]] = {name: [] for name in own}
+    places, failed = list[int](), dict[int, str]()
+    for place, number in enumerate(numbers):
+        try:
+            found = store.network(number).parameters
+            read = {name: found[name].raw() for name in own}
+        except CntGraphError as error:
+            failed[place] = str(error)
+            continue
+        places.append(place)
+        for name, array in read.items():
+            values[name].append(array)
+    return Stacked.of(own, values, places, failed)
