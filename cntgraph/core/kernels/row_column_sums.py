@@ -26,7 +26,7 @@ from cntgraph.core.kernels.moments import (
     add_extremes,
     add_powers,
 )
-from cntgraph.core.kernels.scaling import scale_row, scale_tile
+from cntgraph.core.kernels.scaling import factor_of, scale_row, scale_tile
 from cntgraph.core.kernels.transform import transform_in_place, transform_values
 
 #: Columns of a tile, and its rows: it stays in cache, where it is looked at again.
@@ -49,13 +49,16 @@ def add_sums(w, by_row, by_column, taps, group_rows, row_sums, column_sums):
         for start in range(0, width, tile):
             stop = min(start + tile, width)
             columns = column_sums[group, start:stop]
-            if by_row is None:
-                _add_rows(w, r, start, n, columns, totals)
-                _add_taps(w, r, start, n, stop - start, taps, lanes, totals, row_sums[r:])
+            if by_row is None:  # noqa: SIM114 - without factors, no more than this is compiled
+                _add_rows(w, by_row, r, start, n, columns, totals)
+                _add_taps(w, by_row, r, start, n, stop - start, taps, lanes, totals, row_sums[r:])
+            elif by_column.size == 0:
+                _add_rows(w, by_row, r, start, n, columns, totals)
+                _add_taps(w, by_row, r, start, n, stop - start, taps, lanes, totals, row_sums[r:])
             else:
                 scale_tile(w, (r, r + n), (start, stop), by_row, by_column, scaled)
-                _add_rows(scaled, 0, 0, n, columns, totals)
-                _add_taps(scaled, 0, 0, n, stop - start, taps, lanes, totals, row_sums[r:])
+                _add_rows(scaled, None, 0, 0, n, columns, totals)
+                _add_taps(scaled, None, 0, 0, n, stop - start, taps, lanes, totals, row_sums[r:])
         r += n
 
 
@@ -75,13 +78,13 @@ def add_sums_and_moments(
             columns = column_sums[group, start:stop]
             if by_row is None:
                 _add_rows_and_powers(w, r, start, n, columns, totals, powers)
-                _add_taps(w, r, start, n, stop - start, taps, lanes, totals, row_sums[r:])
+                _add_taps(w, None, r, start, n, stop - start, taps, lanes, totals, row_sums[r:])
                 for k in range(r, r + n):
                     add_extremes(bits[k, start:stop], extremes)
             else:
                 scale_tile(w, (r, r + n), (start, stop), by_row, by_column, scaled)
                 _add_rows_and_powers(scaled, 0, 0, n, columns, totals, powers)
-                _add_taps(scaled, 0, 0, n, stop - start, taps, lanes, totals, row_sums[r:])
+                _add_taps(scaled, None, 0, 0, n, stop - start, taps, lanes, totals, row_sums[r:])
                 for k in range(n):
                     add_extremes(scaled_bits[k, : stop - start], extremes)
         r += n
@@ -100,11 +103,11 @@ def add_transformed_sums(
         else:
             scale_row(w[r], by_row[r], by_column, row)
             transform_in_place(row, transform)
-        total = _add_one(row, column_sums[(first_row + r) // per_group])
+        total = _add_one(row, 1.0, column_sums[(first_row + r) // per_group])
         if taps == 1:
             row_sums[r, 0] += total
         else:
-            _add_by_tap(row, taps, lanes, row_sums[r])
+            _add_by_tap(row, 1.0, taps, lanes, row_sums[r])
 
 
 @njit(cache=True, nogil=True)
@@ -123,42 +126,46 @@ def _rows_together(r, n_rows, group_rows):
 
 
 @njit(inline="always")
-def _add_one(row, columns):
+def _add_one(row, factor, columns):
     total = 0.0
     for j in range(columns.size):
-        value = value_of(row[j])
+        value = value_of(row[j]) * factor
         columns[j] += value
         total += value
     return total
 
 
 @njit(inline="always")
-def _add_rows(w, r, start, n, columns, totals):
-    """Add n rows to the sums of columns, and write their sums."""
+def _add_rows(w, by_row, r, start, n, columns, totals):
+    """Add n rows times their factors to the sums of columns, and write their sums."""
     if n == _ROWS:
-        _add_four(w, r, start, columns, totals)
+        _add_four(w, by_row, r, start, columns, totals)
     else:
-        totals[0] = _add_one(w[r, start : start + columns.size], columns)
+        row = w[r, start : start + columns.size]
+        totals[0] = _add_one(row, factor_of(by_row, r), columns)
 
 
 @njit(inline="always")
 def _add_rows_and_powers(w, r, start, n, columns, totals, powers):
-    """Do what `_add_rows` and `add_powers` do."""
+    """Do what `_add_rows` and `add_powers` do, without factors."""
     if n == _ROWS:
         _add_four_and_powers(w, r, start, columns, totals, powers)
     else:
         row = w[r, start : start + columns.size]
-        totals[0] = _add_one(row, columns)
+        totals[0] = _add_one(row, 1.0, columns)
         add_powers(row, powers)
 
 
 @njit(inline="always")
-def _add_four(w, r, start, columns, totals):
+def _add_four(w, by_row, r, start, columns, totals):
     end = start + columns.size
     x0, x1, x2, x3 = w[r, start:end], w[r + 1, start:end], w[r + 2, start:end], w[r + 3, start:end]
+    f0, f1 = factor_of(by_row, r), factor_of(by_row, r + 1)
+    f2, f3 = factor_of(by_row, r + 2), factor_of(by_row, r + 3)
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     for j in range(columns.size):
-        y0, y1, y2, y3 = value_of(x0[j]), value_of(x1[j]), value_of(x2[j]), value_of(x3[j])
+        y0, y1 = value_of(x0[j]) * f0, value_of(x1[j]) * f1
+        y2, y3 = value_of(x2[j]) * f2, value_of(x3[j]) * f3
         columns[j] += (y0 + y1) + (y2 + y3)
         a += y0
         b += y1
@@ -196,18 +203,19 @@ def _add_four_and_powers(w, r, start, columns, totals, powers):
 
 
 @njit(cache=True, nogil=True)
-def _add_taps(w, r, start, n, size, taps, lanes, totals, sums):
+def _add_taps(w, by_row, r, start, n, size, taps, lanes, totals, sums):
     """Add n rows to their sums by tap; where there is one, `totals` are what is added."""
     for k in range(n):
         if taps == 1:
             sums[k, 0] += totals[k]
         else:
-            _add_by_tap(w[r + k, start : start + size], taps, lanes, sums[k])
+            row = w[r + k, start : start + size]
+            _add_by_tap(row, factor_of(by_row, r + k), taps, lanes, sums[k])
 
 
 @njit(cache=True, nogil=True)
-def _add_by_tap(row, taps, lanes, sums):
-    """Add each entry of a row to the sum of its tap, several inputs at once."""
+def _add_by_tap(row, factor, taps, lanes, sums):
+    """Add each entry of a row times a factor to the sum of its tap, several inputs at once."""
     lanes[:] = 0.0
     n, whole = lanes.size, row.size - row.size % lanes.size
     for j in range(0, whole, n):
@@ -219,4 +227,4 @@ def _add_by_tap(row, taps, lanes, sums):
             lanes[t] += value_of(row[j + t])
     for k in range(0, n, taps):
         for t in range(taps):
-            sums[t] += lanes[k + t]
+            sums[t] += lanes[k + t] * factor

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 from cntgraph.core.kernels.floats import value_of
 
@@ -35,3 +36,15 @@ def scale_row(values, factor, by_column, out):
     else:
         for j in range(values.size):
             out[j] = value_of(values[j]) * factor
+
+
+def factor_of(by_row, r):
+    """Return the factor of a row, 1 where there are none; in kernels only."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(factor_of)
+def _factor_of(by_row, r):
+    if isinstance(by_row, types.NoneType):
+        return lambda by_row, r: 1.0
+    return lambda by_row, r: by_row[r]

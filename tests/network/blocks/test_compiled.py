@@ -6,6 +6,8 @@ import sys
 
 CODE = """
 import numpy as np, cntgraph as cg
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks.row_column_sums import row_column_sums
 found = []
 for k in range(40):
     rng = np.random.default_rng(k)
@@ -15,6 +17,11 @@ for k in range(40):
         found.append(cg.node_strength(net, transform="square").tobytes())
         if k == 0:
             found.append(cg.node_strength(cg.build_graph(net)).tobytes())
+    weight = Recipe.of(cg.Parameter.from_array("w", rng.normal(size=(61, 300)).astype("f4")))
+    folded = weight * Recipe.constant(rng.normal(size=(61, 1)))
+    for statistics in (False, True):
+        sums, tallied = row_column_sums(folded, ("signed",), statistics=statistics)
+        found += [repr(tallied), *(side.tobytes() for side in sums["signed"])]
 print(hash(tuple(found)))
 """
 
