@@ -8,7 +8,7 @@ import errno
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from cntgraph.core.errors import StoreError
 from cntgraph.store.disk import Paths
@@ -148,12 +148,28 @@ def _open_reader(paths: Paths) -> h5py.File:
     except BaseException:
         overlay.close()
         raise
-    _readers.add(file)
+    _readers[file] = ref(overlay)
     return file
 
 
-#: Files that are open for reading.
-_readers: WeakSet[h5py.File] = WeakSet()
+#: Files that are open for reading, and where their bytes are read, which HDF5 holds until then.
+_readers: WeakKeyDictionary[h5py.File, ReferenceType[JournaledFile]] = WeakKeyDictionary()
+
+
+def bytes_of(file: h5py.File) -> JournaledFile:
+    """Return the bytes of a file that `read` has opened, which many threads may read at once.
+
+    HDF5 itself reads for one thread at a time, and copies what it reads once more.
+
+    Raises
+    ------
+    StoreError
+        If the file is closed.
+    """
+    found = _readers[file]()
+    if found is None:
+        raise StoreError("the file was closed; open it again to read from it")
+    return found
 
 
 @atexit.register

@@ -142,9 +142,14 @@ class JournaledFile(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill `buffer` from the position, and return how many bytes lie within the file."""
+        count = self.read_at(self._position, buffer)
+        self._position += count
+        return count
+
+    def read_at(self, start: int, buffer: WriteableBuffer) -> int:
+        """Do as `readinto` from any place; the position stays, so that threads may read at once."""
         self._check_open()
         view = memoryview(buffer).cast("B")
-        start = self._position
         count = max(min(len(view), self.size - start), 0)
         # h5py ignores the count; HDF5's own drivers give zeros past the end.
         view[count:] = bytes(len(view) - count)
@@ -154,7 +159,6 @@ class JournaledFile(io.RawIOBase):
                 self._read_base(low, part)
             else:
                 part[:] = memoryview(block)[low - begin : high - begin]
-        self._position = start + count
         return count
 
     def _read_base(self, start: int, part: memoryview) -> None:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import SparseTensorProto, TensorProto, numpy_helper
 
-from cntgraph.adapters.weights.stored import StoredArray, file_state, selected_rows
+from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype, widen
+from cntgraph.core.selection import selected_rows
 
 #: Stored types whose bits are read as they lie, by ONNX's name.
 _NAMES = {

@@ -9,7 +9,6 @@ from numpy.lib.stride_tricks import as_strided
 from cntgraph.adapters.weights.stored import (
     StoredArray,
     file_state,
-    selected_rows,
     stored_tensor,
     strides_of,
 )
@@ -53,18 +52,6 @@ def test_rows_are_read_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(StoredArray, "_read", lambda a, rows: sizes.append(rows) or read(a, rows))
     assert array[4:6].tolist() == [[8.0, 9.0], [10.0, 11.0]]
     assert sizes == [range(4, 6)]
-
-
-@pytest.mark.parametrize(
-    ("key", "rows"),
-    [
-        ((), range(5)), (slice(1, 3), range(1, 3)), ((slice(None),), range(5)),
-        (slice(None, None, 2), None), (2, None), ((slice(1), slice(1)), None),
-        (slice(4, 2), range(4, 2)),
-    ],
-)  # fmt: skip
-def test_selected_rows(key, rows):
-    assert selected_rows(key, (5, 2)) == rows
 
 
 @pytest.mark.parametrize("change", ["longer", "removed", "touched"])
