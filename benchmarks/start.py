@@ -5,6 +5,7 @@ python -m benchmarks --only start
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,8 +57,12 @@ def _commands(files: dict[str, str]) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
+#: Where an installed package's modules are compiled once, they are not compiled for each command.
+_ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _run(command: list[str]) -> None:
-    subprocess.run(command, capture_output=True, check=True)
+    subprocess.run(command, capture_output=True, check=True, env=_ENVIRONMENT)
 
 
 def _peak(command: list[str]) -> float:
@@ -68,6 +73,7 @@ def _peak(command: list[str]) -> float:
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True,
+        env=_ENVIRONMENT,
+    )  # fmt: skip
     return int(done.stdout) / 1024

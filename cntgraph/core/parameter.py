@@ -178,6 +178,7 @@ def _float8_values(dtype: str) -> NDArray[np.float32]:
     return np.asarray(np.where(bits >= 0x80, -values, values), dtype=np.float32)
 
 
+@lru_cache
 def widened_dtype(dtype: str) -> np.dtype[Any]:
     """Return the type in which values stored as `dtype` are computed with.
 
