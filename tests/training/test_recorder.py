@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -284,13 +283,12 @@ os.environ["CNTGRAPH_NUM_THREADS"] = "1"
 model = nn.Sequential(nn.Linear(40, 200), nn.ReLU(), nn.Linear(200, 3))
 cg.analyze(cg.load(model, input_shape=(40,)))
 for line in sys.stdin:
+    start, store, path = line.rstrip("\\n").split(maxsplit=2)
     pid = os.fork()
     if pid == 0:
-        given = {"store": sys.argv[2]}
-        if sys.argv[2] == "neurons":
-            given = {"inputs": torch.ones(3, 40)}
-        record = cg.Recorder(sys.argv[1], model, input_shape=(40,), **given)
-        for number in range(int(line), 10_000):
+        given = {"inputs": torch.ones(3, 40)} if store == "neurons" else {"store": store}
+        record = cg.Recorder(path, model, input_shape=(40,), **given)
+        for number in range(int(start), 10_000):
             fill(model, number)
             found = record(step=number)
             os.write(1, f"{number} {found}\\n".encode())
@@ -299,19 +297,20 @@ for line in sys.stdin:
 """
 
 
-@contextlib.contextmanager
-def writers(path: Path, store: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", WRITER, str(path), store]
+@pytest.fixture(scope="module")
+def writers() -> Iterator[subprocess.Popen[str]]:
+    """A process that forks one after the other, each of which records until it is killed."""
+    command = [sys.executable, "-c", WRITER]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         yield process
 
 
-def kill(process: subprocess.Popen[str], count: int, delay: float) -> int:
+def kill(process: subprocess.Popen[str], path: Path, store: str, count: int, delay: float) -> int:
     """Record from `count` on, kill the process, and return the number of what was acknowledged."""
     assert process.stdin is not None
     assert process.stdout is not None
-    print(count, file=process.stdin, flush=True)
+    print(count, store, path, file=process.stdin, flush=True)
     pid, killed = 0, False
     for line in process.stdout:
         word, number = line.split()
@@ -343,29 +342,28 @@ def kill(process: subprocess.Popen[str], count: int, delay: float) -> int:
     [("parameters", 6), ("measures", 3), ("both", 3), ("neurons", 3)],
 )
 def test_a_killed_process_loses_no_acknowledged_snapshot(
-    path: Path, store: str, kills: int
+    writers: subprocess.Popen[str], path: Path, store: str, kills: int
 ) -> None:
     """100 times each: ``python -m benchmarks.recorder_kills --n 100``."""
     rng, count = random.Random(3), 0
-    with writers(path, store) as process:
-        for _ in range(kills):
-            acknowledged = kill(process, count, rng.uniform(0, 0.03))
-            assert acknowledged > count
-            with cg.open(path) as trajectory:
-                # One more may be complete whose acknowledgement the kill has cut off.
-                count = len(trajectory)
-                assert acknowledged <= count <= acknowledged + 1
-                assert trajectory.labels["step"].tolist() == list(range(count))
-                for number, net in enumerate(trajectory if store != "measures" else ()):
-                    for parameter in net.parameters.values():
-                        assert (parameter.raw() == number).all()
-                for number, own in enumerate(
-                    trajectory.neuron_statistics() if store == "neurons" else ()
-                ):
-                    assert (own.split(own.mean)["0"] == 41 * number).all()
-                weights = trajectory.analyze().query("n_weights > 0")
-                for column in ("link_weight_mean", "link_weight_min", "link_weight_max"):
-                    assert (weights[column] == weights["snapshot"]).all()
+    for _ in range(kills):
+        acknowledged = kill(writers, path, store, count, rng.uniform(0, 0.03))
+        assert acknowledged > count
+        with cg.open(path) as trajectory:
+            # One more may be complete whose acknowledgement the kill has cut off.
+            count = len(trajectory)
+            assert acknowledged <= count <= acknowledged + 1
+            assert trajectory.labels["step"].tolist() == list(range(count))
+            for number, net in enumerate(trajectory if store != "measures" else ()):
+                for parameter in net.parameters.values():
+                    assert (parameter.raw() == number).all()
+            for number, own in enumerate(
+                trajectory.neuron_statistics() if store == "neurons" else ()
+            ):
+                assert (own.split(own.mean)["0"] == 41 * number).all()
+            weights = trajectory.analyze().query("n_weights > 0")
+            for column in ("link_weight_mean", "link_weight_min", "link_weight_max"):
+                assert (weights[column] == weights["snapshot"]).all()
     with read(path) as file:
         assert isinstance(file, h5py.File)
         assert len(file["snapshots"]) == count
