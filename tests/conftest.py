@@ -5,10 +5,12 @@ A test adds a row to a table that is printed at the end by `record_property("tab
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
 from oracles.clusters import start_cluster
+from oracles.keras_weights import draw_by_numpy
 
 # Keras takes its backend when it is imported; its tests run themselves on PyTorch, too.
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -39,6 +41,8 @@ def pytest_collection_finish(session):
     gc.collect()
     gc.freeze()
     gc.enable()
+    if "keras" in sys.modules:
+        draw_by_numpy()
 
 
 def pytest_terminal_summary(terminalreporter):
