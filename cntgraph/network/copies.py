@@ -72,6 +72,26 @@ def copies_of(net: Network, n: int, parameters: Mapping[str, Parameter]) -> Netw
     return Network(copies.layers, blocks, dict(parameters))
 
 
+#: What is held of the values and of the nodes of networks that are measured together, at most.
+_BYTES, _NODES = 1 << 25, 1 << 23
+#: Networks that are measured together, at most; and of fewer than some, each is by itself.
+MOST_TOGETHER, FEWEST_TOGETHER = 1024, 4
+
+
+def n_together(net: Network) -> int:
+    """Return how many networks of a topology are measured together: the larger, the fewer.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> n_together(cg.toy("mlp"))
+    1024
+    """
+    nbytes = sum(parameter.nbytes for parameter in net.parameters.values())
+    most = min(MOST_TOGETHER, _BYTES // max(nbytes, 1), _NODES // max(net.n_nodes, 1))
+    return max(1, most)
+
+
 class Stacked(NamedTuple):
     """The values that each parameter has in several networks of one topology.
 

@@ -8,8 +8,18 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
-from cntgraph.network.copies import Stacked
+from cntgraph.network.copies import FEWEST_TOGETHER, Stacked, n_together
 from cntgraph.store.reader import StoreFile
+
+
+def are_stackable(store: StoreFile, n: int) -> bool:
+    """Whether measures of n snapshots are computed, and are worth being computed together.
+
+    Those of a few, or of large networks, which are read part by part, are computed one by one.
+    """
+    if n < FEWEST_TOGETHER or store.measures is not None or store.neurons is not None:
+        return False
+    return n_together(store.topology) >= FEWEST_TOGETHER
 
 
 def stacked_snapshots(store: StoreFile, numbers: Sequence[int]) -> Stacked:

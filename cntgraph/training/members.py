@@ -14,10 +14,10 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from cntgraph.core.errors import CntGraphError, FormatError, StoreError
 from cntgraph.loading import is_own_file, load
-from cntgraph.network.copies import Stacked
+from cntgraph.network.copies import Stacked, n_together
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
-from cntgraph.store.stacked_snapshots import stacked_snapshots
+from cntgraph.store.stacked_snapshots import are_stackable, stacked_snapshots
 
 Files = str | PathLike[str] | Iterable[str | PathLike[str]]
 Snapshots = Literal["last", "all"]
@@ -26,9 +26,6 @@ Key = tuple[str, int | None]
 
 #: Snapshots of one file that are measured by one call, which opens the file once for them.
 _TOGETHER: Final = 16
-#: Of one topology, so many; and of fewer each is measured by itself.
-_MANY: Final = 256
-_FEW: Final = 4
 
 
 class Snapshot(NamedTuple):
@@ -234,7 +231,8 @@ class FileMembers(Members):
 
     def batches(self, numbers: Sequence[int]) -> list[FileBatch]:
         """Put members of one file that follow each other together, a few at a time."""
-        batches, together = list[FileBatch](), _MANY if self.template else _TOGETHER
+        batches = list[FileBatch]()
+        together = n_together(self.template) if self.template else _TOGETHER
         for path, group in groupby((self.of[k] for k in numbers), key=lambda member: member.path):
             snapshots = [member.snapshot for member in group]
             for start in range(0, len(snapshots), together):
@@ -251,13 +249,12 @@ class FileMembers(Members):
     def template(self) -> Network | None:
         """The topology of the snapshots of one file, where their parameters tell the measures."""
         first = self.of[0] if self.of else None
-        if first is None or first.snapshot is None or len(self.of) < _FEW:
+        if first is None or first.snapshot is None:
             return None
         if any(member.path != first.path for member in self.of):
             return None
         store = StoreFile(first.path)
         try:
-            recorded = store.measures is not None or store.neurons is not None
-            return None if recorded else store.topology
+            return store.topology if are_stackable(store, len(self.of)) else None
         finally:
             store.close()

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
 from cntgraph.adapters.torch.checkpoint import read_checkpoint
 from cntgraph.core.errors import CntGraphError, FormatError
-from cntgraph.network.copies import Stacked
+from cntgraph.network.copies import Stacked, n_together
 from cntgraph.network.network import Network
 from cntgraph.training.members import Batch, Key, Members
 
@@ -24,8 +24,6 @@ Epochs = Literal["last", "all"] | Sequence[int]
 
 #: What is in the folder of a training.
 OPTIONS, RESULTS, CHECKPOINT = "params.json", "result.json", "checkpoints"
-#: Checkpoints that are measured together.
-_TOGETHER: Final = 256
 
 
 def open_model_zoo(
@@ -179,11 +177,9 @@ class CheckpointMembers(Members):
 
     def batches(self, numbers: Sequence[int]) -> list[CheckpointBatch]:
         """Return networks in their order, some at a time."""
-        paths = [self.of[k].absolute() for k in numbers]
-        return [
-            CheckpointBatch(tuple(paths[start : start + _TOGETHER]), self.topology)
-            for start in range(0, len(paths), _TOGETHER)
-        ]
+        paths, n = [self.of[k].absolute() for k in numbers], n_together(self.topology)
+        starts = range(0, len(paths), n)
+        return [CheckpointBatch(tuple(paths[k : k + n]), self.topology) for k in starts]
 
     @property
     def where(self) -> str:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
-from cntgraph.network.copies import Stacked
+from cntgraph.network.copies import Stacked, n_together
 from cntgraph.network.network import Network
 from cntgraph.training.layout import Layout
 from cntgraph.training.members import Batch, Key, Members
-
-#: Networks that are measured together, and the bytes of their rows: at most.
-_TOGETHER: Final = 1024
-_BYTES: Final = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -143,8 +139,7 @@ class RowMembers(Members):
 
     def batches(self, numbers: Sequence[int]) -> list[RowBatch]:
         """Return networks in their order, some at a time."""
-        row = self.rows.of.nbytes // max(self.rows.of.shape[0], 1)
-        n = max(1, min(_TOGETHER, _BYTES // max(row, 1)))
+        n = n_together(self.rows.template)
         found = []
         for start in range(0, len(numbers), n):
             some = numbers[start : start + n]

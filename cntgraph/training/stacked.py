@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.measures.stacks import LayerColumns, analyze_stack, stacked_values
-from cntgraph.network.copies import Stack
+from cntgraph.network.copies import Stack, n_together
 from cntgraph.network.network import Network, coarsen
 from cntgraph.store.reader import StoreFile
 from cntgraph.store.stacked_snapshots import stacked_snapshots
@@ -23,11 +23,6 @@ from cntgraph.training.members import Batch, Members
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-#: Snapshots of a training that are measured together; fewer than some are, one by one.
-_MANY: Final = 256
-_FEW: Final = 4
 
 
 class Part(NamedTuple):
@@ -192,11 +187,6 @@ def layer_rows(
 # -- snapshots of a training -----------------------------------------------------------------------
 
 
-def are_stackable(store: StoreFile, n: int) -> bool:
-    """Whether measures of n snapshots are computed, and are worth being computed together."""
-    return n >= _FEW and store.measures is None and store.neurons is None
-
-
 def analyze_snapshots(
     store: StoreFile, numbers: Sequence[int], options: Mapping[str, Any], show_progress: bool
 ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
@@ -220,9 +210,10 @@ def analyze_snapshots(
     import pandas as pd
 
     stack, others = _coarsened(store.topology, options)
-    tables, starts = [], range(0, len(numbers), _MANY)
+    n = n_together(store.topology)
+    tables, starts = [], range(0, len(numbers), n)
     for start in progress(starts, "analyze", show=show_progress):
-        found = stacked_snapshots(store, numbers[start : start + _MANY])
+        found = stacked_snapshots(store, numbers[start : start + n])
         if found.failed:
             raise StoreError(next(iter(found.failed.values())))
         tables.append(analyze_stack(stack, found.parameters, **others).table())

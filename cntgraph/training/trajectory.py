@@ -13,8 +13,9 @@ from cntgraph.core.progress import progress
 from cntgraph.measures.analyze import analyze
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
+from cntgraph.store.stacked_snapshots import are_stackable
 from cntgraph.training.labels import free_name
-from cntgraph.training.stacked import analyze_snapshots, are_stackable
+from cntgraph.training.stacked import analyze_snapshots
 from cntgraph.training.statistics.pooled_values import labelled
 
 if TYPE_CHECKING:

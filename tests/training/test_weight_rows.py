@@ -9,9 +9,12 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import cntgraph as cg
+from cntgraph.adapters.builder import Builder
 from cntgraph.core.errors import CntGraphError, NoCopiesError, UnsafeFileError
+from cntgraph.core.recipe import Recipe
+from cntgraph.network.blocks import Window
+from cntgraph.network.copies import n_together
 from cntgraph.training.layout import Layout
-from cntgraph.training.row_members import RowMembers
 from cntgraph.training.weight_rows import open_rows
 
 N = 23
@@ -211,14 +214,21 @@ def test_labels_that_do_not_fit(net, weights, tmp_path):
     refused(weights, net, "cannot be read", labels=tmp_path / "labels.csv.gz")
 
 
-def test_few_networks_are_read_at_once(net):
-    """A network of 40 MB: one at a time; of 300 bytes: 1,024."""
-    for size, n in ((10_000_000, 1), (net.n_parameters, 1024)):
-        blank = cg.Parameter.blank(cg.Parameter.from_array("w", np.zeros(1, "f4")), (3000, size))
-        zoo = cg.Population.from_matrix(np.zeros((1, net.n_parameters)), template=net)
-        rows = zoo._measuring.members.rows
-        members = RowMembers(type(rows)(blank, rows.layout, rows.template), range(3000))
-        assert members.batches(range(3000))[0].size == n
+def test_few_large_networks_are_read_at_once(net, weights):
+    """The larger, the fewer: by their values, and by their nodes."""
+    assert n_together(net) == 1024
+    large = cg.load([np.zeros((3000, 500), np.float32)])
+    assert n_together(large) == (1 << 25) // (3000 * 500 * 4)
+    assert n_together(cg.load([np.zeros((5000, 5000), np.float32)])) == 1
+    window = Window(fine=2000, coarse=2000, kernel=1)
+    builder = Builder()
+    kernel = Recipe.of(builder.parameter(cg.Parameter.from_array("w", np.ones((1, 1, 1, 1)))))
+    ids = builder.conv("conv", builder.input("x", (1, 2000, 2000)), kernel, None, (window,) * 2)
+    builder.output(ids)
+    assert n_together(builder.finish()) == 1
+    zoo = cg.Population.from_matrix(np.tile(weights, (100, 1)), template=net)
+    members = zoo._measuring.members
+    assert [batch.size for batch in members.batches(range(2300))] == [1024, 1024, 252]
 
 
 # -- what compares many networks ------------------------------------------------------------------
