@@ -418,15 +418,13 @@ def run_keras(operation, written):
     if keras.backend.backend() == "jax":
         import jax
 
-        call = jax.jit(call, compiler_options=QUICKLY)
+        call = jax.jit(call)
     found = call(*given)
     found = found if isinstance(found, tuple | list) else [found]
     return [np.asarray(y.detach() if hasattr(y, "detach") else y) for y in found]
 
 
 # -- JAX ------------------------------------------------------------------------------------------
-
-QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 class JaxWeights(Weights):
@@ -472,7 +470,7 @@ def run_jax(operation, written):
     import jax
 
     apply, params = jax_model(operation, written)
-    found = jax.jit(apply, compiler_options=QUICKLY)(params, *operation.given("jax"))
+    found = jax.jit(apply)(params, *operation.given("jax"))
     found = found if isinstance(found, tuple | list) else [found]
     return [np.asarray(y) for y in found]
 
