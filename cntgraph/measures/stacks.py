@@ -21,9 +21,9 @@ from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.grid import grid_of
 from cntgraph.network.blocks.statistics import WeightStatistics
-from cntgraph.network.copies import Stack
 from cntgraph.network.layer_sums import LayerSums
 from cntgraph.network.network import Edges
+from cntgraph.network.stack import Stack
 
 if TYPE_CHECKING:
     import pandas as pd

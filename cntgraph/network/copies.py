@@ -6,13 +6,12 @@ the channels, in n times the groups. So whatever measures one network measures a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.core.errors import NoCopiesError
 from cntgraph.core.parameter import Parameter
@@ -70,115 +69,6 @@ def copies_of(net: Network, n: int, parameters: Mapping[str, Parameter]) -> Netw
     copies = Copies(net.layers, n, parameters)
     blocks = tuple(block_of_copies(block, copies) for block in net.blocks)
     return Network(copies.layers, blocks, dict(parameters))
-
-
-#: What is held of the values and of the nodes of networks that are measured together, at most.
-_BYTES, _NODES = 1 << 25, 1 << 23
-#: Networks that are measured together, at most; and of fewer than some, each is by itself.
-MOST_TOGETHER, FEWEST_TOGETHER = 1024, 4
-
-
-def n_together(net: Network) -> int:
-    """Return how many networks of a topology are measured together: the larger, the fewer.
-
-    Examples
-    --------
-    >>> import cntgraph as cg
-    >>> n_together(cg.toy("mlp"))
-    1024
-    """
-    nbytes = sum(parameter.nbytes for parameter in net.parameters.values())
-    most = min(MOST_TOGETHER, _BYTES // max(nbytes, 1), _NODES // max(net.n_nodes, 1))
-    return max(1, most)
-
-
-class Stacked(NamedTuple):
-    """The values that each parameter has in several networks of one topology.
-
-    Parameters
-    ----------
-    parameters : dict of str to Parameter
-        Of shape (n, *shape); empty if there are no networks.
-    places : list of int
-        Which of the networks that were asked for these are.
-    failed : dict of int to str
-        Why there is none, of each of the others.
-    """
-
-    parameters: dict[str, Parameter]
-    places: list[int]
-    failed: dict[int, str]
-
-    @classmethod
-    def of(
-        cls,
-        like: Mapping[str, Parameter],
-        values: Mapping[str, Sequence[NDArray[Any]]],
-        places: list[int],
-        failed: dict[int, str],
-    ) -> Stacked:
-        """Return values that were read network by network, of parameters like those of `like`."""
-        found = {}
-        for name, arrays in values.items() if places else ():
-            data = np.stack(arrays)
-            found[name] = replace(like[name], shape=data.shape, data=data)
-        return cls(found, places, failed)
-
-
-class Stack:
-    """Networks of one topology, any number of which is measured together.
-
-    Parameters
-    ----------
-    net : Network
-        The topology.
-
-    Raises
-    ------
-    NoCopiesError
-        If there is a block of a kind for which nothing says what its copies are.
-
-    Examples
-    --------
-    >>> import cntgraph as cg
-    >>> net = cg.toy("mlp")
-    >>> some = {name: Parameter.from_array(name, np.stack([p.raw()] * 5))
-    ...         for name, p in net.parameters.items()}
-    >>> [block.target.shape for block in Stack(net).blocks(some)]
-    [(40,), (20,), (10,)]
-    """
-
-    def __init__(self, net: Network) -> None:
-        self.net = net
-        self._made: dict[int, tuple[Block, ...]] = {}
-        self._blocks(1)
-
-    def __reduce__(self) -> tuple[type[Stack], tuple[Network]]:
-        return Stack, (self.net,)
-
-    def layers(self, n: int) -> tuple[Layer, ...]:
-        """Return the layers of n networks together."""
-        return Copies(self.net.layers, n, {}).layers
-
-    def blocks(self, parameters: Mapping[str, Parameter]) -> tuple[Block, ...]:
-        """Return the blocks of networks together.
-
-        Parameters
-        ----------
-        parameters : mapping of str to Parameter
-            The values of each parameter in every network, shape (n, *shape of the parameter).
-        """
-        n = next(iter(parameters.values())).shape[0]
-        return tuple(block.bind(parameters) for block in self._blocks(n))
-
-    def _blocks(self, n: int) -> tuple[Block, ...]:
-        """Return the blocks of n networks whose values are yet to come; kept for the next ones."""
-        if n not in self._made:
-            own = self.net.parameters
-            nothing = {name: Parameter.blank(p, (n, *p.shape)) for name, p in own.items()}
-            copies = Copies(self.net.layers, n, nothing)
-            self._made[n] = tuple(block_of_copies(block, copies) for block in self.net.blocks)
-        return self._made[n]
 
 
 @dataclass(frozen=True)

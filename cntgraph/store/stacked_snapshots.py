@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
-from cntgraph.network.copies import FEWEST_TOGETHER, Stacked, n_together
+from cntgraph.network.stack import FEWEST_TOGETHER, Stacked, n_together
 from cntgraph.store.reader import StoreFile
 
 
@@ -19,7 +19,8 @@ def are_stackable(store: StoreFile, n: int) -> bool:
     """
     if n < FEWEST_TOGETHER or store.measures is not None or store.neurons is not None:
         return False
-    return n_together(store.topology) >= FEWEST_TOGETHER
+    net = store.topology
+    return bool(net.parameters) and n_together(net) >= FEWEST_TOGETHER
 
 
 def stacked_snapshots(store: StoreFile, numbers: Sequence[int]) -> Stacked:

@@ -14,8 +14,8 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from cntgraph.core.errors import CntGraphError, FormatError, StoreError
 from cntgraph.loading import is_own_file, load
-from cntgraph.network.copies import Stacked, n_together
 from cntgraph.network.network import Network
+from cntgraph.network.stack import Stacked, n_together
 from cntgraph.store.reader import StoreFile
 from cntgraph.store.stacked_snapshots import are_stackable, stacked_snapshots
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.torch.checkpoint import read_checkpoint
 from cntgraph.core.errors import CntGraphError, FormatError
-from cntgraph.network.copies import Stacked, n_together
 from cntgraph.network.network import Network
+from cntgraph.network.stack import Stacked, n_together
 from cntgraph.training.members import Batch, Key, Members
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
-from cntgraph.network.copies import Stacked, n_together
 from cntgraph.network.network import Network
+from cntgraph.network.stack import Stacked, n_together
 from cntgraph.training.layout import Layout
 from cntgraph.training.members import Batch, Key, Members
 
@@ -44,6 +44,8 @@ class Rows:
         CntGraphError
             If a row has more or fewer values than the layout says.
         """
+        if not layout.size:
+            raise CntGraphError("expected a template with parameters, got one without any")
         if of.shape[1] != layout.size:
             raise CntGraphError(
                 f"expected {layout.size:,} values a network, as the layout says; {of.name!r} has "

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import CntGraphError, StoreError
+from cntgraph.core.errors import CntGraphError, NoCopiesError, StoreError
 from cntgraph.core.mapping import map_ordered
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.measures.stacks import LayerColumns, analyze_stack, stacked_values
-from cntgraph.network.copies import Stack, n_together
 from cntgraph.network.network import Network, coarsen
+from cntgraph.network.stack import Stack, n_together
 from cntgraph.store.reader import StoreFile
-from cntgraph.store.stacked_snapshots import stacked_snapshots
+from cntgraph.store.stacked_snapshots import are_stackable, stacked_snapshots
 from cntgraph.training.members import Batch, Members
 
 if TYPE_CHECKING:
@@ -189,8 +189,10 @@ def layer_rows(
 
 def analyze_snapshots(
     store: StoreFile, numbers: Sequence[int], options: Mapping[str, Any], show_progress: bool
-) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+) -> tuple[pd.DataFrame, NDArray[np.int64]] | None:
     """Return one row per snapshot and layer, and the place of its snapshot among the numbers.
+
+    None where they are better measured one by one.
 
     Parameters
     ----------
@@ -209,7 +211,12 @@ def analyze_snapshots(
     """
     import pandas as pd
 
-    stack, others = _coarsened(store.topology, options)
+    if not are_stackable(store, len(numbers)) or "client" in options:
+        return None
+    try:
+        stack, others = _coarsened(store.topology, options)
+    except NoCopiesError:
+        return None
     n = n_together(store.topology)
     tables, starts = [], range(0, len(numbers), n)
     for start in progress(starts, "analyze", show=show_progress):

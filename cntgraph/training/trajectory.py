@@ -13,7 +13,6 @@ from cntgraph.core.progress import progress
 from cntgraph.measures.analyze import analyze
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
-from cntgraph.store.stacked_snapshots import are_stackable
 from cntgraph.training.labels import free_name
 from cntgraph.training.stacked import analyze_snapshots
 from cntgraph.training.statistics.pooled_values import labelled
@@ -167,9 +166,9 @@ class Trajectory(Sequence[Network]):
         import pandas as pd
 
         labels = self.labels
-        if are_stackable(self._store, len(self)) and "client" not in options:
-            layers, rows = analyze_snapshots(self._store, self._snapshots, options, show_progress)
-            return labelled(layers, rows, labels, number="snapshot")
+        found = analyze_snapshots(self._store, self._snapshots, options, show_progress)
+        if found is not None:
+            return labelled(*found, labels, number="snapshot")
         tables = []
         for k in progress(range(len(self)), "analyze", show=show_progress):
             table = self._analyzed(k, options).reset_index()

@@ -13,7 +13,8 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.measures.stacks import analyze_stack
 from cntgraph.network import Layer, Network
 from cntgraph.network.blocks.scaled import Scaled
-from cntgraph.network.copies import Stack, copies_of
+from cntgraph.network.copies import copies_of
+from cntgraph.network.stack import Stack
 
 NETS = {name: net for name, net in all_nets().items() if net.parameters or net.blocks}
 ODD = (np.nan, np.inf, -np.inf)

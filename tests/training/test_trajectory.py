@@ -8,8 +8,9 @@ import pytest
 from oracles.nets import random_net
 
 import cntgraph as cg
-from cntgraph.core.errors import FormatError
+from cntgraph.core.errors import FormatError, NoCopiesError
 from cntgraph.core.parameter import Parameter
+from cntgraph.store.stacked_snapshots import are_stackable
 
 
 def moments(n=5, **labels):
@@ -153,3 +154,17 @@ def test_opening_what_is_none(tmp_path):
 def test_repr(trajectory):
     assert repr(trajectory) == "<Trajectory: 5 snapshots of run.h5>"
     assert repr(trajectory[:2]) == "<Trajectory: 2 snapshots of run.h5>"
+
+
+def test_few_snapshots_and_those_without_copies_are_measured_one_by_one(monkeypatch):
+    with cg.open(cg.demo_file("training")) as training:
+        assert are_stackable(training._store, 5)
+        assert not are_stackable(training._store, 3)
+        expected = training[:5].analyze()
+        each = [training[k : k + 1].analyze().assign(snapshot=k) for k in range(5)]
+        pd.testing.assert_frame_equal(pd.concat(each, ignore_index=True), expected, rtol=1e-12)
+        error = NoCopiesError("no copies")
+        monkeypatch.setattr(
+            "cntgraph.training.stacked.Stack", lambda net: (_ for _ in ()).throw(error)
+        )
+        pd.testing.assert_frame_equal(training[:5].analyze(), expected, rtol=1e-12)

@@ -13,7 +13,7 @@ from cntgraph.adapters.builder import Builder
 from cntgraph.core.errors import CntGraphError, NoCopiesError, UnsafeFileError
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import Window
-from cntgraph.network.copies import n_together
+from cntgraph.network.stack import n_together
 from cntgraph.training.layout import Layout
 from cntgraph.training.weight_rows import open_rows
 
