@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from cntgraph.adapters.torch.checkpoint import read_checkpoint
+from cntgraph.adapters import registry
 from cntgraph.core.errors import CntGraphError, FormatError
 from cntgraph.network.network import Network
 from cntgraph.network.stack import Stacked, n_together
@@ -32,6 +32,7 @@ def open_model_zoo(
     """Return the networks of a zoo and what is known of them (see `Population.from_model_zoo`)."""
     import pandas as pd
 
+    registry.builtin("torch", "reading checkpoints of PyTorch")  # else says what to install
     found = Path(folder)
     trainings = sorted(path.parent for path in found.glob(f"*/{OPTIONS}"))
     if not trainings:
@@ -131,6 +132,8 @@ class CheckpointBatch(Batch):
 
 def _read(path: Path, template: Network) -> Network:
     """Return the network of a checkpoint; what is not in it is the template's, if not learned."""
+    from cntgraph.adapters.torch.checkpoint import read_checkpoint
+
     found = {p.name: p for p in read_checkpoint(path).parameters}
     own = {
         name: replace(found[name], trainable=p.trainable) if name in found else p
