@@ -1,5 +1,7 @@
 """Whatever people hold their data in: arrays, lists, loaders, generators; and what is wrong."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -128,5 +130,6 @@ def test_samples_have_to_fit_the_network(inputs, message):
 def test_progress_is_shown_where_it_is_asked_for(monkeypatch):
     shown = []
     monkeypatch.setattr("tqdm.tqdm", lambda items, **_: shown.append(1) or items)
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)  # which has bars of its own
     cg.neuron_strength(cg.toy("mlp"), np.ones((2, 6)), show_progress=True)
     assert shown
