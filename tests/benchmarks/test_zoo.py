@@ -1,0 +1,132 @@
+"""The zoo experiment: networks, optimisers and files are what the protocol says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import cntgraph as cg
+
+HERE = Path(__file__).parents[2] / "benchmarks" / "reproduce"
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    """The modules of the experiment, which is a folder of scripts and no package."""
+    sys.path.insert(0, str(HERE))
+    try:
+        import zoo
+        import zoo_networks
+        import zoo_training
+
+        yield SimpleNamespace(files=zoo, networks=zoo_networks, training=zoo_training)
+    finally:
+        sys.path.remove(str(HERE))
+        for name in ("data", "zoo", "zoo_networks", "zoo_training"):
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def short(zoo, monkeypatch):
+    """The same experiment with two updates, of few networks."""
+    monkeypatch.setattr(zoo.training, "CHECKPOINTS", (0, 1, 2))
+    monkeypatch.setattr(zoo.files, "CHECKPOINTS", (0, 1, 2))
+    monkeypatch.setattr(zoo.training, "GROUP", 2)
+    monkeypatch.setattr(zoo.training, "N_OWN", 50)
+    return zoo
+
+
+def images(zoo):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.rand(zoo.training.N_TRAIN, 1, 32, 32, generator=rng)
+    y = torch.randint(0, 10, (len(x),), generator=rng)
+    return zoo.training.Grey(x, y, x[:50], y[:50])
+
+
+def rows_and_settings(zoo, n=4, **given):
+    rngs = [np.random.default_rng(k) for k in range(n)]
+    drawn = [zoo.networks.draw(0, rng) for rng in rngs]
+    settings = [type(s)(**{**vars(s), **given}) for s in drawn]
+    rows = [zoo.networks.initial_row(s, r) for s, r in zip(settings, rngs, strict=True)]
+    return torch.from_numpy(np.stack(rows)), settings
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop"])
+def test_rows_are_trained_as_modules_by_the_optimisers_of_pytorch(zoo, monkeypatch, name):
+    made = {
+        "sgd": lambda v: torch.optim.SGD(v, lr=1e-2),
+        "adam": lambda v: torch.optim.Adam(v, lr=1e-2, eps=1e-7),
+        "rmsprop": lambda v: torch.optim.RMSprop(v, lr=1e-2, alpha=0.9, eps=1e-7),
+    }[name]
+    rows, settings = rows_and_settings(
+        zoo, activation="tanh", w_init="he_normal", optimizer=name, learning_rate=1e-2, dropout=0.0
+    )
+    data, order = images(zoo), torch.arange(64 * 3).expand(4, -1)
+    monkeypatch.setattr(zoo.training, "CHECKPOINTS", (0, 3))
+    found, scores = zoo.training.follow(settings, rows, order, data)[3]
+    assert len(scores) == 4
+    for k, model in enumerate(zoo.networks.modules(["tanh"] * 4, rows)):
+        optimiser = made(model.parameters())
+        for chosen in order[k].split(64):
+            optimiser.zero_grad()
+            loss = torch.nn.functional.cross_entropy(
+                model(data.train_x[chosen]), data.train_y[chosen]
+            )
+            kernels = [v for v in model.parameters() if v.ndim > 1]
+            (loss + settings[k].l2reg * sum(v.square().sum() for v in kernels)).backward()
+            optimiser.step()
+        own = zoo.networks.states_of(torch.from_numpy(found[k : k + 1]))
+        for key, value in model.named_parameters():
+            torch.testing.assert_close(own[key][0], value.detach(), atol=2e-5, rtol=1e-3)
+
+
+def test_a_zoo_that_is_written_is_read_as_the_modules_that_were_trained(short, tmp_path):
+    """Graph and labels of from_cnn_zoo against cg.load of the module and its own forward pass."""
+    data = images(short)
+    (tmp_path / "groups").mkdir()
+    trained = [short.training.train_group("mnist", group, data) for group in (0, 1)]
+    for group, found in enumerate(trained):
+        path = short.files.path_of(tmp_path, group)
+        np.savez(path, weights=found.weights, table=json.dumps(found.table))
+    assert short.files.write_zoo(tmp_path) == 4
+    population = cg.Population.from_cnn_zoo(tmp_path)
+    labels = population.labels
+    assert labels["step"].tolist() == [0, 1, 2] * 4
+    assert labels["network_id"].tolist() == np.repeat(range(4), 3).tolist()
+    rows = torch.from_numpy(np.concatenate([found.weights for found in trained]))
+    models = short.networks.modules(labels["config.activation"], rows)
+    for k, model in zip(count(), models):
+        net, own = population[k], cg.load(model, input_shape=(1, 32, 32))
+        ours, theirs = cg.node_strength(net), cg.node_strength(own)
+        np.testing.assert_allclose(ours, theirs, atol=1e-6, rtol=1e-5)
+        with torch.no_grad():
+            right = model(data.test_x).argmax(1) == data.test_y
+        assert labels["test_accuracy"][k] == pytest.approx(float(right.float().mean()))
+
+
+def test_a_group_is_the_same_whenever_it_is_trained(short):
+    first, again = (short.training.train_group("mnist", 1, images(short)) for _ in range(2))
+    np.testing.assert_array_equal(first.weights, again.weights)
+    other = short.training.train_group("cifar10", 1, images(short))
+    assert np.abs(first.weights - other.weights).max() > 1e-3
+
+
+def test_initialisers_have_the_deviation_of_keras(zoo):
+    """Deviations of the third kernel, of 144 inputs and 16 channels out of 3 × 3 positions."""
+    place = zoo.networks.KERNELS[2]
+    expected = {"glorot_normal": (2 / 288) ** 0.5, "he_normal": (2 / 144) ** 0.5,
+                "RandomNormal": 0.3, "TruncatedNormal": 0.3 * 0.8796}  # fmt: skip
+    for name, deviation in expected.items():
+        rows, _ = rows_and_settings(zoo, n=8, w_init=name, init_std=0.3)
+        values = rows[:, place.start : place.stop]
+        assert float(values.std()) == pytest.approx(deviation, rel=0.03), name
+    rows, _ = rows_and_settings(zoo, n=1, w_init="orthogonal")
+    kernel = rows[0, place.start : place.stop].reshape(144, 16)
+    torch.testing.assert_close(kernel.T @ kernel, torch.eye(16), atol=1e-5, rtol=0)
