@@ -117,10 +117,11 @@ def train_group(task: str, group: int, images: Grey) -> Trained:
     torch.manual_seed(int(rngs[0].integers(2**62)))  # of what is dropped
     kept = follow(settings, rows, order, images)
     table = [
-        {"network_id": number, "step": step, **scores[k], **settings[k].config}
+        {"network_id": number, "step": step, "config.dataset": task, **scores[k],
+         **settings[k].config}
         for k, number in enumerate(numbers)
         for step, (_, scores) in kept.items()
-    ]
+    ]  # fmt: skip
     weights = np.stack([found for found, _ in kept.values()], axis=1)
     return Trained(weights.reshape(-1, weights.shape[-1]), table)
 

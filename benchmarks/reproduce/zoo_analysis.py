@@ -1,0 +1,210 @@
+"""Analyse a zoo as zoo_protocol.md says.
+
+    python benchmarks/reproduce/zoo_analysis.py FOLDER --out OUT [--final]
+
+FOLDER is what `zoo.py` writes for one task. Without ``--final``, networks that are not held out
+are predicted from each other, to find faults of this code: OUT/TASK/development. With it, the
+held-out ones are predicted from them, with verdicts: OUT/TASK/final, which is written once.
+Most of the time goes into fitting trees: of development five times as often.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from tqdm import tqdm
+from zoo_features import MEASURES, feature_sets, read_labels
+from zoo_scores import THRESHOLDS, Bootstrap, holm, interval, p_value, predict
+from zoo_verdicts import EVERY, GRAPH, LAST, LEAST_GAIN, LEVEL, is_tested, verdicts
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from timing import machine, markdown
+
+LEAST_FITTED, LEAST_TESTED = 60, 30
+BOUNDS = (0.01, 0.1)
+"""Between the classes of initial deviations."""
+
+CONTROL = "checkpoint 0, accuracy at the last"
+
+
+class Stratum(NamedTuple):
+    """Checkpoints that are fitted and tested on their own, and what is told of them."""
+
+    name: str
+    target: pd.Series
+
+
+def strata(labels: pd.DataFrame) -> Iterator[Stratum]:
+    """Yield the strata that are large enough."""
+    kept = labels[~labels["diverged"]]
+    step, accuracy = kept["step"], kept["test_accuracy"]
+    last = step == int(LAST)
+    found = {EVERY: accuracy[step > 0]}
+    found |= {str(k): accuracy[step == k] for k in sorted(set(step) - {0})}
+    found |= {f"initialiser {name}": accuracy[last & (cells_of(kept) == name)]
+              for name in sorted(set(cells_of(kept)))}  # fmt: skip
+    ends = kept[last].set_index("network_id")["test_accuracy"]
+    found[CONTROL] = kept.loc[step == 0, "network_id"].map(ends).dropna()
+    for name, target in found.items():
+        if is_large(labels["held_out"].loc[target.index]):
+            yield Stratum(name, target)
+
+
+def is_large(held_out: pd.Series) -> bool:
+    """Whether there is enough to fit, and, where held-out ones are there, to test."""
+    n = int(held_out.sum())
+    return len(held_out) - n >= LEAST_FITTED and (n == 0 or n >= LEAST_TESTED)
+
+
+def cells_of(labels: pd.DataFrame) -> pd.Series:
+    """Return each checkpoint's initialiser, with the class of its deviation where it has one."""
+    deviation = labels["config.init_std"]
+    classes = np.digitize(deviation, BOUNDS)
+    names = [f"below {BOUNDS[0]}", f"{BOUNDS[0]} to {BOUNDS[1]}", f"above {BOUNDS[1]}"]
+    words = pd.Series([f", {names[k]}" for k in np.minimum(classes, 2)], labels.index)
+    return labels["config.w_init"] + words.where(deviation.notna(), "")
+
+
+# -- what is found ---------------------------------------------------------------------------------
+
+
+def compared(every: bool) -> list[tuple[str, str]]:
+    """Return which sets' R² are subtracted from each other."""
+    pairs = [(f"f + {x}", "f") for x in MEASURES] + [(f"a + {x}", "a") for x in GRAPH]
+    return pairs + [("a", x) for x in GRAPH] + [(x, "updates") for x in MEASURES if every]
+
+
+def evaluated(
+    labels: pd.DataFrame, sets: Mapping[str, pd.DataFrame], *, final: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the scores of every stratum and set, and the gains of sets over others."""
+    scores, gains = [], []
+    thresholds = THRESHOLDS[labels["config.dataset"].iloc[0]]
+    for name, target in tqdm([*strata(labels)], desc="strata"):
+        own = labels.loc[target.index]
+        chosen = {key: table for key, table in sets.items() if key != "updates" or name == EVERY}
+        found = predict(chosen, target, own["network_id"], own["held_out"], final=final)
+        draws = Bootstrap(found)
+        r2 = {key: draws.r2(key) for key in chosen}
+        for key in chosen:
+            row = {"stratum": name, "set": key, "n": len(found.true),
+                   "n_networks": len(set(found.networks))}  # fmt: skip
+            row |= interval("r2", r2[key]) | interval("kendall", draws.kendall(key))
+            scores.append(row | interval("auc", draws.auc(key, thresholds)))
+        for key, over in compared(name == EVERY):
+            gain = r2[key] - r2[over]
+            row = {"stratum": name, "set": key, "over": over}
+            gains.append(row | interval("gain", gain) | {"p": p_value(gain)})
+    return pd.DataFrame(scores), with_tests(pd.DataFrame(gains))
+
+
+def with_tests(gains: pd.DataFrame) -> pd.DataFrame:
+    """Add what Holm's method makes of the tests, and which gains count; p of no others."""
+    tested = gains.apply(is_tested, axis=1)
+    gains["p"] = gains["p"].where(tested)
+    gains["p_holm"] = np.nan
+    gains.loc[tested, "p_holm"] = holm(gains.loc[tested, "p"].to_numpy())
+    gains["counts"] = (gains["p_holm"] < LEVEL) & (gains["gain"] >= LEAST_GAIN)
+    return gains
+
+
+def divergence(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return how many checkpoints diverged, by optimiser and initialiser."""
+    keys = ["config.optimizer", "config.w_init"]
+    return labels.groupby(keys)["diverged"].agg(checkpoints="size", diverged="sum").reset_index()
+
+
+# -- what is written -------------------------------------------------------------------------------
+
+
+def cells(table: pd.DataFrame, name: str, column: str) -> list[list[str]]:
+    """Return rows of a score with its interval: a row per stratum, a column per value."""
+    rows = []
+    for stratum, own in table.groupby("stratum", sort=False):
+        own = own.set_index(column)
+        texts = [stratum]
+        for key in table[column].unique():
+            value = own.loc[key] if key in own.index else None
+            shown = value is not None and np.isfinite(value[name])
+            texts.append(f"{value[name]:.2f} ({value[f'{name}_low']:.2f} to "
+                         f"{value[f'{name}_high']:.2f})" if shown else "")  # fmt: skip
+        rows.append(texts)
+    return rows
+
+
+def report(found: Mapping[str, pd.DataFrame], title: str) -> str:
+    """Return all tables in Markdown."""
+    scores, gains = found["scores"], found["gains"]
+    sets, about = [*scores["set"].unique()], ", ".join(f"{k}: {v}" for k, v in MEASURES.items())
+    parts = [f"# {title}", f"On {machine()}. {about}, f: hyperparameters; 95 % intervals.",
+             "Protocol: benchmarks/reproduce/zoo_protocol.md."]  # fmt: skip
+    if "verdicts" in found:
+        rows = [[str(x) for x in row] for row in found["verdicts"].itertuples()]
+        parts.append(markdown("Verdicts", ["claim", *found["verdicts"].columns], rows))
+    for name, text in (("r2", "R²"), ("kendall", "Kendall's τ"), ("auc", "AUC")):
+        parts.append(markdown(text, ["stratum", *sets], cells(scores, name, "set")))
+    named = gains.assign(pair=gains["set"] + " − " + gains["over"])
+    head = ["stratum", *named["pair"].unique()]
+    parts.append(markdown("Gains in R²", head, cells(named, "gain", "pair")))
+    tested = gains.dropna(subset="p")[["stratum", "set", "over", "gain", "p", "p_holm", "counts"]]
+    for text, table in (("Tests", tested), ("Diverged", found["diverged"])):
+        rows = [[f"{x:.3g}" if isinstance(x, float) else str(x) for x in row]
+                for row in table.itertuples(index=False)]  # fmt: skip
+        parts.append(markdown(text, [*table.columns], rows))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def draw(scores: pd.DataFrame, path: Path) -> None:
+    """Draw R² of each set alone, a panel per stratum."""
+    names = [*scores["stratum"].unique()]
+    figure = Figure(figsize=(10, 2 * -(-len(names) // 4)), dpi=80, layout="constrained")
+    axes = figure.subplots(-(-len(names) // 4), 4, sharex=True, squeeze=False).reshape(-1)
+    for ax, name in zip(axes, names, strict=False):  # the last row may have more
+        own = scores[(scores["stratum"] == name) & scores["set"].isin([*MEASURES, "f"])]
+        errors = np.abs(own[["r2_low", "r2_high"]].to_numpy().T - own["r2"].to_numpy())
+        ax.errorbar(own["r2"], range(len(own)), xerr=errors, fmt="o", ms=3, lw=1)
+        ax.set_yticks(range(len(own)), own["set"])
+        ax.set_title(name, size=8)
+        ax.set(xlim=(-0.2, 1.02), xlabel="R²")
+        ax.invert_yaxis()
+    for ax in axes[len(names) :]:
+        ax.remove()
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="of one task, as zoo.py writes it")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--final", action="store_true", help="predict held-out networks, once")
+    options = parser.parse_args()
+    labels = read_labels(options.folder)
+    part = "final" if options.final else "development"
+    task = labels["config.dataset"].iloc[0]
+    out: Path = options.out / task / part
+    if options.final and out.exists():
+        parser.error(f"{out} is there: held-out networks are analysed once")
+    if not options.final:
+        labels = labels[~labels["held_out"]]
+    sets = feature_sets(options.folder, labels[~labels["diverged"]])
+    scores, gains = evaluated(labels, sets, final=options.final)
+    found = {"scores": scores, "gains": gains, "diverged": divergence(labels)}
+    if options.final:
+        found["verdicts"] = verdicts(scores, gains)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in found.items():
+        table.to_csv(out / f"{name}.csv", index=name == "verdicts", float_format="%.5g")
+    draw(scores, out / "zoo.png")
+    (out / "zoo.md").write_text(report(found, f"A zoo of small CNNs: {task}, {part}"), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
