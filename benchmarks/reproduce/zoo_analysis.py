@@ -101,6 +101,7 @@ def evaluated(
         for key, over in compared(name == EVERY):
             gain = r2[key] - r2[over]
             row = {"stratum": name, "set": key, "over": over}
+            row["r2_low"] = interval("r2", r2[key])["r2_low"]
             gains.append(row | interval("gain", gain) | {"p": p_value(gain)})
     return pd.DataFrame(scores), with_tests(pd.DataFrame(gains))
 
@@ -111,7 +112,9 @@ def with_tests(gains: pd.DataFrame) -> pd.DataFrame:
     gains["p"] = gains["p"].where(tested)
     gains["p_holm"] = np.nan
     gains.loc[tested, "p_holm"] = holm(gains.loc[tested, "p"].to_numpy())
-    gains["counts"] = (gains["p_holm"] < LEVEL) & (gains["gain"] >= LEAST_GAIN)
+    # A gain over what is worse than the mean may still be worse than the mean.
+    enough = (gains["gain"] >= LEAST_GAIN) & (gains["r2_low"] > 0)
+    gains["counts"] = (gains["p_holm"] < LEVEL) & enough
     return gains
 
 
