@@ -16,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cntgraph.activity.neuron_measures import neuron_strength
+from cntgraph.adapters.builder import Builder
 from cntgraph.core.compiling import Compiled, compiled_kernels
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.core.progress import progress
+from cntgraph.core.recipe import Recipe
 from cntgraph.data.toys import TOYS, toy
 from cntgraph.graph.building import build_graph
 from cntgraph.loading import load
@@ -69,12 +71,24 @@ def warm_up(*, show_progress: bool = False) -> WarmUp:
 
 def _works() -> Iterator[Callable[[], object]]:
     """Yield what is to be done, piece by piece."""
-    nets = [load([np.zeros(_LONG, np.float32)]), *map(toy, TOYS)]
+    nets = [load([np.zeros(_LONG, np.float32)]), _folded(), *map(toy, TOYS)]
     for dtype, writeable in product(_TYPES, (True, False)):
         for net in nets:
             yield partial(_sum_up, _stored(net, dtype, writeable))
     for name in TOYS:
         yield partial(_measure, toy(name))
+
+
+def _folded() -> Network:
+    """Return a network whose weights are multiplied by factors, as those with a folded norm."""
+    builder = Builder()
+    stored = {"weight": np.zeros(_LONG, np.float32), "gain": np.ones((_LONG[0], 1), np.float32)}
+    weight, gain = (
+        Recipe.of(builder.parameter(Parameter.from_array(*item))) for item in stored.items()
+    )
+    ids = builder.input("input", _LONG[1:])
+    builder.output(builder.linear("folded", ids, weight * gain, None))
+    return builder.finish()
 
 
 def _stored(net: Network, dtype: str, writeable: bool) -> Network:

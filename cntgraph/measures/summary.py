@@ -54,8 +54,8 @@ def summarise(values: ClassValues) -> Summary:
     mean = _total(grid.shares * table)
     deviation = table - mean
     weighted = grid.shares * deviation
-    # The rounding of the mean is taken out again.
-    variance = _total(weighted * deviation) - _total(weighted) ** 2
+    rounding = _total(weighted)  # of the mean: it is taken out again
+    variance = _total(weighted * deviation) - rounding * rounding
     std = sqrt(max(variance, 0.0)) if variance == variance else nan
     return Summary(mean, std, float(table.min()), float(table.max()))
 

@@ -140,7 +140,8 @@ def _variance(row, shares, mean):
         d = row[k] - mean
         first += shares[k] * d
         second += shares[k] * d * d
-    return max(second - first * first, 0.0)  # the rounding of the mean is taken out again
+    variance = second - first * first  # the rounding of the mean is taken out again
+    return 0.0 if variance < 0.0 else variance
 
 
 @njit(cache=True, nogil=True)
