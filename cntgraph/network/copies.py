@@ -27,48 +27,6 @@ from cntgraph.network.blocks.identity import Identity
 from cntgraph.network.blocks.pool import Pool
 from cntgraph.network.blocks.sparse import Sparse
 from cntgraph.network.layer import Layer
-from cntgraph.network.network import Network
-
-
-def copies_of(net: Network, n: int, parameters: Mapping[str, Parameter]) -> Network:
-    """Return n networks of one topology as one network, without an edge from one to another.
-
-    Parameters
-    ----------
-    net : Network
-        The topology.
-    n : int
-        Number of networks.
-    parameters : mapping of str to Parameter
-        The values of each parameter in every network, shape (n, *shape of the parameter).
-
-    Returns
-    -------
-    Network
-        Layer by layer, the nodes of the first network, then those of the second, …: its layers have
-        the names of those of `net`, and shape (n, *shape).
-
-    Raises
-    ------
-    NoCopiesError
-        If there is a block of a kind for which nothing says what its copies are.
-
-    Examples
-    --------
-    >>> import cntgraph as cg
-    >>> net = cg.toy("mlp")
-    >>> two = {name: Parameter.from_array(name, np.stack([p.raw(), 2 * p.raw()]))
-    ...        for name, p in net.parameters.items()}
-    >>> both = copies_of(net, 2, two)
-    >>> both, both.layers[0].shape
-    (<Network: 4 layers, 3 blocks, 40 nodes, 176 edges, 204 parameters>, (2, 6))
-    >>> s = both.split(cg.node_strength(both))["fc3"]
-    >>> bool(np.allclose(s[1], 2 * s[0]))
-    True
-    """
-    copies = Copies(net.layers, n, parameters)
-    blocks = tuple(block_of_copies(block, copies) for block in net.blocks)
-    return Network(copies.layers, blocks, dict(parameters))
 
 
 @dataclass(frozen=True)
@@ -82,7 +40,7 @@ class Copies:
     n : int
         Number of copies.
     parameters : mapping of str to Parameter
-        See `copies_of`.
+        The values of each parameter in every copy, shape (n, *shape of the parameter).
     """
 
     of: tuple[Layer, ...]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from cntgraph.core.errors import NoCopiesError
+from cntgraph.core.errors import CntGraphError, NoCopiesError
 from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
@@ -52,7 +52,7 @@ def analyzed(
         return layer_frame(_one_by_one(measuring, where, options), labels)
     failed: dict[int, str] = {}
     layers, rows = layer_rows(parts, n, failed)
-    _note(measuring, failed)
+    _note(measuring, failed, n)
     return labelled(layers, rows, labels)
 
 
@@ -72,7 +72,7 @@ def analyzed_in_parts(
         if part.found is not None:
             rows = np.repeat(part.numbers, len(part.found.same["layer"]))
             yield labelled(part.found.table(), rows, labels)
-    _note(measuring, failed)
+    _note(measuring, failed, len(measuring.members))
 
 
 def _one_by_one(
@@ -96,9 +96,11 @@ def _stacks(
         return None
 
 
-def _note(measuring: Measuring, failed: Mapping[int, str]) -> None:
-    members = measuring.members
-    measuring.note({members.key(k): error for k, error in failed.items()}, len(members))
+def _note(measuring: Measuring, failed: Mapping[int, str], n: int) -> None:
+    """Keep why some of n networks were not read, and say so; where that is wanted, raise."""
+    if failed and measuring.strict:
+        raise CntGraphError(next(iter(failed.values())))
+    measuring.note({measuring.members.key(k): error for k, error in failed.items()}, n)
 
 
 def sampled(
@@ -128,6 +130,19 @@ def sampled(
         if layer not in {found.name for found in template.layers}:
             return iter([(number, None) for number in numbers])
         with suppress(NoCopiesError):  # said by `analyzed`, which comes first
-            return sample_stacks(measuring.members, numbers, **asked, **where._asdict())
+            parts = sample_stacks(measuring.members, numbers, **asked, **where._asdict())
+            return _samples(measuring, parts, len(numbers))
     task = partial(layer_sample, inputs=inputs, **asked)
     return measuring.results(task, numbers, what=measure, **where._asdict())
+
+
+def _samples(
+    measuring: Measuring, parts: Iterator[Part], n: int
+) -> Iterator[tuple[int, Values | None]]:
+    """Yield network by network what was found in many at a time."""
+    failed: dict[int, str] = {}
+    for part in parts:
+        failed.update(part.failed)
+        if part.found is not None:
+            yield from zip(part.numbers.tolist(), part.found, strict=True)
+    _note(measuring, failed, n)

@@ -51,9 +51,9 @@ class Batch(ABC):
     def sources(self, options: Mapping[str, Any]) -> Iterator[Source]:
         """Yield what each network is measured from; a file is open meanwhile."""
 
+    @abstractmethod
     def stacked(self) -> Stacked:
-        """Return the parameters of all networks; only where `Members.template` is one."""
-        raise NotImplementedError
+        """Return the parameters of all networks; asked where `Members.template` is a network."""
 
 
 class Members(ABC):

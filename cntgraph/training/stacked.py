@@ -91,8 +91,8 @@ def sample_stacks(
     n_most: int,
     client: Any = None,
     show_progress: bool = False,
-) -> Iterator[tuple[int, Values]]:
-    """Yield the number of each network and samples of a measure of a layer (see `layer_sample`).
+) -> Iterator[Part]:
+    """Yield samples of a measure of a layer, of many networks at a time, a row for each.
 
     Parameters
     ----------
@@ -104,10 +104,7 @@ def sample_stacks(
     assert members.template is not None
     stack = _around(members.template, layer)
     task = partial(_samples, stack=stack, measure=measure, layer=layer, n_most=n_most)
-    for part in _parts(
-        members, numbers, task, what=measure, client=client, show_progress=show_progress
-    ):
-        yield from zip(part.numbers.tolist(), part.found, strict=True)
+    return _parts(members, numbers, task, what=measure, client=client, show_progress=show_progress)
 
 
 def _around(net: Network, layer: str) -> Stack:
@@ -129,12 +126,19 @@ def _parts(
     batches = members.batches(numbers)
     client = "threads" if client is None else client
     work = partial(_of_batch, task=task)
-    found = map_ordered(work, batches, client=client, what=what, show_progress=show_progress)
+    found = map_ordered(
+        work, batches, client=client, what=what, show_progress=show_progress, instead=_not_read
+    )
     at = 0
     for batch, (places, result, failed) in zip(batches, found, strict=True):
         own = np.asarray(numbers[at : at + batch.size], dtype=np.int64)
         yield Part(own[places], result, {int(own[k]): error for k, error in failed.items()})
         at += batch.size
+
+
+def _not_read(batch: Batch, error: CntGraphError) -> tuple[list[int], Any, dict[int, str]]:
+    """Return what a batch gives that takes its process down."""
+    return [], None, dict.fromkeys(range(batch.size), str(error))
 
 
 def _of_batch(batch: Batch, *, task: Any) -> tuple[list[int], Any, dict[int, str]]:

@@ -13,7 +13,6 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.measures.stacks import analyze_stack
 from cntgraph.network import Layer, Network
 from cntgraph.network.blocks.scaled import Scaled
-from cntgraph.network.copies import copies_of
 from cntgraph.network.stack import Stack
 
 NETS = {name: net for name, net in all_nets().items() if net.parameters or net.blocks}
@@ -115,7 +114,8 @@ def test_bits_do_not_depend_on_who_is_measured_together():
 def test_copies_are_a_network_whose_nodes_are_those_of_each(name):
     net = listed(NETS[name])
     stacked, each = copied(net, 3, np.random.default_rng(2))
-    both = copies_of(net, 3, stacked)
+    stack = Stack(net)
+    both = Network(stack.layers(3), stack.blocks(stacked), stacked)
     assert both.n_edges == 3 * net.n_edges
     assert both.n_nodes == 3 * net.n_nodes
     found = both.split(cg.node_strength(both, transform="square", edges="all"))

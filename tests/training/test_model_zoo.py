@@ -98,3 +98,14 @@ def test_damaged_folders(zoo, template, tmp_path):
     (zoo / "NN_tune_0" / "result.json").write_text("[1, 2]")
     with pytest.raises(CntGraphError, match="expected JSON objects"):
         cg.Population.from_model_zoo(zoo, template=template)
+
+
+def test_a_checkpoint_that_is_damaged_after_the_analysis_is_named(zoo, template):
+    population = cg.Population.from_model_zoo(zoo, template=template, epochs="all")
+    population.analyze()
+    path = zoo / "NN_tune_0" / "checkpoint_000010" / "checkpoints"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.warns(UserWarning, match="1 of 9 networks cannot be read"):
+        found = population.densities("strength", template.layers[1].name, by="epoch", bins=None)
+    assert found.groupby("bin", observed=True)["n_networks"].first().tolist() == [3, 3, 2]
+    assert population.failed["path"].tolist() == [str(path)]

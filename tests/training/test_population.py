@@ -447,3 +447,6 @@ def test_a_damaged_snapshot_among_many_is_named(tmp_path):
         table = population.analyze()
     assert sorted({*range(64)} - {*table["network"]}) == [5]
     assert population.failed["snapshot"].tolist() == [5]
+    strict = Population.from_files(path, snapshots="all", strict=True)
+    with pytest.raises(CntGraphError, match="snapshots/5"):
+        strict.analyze()
