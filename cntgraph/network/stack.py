@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.copies import Copies, block_of_copies
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
+
+Item = TypeVar("Item")
 
 #: What is held of the values and of the nodes of networks that are measured together, at most.
 _BYTES, _NODES = 1 << 25, 1 << 23
@@ -53,14 +56,26 @@ class Stacked(NamedTuple):
     failed: dict[int, str]
 
     @classmethod
-    def of(
-        cls,
-        like: Mapping[str, Parameter],
-        values: Mapping[str, Sequence[NDArray[Any]]],
-        places: list[int],
-        failed: dict[int, str],
-    ) -> Stacked:
-        """Return values that were read network by network, of parameters like those of `like`."""
+    def read(
+        cls, like: Mapping[str, Parameter], network: Callable[[Item], Network],
+        items: Iterable[Item],
+    ) -> Stacked:  # fmt: skip
+        """Return the values of parameters like those of `like` in the network of each item.
+
+        A network that cannot be read is named; others are read nevertheless.
+        """
+        values: dict[str, list[NDArray[Any]]] = {name: [] for name in like}
+        places, failed = list[int](), dict[int, str]()
+        for place, item in enumerate(items):
+            try:
+                parameters = network(item).parameters
+                own = {name: parameters[name].raw() for name in like}
+            except CntGraphError as error:
+                failed[place] = str(error)
+                continue
+            places.append(place)
+            for name, array in own.items():
+                values[name].append(array)
         found = {}
         for name, arrays in values.items() if places else ():
             data = np.stack(arrays)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from numpy.typing import NDArray
-
-from cntgraph.core.errors import CntGraphError
 from cntgraph.network.stack import FEWEST_TOGETHER, Stacked, n_together
 from cntgraph.store.reader import StoreFile
 
@@ -37,17 +33,4 @@ def stacked_snapshots(store: StoreFile, numbers: Sequence[int]) -> Stacked:
     -------
     Stacked
     """
-    own = store.topology.parameters
-    values: dict[str, list[NDArray[Any]]] = {name: [] for name in own}
-    places, failed = list[int](), dict[int, str]()
-    for place, number in enumerate(numbers):
-        try:
-            found = store.network(number).parameters
-            read = {name: found[name].raw() for name in own}
-        except CntGraphError as error:
-            failed[place] = str(error)
-            continue
-        places.append(place)
-        for name, array in read.items():
-            values[name].append(array)
-    return Stacked.of(own, values, places, failed)
+    return Stacked.read(store.topology.parameters, store.network, numbers)

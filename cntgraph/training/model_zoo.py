@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from numpy.typing import NDArray
 
 from cntgraph.adapters import registry
 from cntgraph.core.errors import CntGraphError, FormatError
@@ -115,19 +114,8 @@ class CheckpointBatch(Batch):
 
     def stacked(self) -> Stacked:
         """Return the parameters of all checkpoints that can be read."""
-        values: dict[str, list[NDArray[Any]]] = {name: [] for name in self.template.parameters}
-        places, failed = list[int](), dict[int, str]()
-        for place, path in enumerate(self.paths):
-            try:
-                own = _read(path, self.template).parameters
-                read = {name: own[name].raw() for name in values}
-            except CntGraphError as error:
-                failed[place] = str(error)
-                continue
-            places.append(place)
-            for name, array in read.items():
-                values[name].append(array)
-        return Stacked.of(self.template.parameters, values, places, failed)
+        read = partial(_read, template=self.template)
+        return Stacked.read(self.template.parameters, read, self.paths)
 
 
 def _read(path: Path, template: Network) -> Network:
