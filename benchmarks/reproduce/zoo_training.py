@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from data import TASKS, load_images, to_float
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
-from zoo_networks import GROUP, KERNELS, Settings, SmallCNN, draw, initial_row, run_all
+from zoo_networks import (
+    GROUP,
+    KERNELS,
+    N_DROPPED,
+    Dropout,
+    Settings,
+    draw,
+    gradients,
+    initial_row,
+    scores,
+)
 
 SEED = 2002
 BATCH = 64
@@ -28,34 +35,35 @@ CHECKPOINTS = (0, 20, 50, 100, 200, 400, 600)
 N_TRAIN, N_TEST, N_OWN = 10_000, 2000, 1000
 """Training images of which networks have a share; images on which accuracies are measured."""
 
-_PART = 50
-"""Images that all networks of a group run on at a time."""
+Rows = NDArray[np.float32]
+"""A value for each parameter of each network of a group."""
 
-Update = Callable[[int, Tensor], Tensor]
+Update = Callable[[int, Rows], Rows]
 """Of the number of the update, from 1, and the gradient: what, times the rate, is taken away."""
 
 
 @dataclass(frozen=True)
 class Grey:
-    """Images (n, 1, 32, 32) in [-1, 1], and their classes."""
+    """Images (n, 32, 32, 1) in [-1, 1], and their classes."""
 
-    train_x: Tensor
-    train_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
+    train_x: NDArray[np.float32]
+    train_y: NDArray[np.int64]
+    test_x: NDArray[np.float32]
+    test_y: NDArray[np.int64]
 
 
 def load(folder: Path, task: str, cache: Path) -> Grey:
     """Return the first images of a task, grey, with a frame of black where they are small."""
     images = load_images(folder, task, cache)
 
-    def grey(x: Tensor) -> Tensor:
-        edge = (32 - x.shape[-1]) // 2
-        return F.pad(to_float(x).mean(1, keepdim=True), [edge] * 4) * 2 - 1
+    def grey(x: Any) -> NDArray[np.float32]:
+        values = to_float(x).mean(1).numpy()
+        edge = (32 - values.shape[-1]) // 2
+        return np.pad(values, [(0, 0), (edge, edge), (edge, edge)])[..., None] * 2 - 1
 
     train, test = slice(N_TRAIN), slice(N_TEST)
-    return Grey(grey(images.train_x[train]), images.train_y[train],
-                grey(images.test_x[test]), images.test_y[test])  # fmt: skip
+    return Grey(grey(images.train_x[train]), images.train_y[train].numpy(),
+                grey(images.test_x[test]), images.test_y[test].numpy())  # fmt: skip
 
 
 # -- optimisers ------------------------------------------------------------------------------------
@@ -68,13 +76,13 @@ def sgd() -> Update:
 
 def adam(beta1: float = 0.9, beta2: float = 0.999, tiny: float = 1e-7) -> Update:
     """Return Adam, with Keras's constants."""
-    mean, square = torch.zeros(()), torch.zeros(())
+    mean, square = np.float32(0), np.float32(0)
 
-    def update(step: int, gradient: Tensor) -> Tensor:
+    def update(step: int, gradient: Rows) -> Rows:
         nonlocal mean, square
         mean = beta1 * mean + (1 - beta1) * gradient
-        square = beta2 * square + (1 - beta2) * gradient.square()
-        deviation = (square / (1 - beta2**step)).sqrt() + tiny
+        square = beta2 * square + (1 - beta2) * gradient**2
+        deviation = np.sqrt(square / (1 - beta2**step)) + tiny
         return mean / (1 - beta1**step) / deviation
 
     return update
@@ -82,12 +90,12 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, tiny: float = 1e-7) -> Update
 
 def rmsprop(rho: float = 0.9, tiny: float = 1e-7) -> Update:
     """Return RMSprop, with Keras's constants."""
-    square = torch.zeros(())
+    square = np.float32(0)
 
-    def update(step: int, gradient: Tensor) -> Tensor:
+    def update(step: int, gradient: Rows) -> Rows:
         nonlocal square
-        square = rho * square + (1 - rho) * gradient.square()
-        return gradient / (square.sqrt() + tiny)
+        square = rho * square + (1 - rho) * gradient**2
+        return gradient / (np.sqrt(square) + tiny)
 
     return update
 
@@ -112,15 +120,14 @@ def train_group(task: str, group: int, images: Grey) -> Trained:
     rngs = [np.random.default_rng([SEED, TASKS.index(task), number]) for number in numbers]
     settings = [draw(number, rng) for number, rng in zip(numbers, rngs, strict=True)]
     pairs = [*zip(settings, rngs, strict=True)]
-    rows = torch.from_numpy(np.stack([initial_row(*pair) for pair in pairs]))
-    order = torch.from_numpy(np.stack([image_order(s.train_fraction, rng) for s, rng in pairs]))
-    torch.manual_seed(int(rngs[0].integers(2**62)))  # of what is dropped
-    kept = follow(settings, rows, order, images)
+    rows = np.stack([initial_row(*pair) for pair in pairs])
+    order = np.stack([image_order(s.train_fraction, rng) for s, rng in pairs])
+    kept = follow(settings, rows, order, images, rngs[0])
     table = [
-        {"network_id": number, "step": step, "config.dataset": task, **scores[k],
+        {"network_id": number, "step": step, "config.dataset": task, **found[k],
          **settings[k].config}
         for k, number in enumerate(numbers)
-        for step, (_, scores) in kept.items()
+        for step, (_, found) in kept.items()
     ]  # fmt: skip
     weights = np.stack([found for found, _ in kept.values()], axis=1)
     return Trained(weights.reshape(-1, weights.shape[-1]), table)
@@ -135,63 +142,73 @@ def image_order(share: float, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def follow(
-    settings: Sequence[Settings], rows: Tensor, order: Tensor, images: Grey
-) -> dict[int, tuple[NDArray[np.float32], list[dict[str, float]]]]:
+    settings: Sequence[Settings],
+    rows: Rows,
+    order: NDArray[np.int64],
+    images: Grey,
+    rng: np.random.Generator,
+) -> dict[int, tuple[Rows, list[dict[str, float]]]]:
     """Train, and return the rows and the scores of the networks at every checkpoint."""
-    model = SmallCNN(settings[0].activation)
+    activation = settings[0].activation
     update = OPTIMISERS[settings[0].optimizer]()
-    rates, penalties, dropout = (
-        torch.tensor([getattr(s, name) for s in settings], dtype=torch.float32)
+    rates, penalties, shares = (
+        np.array([getattr(s, name) for s in settings], np.float32)
         for name in ("learning_rate", "l2reg", "dropout")
     )
     found = {}
     for step in range(CHECKPOINTS[-1] + 1):
         if step in CHECKPOINTS:
-            found[step] = rows.numpy().copy(), evaluate(model, rows, order, images)
+            found[step] = rows.copy(), evaluate(activation, rows, order, images)
         if step < CHECKPOINTS[-1]:
             chosen = order[:, step * BATCH : (step + 1) * BATCH]
-            slope = gradient(model, rows, images.train_x[chosen], images.train_y[chosen], dropout)
+            some = images.train_x[chosen], images.train_y[chosen]
+            slope = np.array(gradients(activation, rows, *some, dropout(shares, rng)))
             slope += 2 * penalties[:, None] * of_kernels(rows)
             rows = rows - rates[:, None] * update(step + 1, slope)
     return found
 
 
-def gradient(model: SmallCNN, rows: Tensor, x: Tensor, y: Tensor, dropout: Tensor) -> Tensor:
-    """Return the gradient of each network's mean loss."""
-    rows = rows.detach().requires_grad_()
-    logits = run_all(model, rows, x, dropout)
-    losses = F.cross_entropy(logits.transpose(1, 2), y, reduction="none").mean(1)
-    return torch.autograd.grad(losses.sum(), rows)[0]
+def dropout(shares: NDArray[np.float32], rng: np.random.Generator) -> Dropout:
+    """Draw what is dropped of a batch of every network: four numbers of 16 bits from one of 64."""
+    n = BATCH * N_DROPPED
+    draws = rng.integers(2**64, size=len(shares) * n // 4, dtype=np.uint64, endpoint=False)
+    return Dropout(draws.view(np.uint16).reshape(-1, n), shares)
 
 
-def of_kernels(rows: Tensor) -> Tensor:
+def of_kernels(rows: Rows) -> Rows:
     """Return the rows with zeros for biases, which have no penalty."""
-    found = torch.zeros_like(rows)
+    found = np.zeros_like(rows)
     for place in KERNELS:
         found[:, place.start : place.stop] = rows[:, place.start : place.stop]
     return found
 
 
-@torch.no_grad()
-def evaluate(model: SmallCNN, rows: Tensor, order: Tensor, images: Grey) -> list[dict[str, float]]:
+def evaluate(
+    activation: str, rows: Rows, order: NDArray[np.int64], images: Grey
+) -> list[dict[str, float]]:
     """Return accuracy and loss of each network on test images and on some of its own."""
     # An epoch has 1,000 images at least, so these differ.
-    own, test = order[:, :N_OWN], torch.arange(len(images.test_x))
+    own, test = order[:, :N_OWN], np.arange(len(images.test_x))
+    everyone = np.broadcast_to(test, (len(rows), len(test)))
     found = {
-        **_scores("train", model, rows, images.train_x, images.train_y, own),
-        **_scores("test", model, rows, images.test_x, images.test_y, test),
+        **_scores("train", activation, rows, images.train_x, images.train_y, own),
+        **_scores("test", activation, rows, images.test_x, images.test_y, everyone),
     }
     return [{name: float(values[k]) for name, values in found.items()} for k in range(len(rows))]
 
 
+_PART = 50
+"""Images on which scores are found at a time: every number of images has its own program."""
+
+
 def _scores(
-    part: str, model: SmallCNN, rows: Tensor, x: Tensor, y: Tensor, chosen: Tensor
-) -> dict[str, Tensor]:
-    hits, losses, own = torch.zeros(len(rows)), torch.zeros(len(rows)), chosen.ndim > 1
-    for some in chosen.split(_PART, dim=-1):
-        logits = run_all(model, rows, x[some], own=own).transpose(1, 2)
-        target = y[some].expand(len(rows), -1)
-        hits += (logits.argmax(1) == target).sum(1)
-        losses += F.cross_entropy(logits, target, reduction="none").sum(1)
-    n = chosen.shape[-1]
-    return {f"{part}_accuracy": hits / n, f"{part}_loss": losses / n}
+    part: str,
+    activation: str,
+    rows: Rows,
+    x: NDArray[np.float32],
+    y: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+) -> dict[str, NDArray[np.float32]]:
+    parts = [chosen[:, at : at + _PART] for at in range(0, chosen.shape[1], _PART)]
+    found = np.mean([scores(activation, rows, x[some], y[some]) for some in parts], axis=0)
+    return {f"{part}_accuracy": found[0], f"{part}_loss": found[1]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import count
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,9 +44,9 @@ def short(zoo, monkeypatch):
 
 
 def images(zoo):
-    rng = torch.Generator().manual_seed(0)
-    x = torch.rand(zoo.training.N_TRAIN, 1, 32, 32, generator=rng)
-    y = torch.randint(0, 10, (len(x),), generator=rng)
+    rng = np.random.default_rng(0)
+    x = rng.random((zoo.training.N_TRAIN, 32, 32, 1), np.float32)
+    y = rng.integers(10, size=len(x))
     return zoo.training.Grey(x, y, x[:50], y[:50])
 
 
@@ -55,7 +55,39 @@ def rows_and_settings(zoo, n=4, **given):
     drawn = [zoo.networks.draw(0, rng) for rng in rngs]
     settings = [type(s)(**{**vars(s), **given}) for s in drawn]
     rows = [zoo.networks.initial_row(s, r) for s, r in zip(settings, rngs, strict=True)]
-    return torch.from_numpy(np.stack(rows)), settings
+    return np.stack(rows), settings
+
+
+class SmallCNN(torch.nn.Module):
+    """The zoo's architecture as PyTorch computes it, with the parameters of a row."""
+
+    def __init__(self, zoo, activation, row):
+        super().__init__()
+        channels = pairwise(zoo.networks.CHANNELS)
+        self.activation = {"relu": torch.relu, "tanh": torch.tanh}[activation]
+        self.convs = torch.nn.ModuleList(torch.nn.Conv2d(*pair, 3, stride=2) for pair in channels)
+        self.dense = torch.nn.Linear(16, 10)
+        for name, value in of_row(zoo, row).items():
+            self.get_parameter(name).data = value
+
+    def forward(self, x):
+        for conv in self.convs:
+            x = self.activation(conv(x))
+        return self.dense(x.mean((-2, -1)))
+
+
+def of_row(zoo, row):
+    """The parameters in a row as PyTorch has them: outputs first."""
+    order = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
+    parts = {p.name: row[p.start : p.stop].reshape(p.shape) for p in zoo.networks.PLACES}
+    return {
+        name: torch.tensor(part.transpose(order[part.ndim])).contiguous()
+        for name, part in parts.items()
+    }
+
+
+def channels_first(x):
+    return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop"])
@@ -68,23 +100,25 @@ def test_rows_are_trained_as_modules_by_the_optimisers_of_pytorch(zoo, monkeypat
     rows, settings = rows_and_settings(
         zoo, activation="tanh", w_init="he_normal", optimizer=name, learning_rate=1e-2, dropout=0.0
     )
-    data, order = images(zoo), torch.arange(64 * 3).expand(4, -1)
+    data, order = images(zoo), np.arange(4 * 64 * 3).reshape(4, -1)
     monkeypatch.setattr(zoo.training, "CHECKPOINTS", (0, 3))
-    found, scores = zoo.training.follow(settings, rows, order, data)[3]
+    rng = np.random.default_rng(0)
+    found, scores = zoo.training.follow(settings, rows, order, data, rng)[3]
     assert len(scores) == 4
-    for k, model in enumerate(zoo.networks.modules(["tanh"] * 4, rows)):
+    for k, row in enumerate(rows):
+        model = SmallCNN(zoo, "tanh", row)
         optimiser = made(model.parameters())
-        for chosen in order[k].split(64):
+        for chosen in np.split(order[k], 3):
             optimiser.zero_grad()
             loss = torch.nn.functional.cross_entropy(
-                model(data.train_x[chosen]), data.train_y[chosen]
+                model(channels_first(data.train_x[chosen])), torch.from_numpy(data.train_y[chosen])
             )
             kernels = [v for v in model.parameters() if v.ndim > 1]
             (loss + settings[k].l2reg * sum(v.square().sum() for v in kernels)).backward()
             optimiser.step()
-        own = zoo.networks.states_of(torch.from_numpy(found[k : k + 1]))
+        own = of_row(zoo, found[k])
         for key, value in model.named_parameters():
-            torch.testing.assert_close(own[key][0], value.detach(), atol=2e-5, rtol=1e-3)
+            torch.testing.assert_close(own[key], value.detach(), atol=2e-4, rtol=1e-3)
 
 
 def test_a_zoo_that_is_written_is_read_as_the_modules_that_were_trained(short, tmp_path):
@@ -100,14 +134,15 @@ def test_a_zoo_that_is_written_is_read_as_the_modules_that_were_trained(short, t
     labels = population.labels
     assert labels["step"].tolist() == [0, 1, 2] * 4
     assert labels["network_id"].tolist() == np.repeat(range(4), 3).tolist()
-    rows = torch.from_numpy(np.concatenate([found.weights for found in trained]))
-    models = short.networks.modules(labels["config.activation"], rows)
-    for k, model in zip(count(), models):
+    rows = np.concatenate([found.weights for found in trained])
+    x, y = channels_first(data.test_x), torch.from_numpy(data.test_y)
+    for k, activation in enumerate(labels["config.activation"]):
+        model = SmallCNN(short, activation, rows[k]).eval()
         net, own = population[k], cg.load(model, input_shape=(1, 32, 32))
         ours, theirs = cg.node_strength(net), cg.node_strength(own)
         np.testing.assert_allclose(ours, theirs, atol=1e-6, rtol=1e-5)
         with torch.no_grad():
-            right = model(data.test_x).argmax(1) == data.test_y
+            right = model(x).argmax(1) == y
         assert labels["test_accuracy"][k] == pytest.approx(float(right.float().mean()))
 
 
@@ -129,4 +164,16 @@ def test_initialisers_have_the_deviation_of_keras(zoo):
         assert float(values.std()) == pytest.approx(deviation, rel=0.03), name
     rows, _ = rows_and_settings(zoo, n=1, w_init="orthogonal")
     kernel = rows[0, place.start : place.stop].reshape(144, 16)
-    torch.testing.assert_close(kernel.T @ kernel, torch.eye(16), atol=1e-5, rtol=0)
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(16), atol=1e-5)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean(zoo):
+    shares = np.array([0.001, 0.3, 0.7], np.float32)
+    drawn = zoo.training.dropout(shares, np.random.default_rng(0))
+    for k, share in enumerate(shares):
+        found, rest = zoo.networks.Dropout(drawn.draws[k], share).of(np.ones((64, 15, 15, 16)))
+        assert rest.draws.size == 64 * (49 + 9) * 16
+        values = np.unique(found)
+        assert values == pytest.approx([0, 1 / (1 - share)])
+        assert float(np.mean(found == 0)) == pytest.approx(share, abs=0.005)
+        assert float(np.mean(found)) == pytest.approx(1, abs=0.01)
