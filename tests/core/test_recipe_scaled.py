@@ -67,7 +67,7 @@ def test_a_matrix_has_the_values_in_rows_and_columns(value, data):
     found = found.reshape(int(np.prod([value.shape[k] for k in rows])), -1)
     if factors.by_row is not None:
         found = found * factors.by_row[:, None]
-    if factors.by_column.size:
+    if factors.by_column is not None:
         found = found * factors.by_column
     expected = value.read().transpose((*rows, *columns)).reshape(found.shape)
     np.testing.assert_allclose(found, expected, rtol=1e-14)

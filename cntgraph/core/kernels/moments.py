@@ -1,26 +1,27 @@
-"""Sums of powers and extremes of values that are in cache, in loops that vectorise.
+"""Sums of powers, extremes and zeros of values, in one loop that vectorises.
 
-A tally is two arrays: `powers`, float64, and `extremes`, int64, laid out as the constants below
-say. `cntgraph.network.blocks.tally` makes statistics of it. Values are given as stored (`floats`).
+A tally is an array of float64, laid out as the constants below say. `Tally`, in
+`cntgraph.network.blocks.tally`, makes statistics of it. Values are given as stored (`floats`).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 from cntgraph.core.kernels.floats import value_of
 
-#: What is subtracted from values before their powers are added up, and the sums of the powers.
-SHIFT, P1, P2, P3, P4 = range(5)
-POWERS_SIZE = 5
-#: The least and the largest key (`add_extremes`), and how many values are zero.
-LEAST, LARGEST, N_ZERO = range(3)
+#: What is subtracted from values before their powers are added up, the sums of the powers, the
+#: extremes, and how many values are zero.
+SHIFT, P1, P2, P3, P4, LEAST, LARGEST, N_ZERO = range(8)
+TALLY_SIZE = 8
 
-#: Values looked at more than once while they are in the first cache.
+#: As many powers are added up by themselves, which keeps their rounding small.
 _TILE = 1024
-#: As many zeros can be counted in 16 bits, and in 8.
-_COUNTED, _FEW_COUNTED = 1 << 14, 64
 
 # Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning. How is up
 # to the compiler, which may do it in one way for a function by itself and in another for what calls
@@ -29,11 +30,10 @@ _FAST = {"reassoc", "nsz", "contract"}
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def add_moments(values, bits, powers, extremes):
-    """Tally values, shape (n,); `bits` are the same floats as signed integers."""
+def add_values(values, tally):
+    """Tally values, shape (n,)."""
     for start in range(0, values.size, _TILE):
-        add_powers(values[start : start + _TILE], powers)
-        add_extremes(bits[start : start + _TILE], extremes)
+        add_tile(values[start : start + _TILE], tally)
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -46,45 +46,62 @@ def mean_of(values):
 
 
 @njit(inline="always")
-def add_powers(values, powers):
-    """Add the powers of values less a shift; the sums are not finite if one of them is not."""
-    shift = powers[SHIFT]
+def add_tile(values, tally):
+    """Tally a few values.
+
+    The sums are not finite if one of the values is not, and the extremes mean nothing then.
+    """
+    shift = tally[SHIFT]
     p1, p2, p3, p4 = 0.0, 0.0, 0.0, 0.0
+    least, largest, zeros = tally[LEAST], tally[LARGEST], np.int64(0)
     for k in range(values.size):
-        d = value_of(values[k]) - shift
+        y = value_of(values[k])
+        least, largest = lesser(least, y), larger(largest, y)
+        zeros += is_zero(y)
+        d = y - shift
         square = d * d
         p1 += d
         p2 += square
         p3 += square * d
         p4 += square * square
-    powers[P1] += p1
-    powers[P2] += p2
-    powers[P3] += p3
-    powers[P4] += p4
+    add_to_tally(tally, p1, p2, p3, p4, least, largest, zeros)
 
 
-@njit(cache=True, nogil=True)
-def add_extremes(bits, extremes):
-    """Hold floats, given as signed integers, against the extremes; count zeros.
+@njit(inline="always")
+def add_to_tally(tally, p1, p2, p3, p4, least, largest, zeros):
+    """Add what a loop has found; the extremes are those of what was tallied before, too."""
+    tally[P1] += p1
+    tally[P2] += p2
+    tally[P3] += p3
+    tally[P4] += p4
+    tally[LEAST], tally[LARGEST] = least, largest
+    tally[N_ZERO] += zeros
 
-    Their keys are integers in the order of the floats, NaN beyond infinity: comparing them
-    vectorises, which comparing floats does not. A key's key is the bits.
+
+@njit(inline="always")
+def is_zero(y):
+    """Return one of zero, else nothing; unlike a choice between two floats, it vectorises."""
+    return np.int64(y == 0.0)
+
+
+def _of_two(name: str) -> Any:
+    """Return an instruction for two numbers none of which is NaN: comparing them vectorises.
+
+    Zeros of both signs are the same to it, and of NaN something comes out.
     """
-    step = _COUNTED if bits.itemsize > 1 else _FEW_COUNTED
-    for start in range(0, bits.size, step):
-        _add_extremes(bits[start : start + step], extremes)
+
+    @intrinsic
+    def instruction(typing_context, a, b):
+        def generate(context, builder, signature, arguments):
+            kind = ir.DoubleType()
+            function = builder.module.declare_intrinsic(
+                name, [kind], ir.FunctionType(kind, [kind, kind])
+            )
+            return builder.call(function, arguments, fastmath=("nnan", "nsz"))
+
+        return types.float64(types.float64, types.float64), generate
+
+    return instruction
 
 
-@njit(cache=True, nogil=True)
-def _add_extremes(bits, extremes):
-    # All is done in integers of this very size: more of them fit in a register than of int64.
-    kind = bits.dtype.type
-    magnitude = kind(np.iinfo(bits.dtype).max)
-    least, largest, n_zero = kind(extremes[LEAST]), kind(extremes[LARGEST]), kind(0)
-    for k in range(bits.size):
-        x = bits[k]
-        key = kind(x ^ magnitude) if x < kind(0) else x
-        least, largest = min(least, key), max(largest, key)
-        n_zero = kind(n_zero + kind(kind(x & magnitude) == kind(0)))
-    extremes[LEAST], extremes[LARGEST] = least, largest
-    extremes[N_ZERO] += n_zero
+lesser, larger = _of_two("llvm.minnum"), _of_two("llvm.maxnum")

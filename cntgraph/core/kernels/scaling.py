@@ -1,6 +1,6 @@
 """Stored values times a factor for each row and for each column, in float64.
 
-`by_row` and `by_column` are the factors of a whole matrix; those of columns may be empty: ones.
+`by_row` and `by_column` are the factors of a whole matrix; both are None where there are none.
 """
 
 from __future__ import annotations
@@ -15,36 +15,37 @@ from cntgraph.core.kernels.floats import value_of
 def scale_values(w, by_row, by_column, out):
     """Write all values of a matrix, given as stored (`floats`), times their factors."""
     for r in range(len(w)):
-        scale_row(w[r], by_row[r], by_column, out[r])
+        scale_row(w, by_row, by_column, r, 0, out[r])
 
 
 @njit(cache=True, nogil=True)
-def scale_tile(w, rows, columns, by_row, by_column, out):
-    """Write the values of some rows and columns, ``(first, stop)``, times their factors."""
-    start, stop = columns
-    for k in range(rows[1] - rows[0]):
-        r = rows[0] + k
-        scale_row(w[r, start:stop], by_row[r], by_column[start:stop], out[k])
+def scale_row(w, by_row, by_column, r, start, out):
+    """Write the values of a row from a column on, as many as there is room for, times factors."""
+    end = start + out.size
+    row, factor, others = w[r, start:end], factor_of(by_row, r), part_of(by_column, start, end)
+    for j in range(out.size):
+        out[j] = value_of(row[j]) * factor * factor_of(others, j)
 
 
-@njit(cache=True, nogil=True)
-def scale_row(values, factor, by_column, out):
-    """Write the values of a row, or of a part of it, times their factors."""
-    if by_column.size:
-        for j in range(values.size):
-            out[j] = value_of(values[j]) * factor * by_column[j]
-    else:
-        for j in range(values.size):
-            out[j] = value_of(values[j]) * factor
-
-
-def factor_of(by_row, r):
-    """Return the factor of a row, 1 where there are none; in kernels only."""
+def factor_of(factors, k):
+    """Return the factor of a row or of a column, 1 where there are none; in kernels only."""
     raise NotImplementedError("compiled code only")
 
 
 @overload(factor_of)
-def _factor_of(by_row, r):
-    if isinstance(by_row, types.NoneType):
-        return lambda by_row, r: 1.0
-    return lambda by_row, r: by_row[r]
+def _factor_of(factors, k):
+    if isinstance(factors, types.NoneType):
+        return lambda factors, k: 1.0
+    return lambda factors, k: factors[k]
+
+
+def part_of(factors, start, stop):
+    """Return the factors from one to another, None of none; in kernels only."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(part_of)
+def _part_of(factors, start, stop):
+    if isinstance(factors, types.NoneType):
+        return lambda factors, start, stop: None
+    return lambda factors, start, stop: factors[start:stop]

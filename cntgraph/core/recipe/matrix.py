@@ -13,22 +13,18 @@ from cntgraph.core.recipe.expression import Expression, Shape
 from cntgraph.core.recipe.scaled import scaled, steps
 from cntgraph.core.types import Array, Values
 
-_NONE = np.empty(0)
-
 
 class Factors(NamedTuple):
-    """What rows and columns are multiplied by, shapes (n,), in float64.
-
-    Without any, that of rows is None; without one of columns, that is empty.
-    """
+    """What rows and columns are multiplied by, shapes (n,), in float64; None of both without."""
 
     by_row: Values | None = None
-    by_column: Values = _NONE
+    by_column: Values | None = None
 
     def of(self, rows: slice, columns: slice) -> Factors:
         """Return those of some rows and columns."""
-        by_row = None if self.by_row is None else self.by_row[rows]
-        return Factors(by_row, self.by_column[columns])
+        if self.by_row is None or self.by_column is None:
+            return self
+        return Factors(self.by_row[rows], self.by_column[columns])
 
 
 @dataclass(frozen=True)
@@ -87,8 +83,9 @@ class Matrix:
             return Factors()
         by_row = [f for f in self.factors if _is_of(f, self.rows)]
         by_column = [f for f in self.factors if not _is_of(f, self.rows)]
-        columns = self._along(self.columns, by_column, read) if by_column else _NONE
-        return Factors(self._along(self.rows, by_row, read), columns)
+        return Factors(
+            self._along(self.rows, by_row, read), self._along(self.columns, by_column, read)
+        )
 
     def _along(
         self, axes: Shape, factors: list[Expression], read: Callable[[Expression], Array]

@@ -23,7 +23,7 @@ from cntgraph.core.recipe.reading import read_part, read_stored_part
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
-from cntgraph.network.blocks.tally import FIRST, Tally, bits_of
+from cntgraph.network.blocks.tally import FIRST, Tally
 from cntgraph.network.blocks.transform import Transform, transform_code
 
 #: A weight of fewer rows is read in parts of all rows, if one row is as large as a part.
@@ -280,12 +280,11 @@ class _Adding:
         """Add the sums of the weights as they are, and tally them, if that is wanted."""
         from cntgraph.core.kernels import row_column_sums as kernels
 
-        given = *read.factors, self.taps, self.group_rows(part), *sums
+        given = read.values, *read.factors, self.taps, self.group_rows(part), *sums
         if tally is None:
-            kernels.add_sums(read.values, *given)
+            kernels.add_sums(*given)
         else:
-            bits = bits_of(read.values)
-            kernels.add_sums_and_moments(read.values, bits, *given, tally.powers, tally.extremes)
+            kernels.add_sums_and_tally(*given, tally.sums)
 
     def add_transformed(
         self, read: _Read, transform: Transform, part: _Part, sums: RowColumnSums
