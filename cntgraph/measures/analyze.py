@@ -290,8 +290,9 @@ _NO_LAYER = Layer("", (0,), "")
 
 def _strength_columns(sums: LayerSums, k: int) -> dict[str, float]:
     columns: dict[str, float] = {}
-    for direction, names in _STRENGTH_COLUMNS.items():
-        columns.update(zip(names, summarise(sums.of_layer(k, direction)), strict=True))
+    each = sums.of_directions(k, [*_STRENGTH_COLUMNS])
+    for names, values in zip(_STRENGTH_COLUMNS.values(), each, strict=True):
+        columns.update(zip(names, summarise(values), strict=True))
     columns["fluctuation"] = columns["strength_std"]
     return columns
 

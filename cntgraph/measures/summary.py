@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, nan, sqrt
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -44,24 +44,16 @@ def summarise(values: ClassValues) -> Summary:
     >>> summarise(ClassValues.of_classes(np.array([2.0, 3.0]), (ends,)))
     Summary(mean=2.5, std=0.5, minimum=2.0, maximum=3.0)
     """
+    from cntgraph.core.kernels.stacks import summarise_rows
+
     grid, table = values.grid, values.table
     if not grid.size:
         return Summary(nan, nan, nan, nan)
     if grid.of_each_node and table.size > _MANY:
         return _of_nodes(table)
-    if table.size == 1 and isfinite(alike := float(table.reshape(-1)[0])):
-        return Summary(alike, 0.0, alike, alike)
-    mean = _total(grid.shares * table)
-    deviation = table - mean
-    weighted = grid.shares * deviation
-    rounding = _total(weighted)  # of the mean: it is taken out again
-    variance = _total(weighted * deviation) - rounding * rounding
-    std = sqrt(max(variance, 0.0)) if variance == variance else nan
-    return Summary(mean, std, float(table.min()), float(table.max()))
-
-
-def _total(values: Values) -> float:
-    return float(np.add.reduce(values, axis=None))
+    found = np.empty((1, len(Summary._fields)))
+    summarise_rows(table.reshape(1, -1), grid.shares.reshape(-1), found)
+    return Summary(*found[0].tolist())
 
 
 def _of_nodes(table: Values) -> Summary:

@@ -19,6 +19,7 @@ from cntgraph.network.layer import Layer
 Side = Literal["in", "out"]
 Direction = Literal["total", "in", "out"]
 
+_SIDES: tuple[Side, Side] = ("in", "out")
 _ZERO = np.zeros(())
 
 #: Nodes that are written out by several threads rather than by one.
@@ -146,10 +147,29 @@ class LayerSums:
         ClassValues
             Of the shape of the layer.
         """
-        sides: tuple[Side, ...] = ("in", "out") if direction == "total" else (direction,)
-        each = [self._of_side(side, k) for side in sides]
-        found = [joint(parts) for parts in each if parts]
-        return joint(found) if found else ClassValues.of_broadcast(_ZERO, self.layers[k].shape)
+        return self.of_directions(k, (direction,))[0]
+
+    def of_directions(self, k: int, directions: Sequence[Direction]) -> list[ClassValues]:
+        """Return the sums of layer number `k` in several directions, as `of_layer` each.
+
+        Parameters
+        ----------
+        k : int
+        directions : sequence of {"total", "in", "out"}
+
+        Returns
+        -------
+        list of ClassValues
+        """
+        sides = {side: joint(p) if (p := self._of_side(side, k)) else None for side in _SIDES
+                 if side in directions or "total" in directions}  # fmt: skip
+        found = []
+        for direction in directions:
+            wanted = sides.values() if direction == "total" else (sides[direction],)
+            each = [values for values in wanted if values is not None]
+            none = ClassValues.of_broadcast(_ZERO, self.layers[k].shape)
+            found.append(joint(each) if each else none)
+        return found
 
     def _of_side(self, side: Side, k: int) -> list[ClassValues]:
         parts, layer = self._parts.get((side, k), []), self.layers[k]

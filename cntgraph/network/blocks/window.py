@@ -207,6 +207,8 @@ def add_up_taps(table: Values, covers: Sequence[Cover]) -> ClassValues:
 
     steps, grid = _steps_over_axes(table.shape, tuple([cover.classes for cover in covers]))
     for cover, (before, after) in zip(covers, steps, strict=True):
+        if before == after and cover.taps.all():  # of one tap
+            continue
         summed = np.empty(after)
         sum_over_taps(table.reshape(before), cover.taps, summed)
         table = summed
