@@ -37,6 +37,7 @@ from .graph.reduction.sampling import sample_edges as sample_edges
 from .graph.reduction.sampling import sample_nodes as sample_nodes
 from .graph.reduction.threshold import threshold_edges as threshold_edges
 from .graph.reduction.top_edges import keep_top_edges as keep_top_edges
+from .graph.top_edges import top_edges as top_edges
 from .loading import load as load
 from .measures.analyze import analyze as analyze
 from .measures.analyze import describe as describe
@@ -89,6 +90,7 @@ from .measures.matrix_free.singular_values import singular_values as singular_va
 from .measures.matrix_free.spectral_radius import spectral_radius as spectral_radius
 from .measures.profile import cnt_profile as cnt_profile
 from .measures.profile import node_measures as node_measures
+from .measures.profile import top_nodes as top_nodes
 from .measures.relative_fluctuation import relative_fluctuation as relative_fluctuation
 from .measures.spectra.weight_spectra import weight_spectra as weight_spectra
 from .measures.strength import node_strength as node_strength

@@ -17,10 +17,10 @@ from cntgraph.activity.strongest_pairs import StrongestPairs
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Array
-from cntgraph.graph.conversions.nodes import node_table
 from cntgraph.graph.graph import Graph
 from cntgraph.network.blocks.csr import csr_of, index_dtype
 from cntgraph.network.coarsening.granularity import Granularity
+from cntgraph.network.node_table import node_table
 
 #: Nodes on a side of a tile of correlations, and samples that are multiplied at once.
 _TILE, _SAMPLES = 1024, 1024

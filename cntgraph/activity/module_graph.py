@@ -14,10 +14,10 @@ from cntgraph.adapters import registry
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
-from cntgraph.graph.conversions.nodes import node_table
 from cntgraph.graph.graph import Graph
 from cntgraph.network.blocks.csr import csr_of, index_dtype
 from cntgraph.network.layer import Layer
+from cntgraph.network.node_table import node_table
 
 Effect = Literal["ablation", "attribution"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cntgraph.core.errors import CntGraphError
 from cntgraph.export.markup import escape
 from cntgraph.export.numbers import number_texts
-from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.graph.conversions.nodes import Measures, given_measures
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import node_strength
 
@@ -71,7 +71,7 @@ def node_values(graph: Graph, measures: Measures | None = None) -> dict[str, NDA
     CntGraphError
         If a measure is not one value per node, or its name is taken.
     """
-    given = dict(measures or {})
+    given = given_measures(measures)
     taken = sorted(set(given) & set(_NAMES.values()))
     if taken:
         raise CntGraphError(f"measures: nodes have attributes called {', '.join(taken)} already")

@@ -20,7 +20,7 @@ from cntgraph.export.numbers import number_texts
 from cntgraph.export.times import Time, Times, snapshot_times
 from cntgraph.export.writing import new_text
 from cntgraph.graph.conversions.edges import Parallel
-from cntgraph.graph.conversions.nodes import Measures
+from cntgraph.graph.conversions.nodes import Measures, given_measures
 from cntgraph.graph.graph import Graph
 from cntgraph.network.network import Network
 from cntgraph.training.trajectory import Trajectory
@@ -53,7 +53,7 @@ def write_dynamic(
             snapshots, building, stack, parallel=parallel, max_edges=max_edges, drawn=drawn,
             show_progress=show_progress,
         )  # fmt: skip
-        still, moving = _sorted_out(frames, measures or {}, len(snapshots))
+        still, moving = _sorted_out(frames, given_measures(measures), len(snapshots))
         own = frames.graph.nodes.columns  # which have the values that are drawn
         now = {name: values[drawn] for name, values in moving.items() if name not in own}
         values = node_values(frames.graph, {**still, **now})

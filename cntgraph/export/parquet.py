@@ -16,13 +16,14 @@ from cntgraph.core.errors import CntGraphError, require
 from cntgraph.core.new_folder import new_folder
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Array
-from cntgraph.graph.conversions.nodes import Measures, node_attributes, node_table
+from cntgraph.graph.conversions.nodes import Measures, given_measures, node_attributes
 from cntgraph.graph.edge_chunks import CHUNK_EDGES, EdgeChunk, edge_chunks
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import node_bias, node_strength
 from cntgraph.network.coarsening.granularity import Granularity
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.network import Edges, Network, coarsen
+from cntgraph.network.node_table import node_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +149,7 @@ def _coarsened(
 
 def _whole(measures: Measures | None, n_nodes: int) -> dict[str, Array]:
     """Return measures as arrays, each of which has to be a value per node."""
-    found = {name: np.asarray(values) for name, values in (measures or {}).items()}
+    found = {name: np.asarray(values) for name, values in given_measures(measures).items()}
     for name, values in found.items():
         if values.shape != (n_nodes,):
             raise CntGraphError(
@@ -181,7 +182,8 @@ def _rows(source: Network | Graph, bias: Array, depth: int) -> pd.DataFrame:
     layer = source.layers[depth]
     if isinstance(source, Graph):
         return source.nodes.iloc[layer.slice]
-    return node_table((layer,), bias[layer.slice]).assign(layer_index=depth)
+    nodes = np.arange(layer.start, layer.slice.stop)
+    return node_rows(source.layers, nodes).assign(bias=bias[layer.slice])
 
 
 # -- edges ----------------------------------------------------------------------------------------

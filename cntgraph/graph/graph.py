@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.conversions.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
-from cntgraph.graph.conversions.nodes import Measures, node_attributes, node_table
+from cntgraph.graph.conversions.nodes import Measures, node_attributes
 from cntgraph.graph.edge_sums import edge_sums
 from cntgraph.network.blocks.csr import csr_of
 from cntgraph.network.blocks.transform import Transform, check_transform
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Edges, check_edges
 from cntgraph.network.node_sums import NodeSums
+from cntgraph.network.node_table import node_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,7 +160,8 @@ class Graph:
         Raises
         ------
         CntGraphError
-            If a measure is not one value per node, or has the name of an attribute that there is.
+            If a measure is not one value per node, or has the name of an attribute that there is
+            and other values.
 
         Examples
         --------

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.memory import check_memory
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Columns, Values
 from cntgraph.core.view import View
@@ -25,12 +26,16 @@ from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.layer import Layer
 from cntgraph.network.layer_sums import LayerSums
 from cntgraph.network.node_sums import NodeSums, layer_sums, node_sums
+from cntgraph.network.node_table import node_table
 from cntgraph.network.size import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Edges = Literal["parametric", "all"]
+
+#: Held for a node of the table of all nodes, while it is made.
+_BYTES_PER_ROW = 150
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +181,16 @@ class Network:
                 return layer
         names = ", ".join(layer.name for layer in self.layers)
         raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
+
+    def layer_slice(self, name: str) -> slice:
+        """Return the node ids of a layer.
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such layer; the message lists the names.
+        """
+        return self.layer(name).slice
 
     def select_blocks(self, edges: Edges = "all") -> tuple[Block, ...]:
         """Return the blocks whose edges are of the kind asked for.
@@ -337,6 +352,12 @@ class Network:
         return {layer.name: values[layer.slice].reshape(layer.shape) for layer in self.layers}
 
     # -- tables and copies ----------------------------------------------------------------------
+
+    @cached_property
+    def nodes(self) -> pd.DataFrame:
+        """One row per node, in node order, as `Graph.nodes` of the whole network."""
+        check_memory(_BYTES_PER_ROW * self.n_nodes, f"the table of {self.n_nodes:,} nodes")
+        return node_table(self.layers, self.bias())
 
     @property
     def coverage(self) -> pd.DataFrame:

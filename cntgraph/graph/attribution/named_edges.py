@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cntgraph.core.errors import FormatError
-from cntgraph.graph.conversions.nodes import node_table
 from cntgraph.graph.graph import Graph
 from cntgraph.network.blocks.csr import csr_of, index_dtype
 from cntgraph.network.layer import Layer
+from cntgraph.network.node_table import node_table
 
 if TYPE_CHECKING:
     import pandas as pd

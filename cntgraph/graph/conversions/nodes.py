@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,54 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.network.layer import Layer
+from cntgraph.network.node_table import PLACES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Any array of one value per node, by the name that the attribute is to have.
 Measures = Mapping[str, ArrayLike]
-
-
-def node_table(layers: Sequence[Layer], bias: ArrayLike) -> pd.DataFrame:
-    """Return the table of the nodes of a graph, one row per node in node order.
-
-    Parameters
-    ----------
-    layers : sequence of Layer
-        In node order.
-    bias : array of shape (n_nodes,)
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `Graph.nodes`.
-    """
-    import pandas as pd
-
-    tables = [_layer_table(layer, depth) for depth, layer in enumerate(layers)]
-    nodes = pd.concat(tables, ignore_index=True) if tables else _layer_table(Layer("", (0,), ""), 0)
-    names = [layer.name for layer in layers]
-    nodes["layer"] = pd.Categorical(nodes["layer"], categories=names, ordered=True)
-    nodes["bias"] = bias
-    nodes.index.name = "node"
-    return nodes
-
-
-def _layer_table(layer: Layer, depth: int) -> pd.DataFrame:
-    import pandas as pd
-
-    shape = layer.shape or (1,)
-    # The first axis is channels; further ones are the last of z, y, x (any beyond fold into z).
-    spatial = shape[1:]
-    if len(spatial) > 3:
-        spatial = (int(np.prod(spatial[:-2])), *spatial[-2:])
-    places = np.indices((shape[0], *spatial)).reshape(1 + len(spatial), -1)
-    table: dict[str, Any] = {"layer": layer.name, "layer_index": depth, "kind": layer.kind,
-                             "activation": layer.activation, "channel": places[0]}  # fmt: skip
-    for axis, name in zip(range(-3, 0), "zyx", strict=True):
-        known = len(spatial) >= -axis
-        table[name] = places[axis] if known else np.full(layer.n_nodes, -1)
-    return pd.DataFrame(table)
 
 
 def node_attributes(
@@ -83,7 +42,8 @@ def node_attributes(
     Raises
     ------
     CntGraphError
-        If a measure is not one value per node, or has the name of an attribute that there is.
+        If a measure is not one value per node, or has the name of an attribute that there is and
+        other values.
 
     Examples
     --------
@@ -97,14 +57,29 @@ def node_attributes(
     for name in nodes.columns:
         column = nodes[name].to_numpy()
         found[name] = column if column.dtype.kind in "bif" else column.astype(object)
-    for name, values in (measures or {}).items():
-        if name in found:
+    for name, values in given_measures(measures).items():
+        measure = _measure(name, values, len(found["label"]))
+        if name in found and not np.array_equal(found[name], measure):
             raise CntGraphError(
                 f"measure {name!r}: nodes have an attribute of that name; choose one that is not "
                 f"among {', '.join(found)}"
             )
-        found[name] = _measure(name, values, len(found["label"]))
+        found.setdefault(name, measure)
     return found
+
+
+def given_measures(measures: Measures | None) -> dict[str, ArrayLike]:
+    """Return the measures that a caller gave, if any; of a table, its columns.
+
+    Parameters
+    ----------
+    measures : mapping of str to array of shape (n_nodes,), or None
+
+    Returns
+    -------
+    dict of str to array
+    """
+    return {} if measures is None else {str(name): measures[name] for name in measures}
 
 
 def node_labels(layers: Iterable[Layer], nodes: pd.DataFrame) -> list[str]:
@@ -133,15 +108,11 @@ def node_labels(layers: Iterable[Layer], nodes: pd.DataFrame) -> list[str]:
     """
     alone = {layer.name for layer in layers if layer.n_nodes == 1}
     names = nodes["layer"].tolist()
-    places = zip(*(nodes[axis].tolist() for axis in _AXES), strict=True)
+    places = zip(*(nodes[axis].tolist() for axis in PLACES), strict=True)
     return [
         name if name in alone else f"{name}[{', '.join(str(k) for k in place if k >= 0)}]"
         for name, place in zip(names, places, strict=True)
     ]
-
-
-#: Columns that say where in its layer a node is.
-_AXES = ("channel", "z", "y", "x")
 
 
 def _measure(name: str, values: ArrayLike, n_nodes: int) -> NDArray[Any]:
