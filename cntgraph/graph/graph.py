@@ -14,6 +14,7 @@ from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.conversions.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
 from cntgraph.graph.conversions.nodes import Measures, node_attributes
+from cntgraph.graph.conversions.own_graph import OwnGraph
 from cntgraph.graph.edge_sums import edge_sums
 from cntgraph.network.blocks.csr import csr_of
 from cntgraph.network.blocks.transform import Transform, check_transform
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     from cntgraph.graph.conversions.igraph import Graph as IGraph
     from cntgraph.graph.conversions.networkit import Graph as NetworkitGraph
     from cntgraph.graph.conversions.networkx import DiGraph
+    from cntgraph.graph.conversions.pyg import Data as PygData
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(OwnGraph):
     """The explicit directed weighted graph of a network.
 
     Two blocks may connect the same pair of nodes (a convolution and the skip around it): both
@@ -305,6 +307,43 @@ class Graph:
 
         edges = self.edge_arrays(parallel=parallel)
         return networkit_graph(self.node_attributes(measures), edges)
+
+    def to_pyg(self, *, measures: Measures | None = None, parallel: Parallel = "sum") -> PygData:
+        """Return the graph as data of PyTorch Geometric (``pip install 'cntgraph[pyg]'``).
+
+        Parameters
+        ----------
+        measures, parallel
+            As in `to_networkx`; measures have to be numbers.
+
+        Returns
+        -------
+        torch_geometric.data.Data
+            ``edge_index`` (int64, (2, n_edges)) and ``edge_weight`` (float64), by source and then
+            by target; ``edge_block`` (int64), an index of ``block_names``, and ``parametric``
+            (bool), one per edge; ``num_nodes``; of nodes ``layer`` (int64), an index of
+            ``layer_names``, ``channel`` (int64), ``place`` (int64, (n_nodes, 3): z, y, x) and
+            ``bias`` (float64). With `measures`, ``x`` (float32, (n_nodes, n_measures)): features.
+
+        Raises
+        ------
+        MissingExtraError
+            If PyTorch Geometric is not installed.
+        CntGraphError
+            If a measure is not one number per node.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> graph = cg.build_graph(cg.toy("mlp"))
+        >>> data = graph.to_pyg(measures={"strength": cg.node_strength(graph)})
+        >>> data.edge_index.shape, data.x.shape, data.num_nodes
+        (torch.Size([2, 88]), torch.Size([20, 1]), 20)
+        """
+        from cntgraph.graph.conversions.pyg import pyg_data
+
+        edges = self.edge_arrays(parallel=parallel)
+        return pyg_data(self.layers, self.nodes, edges, measures)
 
     def keep_edges(self, kept: NDArray[np.bool_]) -> Graph:
         """Return the graph of the same nodes and some of the edges.
