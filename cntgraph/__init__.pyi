@@ -52,6 +52,7 @@ from .measures.explicit.closeness import closeness as closeness
 from .measures.explicit.clustering import clustering as clustering
 from .measures.explicit.communities import communities as communities
 from .measures.explicit.communities import modularity as modularity
+from .measures.explicit.components import components as components
 from .measures.explicit.core_number import core_number as core_number
 from .measures.explicit.deep_graph_persistence import (
     deep_graph_persistence as deep_graph_persistence,
@@ -60,6 +61,7 @@ from .measures.explicit.motifs import motifs as motifs
 from .measures.explicit.neural_persistence import neural_persistence as neural_persistence
 from .measures.explicit.path_length import average_path_length as average_path_length
 from .measures.explicit.path_length import global_efficiency as global_efficiency
+from .measures.explicit.percolation import percolation as percolation
 from .measures.explicit.rich_club import rich_club as rich_club
 from .measures.explicit.small_world import small_world as small_world
 from .measures.explicit.spectral_clustering import spectral_clustering as spectral_clustering

@@ -31,6 +31,7 @@ SIGNED = {
     "degree": COUNTS,
     "assortativity": COUNTS,
     "bipartite_clustering": COUNTS,
+    "components": COUNTS,
     "core_number": COUNTS,
     "effective_depth": COUNTS,
     "motifs": COUNTS,
@@ -43,6 +44,7 @@ SIGNED = {
     "participation_ratio": EVEN,
     "inverse_participation_ratio": EVEN,
     "path_norm": MAGNITUDES,
+    "percolation": MAGNITUDES,
     "neural_persistence": MAGNITUDES,
     "deep_graph_persistence": "weights less their mean, by definition",
     "singular_values": "singular values are of any real matrix",
@@ -134,6 +136,7 @@ def test_every_measure_is_in_the_profile_but_those_that_need_more():
         "analyze", "describe",  # tables of the above
         "edge_betweenness", "robins_alexander_clustering",
         "modularity", "n_cut",  # of a partition
+        "percolation",  # curves
     }  # fmt: skip
 
 

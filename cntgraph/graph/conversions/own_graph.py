@@ -80,8 +80,8 @@ class OwnGraph:
         -----
         Every measure, reduction and export of graphs takes it. Without layers, what is by layer
         (`layer_fluctuation`, `strength_correlation`) has one row, and what is about paths from
-        input to output (`path_count`, `path_norm`, `effective_depth`, `deep_graph_persistence`,
-        the paths of `percolation`) raises `UndefinedMeasureError`.
+        input to output (`path_count`, `path_norm`, `effective_depth`, `deep_graph_persistence`)
+        raises `UndefinedMeasureError`.
 
         Examples
         --------

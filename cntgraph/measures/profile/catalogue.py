@@ -14,6 +14,7 @@ from cntgraph.measures.explicit import (
     closeness,
     clustering,
     communities,
+    components,
     core_number,
     deep_graph_persistence,
     motifs,
@@ -92,6 +93,10 @@ _parted = partial(_unrolled, partitions=True)
 #: On single edges and paths: the graph is unrolled.
 _EXPLICIT = (
     _unrolled(assortativity.assortativity, "network", "O(m)", operations(assortativity, 200)),
+    _unrolled(
+        components.components, "network", "O(m)", operations(components, 20),
+        read=parts("n_components", "largest"),
+    ),
     _unrolled(core_number.core_number, "node", "O(m)", operations(core_number, 300)),
     _unrolled(
         deep_graph_persistence.deep_graph_persistence, "network", "O(m·n_outputs)",
