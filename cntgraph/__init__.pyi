@@ -114,6 +114,7 @@ from .training.statistics.prediction import predict_accuracy as predict_accuracy
 from .training.statistics.randomised import flip_signs as flip_signs
 from .training.statistics.randomised import redraw_weights as redraw_weights
 from .training.statistics.randomised import shuffle_weights as shuffle_weights
+from .training.statistics.sample_distribution import distribution as distribution
 from .training.statistics.separation import separation as separation
 from .training.statistics.separation import separation_auc as separation_auc
 from .training.trajectory import Trajectory as Trajectory

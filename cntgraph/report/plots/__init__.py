@@ -4,6 +4,7 @@ The only place where matplotlib is imported, and only when a figure is drawn.
 """
 
 from cntgraph.report.plots.density import plot_density
+from cntgraph.report.plots.distribution import plot_distribution
 from cntgraph.report.plots.divergence import plot_divergence
 from cntgraph.report.plots.graph_drawing import plot_graph
 from cntgraph.report.plots.separation import plot_separation
@@ -12,6 +13,7 @@ from cntgraph.report.plots.training import plot_training
 
 __all__ = [
     "plot_density",
+    "plot_distribution",
     "plot_divergence",
     "plot_graph",
     "plot_separation",
