@@ -101,6 +101,7 @@ from .network.network import Network as Network
 from .network.network import coarsen as coarsen
 from .report import write_report as write_report
 from .store.writer import save as save
+from .training.change.comparison import compare as compare
 from .training.population import Population as Population
 from .training.recorder import Recorder as Recorder
 from .training.statistics.clusterability import clusterability as clusterability

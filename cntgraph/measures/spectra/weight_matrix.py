@@ -76,13 +76,41 @@ class WeightMatrix:
             return np.zeros(len(self.values) * min(self.shape))
         scaled = self.values / scale  # so that no square overflows
         across = scaled.mT if self.shape[0] > self.shape[1] else scaled
-        found = np.linalg.eigvalsh(across @ across.mT).reshape(-1)
-        rounding = max(self.shape) * np.finfo(np.float64).eps * found.max()
-        return np.sort(np.where(found > rounding, found, 0.0)) * scale**2
+        return np.sort(gram_eigenvalues(across @ across.mT, max(self.shape))) * scale**2
+
+
+def gram_eigenvalues(products: Values, longer: int) -> Values:
+    """Return the squared singular values of matrices from the products of their shorter sides.
+
+    Parameters
+    ----------
+    products : ndarray of float64, shape (..., n, n)
+        Of rows with rows, or of columns with columns.
+    longer : int
+        How long these are.
+
+    Returns
+    -------
+    ndarray of float64, shape (n of all,)
+        Zero where they are below the rounding of the largest.
+
+    Examples
+    --------
+    >>> gram_eigenvalues(np.diag([4.0, 1.0]), 2)
+    array([1., 4.])
+    """
+    found = np.linalg.eigvalsh(products).reshape(-1)
+    rounding = longer * np.finfo(np.float64).eps * found.max()
+    return np.where(found > rounding, found, 0.0)
+
+
+def is_matrix(block: Block) -> bool:
+    """Return whether the weight of a block is a matrix from inputs to outputs."""
+    return block.kind in _KINDS and block.weight is not None
 
 
 def weight_matrices(net: Network, per: Per) -> Iterator[WeightMatrix]:
     """Yield the matrices of every learned block that has some, one block at a time."""
     for block in net.select_blocks("parametric"):
-        if block.kind in _KINDS and block.weight is not None:
+        if is_matrix(block):
             yield WeightMatrix.of(block, per)
