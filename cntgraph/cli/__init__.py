@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from cntgraph.cli.comparison import compare
 from cntgraph.cli.graph import export, profile
 from cntgraph.cli.network import analyze, convert, describe
 from cntgraph.cli.neurons import neurons
 from cntgraph.cli.options import Overwrite
 from cntgraph.cli.output import reports_errors
-from cntgraph.cli.population import compare, report
+from cntgraph.cli.population import report, separation
 
 app = typer.Typer(
     help="Trained neural networks as directed weighted graphs, measured by complex network theory.",
@@ -53,6 +54,6 @@ def warmup() -> None:
 
 
 for _command in (
-    describe, analyze, neurons, profile, convert, export, compare, report, demo, warmup
+    describe, analyze, neurons, profile, convert, export, compare, separation, report, demo, warmup
 ):  # fmt: skip
     app.command()(_command)

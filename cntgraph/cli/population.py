@@ -1,4 +1,4 @@
-"""Commands on many networks: compare, report."""
+"""Commands on many networks: separation, report."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def report(
 
 
 @reports_errors
-def compare(
+def separation(
     files: Annotated[
         list[str], typer.Argument(help="Saved models, or patterns such as 'runs/**/*.h5'.")
     ],

@@ -406,19 +406,19 @@ def test_as_a_program(folder):
 # --- What is there stays -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["describe", "analyze", "profile", "compare", "report"])
+@pytest.mark.parametrize("command", ["describe", "analyze", "profile", "separation", "report"])
 def test_an_input_is_never_replaced(folder, tmp_path, command):
     path = tmp_path / "model.h5"
     path.write_bytes((folder / "model.h5").read_bytes())
     before = path.read_bytes()
-    for source in (path, tmp_path / "*.h5") if command in ("compare", "report") else (path,):
+    for source in (path, tmp_path / "*.h5") if command in ("separation", "report") else (path,):
         assert "is what is read" in fails(command, source, "-o", path, "--overwrite")
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("command", "name"),
-    [("describe", "a.csv"), ("analyze", "a.h5"), ("profile", "a.json"), ("compare", "a.csv"),
+    [("describe", "a.csv"), ("analyze", "a.h5"), ("profile", "a.json"), ("separation", "a.csv"),
      ("report", "a.html"), ("export", "a.gexf"), ("export", "a.graphml"), ("demo", "a.png")],
 )  # fmt: skip
 def test_what_exists_is_replaced_only_if_asked(folder, tmp_path, command, name):

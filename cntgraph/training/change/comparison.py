@@ -10,7 +10,7 @@ from cntgraph.core.progress import progress
 from cntgraph.loading import load
 from cntgraph.network.network import Network
 from cntgraph.training.change.block_pairs import BlockPair, pair_blocks
-from cntgraph.training.change.effective_rank import gram_of
+from cntgraph.training.change.effective_rank import MAX_RANK_SIDE, gram_of
 from cntgraph.training.change.strength_change import StrengthChange, Strengths
 from cntgraph.training.change.weight_change import WeightChange, change_of
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cntgraph.network.blocks.base import Block
-
-#: The longer a side, the larger its Gram matrix; one of so many takes 32 MiB, and seconds.
-MAX_RANK_SIDE = 2048
 
 
 def compare(
