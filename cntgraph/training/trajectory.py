@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cntgraph.activity.neuron_statistics import NeuronStatistics
+    from cntgraph.training.change.over_time import Weights
     from cntgraph.training.statistics.distributions import Distribution
     from cntgraph.training.statistics.divergence import Kind
     from cntgraph.training.statistics.smoothing import Bandwidth
@@ -426,16 +427,75 @@ class Trajectory(Sequence[Network]):
         index = pd.RangeIndex(len(rows), name="snapshot")
         return pd.DataFrame(rows, index=index).rename_axis(columns="layer")
 
+    def change(
+        self,
+        measure: Weights = "change",
+        *,
+        reference: int | Literal["previous"] = 0,
+        max_rank_side: int = 2048,
+        show_progress: bool = False,
+    ) -> pd.DataFrame:
+        """Return how far the weights of each block are from what they were.
+
+        ``trajectory.change().iloc[-1].idxmax()`` is the block that changed most. Unlike a
+        divergence of distributions, it sees weights that changed places, and it is a share of what
+        was there; what has no weights, such as the input, has none.
+
+        Parameters
+        ----------
+        measure : {"change", "cosine", "sign_flips", "effective_rank"}, default "change"
+            As in `compare`; by default ‖W - W_reference‖ / ‖W_reference‖.
+        reference : int or "previous", default 0
+            The snapshot from which all others are measured, or the one before each.
+        max_rank_side : int, default 2048
+            As in `compare`.
+        show_progress : bool, default False
+            Whether to show a progress bar on a terminal.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per snapshot and one column per learned block; of the first from its previous
+            one, NaN.
+
+        Raises
+        ------
+        CntGraphError
+            If there is no such measure or reference.
+        StoreError
+            If no parameters were recorded.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> with cg.open(cg.demo_file("training")) as trajectory:
+        ...     trajectory[::5].change().round(2)
+        block     conv1  conv2   fc1   fc2
+        snapshot
+        0          0.00   0.00  0.00  0.00
+        1          4.17   5.26  0.61  0.61
+        2          4.48   9.21  1.47  1.44
+        3          4.67  10.98  1.83  1.76
+        """
+        from cntgraph.training.change.over_time import change_over_time
+
+        base = None if reference == "previous" else self._checked_reference(reference)
+        return change_over_time(
+            self, measure, base, max_rank_side=max_rank_side, show_progress=show_progress
+        )
+
     def _reference(self, measure: str, reference: int) -> dict[str, Distribution]:
+        reference = self._checked_reference(reference)
+        return self._distributions(reference, measure, None) if len(self) else {}
+
+    def _checked_reference(self, reference: object) -> int:
         if isinstance(reference, bool) or not isinstance(reference, int):
             raise CntGraphError(f"expected reference as a number or 'previous', got {reference!r}")
-        if not len(self):
-            return {}
-        if not -len(self) <= reference < len(self):
+        if len(self) and not -len(self) <= reference < len(self):
             raise CntGraphError(
                 f"expected the reference as one of {len(self)} snapshots, got {reference}"
             )
-        return self._distributions(reference, measure, None)
+        return reference
 
     def _distributions(self, k: int, measure: str, layer: str | None) -> dict[str, Distribution]:
         from cntgraph.training.statistics.distributions import layer_distributions

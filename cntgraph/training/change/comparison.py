@@ -109,8 +109,8 @@ def compare(
     """
     import pandas as pd
 
-    _check_count("max_rank_side", max_rank_side)
-    _check_count("n_nodes", n_nodes)
+    check_count("max_rank_side", max_rank_side)
+    check_count("n_nodes", n_nodes)
     nets = _network(a, options), _network(b, options)
     strengths = Strengths(*nets, n_nodes)
     pairs = progress(pair_blocks(*nets), "compare", show=show_progress)
@@ -125,7 +125,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _check_count(name: str, number: object) -> None:
+def check_count(name: str, number: object) -> None:
+    """Raise if what is called so is no number of things.
+
+    Raises
+    ------
+    CntGraphError
+    """
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise CntGraphError(f"expected {name} as a whole number from 0, got {number!r}")
 
