@@ -1,14 +1,12 @@
-"""Curve: one density of a table, as a figure draws it; and how far curves are from each other."""
+"""Curve: one density of a table, as a figure draws it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from cntgraph.core.types import Values
-from cntgraph.training.statistics.information import information
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,30 +54,3 @@ def density_curves(table: pd.DataFrame, key: str, of: str | None = None) -> list
         x, y = (part[column].to_numpy(dtype=np.float64) for column in ("x", "density"))
         curves.append(Curve(name if of is None else part[of].iloc[0], x, y))
     return curves
-
-
-def curve_divergence(curves: Sequence[Curve], name: str) -> pd.DataFrame:
-    """Return how far curves on one grid are from each other.
-
-    Parameters
-    ----------
-    curves : sequence of Curve
-    name : str
-        Name of index and columns.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row and one column per curve: the Jensen–Shannon divergence in bits; NaN for a curve
-        that is zero everywhere.
-    """
-    import pandas as pd
-
-    shares = [curve.y / (curve.y.sum() or np.nan) for curve in curves]
-    values = np.zeros((len(curves), len(curves)))
-    for k, p in enumerate(shares):
-        for n, q in enumerate(shares[:k]):
-            values[k, n] = values[n, k] = information(p, q, "jensen_shannon") / np.log(2)
-        values[k, k] = 0.0 * p.sum()
-    index = pd.Index([curve.of for curve in curves], tupleize_cols=False, name=name)
-    return pd.DataFrame(values, index, index)

@@ -376,11 +376,11 @@ class Population(Gathered):
         measure: Distribution | NeuronMeasure,
         layer: str,
         by: str,
-        bins: Bins,
-        max_samples: int,
-        inputs: Any,
-        client: Any,
-        show_progress: bool,
+        bins: Bins = 5,
+        max_samples: int = 1_000_000,
+        inputs: Any = None,
+        client: Any = None,
+        show_progress: bool = False,
     ) -> Pooled:
         """Return the values of a layer in every network that counts, by the bin of its label."""
         if measure not in NEURON_MEASURES:

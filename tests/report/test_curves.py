@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from cntgraph.report.curves import curve_divergence, density_curves
+from cntgraph.report.curves import density_curves
 
 X = np.linspace(-4, 8, 301)
 
@@ -29,23 +29,3 @@ def test_what_has_no_networks_has_no_curve():
     table = gaussians(3)
     table.loc[table["snapshot"] == 1, "density"] = np.nan
     assert [curve.of for curve in density_curves(table, "snapshot")] == [0, 2]
-
-
-def test_divergences_of_curves_are_those_of_scipy():
-    from scipy.spatial.distance import jensenshannon
-
-    curves = density_curves(gaussians(4), "snapshot")
-    matrix = curve_divergence(curves, "snapshot")
-    expected = [[jensenshannon(p.y, q.y, base=2) ** 2 for q in curves] for p in curves]
-    np.testing.assert_allclose(matrix, expected, atol=1e-12)
-    assert list(matrix.index) == list(matrix.columns) == [0, 1, 2, 3]
-    assert matrix.index.name == matrix.columns.name == "snapshot"
-
-
-def test_divergences_of_nothing():
-    table = gaussians(3)
-    table.loc[table["snapshot"] == 1, "density"] = 0.0
-    matrix = curve_divergence(density_curves(table, "snapshot"), "snapshot")
-    assert matrix.isna().to_numpy().tolist() == [
-        [False, True, False], [True, True, True], [False, True, False]
-    ]  # fmt: skip

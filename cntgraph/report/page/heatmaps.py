@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: Up to so many cells a side stand apart.
 GAPS = 24
 
-_LABEL = divergence_label("jensen_shannon", 2)
+_LABEL = divergence_label("jensen_shannon")
 
 
 def heatmaps(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.measures.layer_values import Distribution
-from cntgraph.report.curves import curve_divergence, density_curves
 from cntgraph.report.page.comparison import histogram, intervals, scatter
 from cntgraph.report.page.densities import population_densities
 from cntgraph.report.page.heatmaps import heatmaps
@@ -17,6 +16,8 @@ from cntgraph.report.page.page import Section, Table
 from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
 from cntgraph.tables import cell
 from cntgraph.training.population import Population
+from cntgraph.training.statistics.divergence import divergence_matrix
+from cntgraph.training.statistics.pooled_values import density_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,10 +165,13 @@ def _distributions(
     densities, matrices = {}, {}
     for m, measure in enumerate(SHOWN):
         for n, layer in enumerate(shown):
-            table = population.densities(measure, layer, by=asked.by, n_points=POINTS, **how)
+            pooled = population._pooled(measure, layer, asked.by, **how)
+            table = density_frame(pooled, bandwidth="scott", n_points=POINTS)
             if table["density"].max() > 0:
                 densities[m, n] = table
-                matrices[m, n] = curve_divergence(density_curves(table, "bin"), asked.name)
+                full = {name: own for name, own in pooled.samples().items() if own.size}
+                matrix = divergence_matrix(full)
+                matrices[m, n] = matrix.rename_axis(asked.name).rename_axis(asked.name, axis=1)
     text = (
         f"How the strength of the nodes of a layer, or the learned weights that lead to it, are "
         f"distributed, pooled over networks of similar {asked.name}. A curve is a kernel density; "
@@ -179,8 +183,9 @@ def _distributions(
         "of it."
     )
     cells = (
-        "How far two of these curves are from each other: the Jensen–Shannon divergence, in bits; "
-        "0 if they are the same, 1 if they do not overlap."
+        "How far two of these distributions are from each other, as population.divergence() has "
+        "it: their Jensen–Shannon divergence; 0 if they are the same, ln 2 = 0.69 if they do not "
+        "overlap."
     )
     return Section("Distributions", text, parts=[
         population_densities(densities, menus, asked.name, curves + left_out),

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.progress import progress
 from cntgraph.measures.layer_values import Distribution
-from cntgraph.report.curves import curve_divergence, density_curves
 from cntgraph.report.labels import measure_label
+from cntgraph.report.page.changes import change_sections
 from cntgraph.report.page.chart import Chart, View, numbers, plain
 from cntgraph.report.page.densities import training_densities
 from cntgraph.report.page.heatmaps import heatmaps
+from cntgraph.report.page.lines import line, titles
 from cntgraph.report.page.page import Section, Table
 from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
 from cntgraph.tables import cell
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 MEASURED, DRAWN = 200, 40
 #: Points of a density's curve.
 POINTS = 256
-#: Up to so many points of a line are marked.
-MARKED = 60
 #: Of more layers, the densities of all come from one pass over the network.
 FEW = 3
 SHOWN: tuple[Distribution, ...] = ("strength", "link_weights")
@@ -57,12 +56,13 @@ def trajectory_sections(
     chosen = evenly(known, LAYERS)
     left_out = said(len(chosen), len(known), "layers")
     drawn = _thinned(trajectory, DRAWN)
+    not_drawn = said(len(drawn), len(trajectory), "snapshots")
     return [
         _summary(trajectory, table),
         _measures(measured, table, chosen, said(len(measured), len(trajectory), "snapshots")
                   + left_out),
-        *_distributions(drawn, chosen, said(len(drawn), len(trajectory), "snapshots") + left_out,
-                        show_progress=show_progress),
+        *change_sections(drawn, known, *_shared(drawn.labels), not_drawn),
+        *_distributions(drawn, chosen, not_drawn + left_out, show_progress=show_progress),
     ]  # fmt: skip
 
 
@@ -97,6 +97,12 @@ def _axis(labels: pd.DataFrame) -> tuple[str, list[Any]]:
     return "snapshot", list(range(len(labels)))
 
 
+def _shared(labels: pd.DataFrame) -> tuple[str, dict[str, Any]]:
+    """Return what snapshots are told apart by, and what lines over them have in common."""
+    axis, places = _axis(labels)
+    return axis, {"x": numbers(places), "text": [plain(name) for name in _names(labels)]}
+
+
 def _names(labels: pd.DataFrame) -> list[str]:
     """Return what a snapshot is called: its step and its accuracy, if it has them."""
     name, values = _axis(labels)
@@ -112,15 +118,14 @@ def _measures(
     trajectory: Trajectory, table: pd.DataFrame, layers: Sequence[str], left_out: str
 ) -> Section:
     labels = trajectory.labels
-    axis, places = _axis(labels)
-    shared = {"x": numbers(places), "text": [plain(name) for name in _names(labels)]}
+    axis, shared = _shared(labels)
     kinds = measures_of(table)
     views = {}
     for k, measure in enumerate(kinds):
         wide = table.pivot_table(measure, "snapshot", "layer", sort=False, observed=True)
         wide = wide.reindex(range(len(labels)))
-        data = [_line(layer, wide[layer], n) for n, layer in enumerate(layers) if layer in wide]
-        views[k,] = View(data, _titles(axis, measure_label(measure)))
+        data = [line(layer, wide[layer], n) for n, layer in enumerate(layers) if layer in wide]
+        views[k,] = View(data, titles(axis, measure_label(measure)))
     caption = (
         "The chosen measure of every layer over training. A click on a layer hides it, a double "
         "click shows it alone." + left_out
@@ -136,23 +141,12 @@ def _recorded(labels: pd.DataFrame, axis: str, shared: dict[str, Any]) -> list[C
     """Return a chart of what was recorded besides, such as accuracy, if anything was."""
     names = [name for name in labels.select_dtypes("number") if name not in ("step", "epoch")]
     views = {
-        (k,): View([_line(str(name), labels[name], k)], _titles(axis, str(name).replace("_", " ")))
+        (k,): View([line(str(name), labels[name], k)], titles(axis, str(name).replace("_", " ")))
         for k, name in enumerate(names)
     }
     caption = "What was recorded with the snapshots."
     menus = {"Label": [str(name).replace("_", " ") for name in names]}
     return [Chart("labels", caption, views, menus, shared=shared)] if names else []
-
-
-def _line(name: str, values: Any, number: int) -> dict[str, Any]:
-    mode = "lines+markers" if len(values) <= MARKED else "lines"
-    return {"type": "scatter", "mode": mode, "y": numbers(values), "name": plain(name),
-            "marker": {"size": 5}, "meta": {"series": number, "shared": True}, "showlegend": True,
-            "hovertemplate": "%{text}<br>%{y}"}  # fmt: skip
-
-
-def _titles(x: str, y: str) -> dict[str, Any]:
-    return {"xaxis": {"title": {"text": plain(x)}}, "yaxis": {"title": {"text": plain(y)}}}
 
 
 def _distributions(
@@ -167,18 +161,19 @@ def _distributions(
 
     measures = (*SHOWN, *trajectory.neuron_measures)
     menus = {"Measure": [name.replace("_", " ") for name in measures], "Layer": list(layers)}
-    labels = trajectory.labels
     densities, squares, columns = {}, {}, {}
     for m, measure in enumerate(measures):
         from_first = {}
         for layer, table in _densities(trajectory, measure, layers, show_progress).items():
             n = layers.index(layer)
             densities[m, n] = table
-            squares[m, n] = _divergence(table, labels)
+            squares[m, n] = _divergence(trajectory, measure, layer)
             from_first[layer] = squares[m, n].iloc[0]
         if from_first:
             columns[m,] = pd.DataFrame(from_first).T.rename_axis("layer")
-    shown = training_densities(densities, menus, _names(labels), "Snapshot", _DENSITIES + left_out)
+    shown = training_densities(
+        densities, menus, _names(trajectory.labels), "Snapshot", _DENSITIES + left_out
+    )
     return [
         Section("Distributions", _DISTRIBUTIONS, parts=[shown]),
         Section("Divergences", _DIVERGENCES, parts=[
@@ -203,12 +198,13 @@ def _densities(
     return {x: tables[x] for x in layers if x in tables and tables[x]["density"].max() > 0}
 
 
-def _divergence(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return how far the snapshots' densities are from each other, named by step."""
-    axis, places = _axis(labels)
-    curves = density_curves(table, "snapshot")
-    named = [curve._replace(of=cell(place)) for curve, place in zip(curves, places, strict=True)]
-    return curve_divergence(named, axis)
+def _divergence(trajectory: Trajectory, measure: str, layer: str) -> pd.DataFrame:
+    """Return how far a layer's distributions are from each other, snapshots named by step."""
+    import pandas as pd
+
+    axis, places = _axis(trajectory.labels)
+    names = pd.Index([cell(place) for place in places], name=axis)
+    return pd.DataFrame(trajectory.divergence(measure, layer).to_numpy(), names, names)
 
 
 _DISTRIBUTIONS = (
@@ -221,8 +217,8 @@ _DENSITIES = (
     "Where a curve is much higher than most, it is cut: a double click shows all of it."
 )
 _DIVERGENCES = (
-    "How far these curves are from each other: their Jensen–Shannon divergence, in bits; 0 if "
-    "they are the same, 1 if they do not overlap."
+    "How far these distributions are from each other, as trajectory.divergence() has it: their "
+    "Jensen–Shannon divergence; 0 if they are the same, ln 2 = 0.69 if they do not overlap."
 )
 _FROM_FIRST = "Of each layer from what it was in the first snapshot."
 _BETWEEN = (

@@ -104,7 +104,8 @@ def population(browser, population_page):
 
 
 def test_every_figure_of_a_training_is_drawn(training):
-    figures = {"measures": 4, "labels": 1, "training-densities": 3, "from-first": 1, "between": 1}
+    figures = {"measures": 4, "labels": 1, "changes": 3, "training-densities": 3, "from-first": 1,
+               "between": 1}  # fmt: skip
     for name, n_traces in figures.items():
         plot = training.plot(name)
         assert plot["drawn"], name

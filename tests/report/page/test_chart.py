@@ -125,7 +125,7 @@ def test_a_heatmap_has_its_names_and_its_gaps():
     (trace,) = chart.views[0,].data
     assert trace["z"] == [[0, None], [0.5, 0]]
     assert trace["text"][0][1] == "&lt;a&gt; – b"
-    assert trace["colorbar"]["title"]["text"] == "Jensen–Shannon divergence (bits)"
+    assert trace["colorbar"]["title"]["text"] == "Jensen–Shannon divergence (nats)"
     assert chart.square
     assert not heatmaps("a", {(0,): matrix.iloc[:1]}, {}, "").square
 

@@ -1,5 +1,6 @@
 """write_report: what it takes, what the page says, and that a page is there whole or not at all."""
 
+import json
 import re
 import subprocess
 import sys
@@ -44,6 +45,57 @@ def text_of(path):
     """The text of a page, without its script and its charts."""
     html = path.read_text(encoding="utf-8")
     return re.sub(r"<(script|style).*?</\1>", "", html, flags=re.DOTALL)
+
+
+def charts_of(path):
+    """The charts of a page, by their names."""
+    html = path.read_text(encoding="utf-8")
+    charts = json.loads(re.search(r'id="charts">(.*?)</script>', html).group(1))
+    return {chart["name"]: chart for chart in charts}
+
+
+# --- What it says is what Python says -------------------------------------------------------------
+
+
+def test_divergences_and_changes_of_the_page_are_those_of_the_trajectory(run, tmp_path):
+    charts = charts_of(write_report(run, tmp_path / "a.html", layers=["fc3"]))
+    with cg.open(run) as trajectory:
+        square = trajectory.divergence("link_weights", "fc3").to_numpy()
+        first = trajectory.divergence("link_weights")["fc3"].to_numpy()
+        changes = [trajectory.change(reference=k)["fc3"].to_numpy() for k in (0, "previous")]
+    found = charts["between"]["views"]["1.0"]["data"][0]["z"]
+    np.testing.assert_allclose(np.array(found, float), square, rtol=1e-4, atol=1e-12)
+    row = charts["from-first"]["views"]["1"]["data"][0]["z"][0]
+    np.testing.assert_allclose(np.array(row, float), first, rtol=1e-2, atol=1e-3)
+    for key, expected in zip("01", changes, strict=True):
+        (line,) = charts["changes"]["views"][key]["data"]
+        np.testing.assert_allclose(np.array(line["y"], float), expected, rtol=1e-4)
+
+
+def test_divergences_of_the_page_are_those_of_the_population(runs, tmp_path):
+    charts = charts_of(write_report(runs / "net*.h5", tmp_path / "a.html", layers=["fc3"]))
+    population = Population.from_files(runs / "net*.h5")
+    expected = population.divergence("link_weights", "fc3").dropna(how="all")
+    found = charts["bins"]["views"]["1.0"]["data"][0]["z"]
+    expected = expected.dropna(axis=1, how="all").to_numpy()
+    np.testing.assert_allclose(np.array(found, float), expected, rtol=1e-4, atol=1e-12)
+
+
+def test_a_training_without_parameters_has_no_changes_of_weights(tmp_path):
+    record = cg.Recorder(tmp_path / "run.h5", torch.nn.Linear(3, 2), torch.ones(1, 3),
+                         store="measures")  # fmt: skip
+    for k in range(2):
+        record(step=k)
+    charts = charts_of(write_report(tmp_path / "run.h5", tmp_path / "a.html"))
+    assert "between" in charts
+    assert "changes" not in charts
+
+
+def test_the_page_says_which_block_changed_most(run, tmp_path):
+    text = text_of(write_report(run, tmp_path / "a.html"))
+    with cg.open(run) as trajectory:
+        last = trajectory.change().iloc[-1]
+    assert f"<dt>changed most</dt><dd>{last.idxmax()}: {last.max():.4g}</dd>" in text
 
 
 # --- Sources --------------------------------------------------------------------------------------
