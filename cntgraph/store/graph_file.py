@@ -21,9 +21,10 @@ from cntgraph.network.layer import Layer
 from cntgraph.store.checked_file import CheckedFile, attribute
 from cntgraph.store.description import describe_layer, rebuild_layers
 from cntgraph.store.disk import Paths
+from cntgraph.store.labels import check_labels
 from cntgraph.store.mapped_file import MappedFile
 from cntgraph.store.schema import check_graph
-from cntgraph.store.writer import FORMAT, GRAPH_FORMAT, check_labels, fixed_text, new_hdf5
+from cntgraph.store.writer import FORMAT, GRAPH_FORMAT, fixed_text, new_hdf5
 from cntgraph.version import __version__
 
 if TYPE_CHECKING:

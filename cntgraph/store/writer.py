@@ -23,6 +23,7 @@ from cntgraph.store.description import describe_coverage, describe_network, diff
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.journal import recover_locked
+from cntgraph.store.labels import EachLabels, check_labels
 from cntgraph.store.locks import WriterLock
 from cntgraph.store.schema import check_description
 from cntgraph.version import __version__
@@ -57,14 +58,16 @@ def save(
         Level of gzip, 1 to 9; by default tensors are not compressed.
     overwrite : bool, default False
         Whether an existing file is replaced.
-    **labels : int, float, str or bool
-        What is known of it: ``step``, ``epoch``, ``accuracy``, …; added to ``net.labels``.
+    **labels : int, float, str or bool, or sequence of them
+        What is known of it: ``step``, ``epoch``, ``accuracy``, …; added to ``net.labels``. Of
+        several networks, a value for all, or a list with one for each.
 
     Raises
     ------
     StoreError
-        If the file exists and `overwrite` is false, a label is of another type, the snapshots
-        are not of one network, or the file cannot be written.
+        If the file exists and `overwrite` is false, a label is of another type, a list of labels
+        does not have one for each network, the snapshots are not of one network, or the file cannot
+        be written.
 
     Examples
     --------
@@ -73,20 +76,27 @@ def save(
     ...     cg.save(cg.toy("mlp"), f"{folder}/net.h5", accuracy=0.97)
     ...     cg.open(f"{folder}/net.h5").labels["accuracy"].tolist()
     [0.97]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cg.save([cg.toy("mlp")] * 2, f"{folder}/run.h5", epoch=[0, 1], seed=7)
+    ...     cg.open(f"{folder}/run.h5").labels.to_dict("list")
+    {'epoch': [0, 1], 'seed': [7, 7]}
     """
     target = Path(path)
+    each = EachLabels(labels, alone=isinstance(net, Network))
     with new_hdf5(target, overwrite=overwrite) as file:
-        first = None
-        for snapshot in [net] if isinstance(net, Network) else net:
+        first, count = None, 0
+        nets = [net] if isinstance(net, Network) else net
+        for count, snapshot in enumerate(nets, 1):
             if first is None:
                 first = snapshot
                 write_topology(file, snapshot)
             elif differences(first, snapshot):
                 raise StoreError(f"{target}: the snapshots are not of one network; save each alone")
-            checked = check_labels({**snapshot.labels, **labels})
+            checked = check_labels({**snapshot.labels, **each.of(count - 1)})
             write_snapshot(file, snapshot.parameters, checked, compression=compression)
         if first is None:
             raise StoreError(f"{target}: expected at least one network to save, got none")
+        each.check(count)
 
 
 @contextmanager
@@ -234,34 +244,3 @@ def parameter_key(name: str) -> str:
     key = quote(name, safe="")
     # "." and ".." mean something else in a path.
     return key.replace(".", "%2E") if set(key) <= {"."} else key
-
-
-def check_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
-    """Return labels as plain numbers, strings and booleans; None is left out.
-
-    Raises
-    ------
-    StoreError
-        If one is of another type.
-
-    Examples
-    --------
-    >>> check_labels({"step": np.int64(3), "note": None})
-    {'step': 3}
-    """
-    checked = {}
-    for name, value in labels.items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        if plain is None:
-            continue
-        if isinstance(plain, int) and not -(2**63) <= plain < 2**64:
-            raise StoreError(f"label {name!r}: {plain} takes more than 64 bits; pass a str")
-        if isinstance(plain, str) and "\0" in plain:
-            raise StoreError(f"label {name!r}: a text in HDF5 cannot hold the character NUL")
-        if not isinstance(plain, int | float | str | bool):
-            raise StoreError(
-                f"label {name!r}: expected a number, a string or a boolean, got "
-                f"{type(value).__name__}; convert it, for example with float() or .item()"
-            )
-        checked[name] = plain
-    return checked

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.network.network import Network
 from cntgraph.training.cnn_zoo import open_cnn_zoo
-from cntgraph.training.labels import free_name, labels_of_files, row_labels
+from cntgraph.training.labels import free_name, labels_of_files, labels_of_networks, row_labels
 from cntgraph.training.layout import Layout
 from cntgraph.training.members import Files, Key, Member, Snapshots, find_files, read_headers
 from cntgraph.training.model_zoo import open_model_zoo
+from cntgraph.training.network_members import NetworkMembers
 from cntgraph.training.networks import Networks
 from cntgraph.training.row_members import RowMembers, Rows
 from cntgraph.training.weight_rows import open_rows
@@ -19,7 +21,6 @@ from cntgraph.training.weight_rows import open_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cntgraph.network.network import Network
     from cntgraph.training.cnn_zoo import Padding
     from cntgraph.training.labels import Labels
     from cntgraph.training.layout import LayoutLike
@@ -102,6 +103,52 @@ class Gathered(Networks):
         made = cls(members, table, options={**options, "strict": strict}, strict=strict)
         made._measuring.note(failed, len(paths))
         return made
+
+    @classmethod
+    def from_networks(
+        cls,
+        nets: Iterable[Network],
+        labels: pd.DataFrame | Mapping[str, Sequence[Any]] | str | PathLike[str] | None = None,
+    ) -> Self:
+        """Return networks that are loaded or made already as a population.
+
+        Parameters
+        ----------
+        nets : iterable of Network
+            Of equal or of different architecture: what `load` returned, a `Trajectory`, null
+            models. Those of one topology are measured many at a time.
+        labels : pandas.DataFrame, mapping of str to sequence, or path-like, optional
+            What is known of each besides its own labels: one row per network, in order; columns as
+            lists; or the CSV file of a table. Where a name is in both, this one counts.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        CntGraphError
+            If there is no network, something is none, or there is not one row of labels for each.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> nets = [cg.toy("mlp"), cg.toy("cnn")]
+        >>> population = cg.Population.from_networks(nets, {"accuracy": [0.9, 0.7]})
+        >>> population, population[1].labels
+        (<Population: 2 networks in memory>, {'accuracy': 0.7})
+        """
+        given = tuple(nets)
+        for net in given:
+            if not isinstance(net, Network):
+                raise CntGraphError(
+                    f"expected networks, got a {type(net).__name__}; cg.load makes one of a model, "
+                    "and from_files reads files"
+                )
+        if not given:
+            raise CntGraphError("expected at least one network, got none")
+        table = labels_of_networks([net.labels for net in given], labels)
+        return cls(NetworkMembers(given, tuple(range(len(given)))), table)
 
     @classmethod
     def from_matrix(

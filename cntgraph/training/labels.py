@@ -148,13 +148,50 @@ def in_bins(values: pd.Series, bins: Bins) -> pd.Series:
         ) from error
 
 
-def row_labels(labels: pd.DataFrame | str | PathLike[str] | None, n: int) -> pd.DataFrame:
+def labels_of_networks(
+    own: Sequence[Mapping[str, Any]],
+    labels: pd.DataFrame | Mapping[str, Sequence[Any]] | str | PathLike[str] | None,
+) -> pd.DataFrame:
+    """Return what networks know of themselves, with what is said of them in its place.
+
+    Parameters
+    ----------
+    own : sequence of mapping
+        The labels of each network.
+    labels : pandas.DataFrame, mapping, path-like or None
+        As in `row_labels`.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    CntGraphError
+        If there is not one row per network.
+
+    Examples
+    --------
+    >>> labels_of_networks([{"step": 1}, {"step": 2}], {"seed": [3, 4]}).to_dict("list")
+    {'step': [1, 2], 'seed': [3, 4]}
+    """
+    import pandas as pd
+
+    given = row_labels(labels, len(own))
+    known = pd.DataFrame(list(own), index=given.index)
+    others = known.drop(columns=[name for name in known.columns if name in given.columns])
+    return pd.concat([others, given], axis=1)
+
+
+def row_labels(
+    labels: pd.DataFrame | Mapping[str, Sequence[Any]] | str | PathLike[str] | None, n: int
+) -> pd.DataFrame:
     """Return the labels of n networks, a row each, under their numbers.
 
     Parameters
     ----------
-    labels : pandas.DataFrame, path-like or None
-        A table, or the CSV file of one.
+    labels : pandas.DataFrame, mapping of str to sequence, path-like or None
+        A table, its columns, or the CSV file of one.
     n : int
 
     Returns
@@ -171,12 +208,29 @@ def row_labels(labels: pd.DataFrame | str | PathLike[str] | None, n: int) -> pd.
     index = pd.RangeIndex(n, name="network")
     if labels is None:
         return pd.DataFrame(index=index)
-    table = labels if isinstance(labels, pd.DataFrame) else _read_labels(labels)
+    table = _as_table(labels)
     if len(table) != n:
         raise CntGraphError(
             f"expected one row of labels for each of {n:,} networks, got {len(table):,}"
         )
     return table.set_axis(index, axis=0).rename(columns=str)
+
+
+def _as_table(
+    labels: pd.DataFrame | Mapping[str, Sequence[Any]] | str | PathLike[str],
+) -> pd.DataFrame:
+    import pandas as pd
+
+    if isinstance(labels, pd.DataFrame):
+        return labels
+    if not isinstance(labels, Mapping):
+        return _read_labels(labels)
+    try:
+        return pd.DataFrame({name: list(values) for name, values in labels.items()})
+    except (TypeError, ValueError) as error:
+        raise CntGraphError(
+            f"expected labels as lists of one length each, a value per network; {error}"
+        ) from error
 
 
 def _read_labels(path: str | PathLike[str]) -> pd.DataFrame:

@@ -40,7 +40,7 @@ class Population(Gathered):
     Parameters
     ----------
     members : Members or sequence of Member
-        Where each network is. `from_files` and `from_matrix` find them.
+        Where each network is. `from_files`, `from_networks` and `from_matrix` find them.
     labels : pandas.DataFrame
         One row per member.
     options : mapping, default {}

@@ -20,10 +20,11 @@ from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.store.description import differences
 from cntgraph.store.hdf5 import append
 from cntgraph.store.journal import recover
+from cntgraph.store.labels import check_labels
 from cntgraph.store.measured import check_bins, write_measures, write_measures_head
 from cntgraph.store.neurons import write_neurons, write_neurons_head
 from cntgraph.store.reader import StoreFile
-from cntgraph.store.writer import check_labels, write_snapshot, write_topology
+from cntgraph.store.writer import write_snapshot, write_topology
 from cntgraph.training.neurons import check_repeatable, summarise
 
 if TYPE_CHECKING:

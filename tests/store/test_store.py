@@ -231,3 +231,26 @@ def test_options_that_a_file_with_a_graph_has_no_use_for_are_refused(tmp_path, o
     with pytest.raises(FormatError, match="has its graph"):
         cg.load(tmp_path / "net.h5", **options)
     cg.load(tmp_path / "net.h5", strict=True)
+
+
+@pytest.mark.parametrize("values", [[0, 5], (0, 5), np.array([0, 5]), range(0, 6, 5)])
+def test_a_label_for_each_of_several_networks(path: Path, values: Any) -> None:
+    nets = [replace(cg.toy("mlp"), labels={"step": k, "epoch": 9}) for k in range(2)]
+    cg.save(iter(nets), path, epoch=values, seed=7, name="run")
+    expected = {"step": [0, 1], "epoch": [0, 5], "seed": [7, 7], "name": ["run", "run"]}
+    assert cg.open(path).labels.to_dict("list") == expected
+
+
+@pytest.mark.parametrize(
+    ("net", "epoch", "said"),
+    [
+        (cg.toy("mlp"), [1, 2], "expected one value for one network, got a sequence of 2"),
+        ([cg.toy("mlp")] * 3, [1, 2], "a value for each of 3 networks, or one for all; got 2"),
+        ([cg.toy("mlp")] * 2, [1, 2, 3], "a value for each of 2 networks, or one for all; got 3"),
+        ([cg.toy("mlp")] * 2, [1, [2]], "expected a number, a string or a boolean, got list"),
+    ],
+)
+def test_labels_that_do_not_fit_the_networks(path: Path, net: Any, epoch: Any, said: str) -> None:
+    with pytest.raises(StoreError, match=said):
+        cg.save(net, path, epoch=epoch)
+    assert not path.exists()

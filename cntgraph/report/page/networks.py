@@ -98,7 +98,9 @@ def population_sections(
 
 
 def _with_short_paths(labels: pd.DataFrame) -> pd.DataFrame:
-    """Return labels whose paths begin where they differ."""
+    """Return labels whose paths, if they have any, begin where they differ."""
+    if "path" not in labels:
+        return labels
     paths = [str(path) for path in labels["path"]]
     common = os.path.commonpath([os.path.dirname(path) for path in paths])
     return labels.assign(path=[os.path.relpath(path, common or ".") for path in paths])

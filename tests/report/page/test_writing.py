@@ -137,6 +137,14 @@ def test_files_are_a_population_in_any_form(runs, tmp_path):
     assert "could not be read" not in text
 
 
+def test_networks_at_hand_are_a_population_without_paths(tmp_path):
+    rng = np.random.default_rng(0)
+    nets = [network(rng, 1 + k / 4) for k in range(4)]
+    population = Population.from_networks(nets, {"accuracy": [0.9, 0.1, 0.95, 0.2]})
+    text = text_of(write_report(population, tmp_path / "a.html", layers=["fc3"]))
+    assert "<dt>networks</dt><dd>4</dd>" in text
+
+
 def test_snapshots_as_a_population(run, tmp_path):
     path = write_report([run], tmp_path / "a.html", snapshots="all", layers=["fc3"])
     assert "<h1>6 networks</h1>" in text_of(path)
