@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -12,6 +11,7 @@ from cntgraph.activity.classes import Classes
 from cntgraph.activity.inputs import InputBatch, input_batches
 from cntgraph.adapters import registry
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.names import matching
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -141,9 +141,7 @@ def _chosen(model: Any, modules: str | Sequence[str], heads: Mapping[str, int]) 
     patterns = [modules] if isinstance(modules, str) else [*modules]
     found: dict[str, int] = {}
     for pattern, number in [*((pattern, 1) for pattern in patterns), *heads.items()]:
-        own = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
-        if not own:
-            raise CntGraphError(f"no module is called {pattern!r}; there are: {', '.join(names)}")
+        own = matching([pattern], names, "module")
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise CntGraphError(f"expected a number of heads of {pattern!r}, got {number!r}")
         found |= dict.fromkeys(own, number)

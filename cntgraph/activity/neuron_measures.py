@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,6 +15,7 @@ from cntgraph.activity.moments import Moments
 from cntgraph.activity.neuron_statistics import NeuronStatistics, placed
 from cntgraph.activity.recording import Batch, Recording, record
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.names import matching
 from cntgraph.core.types import Array, Values
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
@@ -221,13 +221,8 @@ def select_layers(net: Network, layers: str | Sequence[str] | None) -> list[Laye
     if layers is None:
         return list(net.layers)
     patterns = [layers] if isinstance(layers, str) else [*layers]
-    names = [layer.name for layer in net.layers]
-    for pattern in patterns:
-        if pattern not in names and not any(fnmatchcase(name, pattern) for name in names):
-            raise CntGraphError(
-                f"no layer is called {pattern!r}; the layers are: {', '.join(names)}"
-            )
-    return [x for x in net.layers if any(p == x.name or fnmatchcase(x.name, p) for p in patterns)]
+    names = set(matching(patterns, [layer.name for layer in net.layers], "layer"))
+    return [layer for layer in net.layers if layer.name in names]
 
 
 class _Collected:

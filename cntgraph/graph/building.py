@@ -17,7 +17,7 @@ from cntgraph.core.types import Array
 from cntgraph.graph.file_graph import open_graph
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.row_pieces import row_runs
-from cntgraph.graph.unrolling import RowArrays, Unrolling, assemble, induced
+from cntgraph.graph.unrolling import RowArrays, Unrolling, assemble
 from cntgraph.network.blocks.csr import index_dtype
 from cntgraph.network.coarsening.granularity import Granularity
 from cntgraph.network.coarsening.grouping import Aggregation
@@ -54,7 +54,8 @@ def build_graph(
     aggregation : {"sum", "l1", "l2"}, default "sum"
         What an edge's weight is of those between two channels or layers.
     layers : sequence of str, optional
-        Keep these layers only, and the edges among them.
+        Keep these layers only (names, or patterns as in `Network.keep_layers`), and the edges
+        among them.
     edges : {"all", "parametric"}, default "all"
         Whether to keep structural edges (pooling, identity).
     threshold : float, optional
@@ -99,7 +100,7 @@ def build_graph(
     """
     net = coarsen(net, granularity, aggregation=aggregation)
     if layers is not None:
-        net = induced(net, layers)
+        net = net.keep_layers(*layers)
     _check_size(net.estimate(edges=edges), max_edges, in_memory=out is None)
     blocks = net.select_blocks(edges)
     names = tuple(block.name for block in blocks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ from cntgraph.core.types import Array
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.csr import csr_of, fill_threads, index_dtype
-from cntgraph.network.network import Network
 from cntgraph.store.graph_file import EdgeTypes
 
 if TYPE_CHECKING:
@@ -208,47 +207,3 @@ def _slices(n: int) -> list[slice]:
     """Return up to 16 slices of n entries."""
     step = max(-(-n // 16), 1)
     return [slice(k, k + step) for k in range(0, n, step)]
-
-
-def induced(net: Network, names: Sequence[str]) -> Network:
-    """Return the network of some layers and the edges among them, with nodes renumbered.
-
-    Parameters
-    ----------
-    net : Network
-    names : sequence of str
-        Layers, in any order; they stay in that of the network.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    CntGraphError
-        If there is no layer of a name; the message lists the names.
-
-    Examples
-    --------
-    >>> import cntgraph as cg
-    >>> induced(cg.toy("mlp"), ["fc2", "fc1"])
-    <Network: 2 layers, 1 blocks, 12 nodes, 32 edges, 102 parameters>
-    """
-    chosen = [net.layer(name) for name in names]
-    kept = [layer for layer in net.layers if layer in chosen]
-    new_id = np.full(net.n_nodes, -1, dtype=np.int64)
-    layers, start = [], 0
-    for layer in kept:
-        new_id[layer.slice] = np.arange(start, start + layer.n_nodes)
-        layers.append(replace(layer, start=start))
-        start += layer.n_nodes
-    blocks = []
-    for block in net.blocks:
-        target = new_id[block.target.as_ids()]
-        source = block.source.as_ids()
-        source = np.where(source < 0, -1, new_id[source])
-        if target.min(initial=0) >= 0 and source.max(initial=-1) >= 0:
-            views = (View.of(ids, v.shape) for ids, v in
-                     ((source, block.source), (target, block.target)))  # fmt: skip
-            blocks.append(replace(block, source=next(views), target=next(views)))
-    return replace(net, layers=tuple(layers), blocks=tuple(blocks))

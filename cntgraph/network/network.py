@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.memory import check_memory
+from cntgraph.core.names import matching
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Columns, Values
 from cntgraph.core.view import View
@@ -27,6 +28,7 @@ from cntgraph.network.layer import Layer
 from cntgraph.network.layer_sums import LayerSums
 from cntgraph.network.node_sums import NodeSums, layer_sums, node_sums
 from cntgraph.network.node_table import node_table
+from cntgraph.network.part import part_of
 from cntgraph.network.size import Estimate
 
 if TYPE_CHECKING:
@@ -227,6 +229,85 @@ class Network:
         spans = ((block, (block.source.span(), block.target.span())) for block in self.blocks)
         near = tuple(b for b, both in spans if any(i < high and low < j for i, j in both))
         return replace(self, blocks=near)
+
+    def keep_layers(self, *patterns: str) -> Network:
+        """Return the network of some layers and the blocks among them.
+
+        Parameters
+        ----------
+        *patterns : str
+            Names of layers, or patterns such as ``"layer1.*"``, in which ``*`` stands for any
+            letters; in any order, layers stay in that of the network.
+
+        Returns
+        -------
+        Network
+            Nodes are counted anew. Parameters, and rows of its coverage, are those that its blocks
+            read; a bias stays with its block, and goes with it.
+
+        Raises
+        ------
+        CntGraphError
+            If a pattern stands for no layer; the message lists the names.
+
+        See Also
+        --------
+        keep_blocks : Blocks by their names, and the layers that they join.
+        cntgraph.keep_layers : The same of a graph.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> cg.toy("mlp").keep_layers("fc1", "fc2")
+        <Network: 2 layers, 1 blocks, 12 nodes, 32 edges, 36 parameters>
+        """
+        names = matching(patterns, [layer.name for layer in self.layers], "layer")
+        return self._part(self.blocks, names)
+
+    def keep_blocks(self, *patterns: str) -> Network:
+        """Return the network of some blocks and the layers that they join.
+
+        What leads to a module and away from it belongs to it, and the layers at its ends may be
+        called otherwise: ``net.keep_blocks("*self_attn*")`` is the attention of a transformer with
+        its learned edges, from the layers that it reads to those that it adds to.
+
+        Parameters
+        ----------
+        *patterns : str
+            Names of blocks, or patterns such as ``"*self_attn*"``.
+
+        Returns
+        -------
+        Network
+            As in `keep_layers`, without other blocks between the same layers.
+
+        Raises
+        ------
+        CntGraphError
+            If a pattern stands for no block; the message lists the names.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> part = cg.toy("residual").keep_blocks("fc*")
+        >>> [layer.name for layer in part.layers], [block.name for block in part.blocks]
+        (['input', 'fc1', 'sum'], ['fc1', 'fc2'])
+        """
+        chosen = matching(patterns, [block.name for block in self.blocks], "block")
+        blocks = [block for block in self.blocks if block.name in set(chosen)]
+        ends = [self.layers_of(view) for block in blocks for view in (block.source, block.target)]
+        return self._part(blocks, {layer.name for layers in ends for layer in layers})
+
+    def _part(self, blocks: Sequence[Block], names: Collection[str]) -> Network:
+        layers, kept = part_of(self.layers, blocks, names)
+        read = {parameter.name for block in kept for parameter in block.parameters()}
+        return replace(
+            self,
+            layers=layers,
+            blocks=kept,
+            parameters={name: p for name, p in self.parameters.items() if name in read},
+            entries=tuple(entry for entry in self.entries if entry.name in read),
+        )
 
     def _layer_index(self, node: int) -> int:
         return bisect_right(self._starts, node) - 1

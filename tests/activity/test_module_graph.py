@@ -165,7 +165,7 @@ class Twice(nn.Module):
     [
         ({"modules": "own"}, TraceError, "'own' runs several times"),
         ({"modules": "unused"}, TraceError, "does not run its modules unused"),
-        ({"modules": "no.*"}, CntGraphError, r"no module is called 'no.\*'; there are: own"),
+        ({"modules": "no.*"}, CntGraphError, r"no module is called 'no.\*'; the modules are: own"),
         ({"modules": [], "heads": {"own": 2}}, CntGraphError, "3 features, to be divisible by 2"),
         ({"modules": [], "heads": {"own": 0}}, CntGraphError, "a number of heads of 'own', got 0"),
         ({"modules": "own", "weight": "size"}, CntGraphError, "'ablation' or 'attribution'"),

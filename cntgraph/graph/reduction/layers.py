@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cntgraph.core.names import matching
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.reduction.nodes import keep_nodes
 from cntgraph.graph.reduction.reduced import Reduced
@@ -19,7 +20,8 @@ def keep_layers(graph: Graph, names: Sequence[str]) -> Reduced:
     ----------
     graph : Graph
     names : sequence of str
-        Which layers, in any order; they stay in that of the graph.
+        Which layers, in any order: names, or patterns as in `Network.keep_layers`. They stay in
+        the order of the graph.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def keep_layers(graph: Graph, names: Sequence[str]) -> Reduced:
     Raises
     ------
     CntGraphError
-        If there is no layer of a name; the message lists the names.
+        If a name or pattern stands for no layer; the message lists the names.
 
     Examples
     --------
@@ -39,14 +41,15 @@ def keep_layers(graph: Graph, names: Sequence[str]) -> Reduced:
     >>> keep_layers(cg.build_graph(cg.toy("cnn")), ["input", "conv1"])
     <Reduced: 108 of 129 nodes, 512 of 638 edges (80.3 %), 64.8 % of Σ|w|>
     """
+    chosen = matching(names, [layer.name for layer in graph.layers], "layer")
     kept = np.zeros(graph.n_nodes, dtype=bool)
-    for name in names:
+    for name in chosen:
         kept[graph.layer_slice(name)] = True
     found = keep_nodes(graph, kept)
     layers = tuple(
         replace(layer, start=now.start)
         for layer, now in zip(graph.layers, found.graph.layers, strict=True)
-        if layer.name in names
+        if layer.name in chosen
     )
     nodes = found.graph.nodes
     order = [layer.name for layer in layers]

@@ -1,0 +1,46 @@
+"""Names: those that patterns such as ``layer1.*`` stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from cntgraph.core.errors import CntGraphError
+
+
+def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> list[str]:
+    """Return the names that some of the patterns stand for, in the order of the names.
+
+    Parameters
+    ----------
+    patterns : iterable of str
+        Names, or patterns in which ``*`` stands for any letters, dots among them. What is a name
+        is no pattern, whatever it is made of.
+    names : sequence of str
+    what : str
+        What has these names, in one word: for the error.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    CntGraphError
+        If a pattern stands for none; the message lists the names.
+
+    Examples
+    --------
+    >>> matching(["fc", "conv*"], ["conv1", "conv2", "fc", "fc[0]"], "layer")
+    ['conv1', 'conv2', 'fc']
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        own = {name for name in names if fnmatchcase(name, pattern)}
+        own = {pattern} if pattern in names else own
+        if not own:
+            raise CntGraphError(
+                f"no {what} is called {pattern!r}; the {what}s are: {', '.join(names)}"
+            )
+        found |= own
+    return [name for name in names if name in found]
