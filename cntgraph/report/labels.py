@@ -23,6 +23,27 @@ _DIVERGENCES = {
     "energy": ("energy distance", "√weight"),
 }
 
+_CHANGES = {
+    "change": "‖ΔW‖ / ‖W‖",
+    "sign_flips": "share of weights with another sign",
+    "effective_rank": "effective rank of ΔW",
+    "strength_change": "‖Δs‖ / ‖s‖ of strengths",
+    "fluctuation_change": "Δσ / σ of fluctuation",
+}
+
+
+def change_label(name: str) -> str:
+    """Return what an axis calls a column of `compare`.
+
+    Examples
+    --------
+    >>> change_label("change"), change_label("cosine"), change_label("divergence")
+    ('‖ΔW‖ / ‖W‖', 'cosine', 'Jensen–Shannon divergence (nats)')
+    """
+    if name == "divergence":
+        return divergence_label("jensen_shannon")
+    return _CHANGES.get(name, name.replace("_", " "))
+
 
 def measure_label(name: str) -> str:
     """Return a measure's name as an axis shows it, with its unit.

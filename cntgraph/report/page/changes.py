@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cntgraph.report.labels import change_label
 from cntgraph.report.page.chart import Chart, View
 from cntgraph.report.page.lines import line, titles
 from cntgraph.report.page.page import Section
@@ -68,7 +69,7 @@ def _lines(
     views = {}
     for k, table in enumerate(tables):
         data = [line(str(name), table[name], n) for n, name in enumerate(blocks)]
-        views[k,] = View(data, titles(axis, "‖ΔW‖ / ‖W‖"))
+        views[k,] = View(data, titles(axis, change_label("change")))
     caption = _CAPTION + left_out + said(len(blocks), len(tables[0].columns), "blocks")
     return Chart("changes", caption, views, {"From": ["the first snapshot", "the one before"]},
                  shared=shared)  # fmt: skip

@@ -3,6 +3,7 @@
 The only place where matplotlib is imported, and only when a figure is drawn.
 """
 
+from cntgraph.report.plots.change import plot_change
 from cntgraph.report.plots.density import plot_density
 from cntgraph.report.plots.distribution import plot_distribution
 from cntgraph.report.plots.divergence import plot_divergence
@@ -12,6 +13,7 @@ from cntgraph.report.plots.strength_map import plot_strength_map
 from cntgraph.report.plots.training import plot_training
 
 __all__ = [
+    "plot_change",
     "plot_density",
     "plot_distribution",
     "plot_divergence",

@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cntgraph.report.labels import measure_label
-from cntgraph.report.plots.style import (
-    COLOURS,
-    DASHES,
-    check_table,
-    legend_label,
-    make_axes,
-    tick_size,
-)
+from cntgraph.report.plots.lines import draw_lines
+from cntgraph.report.plots.style import check_table, make_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,18 +55,9 @@ def plot_training(
         table = table[table["measure"] == measure].rename(columns={"value": measure})
     check_table(table, (measure, x, "layer"), what=measure)
     ax = make_axes(ax)
-    shown = 0
-    for layer, part in table.groupby("layer", sort=False, observed=True):
-        if part[measure].notna().any():
-            colour = COLOURS[shown % len(COLOURS)]
-            dashes = DASHES[shown // len(COLOURS) % len(DASHES)]
-            ax.plot(part[x], part[measure], dashes, marker=".", markersize=4, linewidth=1.2,
-                    color=colour, label=legend_label(layer))  # fmt: skip
-            shown += 1
+    layers = dict(list(table.groupby("layer", sort=False, observed=True)))
+    known = {name: part for name, part in layers.items() if part[measure].notna().any()}
+    draw_lines(ax, {n: (part[x], part[measure]) for n, part in known.items()}, title="layer")
     ax.set_xlabel(x.replace("_", " "))
     ax.set_ylabel(measure_label(measure))
-    if shown:
-        size = tick_size(ax)
-        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=size,
-                  title="layer", title_fontsize=size, handlelength=1.5)  # fmt: skip
     return ax
