@@ -108,7 +108,6 @@ from .training.statistics.clusterability import clusterability as clusterability
 from .training.statistics.dispersion import dispersion as dispersion
 from .training.statistics.divergence import divergence as divergence
 from .training.statistics.divergence import divergence_matrix as divergence_matrix
-from .training.statistics.features import weight_statistics as weight_statistics
 from .training.statistics.nulls import iid_strength_std as iid_strength_std
 from .training.statistics.nulls import z_scores as z_scores
 from .training.statistics.prediction import predict_accuracy as predict_accuracy
@@ -118,6 +117,7 @@ from .training.statistics.randomised import shuffle_weights as shuffle_weights
 from .training.statistics.sample_distribution import distribution as distribution
 from .training.statistics.separation import separation as separation
 from .training.statistics.separation import separation_auc as separation_auc
+from .training.statistics.weight_statistics import weight_statistics as weight_statistics
 from .training.trajectory import Trajectory as Trajectory
 from .training.trajectory import open as open
 from .version import __version__ as __version__

@@ -13,7 +13,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 import cntgraph as cg
-from cntgraph.training.statistics.features import weight_statistics
+from cntgraph.training.statistics.weight_statistics import weight_statistics
 
 
 def measure(model: nn.Module, example: Tensor) -> dict[str, Any]:

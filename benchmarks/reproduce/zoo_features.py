@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 import cntgraph as cg
 from cntgraph.training.statistics.features import COLUMNS, layer_features
@@ -56,19 +55,20 @@ def feature_sets(folder: Path, labels: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def measured(folder: Path, rows: pd.Index) -> dict[str, pd.DataFrame]:
     """Return the sets a to e of some rows of a zoo."""
-    zoo = cg.Population.from_cnn_zoo(folder)
-    table = zoo[: int(rows.max()) + 1].analyze()
-    own: dict[str, list[pd.Series]] = {"a": [], "d": [], "e": []}
-    for row in tqdm(rows, desc="measures", unit="network"):
-        net = zoo[int(row)]
-        own["a"].append(cg.weight_statistics(net))
-        own["d"].append(cg.relative_fluctuation(net).add_suffix("/relative_fluctuation"))
-        spectra = cg.weight_spectra(net)[[*SPECTRA]].stack()  # noqa: PD013
-        own["e"].append(spectra.set_axis(["/".join(place) for place in spectra.index]))
-    sets = {name: pd.DataFrame(found).set_axis(rows) for name, found in own.items()}
+    zoo = cg.Population.from_cnn_zoo(folder)[: int(rows.max()) + 1]
+    spectra = zoo.weight_spectra(show_progress=True)
+    blocks = {name: spectra.xs(name, level="block") for name in spectra.index.unique("block")}
+    sets = {
+        "a": zoo.weight_statistics(),
+        "d": zoo.relative_fluctuation().add_suffix("/relative_fluctuation"),
+        "e": pd.DataFrame(
+            {f"{block}/{name}": own[name] for block, own in blocks.items() for name in SPECTRA}
+        ),
+    }
+    table = zoo.analyze()
     for name, column in (("b", "strength"), ("c", "fluctuation")):
-        sets[name] = layer_features(table, COLUMNS[column]).loc[rows]
-    return {name: sets[name].replace([np.inf, -np.inf], np.nan) for name in MEASURES}
+        sets[name] = layer_features(table, COLUMNS[column])
+    return {name: sets[name].loc[rows].replace([np.inf, -np.inf], np.nan) for name in MEASURES}
 
 
 def hyperparameters(labels: pd.DataFrame) -> pd.DataFrame:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from math import isfinite, nan, sqrt
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cntgraph.core.computing import computing_on
+from cntgraph.core.parameter import Parameter
+from cntgraph.core.types import Values
+from cntgraph.measures.drawn_weights import EachOf, EachSummary, OneNetwork
 from cntgraph.measures.stored_weights import check_stored_weights
 from cntgraph.measures.strength import check_direction
-from cntgraph.measures.summary import summarise
 from cntgraph.network.blocks.base import Block
-from cntgraph.network.blocks.class_values import ClassValues, Sides
-from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 from cntgraph.network.layer import Layer
 from cntgraph.network.layer_sums import Direction, LayerSums
 from cntgraph.network.network import Edges, Network
+from cntgraph.network.stack import Stack
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,66 +98,106 @@ def relative_fluctuation(
     import pandas as pd
 
     check_stored_weights(net, "relative_fluctuation")
-    check_direction(direction)
-    found = _Expectation(net, direction)
     with computing_on(client):
-        for block in net.select_blocks(edges):
-            found.add_edges(block)
-            if bias and block.bias is not None:
-                found.add_bias(block)
+        values = _ratios(OneNetwork(net), direction, edges, bias=bias)
     index = pd.Index([layer.name for layer in net.layers], name="layer")
-    values = [found.ratio(k) for k in range(net.n_layers)]
     return pd.Series(values, index=index, name="relative_fluctuation", dtype=np.float64)
+
+
+def stacked_relative_fluctuation(
+    stack: Stack,
+    parameters: Mapping[str, Parameter],
+    *,
+    direction: Direction = "total",
+    edges: Edges = "parametric",
+    bias: bool = True,
+) -> Values:
+    """Return the relative fluctuation of each layer of many networks of one topology.
+
+    Parameters
+    ----------
+    stack : Stack
+        The topology.
+    parameters : mapping of str to Parameter
+        The values of each parameter in every network, shape (n, *shape of the parameter).
+    direction, edges, bias
+        As in `relative_fluctuation`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n networks, n layers)
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("mlp")
+    >>> some = {name: Parameter.from_array(name, np.stack([p.raw(), -p.raw()]))
+    ...         for name, p in net.parameters.items()}
+    >>> stacked_relative_fluctuation(Stack(net), some).round(3)
+    array([[0.994, 1.332, 0.613, 1.257],
+           [0.994, 1.332, 0.613, 1.257]])
+    """
+    found = _ratios(EachOf(stack, parameters), direction, edges, bias=bias)
+    n = next(iter(parameters.values())).shape[0]
+    return np.stack([np.broadcast_to(values, n) for values in found], axis=1)
+
+
+@np.errstate(invalid="ignore", over="ignore", divide="ignore")  # infinities that cancel are NaN
+def _ratios(
+    networks: OneNetwork | EachOf, direction: Direction, edges: Edges, *, bias: bool
+) -> list[Values]:
+    """Return what `relative_fluctuation` does of each layer: a number, or one a network."""
+    check_direction(direction)
+    found = _Expectation(networks, direction)
+    for block in networks.net.select_blocks(edges):
+        found.add_edges(block)
+        if bias and block.bias is not None and direction != "out":
+            found.add_bias(block)
+    return [found.ratio(k) for k in range(networks.net.n_layers)]
 
 
 class _Expectation:
     """Strengths as they are, those expected of chance, and how much these vary by layer."""
 
-    def __init__(self, net: Network, direction: Direction) -> None:
-        self.net, self.direction = net, direction
-        self.strengths, self.means = LayerSums(net.layers), LayerSums(net.layers)
-        self.variances = dict.fromkeys(net.layers, 0.0)
+    def __init__(self, networks: OneNetwork | EachOf, direction: Direction) -> None:
+        self.networks, self.net, self.direction = networks, networks.net, direction
+        self.strengths, self.means = LayerSums(networks.layers), LayerSums(networks.layers)
+        self.variances: dict[Layer, Values] = dict.fromkeys(self.net.layers, np.zeros(()))
 
-    @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
     def add_edges(self, block: Block) -> None:
         """Add the edges of a block, reading its weights once."""
-        learned, views = block.parametric, (block.source, block.target)
-        found = block.class_sums(("signed", "count"), statistics=learned)
-        self.strengths.add_sides(*views, found.sums["signed"])
-        if not learned:
-            self.means.add_sides(*views, found.sums["signed"])
+        found = self.networks.edges(block)
+        self.strengths.add_sides(*found.views, found.signed)
+        if not block.parametric:
+            self.means.add_sides(*found.views, found.signed)
             return
-        chance = found.statistics
-        counts = found.sums["count"]
-        self.means.add_sides(*views, Sides(*(side.times(chance.mean) for side in counts)))
+        self.means.add_sides(*found.views, found.expected)
+        views = (block.source, block.target)
         for layer in dict.fromkeys(layer for view in views for layer in self.net.layers_of(view)):
             incoming, outgoing = self.direction != "out", self.direction != "in"
-            self._vary(layer, block.weight_uses(Ends(layer.slice, incoming, outgoing)), chance)
+            uses = block.weight_uses(Ends(layer.slice, incoming, outgoing))
+            self._vary(layer, uses, found.variance)
 
-    @np.errstate(invalid="ignore", over="ignore")
     def add_bias(self, block: Block) -> None:
         """Add the biases of a block: they come in."""
-        if block.bias is None or self.direction == "out":
-            return
-        values, view = block.bias.read(), block.target
-        self.strengths.add("in", view, ClassValues.of_broadcast(values, view.shape))
-        chance = WeightStatistics.of(values)
-        expected = np.asarray(chance.mean) if block.parametric else values
-        self.means.add("in", view, ClassValues.of_broadcast(expected, view.shape))
+        assert block.bias is not None
+        found, view = self.networks.biases(block), block.target
+        self.strengths.add("in", found.view, found.values)
+        self.means.add("in", found.view, found.expected if block.parametric else found.values)
         for layer in self.net.layers_of(view) if block.parametric else ():
-            uses = WeightUses.of_broadcast(values.shape, view.shape, view, layer.slice)
-            self._vary(layer, uses, chance)
+            uses = WeightUses.of_broadcast(block.bias.shape, view.shape, view, layer.slice)
+            self._vary(layer, uses, found.variance)
 
-    def _vary(self, layer: Layer, uses: WeightUses, chance: WeightStatistics) -> None:
-        if chance.n:
-            self.variances[layer] += chance.variance * uses.variance(layer.n_nodes)
+    def _vary(self, layer: Layer, uses: WeightUses, variance: Values) -> None:
+        self.variances[layer] = self.variances[layer] + variance * uses.variance(layer.n_nodes)
 
-    @np.errstate(invalid="ignore", over="ignore")
-    def ratio(self, k: int) -> float:
+    def ratio(self, k: int) -> Values:
         """Return the fluctuation of layer number `k`, over the expected one."""
-        found, mean = (
-            summarise(sums.of_layer(k, self.direction)) for sums in (self.strengths, self.means)
-        )
-        variance = mean.std**2 + max(self.variances[self.net.layers[k]], 0.0)
-        expected = sqrt(variance) if isfinite(variance) else nan
-        return found.std / expected if expected > _ROUNDING * abs(mean.mean) else nan
+        found, mean = (self._summary(sums, k) for sums in (self.strengths, self.means))
+        variance = mean.std**2 + np.maximum(self.variances[self.net.layers[k]], 0.0)
+        expected = np.sqrt(np.where(np.isfinite(variance), variance, np.nan))
+        known = expected > _ROUNDING * np.abs(mean.mean)
+        return np.where(known, found.std / expected, np.nan)
+
+    def _summary(self, sums: LayerSums, k: int) -> EachSummary:
+        return self.networks.summarise(sums.of_layer(k, self.direction))

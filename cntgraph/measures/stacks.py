@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.parameter import Parameter, kernel_values, widen_kernel_values
+from cntgraph.core.parameter import Parameter, widen_kernel_values
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Values
 from cntgraph.measures.analyze import ANALYSIS, STRENGTHS, SUMMARY, status_of
 from cntgraph.measures.layer_values import DIRECTIONS, Distribution, check_distribution
 from cntgraph.measures.link_weights import COLUMNS
+from cntgraph.measures.row_statistics import add_block, no_statistics, rows_in_any_order
 from cntgraph.measures.strength import add_boundary
+from cntgraph.measures.summary import summarise_each
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues
-from cntgraph.network.blocks.grid import grid_of
-from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.layer_sums import LayerSums
 from cntgraph.network.network import Edges
 from cntgraph.network.stack import Stack
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def _row(found: WeightStatistics) -> Values:
-    """Return statistics as `core.kernels.stacks` has them."""
-    return np.array(astuple(replace(found, counts=None))[:-1], dtype=np.float64)
-
-
-_NONE = _row(WeightStatistics())
 #: The counts of weights that are finite, not a number and infinite.
 _SIZES = [0, 8, 9]
 #: What is known of a layer itself.
@@ -153,7 +146,7 @@ def stacked_values(
     if measure == "link_weights":
         ending = {block.name for block in stack.net.blocks_into(found)}
         parts = [
-            widen_kernel_values(_in_any_order(all_.weight, n))
+            widen_kernel_values(rows_in_any_order(all_.weight, n))
             for one, all_ in blocks if one.name in ending and all_.weight is not None
         ]  # fmt: skip
         return np.concatenate([*parts, np.empty((n, 0))], axis=1, dtype=np.float64)
@@ -187,13 +180,8 @@ class _StackTotals:
 
     def add_statistics(self, layer: str, one: Block, weight: Recipe | None) -> None:
         """Add the statistics of the weights of each network."""
-        from cntgraph.core.kernels.stacks import add_statistics
-
-        found = self.statistics.setdefault(layer, np.tile(_NONE, (self.n, 1)))
-        if weight is None:  # those of its geometry
-            found[:] = [_row(WeightStatistics(*row) + one.statistics()) for row in found]
-            return
-        add_statistics(_in_any_order(weight, self.n), found)
+        found = self.statistics.setdefault(layer, no_statistics(self.n))
+        add_block(found, one, weight)
 
     def add_bias(self, layer: str, block: Block) -> None:
         """Add the biases of each network to what comes in."""
@@ -208,7 +196,7 @@ class _StackTotals:
 
     def columns(self) -> LayerColumns:
         """Return the columns of `analyze`."""
-        layers, none = self.net.layers, np.tile(_NONE, (self.n, 1))
+        layers, none = self.net.layers, no_statistics(self.n)
         strengths = [self._strength_columns(k) for k in range(len(layers))]
         statistics = [self.statistics.get(layer.name, none) for layer in layers]
         sizes = [int(found[:1, _SIZES].sum()) for found in statistics]
@@ -239,28 +227,9 @@ class _StackTotals:
     def _strength_columns(self, k: int) -> dict[str, Values]:
         found: dict[str, Values] = {}
         for name, direction in STRENGTHS.items():
-            summary = _summarised(self.sums.of_layer(k, direction), self.n)
+            summary = summarise_each(self.sums.of_layer(k, direction), self.n)
             found |= {f"{name}_{what}": summary[:, j] for j, what in enumerate(SUMMARY)}
         return found | {"fluctuation": found["strength_std"]}
-
-
-def _in_any_order(weight: Recipe, n: int) -> NDArray[Any]:
-    """Return the weights of n networks as kernels take them, a row each, however they lie in it."""
-    while weight.op in ("reshape", "transpose"):  # of each network's own axes
-        weight = weight.args[0]
-    return kernel_values(weight.read_stored(), weight.stored_dtype).reshape(n, -1)
-
-
-def _summarised(values: ClassValues, n: int) -> Values:
-    """Return the summary of each network's values, shape (n, 4)."""
-    from cntgraph.core.kernels.stacks import summarise_rows
-
-    first, *others = values.axes
-    found = np.full((first.n_classes, len(SUMMARY)), np.nan)
-    if values.size:
-        shares = grid_of(tuple(others)).shares.reshape(-1)
-        summarise_rows(values.table.reshape(first.n_classes, -1), shares, found)
-    return np.broadcast_to(found, (n, len(SUMMARY)))  # where edges are the same for all networks
 
 
 def _weight_columns(found: Values) -> dict[str, NDArray[Any]]:

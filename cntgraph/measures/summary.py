@@ -9,6 +9,7 @@ import numpy as np
 
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.class_values import ClassValues
+from cntgraph.network.blocks.grid import grid_of
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts
 from cntgraph.network.blocks.statistics import WeightStatistics
 
@@ -62,6 +63,36 @@ def _of_nodes(table: Values) -> Summary:
     if found.n == table.size:
         return Summary(found.mean, found.std, found.minimum, found.maximum)
     return Summary(*(float(function(table)) for function in (np.mean, np.std, np.min, np.max)))
+
+
+def summarise_each(values: ClassValues, n: int) -> Values:
+    """Return the summary of the values of each of n networks.
+
+    Parameters
+    ----------
+    values : ClassValues
+        Their first axis is that of the networks.
+    n : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 4)
+        Mean, standard deviation and extremes, as `summarise` has them.
+
+    Examples
+    --------
+    >>> summarise_each(ClassValues.of_nodes(np.array([1.0, 3.0, 2.0, 2.0]), (2, 2)), 2)
+    array([[2., 1., 1., 3.],
+           [2., 0., 2., 2.]])
+    """
+    from cntgraph.core.kernels.stacks import summarise_rows
+
+    first, *others = values.axes
+    found = np.full((first.n_classes, len(Summary._fields)), np.nan)
+    if values.size:
+        shares = grid_of(tuple(others)).shares.reshape(-1)
+        summarise_rows(values.table.reshape(first.n_classes, -1), shares, found)
+    return np.broadcast_to(found, (n, len(Summary._fields)))  # where all have the same edges
 
 
 def count_in(bins: Bins, values: ClassValues) -> Counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.copies import recipe_of_copies
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.copies import Copies, block_of_copies
 from cntgraph.network.layer import Layer
@@ -128,6 +131,22 @@ class Stack:
         """
         n = next(iter(parameters.values())).shape[0]
         return tuple(block.bind(parameters) for block in self._blocks(n))
+
+    def reader(self, parameters: Mapping[str, Parameter]) -> Callable[[Recipe], Recipe]:
+        """Return what makes of a recipe that of its values in every network.
+
+        Parameters
+        ----------
+        parameters : mapping of str to Parameter
+            As in `blocks`.
+
+        Returns
+        -------
+        callable
+            Of recipes of the topology; what it returns has the shape (n, *shape of the recipe).
+        """
+        n = next(iter(parameters.values())).shape[0]
+        return partial(recipe_of_copies, n=n, parameters=parameters)
 
     def _blocks(self, n: int) -> tuple[Block, ...]:
         """Return the blocks of n networks whose values are yet to come; kept for the next ones."""

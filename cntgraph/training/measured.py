@@ -15,8 +15,11 @@ from cntgraph.core.errors import CntGraphError, NoCopiesError
 from cntgraph.core.types import Values
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
-from cntgraph.training.measuring import Measuring, layer_sample, layer_table
-from cntgraph.training.stacked import Part, analyze_stacks, layer_rows, sample_stacks
+from cntgraph.network.stack import Stack
+from cntgraph.training.each_measures import EACH, numbered
+from cntgraph.training.measuring import Measuring, layer_sample, layer_table, network_of
+from cntgraph.training.members import Source
+from cntgraph.training.stacked import Part, analyze_stacks, layer_rows, parts_of, sample_stacks
 from cntgraph.training.statistics.pooled_values import labelled, layer_frame
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def analyzed(
         return layer_frame(_one_by_one(measuring, where, options), labels)
     failed: dict[int, str] = {}
     layers, rows = layer_rows(parts, n, failed)
-    _note(measuring, failed, n)
+    note_failed(measuring, failed, n)
     return labelled(layers, rows, labels)
 
 
@@ -72,7 +75,7 @@ def analyzed_in_parts(
         if part.found is not None:
             rows = np.repeat(part.numbers, len(part.found.same["layer"]))
             yield labelled(part.found.table(), rows, labels)
-    _note(measuring, failed, len(measuring.members))
+    note_failed(measuring, failed, len(measuring.members))
 
 
 def _one_by_one(
@@ -92,11 +95,15 @@ def _stacks(
     try:
         return analyze_stacks(members, range(len(members)), options=options, **where._asdict())
     except NoCopiesError as error:
-        warnings.warn(f"{error} They are measured one by one.", stacklevel=5)
+        _warn_of(error)
         return None
 
 
-def _note(measuring: Measuring, failed: Mapping[int, str], n: int) -> None:
+def _warn_of(error: NoCopiesError) -> None:
+    warnings.warn(f"{error} They are measured one by one.", stacklevel=6)
+
+
+def note_failed(measuring: Measuring, failed: Mapping[int, str], n: int) -> None:
     """Keep why some of n networks were not read, and say so; where that is wanted, raise."""
     if failed and measuring.strict:
         raise CntGraphError(next(iter(failed.values())))
@@ -145,4 +152,54 @@ def _samples(
         failed.update(part.failed)
         if part.found is not None:
             yield from zip(part.numbers.tolist(), part.found, strict=True)
-    _note(measuring, failed, n)
+    note_failed(measuring, failed, n)
+
+
+# -- a row, or several, a network ------------------------------------------------------------------
+
+
+def each_measured(
+    measuring: Measuring, measure: str, where: Where, options: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return one of the measures in `EACH` of every network, indexed by its number.
+
+    Parameters
+    ----------
+    measuring, where
+        As in `analyzed`.
+    measure : str
+    options : mapping
+        For the measure.
+    """
+    import pandas as pd
+
+    stack, every = _stack(measuring), range(len(measuring.members))
+    how = {"what": measure, **where._asdict()}
+    if stack is None:
+        task = partial(_each_of_one, measure=measure, options=options)
+        found = measuring.results(task, every, **how)
+        tables = [numbered(table, [number], "network") for number, table in found]
+    else:
+        failed: dict[int, str] = {}
+        tables = []
+        together = partial(EACH[measure].each, stack, **options)
+        for part in parts_of(measuring.members, every, together, **how):
+            failed.update(part.failed)
+            if part.found is not None:
+                tables.append(numbered(part.found, part.numbers.tolist(), "network"))
+        note_failed(measuring, failed, len(every))
+    return pd.concat(tables) if tables else pd.DataFrame()
+
+
+def _stack(measuring: Measuring) -> Stack | None:
+    """Return what networks are measured as together; None where that is one by one."""
+    template = measuring.members.template
+    try:
+        return None if template is None else Stack(template)
+    except NoCopiesError as error:
+        _warn_of(error)
+        return None
+
+
+def _each_of_one(source: Source, *, measure: str, options: Mapping[str, Any]) -> pd.DataFrame:
+    return EACH[measure].one(network_of(source), **options)

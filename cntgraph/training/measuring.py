@@ -177,14 +177,15 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
         table = table.iloc[:, list(table.columns).index("layer") :]
     if "inputs" not in options:
         return table
-    net = _network(source)
+    net = network_of(source)
     recorded = [c for c in table.columns if c.startswith(NEURON_MEASURES)]
     return table.drop(columns=recorded).join(
         neuron_columns(net, options["inputs"], options.get("functions")), on="layer"
     )
 
 
-def _network(source: Source) -> Network:
+def network_of(source: Source) -> Network:
+    """Return the network that is to be measured."""
     return source if isinstance(source, Network) else source.store.network(source.number)
 
 
@@ -200,7 +201,7 @@ def layer_sample(
     if layer not in {found.name for found in layers}:
         return None
     if measure in NEURON_MEASURES and (inputs is not None or isinstance(source, Network)):
-        found: Distribution = neuron_means(_network(source), inputs, measure, layer)
+        found: Distribution = neuron_means(network_of(source), inputs, measure, layer)
     elif isinstance(source, Network):
         found = layer_values(source, measure, layer)  # type: ignore[arg-type]
     else:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
+from cntgraph.training.each_network import EachNetwork
 from cntgraph.training.gathered import Gathered
 from cntgraph.training.labels import Bins, in_bins
 from cntgraph.training.layer_tables import write_tables
-from cntgraph.training.measured import Where, analyzed, analyzed_in_parts, sampled
+from cntgraph.training.measured import Where, analyzed, analyzed_in_parts, each_measured, sampled
 from cntgraph.training.neurons import check_repeatable
 from cntgraph.training.statistics.diverged import diverged
 from cntgraph.training.statistics.pooled_values import Pooled, density_frame
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cntgraph.training.statistics.smoothing import Bandwidth
 
 
-class Population(Gathered):
+class Population(EachNetwork, Gathered):
     """Many networks, each with labels such as its accuracy: a list of networks, read when needed.
 
     Networks that diverged (see `diverged`) are set apart: `analyze` marks them, what compares
@@ -352,6 +353,10 @@ class Population(Gathered):
         return found
 
     # -- how -----------------------------------------------------------------------------------
+
+    def _each(self, measure: str, show_progress: bool, options: dict[str, Any]) -> pd.DataFrame:
+        where = Where(options.pop("client", None), show_progress)
+        return each_measured(self._measuring, measure, where, options)
 
     def _judge(self, table: pd.DataFrame) -> None:
         found = diverged(table)

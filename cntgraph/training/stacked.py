@@ -72,7 +72,7 @@ def analyze_stacks(
     assert members.template is not None
     stack, others = _coarsened(members.template, options)
     task = partial(analyze_stack, stack, **others)
-    return _parts(members, numbers, task, client=client, show_progress=show_progress)
+    return parts_of(members, numbers, task, client=client, show_progress=show_progress)
 
 
 def _coarsened(net: Network, options: Mapping[str, Any]) -> tuple[Stack, dict[str, Any]]:
@@ -104,7 +104,9 @@ def sample_stacks(
     assert members.template is not None
     stack = _around(members.template, layer)
     task = partial(_samples, stack=stack, measure=measure, layer=layer, n_most=n_most)
-    return _parts(members, numbers, task, what=measure, client=client, show_progress=show_progress)
+    return parts_of(
+        members, numbers, task, what=measure, client=client, show_progress=show_progress
+    )
 
 
 def _around(net: Network, layer: str) -> Stack:
@@ -119,10 +121,21 @@ def _samples(parameters: Any, *, stack: Stack, measure: Any, layer: str, n_most:
     return np.sort(found, axis=1)[:, places]
 
 
-def _parts(
+def parts_of(
     members: Members, numbers: Sequence[int], task: Any, *, client: Any, show_progress: bool,
     what: str = "analyze",
 ) -> Iterator[Part]:  # fmt: skip
+    """Yield what a task finds in some networks, of many at a time.
+
+    Parameters
+    ----------
+    members, numbers, client, show_progress
+        As in `analyze_stacks`.
+    task : callable
+        Of parameters, stacked.
+    what : str
+        What is shown.
+    """
     batches = members.batches(numbers)
     client = "threads" if client is None else client
     work = partial(_of_batch, task=task)
@@ -221,12 +234,33 @@ def analyze_snapshots(
         stack, others = _coarsened(store.topology, options)
     except NoCopiesError:
         return None
+    found = snapshots_together(
+        store, numbers, partial(analyze_stack, stack, **others), "analyze", show_progress
+    )
+    layers = pd.concat([columns.table() for columns in found], ignore_index=True)
+    return layers, np.repeat(np.arange(len(numbers)), len(layers) // len(numbers))
+
+
+def snapshots_together(
+    store: StoreFile, numbers: Sequence[int], task: Any, what: str, show_progress: bool
+) -> Iterator[Any]:
+    """Yield what a task finds in some snapshots of a file, of many at a time.
+
+    Parameters
+    ----------
+    store, numbers, show_progress
+        As in `analyze_snapshots`.
+    task, what
+        As in `parts_of`.
+
+    Raises
+    ------
+    StoreError
+        If one of them is damaged.
+    """
     n = n_together(store.topology)
-    tables, starts = [], range(0, len(numbers), n)
-    for start in progress(starts, "analyze", show=show_progress):
+    for start in progress(range(0, len(numbers), n), what, show=show_progress):
         found = stacked_snapshots(store, numbers[start : start + n])
         if found.failed:
             raise StoreError(next(iter(found.failed.values())))
-        tables.append(analyze_stack(stack, found.parameters, **others).table())
-    layers = pd.concat(tables, ignore_index=True)
-    return layers, np.repeat(np.arange(len(numbers)), len(layers) // len(numbers))
+        yield task(found.parameters)

@@ -13,6 +13,8 @@ from cntgraph.core.progress import progress
 from cntgraph.measures.analyze import analyze
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
+from cntgraph.training.each_measures import snapshots_measured
+from cntgraph.training.each_network import EachNetwork
 from cntgraph.training.labels import free_name
 from cntgraph.training.stacked import analyze_snapshots
 from cntgraph.training.statistics.pooled_values import labelled
@@ -59,7 +61,7 @@ def open(path: str | PathLike[str]) -> Trajectory:
     return Trajectory(store, range(len(store)))
 
 
-class Trajectory(Sequence[Network]):
+class Trajectory(EachNetwork, Sequence[Network]):
     """The snapshots of one network: a list of networks that share their topology.
 
     Parameters are read when a measure needs them; of a file recorded with ``store="measures"``,
@@ -190,6 +192,9 @@ class Trajectory(Sequence[Network]):
             table = analyze(self[k], **options)
         columns = recorded_columns(self._store, number)
         return table if columns is None else table.join(columns)
+
+    def _each(self, measure: str, show_progress: bool, options: dict[str, Any]) -> pd.DataFrame:
+        return snapshots_measured(self._store, self._snapshots, measure, options, show_progress)
 
     def table(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:
         """Return every layer measure of every snapshot in long form, ready to be plotted.

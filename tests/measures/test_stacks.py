@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.conv_stacks import conv_stacks
-from oracles.local import all_nets
+from oracles.copied import NETS, copied, listed
 
 import cntgraph as cg
 from cntgraph.core.errors import NoCopiesError
@@ -14,34 +14,6 @@ from cntgraph.measures.stacks import analyze_stack
 from cntgraph.network import Layer, Network
 from cntgraph.network.blocks.scaled import Scaled
 from cntgraph.network.stack import Stack
-
-NETS = {name: net for name, net in all_nets().items() if net.parameters or net.blocks}
-ODD = (np.nan, np.inf, -np.inf)
-
-
-def parameters_of(net):
-    """All parameters that are read, whether the network lists them or not."""
-    read = {p.name: p for block in net.blocks for p in block.parameters()}
-    return {**read, **net.parameters}
-
-
-def listed(net):
-    return Network(net.layers, net.blocks, parameters_of(net), net.entries)
-
-
-def copied(net, n, rng, *, odd=False):
-    """Values of n networks, stacked, and the networks."""
-    stacked = {}
-    for name, p in net.parameters.items():
-        values = rng.normal(size=(n, *p.shape)).astype("f4")
-        if odd and values.size:
-            values[rng.integers(n)].flat[0] = rng.choice(ODD)
-        stacked[name] = Parameter.from_array(name, values, trainable=p.trainable)
-    each = [
-        net.bind({name: Parameter.from_array(name, p.data[k]) for name, p in stacked.items()}, {})
-        for k in range(n)
-    ]
-    return stacked, each
 
 
 def check(net, n, rng, *, odd=False, **options):

@@ -1,4 +1,7 @@
-"""Noise: which part of a spectrum a matrix of independent entries would have, and where it ends."""
+"""Noise: which part of a spectrum a matrix of independent entries would have, and where it ends.
+
+Spectra are the last axis of an array: one, or those of many networks at once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cntgraph.core.types import Values
+from cntgraph.core.types import Ids, Values
 
 #: The 99 % quantile of Tracy and Widom's distribution for real matrices.
 _QUANTILE = 2.0234
@@ -18,17 +21,17 @@ class Noise(NamedTuple):
 
     Parameters
     ----------
-    variance : float
+    variance : ndarray of float64
         Of the entries of the noise.
-    edge : float
+    edge : ndarray of float64
         The largest eigenvalue that it has in the limit of large matrices.
-    n_spikes : int
+    n_spikes : ndarray of int64
         Eigenvalues beyond the edge, and beyond what the largest of finite noise exceeds it by.
     """
 
-    variance: float
-    edge: float
-    n_spikes: int
+    variance: Values
+    edge: Values
+    n_spikes: Ids
 
     @classmethod
     def of(cls, eigenvalues: Values, shape: tuple[int, int], n_matrices: int = 1) -> Noise:
@@ -36,15 +39,17 @@ class Noise(NamedTuple):
 
         Parameters
         ----------
-        eigenvalues : ndarray of float64
-            All squared singular values, of all matrices, zeros included.
+        eigenvalues : ndarray of float64, shape (…, n)
+            All squared singular values, of all matrices of a network, zeros included.
         shape : tuple of int
             Of each matrix.
         n_matrices : int, default 1
+            Of a network.
 
         Returns
         -------
         Noise
+            Of shape (…).
 
         Notes
         -----
@@ -69,21 +74,24 @@ class Noise(NamedTuple):
         >>> noise = np.random.default_rng(0).normal(size=(200, 100))
         >>> noise[0, 0] += 60.0
         >>> found = Noise.of(np.linalg.svd(noise, compute_uv=False) ** 2, noise.shape)
-        >>> round(found.variance, 1), found.n_spikes
+        >>> float(found.variance.round(1)), int(found.n_spikes)
         (1.0, 1)
         """
         short, long = sorted(shape)
         ordered = np.sort(eigenvalues)
-        below = np.concatenate([[0.0], np.cumsum(ordered)])
-        limit, n_spikes = _limit(short, long), 0
+        size = ordered.shape[-1]
+        below = np.concatenate([np.zeros((*ordered.shape[:-1], 1)), ordered], -1).cumsum(-1)
+        limit, n_spikes = _limit(short, long), np.zeros(ordered.shape[:-1], dtype=np.int64)
         while True:
             k = n_spikes / n_matrices
             entries = n_matrices * (long - k) * (short - k)
-            variance = float(below[ordered.size - n_spikes]) / entries if entries > 0 else 0.0
-            beyond = ordered.size - int(np.searchsorted(ordered, variance * limit, side="right"))
-            if beyond <= n_spikes or beyond >= ordered.size:
+            noise = np.take_along_axis(below, (size - n_spikes)[..., None], axis=-1)[..., 0]
+            variance = np.where(entries > 0, noise / np.where(entries > 0, entries, 1.0), 0.0)
+            beyond = (ordered > (variance * limit)[..., None]).sum(axis=-1)
+            more = (beyond > n_spikes) & (beyond < size)
+            if not more.any():
                 return cls(variance, variance * (sqrt(long) + sqrt(short)) ** 2, n_spikes)
-            n_spikes = beyond
+            n_spikes = np.where(more, beyond, n_spikes)
 
 
 def _limit(short: int, long: int) -> float:

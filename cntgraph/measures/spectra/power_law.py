@@ -1,43 +1,46 @@
-"""PowerLaw: the tail of a sample as a power of its values, by maximum likelihood; Hill's, too."""
+"""PowerLaw: the tail of a sample as a power of its values, by maximum likelihood; Hill's, too.
+
+Samples are the last axis of an array: one, or those of many networks at once.
+"""
 
 from __future__ import annotations
 
-from math import nan
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cntgraph.core.types import Values
+from cntgraph.core.types import Ids, Values
 
 
 class PowerLaw(NamedTuple):
-    """A density in proportion to x^-alpha from a minimum on.
+    """A density in proportion to x^-alpha from a minimum on, of each sample.
 
     Parameters
     ----------
-    alpha : float
+    alpha : ndarray of float64
         The exponent; NaN where fewer than two values differ.
-    minimum : float
+    minimum : ndarray of float64
         Where the tail begins.
-    distance : float
+    distance : ndarray of float64
         Of Kolmogorov and Smirnov, between the tail and the law.
-    n : int
+    n : ndarray of int64
         Values in the tail.
     """
 
-    alpha: float = nan
-    minimum: float = nan
-    distance: float = nan
-    n: int = 0
+    alpha: Values
+    minimum: Values
+    distance: Values
+    n: Ids
 
 
 def fit_power_law(values: Values, n_minima: int | None = None) -> PowerLaw:
-    """Return the power law that the upper tail of a sample follows.
+    """Return the power law that the upper tail of each sample follows.
 
     Parameters
     ----------
-    values : ndarray of float64, shape (n,)
-        Greater than zero, in any order.
+    values : ndarray of float64, shape (…, n)
+        In any order; zeros are none of the sample.
     n_minima : int, optional
         Try so many values as the minimum, evenly spaced in rank; by default all, which takes
         O(n²).
@@ -45,6 +48,7 @@ def fit_power_law(values: Values, n_minima: int | None = None) -> PowerLaw:
     Returns
     -------
     PowerLaw
+        Of shape (…).
 
     Notes
     -----
@@ -64,50 +68,70 @@ def fit_power_law(values: Values, n_minima: int | None = None) -> PowerLaw:
     Examples
     --------
     >>> draws = (1 - np.random.default_rng(0).random(2000)) ** (-1 / 1.5)
-    >>> round(fit_power_law(draws).alpha, 1)
-    2.5
+    >>> fit_power_law(np.stack([draws, 3 * draws])).alpha.round(1)
+    array([2.5, 2.5])
     """
+    n = values.shape[-1]
     stored = np.sort(values)
-    if not stored.size or stored[0] == stored[-1]:
-        return PowerLaw()
-    ordered = stored / stored[-1]
-    logs = np.log(ordered)
-    firsts = np.unique(ordered[:-1], return_index=True)[1]
-    firsts = firsts[ordered[firsts] < 1.0]
-    if n_minima is not None and n_minima < firsts.size:
-        firsts = firsts[np.linspace(0, firsts.size - 1, n_minima).astype(np.int64)]
-    numbers = (ordered.size - firsts).astype(np.float64)
-    alphas = 1.0 + numbers / (np.cumsum(logs[::-1])[::-1][firsts] - numbers * logs[firsts])
-    distances = [
-        law_distance(1.0 - np.exp((1.0 - alpha) * (logs[k:] - logs[k])))
-        for k, alpha in zip(firsts.tolist(), alphas.tolist(), strict=True)
-    ]
-    best = int(np.argmin(distances))
-    k = int(firsts[best])
-    return PowerLaw(float(alphas[best]), float(stored[k]), distances[best], ordered.size - k)
+    top = stored.max(axis=-1, initial=0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # zeros, which are masked
+        ordered = stored / top[..., None]
+        logs = np.log(ordered)
+        sums = np.cumsum(logs[..., ::-1], axis=-1)[..., ::-1]
+    best = np.full((4, *top.shape), np.nan)
+    best[2:] = [np.full(top.shape, np.inf), np.zeros(top.shape)]
+    begins = _begins(ordered)
+    for k in _some(np.flatnonzero(begins.any(axis=(*range(begins.ndim - 1),))), n_minima):
+        alpha = 1.0 + (n - k) / (sums[..., k] - (n - k) * logs[..., k])
+        found = [alpha, stored[..., k], _distance(logs[..., k:], alpha), n - k]
+        best = np.where(begins[..., k] & (found[2] < best[2]), np.broadcast_arrays(*found), best)
+    distance = np.where(best[3] > 0, best[2], np.nan)
+    return PowerLaw(best[0], best[1], distance, best[3].astype(np.int64))
 
 
-def law_distance(law: Values) -> float:
-    """Return how far a sample is from a law, whose distribution function at its values ascends.
+def _begins(ordered: Values) -> NDArray[np.bool_]:
+    """Return at which values a tail may begin: the first of those that are equal, not the last."""
+    first = np.diff(ordered, axis=-1, prepend=0.0) > 0.0
+    return first & (ordered < 1.0)
+
+
+def _some(ranks: Ids, n: int | None) -> list[int]:
+    """Return n of some ranks, or all."""
+    if n is not None and n < ranks.size:
+        ranks = ranks[np.linspace(0, ranks.size - 1, n).astype(np.int64)]
+    found: list[int] = ranks.tolist()
+    return found
+
+
+def law_distance(law: Values) -> Values:
+    """Return how far samples are from laws, whose distribution functions at them ascend.
 
     The largest distance over the steps from below, as in the code of Clauset, Shalizi and Newman.
     """
-    return float(np.abs(law - np.arange(law.size) / law.size).max())
+    n = law.shape[-1]
+    distances: Values = np.abs(law - np.arange(n) / n).max(axis=-1)
+    return distances
 
 
-def hill_exponent(values: Values, share: float = 0.5) -> float:
+def _distance(logs: Values, alpha: Values) -> Values:
+    """Return how far samples are from power laws that begin at their least values."""
+    with np.errstate(invalid="ignore", over="ignore"):  # where no tail begins
+        return law_distance(1.0 - np.exp((1.0 - alpha)[..., None] * (logs - logs[..., :1])))
+
+
+def hill_exponent(values: Values, share: float = 0.5) -> Values:
     """Return Hill's estimate of the exponent of the density's tail, from a share of the values.
 
     Parameters
     ----------
-    values : ndarray of float64, shape (n,)
-        Greater than zero, in any order.
+    values : ndarray of float64, shape (…, n)
+        Samples, in any order; zeros are none of them.
     share : float, default 0.5
         Which part of them is the tail; a value at least, and less than all.
 
     Returns
     -------
-    float
+    ndarray of float64, shape (…)
         NaN where no value of the tail is greater than that below it.
 
     Notes
@@ -125,10 +149,16 @@ def hill_exponent(values: Values, share: float = 0.5) -> float:
 
     Examples
     --------
-    >>> round(hill_exponent(np.array([1.0, np.e, np.e**2, np.e**3]), 0.5), 3)
-    1.667
+    >>> hill_exponent(np.array([1.0, np.e, np.e**2, np.e**3]), 0.5).round(3)
+    np.float64(1.667)
     """
-    logs = np.log(np.sort(values)[::-1])
-    k = min(max(int(share * logs.size), 1), logs.size - 1)
-    total = float((logs[:k] - logs[k]).sum()) if k > 0 else 0.0
-    return 1.0 + k / total if total > 0.0 else nan
+    ordered = np.sort(values)[..., ::-1]
+    sizes = (ordered > 0.0).sum(axis=-1)
+    k = np.clip((share * sizes).astype(np.int64), 1, sizes - 1)
+    if not ordered.shape[-1]:
+        return np.full(k.shape, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):  # zeros, which are no part of a tail
+        logs = np.log(ordered)
+        steps = logs - np.take_along_axis(logs, np.maximum(k, 0)[..., None], axis=-1)
+        total = np.where(np.arange(logs.shape[-1]) < k[..., None], steps, 0.0).sum(axis=-1)
+        return np.where(total > 0.0, 1.0 + k / total, np.nan)[()]

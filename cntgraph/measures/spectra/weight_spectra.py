@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from math import nan, sqrt
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.parameter import Parameter
 from cntgraph.core.progress import progress
+from cntgraph.core.types import Values
 from cntgraph.graph.signs import check_weights
 from cntgraph.measures.spectra.noise import Noise
 from cntgraph.measures.spectra.power_law import fit_power_law, hill_exponent
-from cntgraph.measures.spectra.weight_matrix import Per, WeightMatrix, weight_matrices
+from cntgraph.measures.spectra.weight_matrix import Per, Reader, WeightMatrix, weight_matrices
 from cntgraph.measures.stored_weights import check_stored_weights
 from cntgraph.network.network import Network
+from cntgraph.network.stack import Stack
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,36 +109,104 @@ def weight_spectra(
     conv1       2          9          1.618        1.327
     fc          3         18          2.705        1.705
     """
+    check_stored_weights(net, "weight_spectra")
+    check_weights(net, edges="parametric", noun="a spectrum")
+    table = one_weight_spectra(
+        net, per=per, hill_share=hill_share, rng=rng, show_progress=show_progress
+    )
+    return table.astype(dict.fromkeys(_COUNTS, np.int64)).reset_index("network", drop=True)
+
+
+def one_weight_spectra(net: Network, **options: Any) -> pd.DataFrame:
+    """Return what `each_weight_spectra` does, of one network."""
+    return _spectra(net, lambda recipe: recipe.read()[None], **options)
+
+
+def each_weight_spectra(
+    stack: Stack,
+    parameters: Mapping[str, Parameter],
+    **options: Any,
+) -> pd.DataFrame:
+    """Return what `weight_spectra` does of each of many networks of one topology.
+
+    Parameters
+    ----------
+    stack : Stack
+        The topology.
+    parameters : mapping of str to Parameter
+        The values of each parameter in every network, shape (n, *shape of the parameter).
+    **options
+        As for `weight_spectra`. All networks are shuffled alike, as they are one by one with the
+        same seed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per network and block, indexed by both. What is not of the shape is float64, and NaN
+        where a weight of the block is not finite.
+
+    Examples
+    --------
+    >>> import cntgraph as cg
+    >>> net = cg.toy("mlp")
+    >>> some = {name: Parameter.from_array(name, np.stack([p.raw(), 2 * p.raw()]))
+    ...         for name, p in net.parameters.items()}
+    >>> found = each_weight_spectra(Stack(net), some)["edge"].unstack("block")
+    >>> (found.loc[1] / found.loc[0]).tolist()
+    [4.0, 4.0, 4.0]
+    """
+    made = stack.reader(parameters)
+    return _spectra(stack.net, lambda recipe: made(recipe).read(), **options)
+
+
+def _spectra(
+    net: Network,
+    read: Reader,
+    *,
+    per: Per = "kernel",
+    hill_share: float = 0.5,
+    rng: int | np.random.Generator = 0,
+    show_progress: bool = False,
+) -> pd.DataFrame:
+    """Return a row per network and block; of one network as of many."""
     import pandas as pd
 
-    check_stored_weights(net, "weight_spectra")
     if per not in get_args(Per) or not 0 < hill_share <= 1:
         raise CntGraphError(
             "expected per to be 'kernel' or 'tap' and hill_share greater than 0 and at most 1; got "
             f"{per!r} and {hill_share!r}"
         )
-    check_weights(net, edges="parametric", noun="a spectrum")
     random = np.random.default_rng(rng)
-    matrices = progress(weight_matrices(net, per), "spectra", show=show_progress)
-    rows = [_row(matrix, hill_share, random) for matrix in matrices]
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).set_index("block")
+    matrices = progress(weight_matrices(net, per, read), "spectra", show=show_progress)
+    found = {matrix.name: _columns(matrix, hill_share, random) for matrix in matrices}
+    tables = [pd.DataFrame(dict(zip(_COLUMNS, own, strict=True))) for own in found.values()]
+    none = pd.DataFrame(columns=list(_COLUMNS), index=pd.RangeIndex(0))
+    table = pd.concat(tables or [none], keys=[*found] or [""], names=["block", "network"])
+    return table.swaplevel().sort_index(level="network", sort_remaining=False)
 
 
 _COLUMNS = (
-    "block", "n_rows", "n_columns", "n_matrices", "spectral_norm", "frobenius_norm", "stable_rank",
+    "n_rows", "n_columns", "n_matrices", "spectral_norm", "frobenius_norm", "stable_rank",
     "alpha", "xmin", "ks_distance", "n_tail", "hill_alpha", "noise_std", "edge", "n_spikes",
     "n_traps",
 )  # fmt: skip
+_COUNTS = ("n_tail", "n_spikes", "n_traps")
 
 
-def _row(matrix: WeightMatrix, hill_share: float, rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return the columns of one block."""
-    found, n_matrices = matrix.eigenvalues(), len(matrix.values)
-    total, largest = float(found.sum()), float(found.max(initial=0.0))
-    norms = sqrt(largest), sqrt(total), total / largest if largest else nan
-    tail = fit_power_law(found[found > 0.0])
-    hill = hill_exponent(found[found > 0.0], hill_share)
+def _columns(
+    matrix: WeightMatrix, hill_share: float, rng: np.random.Generator
+) -> list[int | Values]:
+    """Return the columns of one block, of every network."""
+    known = matrix.are_finite
+    matrix, n_matrices = matrix.only(known), matrix.n_matrices
+    found = matrix.eigenvalues()
+    total, largest = found.sum(axis=1), found.max(axis=1, initial=0.0)
+    rank = np.divide(total, largest, out=np.full(len(found), np.nan), where=largest > 0.0)
+    tail, hill = fit_power_law(found), hill_exponent(found, hill_share)
     noise = Noise.of(found, matrix.shape, n_matrices)
     shuffled = Noise.of(matrix.shuffled(rng).eigenvalues(), matrix.shape, n_matrices)
-    own = (sqrt(noise.variance), noise.edge, noise.n_spikes, shuffled.n_spikes)
-    return (matrix.name, *matrix.shape, n_matrices, *norms, *tail, hill, *own)
+    columns = (
+        *(np.sqrt(largest), np.sqrt(total), rank, *tail, hill, np.sqrt(noise.variance)),
+        *(noise.edge, noise.n_spikes, shuffled.n_spikes),
+    )
+    return [*matrix.shape, n_matrices, *(np.where(known, own, np.nan) for own in columns)]

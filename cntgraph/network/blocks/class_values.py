@@ -137,6 +137,10 @@ class ClassValues:
         """Return the values times a number."""
         return ClassValues(self.table * factor, self.grid)
 
+    def times_each(self, factors: Values) -> ClassValues:
+        """Return the values times each of some numbers, whose axes come first: of one, none."""
+        return ClassValues.of_nodes(factors, factors.shape).outer(self)
+
 
 class Sides(NamedTuple):
     """Row sums (by source position) and column sums (by target position) of f(A)."""

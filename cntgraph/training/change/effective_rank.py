@@ -57,7 +57,7 @@ class Gram:
         if not np.isfinite(self._total).all() or not self._total.any():
             return nan
         scale = float(np.abs(self._total).max())
-        found = gram_eigenvalues(self._total / scale, max(self.rows, self.columns))
+        found = gram_eigenvalues(self._total[None] / scale, max(self.rows, self.columns))
         singular = np.sqrt(found[found > 0.0])
         shares = singular / singular.sum()
         return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -196,7 +196,7 @@ class SampleDistribution:
         values = self._side(side)
         values = values[values > 0.0]
         if minimum == "clauset":
-            start = fit_power_law(values, N_MINIMA).minimum
+            start = float(fit_power_law(values, N_MINIMA).minimum)
         elif minimum == "least":
             start = float(values[0]) if values.size else np.nan
         else:

@@ -193,7 +193,7 @@ _Log = Callable[[Values], Values]
 
 def _fit(family: Any, values: Values, parameters: dict[str, float], pdf: _Log, sf: _Log) -> TailFit:
     """Return the fit of a law that is known by the logarithms of its density and its survival."""
-    distance = law_distance(-np.expm1(sf(values)))
+    distance = float(law_distance(-np.expm1(sf(values))))
     return TailFit(family, parameters, pdf(values), distance, lambda x: np.exp(sf(x)))
 
 

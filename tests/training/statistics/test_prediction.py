@@ -12,8 +12,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
 import cntgraph as cg
-from cntgraph.training.statistics.features import weight_statistics
 from cntgraph.training.statistics.prediction import predict_accuracy
+from cntgraph.training.statistics.weight_statistics import weight_statistics
 
 
 def networks(n=60, seed=0):

@@ -1,0 +1,75 @@
+"""Row statistics: the distribution of the weights of many networks, a row for each."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.core.parameter import kernel_values
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array, Values
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.statistics import WeightStatistics
+
+
+def no_statistics(n: int) -> Values:
+    """Return those of no weights, of n networks, as `core.kernels.stacks` has them: (n, 10)."""
+    return np.tile(_row(WeightStatistics()), (n, 1))
+
+
+def _row(found: WeightStatistics) -> Values:
+    return np.array(astuple(replace(found, counts=None))[:-1], dtype=np.float64)
+
+
+def statistics_of_rows(values: Array) -> Values:
+    """Return the statistics of the values of each row, shape (n, 10).
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n, size)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 10)
+
+    Examples
+    --------
+    >>> statistics_of_rows(np.array([[1.0, 3.0], [2.0, np.nan]]))[:, :3]
+    array([[2., 2., 2.],
+           [1., 2., 0.]])
+    """
+    from cntgraph.core.kernels.stacks import add_statistics
+
+    found = no_statistics(len(values))
+    add_statistics(values, found)
+    return found
+
+
+def add_block(found: Values, one: Block, weight: Recipe | None) -> None:
+    """Add the weights of a block to the statistics of each network.
+
+    Parameters
+    ----------
+    found : ndarray of float64, shape (n, 10)
+        Changed in place.
+    one : Block
+        Of one network.
+    weight : Recipe or None
+        Of the block of all networks.
+    """
+    from cntgraph.core.kernels.stacks import add_statistics
+
+    if weight is None:  # those of its geometry
+        found[:] = [_row(WeightStatistics(*row) + one.statistics()) for row in found]
+        return
+    add_statistics(rows_in_any_order(weight, len(found)), found)
+
+
+def rows_in_any_order(weight: Recipe, n: int) -> NDArray[Any]:
+    """Return the weights of n networks as kernels take them, a row each, however they lie in it."""
+    while weight.op in ("reshape", "transpose"):  # of each network's own axes
+        weight = weight.args[0]
+    return kernel_values(weight.read_stored(), weight.stored_dtype).reshape(n, -1)
