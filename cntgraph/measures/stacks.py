@@ -38,8 +38,8 @@ class LayerColumns(NamedTuple):
     """The columns of `analyze`, in its order.
 
     `same` are those that all networks share, a value per layer; `own` those of each network,
-    shape (n networks, n layers). Of the status, which is a word, `own` has the number of a word,
-    and `statuses` the words.
+    shape (n networks, n layers), but for the fluctuation, which is the deviation of the strengths.
+    Of the status, which is a word, `own` has the number of a word, and `statuses` the words.
     """
 
     same: dict[str, list[Any]]
@@ -55,7 +55,9 @@ class LayerColumns(NamedTuple):
         columns["status"] = _words(self.statuses, columns["status"])
         layers = np.tile(np.arange(n_layers), n)
         columns |= {name: _words(values, layers) for name, values in self.same.items()}
-        return pd.DataFrame({name: columns[name] for name in ANALYSIS}, copy=False)
+        table = pd.DataFrame(columns, copy=False)
+        table["fluctuation"] = table["strength_std"]  # the same numbers, in the same place
+        return table[[*ANALYSIS]]
 
 
 def _words(values: Sequence[Any], numbers: NDArray[Any]) -> Any:
@@ -99,7 +101,7 @@ def analyze_stack(
     >>> net = cg.toy("cnn")
     >>> some = {name: Parameter.from_array(name, np.stack([p.raw(), -p.raw()]))
     ...         for name, p in net.parameters.items()}
-    >>> analyze_stack(Stack(net), some).own["fluctuation"].round(3)
+    >>> analyze_stack(Stack(net), some).own["strength_std"].round(3)
     array([[0.567, 1.77 , 0.887, 1.873],
            [0.567, 1.77 , 0.887, 1.873]])
     """
@@ -229,7 +231,7 @@ class _StackTotals:
         for name, direction in STRENGTHS.items():
             summary = summarise_each(self.sums.of_layer(k, direction), self.n)
             found |= {f"{name}_{what}": summary[:, j] for j, what in enumerate(SUMMARY)}
-        return found | {"fluctuation": found["strength_std"]}
+        return found
 
 
 def _weight_columns(found: Values) -> dict[str, NDArray[Any]]:

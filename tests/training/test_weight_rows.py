@@ -296,3 +296,10 @@ def test_what_has_no_copies_is_measured_one_by_one(net, weights, monkeypatch):
     with pytest.warns(UserWarning, match="no copies of 'odd'. They are measured one by one"):
         found = zoo.analyze()
     assert_frame_equal(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_column_that_is_changed_changes_no_other(net, weights):
+    table = cg.Population.from_matrix(weights, template=net).analyze()
+    before = table["strength_std"].copy()
+    table.loc[3, "fluctuation"] = -1.0
+    assert table["strength_std"].equals(before)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.types import Ids, Values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +24,10 @@ MIN_DECADES: Final = 2.0
 _SCALE: Final = 1.4826
 #: What is held against the bound.
 _SIZES: Final = ("link_weight_std", "fluctuation")
+#: Of fewer, none is far from the others.
+_FEWEST: Final = 3
+#: Rows of a table that are compared at a time.
+_ROWS: Final = 1 << 13
 #: Networks in which all of this is the same are of one architecture.
 _ARCHITECTURE: Final = ("layer", "kind", "shape", "n_edges", "n_weights")
 
@@ -80,18 +87,17 @@ def diverged(table: pd.DataFrame, *, network: str = "network") -> pd.DataFrame:
     missing = [c for c in (network, *_ARCHITECTURE, *_SIZES, "status") if c not in table.columns]
     if missing:
         raise CntGraphError(f"expected columns {missing} in the table; it has {[*table.columns]}")
-    table = table.reset_index(drop=True)
+    table, given = table.reset_index(drop=True), table[network]
+    if not table[network].is_monotonic_increasing:
+        table = table.sort_values(network, kind="stable", ignore_index=True)
     reasons: defaultdict[Any, list[str]] = defaultdict(list)
     for number, layers in table[_not_finite(table)].groupby(network, sort=False)["layer"]:
         reasons[number].append(f"weights or strengths of {', '.join(layers)} are not finite")
-    architecture = _architectures(table, network)
-    for name in _SIZES:
-        excess = _excess(table[name], [architecture, table["layer"]])
-        for row in excess.index[excess > 0]:
-            number, layer, value = table.loc[row, [network, "layer", name]]
-            if number not in reasons or not reasons[number][0].endswith("not finite"):
-                reasons[number].append(f"{name} of {layer} is {value:.3g}, beyond the bound")
-    numbers = [number for number in table[network].unique() if number in reasons]
+    for name, row in _beyond(table, network):
+        number, layer, value = table.loc[row, [network, "layer", name]]
+        if number not in reasons or not reasons[number][0].endswith("not finite"):
+            reasons[number].append(f"{name} of {layer} is {value:.3g}, beyond the bound")
+    numbers = given[given.isin([*reasons])].unique().tolist()
     rows = {network: numbers, "reason": ["; ".join(reasons[number]) for number in numbers]}
     return pd.DataFrame(rows).astype({network: table[network].dtype, "reason": object})
 
@@ -105,29 +111,67 @@ def _not_finite(table: pd.DataFrame) -> pd.Series:
     )
 
 
-def _architectures(table: pd.DataFrame, network: str) -> pd.Series:
-    """Return the number of its architecture for every row."""
-    import pandas as pd
-
-    kinds = table.groupby([*_ARCHITECTURE], sort=False, dropna=False).ngroup().to_numpy()
-    of_network, _ = pd.factorize(table[network])
-    order = np.argsort(of_network, kind="stable")
-    ends = np.cumsum(np.bincount(of_network))
-    layers = (kinds[order[first:end]] for first, end in pairwise([0, *ends]))
-    number, _ = pd.factorize(np.array([own.tobytes() for own in layers], dtype=object))
-    return pd.Series(number[of_network], table.index)
+def _beyond(table: pd.DataFrame, network: str) -> list[tuple[str, int]]:
+    """Return what is beyond the bound: a size and a row, those of one size together, in order."""
+    found: dict[str, list[int]] = {name: [] for name in _SIZES}
+    for rows in _groups(table, network):
+        for name, beyond in found.items():
+            beyond += _too_large(table[name].to_numpy(dtype=np.float64), rows).tolist()
+    return [(name, row) for name, beyond in found.items() for row in sorted(beyond)]
 
 
-def _excess(values: pd.Series, groups: list[pd.Series]) -> pd.Series:
-    """Return by how many decades values exceed the bound of their group; NaN where there is none.
+def _groups(table: pd.DataFrame, network: str) -> Iterator[Ids]:
+    """Yield the rows of each layer in all networks of an architecture; of fewer than three, none.
+
+    A table may be most of what fits into memory: nothing is made here that is as wide as one of its
+    columns.
+    """
+    names, kinds = table[network].to_numpy(), _numbers(table)
+    bounds = np.flatnonzero(names[1:] != names[:-1]) + 1
+    starts = np.concatenate([[0], bounds])[: len(names)]
+    known: dict[bytes, int] = {}
+    own = (known.setdefault(some.tobytes(), len(known)) for some in _split(kinds, bounds))
+    numbers = np.fromiter(own, np.int64, len(starts))
+    order, ends = np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))
+    for architecture, networks in zip(known, _split(order, ends[:-1]), strict=True):
+        for k in range(len(architecture) // kinds.itemsize if len(networks) >= _FEWEST else 0):
+            yield starts[networks] + k
+
+
+def _split(values: NDArray[Any], bounds: Ids) -> Iterator[NDArray[Any]]:
+    """Yield the parts of an array between bounds; of an empty one, none."""
+    start = 0
+    for stop in chain(bounds, [len(values)] if len(values) else []):
+        yield values[start:stop]
+        start = stop
+
+
+def _numbers(table: pd.DataFrame) -> NDArray[np.int32]:
+    """Return one number for all rows in which `_ARCHITECTURE` is the same, some at a time."""
+    known: dict[tuple[Any, ...], int] = {}
+    found = np.empty(len(table), dtype=np.int32)
+    for first in range(0, len(table), _ROWS):
+        rows = table[[*_ARCHITECTURE]].iloc[first : first + _ROWS]
+        own = rows.groupby([*_ARCHITECTURE], sort=False, dropna=False).ngroup()
+        different = rows[~own.duplicated()].itertuples(index=False, name=None)
+        # What is missing does not equal itself.
+        keys = [tuple(None if x != x else x for x in row) for row in different]
+        numbers = np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int32)
+        found[first : first + _ROWS] = numbers[own]
+    return found
+
+
+def _too_large(values: Values, rows: Ids) -> Ids:
+    """Return in which rows values exceed the bound of those of all the rows.
 
     Values that are zero or not finite do not count in it.
     """
-    import pandas as pd
-
-    plain = values.to_numpy(dtype=np.float64)
-    usable = np.isfinite(plain) & (plain > 0)
-    logs = pd.Series(np.log10(plain, where=usable, out=np.full(len(plain), np.nan)), values.index)
-    centre = logs.groupby(groups, sort=False).transform("median")
-    spread = _SCALE * (logs - centre).abs().groupby(groups, sort=False).transform("median")
-    return logs - centre - np.maximum(MAX_DEVIATIONS * spread, MIN_DECADES)
+    own = values[rows]
+    usable = np.isfinite(own) & (own > 0.0)
+    if np.count_nonzero(usable) < _FEWEST:
+        return rows[:0]
+    logs = np.log10(own[usable])
+    excess = logs - np.median(logs)
+    spread = _SCALE * float(np.median(np.abs(excess)))
+    far: Ids = rows[usable][excess > max(MAX_DEVIATIONS * spread, MIN_DECADES)]
+    return far

@@ -1,6 +1,7 @@
 """What counts as diverged: not finite, or beyond a bound that is recomputed here plainly."""
 
 import statistics
+import tracemalloc
 from math import isfinite, log10
 
 import numpy as np
@@ -152,3 +153,23 @@ def test_the_bound(rows):
     })  # fmt: skip
     beyond = plainly(table["link_weight_std"], table["layer"], table["n_edges"])
     assert set(diverged(table)["network"]) == {row // 2 for row in beyond}
+
+
+def test_no_more_is_held_than_a_few_columns_of_the_table():
+    net = cg.toy("mlp")
+    weights = np.random.default_rng(0).normal(size=(40_000, net.n_parameters)).astype("f4")
+    table = cg.Population.from_matrix(weights, template=net).analyze()
+    tracemalloc.start()
+    try:
+        diverged(table)
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert held < 4 * 8 * len(table)
+
+
+def test_networks_whose_rows_are_not_together():
+    table = analysed([*population(5), changed(cg.toy("mlp"), lambda _, v: v * 1e4)])
+    by_layer = table.iloc[np.arange(len(table)).reshape(6, -1).T.reshape(-1)]
+    assert len(diverged(by_layer)) == 1
+    assert diverged(by_layer).equals(diverged(table))
