@@ -100,6 +100,7 @@ from .network.layer import Layer as Layer
 from .network.network import Network as Network
 from .network.network import coarsen as coarsen
 from .report import write_report as write_report
+from .store.repack import repack as repack
 from .store.writer import save as save
 from .training.change.comparison import compare as compare
 from .training.population import Population as Population

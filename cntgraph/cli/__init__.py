@@ -9,7 +9,7 @@ import typer
 
 from cntgraph.cli.comparison import compare
 from cntgraph.cli.graph import export, profile
-from cntgraph.cli.network import analyze, convert, describe
+from cntgraph.cli.network import analyze, convert, describe, repack
 from cntgraph.cli.neurons import neurons
 from cntgraph.cli.options import Overwrite
 from cntgraph.cli.output import reports_errors
@@ -54,6 +54,7 @@ def warmup() -> None:
 
 
 for _command in (
-    describe, analyze, neurons, profile, convert, export, compare, separation, report, demo, warmup
+    describe, analyze, neurons, profile, convert, repack, export, compare, separation, report, demo,
+    warmup
 ):  # fmt: skip
     app.command()(_command)

@@ -29,6 +29,8 @@ class CheckedFile:
     """
 
     _closed = False
+    #: The group that was looked into last, and its path.
+    _last: tuple[str, Any] = ("", None)
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -55,7 +57,7 @@ class CheckedFile:
 
     def close(self) -> None:
         """Close the file; networks read from it can no longer read their parameters."""
-        self._closed = True
+        self._closed, self._last = True, ("", None)
         if "file" in self.__dict__:
             self.__dict__.pop("file").close()
 
@@ -100,19 +102,27 @@ class CheckedFile:
             raise StoreError(f"{self.path}: {path} is damaged (not a group)")
         return found
 
-    def _resolve(self, path: str) -> Any:
-        """Follow a path step by step, along hard links only."""
+    def _resolve(self, path: str, whole: str = "") -> Any:
+        """Follow a path, or the first steps of a whole one, along hard links only."""
         import h5py
 
-        found: Any = self.file
-        for step in path.split("/"):
-            link = found.get(step, getlink=True)
-            if link is None:
-                raise StoreError(f"{self.path}: {path} is missing; the file is damaged")
-            if not isinstance(link, h5py.HardLink):
-                raise StoreError(f"{self.path}: {path} is a link; files with links are refused")
-            found = found[step]
-        return found
+        parent, _, step = path.rpartition("/")
+        whole = whole or path
+        within = self._parent(parent, whole) if parent else self.file
+        link = within.get(step, getlink=True)
+        if link is None:
+            raise StoreError(f"{self.path}: {whole} is missing; the file is damaged")
+        if not isinstance(link, h5py.HardLink):
+            raise StoreError(f"{self.path}: {whole} is a link; files with links are refused")
+        return within[step]
+
+    def _parent(self, path: str, whole: str) -> Any:
+        """Return a group on the way; the last one stays open, as what it has is read together."""
+        _ = self.file  # says so where it was closed
+        last = self._last
+        if last[0] != path:  # another thread may ask for another one meanwhile
+            last = self._last = (path, self._resolve(path, whole))
+        return last[1]
 
     def check_stored(self, dataset: h5py.Dataset) -> None:
         """Refuse a dataset that claims more values than the file can hold."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cntgraph.store.writer import new_hdf5, parameter_key
+from cntgraph.store.parameter_key import parameter_key
+from cntgraph.store.writer import new_hdf5
 
 if TYPE_CHECKING:
     import pandas as pd

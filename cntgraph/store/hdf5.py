@@ -73,7 +73,9 @@ def append(path: StrPath) -> Iterator[h5py.File]:
     import h5py
 
     with JournaledFile(path) as overlay:
-        with h5py.File(overlay, "r+" if overlay.size else "w", libver=LIBVER) as file:
+        mode = "r+" if overlay.size else "w"
+        # Without a cache of chunks, a row that is appended is written alone.
+        with h5py.File(overlay, mode, libver=LIBVER, rdcc_nbytes=0) as file:
             yield file
         overlay.commit()
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.bounded_hdf5 import read_values
 from cntgraph.core.errors import CntGraphError, StoreError
+from cntgraph.core.types import Values
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
 from cntgraph.network.layer import Layer
 from cntgraph.store.checked_file import CheckedFile
@@ -56,6 +57,10 @@ def write_measures_head(file: h5py.File, bins: LayerBins, rows: Rows, *, paramet
         "statuses": list(_STATUSES),
         "histograms": [{"measure": measure, "layer": layer} for measure, layer in bins],
     }
+    _write_head(file, description, bins)
+
+
+def _write_head(file: h5py.File, description: Mapping[str, Any], bins: LayerBins) -> None:
     file["measures/description"] = fixed_text(json.dumps(description))
     file["measures/bins"] = _places(bins)
 
@@ -98,9 +103,15 @@ def write_measures(group: h5py.Group, rows: Rows, counts: NDArray[np.int64]) -> 
     """
     names = [name for name in (rows or [{}])[0] if name not in _NOT_MEASURED]
     values = [[row[name] for name in names] for row in rows]
-    group["measures/layers"] = np.array(values, dtype=np.float64).reshape(-1, len(names))
     codes = [_STATUSES.index(row["status"]) for row in rows]
-    group["measures/status"] = np.array(codes, dtype=np.uint8)
+    layers = np.array(values, dtype=np.float64).reshape(-1, len(names))
+    _write_arrays(group, layers, np.array(codes, dtype=np.uint8), counts)
+
+
+def _write_arrays(
+    group: h5py.Group, layers: Values, codes: NDArray[np.uint8], counts: NDArray[np.int64]
+) -> None:
+    group["measures/layers"], group["measures/status"] = layers, codes
     packing: dict[str, Any] = {}
     if counts.size:  # most of the counts are zero
         chunks = (min(len(counts), _CHUNK), N_COUNTS)
@@ -130,6 +141,7 @@ class StoredMeasures:
             found = json.loads(store.text("measures/description"))
             names = [layer["name"] for layer in store.description["layers"]]
             check_measures(found, names)
+            self._description: Mapping[str, Any] = found
             self.has_parameters: bool = found["parameters"]
             self._columns: list[Mapping[str, Any]] = found["columns"]
             self._statuses: list[str] = found["statuses"]
@@ -154,23 +166,47 @@ class StoredMeasures:
         """
         import pandas as pd
 
-        path = f"snapshots/{snapshot}/measures"
-        shape = (len(layers), len(self._columns))
-        values = self._values(f"{path}/layers", shape, np.float64)
-        codes = self._values(f"{path}/status", shape[:1], np.uint8)
-        if codes.size and codes.max() >= len(self._statuses):
-            raise StoreError(f"{self._store.path}: {path}/status is damaged: unknown codes")
+        values, codes = self._layers(snapshot, len(layers))
         table = pd.DataFrame(
             {"layer": [layer.name for layer in layers], "kind": [layer.kind for layer in layers],
              "shape": [layer.shape for layer in layers],
              "activation": [layer.activation for layer in layers]}
         )  # fmt: skip
-        with self._store.errors(f"{path}/layers"):
+        with self._store.errors(f"snapshots/{snapshot}/measures/layers"):
             columns = zip(self._columns, values.T, strict=True)
             measured = {column["name"]: _column(own, column) for column, own in columns}
         table = pd.concat([table, pd.DataFrame(measured)], axis=1)
         table["status"] = [self._statuses[code] for code in codes]
         return table.set_index("layer")
+
+    def _layers(self, snapshot: int, n_layers: int) -> tuple[Values, NDArray[np.uint8]]:
+        """Return the columns of all layers of a snapshot, and the codes of their statuses."""
+        path, shape = f"snapshots/{snapshot}/measures", (n_layers, len(self._columns))
+        values = self._values(f"{path}/layers", shape, np.float64)
+        codes = self._values(f"{path}/status", shape[:1], np.uint8)
+        if codes.size and codes.max() >= len(self._statuses):
+            raise StoreError(f"{self._store.path}: {path}/status is damaged: unknown codes")
+        return values, codes
+
+    def copy_head(self, file: h5py.File) -> None:
+        """Write what the measures of all snapshots have in common into a file with a topology."""
+        _write_head(file, self._description, self.bins)
+
+    def copy(self, snapshot: int, group: h5py.Group, n_layers: int) -> None:
+        """Write the measures of one snapshot into the group of one in another file.
+
+        Parameters
+        ----------
+        snapshot : int
+            From 0.
+        group : h5py.Group
+        n_layers : int
+            Of the file's topology.
+        """
+        path = f"snapshots/{snapshot}/measures/histograms"
+        with self._store.errors(path):
+            counts = _checked(self._values(path, (len(self.bins), N_COUNTS), np.int64), path)
+        _write_arrays(group, *self._layers(snapshot, n_layers), counts)
 
     def counts(self, snapshot: int, measure: str, layer: str) -> Counts:
         """Return a histogram: below the bins, in each of 512, above them, and not finite.
@@ -201,10 +237,8 @@ class StoredMeasures:
         row, path = rows[measure, layer], f"snapshots/{snapshot}/measures/histograms"
         shape = (len(rows), N_COUNTS)
         one = (slice(row, row + 1), slice(None))
-        counts: Counts = self._values(path, shape, np.int64, one)[0]
-        if counts.min() < 0 or counts.max() > _MOST:
-            raise StoreError(f"{self._store.path}: {path} is damaged: counts out of range")
-        return counts
+        with self._store.errors(path):
+            return _checked(self._values(path, shape, np.int64, one)[0], path)
 
     def _values(self, path: str, shape: tuple[int, ...], dtype: Any, key: Any = ()) -> NDArray[Any]:
         """Return values of a dataset, refusing one that is not as described."""
@@ -221,6 +255,12 @@ class StoredMeasures:
 
 #: A count above this is none: sums of all bins stay within int64.
 _MOST = 1 << 52
+
+
+def _checked(counts: Counts, path: str) -> Counts:
+    if counts.size and (counts.min() < 0 or counts.max() > _MOST):
+        raise StoreError(f"{path} is damaged: counts out of range")
+    return counts
 
 
 def _bins(place: NDArray[np.float64]) -> Bins:

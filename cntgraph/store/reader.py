@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.bounded_hdf5 import check_stored, read_values
 from cntgraph.core.errors import FormatError, StoreError
-from cntgraph.core.parameter import Parameter, storage_dtype
+from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 from cntgraph.store.checked_file import CheckedFile, attribute
 from cntgraph.store.description import rebuild_network
@@ -21,8 +21,11 @@ from cntgraph.store.disk import Paths
 from cntgraph.store.measured import StoredMeasures
 from cntgraph.store.neurons import StoredNeurons
 from cntgraph.store.schema import check_parameters
-from cntgraph.store.tensor import AbsentTensor, StoredTensor
-from cntgraph.store.writer import FORMAT, FORMAT_VERSION, GRAPH_FORMAT, parameter_key
+from cntgraph.store.snapshot_groups import SnapshotGroups
+from cntgraph.store.snapshot_stack import SnapshotStack
+from cntgraph.store.stack_writer import STACK_VERSION
+from cntgraph.store.tensor import AbsentTensor
+from cntgraph.store.writer import FORMAT, FORMAT_VERSION, GRAPH_FORMAT
 
 
 def read_network(path: str | PathLike[str], snapshot: int = -1) -> Network:
@@ -83,8 +86,14 @@ class StoreFile(CheckedFile):
 
     def __len__(self) -> int:
         """Return the number of snapshots."""
+        _ = self.file  # says so where it was closed
         with self.errors("snapshots"):
-            return len(self.group("snapshots"))
+            return self.snapshots.n
+
+    @cached_property
+    def snapshots(self) -> SnapshotStack | SnapshotGroups:
+        """The snapshots, in the form that the file's version has."""
+        return SnapshotStack(self) if self._version >= STACK_VERSION else SnapshotGroups(self)
 
     def labels(self, snapshot: int) -> dict[str, Any]:
         """Return what is known of a snapshot: step, epoch, accuracy, ….
@@ -97,10 +106,9 @@ class StoreFile(CheckedFile):
         -------
         dict
         """
-        number = self._number(snapshot)
+        number = self.number(snapshot)
         with self.errors(f"snapshots/{number}"):
-            attributes = self.group(f"snapshots/{number}").attrs
-            return {name: attribute(attributes, name) for name in attributes}
+            return self.snapshots.labels(number)
 
     def network(self, snapshot: int = -1) -> Network:
         """Return the network of one snapshot.
@@ -114,30 +122,38 @@ class StoreFile(CheckedFile):
         -------
         Network
         """
-        number = self._number(snapshot)
-        labels = self.labels(number)
+        number = self.number(snapshot)
+        labels, parameters, topology = self.labels(number), self.parameters(number), self.topology
+        with self.errors(f"snapshots/{number}"):
+            return topology.bind(parameters, labels)
+
+    def parameters(self, snapshot: int) -> dict[str, Parameter]:
+        """Return the parameters of one snapshot, which are read when they are needed."""
+        number = self.number(snapshot)
         if not self.has_parameters:
             raise StoreError(self._without_parameters)
         with self.errors(f"snapshots/{number}"):
-            parameters = self._parameters(number)
-        topology = self.topology
-        with self.errors(f"snapshots/{number}"):
-            return topology.bind(parameters, labels)
+            return self.snapshots.parameters(number, self.described)
+
+    @cached_property
+    def described(self) -> dict[str, Parameter]:
+        """The parameters that each snapshot has, as the description says; without their values."""
+        check_parameters(self.description)
+        reason = f"{self.path}: a topology has no weights; take a snapshot, by its number"
+        if not self.has_parameters:
+            reason = self._without_parameters
+        parameters = {}
+        for entry in self.description["parameters"]:
+            name, shape, dtype = entry["name"], tuple(entry["shape"]), entry["dtype"]
+            handle = AbsentTensor(shape, reason)
+            parameters[name] = Parameter(name, shape, dtype, handle, bool(entry["trainable"]))
+        return parameters
 
     @cached_property
     def topology(self) -> Network:
         """The network without a snapshot: what can be known of it without a weight."""
         with self.errors("network/description"):
-            check_parameters(self.description)
-            reason = f"{self.path}: a topology has no weights; take a snapshot, by its number"
-            if not self.has_parameters:
-                reason = self._without_parameters
-            parameters = {}
-            for entry in self.description["parameters"]:
-                name, shape, dtype = entry["name"], tuple(entry["shape"]), entry["dtype"]
-                handle = AbsentTensor(shape, reason)
-                parameters[name] = Parameter(name, shape, dtype, handle, bool(entry["trainable"]))
-            net = rebuild_network(self.description, self._coverage, parameters, {}, self._array)
+            net = rebuild_network(self.description, self._coverage, self.described, {}, self._array)
             self._arrays.clear()
             return net
 
@@ -181,7 +197,8 @@ class StoreFile(CheckedFile):
     def _coverage(self) -> list[Any]:
         return list(json.loads(self.text("coverage")))
 
-    def _number(self, snapshot: int) -> int:
+    def number(self, snapshot: int) -> int:
+        """Return the number of a snapshot from 0; negative ones count from the end."""
         n = len(self)
         if not -n <= snapshot < n:
             raise StoreError(f"{self.path}: expected a snapshot below {n}, got {snapshot}")
@@ -208,26 +225,6 @@ class StoreFile(CheckedFile):
     @cached_property
     def _version(self) -> int:
         return int(attribute(self.file.attrs, "format_version"))
-
-    def _parameters(self, number: int) -> dict[str, Parameter]:
-        found = {}
-        check_parameters(self.description)
-        for entry in self.description["parameters"]:
-            name, shape, dtype = entry["name"], tuple(entry["shape"]), entry["dtype"]
-            path = f"snapshots/{number}/parameters/{parameter_key(name)}"
-            self._check_tensor(path, shape, dtype)
-            handle = StoredTensor(self, path, shape)
-            found[name] = Parameter(name, shape, dtype, handle, bool(entry["trainable"]))
-        return found
-
-    def _check_tensor(self, path: str, shape: tuple[int, ...], dtype: str) -> None:
-        dataset, stored = self.dataset(path), storage_dtype(dtype)
-        if dataset.shape != shape or dataset.dtype != stored:
-            raise StoreError(
-                f"{self.path}: {path} is damaged: expected {stored} of shape {shape}, found "
-                f"{dataset.dtype} of shape {dataset.shape}"
-            )
-        check_stored(dataset, self.n_bytes)
 
     def _array(self, number: int) -> NDArray[Any]:
         """Return an array of the topology; it is read once, however many refer to it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cntgraph.core.errors import CntGraphError, StoreError
 from cntgraph.network.stack import FEWEST_TOGETHER, Stacked, n_together
 from cntgraph.store.reader import StoreFile
+from cntgraph.store.snapshot_groups import SnapshotGroups
 
 
 def are_stackable(store: StoreFile, n: int) -> bool:
@@ -33,4 +35,17 @@ def stacked_snapshots(store: StoreFile, numbers: Sequence[int]) -> Stacked:
     -------
     Stacked
     """
-    return Stacked.read(store.topology.parameters, store.network, numbers)
+    if isinstance(store.snapshots, SnapshotGroups):
+        return Stacked.read(store.topology.parameters, store.network, numbers)
+    places, failed = list[int](), dict[int, str]()
+    for place, number in enumerate(numbers):
+        try:
+            store.number(number)
+            places.append(place)
+        except StoreError as error:
+            failed[place] = str(error)
+    try:
+        found = store.snapshots.rows([numbers[k] for k in places], store.described)
+    except CntGraphError as error:  # all of them lie in the same datasets
+        return Stacked({}, [], failed | dict.fromkeys(places, str(error)))
+    return Stacked(found if places else {}, places, failed)

@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,22 @@ from cntgraph.core.new_file import new_file
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import needs_version_3
 from cntgraph.network.network import Network
+from cntgraph.network.stack import n_together
 from cntgraph.store.description import describe_coverage, describe_network, differences
 from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import LIBVER
 from cntgraph.store.journal import recover_locked
 from cntgraph.store.labels import EachLabels, check_labels
 from cntgraph.store.locks import WriterLock
+from cntgraph.store.parameter_key import parameter_key
 from cntgraph.store.schema import check_description
+from cntgraph.store.stack_writer import (
+    STACK_VERSION,
+    WORTH_PACKING,
+    Moment,
+    append_to_stack,
+    begin_stack,
+)
 from cntgraph.version import __version__
 
 if TYPE_CHECKING:
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
 #: What files of networks, and of explicit graphs, say that they are.
 FORMAT, GRAPH_FORMAT = "cntgraph", "cntgraph graph"
 #: The newest version; a file is written in the oldest that has what it needs.
-FORMAT_VERSION = 4
+FORMAT_VERSION = STACK_VERSION
 
 
 def save(
@@ -84,19 +93,28 @@ def save(
     target = Path(path)
     each = EachLabels(labels, alone=isinstance(net, Network))
     with new_hdf5(target, overwrite=overwrite) as file:
-        first, count = None, 0
-        nets = [net] if isinstance(net, Network) else net
-        for count, snapshot in enumerate(nets, 1):
-            if first is None:
-                first = snapshot
-                write_topology(file, snapshot)
-            elif differences(first, snapshot):
-                raise StoreError(f"{target}: the snapshots are not of one network; save each alone")
-            checked = check_labels({**snapshot.labels, **each.of(count - 1)})
-            write_snapshot(file, snapshot.parameters, checked, compression=compression)
-        if first is None:
+        networks = iter([net] if isinstance(net, Network) else net)
+        ahead = [*islice(networks, 2)]
+        if not ahead:
             raise StoreError(f"{target}: expected at least one network to save, got none")
-        each.check(count)
+        first = ahead[0]
+        write_topology(file, first)
+        if len(ahead) > 1:
+            begin_stack(file, first.parameters, compression=compression)
+        moments = _moments(chain(ahead, networks), first, each, target)
+        write_snapshots(file, moments, n=n_together(first), compression=compression)
+
+
+def _moments(
+    networks: Iterable[Network], first: Network, each: EachLabels, target: Path
+) -> Iterator[Moment]:
+    """Yield what is written of each network, which must be like the first."""
+    count = 0
+    for count, net in enumerate(networks, 1):
+        if net is not first and differences(first, net):
+            raise StoreError(f"{target}: the snapshots are not of one network; save each alone")
+        yield net.parameters, check_labels({**net.labels, **each.of(count - 1)})
+    each.check(count)
 
 
 @contextmanager
@@ -120,6 +138,7 @@ def new_hdf5(path: Path, *, overwrite: bool, alignment: int = 1) -> Iterator[h5p
             temporary,
             "w",
             libver=LIBVER,
+            rdcc_nbytes=0,
             alignment_threshold=alignment,
             alignment_interval=alignment,
         ) as file,
@@ -176,6 +195,8 @@ def write_snapshot(
 ) -> int:
     """Write the labels and the tensors of one moment, and return its number.
 
+    Into the stack of a file that has one, else as a group.
+
     Parameters
     ----------
     file : h5py.File
@@ -185,12 +206,14 @@ def write_snapshot(
     labels : mapping
         As `check_labels` returned them.
     compression : int, optional
-        Level of gzip.
+        Level of gzip; a stack keeps that with which it was begun.
 
     Returns
     -------
     int
     """
+    if "stack" in file:
+        return append_to_stack(file, [(parameters, labels)])
     number = len(file["snapshots"])
     group = file.create_group(f"snapshots/{number}")
     for name, value in labels.items():
@@ -200,9 +223,33 @@ def write_snapshot(
     tensors = group.create_group("parameters")
     for name, parameter in parameters.items():
         # Scalars cannot be compressed, and nothing is gained on the smallest tensors.
-        level = compression if parameter.nbytes > 512 else None
+        level = compression if parameter.nbytes > WORTH_PACKING else None
         tensors.create_dataset(parameter_key(name), data=parameter.raw(), compression=level)
     return number
+
+
+def write_snapshots(
+    file: h5py.File, moments: Iterable[Moment], *, n: int, compression: int | None = None
+) -> None:
+    """Write any number of moments, n of them at a time where they become a stack.
+
+    Parameters
+    ----------
+    file : h5py.File
+        A file with a topology.
+    moments : iterable of (mapping or None, mapping)
+        Parameters and labels, as `write_snapshot` takes them.
+    n : int
+        How many are held at a time, at most.
+    compression : int, optional
+        Level of gzip.
+    """
+    rest = iter(moments)
+    while some := [*islice(rest, n if "stack" in file else 1)]:
+        if "stack" in file:
+            append_to_stack(file, some)
+        else:
+            write_snapshot(file, *some[0], compression=compression)
 
 
 def fixed_text(text: str) -> NDArray[Any]:
@@ -223,24 +270,3 @@ def fixed_text(text: str) -> NDArray[Any]:
 
     data = text.encode()
     return np.array(data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
-
-
-def parameter_key(name: str) -> str:
-    """Return the name of a parameter's dataset.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> parameter_key("conv1.weight"), parameter_key("/conv1/W")
-    ('conv1.weight', '%2Fconv1%2FW')
-    """
-    key = quote(name, safe="")
-    # "." and ".." mean something else in a path.
-    return key.replace(".", "%2E") if set(key) <= {"."} else key

@@ -24,6 +24,7 @@ from cntgraph.store.labels import check_labels
 from cntgraph.store.measured import check_bins, write_measures, write_measures_head
 from cntgraph.store.neurons import write_neurons, write_neurons_head
 from cntgraph.store.reader import StoreFile
+from cntgraph.store.stack_writer import begin_stack
 from cntgraph.store.writer import write_snapshot, write_topology
 from cntgraph.training.neurons import check_repeatable, summarise
 
@@ -54,7 +55,8 @@ class Recorder:
     norm : {"fold", "keep"}, default "fold"
         As in `load`.
     compression : int, optional
-        Level of gzip, 1 to 9; by default tensors are not compressed.
+        Level of gzip, 1 to 9; by default tensors are not compressed. A file that is resumed
+        stays as it was begun.
     store : {"parameters", "measures", "both"}, default "parameters"
         What a snapshot has. Measures are the columns of `analyze` and, of every layer, histograms
         of its nodes' strengths and of its link weights, in bins that the first snapshot decides
@@ -167,9 +169,10 @@ class Recorder:
             self._prepare(file, survey, layers)
             number = write_snapshot(file, kept, checked, compression=self.compression)
             if survey is not None:
-                write_measures(file[f"snapshots/{number}"], survey.rows, survey.counts)
+                group = file.require_group(f"snapshots/{number}")
+                write_measures(group, survey.rows, survey.counts)
             if neurons is not None:
-                write_neurons(file[f"snapshots/{number}"], neurons)
+                write_neurons(file.require_group(f"snapshots/{number}"), neurons)
         return number
 
     def attach(self, optimizer: Any, *, step: int | None = None) -> Any:
@@ -295,6 +298,8 @@ class Recorder:
                 check_bins(file, self._bins or {})
             return
         write_topology(file, self.net, measures=survey is not None, neurons=layers is not None)
+        kept = None if self.store == "measures" else self.net.parameters
+        begin_stack(file, kept, compression=self.compression)
         if layers is not None:
             write_neurons_head(file, NEURON_MEASURES, layers)
         if survey is not None and self._bins is not None:

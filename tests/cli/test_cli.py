@@ -237,6 +237,19 @@ def test_convert_in_place(folder, tmp_path):
     np.testing.assert_array_equal(cg.node_strength(cg.open(path)[0]), before)
 
 
+def test_repack(folder, tmp_path):
+    new = tmp_path / "new.h5"
+    result = run("repack", folder / "run.h5", new, "--compression", "9")
+    assert result.stdout.startswith(f"{new}: 3 snapshots; ")
+    pd.testing.assert_frame_equal(cg.open(new).analyze(), cg.open(folder / "run.h5").analyze())
+    assert "exists" in fails("repack", folder / "run.h5", new)
+    run("repack", folder / "run.h5", new, "--overwrite")
+    for name, message in (("model.onnx", "cntgraph file"), ("broken.h5", "broken.h5"),
+                          ("absent.h5", "found no file")):  # fmt: skip
+        assert message in fails("repack", folder / name, tmp_path / "x.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["new.h5"]
+
+
 # --- Warnings and errors ----------------------------------------------------------------------
 
 

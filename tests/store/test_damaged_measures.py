@@ -112,7 +112,7 @@ DAMAGE = {
     "no bins": (remove("measures/bins"), "measures/bins is missing"),
     "no measures": (remove("snapshots/1/measures"), "snapshots/1/measures.* is missing"),
     "no histograms": (remove("snapshots/1/measures/histograms"), "histograms is missing"),
-    "parameters": (describe_as(parameters=True), "snapshots/0/parameters.* is missing"),
+    "parameters": (describe_as(parameters=True), "stack/parameters.* is missing"),
     "columns": (describe_as(columns=[]), r"expected float64 of shape \(3, 0\)"),
     "a column twice": (describe_as(columns=[{"name": "x", "whole": True}] * 23), "of their own"),
     "a column of the topology": (
@@ -162,6 +162,7 @@ def test_a_version_2_without_measures(path: Path) -> None:
         cg.load(path)
 
 
+@pytest.mark.usefixtures("groups")
 def test_measures_in_a_version_1_are_not_looked_at(path: Path) -> None:
     recorded(path, "both")
     with h5py.File(path, "r+", libver=LIBVER) as file:

@@ -89,7 +89,8 @@ def test_there_are_no_parameters(path: Path) -> None:
             use()
     with h5py.File(path, "r") as file:
         assert set(file["snapshots/0"]) == {"measures"}
-        assert file.attrs["format_version"] == 2
+        assert file.attrs["format_version"] == 5
+        assert set(file["stack"]) == {"labels"}
 
 
 def test_the_topology_is_known(path: Path) -> None:
@@ -107,14 +108,13 @@ def test_the_topology_of_a_file_with_parameters(path: Path) -> None:
         cg.node_strength(cg.open(path).topology)
 
 
-def test_files_without_measures_are_of_version_1(path: Path, tmp_path: Path) -> None:
-    """Byte for byte what `save` has written since version 1."""
+def test_files_without_measures_have_none(path: Path) -> None:
     model = make()
     cg.Recorder(path, model, input_shape=SHAPE)(step=3)
     with h5py.File(path, "r") as file:
-        assert file.attrs["format_version"] == 1
-        assert set(file) == {"network", "coverage", "snapshots"}
-        assert set(file["snapshots/0"]) == {"parameters"}
+        assert set(file) == {"network", "coverage", "snapshots", "stack"}
+        assert set(file["stack"]) == {"labels", "parameters"}
+        assert not len(file["snapshots"])
 
 
 def test_a_copy_with_parameters_alone(path: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_summaries_are_what_is_measured_at_each_moment(path: Path, store: Any) -
                 assert own.by_layer().equals(moment[measure].by_layer())
         assert len(trajectory[1:].neuron_statistics()) == 2
     with h5py.File(path) as file:
-        assert file.attrs["format_version"] == 4
+        assert file.attrs["format_version"] == 5
         assert (
             tuple(json.loads(file["neurons/description"].asstr()[()])["quantities"]) == QUANTITIES
         )

@@ -110,8 +110,8 @@ def test_huge_array_beside_the_description(path: Path) -> None:
 
 def test_a_newer_format_says_so(toy: Path) -> None:
     with h5py.File(toy, "r+") as file:
-        file.attrs["format_version"] = 5
-    with pytest.raises(StoreError, match=r"format 5.*reads up to 4: pip install --upgrade"):
+        file.attrs["format_version"] = 6
+    with pytest.raises(StoreError, match=r"format 6.*reads up to 5: pip install --upgrade"):
         cg.open(toy)
 
 

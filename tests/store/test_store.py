@@ -20,8 +20,8 @@ import cntgraph as cg
 from cntgraph.core.errors import FormatError, StoreError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
+from cntgraph.store.parameter_key import parameter_key
 from cntgraph.store.reader import read_network
-from cntgraph.store.writer import parameter_key
 
 # --- Round trips ------------------------------------------------------------------------------
 

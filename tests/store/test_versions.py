@@ -69,6 +69,14 @@ def test_the_oldest_version_that_will_do(path: Path, change: str, expected: int)
     assert StoreFile(path).measures is None
 
 
+def test_snapshots_of_a_training_are_of_version_5(path: Path) -> None:
+    cg.save([cg.toy("mlp")] * 2, path)
+    assert version(path) == 5
+    cg.save([cg.toy("mlp")], path, overwrite=True)
+    assert version(path) == 1
+
+
+@pytest.mark.usefixtures("groups")
 @pytest.mark.parametrize("store", ["parameters", "measures", "both"])
 def test_measures_of_weights_that_are_computed(path: Path, store: str) -> None:
     model = Computed()
@@ -86,5 +94,7 @@ def test_measures_of_weights_that_are_computed(path: Path, store: str) -> None:
         found = (cg.analyze(cg.open(path)[k]) if opened.measures is None
                  else opened.measures.table(k, opened.topology.layers))  # fmt: skip
         pd.testing.assert_frame_equal(found, table)
+    cg.repack(path, path.with_name("newest.h5"))
+    assert version(path.with_name("newest.h5")) == 5
     spread = [table["link_weight_std"].iloc[1] for table in expected]
     assert len(set(spread)) == 3

@@ -366,4 +366,4 @@ def test_a_killed_process_loses_no_acknowledged_snapshot(
                 assert (weights[column] == weights["snapshot"]).all()
     with read(path) as file:
         assert isinstance(file, h5py.File)
-        assert len(file["snapshots"]) == count
+        assert file["stack"].attrs["n_snapshots"] == count
