@@ -5,7 +5,7 @@
     python -m benchmarks --size full        # the larger sizes, and what takes hours
 
 A benchmark is a module with a TITLE and a function ``tables(size)`` that yields tables in Markdown;
-all needs pip install -e '.[test]'.
+all needs pip install -e '.[test-all]'.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 A residual network of the size of ResNet-18 runs on images of 3 × 224 × 224, made batch by batch.
 Side by side in one run: PyTorch alone (`model(x)`), `neuron_strength`, and what a user would write
 instead: hooks that keep every activation for NumPy, on as many images as there is memory for.
-Needs pip install -e '.[test]'.
+Needs pip install -e '.[test-all]'.
 """
 
 from __future__ import annotations

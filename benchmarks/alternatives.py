@@ -4,7 +4,7 @@
 
 WeightWatcher fits spectra, torchinfo counts, PyTorch convolves ones both ways: each in its own
 words what `analyze` is asked for; all on the same model, in the same process.
-Needs pip install -e '.[test]' -r benchmarks/alternatives-requirements.txt.
+Needs pip install -e '.[test-all]' -r benchmarks/alternatives-requirements.txt.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 python -m benchmarks --only explicit
 
-Needs pip install -e '.[test]' -r benchmarks/alternatives-requirements.txt.
+Needs pip install -e '.[test-all]' -r benchmarks/alternatives-requirements.txt.
 """
 
 from __future__ import annotations

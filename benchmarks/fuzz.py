@@ -4,7 +4,8 @@
 
 Every file follows from its format, seed and number. It is read in a process of its own kind, whose
 memory is limited and that is stopped after some seconds: a file may be refused with an error of
-cntgraph, and nothing else. Files that do anything else are kept. Needs pip install -e '.[test]'.
+cntgraph, and nothing else. Files that do anything else are kept. Needs
+pip install -e '.[test-all]'.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Each measure of VGG-16 at 224 × 224 runs in a process of its own, whose peak me
 Python, PyTorch and the model. The same measures of a network small enough to be unrolled beside
 networkx, igraph, networkit, scikit-network and SciPy on its edges. The full size adds HITS of every
 layer by itself, which takes longer than all the rest.
-Needs pip install -e '.[test]' -r benchmarks/alternatives-requirements.txt.
+Needs pip install -e '.[test-all]' -r benchmarks/alternatives-requirements.txt.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 FOLDER (or the variable CNTGRAPH_DATA) holds ``mnist.npz`` with ``x_train``, ``y_train``, ``x_test``
 and ``y_test``, images as uint8 of 28 × 28. A LeNet-like network with batch norms, both kinds of
 pooling and two residual branches is trained for a minute at most; its strengths are then compared
-layer by layer. Needs pip install -e '.[test]'.
+layer by layer. Needs pip install -e '.[test-all]'.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 A convolutional network is unrolled chunk by chunk; the full size has 10⁹ edges (about 9 GB).
 Strengths are then added up by the engines, which hold no more than they need, and compared with
-the closed form. Needs pip install -e '.[test]' -r benchmarks/alternatives-requirements.txt.
+the closed form. Needs pip install -e '.[test-all]' -r benchmarks/alternatives-requirements.txt.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 For each kind of snapshots, a process records a model whose parameters are the number of the
 snapshot, says so after each call, and is killed. Then every snapshot in the file must be that of
 its number, all that were acknowledged must be there, and the next process resumes the file. A
-file is begun anew after every 25 kills. Needs pip install -e '.[test]', Linux or macOS.
+file is begun anew after every 25 kills. Needs pip install -e '.[test-all]', Linux or macOS.
 """
 
 from __future__ import annotations

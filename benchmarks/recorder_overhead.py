@@ -6,7 +6,7 @@ Training steps of batch 32 and calls of the recorder take turns in one process, 
 both on as many threads. They are given in processor time and in wall time. On a machine that is
 busy with other work, only the processor time of one thread is to be trusted: wall times then say
 how long others had the processor, and several threads spend their own waiting for each other. The
-wall time of a call has its waits for the disk in it. Needs pip install -e '.[test]'.
+wall time of a call has its waits for the disk in it. Needs pip install -e '.[test-all]'.
 """
 
 from __future__ import annotations

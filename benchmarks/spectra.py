@@ -5,7 +5,7 @@
 A small network is trained on scikit-learn's digits until it has learned them by heart, so that its
 spectra are not those of its initialisation. WeightWatcher takes a convolution's kernel position by
 position, as ``per="tap"`` does.
-Needs pip install -e '.[test,sklearn]' -r benchmarks/alternatives-requirements.txt.
+Needs pip install -e '.[test-all]' -r benchmarks/alternatives-requirements.txt.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 from oracles.clusters import start_cluster
 from oracles.keras_weights import draw_by_numpy
 
+pytest_plugins = ["needs"]
+
 # Keras takes its backend when it is imported; its tests run themselves on PyTorch, too.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 # Most of the time of JAX's tests was that of compilers, for programs that run once.

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 import cntgraph as cg
 from cntgraph import demo
@@ -103,6 +102,8 @@ def test_training():
 
 
 def test_population():
+    from sklearn.metrics import roc_auc_score
+
     with cg.open(cg.demo_file("population")) as population:
         accuracy = population.labels["accuracy"]
         assert len(population) >= 60

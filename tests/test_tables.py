@@ -8,9 +8,12 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from needs import needs
 
 import cntgraph as cg
 from cntgraph import tables
+
+SUFFIXES = [".csv", ".json", ".parquet", ".h5"]
 
 
 def full():
@@ -109,6 +112,7 @@ def test_files_hold_what_is_printed(tmp_path, kind):
 
 
 def test_parquet(tmp_path):
+    needs("pyarrow")
     tables.write(full(), tmp_path / "table.parquet")
     found = pd.read_parquet(tmp_path / "table.parquet")
     assert found["layer"].tolist() == full()["layer"].tolist()
@@ -132,8 +136,10 @@ def test_hdf5(tmp_path):
         }))  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet", ".h5"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_table_is_replaced_and_the_given_one_is_not_changed(tmp_path, suffix):
+    if suffix == ".parquet":
+        needs("pyarrow")
     path, table = tmp_path / f"table{suffix}", full()
     path.write_text("what was there before" * 1000)
     with pytest.raises(cg.CntGraphError, match="exists"):
@@ -151,13 +157,16 @@ def test_unknown_suffix(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet", ".h5"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_folder_that_is_not_there(tmp_path, suffix):
+    if suffix == ".parquet":
+        needs("pyarrow")
     with pytest.raises(cg.CntGraphError, match="cannot be written"):
         tables.write(full(), tmp_path / "absent" / f"table{suffix}")
 
 
 def test_a_column_that_a_format_cannot_hold(tmp_path):
+    needs("pyarrow")
     mixed = pd.DataFrame({"note": ["a", 1.5, True]})
     with pytest.raises(cg.CntGraphError, match="cannot be written"):
         tables.write(mixed, tmp_path / "table.parquet")

@@ -2,10 +2,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 import cntgraph as cg
 from cntgraph.activity import correlation_graph as module
@@ -20,6 +18,8 @@ X = RNG.normal(size=(90, 6))
 @cache
 def wide(n):
     """A network whose input layer has n nodes; nobody looks at the rest of it."""
+    from torch import nn
+
     return cg.load(nn.Sequential(nn.Linear(n, 2)), input_shape=(n,))
 
 
@@ -152,6 +152,9 @@ def test_independent_of_the_batch_size(batch_size):
 
 
 def test_a_live_model_and_its_network_agree():
+    import torch
+    from torch import nn
+
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 36, 4)).eval()
     x = RNG.normal(size=(20, 1, 8, 8)).astype(np.float32)
@@ -261,6 +264,8 @@ def test_a_graph_per_class_is_that_of_its_samples(seed, batch_size, n_classes):
 
 @pytest.mark.parametrize("measure", [cg.functional_graph, cg.correlation_graph])
 def test_labels_that_come_with_the_batches(measure):
+    import torch
+
     net, labels = cg.toy("mlp"), np.arange(90) % 3
     options = {"top": 20} if measure is cg.correlation_graph else {}
     loader = [

@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy.stats import f_oneway, skew
-from torch import nn
 
 import cntgraph as cg
 from cntgraph.activity.neuron_measures import neuron_statistics
@@ -132,6 +130,9 @@ def test_two_runs_give_the_same_bits():
 
 
 def test_a_live_model_and_its_file_are_measured_alike(tmp_path):
+    import torch
+    from torch import nn
+
     torch.manual_seed(0)
     first = nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2)
     model = nn.Sequential(*first, nn.Flatten(), nn.Linear(27, 4), nn.Sigmoid()).eval()

@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from needs import needs
 from oracles.cross_barcode import cross_barcode, divergence, normalised
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, MissingExtraError, UndefinedMeasureError
+
+needs("gudhi")
 
 
 def points(n, features, seed):

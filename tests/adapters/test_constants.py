@@ -28,7 +28,7 @@ CASES = {
 
 
 def torch_network(function):
-    torch = pytest.importorskip("torch")
+    import torch
 
     class Model(torch.nn.Module):
         def __init__(self):
@@ -46,7 +46,7 @@ def torch_network(function):
 
 
 def keras_network(function):
-    keras = pytest.importorskip("keras")
+    import keras
 
     class Outer(keras.layers.Layer):
         def build(self, shape):
@@ -68,7 +68,8 @@ def keras_network(function):
 
 
 def jax_network(function):
-    jax = pytest.importorskip("jax")
+    import jax
+
     xp = jax.numpy
 
     def model(params, x):

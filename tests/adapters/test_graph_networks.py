@@ -20,7 +20,8 @@ def check(source, expected, **options):
 
 
 def test_jax():
-    jax = pytest.importorskip("jax")
+    import jax
+
     jnp = jax.numpy
 
     def convolved(p, x, edges):
@@ -39,7 +40,8 @@ def test_jax():
 
 
 def test_onnx():
-    onnx = pytest.importorskip("onnx")
+    import onnx
+
     node, stored = onnx.helper.make_node, onnx.numpy_helper.from_array
     nodes = [
         node("MatMul", ["x", "a"], ["h"]),
@@ -67,6 +69,7 @@ def test_onnx():
 
 
 def test_keras_always_has_samples():
-    keras = pytest.importorskip("keras")
+    import keras
+
     with pytest.raises(FormatError, match="always that of samples"):
         cg.load(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), batched=False)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kendalltau
-from sklearn.metrics import r2_score, roc_auc_score
 
 HERE = Path(__file__).parents[2] / "benchmarks" / "reproduce"
 
@@ -36,6 +35,8 @@ def draws(scores):
 
 
 def test_draws_are_of_whole_networks_and_their_scores_those_of_the_rows_drawn(draws):
+    from sklearn.metrics import r2_score, roc_auc_score
+
     assert (draws.times.sum(1) == 30).all()
     r2, kendall, auc = draws.r2("x"), draws.kendall("x"), draws.auc("x", (0.7, 0.3))
     true, told = draws.found.true, draws.found.told["x"]
@@ -62,6 +63,8 @@ def test_p_values_by_holm(scores):
 @pytest.mark.parametrize("final", [False, True])
 def test_no_network_is_told_by_its_own_checkpoints(scores, final):
     """Features that name a network tell its accuracy only to what has seen it."""
+    from sklearn.metrics import r2_score
+
     n = 150
     networks = pd.Series(np.repeat(np.arange(n), 3))
     accuracy = np.random.default_rng(0).uniform(size=n)

@@ -3,7 +3,7 @@
 import os
 import shutil
 
-import pytest
+from needs import not_here
 
 #: It asks the network for nothing by itself; WebGL is drawn by software, the same everywhere.
 ARGS = [
@@ -14,13 +14,9 @@ ARGS = [
 
 
 def chromium():
-    """Return the path of a Chromium; without one these tests fail."""
+    """Return the path of a Chromium; without one these tests are skipped."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     found = os.environ.get("CNTGRAPH_CHROMIUM") or next(filter(None, map(shutil.which, names)), "")
     if not found:
-        pytest.fail(
-            "files are tested in a real browser, and none is here: apt-get install chromium, or "
-            "set CNTGRAPH_CHROMIUM to the path of a Chromium or Chrome",
-            pytrace=False,
-        )
+        not_here("Chromium", "apt-get install chromium, or its path in CNTGRAPH_CHROMIUM")
     return found

@@ -8,6 +8,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from needs import needs
 from oracles.commands import fails, run
 
 import cntgraph as cg
@@ -84,6 +85,7 @@ class TestExport:
         assert len(pd.read_csv(tmp_path / "out_edges.csv")) == second.graph.n_edges
 
     def test_parquet_takes_any_number_of_edges(self, model, tmp_path):
+        needs("pyarrow")
         out = tmp_path / "out.parquet"
         run("export", model, "-o", out, "--max-edges", "5", "--measure", "degree")
         assert len(pd.read_parquet(out / "edges")) == cg.toy("cnn").n_edges

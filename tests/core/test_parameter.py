@@ -1,7 +1,6 @@
 import ml_dtypes
 import numpy as np
 import pytest
-import torch
 from oracles.stored import DTYPES, FLOAT8, stored
 
 from cntgraph.core.errors import ParameterError
@@ -26,6 +25,8 @@ def test_read_is_exact_in_every_stored_type(values, dtype):
 
 
 def test_bfloat16_special_values_are_those_of_torch():
+    import torch
+
     special = torch.tensor([0.0, -0.0, torch.inf, -torch.inf, torch.nan, 1e-40, 3e38])
     special = special.to(torch.bfloat16)
     parameter = Parameter.from_array("w", special.view(torch.uint16).numpy(), dtype="bfloat16")
@@ -36,6 +37,8 @@ def test_bfloat16_special_values_are_those_of_torch():
 
 @pytest.mark.parametrize("dtype", [*FLOAT8, "float8_e8m0fnu"])
 def test_every_pattern_of_an_8_bit_float_has_the_value_of_two_other_libraries(dtype):
+    import torch
+
     bits = np.arange(256, dtype=np.uint8)
     read = Parameter.from_array("w", bits, dtype=dtype).read()
     others = (

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser.chromium import ARGS, chromium
+from needs import not_here
 from oracles.exported import edges_of, nodes_of
 
 import cntgraph as cg
@@ -23,13 +24,9 @@ BUNDLER = HERE / "node_modules" / "esbuild" / "bin" / "esbuild"
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    """The page with graphology and sigma in it; without them these tests fail."""
+    """The page with graphology and sigma in it; without them these tests are skipped."""
     if not BUNDLER.exists():
-        pytest.fail(
-            "GEXF files are tested with graphology and sigma, which are not here: with Node.js 20 "
-            "or newer, npm ci --ignore-scripts --prefix tests/browser",
-            pytrace=False,
-        )
+        not_here("sigma.js", "npm ci --ignore-scripts --prefix tests/browser")
     folder = tmp_path_factory.mktemp("page")
     command = [BUNDLER, HERE / "page.mjs", "--bundle", f"--outfile={folder / 'page.js'}",
                "--log-level=warning"]  # fmt: skip

@@ -185,7 +185,8 @@ def test_what_is_no_trajectory(tmp_path):
 
 
 def test_measures_alone_are_no_weights(tmp_path):
-    torch = pytest.importorskip("torch")
+    import torch
+
     model = torch.nn.Linear(3, 2)
     with cg.Recorder(tmp_path / "run.h5", model, torch.zeros(1, 3), store="measures") as record:
         record(step=0)

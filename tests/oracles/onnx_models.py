@@ -6,8 +6,6 @@ Weights and inputs are small whole numbers, so that onnxruntime's float32 result
 import warnings
 
 import numpy as np
-import onnxruntime as ort
-import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import cntgraph as cg
@@ -45,6 +43,8 @@ def node(op, inputs, output="y", **attributes):
 
 
 def oracle(proto, x):
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -120,6 +120,8 @@ def batch_norm_model(opset=18):
 
 def export(net, shape, path, **options):
     """Export a module for an input of zeros of a shape, or for the tensor that is given."""
+    import torch
+
     example = shape if isinstance(shape, torch.Tensor) else torch.zeros(1, *shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -6,7 +6,6 @@ import warnings
 from collections import OrderedDict
 
 import numpy as np
-import torch
 from oracles import mutate
 
 import cntgraph as cg
@@ -57,6 +56,8 @@ def state(rng):
 
 def samples():
     """Return, by name: suffix, bytes, how to damage what they mean, options of `load`."""
+    import torch
+
     rng = np.random.default_rng(0)
     arrays = state(rng)
     typed = {f"{t}.weight": (t, random_bits(t, (6, 8), rng)) for t in _TYPES}

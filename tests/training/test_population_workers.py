@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from needs import needs
 from oracles.calls import unless
 
 import cntgraph as cg
@@ -154,6 +155,7 @@ def test_a_worker_killed_midway_in_many_networks(zoo, dask):
 
 
 def test_what_is_written_is_what_is_returned(zoo, tmp_path):
+    needs("pyarrow")
     some = zoo[:2500]
     expected = some.analyze().drop(columns="diverged")
     expected["shape"] = expected["shape"].map(list)
@@ -174,6 +176,7 @@ def test_what_is_written_is_what_is_returned(zoo, tmp_path):
 
 
 def test_networks_of_files_are_written_some_at_a_time(population, serial, tmp_path, monkeypatch):
+    needs("pyarrow")
     monkeypatch.setattr("cntgraph.training.measured._AT_A_TIME", 7)
     folder = population[:20].write_analysis(tmp_path / "layers", show_progress=False)
     found = pd.read_parquet(folder)

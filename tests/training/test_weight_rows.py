@@ -3,8 +3,6 @@
 import h5py
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -67,6 +65,9 @@ def test_networks_of_a_matrix_are_read_when_needed(net, weights):
 
 def files(folder, weights):
     """The same matrix as everything that it may lie in."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     np.save(folder / "w.npy", weights)
     np.save(folder / "fortran.npy", np.asfortranarray(weights))
     np.save(folder / "big.npy", weights.astype(">f4"))
@@ -149,6 +150,9 @@ def refused(weights, net, message, **options):
 
 
 def test_rows_that_do_not_fit(net, weights, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     refused(weights[:, :-1], net, r"expected 77 values .* has 76 a row")
     refused(weights[0], net, r"expected a matrix.*shape \(77,\)")
     refused(weights.astype(object), net, "real numbers")

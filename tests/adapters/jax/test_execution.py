@@ -105,7 +105,8 @@ def test_loops_show_what_they_yield():
 
 
 def test_modules_that_take_one_sample_are_run_one_by_one():
-    eqx = pytest.importorskip("equinox")
+    import equinox as eqx
+
     model = eqx.nn.MLP(4, 2, 5, 1, key=jax.random.PRNGKey(0))
     run, x = execution(model, example_input=some(1, 4)), some(3, 4)
     values = check_batches(run, (x,))

@@ -3,10 +3,8 @@
 import h5py
 import numpy as np
 import pytest
-import torch
 from oracles.nir_files import chain, graph, node, population, write
 from oracles.propagate import propagate
-from torch import nn
 
 import cntgraph as cg
 from cntgraph.core.errors import (
@@ -68,6 +66,9 @@ def test_a_chain_has_the_weights_of_its_layers(tmp_path):
     {"padding": "valid"},
 ], ids=str)  # fmt: skip
 def test_convolutions_and_poolings_are_those_of_pytorch(options, tmp_path):
+    import torch
+    from torch import nn
+
     layer = conv(4, 2, **options)
     reference = nn.Conv2d(2, 4, 3, **options).double()
     reference.load_state_dict({k: torch.from_numpy(layer[k]) for k in ("weight", "bias")})
@@ -93,7 +94,8 @@ def test_scales_flattening_and_delays(tmp_path):
               node("Threshold", threshold=np.ones(4)), outputs(4)), tmp_path)  # fmt: skip
     x = values(2, 3)
     before, _ = propagate_until_step(net, x)
-    np.testing.assert_allclose(before, weight.astype(float) @ (x * scale).reshape(-1), rtol=1e-6)
+    expected = weight.astype(float) @ (x.astype(float) * scale).reshape(-1)
+    np.testing.assert_allclose(before, expected, rtol=1e-6, atol=1e-12)
     assert [layer.activation for layer in net.layers] == ["", "delay", "step"]
 
 

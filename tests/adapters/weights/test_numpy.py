@@ -3,13 +3,10 @@ import tracemalloc
 import zipfile
 from itertools import pairwise
 
-import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
-import torch
 from oracles import mutate
-from torch import nn
 
 import cntgraph as cg
 from cntgraph.adapters import weights as adapter
@@ -69,6 +66,8 @@ def test_a_single_array(tmp_path):
 
 
 def test_dicts_nested_or_not_and_of_other_libraries():
+    import jax.numpy as jnp
+
     kernel = jnp.asarray(normal(4, 3), dtype=jnp.bfloat16)
     tree = {"params": {"Dense_0": {"kernel": kernel, "bias": jnp.ones(3)}}, "step": 3}
     net = cg.load(tree)
@@ -136,6 +135,9 @@ def test_damaged_compressed_weights(tmp_path):
 
 
 def test_a_list_of_kernels_and_biases_is_the_mlp_of_pytorch(tmp_path):
+    import torch
+    from torch import nn
+
     arrays = dense_arrays(6, 5, 5, 3)
     model = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 5), nn.Linear(5, 3)).double()
     with torch.no_grad():
@@ -164,6 +166,9 @@ def test_more_than_ten_arrays_of_an_archive_stay_in_order(tmp_path):
 
 
 def convolutional(rank, padding, stride, groups, norm, pool):
+    import torch
+    from torch import nn
+
     conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[rank]
     bn = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[rank]
     pools = {"max": {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[rank],
@@ -183,6 +188,9 @@ def convolutional(rank, padding, stride, groups, norm, pool):
 
 def as_keras(model, rank, shape):
     """The weights as Keras has them: channels last in kernels and where a dense layer flattens."""
+    import torch
+    from torch import nn
+
     arrays = []
     for layer in model:
         if isinstance(layer, nn.Linear):

@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given
+from needs import needs
 from oracles.graphs import ODD, added_up, edges_of, graphs, odd
 from oracles.nets import nets
 
@@ -66,7 +67,7 @@ def check_igraph(graph, parallel):
 
 
 def check_networkit(graph, parallel):
-    pytest.importorskip("networkit")
+    needs("networkit")
     made = graph.to_networkit(parallel=parallel)
     assert made.isDirected()
     assert made.isWeighted()
@@ -120,7 +121,7 @@ def attributes_of(graph, library, measures):
 
 @pytest.mark.parametrize("library", CHECKS)
 def test_node_attributes_and_measures(library):
-    pytest.importorskip(library)
+    needs(library)
     graph = cg.build_graph(NETS["cnn"])
     measures = {"strength": cg.node_strength(graph), "large": cg.node_strength(graph) > 1,
                 "rank": np.arange(graph.n_nodes, dtype=np.int32)}  # fmt: skip
@@ -131,7 +132,7 @@ def test_node_attributes_and_measures(library):
 
 @pytest.mark.parametrize("library", CHECKS)
 def test_measures_are_checked(library):
-    pytest.importorskip(library)
+    needs(library)
     with pytest.raises(cg.CntGraphError, match="one value per node"):
         getattr(odd("loops"), f"to_{library}")(measures={"s": [1, 2]})
 
@@ -174,7 +175,7 @@ def test_strengths_are_those_of_cntgraph(library):
 
 @pytest.mark.parametrize("library", CHECKS)
 def test_only_the_library_asked_for_is_imported(library):
-    pytest.importorskip(library)
+    needs(library)
     code = (
         "import sys, cntgraph as cg\n"
         f"cg.build_graph(cg.toy('mlp')).to_{library}()\n"
@@ -189,7 +190,7 @@ def test_only_the_library_asked_for_is_imported(library):
 
 @pytest.mark.parametrize("library", CHECKS)
 def test_more_edges_than_there_is_memory_for(library, monkeypatch):
-    pytest.importorskip(library)
+    needs(library)
     monkeypatch.setattr("cntgraph.core.memory.available_memory", lambda: 1 << 28)
     n = 10_000_000
     edges = EdgeArrays(

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from oracles import spectra
 from oracles.nets import nets
-from torch import nn
 
 import cntgraph as cg
 from cntgraph.core.errors import NonFiniteWeightError
@@ -16,6 +14,9 @@ from cntgraph.network.blocks import Dense
 
 @pytest.fixture(scope="module")
 def model():
+    import torch
+    from torch import nn
+
     torch.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, groups=1), nn.ReLU(), nn.ConvTranspose2d(8, 5, 2), nn.Flatten(),
@@ -25,6 +26,8 @@ def model():
 
 @pytest.fixture(scope="module")
 def net(model):
+    import torch
+
     return cg.load(model, example_input=torch.zeros(1, 3, 6, 6))
 
 

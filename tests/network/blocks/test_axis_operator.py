@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,8 @@ from cntgraph.network.blocks import AxisOperator
 
 def interpolated(n_in, align_corners, **size):
     """The matrix by which PyTorch interpolates, shape (n_in, n_out)."""
+    import torch
+
     one_hot = torch.eye(n_in, dtype=torch.double)[:, None]
     made = torch.nn.functional.interpolate(
         one_hot, mode="linear", align_corners=align_corners, **size

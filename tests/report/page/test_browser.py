@@ -4,11 +4,14 @@ import warnings
 
 import pytest
 from browser.chromium import ARGS, chromium
+from needs import needs
 
 import cntgraph as cg
 from cntgraph.report import write_report
 
 from .conftest import MARKUP, SCRIPT, VALUE
+
+needs("plotly")
 
 
 # Of this module only: Playwright's loop must not run while other tests have loops of their own.

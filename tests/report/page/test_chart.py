@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from needs import needs
 
 from cntgraph.report.page.chart import Chart, View, as_script, numbers, plain, shortened, ticks
 from cntgraph.report.page.comparison import histogram, intervals, scatter
@@ -30,6 +31,7 @@ def densities(column, names, layer="fc"):
 
 
 def test_charts_survive_the_way_into_the_page():
+    needs("plotly")
     name = "</script><!-- & \u2028 %{x}"
     view = View([{"type": "scatter", "y": [1, None], "name": name}], {"title": {"text": name}})
     text = as_script([Chart("a", "", {(0, 1): view}, {name: [name]}, shared={"x": [1, 2]})])
@@ -46,6 +48,7 @@ def test_charts_survive_the_way_into_the_page():
      View([{"type": "scater"}], {})],
 )  # fmt: skip
 def test_plotly_checks_options(view):
+    needs("plotly")
     with pytest.raises(ValueError, match=r"[Ii]nvalid"):
         as_script([Chart("a", "", {(): view})])
 

@@ -9,7 +9,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from typer.testing import CliRunner
 
 import cntgraph as cg
@@ -112,6 +111,8 @@ def test_a_trajectory_and_its_file_give_the_same_page(run, tmp_path):
 
 
 def test_neurons_over_data_are_shown_where_they_were_recorded(run, tmp_path):
+    import torch
+
     model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
     record = cg.Recorder(tmp_path / "run.h5", model, input_shape=(4,), inputs=torch.randn(9, 4))
     for k in range(2):

@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import cntgraph as cg
 from cntgraph.core.parameter import Parameter
@@ -98,6 +97,8 @@ def test_options_that_make_no_sense():
 
 
 def model_of(*sizes, bias=False):
+    import torch
+
     layers = [torch.nn.Linear(a, b, bias=bias) for a, b in pairwise(sizes)]
     return cg.load(torch.nn.Sequential(*layers), example_input=torch.zeros(1, sizes[0]))
 
@@ -127,6 +128,8 @@ def test_dense_layers_fluctuate_as_the_formula_says():
 
 
 def test_nodes_of_a_convolution_vary_as_the_formula_says_but_its_layer_fluctuates_less():
+    import torch
+
     convolution = torch.nn.Sequential(
         torch.nn.Conv2d(2, 3, 3, bias=False), torch.nn.Conv2d(3, 2, 2, bias=False)
     )
@@ -150,6 +153,8 @@ def test_nodes_of_a_convolution_vary_as_the_formula_says_but_its_layer_fluctuate
 
 
 def test_layers_without_learned_edges_or_nodes():
+    import torch
+
     model = torch.nn.Sequential(torch.nn.MaxPool2d(2), torch.nn.Flatten())
     net = cg.load(model, example_input=torch.zeros(1, 1, 4, 4))
     assert iid_strength_std(net).tolist() == [0.0, 0.0]

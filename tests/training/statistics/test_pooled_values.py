@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import gaussian_kde, wasserstein_distance
@@ -177,6 +176,8 @@ def test_what_is_refused(population, call, said):
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """The same six networks with parameters, and with measures alone."""
+    import torch
+
     path = tmp_path_factory.mktemp("recorded")
     for k in range(6):
         torch.manual_seed(k)

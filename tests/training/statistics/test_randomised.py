@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +88,8 @@ def test_flipped_weights_have_the_same_size():
 
 
 def test_redrawn_weights_have_the_fitted_moments():
+    import torch
+
     rng = np.random.default_rng(0)
     linear = torch.nn.Linear(400, 500)
     with torch.no_grad():
@@ -146,6 +147,8 @@ def test_normalisations_are_left_alone(null):
 
 
 def test_a_kept_normalisation_is_left_alone():
+    import torch
+
     model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.LayerNorm(6), torch.nn.ReLU(),
                                 torch.nn.Linear(6, 3)).eval()  # fmt: skip
     for norm in ("fold", "keep"):
@@ -155,6 +158,8 @@ def test_a_kept_normalisation_is_left_alone():
 
 
 def test_tied_weights_stay_tied():
+    import torch
+
     class Tied(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -205,6 +210,8 @@ def test_stored_types_are_kept(dtype):
 
 
 def test_networks_without_weights():
+    import torch
+
     model = torch.nn.Sequential(torch.nn.MaxPool2d(2), torch.nn.Flatten())
     net = cg.load(model, example_input=torch.zeros(1, 1, 4, 4))
     for null in NULLS.values():

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 import cntgraph as cg
 from cntgraph.training.statistics.separation import MEASURES, auc, separation
@@ -21,6 +20,8 @@ networks = st.lists(
 
 @given(networks)
 def test_auc_is_that_of_scikit_learn(pairs):
+    from sklearn.metrics import roc_auc_score
+
     values, group = (np.array(column) for column in zip(*pairs, strict=True))
     if group.all() or not group.any():
         assert np.isnan(auc(values, group))
@@ -30,6 +31,8 @@ def test_auc_is_that_of_scikit_learn(pairs):
 
 @given(st.integers(0, 10**6))
 def test_auc_of_many_networks(seed):
+    from sklearn.metrics import roc_auc_score
+
     rng = np.random.default_rng(seed)
     group = rng.random(300) < 0.3
     values = rng.normal(size=300).round(int(rng.integers(0, 4))) + 0.4 * group
@@ -63,6 +66,8 @@ def table(n=60, seed=0):
 
 
 def test_table_of_layers_and_measures():
+    from sklearn.metrics import roc_auc_score
+
     networks = table()
     found = cg.separation_auc(networks, ["up", "down", "flat", "empty"])
     assert found.index.tolist() == ["fc2", "fc1"]
@@ -80,6 +85,8 @@ def test_table_of_layers_and_measures():
 
 
 def test_other_groups():
+    from sklearn.metrics import roc_auc_score
+
     networks = table().rename(columns={"accuracy": "score"})
     found = cg.separation_auc(networks, ["up"], by="score", above=0.5, below=0.5)
     expected = roc_auc_score(networks.score > 0.5, networks.up)
