@@ -14,13 +14,31 @@ from cntgraph.cli.neurons import neurons
 from cntgraph.cli.options import Overwrite
 from cntgraph.cli.output import reports_errors
 from cntgraph.cli.population import report, separation
+from cntgraph.version import __version__
 
 app = typer.Typer(
-    help="Trained neural networks as directed weighted graphs, measured by complex network theory.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cntgraph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Say which version this is."
+        ),
+    ] = False,
+) -> None:
+    """Trained neural networks as directed weighted graphs, measured by complex network theory."""
 
 
 _FIGURE = Path("cntgraph-demo.png")
