@@ -4,18 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.graphs import graphs
+from torch_geometric.utils import to_networkx
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, MissingExtraError
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("torch_geometric")
-
 
 @given(graphs(), st.sampled_from(["sum", "keep"]))
 def test_edges_are_those_of_networkx(graph, parallel):
-    from torch_geometric.utils import to_networkx
-
     data = graph.to_pyg(parallel=parallel)
     assert data.validate()
     made = to_networkx(data, edge_attrs=["edge_weight"], to_multi=parallel == "keep")

@@ -81,6 +81,8 @@ def test_divergences_of_the_page_are_those_of_the_population(runs, tmp_path):
 
 
 def test_a_training_without_parameters_has_no_changes_of_weights(tmp_path):
+    import torch
+
     record = cg.Recorder(tmp_path / "run.h5", torch.nn.Linear(3, 2), torch.ones(1, 3),
                          store="measures")  # fmt: skip
     for k in range(2):
