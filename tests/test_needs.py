@@ -30,12 +30,13 @@ def run(tmp_path):
         (tmp_path / name).write_text(text)
 
     def run(*options, **variables):
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-c", os.devnull,
-                   "--rootdir", ".", "--continue-on-collection-errors", *options]  # fmt: skip
+        command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", ".",
+                   "--continue-on-collection-errors", *options]  # fmt: skip
         path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+        alone = {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "CNTGRAPH_"))}
         return subprocess.run(
-            command, cwd=tmp_path, env=kept | {"PYTHONPATH": path} | variables,
+            command, cwd=tmp_path, env=kept | alone | variables,
             capture_output=True, text=True,
         )  # fmt: skip
 
