@@ -60,10 +60,10 @@ class Stacked(NamedTuple):
 
     @classmethod
     def read(
-        cls, like: Mapping[str, Parameter], network: Callable[[Item], Network],
-        items: Iterable[Item],
+        cls, like: Mapping[str, Parameter],
+        parameters: Callable[[Item], Mapping[str, Parameter]], items: Iterable[Item],
     ) -> Stacked:  # fmt: skip
-        """Return the values of parameters like those of `like` in the network of each item.
+        """Return the values of parameters like those of `like` among those of each item's network.
 
         A network that cannot be read is named; others are read nevertheless.
         """
@@ -71,19 +71,19 @@ class Stacked(NamedTuple):
         places, failed = list[int](), dict[int, str]()
         for place, item in enumerate(items):
             try:
-                parameters = network(item).parameters
-                own = {name: parameters[name].raw() for name in like}
+                found = parameters(item)
+                own = {name: found[name].raw() for name in like}
             except CntGraphError as error:
                 failed[place] = str(error)
                 continue
             places.append(place)
             for name, array in own.items():
                 values[name].append(array)
-        found = {}
+        stacked = {}
         for name, arrays in values.items() if places else ():
             data = np.stack(arrays)
-            found[name] = replace(like[name], shape=data.shape, data=data)
-        return cls(found, places, failed)
+            stacked[name] = replace(like[name], shape=data.shape, data=data)
+        return cls(stacked, places, failed)
 
 
 class Stack:

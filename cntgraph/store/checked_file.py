@@ -85,8 +85,9 @@ class CheckedFile:
         """
         import h5py
 
-        found = self._resolve(path)
-        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        opened = self._resolve(path)
+        found = h5py.Dataset(opened) if isinstance(opened, h5py.h5d.DatasetID) else None
+        if found is None or found.external or found.is_virtual:
             raise StoreError(
                 f"{self.path}: {path} is not a dataset stored in this file; files that refer to "
                 "other files are refused"
@@ -97,24 +98,26 @@ class CheckedFile:
         """Return a group of the file, as `dataset`."""
         import h5py
 
-        found = self._resolve(path)
-        if not isinstance(found, h5py.Group):
+        opened = self._resolve(path)
+        if not isinstance(opened, h5py.h5g.GroupID):
             raise StoreError(f"{self.path}: {path} is damaged (not a group)")
-        return found
+        return h5py.Group(opened)
 
     def _resolve(self, path: str, whole: str = "") -> Any:
-        """Follow a path, or the first steps of a whole one, along hard links only."""
+        """Open what a path, or the first steps of a whole one, leads to along hard links only.
+
+        By h5py's lower level, as trajectories have very many tensors.
+        """
         import h5py
 
         parent, _, step = path.rpartition("/")
-        whole = whole or path
-        within = self._parent(parent, whole) if parent else self.file
-        link = within.get(step, getlink=True)
-        if link is None:
+        whole, key = whole or path, step.encode()
+        within = self._parent(parent, whole) if parent else self.file.id
+        if not within.links.exists(key):
             raise StoreError(f"{self.path}: {whole} is missing; the file is damaged")
-        if not isinstance(link, h5py.HardLink):
+        if within.links.get_info(key).type != h5py.h5l.TYPE_HARD:
             raise StoreError(f"{self.path}: {whole} is a link; files with links are refused")
-        return within[step]
+        return h5py.h5o.open(within, key)
 
     def _parent(self, path: str, whole: str) -> Any:
         """Return a group on the way; the last one stays open, as what it has is read together."""

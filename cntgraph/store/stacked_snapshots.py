@@ -36,7 +36,7 @@ def stacked_snapshots(store: StoreFile, numbers: Sequence[int]) -> Stacked:
     Stacked
     """
     if isinstance(store.snapshots, SnapshotGroups):
-        return Stacked.read(store.topology.parameters, store.network, numbers)
+        return Stacked.read(store.topology.parameters, store.parameters, numbers)
     places, failed = list[int](), dict[int, str]()
     for place, number in enumerate(numbers):
         try:

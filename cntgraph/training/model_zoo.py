@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -114,8 +113,8 @@ class CheckpointBatch(Batch):
 
     def stacked(self) -> Stacked:
         """Return the parameters of all checkpoints that can be read."""
-        read = partial(_read, template=self.template)
-        return Stacked.read(self.template.parameters, read, self.paths)
+        like = self.template.parameters
+        return Stacked.read(like, lambda path: _read(path, self.template).parameters, self.paths)
 
 
 def _read(path: Path, template: Network) -> Network:
