@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import h5py
 
 Slices = tuple[slice, ...]
+#: Bytes as they are read, or as they were unpacked.
+Buffer = bytes | memoryview
 
 #: gzip cannot shrink anything further; a dataset that claims more is not what it says.
 _MAX_COMPRESSION = 1100
@@ -128,10 +130,13 @@ def _overlaps(
 def _chunk(dataset: h5py.Dataset, packed: tuple[int, ...], offset: tuple[int, ...]) -> NDArray[Any]:
     """Return the values of one chunk, those beyond the end of the dataset included."""
     size = _nbytes(dataset.chunks, dataset)
-    found = dataset.id.get_chunk_info_by_coord(offset)
-    if found.byte_offset is None or found.size > 2 * size + 1024:
-        raise StoreError(f"{dataset.name} is damaged: the values at {offset} are missing")
-    left_out, data = dataset.id.read_direct_chunk(offset)
+    room: NDArray[np.uint8] = np.empty(2 * size + 1024, np.uint8)
+    try:  # HDF5 tells where a chunk is by walking along all before it; reading one finds it
+        left_out, data = dataset.id.read_direct_chunk(offset, out=room)
+    except (ValueError, OSError, RuntimeError) as error:  # there is none, or it takes more room
+        raise StoreError(
+            f"{dataset.name} is damaged: the values at {offset} are missing"
+        ) from error
     for k, kind in reversed(list(enumerate(packed))):
         if not left_out >> k & 1:
             data = _inflated(data, size) if kind == _DEFLATE else _sorted(data, dataset.dtype)
@@ -143,16 +148,16 @@ def _chunk(dataset: h5py.Dataset, packed: tuple[int, ...], offset: tuple[int, ..
     return np.frombuffer(data, dataset.dtype).reshape(dataset.chunks)
 
 
-def _inflated(data: bytes, size: int) -> bytes:
+def _inflated(data: Buffer, size: int) -> bytes:
     # One byte more than there should be, to notice that there are more.
     return zlib.decompressobj().decompress(data, size + 1)
 
 
-def _sorted(data: bytes, dtype: np.dtype[Any]) -> bytes:
+def _sorted(data: Buffer, dtype: np.dtype[Any]) -> bytes:
     """Undo a shuffle: the first bytes of all values come first, then their second bytes, …."""
     whole = len(data) // dtype.itemsize * dtype.itemsize
     values = np.frombuffer(data[:whole], np.uint8).reshape(dtype.itemsize, -1).T
-    return values.tobytes() + data[whole:]
+    return values.tobytes() + bytes(data[whole:])
 
 
 def _nbytes(shape: tuple[int, ...], dataset: h5py.Dataset) -> int:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Rows that are read in one piece, at most, for each that is asked for.
 _READ_THROUGH: Final = 4
+#: Bytes of a row that is read without HDF5, by many threads at once.
+_LARGE: Final = 1 << 20
 
 
 class TensorStack:
@@ -79,7 +81,7 @@ class TensorStack:
             return np.asarray(np.empty(shape, self.dtype)[key])
         with self.store.errors(self.path):
             dataset, rows = self._open(), selected_rows(key, shape)
-            if rows is not None and self._lies_as_it_is:
+            if rows is not None and self._is_read_directly:
                 return read_rows(self.store, self.path, rows, shape, self._place(dataset, number))
             given = key if isinstance(key, tuple) else (key,)
             if all(isinstance(part, slice) for part in given):
@@ -104,9 +106,14 @@ class TensorStack:
         return dataset
 
     @cached_property
-    def _lies_as_it_is(self) -> bool:
-        """Whether the values of a row lie together as they are."""
+    def _is_read_directly(self) -> bool:
+        """Whether the values of a row lie together as they are, and it is worth asking where.
+
+        HDF5 tells it by walking along all chunks before.
+        """
         dataset = self._dataset
+        if prod(self.shape[1:]) * self.dtype.itemsize < _LARGE:
+            return False
         whole = dataset.chunks is not None and dataset.chunks[1:] == self.shape[1:]
         # HDF5 counts from behind what a program may have put before the file proper.
         return whole and not filters(dataset) and not self.store.file.userblock_size

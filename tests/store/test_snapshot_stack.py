@@ -128,7 +128,11 @@ def test_any_snapshots_in_any_order(path: Path, numbers: Any, compression: int |
     slice(None, None, 3), (slice(None), slice(None), slice(4, 5)), 3, (slice(None), [0, 2]),
 ])  # fmt: skip
 @pytest.mark.parametrize("compression", [None, 3])
-def test_any_selection_of_a_row(path: Path, key: Any, compression: int | None) -> None:
+@pytest.mark.parametrize("large", [1, 1 << 20])
+def test_any_selection_of_a_row(
+    path: Path, monkeypatch: Any, key: Any, compression: int | None, large: int
+) -> None:
+    monkeypatch.setattr("cntgraph.store.stacked_tensor._LARGE", large)
     values = np.random.default_rng(0).normal(size=(3, 40, 3, 5))
     cg.save((carrying(Parameter.from_array("extra", v)) for v in values), path,
             compression=compression)  # fmt: skip
@@ -160,7 +164,8 @@ def test_as_many_axes_as_hdf5_knows(path: Path) -> None:
     assert_same(StoreFile(path), nets)
 
 
-def test_bytes_before_the_file_proper(path: Path) -> None:
+def test_bytes_before_the_file_proper(path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("cntgraph.store.stacked_tensor._LARGE", 1)
     nets = training((4, 3), "float32", [{}, {}], 0)
     cg.save(nets, path)
     path.write_bytes(bytes(512) + path.read_bytes())
