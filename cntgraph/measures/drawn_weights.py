@@ -13,7 +13,7 @@ import numpy as np
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Values
 from cntgraph.core.view import View
-from cntgraph.measures.row_statistics import add_block, no_statistics, statistics_of_rows
+from cntgraph.measures.row_statistics import add_sums, no_statistics, statistics_of_rows
 from cntgraph.measures.summary import summarise, summarise_each
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues, Sides
@@ -109,13 +109,11 @@ class EachOf:
     def edges(self, block: Block) -> DrawnEdges:
         """Return the edges of a block in every network."""
         all_ = self._of_all[block.name]
-        signed, counts = all_.class_sums(("signed",)), block.class_sums(("count",))
-        found = no_statistics(self.n)
-        if block.parametric:
-            add_block(found, block, all_.weight)
+        found, counts = no_statistics(self.n), block.class_sums(("count",))
+        signed = add_sums(found, block, all_)
         mean, variance = _chance_of_rows(found)
         expected = _times(mean, counts.sums["count"])
-        return DrawnEdges((all_.source, all_.target), signed.sums["signed"], expected, variance)
+        return DrawnEdges((all_.source, all_.target), signed, expected, variance)
 
     def biases(self, block: Block) -> DrawnBiases:
         """Return the biases of a block in every network."""

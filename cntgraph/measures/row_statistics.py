@@ -12,7 +12,9 @@ from cntgraph.core.parameter import kernel_values
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.class_values import Sides
 from cntgraph.network.blocks.statistics import WeightStatistics
+from cntgraph.network.stack_sums import in_memory_order, stack_sums
 
 
 def no_statistics(n: int) -> Values:
@@ -48,28 +50,33 @@ def statistics_of_rows(values: Array) -> Values:
     return found
 
 
-def add_block(found: Values, one: Block, weight: Recipe | None) -> None:
-    """Add the weights of a block to the statistics of each network.
+def add_sums(found: Values, one: Block, all_: Block) -> Sides:
+    """Return the sums of a block in each network, and add what is learned to their statistics.
 
     Parameters
     ----------
     found : ndarray of float64, shape (n, 10)
         Changed in place.
-    one : Block
-        Of one network.
-    weight : Recipe or None
-        Of the block of all networks.
+    one, all_ : Block
+        Of one network, and of all.
     """
     from cntgraph.core.kernels.stacks import add_statistics
 
-    if weight is None:  # those of its geometry
+    n = len(found)
+    sides = stack_sums(one, all_, found if one.parametric else no_statistics(n))
+    if sides is not None:
+        return sides
+    if one.parametric and all_.weight is None:  # those of its geometry
         found[:] = [_row(WeightStatistics(*row) + one.statistics()) for row in found]
-        return
-    add_statistics(rows_in_any_order(weight, len(found)), found)
+    elif one.parametric and all_.weight is not None:
+        add_statistics(rows_in_any_order(all_.weight, n), found)
+    return all_.class_sums(("signed",)).sums["signed"]
 
 
 def rows_in_any_order(weight: Recipe, n: int) -> NDArray[Any]:
     """Return the weights of n networks as kernels take them, a row each, however they lie in it."""
     while weight.op in ("reshape", "transpose"):  # of each network's own axes
         weight = weight.args[0]
+    if weight.shape[:1] == (n,):
+        return in_memory_order(weight)[0]
     return kernel_values(weight.read_stored(), weight.stored_dtype).reshape(n, -1)

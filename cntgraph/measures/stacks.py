@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.parameter import Parameter, widen_kernel_values
-from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Values
 from cntgraph.measures.analyze import ANALYSIS, STRENGTHS, SUMMARY, status_of
 from cntgraph.measures.layer_values import DIRECTIONS, Distribution, check_distribution
 from cntgraph.measures.link_weights import COLUMNS
-from cntgraph.measures.row_statistics import add_block, no_statistics, rows_in_any_order
+from cntgraph.measures.row_statistics import add_sums, no_statistics, rows_in_any_order
 from cntgraph.measures.strength import add_boundary
 from cntgraph.measures.summary import summarise_each
 from cntgraph.network.blocks.base import Block
@@ -154,7 +153,7 @@ def stacked_values(
         return np.concatenate([*parts, np.empty((n, 0))], axis=1, dtype=np.float64)
     totals = _StackTotals(stack, n)
     for one, all_ in blocks:
-        totals.add(one, all_, bias=True, statistics=False)
+        totals.add(one, all_, bias=True)
     sums = totals.sums.of_layer(stack.net.layers.index(found), DIRECTIONS[measure])
     return sums.values().reshape(n, -1)
 
@@ -169,21 +168,14 @@ class _StackTotals:
         self.n_edges: Counter[str] = Counter()
         self.odd_biases: dict[str, NDArray[np.bool_]] = {}
 
-    def add(self, one: Block, all_: Block, *, bias: bool, statistics: bool = True) -> None:
+    def add(self, one: Block, all_: Block, *, bias: bool) -> None:
         """Add a block of one network, and that of all networks."""
-        sides = all_.class_sums(("signed",)).sums["signed"]
-        self.sums.add_sides(all_.source, all_.target, sides)
-        for layer in self.net.layers_of(one.target):
-            self.n_edges[layer.name] += one.n_edges
-            if statistics and one.parametric:
-                self.add_statistics(layer.name, one, all_.weight)
-            if bias and all_.bias is not None:
-                self.add_bias(layer.name, all_)
-
-    def add_statistics(self, layer: str, one: Block, weight: Recipe | None) -> None:
-        """Add the statistics of the weights of each network."""
+        layer = self.net.ends[one.name]
         found = self.statistics.setdefault(layer, no_statistics(self.n))
-        add_block(found, one, weight)
+        self.sums.add_sides(all_.source, all_.target, add_sums(found, one, all_))
+        self.n_edges[layer] += one.n_edges
+        if bias and all_.bias is not None:
+            self.add_bias(layer, all_)
 
     def add_bias(self, layer: str, block: Block) -> None:
         """Add the biases of each network to what comes in."""

@@ -1,5 +1,7 @@
 """Many networks of one topology at once against each by itself."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from cntgraph.measures.stacks import analyze_stack
 from cntgraph.network import Layer, Network
 from cntgraph.network.blocks.scaled import Scaled
 from cntgraph.network.stack import Stack
+from cntgraph.network.stack_sums import _SMALL
 
 
 def check(net, n, rng, *, odd=False, **options):
@@ -66,6 +69,14 @@ def test_stored_types_are_widened_where_they_are_added_up():
     found, expected = (analyze_stack(Stack(net), of).own for of in (halves, wide))
     for name, values in expected.items():
         assert np.allclose(found[name], values, rtol=1e-12, atol=1e-14, equal_nan=True)
+
+
+def test_weights_that_are_too_large_to_lie_side_by_side():
+    rng, sizes = np.random.default_rng(0), (7, 150, 130, 3)
+    net = cg.load([rng.normal(size=shape) for shape in pairwise(sizes)])
+    assert max(p.size for p in net.parameters.values()) > _SMALL > 3 * 130
+    check(net, 3, rng)
+    check(net, 20, rng, odd=True)
 
 
 def test_bits_do_not_depend_on_who_is_measured_together():

@@ -8,6 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+#: Rows of a table that are summed side by side.
+_SIDE_BY_SIDE = 128
+
 
 @njit(cache=True, nogil=True)
 def sum_over_taps(table, cover, out):
@@ -17,14 +20,25 @@ def sum_over_taps(table, cover, out):
     a weight which is not a number stays where it is. ``out`` has shape (before, classes, after).
     """
     n_before, n_taps, n_after = table.shape
-    for a in range(n_before):
-        for k in range(cover.shape[1]):
+    most = min(n_before, _SIDE_BY_SIDE)
+    values, total = np.empty((n_taps * n_after, most)), np.empty(most)
+    for first in range(0, n_before, _SIDE_BY_SIDE):
+        n = min(first + _SIDE_BY_SIDE, n_before) - first
+        for t in range(n_taps):
             for b in range(n_after):  # few: the taps of the axes that follow
-                total = 0.0
+                own = values[t * n_after + b]
+                for a in range(n):
+                    own[a] = table[first + a, t, b]
+        for k in range(cover.shape[1]):
+            for b in range(n_after):
+                total[:n] = 0.0
                 for t in range(n_taps):
                     if cover[t, k]:
-                        total += table[a, t, b]
-                out[a, k, b] = total
+                        own = values[t * n_after + b]
+                        for a in range(n):
+                            total[a] += own[a]
+                for a in range(n):
+                    out[first + a, k, b] = total[a]
 
 
 @njit(cache=True, nogil=True)

@@ -21,13 +21,19 @@ def add_statistics(values, found):
     row = np.empty(values.shape[1])
     for k in range(len(values)):
         total = _widen(values[k], row)
-        if np.isfinite(total):
-            n, mean = row.size, total / row.size if row.size else 0.0
-        else:
-            n, mean = _set_apart(row, found[k])
-        if n:
-            _merge(n, mean, _powers(row[:n], mean), found[k])
-            _hold_against_extremes(row[:n], found[k])
+        if not np.isfinite(total):
+            add_row(row, found[k])
+        elif row.size:
+            mean = total / row.size
+            merge_statistics(row.size, mean, _powers(row, mean), extremes_of(row), found[k])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def add_row(row, found):
+    """Add values, some of which are not finite, to statistics; they are moved about."""
+    n, mean = _set_apart(row, found)
+    if n:
+        merge_statistics(n, mean, _powers(row[:n], mean), extremes_of(row[:n]), found)
 
 
 @njit(inline="always")
@@ -74,9 +80,10 @@ def _powers(row, mean):
 
 
 @njit(cache=True, nogil=True)
-def _merge(size, mean, powers, found):
-    """Add the mean of values, and the powers of their deviations (Pébay 2008, equation 3.1)."""
+def merge_statistics(size, mean, powers, extremes, found):
+    """Add the statistics of finite values (for the powers, Pébay 2008, equation 3.1)."""
     m2, m3, m4 = powers
+    least, largest, n_zero = extremes
     n, before, both = float(size), found[N], found[N] + size
     delta = mean - found[MEAN]
     ratio = delta / both
@@ -88,21 +95,18 @@ def _merge(size, mean, powers, found):
     found[M2] += m2 + spread
     found[MEAN] = mean if before == 0.0 else found[MEAN] + ratio * n
     found[N] = both
-
-
-@njit(cache=True, nogil=True)
-def _hold_against_extremes(row, found):
-    least, largest, n_zero = _extremes(row)
     found[LEAST], found[LARGEST] = min(found[LEAST], least), max(found[LARGEST], largest)
     found[N_ZERO] += n_zero
 
 
 # Of finite values: comparing them vectorises where none is NaN.
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
-def _extremes(row):
-    least, largest, n_zero = row[0], row[0], 0
+def extremes_of(row):
+    """Return the least and the largest of finite values, as stored, and how many are zero."""
+    least = largest = value_of(row[0])
+    n_zero = 0
     for k in range(row.size):
-        x = row[k]
+        x = value_of(row[k])
         least, largest = min(least, x), max(largest, x)
         n_zero += x == 0.0
     return least, largest, n_zero

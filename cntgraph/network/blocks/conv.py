@@ -117,9 +117,10 @@ class Conv(Block):
         sums, found = row_column_sums(
             self.weight, transforms, groups=self.groups, statistics=statistics
         )
-        return ClassSums({t: self._add_up(own) for t, own in sums.items()}, found)
+        return ClassSums({t: self.sides_of(own) for t, own in sums.items()}, found)
 
-    def _add_up(self, sums: RowColumnSums) -> Sides:
+    def sides_of(self, sums: RowColumnSums) -> Sides:
+        """Return the sums at every position, given those of the kernel."""
         kernel = self.weight.shape[2:]
         at_fine = sums.column.reshape(self._fine_channels, *kernel)
         at_coarse = sums.row.reshape(self.weight.shape[0], *kernel)
