@@ -30,6 +30,7 @@ from cntgraph.measures.profile.profile import cnt_profile
 from cntgraph.measures.survey import layer_bins, survey_layers
 from cntgraph.network.blocks.transform import TRANSFORMS
 from cntgraph.network.network import Network
+from cntgraph.training.change.weight_change import change_of
 
 #: Stored types of most models.
 _TYPES = ("float32", "float64", "float16", "bfloat16")
@@ -106,6 +107,9 @@ def _sum_up(net: Network) -> None:
     net.node_sums(*TRANSFORMS)
     survey_layers(net, layer_bins(net))
     build_graph(net)
+    for block in net.blocks:
+        if block.weight is not None:
+            change_of(block.weight, block.weight)
 
 
 def _measure(net: Network) -> None:

@@ -23,6 +23,7 @@ for name in sys.argv[1:]:
     for transform in ("signed", "absolute", "fourth", "count"):
         cg.node_strength(net, transform=transform)
     cg.layer_fluctuation(net), cg.link_weights(net, bias=True), cg.build_graph(net)
+    cg.compare(net, net)
 found = compiled_kernels()
 print(found.n_compiled + found.n_loaded)
 """

@@ -43,7 +43,7 @@ class Gram:
     def add(self, part: Array) -> None:
         """Add some rows of the matrix, or some columns, as the weight has them along `axis`."""
         matrix = part.reshape(len(part), -1)
-        with np.errstate(invalid="ignore"):  # of what is not finite, nothing is told
+        with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite, nothing is told
             self._total += matrix.T @ matrix if self.axis == 0 else matrix @ matrix.T
 
     def effective_rank(self) -> float:

@@ -79,12 +79,14 @@ class Strengths:
         before, after = (own.values() for own in values)
         if not (np.isfinite(before).all() and np.isfinite(after).all()):
             return StrengthChange(why="no strengths: some are not finite")
-        spread = [summarise(own).std for own in values]
+        with np.errstate(over="ignore", invalid="ignore"):  # squares beyond the range of numbers
+            spread = [summarise(own).std for own in values]
         return StrengthChange(
             relative_change(_norm(after - before), _norm(before)),
             relative_change(spread[1] - spread[0], spread[0]),
             divergence(before, after),
             tuple(int(node) + layers[0].start for node in self._largest(after - before)),
+            "" if np.isfinite(spread).all() else "no fluctuation: beyond the range of numbers",
         )
 
     def _largest(self, change: Values) -> NDArray[np.intp]:
@@ -97,4 +99,6 @@ class Strengths:
 
 
 def _norm(values: Values) -> float:
-    return float(np.sqrt(np.square(values).sum()))
+    """Return the root of the sum of squares, of which none overflows."""
+    scale = float(np.abs(values).max(initial=0.0))
+    return scale * float(np.sqrt(np.square(values / scale).sum())) if scale else 0.0

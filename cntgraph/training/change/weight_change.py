@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 from typing import Self
 
 import numpy as np
@@ -15,8 +15,6 @@ from cntgraph.training.change.effective_rank import Gram
 
 #: Bytes of each weight that are read at once: columns of a large matrix lie in runs of some.
 _PART_BYTES = 1 << 22
-#: Weights that are summed at once: they and what is made of them stay in the cache of a core.
-_PIECE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -52,24 +50,18 @@ class WeightChange:
     product: float = 0.0
 
     @classmethod
-    def of(cls, a: Array, b: Array) -> WeightChange:
+    def of(cls, a: Array, b: Array) -> Self:
         """Return the sums over two arrays of one shape."""
-        x, y = a.reshape(-1), b.reshape(-1)
-        pieces = (slice(k, k + _PIECE) for k in range(0, x.size, _PIECE))
-        return sum((cls._of_piece(x[piece], y[piece]) for piece in pieces), start=WeightChange())
+        from cntgraph.core.kernels.pair_sums import SUMS_SIZE, add_pairs
 
-    @classmethod
-    def _of_piece(cls, a: Array, b: Array) -> Self:
-        x, y = (values.astype(np.float64, copy=False) for values in (a, b))
-        sound = np.isfinite(x) & np.isfinite(y)
-        n = x.size
-        if not sound.all():
-            x, y = x[sound], y[sound]
-        change, product = y - x, x * y
-        # Sums of NumPy's own: those of linear algebra depend on the number of its threads.
-        before, after, between = (float(np.square(values).sum()) for values in (x, y, change))
-        flipped = int(np.count_nonzero(np.sign(x) * np.sign(y) < 0.0))
-        return cls(n, n - x.size, flipped, before, after, between, float(product.sum()))
+        x, y = (np.ascontiguousarray(values).reshape(-1) for values in (a, b))
+        sums, n = np.zeros(SUMS_SIZE), x.size
+        flipped = add_pairs(x, y, sums)
+        if not np.isfinite(sums).all():  # rare: looked at again without what is not finite
+            sound = np.isfinite(x) & np.isfinite(y)
+            sums, x, y = np.zeros(SUMS_SIZE), x[sound], y[sound]
+            flipped = add_pairs(x, y, sums)
+        return cls(n, n - x.size, int(flipped), *sums.tolist())
 
     def __add__(self, other: WeightChange) -> WeightChange:
         """Return the sums over both parts."""
@@ -77,9 +69,13 @@ class WeightChange:
         return WeightChange(*(own + theirs for own, theirs in pairs))
 
     @property
+    def _in_range(self) -> bool:
+        return isfinite(self.before + self.after + self.between)
+
+    @property
     def relative(self) -> float:
         """‖W_b - W_a‖ / ‖W_a‖ (see `relative_change`); NaN unless all are finite."""
-        if self.n_odd or not self.n:
+        if self.n_odd or not self.n or not self._in_range:
             return nan
         return relative_change(sqrt(self.between), sqrt(self.before))
 
@@ -87,7 +83,9 @@ class WeightChange:
     def cosine(self) -> float:
         """Cosine of the angle between the weights; NaN where all of one are zero."""
         norms = sqrt(self.before) * sqrt(self.after)
-        return nan if self.n_odd or not norms else min(max(self.product / norms, -1.0), 1.0)
+        if self.n_odd or not norms or not self._in_range:
+            return nan
+        return min(max(self.product / norms, -1.0), 1.0)
 
     @property
     def sign_flips(self) -> float:
@@ -101,6 +99,8 @@ class WeightChange:
             return f"{self.n_odd:,} weights are not finite"
         if not self.n:
             return "there are no weights"
+        if not self._in_range:
+            return "the squares of the weights are beyond the range of numbers"
         return "" if self.before and self.after else "no cosine: all weights of one are zero"
 
 

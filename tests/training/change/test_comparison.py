@@ -151,6 +151,22 @@ def test_weights_that_are_not_finite_are_said(odd):
     assert "no strengths" in row["why"]
 
 
+def test_squares_beyond_the_range_of_numbers_are_said():
+    before, after = np.full((2, 3), 1e200), np.full((2, 3), 2e200)
+    row = cg.compare([before], [after]).iloc[0]
+    assert row[["change", "cosine", "effective_rank"]].isna().all()
+    assert row["why"].startswith("the squares of the weights are beyond")
+    assert row["sign_flips"] == 0.0
+
+
+def test_types_may_differ():
+    rng = np.random.default_rng(0)
+    before = rng.normal(size=(6, 7))
+    expected = numbers(before.astype(np.float16).astype(float), before + 1.0)
+    row = cg.compare([before.astype(np.float16)], [before + 1.0]).iloc[0]
+    assert row["change"] == pytest.approx(expected["change"])
+
+
 def test_the_change_of_a_low_rank_adapter_has_its_rank():
     rng = np.random.default_rng(0)
     before = rng.normal(size=(30, 50)).astype(np.float64)
