@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _TINY = 1e-75
 
 
-def top_edges(net_or_graph: Network | Graph, n: int = 20, *, edges: Edges = "all") -> pd.DataFrame:
+def top_edges(
+    net_or_graph: Network | Graph, n: int = 20, *, edges: Edges = "parametric"
+) -> pd.DataFrame:
     """Return the edges of largest |w|, strongest first, with where they begin and end.
 
     Parameters
@@ -34,7 +36,7 @@ def top_edges(net_or_graph: Network | Graph, n: int = 20, *, edges: Edges = "all
         have such edges.
     n : int, default 20
         How many; all of them where there are fewer.
-    edges : {"all", "parametric"}, default "all"
+    edges : {"parametric", "all"}, default "parametric"
         Whether structural edges (pooling, identity) are among them.
 
     Returns

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
-from cntgraph.core.memory import check_memory
 from cntgraph.core.names import matching
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Columns, Values
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Edges = Literal["parametric", "all"]
-
-#: Held for a node of the table of all nodes, while it is made.
-_BYTES_PER_ROW = 150
 
 
 @dataclass(frozen=True, eq=False)
@@ -437,7 +433,6 @@ class Network:
     @cached_property
     def nodes(self) -> pd.DataFrame:
         """One row per node, in node order, as `Graph.nodes` of the whole network."""
-        check_memory(_BYTES_PER_ROW * self.n_nodes, f"the table of {self.n_nodes:,} nodes")
         return node_table(self.layers, self.bias())
 
     @property

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Ids
 from cntgraph.network.layer import Layer
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Held for a node while its row is made.
+_BYTES_PER_ROW = 150
 #: Columns that say where in its layer a node is.
 PLACES = ("channel", "z", "y", "x")
 
@@ -51,6 +54,11 @@ def node_rows(layers: Sequence[Layer], nodes: Ids) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by ``node``, in the order of `nodes`.
 
+    Raises
+    ------
+    GraphSizeError
+        If they do not fit into memory.
+
     Examples
     --------
     >>> import cntgraph as cg
@@ -62,11 +70,11 @@ def node_rows(layers: Sequence[Layer], nodes: Ids) -> pd.DataFrame:
     """
     import pandas as pd
 
+    check_memory(_BYTES_PER_ROW * len(nodes), f"the table of {len(nodes):,} nodes")
     ends = np.cumsum([layer.n_nodes for layer in layers], dtype=np.int64)
     depth = np.searchsorted(ends, nodes, side="right")
     places = np.full((len(PLACES), len(nodes)), -1, dtype=np.int64)
-    for k in np.unique(depth).tolist():
-        here = depth == k
+    for k, here in _by_layer(depth):
         places[:, here] = _places(layers[k], nodes[here] - (ends[k] - layers[k].n_nodes))
     names = [layer.name for layer in layers]
     kinds, activations = (
@@ -83,6 +91,14 @@ def node_rows(layers: Sequence[Layer], nodes: Ids) -> pd.DataFrame:
         },
         index=pd.Index(nodes, name="node"),
     )
+
+
+def _by_layer(depth: Ids) -> Iterator[tuple[int, slice | Ids]]:
+    """Yield each layer that there are nodes of, and which rows are theirs."""
+    order = None if (np.diff(depth) >= 0).all() else np.argsort(depth, kind="stable")
+    found, firsts = np.unique(depth if order is None else depth[order], return_index=True)
+    for k, first, last in zip(found, firsts, [*firsts, len(depth)][1:], strict=True):
+        yield int(k), slice(first, last) if order is None else order[first:last]
 
 
 def _places(layer: Layer, within: Ids) -> Ids:

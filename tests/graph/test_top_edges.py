@@ -15,7 +15,7 @@ NETS = nets()
 FEW = st.integers(0, 9)
 
 
-def listed(net_or_graph, edges="all"):
+def listed(net_or_graph, edges="parametric"):
     """Every edge as (source, target, weight, block), block after block."""
     found = [
         (int(s), int(t), float(w), chunk.block)
@@ -44,9 +44,10 @@ def test_they_are_the_first_of_all_edges_by_size(name, edges):
         assert rows(cg.top_edges(net, n, edges=edges)) == strongest(whole, n)
 
 
+@pytest.mark.parametrize("edges", ["all", "parametric"])
 @given(graphs(), FEW)
-def test_of_any_graph(graph, n):
-    assert rows(cg.top_edges(graph, n)) == strongest(listed(graph), n)
+def test_of_any_graph(edges, graph, n):
+    assert rows(cg.top_edges(graph, n, edges=edges)) == strongest(listed(graph, edges), n)
 
 
 @given(FEW)
