@@ -34,7 +34,7 @@ class NetworkBatch(Batch):
 
     def stacked(self) -> Stacked:
         """Return the parameters of all networks."""
-        return Stacked.read(self.nets[0].parameters, lambda net: net, self.nets)
+        return Stacked.read(self.nets[0].parameters, lambda net: net.parameters, self.nets)
 
 
 @dataclass(frozen=True)
