@@ -437,7 +437,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         measure: Weights = "change",
         *,
         reference: int | Literal["previous"] = 0,
-        max_rank_side: int = 2048,
+        max_rank_side: int = 1024,
         show_progress: bool = False,
     ) -> pd.DataFrame:
         """Return how far the weights of each block are from what they were.
@@ -452,7 +452,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
             As in `compare`; by default ‖W - W_reference‖ / ‖W_reference‖.
         reference : int or "previous", default 0
             The snapshot from which all others are measured, or the one before each.
-        max_rank_side : int, default 2048
+        max_rank_side : int, default 1024
             As in `compare`.
         show_progress : bool, default False
             Whether to show a progress bar on a terminal.

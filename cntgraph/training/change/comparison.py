@@ -38,7 +38,7 @@ def compare(
     a, b : Network, or whatever `load` reads
         Before and after: networks, snapshots, live models, files. Weights are read a few
         megabytes at a time.
-    max_rank_side : int, default 2048
+    max_rank_side : int, default 1024
         Up to how many rows or columns, whichever are fewer, a matrix has its effective rank
         computed; 0 for none. Time grows with the cube of it.
     n_nodes : int, default 3
@@ -87,7 +87,7 @@ def compare(
     Every weight is read twice: for the strengths of all nodes of its network, which are held
     meanwhile, and along with its counterpart. Biases count in the strengths alone. The rank comes
     from the Gram matrix of the change, added up in the same pass, along whichever side is shorter;
-    singular values below about 1e-8 of the largest are zero.
+    singular values below about a millionth of the largest are zero.
 
     References
     ----------

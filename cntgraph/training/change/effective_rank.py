@@ -11,8 +11,8 @@ from cntgraph.core.types import Array, Values
 from cntgraph.measures.spectra.weight_matrix import gram_eigenvalues, is_matrix
 from cntgraph.network.blocks.base import Block
 
-#: How long the shorter side of a matrix may be: its Gram matrix takes 32 MiB, and seconds.
-MAX_RANK_SIDE = 2048
+#: How long the shorter side of a matrix may be: its Gram matrix takes 8 MiB, and a second.
+MAX_RANK_SIDE = 1024
 #: Bytes of a weight that is read whole, where it cannot be read along the longer side.
 _WHOLE_BYTES = 1 << 28
 
