@@ -72,6 +72,7 @@ def _networks():
         "attention": (_attention(), {"compression": 9}),
         "recurrent": (_recurrent(), {}),
         "training": (training, {"compression": 4, "epoch": 1.5}),
+        "rows": (training, {}),
     }
 
 

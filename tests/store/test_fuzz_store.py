@@ -29,7 +29,7 @@ from cntgraph.store.reader import StoreFile
 
 N = 40
 NAMES = ("mlp", "double", "convolutions", "channels", "attention", "recurrent", "training",
-         "earliest", "measured")  # fmt: skip
+         "earliest", "measured", "rows")  # fmt: skip
 ERRORS = {"StoreError", "FormatError", "GraphSizeError"}
 MEGABYTE = 1 << 20
 
