@@ -136,7 +136,7 @@ def pytest_sessionfinish(session):
     """Note what has passed, for `--untried`."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and not hasattr(config, "workerinput"):
+    if reporter and hasattr(config, "cache") and not hasattr(config, "workerinput"):
         passed = {report.nodeid for report in reporter.getreports("passed")}
         earlier = config.cache.get(TRIED, []) if config.getoption("untried") else []
         config.cache.set(TRIED, sorted(passed.union(earlier)))
