@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -68,14 +69,17 @@ def add_sums(found: Values, one: Block, all_: Block) -> Sides:
         return sides
     if one.parametric and all_.weight is None:  # those of its geometry
         found[:] = [_row(WeightStatistics(*row) + one.statistics()) for row in found]
-    elif one.parametric and all_.weight is not None:
-        add_statistics(rows_in_any_order(all_.weight, n), found)
+    elif one.parametric and all_.weight is not None and one.weight is not None:
+        add_statistics(rows_in_any_order(all_.weight, n, one.weight), found)
     return all_.class_sums(("signed",)).sums["signed"]
 
 
-def rows_in_any_order(weight: Recipe, n: int) -> NDArray[Any]:
-    """Return the weights of n networks as kernels take them, a row each, however they lie in it."""
-    while weight.op in ("reshape", "transpose"):  # of each network's own axes
+def rows_in_any_order(weight: Recipe, n: int, own: Recipe) -> NDArray[Any]:
+    """Return the weights of n networks as kernels take them, a row each, however they lie in it.
+
+    `own` are those of one network: what all its channels share is there once.
+    """
+    while weight.op in ("reshape", "transpose") or prod(weight.shape) > n * prod(own.shape):
         weight = weight.args[0]
     if weight.shape[:1] == (n,):
         return in_memory_order(weight)[0]

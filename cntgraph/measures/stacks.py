@@ -147,9 +147,10 @@ def stacked_values(
     if measure == "link_weights":
         ending = {block.name for block in stack.net.blocks_into(found)}
         parts = [
-            widen_kernel_values(rows_in_any_order(all_.weight, n))
-            for one, all_ in blocks if one.name in ending and all_.weight is not None
-        ]  # fmt: skip
+            widen_kernel_values(rows_in_any_order(all_.weight, n, one.weight))
+            for one, all_ in blocks
+            if one.name in ending and all_.weight is not None and one.weight is not None
+        ]
         return np.concatenate([*parts, np.empty((n, 0))], axis=1, dtype=np.float64)
     totals = _StackTotals(stack, n)
     for one, all_ in blocks:

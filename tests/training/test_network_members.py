@@ -104,3 +104,26 @@ def test_what_does_not_fit_is_refused(nets):
     ):
         with pytest.raises(CntGraphError, match=said):
             cg.Population.from_networks(given, labels)
+
+
+def test_a_factor_that_all_channels_share_is_one_weight():
+    import torch
+
+    class Scaled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 3, 3)
+            self.gain = torch.nn.Parameter(torch.randn(1))
+
+        def forward(self, x):
+            return torch.relu(self.conv(x)) * self.gain
+
+    nets = [cg.load(Scaled(), input_shape=(1, 6, 6)) for _ in range(20)]
+    assert nets[0].blocks[-1].kind == "diagonal"
+    population = cg.Population.from_networks(nets)
+    found = population.analyze()
+    assert found.loc[found["layer"] == "mul", "n_weights"].tolist() == [1] * 20
+    expected = pd.concat([cg.analyze(net) for net in nets])
+    for column in ("n_weights", "fluctuation", "link_weight_mean", "link_weight_std"):
+        np.testing.assert_allclose(found[column], expected[column], rtol=1e-12, atol=1e-14)
+    assert population.weight_statistics().shape[0] == 20

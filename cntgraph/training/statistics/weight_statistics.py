@@ -100,7 +100,9 @@ def each_weight_statistics(stack: Stack, parameters: Mapping[str, Parameter]) ->
     n, of_all = next(iter(parameters.values())).shape[0], stack.reader(parameters)
     found: dict[str, Values] = {}
     for what, recipes in _sets(stack.net):
-        rows = [widen_kernel_values(rows_in_any_order(of_all(recipe), n)) for recipe in recipes]
+        rows = [
+            widen_kernel_values(rows_in_any_order(of_all(recipe), n, recipe)) for recipe in recipes
+        ]
         columns = _of_rows(rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)).T
         found |= {f"{what}_{name}": own for name, own in zip(_NAMES, columns, strict=True)}
     return pd.DataFrame(found, index=pd.RangeIndex(n), dtype=np.float64)
