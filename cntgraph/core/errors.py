@@ -17,6 +17,20 @@ class FormatError(CntGraphError, ValueError):
     """A file or an object is not what its suffix or its caller says it is."""
 
 
+class ArgumentError(CntGraphError, TypeError):
+    """A function was given something of another kind; the message says what to do with it."""
+
+
+class UnknownNameError(CntGraphError, KeyError):
+    """Nothing is called so; the message lists the names."""
+
+    __str__ = Exception.__str__  # KeyError's quotes the message
+
+
+class OutOfRangeError(CntGraphError, IndexError):
+    """There are fewer; the message says how many."""
+
+
 class UnsafeFileError(FormatError):
     """A file could only be read by running code that it contains; it was not read."""
 

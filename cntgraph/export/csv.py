@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.new_file import check_free
 from cntgraph.export.attributes import node_values
@@ -32,6 +33,7 @@ class Tables(NamedTuple):
     edges: Path
 
 
+@takes(Network, Graph)
 def write_csv(
     net_or_graph: Network | Graph,
     path: str | PathLike[str],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.new_file import check_free
 from cntgraph.export.appearance import Appearance, Positions, appearance
 from cntgraph.export.attributes import BLOCK, Attribute, node_values, typed
@@ -25,6 +26,7 @@ from cntgraph.graph.graph import Graph
 from cntgraph.network.network import Network
 
 
+@takes(Network, Graph)
 def write_graphml(
     net_or_graph: Network | Graph,
     path: str | PathLike[str],

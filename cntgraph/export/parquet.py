@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, require
 from cntgraph.core.new_folder import new_folder
 from cntgraph.core.progress import progress
@@ -43,6 +44,7 @@ class ParquetTables(NamedTuple):
     edges: Path
 
 
+@takes(Network, Graph)
 def write_parquet(
     net_or_graph: Network | Graph,
     folder: str | PathLike[str],

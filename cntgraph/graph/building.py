@@ -10,6 +10,7 @@ from shutil import disk_usage
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import GraphSizeError, StoreError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.new_file import check_free
@@ -31,6 +32,7 @@ MAX_EDGES = 200_000_000
 PIECE_EDGES = 1 << 23
 
 
+@takes(Network)
 def build_graph(
     net: Network,
     *,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Array
 from cntgraph.graph.graph import Graph
@@ -37,6 +38,7 @@ class EdgeChunk(NamedTuple):
     weight: Array
 
 
+@takes(Network, Graph)
 def edge_chunks(
     net_or_graph: Network | Graph, *, edges: Edges = "all", size: int = CHUNK_EDGES
 ) -> Iterator[EdgeChunk]:

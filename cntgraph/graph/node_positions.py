@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.memory import check_memory
+from cntgraph.graph.graph import Graph
 from cntgraph.network.layer import Layer
-
-if TYPE_CHECKING:
-    from cntgraph.graph.graph import Graph
-    from cntgraph.network.network import Network
+from cntgraph.network.network import Network
 
 Places = NDArray[np.float64]
 
@@ -27,6 +25,7 @@ OBLIQUE = (0.5, 0.25)
 _BYTES_PER_NODE = 80
 
 
+@takes(Network, Graph)
 def node_positions(net_or_graph: Network | Graph, *, spacing: float = 20.0) -> Places:
     """Return where each node is drawn, as networks are usually drawn.
 

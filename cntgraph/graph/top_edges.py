@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Array, Ids
 from cntgraph.graph.edge_chunks import EdgeChunk, edge_chunks
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _TINY = 1e-75
 
 
+@takes(Network, Graph)
 def top_edges(
     net_or_graph: Network | Graph, n: int = 20, *, edges: Edges = "parametric"
 ) -> pd.DataFrame:

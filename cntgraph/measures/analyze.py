@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.computing import computing_on
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Columns
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@takes(Network)
 def describe(
     net: Network, *, granularity: Granularity = "neuron", aggregation: Aggregation = "sum"
 ) -> pd.DataFrame:
@@ -106,6 +108,7 @@ def _of_block(net: Network, block: Any) -> dict[str, Any]:
     }
 
 
+@takes(Network)
 def analyze(
     net: Network,
     *,

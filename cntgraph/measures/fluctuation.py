@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.computing import computing_on
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import check_direction, layer_strengths
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@takes(Network, Graph)
 def layer_fluctuation(
     net_or_graph: Network | Graph,
     *,

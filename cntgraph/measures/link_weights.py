@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.stored_weights import check_stored_weights
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.network import Network
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = ("mean", "std", "skew", "kurtosis", "min", "max")
 
 
+@takes(Network, Graph)
 def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
     """Return the distribution of the weights of every learned block.
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.computing import computing_on
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.measures.drawn_weights import EachOf, EachSummary, OneNetwork
 from cntgraph.measures.stored_weights import check_stored_weights
 from cntgraph.measures.strength import check_direction
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-12
 
 
+@takes(Network, Graph)
 def relative_fluctuation(
     net: Network,
     *,

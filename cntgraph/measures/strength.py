@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.computing import computing_on
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
@@ -19,6 +20,7 @@ from cntgraph.network.network import Edges, Network
 from cntgraph.network.node_sums import NodeSums, node_sums
 
 
+@takes(Network, Graph)
 def node_strength(
     net_or_graph: Network | Graph,
     *,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.names import matching
 from cntgraph.core.parameter import Parameter
@@ -20,6 +21,7 @@ from cntgraph.network.blocks.base import Block, broadcasts
 from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.csr import index_dtype
 from cntgraph.network.blocks.transform import Transform, check_transform
+from cntgraph.network.by_layer import ByLayer
 from cntgraph.network.coarsening.granularity import Granularity, coarse_parts
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.coverage import CoverageEntry
@@ -403,7 +405,7 @@ class Network:
         """
         return node_sums(self.layer_sums(*transforms, edges=edges))
 
-    def split(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def split(self, values: NDArray[Any]) -> ByLayer:
         """Cut a node measure into layers, each shaped like its layer.
 
         Parameters
@@ -419,14 +421,16 @@ class Network:
         Raises
         ------
         CntGraphError
-            If the number of values is not the number of nodes.
+            If the number of values is not the number of nodes; if no layer has the name that is
+            asked for, by what is returned.
         """
         values = np.asarray(values)
         if values.shape != (self.n_nodes,):
             raise CntGraphError(
                 f"expected one value per node, shape ({self.n_nodes},); got {values.shape}"
             )
-        return {layer.name: values[layer.slice].reshape(layer.shape) for layer in self.layers}
+        each = {layer.name: values[layer.slice].reshape(layer.shape) for layer in self.layers}
+        return ByLayer(each)
 
     # -- tables and copies ----------------------------------------------------------------------
 
@@ -476,6 +480,7 @@ def check_edges(edges: str) -> None:
         raise CntGraphError(f"expected edges to be 'parametric' or 'all', got {edges!r}")
 
 
+@takes(Network)
 def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation = "sum") -> Network:
     """Return a network whose nodes are channels or layers, reading the same parameters.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from cntgraph.core.arguments import item
 from cntgraph.core.errors import CntGraphError
 from cntgraph.network.network import Network
 from cntgraph.training.measuring import Measuring
@@ -53,7 +54,7 @@ class Networks(Sequence[Network]):
     def __getitem__(self, index: int | slice) -> Network | Self:
         """Return a network with its labels, or several as a population."""
         if not isinstance(index, slice):
-            number = range(len(self))[index]
+            number = item(range(len(self)), index, "networks")
             net = self._measuring.members.open(number, self._measuring.options)
             known = self._labels.iloc[index].dropna().to_dict()
             return replace(net, labels={**net.labels, **known})

@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cntgraph.core.arguments import check_options
+from cntgraph.measures.analyze import analyze
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
 from cntgraph.training.each_network import EachNetwork
@@ -114,6 +116,7 @@ class Population(EachNetwork, Gathered):
         CntGraphError
             If no network can be read.
         """
+        check_options("Population.analyze", options, analyze, "functions")
         if options:
             self._judged(client, show_progress)
         if inputs is not None:
@@ -178,6 +181,7 @@ class Population(EachNetwork, Gathered):
         >>> found.shape, int(found["network"].max())
         ((12000, 31), 2999)
         """
+        check_options("Population.write_analysis", options, analyze, "functions")
         if inputs is not None:
             check_repeatable(inputs)
             options = options | {"inputs": inputs}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.arguments import check_options, item
+from cntgraph.core.errors import ArgumentError, CntGraphError
 from cntgraph.core.progress import progress
 from cntgraph.measures.analyze import analyze
 from cntgraph.network.network import Network
@@ -57,6 +58,11 @@ def open(path: str | PathLike[str]) -> Trajectory:
     ...     print(len(trajectory), trajectory[-1].n_parameters)
     16 3706
     """
+    if not isinstance(path, str | PathLike):
+        raise ArgumentError(
+            f"open: expected the path of a cntgraph file, got a {type(path).__name__}; "
+            "cg.load reads models and files of others"
+        )
     store = StoreFile(path)
     return Trajectory(store, range(len(store)))
 
@@ -99,7 +105,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         """Return one snapshot as a network, or several as a trajectory."""
         if isinstance(index, slice):
             return Trajectory(self._store, self._snapshots[index])
-        return self._store.network(self._snapshots[index])
+        return self._store.network(item(self._snapshots, index, "snapshots"))
 
     def __iter__(self) -> Iterator[Network]:
         return (self[k] for k in range(len(self)))
@@ -168,6 +174,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         """
         import pandas as pd
 
+        check_options("Trajectory.analyze", options, analyze)
         labels = self.labels
         found = analyze_snapshots(self._store, self._snapshots, options, show_progress)
         if found is not None:

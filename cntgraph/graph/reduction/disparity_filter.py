@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -16,6 +17,7 @@ from cntgraph.graph.signs import Sign, Split, by_sign
 from cntgraph.network.blocks.transform import Transform
 
 
+@takes(Graph)
 def disparity_filter(
     graph: Graph, alpha: float = 0.05, *, sign: Sign | None = None, by: Ends = "either"
 ) -> Reduced | Split[Reduced]:

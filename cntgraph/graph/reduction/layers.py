@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.names import matching
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.reduction.nodes import keep_nodes
 from cntgraph.graph.reduction.reduced import Reduced
 
 
+@takes(Graph)
 def keep_layers(graph: Graph, names: Sequence[str]) -> Reduced:
     """Keep some of the layers, and the edges among them.
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.reduction.reduced import Reduced, reduced
 from cntgraph.network.blocks.csr import csr_of
 
 
+@takes(Graph)
 def keep_nodes(graph: Graph, kept: NDArray[np.bool_]) -> Reduced:
     """Keep some of the nodes, and the edges among them.
 
@@ -53,6 +55,7 @@ def keep_nodes(graph: Graph, kept: NDArray[np.bool_]) -> Reduced:
     return reduced(graph, _induced(graph, kept), np.flatnonzero(kept))
 
 
+@takes(Graph)
 def drop_isolated_nodes(graph: Graph) -> Reduced:
     """Leave out the nodes that no edge reaches or leaves.
 

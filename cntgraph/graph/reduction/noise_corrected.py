@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -18,6 +19,7 @@ from cntgraph.network.blocks.transform import Transform
 Within = Literal["graph", "block"]
 
 
+@takes(Graph)
 def noise_corrected_backbone(
     graph: Graph,
     delta: float = 1.64,

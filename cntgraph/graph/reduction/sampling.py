@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.reduction.nodes import keep_nodes
@@ -14,6 +15,7 @@ from cntgraph.graph.signs import check_weights
 Rng = int | np.random.Generator | None
 
 
+@takes(Graph)
 def sample_edges(
     graph: Graph,
     n: int | None = None,
@@ -79,6 +81,7 @@ def sample_edges(
     return reduced(graph, graph.keep_edges(kept))
 
 
+@takes(Graph)
 def sample_nodes(graph: Graph, n_per_layer: int, *, rng: Rng = None) -> Reduced:
     """Keep random nodes of every layer, and the edges among them.
 

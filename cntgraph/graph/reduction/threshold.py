@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.reduction.reduced import Reduced, reduced
 from cntgraph.graph.signs import check_weights
 
 
+@takes(Graph)
 def threshold_edges(graph: Graph, threshold: float) -> Reduced:
     """Keep the edges whose weight is, in magnitude, not below a threshold.
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.reduction.reduced import Reduced, reduced
@@ -18,6 +19,7 @@ Chooser = Literal["source", "target", "either", "both", "block", "graph"]
 Marks = NDArray[np.bool_]
 
 
+@takes(Graph)
 def keep_top_edges(graph: Graph, k: int, *, by: Chooser = "either") -> Reduced:
     """Keep the k edges of largest |w| of every node.
 

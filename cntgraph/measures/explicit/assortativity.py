@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -19,6 +20,7 @@ from cntgraph.network.network import Edges, Network
 Attribute: TypeAlias = Literal["degree", "strength", "layer"] | NDArray[Any]
 
 
+@takes(Network, Graph)
 def assortativity(
     net_or_graph: Network | Graph,
     attribute: Attribute = "degree",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _PART = 256
 
 
+@takes(Network, Graph)
 def betweenness(
     net_or_graph: Network | Graph,
     *,
@@ -129,6 +131,7 @@ def betweenness(
     return by_length(graph, sign, length, measure, noun="betweenness")
 
 
+@takes(Network, Graph)
 def edge_betweenness(
     net_or_graph: Network | Graph,
     *,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -29,6 +30,7 @@ Mode = Literal["dot", "min", "max"]
 Direction = Literal["in", "out", "total"]
 
 
+@takes(Network, Graph)
 def bipartite_clustering(
     net_or_graph: Network | Graph,
     *,
@@ -106,6 +108,7 @@ def bipartite_clustering(
     return _shared(matrix, back, mode)
 
 
+@takes(Network, Graph)
 def robins_alexander_clustering(
     net_or_graph: Network | Graph,
     *,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Direction = Literal["in", "out"]
 
 
+@takes(Network, Graph)
 def closeness(
     net_or_graph: Network | Graph,
     *,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
+@takes(Network, Graph)
 def clustering(
     net_or_graph: Network | Graph,
     *,

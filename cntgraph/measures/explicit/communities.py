@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign, Split, by_sign
@@ -48,6 +49,7 @@ class Communities:
     n_communities: int
 
 
+@takes(Network, Graph)
 def communities(
     net_or_graph: Network | Graph,
     *,
@@ -134,6 +136,7 @@ def communities(
     return by_sign(graph, sign, measure, noun="communities")
 
 
+@takes(Network, Graph)
 def modularity(
     net_or_graph: Network | Graph,
     partition: NDArray[np.integer],

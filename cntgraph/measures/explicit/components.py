@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Ids
 from cntgraph.graph.graph import Graph
@@ -41,6 +42,7 @@ class Components(NamedTuple):
         return int(self.sizes.max(initial=0))
 
 
+@takes(Network, Graph)
 def components(
     net_or_graph: Network | Graph,
     *,

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import directed_igraph, topology
@@ -16,6 +17,7 @@ from cntgraph.network.network import Edges, Network
 Direction = Literal["total", "in", "out"]
 
 
+@takes(Network, Graph)
 def core_number(
     net_or_graph: Network | Graph,
     *,

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.recipe import Recipe
@@ -24,6 +25,7 @@ Scale = Literal["network", "paths"]
 _NOUN = "deep graph persistence"
 
 
+@takes(Network, Graph)
 def deep_graph_persistence(
     net_or_graph: Network | Graph,
     *,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
@@ -30,6 +31,7 @@ _A_SUBGRAPH, _A_STEP = 300, 10
 _CLASSES = {3: 16, 4: 218}
 
 
+@takes(Network, Graph)
 def motifs(
     net_or_graph: Network | Graph,
     size: Literal[3, 4] = 3,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
 from cntgraph.graph.graph import Graph
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Scale = Literal["network", "block"]
 
 
+@takes(Network, Graph)
 def neural_persistence(
     net_or_graph: Network | Graph,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign, Split
@@ -37,6 +38,7 @@ class _Sums(NamedTuple):
     inverse: float
 
 
+@takes(Network, Graph)
 def average_path_length(
     net_or_graph: Network | Graph,
     *,
@@ -129,6 +131,7 @@ def average_path_length(
     return by_length(graph, sign, length, measure, noun="average_path_length")
 
 
+@takes(Network, Graph)
 def global_efficiency(
     net_or_graph: Network | Graph,
     *,

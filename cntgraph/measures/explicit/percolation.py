@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Ids, Values
 from cntgraph.graph.graph import Graph
@@ -31,6 +32,7 @@ _OF_EDGES = ("smallest", "largest", "random")
 Rng: TypeAlias = "int | np.random.Generator"
 
 
+@takes(Network, Graph)
 def percolation(
     net_or_graph: Network | Graph,
     remove: Removed | ArrayLike = "smallest",

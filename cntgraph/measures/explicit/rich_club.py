@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.progress import progress
 from cntgraph.graph.graph import Graph
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cntgraph.measures.explicit.engine import Seed
 
 
+@takes(Network, Graph)
 def rich_club(
     net_or_graph: Network | Graph,
     *,

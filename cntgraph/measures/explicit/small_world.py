@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.progress import progress
 from cntgraph.graph.graph import Graph
@@ -52,6 +53,7 @@ class SmallWorld:
     null_path_length: float
 
 
+@takes(Network, Graph)
 def small_world(
     net_or_graph: Network | Graph,
     *,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -53,6 +54,7 @@ class SpectralClustering:
     eigenvalues: Values = field(repr=False)
 
 
+@takes(Network, Graph)
 def spectral_clustering(
     net_or_graph: Network | Graph,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _PART = 20_000_000
 
 
+@takes(Network, Graph)
 def square_clustering(
     net_or_graph: Network | Graph,
     *,

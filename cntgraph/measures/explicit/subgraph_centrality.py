@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import GraphSizeError, UndefinedMeasureError
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.explicit.engine import undirected_topology
@@ -15,6 +16,7 @@ from cntgraph.network.network import Edges, Network
 MAX_NODES = 5000
 
 
+@takes(Network, Graph)
 def subgraph_centrality(
     net_or_graph: Network | Graph,
     *,

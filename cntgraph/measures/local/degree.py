@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import node_strength
 from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def degree(
     net_or_graph: Network | Graph,
     *,

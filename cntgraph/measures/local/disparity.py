@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign, Split, by_sign
@@ -14,6 +15,7 @@ from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def disparity(
     net_or_graph: Network | Graph,
     *,

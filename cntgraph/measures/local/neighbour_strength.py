@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -17,6 +18,7 @@ from cntgraph.network.network import Edges, Network
 from cntgraph.network.node_sums import NodeSums
 
 
+@takes(Network, Graph)
 def average_neighbour_strength(
     net_or_graph: Network | Graph,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.local.ratio import ratio
@@ -13,6 +14,7 @@ from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def participation_ratio(
     net_or_graph: Network | Graph,
     *,
@@ -68,6 +70,7 @@ def participation_ratio(
     return ratio(square**2, fourth)
 
 
+@takes(Network, Graph)
 def inverse_participation_ratio(
     net_or_graph: Network | Graph,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -23,6 +24,7 @@ Method = Literal["pearson", "spearman"]
 _ROUNDING = 1e-12
 
 
+@takes(Network, Graph)
 def strength_correlation(
     net_or_graph: Network | Graph,
     *,

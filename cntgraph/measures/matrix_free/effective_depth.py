@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.view import parts_of
 from cntgraph.graph.graph import Graph
@@ -32,6 +33,7 @@ Link = tuple[int, int, bool]
 Per = Literal["layer", "node"]
 
 
+@takes(Network, Graph)
 def effective_depth(net_or_graph: Network | Graph, *, per: Per = "layer") -> EffectiveDepth:
     """Return the effective depth and width of an architecture.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -15,6 +16,7 @@ from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def eigenvector_centrality(
     net_or_graph: Network | Graph,
     *,

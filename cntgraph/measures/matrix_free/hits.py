@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Ids, Values
@@ -34,6 +35,7 @@ class Hits(NamedTuple):
     authorities: Values
 
 
+@takes(Network, Graph)
 def hits(
     net_or_graph: Network | Graph,
     *,

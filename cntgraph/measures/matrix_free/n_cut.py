@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
@@ -16,6 +17,7 @@ from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def n_cut(
     net_or_graph: Network | Graph,
     partition: ArrayLike,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -16,6 +17,7 @@ from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def pagerank(
     net_or_graph: Network | Graph,
     *,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from cntgraph.core.arguments import takes
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.matrix_free.paths import PathSum, path_sum
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def path_count(
     net_or_graph: Network | Graph, *, edges: Edges = "all", show_progress: bool = False
 ) -> PathSum:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -12,6 +13,7 @@ from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def path_norm(
     net_or_graph: Network | Graph,
     *,
@@ -93,6 +95,7 @@ def _roots(squares: Values, logs: Values) -> Values:
         return np.where(fits, np.sqrt(squares), 10.0**logs)
 
 
+@takes(Network, Graph)
 def path_weight(
     net_or_graph: Network | Graph,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, ConvergenceError, UndefinedMeasureError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.progress import progress
@@ -29,6 +30,7 @@ Per = Literal["block", "network"]
 _DENSE, _NARROW, _DENSE_NARROW = 1 << 20, 500, 1 << 24
 
 
+@takes(Network, Graph)
 def singular_values(
     net_or_graph: Network | Graph,
     k: int = 1,

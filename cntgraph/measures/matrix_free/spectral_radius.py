@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cntgraph.core.arguments import takes
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import check_weights
 from cntgraph.measures.matrix_free.loops import largest_eigenvalue, loops_of
@@ -10,6 +11,7 @@ from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.network import Edges, Network
 
 
+@takes(Network, Graph)
 def spectral_radius(
     net_or_graph: Network | Graph, *, transform: Transform = "signed", edges: Edges = "all"
 ) -> float:

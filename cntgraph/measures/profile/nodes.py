@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@takes(Network, Graph)
 def node_measures(
     net_or_graph: Network | Graph, names: Sequence[str], *, sign: Sign | None = None, rng: int = 0
 ) -> pd.DataFrame:

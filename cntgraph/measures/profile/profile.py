@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import (
     CntGraphError,
     GraphSizeError,
@@ -43,6 +44,7 @@ _STATUS: tuple[tuple[type[CntGraphError], str], ...] = (
 )
 
 
+@takes(Network, Graph)
 def cnt_profile(
     net_or_graph: Network | Graph,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.node_places import node_places
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 By = Literal["magnitude", "value"]
 
 
+@takes(Network, Graph)
 def top_nodes(
     net_or_graph: Network | Graph,
     measure: str | ArrayLike = "strength",

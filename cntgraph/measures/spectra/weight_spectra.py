@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
+from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import check_weights
 from cntgraph.measures.spectra.noise import Noise
 from cntgraph.measures.spectra.power_law import fit_power_law, hill_exponent
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@takes(Network, Graph)
 def weight_spectra(
     net: Network,
     *,

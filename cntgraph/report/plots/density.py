@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import ArgumentError, CntGraphError
 from cntgraph.report.curves import Curve, density_curves
 from cntgraph.report.labels import measure_label
 from cntgraph.report.plots.style import (
@@ -75,6 +75,11 @@ def plot_density(
     >>> ax.get_xlabel(), ax.get_ylabel(), len(ax.get_lines())
     ('strength (sum of weights)', 'probability density (1/weight)', 2)
     """
+    if not hasattr(table, "columns"):
+        raise ArgumentError(
+            f"plot_density: expected the table of `density` or `densities`, got a "
+            f"{type(table).__name__}; plot_distribution draws what cg.distribution gives"
+        )
     present = [c for c in ("bin", "step", "snapshot") if c in table.columns]
     colour_by = colour_by or (present[0] if present else "snapshot")
     check_table(table, (colour_by, "layer", "measure", "x", "density"), what="densities")

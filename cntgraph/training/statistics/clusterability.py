@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
@@ -53,6 +54,7 @@ class Clusterability:
     null: Values = field(repr=False)
 
 
+@takes(Network)
 def clusterability(
     net: Network,
     *,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.progress import progress
@@ -46,6 +47,7 @@ NULLS: Final[Mapping[str, Null]] = {
 ROUNDING: Final = 1e-11
 
 
+@takes(Network)
 def z_scores(
     net: Network,
     null: str | Null = "shuffle",
@@ -152,6 +154,7 @@ def strength_mean(net: Network) -> pd.Series:
     return pd.Series(means, name="strength_mean", dtype=np.float64)
 
 
+@takes(Network)
 def iid_strength_std(net: Network) -> pd.Series:
     """Return the standard deviation of strengths if weights were independent of each other.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.blocks.base import Block
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # NumPy imports its random numbers when they are asked for
     Change: TypeAlias = Callable[[Parameter, np.random.Generator], NDArray[Any]]
 
 
+@takes(Network)
 def shuffle_weights(net: Network, rng: Seed = 0, *, biases: bool = False) -> Network:
     """Return the network with the values of every weight tensor in a random order.
 
@@ -67,6 +69,7 @@ def shuffle_weights(net: Network, rng: Seed = 0, *, biases: bool = False) -> Net
     return _changed(net, shuffled, "shuffle", rng, biases=biases)
 
 
+@takes(Network)
 def redraw_weights(
     net: Network,
     like: Literal["normal"] | Network = "normal",
@@ -127,6 +130,7 @@ def redraw_weights(
     return _changed(net, drawn, "redraw", rng, biases=biases)
 
 
+@takes(Network)
 def flip_signs(net: Network, rng: Seed = 0, *, biases: bool = False) -> Network:
     """Return the network with the sign of every weight chosen by a coin.
 

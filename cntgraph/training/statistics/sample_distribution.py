@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
 from cntgraph.core.types import Values
 from cntgraph.graph.graph import Graph
@@ -221,6 +222,7 @@ class SampleDistribution:
         return found
 
 
+@takes(Network, Graph)
 def distribution(
     net_or_graph: Network | Graph,
     measure: str | ArrayLike = "strength",

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import ArgumentError, CntGraphError
 from cntgraph.core.types import Values
 
 Bandwidth = Literal["scott", "silverman"] | float
@@ -162,6 +162,11 @@ def finite_samples(samples: ArrayLike) -> Values:
     CntGraphError
         If one of them is not finite.
     """
+    if not _are_numbers(samples):
+        raise ArgumentError(
+            f"expected numbers, got a {type(samples).__name__}; a network has those of a measure, "
+            "such as cg.node_strength(net)"
+        )
     values = np.asarray(samples, dtype=np.float64).reshape(-1)
     bad = values.size - int(np.count_nonzero(np.isfinite(values)))
     if bad:
@@ -170,6 +175,10 @@ def finite_samples(samples: ArrayLike) -> Values:
             "leave out the networks that diverged, or the values themselves"
         )
     return values
+
+
+def _are_numbers(samples: object) -> bool:
+    return np.asarray(samples).dtype.kind in "biuf"
 
 
 def merged(samples: Values, width: float) -> tuple[Values, Values]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cntgraph.core.arguments import takes
 from cntgraph.core.order_statistics import order_statistics
 from cntgraph.core.parameter import Parameter, widen_kernel_values
 from cntgraph.core.recipe import Recipe
@@ -28,6 +29,7 @@ _NAMES: Final = ("mean", "var", *(f"q{q}" for q in QUANTILES))
 _AT_ONCE = 1 << 22
 
 
+@takes(Network)
 def weight_statistics(net: Network) -> pd.Series:
     """Return mean, variance and quantiles of the weights and biases of every layer.
 
