@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, Protocol
@@ -231,7 +231,7 @@ class Parameter:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    data: ArrayHandle
+    data: ArrayHandle = field(repr=False)
     trainable: bool = True
 
     def __post_init__(self) -> None:

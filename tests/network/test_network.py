@@ -163,3 +163,15 @@ def test_empty_layers_between_others():
     assert net.layers_of(block.target) == (layers[2],)
     assert net.blocks_into(layers[1]) == ()
     assert net.split(cg.node_strength(net))["none"].shape == (0,)
+
+
+def test_what_a_network_is_made_of_is_shown_in_a_line():
+    net = cg.toy("cnn")
+    assert [repr(block) for block in net.blocks] == [
+        "<Conv 'conv1': (1, 6, 6) → (2, 6, 6), weight (2, 1, 3, 3)>",
+        "<Pool 'pool': (2, 6, 6) → (2, 3, 3), not learned>",
+        "<Dense 'fc': (18,) → (3,), weight (3, 18)>",
+    ]
+    weight = net.blocks[0].weight
+    twice = "<Recipe: add (2, 1, 3, 3) float64, reads conv1.weight>"
+    assert (repr(weight + weight), len(repr(net.parameters["fc.weight"])) < 100) == (twice, True)

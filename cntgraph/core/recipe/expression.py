@@ -25,7 +25,7 @@ _PRODUCTS = 256
 MOVING = frozenset(("transpose", "reshape", "take", "gather"))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Expression:
     """An operation with all that it is applied to (see `Recipe`); several may share a part.
 

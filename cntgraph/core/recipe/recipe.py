@@ -19,7 +19,7 @@ from cntgraph.core.types import Array
 _LAYOUT = ("transpose", "reshape", "take", "gather", "concatenate")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recipe(Expression):
     """An expression over parameters whose value is an array of `shape`.
 
@@ -200,6 +200,10 @@ class Recipe(Expression):
             raise ParameterError(f"expected labels from -1 to {n - 1}, n being {n}")
         options = {"axis": axis, "labels": found, "n": n}
         return Recipe("sum_by", self.resized(axis, n), np.dtype(np.float64), (self,), options)
+
+    def __repr__(self) -> str:
+        read = ", ".join(dict.fromkeys(parameter.name for parameter in self.parameters()))
+        return f"<Recipe: {self.op} {self.shape} {self.dtype}{read and ', reads '}{read}>"
 
     # -- reading --------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class ClassSums:
         return BlockSums(sums, self.statistics)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Block(ABC):
     """All edges of one operation, from a view of nodes to (part of) one layer.
 
@@ -95,6 +95,12 @@ class Block(ABC):
     bias: Recipe | None = None
     parametric: bool
     modulatory: bool = False
+
+    def __repr__(self) -> str:
+        weight = f", weight {self.weight.shape}" if self.weight is not None else ""
+        learned = "" if self.parametric else ", not learned"
+        ends = f"{self.source.shape} → {self.target.shape}"
+        return f"<{type(self).__name__} {self.name!r}: {ends}{weight}{learned}>"
 
     # -- what a kind of block provides, for a source without padding -------------------------
 

@@ -31,7 +31,7 @@ from cntgraph.network.blocks.window import Window, add_up_taps
 Slices = tuple[slice, ...]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Conv(Block):
     """The edges of a convolution, unrolled: one node per channel and position, one edge per tap.
 

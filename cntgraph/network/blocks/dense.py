@@ -26,7 +26,7 @@ _ROWS = 128
 _SOURCES_BYTES = 16 * CHUNK_BYTES
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Dense(Block):
     """The edges of a fully connected operation y = W x + b.
 

@@ -19,7 +19,7 @@ from cntgraph.network.blocks.transform import Transform, apply_transform
 from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Diagonal(Block):
     """The edges of an elementwise scaling y = w ⊙ x + b, such as a normalisation that is kept.
 

@@ -17,7 +17,7 @@ from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Identity(Block):
     """The structural edges of a skip connection: a value handed on unchanged.
 

@@ -35,7 +35,7 @@ PoolMode = Literal["max", "min", "average", "sum", "linear", "attention", "choic
 _SIGNS: dict[Transform, float] = {"positive": 1.0, "negative": -1.0}
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Pool(Block):
     """The structural edges of what combines positions, channel by channel.
 

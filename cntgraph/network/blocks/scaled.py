@@ -26,7 +26,7 @@ _KINDS: dict[str, type[Block]] = {kind.kind: kind for kind in (Conv, Pool)}
 _OF_SIZE: dict[Transform, Transform] = {"signed": "absolute", "positive": "absolute"}
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Scaled(Block):
     """The edges of a block, diag(r) A with A its matrix: its sums and products follow from A's.
 
