@@ -47,7 +47,7 @@ def record(path: Path, kind: str, first: int, pipe: int) -> None:
     """Record from a number on, and acknowledge each snapshot, until killed."""
     model = make()
     data = {"inputs": np.ones((3, 40), np.float32)} if kind == "neurons" else {"store": kind}
-    recorder = cg.Recorder(path, model, input_shape=(40,), **data)
+    recorder = cg.Recorder(path, model, input_shape=(40,), mode="resume", **data)
     number = first
     while True:
         fill(model, number)

@@ -97,7 +97,10 @@ def check_options(
     cntgraph.core.errors.ArgumentError: sorting: there is no option 'revers'; did you mean \
 'reverse'? there are: key, reverse
     """
-    known = [name for name, p in signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    parameters = signature(function).parameters.items()
+    if any(p.kind is p.VAR_KEYWORD for _, p in parameters):
+        return
+    known = [name for name, p in parameters if p.kind is p.KEYWORD_ONLY]
     known += [name for name in others if name not in known]
     for name in options:
         if name not in known:

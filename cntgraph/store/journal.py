@@ -317,3 +317,28 @@ def recover(path: StrPath) -> bool:
         return recover_locked(paths)
     finally:
         lock.release()
+
+
+def discard(path: StrPath) -> None:
+    """Remove a file, and what an append has left beside it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The HDF5 file, which may be absent.
+
+    Raises
+    ------
+    StoreError
+        If a writer is at work, or the disk refuses.
+    """
+    paths = Paths.of(path)
+    lock = WriterLock(paths)
+    try:
+        # The journal first: without its file, it would be recovered as one.
+        for own in (paths.temporary, paths.journal, paths.main):
+            own.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{paths.main}: cannot be removed, got: {error}") from error
+    finally:
+        lock.release()

@@ -19,7 +19,7 @@ from cntgraph.network.network import Network
 from cntgraph.network.node_values import NEURON_MEASURES
 from cntgraph.store.description import differences
 from cntgraph.store.hdf5 import append
-from cntgraph.store.journal import recover
+from cntgraph.store.journal import discard, recover
 from cntgraph.store.labels import check_labels
 from cntgraph.store.measured import check_bins, write_measures, write_measures_head
 from cntgraph.store.neurons import write_neurons, write_neurons_head
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     import h5py
 
 Store = Literal["parameters", "measures", "both"]
+#: What becomes of a file that is there already.
+Mode = Literal["error", "resume", "overwrite"]
 
 
 class Recorder:
     """Records a model during its training: call it whenever a snapshot is wanted.
 
     The model is traced once; each call reads its parameters and appends them, or what was
-    measured on them. When a call has returned, the snapshot survives a killed process. An
-    existing file of the same network is resumed.
+    measured on them. When a call has returned, the snapshot survives a killed process.
 
     Parameters
     ----------
@@ -66,6 +67,9 @@ class Recorder:
         Data that run through the model at every snapshot, in evaluation mode: what its neurons
         receive and emit (`neuron_strength`, `neuron_activation`) is recorded beside it, 96 bytes
         per neuron. The model is traced again each time.
+    mode : {"error", "resume", "overwrite"}, default "error"
+        What becomes of a file that is there already: it is refused, so that no two trainings are
+        mixed; or its snapshots are followed by those of the same network; or it is removed.
     every : int, default 1
         Of the optimizer steps or epochs that `attach` and `callback` see, each how many-th is
         recorded. A call always records.
@@ -73,8 +77,8 @@ class Recorder:
     Raises
     ------
     StoreError
-        If the file exists and holds another network or another kind of snapshots, or another
-        writer is at work on it.
+        If the file exists and `mode` is "error"; if the one to be resumed holds another network or
+        another kind of snapshots; if another writer is at work on it.
 
     Notes
     -----
@@ -106,27 +110,42 @@ class Recorder:
         compression: int | None = None,
         store: Store = "parameters",
         inputs: Any = None,
+        mode: Mode = "error",
         every: int = 1,
     ) -> None:
-        if store not in get_args(Store):
-            raise StoreError(f"expected store to be one of {get_args(Store)}, got {store!r}")
+        for name, given, known in (("store", store, Store), ("mode", mode, Mode)):
+            if given not in get_args(known):
+                raise StoreError(f"expected {name} to be one of {get_args(known)}, got {given!r}")
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise StoreError(f"expected every to be a positive whole number, got {every!r}")
         self.path, self.model, self.compression = Path(path), model, compression
         check_repeatable(inputs)
         self.store, self.every, self.inputs = store, every, inputs
         self._adapter = adapter_of(model)
-        given = {"input_shape": input_shape, "example_input": example_input, "norm": norm}
-        self._options = {name: value for name, value in given.items() if value is not None}
+        options = {"input_shape": input_shape, "example_input": example_input, "norm": norm}
+        self._options = {name: value for name, value in options.items() if value is not None}
         self.net: Network = load(model, **self._options)
         self._known = frozenset(self._adapter.parameters(model))
         # Whatever the tracer made besides (constants of the program) does not change.
         self._live = self._known & self.net.parameters.keys()
         self._bins: LayerBins | None = None
         if is_first_process():
-            recover(self.path)
-            if self.path.exists():
-                self._resume()
+            self._begin(mode)
+
+    def _begin(self, mode: Mode) -> None:
+        """Do with a file that is there already what `mode` says."""
+        if mode == "overwrite":
+            discard(self.path)
+            return
+        recover(self.path)
+        if not self.path.exists():
+            return
+        if mode == "error":
+            raise StoreError(
+                f"{self.path} exists; mode='resume' adds to its snapshots, mode='overwrite' begins "
+                "it anew"
+            )
+        self._resume()
 
     def __call__(
         self, /, step: int | None = None, epoch: float | None = None, **labels: float | str | bool

@@ -28,7 +28,7 @@ from cntgraph.store.reader import StoreFile
 def record(path: Path, store: Any = "measures", n: int = 4, **options: Any) -> list[Any]:
     """Record a short training, and return what load gives at each moment."""
     model, nets = make(), []
-    recorder = cg.Recorder(path, model, input_shape=SHAPE, store=store, **options)
+    recorder = cg.Recorder(path, model, input_shape=SHAPE, store=store, mode="resume", **options)
     for k in range(n):
         assert recorder(step=k, note="x") == k
         net = cg.load(model, input_shape=SHAPE)
@@ -110,7 +110,7 @@ def test_the_topology_of_a_file_with_parameters(path: Path) -> None:
 
 def test_files_without_measures_have_none(path: Path) -> None:
     model = make()
-    cg.Recorder(path, model, input_shape=SHAPE)(step=3)
+    cg.Recorder(path, model, input_shape=SHAPE, mode="resume")(step=3)
     with h5py.File(path, "r") as file:
         assert set(file) == {"network", "coverage", "snapshots", "stack"}
         assert set(file["stack"]) == {"labels", "parameters"}
@@ -130,7 +130,9 @@ def test_it_is_small(path: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = torch.nn.Linear(600, 400)
     for store in ("measures", "parameters"):
-        recorder = cg.Recorder(tmp_path / store, model, input_shape=(600,), store=store)
+        recorder = cg.Recorder(
+            tmp_path / store, model, input_shape=(600,), store=store, mode="resume"
+        )
         for _ in range(3):
             recorder()
     sizes = [(tmp_path / store).stat().st_size for store in ("measures", "parameters")]
@@ -147,7 +149,7 @@ def test_the_first_snapshot_decides_the_bins(path: Path) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= 1e6
-    assert cg.Recorder(path, model, input_shape=SHAPE, store="measures")() == 4
+    assert cg.Recorder(path, model, input_shape=SHAPE, store="measures", mode="resume")() == 4
     after = StoreFile(path).measures
     assert before is not None
     assert after is not None
@@ -162,11 +164,11 @@ def test_the_first_snapshot_decides_the_bins(path: Path) -> None:
 def test_another_kind_is_refused(path: Path, store: Any, other: Any) -> None:
     record(path, store, n=1)
     if store == other:
-        assert cg.Recorder(path, make(), input_shape=SHAPE, store=other)() == 1
+        assert cg.Recorder(path, make(), input_shape=SHAPE, store=other, mode="resume")() == 1
         return
     before = path.read_bytes()
     with pytest.raises(StoreError, match=f"recorded with store='{store}', not '{other}'"):
-        cg.Recorder(path, make(), input_shape=SHAPE, store=other)
+        cg.Recorder(path, make(), input_shape=SHAPE, store=other, mode="resume")
     assert path.read_bytes() == before
 
 
@@ -174,13 +176,15 @@ def test_another_kind_is_refused(path: Path, store: Any, other: Any) -> None:
 def test_another_network_is_refused(path: Path, store: Any) -> None:
     record(path, store, n=1)
     with pytest.raises(StoreError, match="holds another network"):
-        cg.Recorder(path, make(6), input_shape=SHAPE, store=store)
+        cg.Recorder(path, make(6), input_shape=SHAPE, store=store, mode="resume")
 
 
 def test_two_recorders_take_turns(path: Path) -> None:
     """The second takes over the bins of the first, although there was no file at its start."""
     models = [make(seed=k) for k in range(2)]
-    records = [cg.Recorder(path, m, input_shape=SHAPE, store="measures") for m in models]
+    records = [
+        cg.Recorder(path, m, input_shape=SHAPE, store="measures", mode="resume") for m in models
+    ]
     assert [records[k % 2](step=k) for k in range(4)] == [0, 1, 2, 3]
     store = StoreFile(path)
     assert store.measures is not None
@@ -191,7 +195,8 @@ def test_two_recorders_take_turns(path: Path) -> None:
 
 def test_a_file_that_was_exchanged_is_refused(path: Path) -> None:
     recorders = [
-        cg.Recorder(path, make(seed=k), input_shape=SHAPE, store="measures") for k in (0, 1)
+        cg.Recorder(path, make(seed=k), input_shape=SHAPE, store="measures", mode="resume")
+        for k in (0, 1)
     ]
     recorders[0]()
     path.unlink()
@@ -207,15 +212,15 @@ def test_a_file_that_was_exchanged_is_refused(path: Path) -> None:
 
 def test_options_are_checked(path: Path) -> None:
     with pytest.raises(StoreError, match="expected store to be one of"):
-        cg.Recorder(path, make(), input_shape=SHAPE, store="weights")  # type: ignore[arg-type]
+        cg.Recorder(path, make(), input_shape=SHAPE, store="weights", mode="resume")  # type: ignore[arg-type]
     for every in (0, -1, 1.5, True):
         with pytest.raises(StoreError, match="expected every"):
-            cg.Recorder(path, make(), input_shape=SHAPE, every=every)  # type: ignore[arg-type]
+            cg.Recorder(path, make(), input_shape=SHAPE, every=every, mode="resume")  # type: ignore[arg-type]
 
 
 def test_values_that_are_not_finite(path: Path) -> None:
     model = make()
-    recorder = cg.Recorder(path, model, input_shape=SHAPE, store="measures")
+    recorder = cg.Recorder(path, model, input_shape=SHAPE, store="measures", mode="resume")
     recorder()
     with torch.no_grad():
         model[4].weight[0, :2] = torch.tensor([float("nan"), float("inf")])
@@ -229,13 +234,13 @@ def test_values_that_are_not_finite(path: Path) -> None:
 
 
 def test_a_call_always_records(path: Path) -> None:
-    recorder = cg.Recorder(path, make(), input_shape=SHAPE, every=10)
+    recorder = cg.Recorder(path, make(), input_shape=SHAPE, every=10, mode="resume")
     assert [recorder() for _ in range(3)] == [0, 1, 2]
 
 
 def test_labels_may_have_any_name(path: Path) -> None:
     labels = {"self": 1.0, "val/acc": 0.5, "path": "x"}
-    cg.Recorder(path, make(), input_shape=SHAPE)(**labels)  # type: ignore[arg-type]
+    cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")(**labels)  # type: ignore[arg-type]
     assert cg.open(path)[0].labels == labels
 
 
@@ -265,7 +270,7 @@ def test_snapshots_can_be_pickled(path: Path) -> None:
 
 def test_only_rank_0_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
-    recorder = cg.Recorder(path, make(), input_shape=SHAPE)
+    recorder = cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")
     assert recorder(step=1) is None
     assert list(path.parent.iterdir()) == []
     monkeypatch.setenv("RANK", "0")
@@ -302,7 +307,7 @@ def test_ranks_of_torch_distributed(path: Path, monkeypatch: pytest.MonkeyPatch)
         "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
     )
     try:
-        recorder = cg.Recorder(path, make(), input_shape=SHAPE)
+        recorder = cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")
         assert recorder() == 0
         monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
         assert recorder() is None
@@ -317,7 +322,7 @@ def test_ranks_of_torch_distributed(path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_compiled_model(path: Path, store: Any) -> None:
     model = make()
     compiled = torch.compile(model, backend="eager")
-    recorder = cg.Recorder(path, compiled, input_shape=SHAPE, store=store)
+    recorder = cg.Recorder(path, compiled, input_shape=SHAPE, store=store, mode="resume")
     expected = []
     for k in range(3):
         recorder()
@@ -333,7 +338,7 @@ def test_a_compiled_model(path: Path, store: Any) -> None:
             assert net.parameters.keys() == values.keys()
             for name, own in values.items():
                 np.testing.assert_array_equal(net.parameters[name].raw(), own)
-    assert cg.Recorder(path, model, input_shape=SHAPE, store=store)() == 3
+    assert cg.Recorder(path, model, input_shape=SHAPE, store=store, mode="resume")() == 3
 
 
 # --- Attached to an optimizer -------------------------------------------------------------------
@@ -350,7 +355,7 @@ def train(model: torch.nn.Module, optimizer: torch.optim.Optimizer, n: int) -> N
 def test_attached_to_an_optimizer(path: Path) -> None:
     model = make()
     optimizer = torch.optim.Adam(model.parameters())
-    recorder = cg.Recorder(path, model, input_shape=SHAPE, every=3)
+    recorder = cg.Recorder(path, model, input_shape=SHAPE, every=3, mode="resume")
     handle = recorder.attach(optimizer)
     train(model, optimizer, 6)
     last = state(model)
@@ -367,10 +372,10 @@ def test_steps_go_on_where_the_file_ends(path: Path) -> None:
     for first in (0, 4, 8):
         model = make()
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
-        cg.Recorder(path, model, input_shape=SHAPE, every=2).attach(optimizer)
+        cg.Recorder(path, model, input_shape=SHAPE, every=2, mode="resume").attach(optimizer)
         train(model, optimizer, 4)
         assert cg.open(path).labels["step"].tolist() == list(range(2, first + 5, 2))
-    recorder = cg.Recorder(path, model, input_shape=SHAPE)
+    recorder = cg.Recorder(path, model, input_shape=SHAPE, mode="resume")
     recorder.attach(optimizer, step=100)
     optimizer.step()
     assert 101 in cg.open(path).labels["step"].tolist()
@@ -378,7 +383,7 @@ def test_steps_go_on_where_the_file_ends(path: Path) -> None:
 
 def test_what_takes_no_hook(path: Path) -> None:
     with pytest.raises(StoreError, match="optimizer of PyTorch"):
-        cg.Recorder(path, make(), input_shape=SHAPE).attach(object())
+        cg.Recorder(path, make(), input_shape=SHAPE, mode="resume").attach(object())
 
 
 def test_the_number_of_counts_is_that_of_the_format() -> None:

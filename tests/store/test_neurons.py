@@ -24,7 +24,7 @@ DATA = torch.randn(30, *SHAPE, generator=torch.Generator().manual_seed(0))
 def record(path: Path, n: int = 3, **options: Any) -> list[dict[str, Any]]:
     """Record a short training, and return what is measured at each moment."""
     model, found = make(), []
-    recorder = cg.Recorder(path, model, input_shape=SHAPE, inputs=DATA, **options)
+    recorder = cg.Recorder(path, model, input_shape=SHAPE, inputs=DATA, mode="resume", **options)
     for k in range(n):
         assert recorder(step=k) == k
         measures = (cg.neuron_strength, cg.neuron_activation)
@@ -87,7 +87,7 @@ def test_tables_have_columns_of_neurons(path: Path) -> None:
 
 def test_the_model_trains_on_as_if_nothing_had_been_run(path: Path) -> None:
     models = [make().train() for _ in range(2)]
-    recorder = cg.Recorder(path, models[0], input_shape=SHAPE, inputs=DATA)
+    recorder = cg.Recorder(path, models[0], input_shape=SHAPE, inputs=DATA, mode="resume")
     for k in range(3):
         recorder(step=k)
         for model in models:
@@ -101,13 +101,13 @@ def test_the_model_trains_on_as_if_nothing_had_been_run(path: Path) -> None:
 def test_files_with_and_without_are_not_mixed(path: Path) -> None:
     record(path, 1)
     with pytest.raises(StoreError, match="was recorded with inputs="):
-        cg.Recorder(path, make(), input_shape=SHAPE)
+        cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")
     record(path.with_name("plain.h5"), 1)
     other = path.with_name("other.h5")
-    cg.Recorder(other, make(), input_shape=SHAPE)()
+    cg.Recorder(other, make(), input_shape=SHAPE, mode="resume")()
     with pytest.raises(StoreError, match="was recorded without inputs="):
-        cg.Recorder(other, make(), input_shape=SHAPE, inputs=DATA)
-    assert cg.Recorder(path, make(), input_shape=SHAPE, inputs=DATA)(step=1) == 1
+        cg.Recorder(other, make(), input_shape=SHAPE, inputs=DATA, mode="resume")
+    assert cg.Recorder(path, make(), input_shape=SHAPE, inputs=DATA, mode="resume")(step=1) == 1
     with cg.open(other) as trajectory, pytest.raises(CntGraphError, match=r"cg\.Recorder.*inputs="):
         trajectory.neuron_statistics()
     with cg.open(path) as trajectory, pytest.raises(CntGraphError, match="got 'neuron_size'"):
@@ -133,7 +133,7 @@ def test_data_that_do_not_fit_leave_the_file_as_it_was(
 ) -> None:
     record(path, 2)
     before = path.read_bytes()
-    recorder = cg.Recorder(path, make(), input_shape=SHAPE, inputs=inputs)
+    recorder = cg.Recorder(path, make(), input_shape=SHAPE, inputs=inputs, mode="resume")
     with pytest.raises(CntGraphError, match=message):
         recorder(step=2)
     assert path.read_bytes() == before
@@ -142,7 +142,7 @@ def test_data_that_do_not_fit_leave_the_file_as_it_was(
 
 def test_inputs_have_to_be_there_at_every_snapshot(path: Path) -> None:
     with pytest.raises(CntGraphError, match="read once; pass an array"):
-        cg.Recorder(path, make(), input_shape=SHAPE, inputs=iter([DATA]))
+        cg.Recorder(path, make(), input_shape=SHAPE, inputs=iter([DATA]), mode="resume")
 
 
 # --- Damaged files ----------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def test_all_that_is_recorded(
         request.getfixturevalue("groups")
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
-    record = cg.Recorder(path, model, input_shape=(5,), store=store, inputs=inputs)
+    record = cg.Recorder(path, model, input_shape=(5,), store=store, inputs=inputs, mode="resume")
     for step in range(5):
         record(step=step, note="x" * step)
         with torch.no_grad():
@@ -84,7 +84,7 @@ def test_all_that_is_recorded(
         for measure, layer in theirs.measures.bins:
             found, expected = (f.measures.counts(4, measure, layer) for f in (ours, theirs))
             np.testing.assert_array_equal(found, expected)
-    record = cg.Recorder(new, model, input_shape=(5,), store=store, inputs=inputs)
+    record = cg.Recorder(new, model, input_shape=(5,), store=store, inputs=inputs, mode="resume")
     assert record(step=5) == 5
 
 

@@ -32,7 +32,7 @@ def paths(tmp_path_factory):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(90, 70), nn.ReLU(), nn.Linear(70, 60))
         path = found[store] = folder / f"{store}.h5"
-        record = cg.Recorder(path, model, input_shape=(90,), store=store)
+        record = cg.Recorder(path, model, input_shape=(90,), store=store, mode="resume")
         for k in range(N):
             record(step=10 * k, epoch=k / 2, accuracy=0.2 * k)
             train(model, k)
@@ -241,7 +241,7 @@ def test_no_snapshots(opened, store):
 def test_values_that_are_not_finite_are_left_out(tmp_path, store):
     torch.manual_seed(0)
     model = nn.Linear(30, 20)
-    record = cg.Recorder(tmp_path / "run.h5", model, input_shape=(30,), store=store)
+    record = cg.Recorder(tmp_path / "run.h5", model, input_shape=(30,), store=store, mode="resume")
     record()
     for fill in (float("nan"), float("inf")):
         with torch.no_grad():
@@ -259,7 +259,9 @@ def test_values_that_are_not_finite_are_left_out(tmp_path, store):
 def test_recorded_values_far_outside_count_in_the_outermost_bin(tmp_path):
     torch.manual_seed(0)
     model = nn.Linear(30, 20)
-    record = cg.Recorder(tmp_path / "run.h5", model, input_shape=(30,), store="measures")
+    record = cg.Recorder(
+        tmp_path / "run.h5", model, input_shape=(30,), store="measures", mode="resume"
+    )
     record()
     with torch.no_grad():
         model.weight *= 1e7

@@ -22,7 +22,9 @@ from torch import nn
 import cntgraph as cg
 from cntgraph.core.errors import StoreError, UnfinishedAppendError
 from cntgraph.store import locks
+from cntgraph.store.disk import Paths
 from cntgraph.store.hdf5 import read
+from cntgraph.store.locks import WriterLock
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +74,9 @@ def assert_snapshots(path: Path, states: list[dict[str, np.ndarray]]) -> None:
 @pytest.mark.parametrize("compression", [None, 4])
 def test_snapshots_are_the_parameters_of_their_moments(path: Path, compression: int | None) -> None:
     model, states = make(), []
-    with cg.Recorder(path, model, input_shape=SHAPE, compression=compression) as record:
+    with cg.Recorder(
+        path, model, input_shape=SHAPE, compression=compression, mode="resume"
+    ) as record:
         assert not path.exists()
         for k in range(4):
             assert record(step=k, epoch=k / 2, loss=0.5, best=k == 2, note=None) == k
@@ -89,7 +93,7 @@ def test_snapshots_are_the_parameters_of_their_moments(path: Path, compression: 
 
 def test_a_snapshot_is_the_network_that_load_gives(path: Path) -> None:
     model, strengths = make(), []
-    record = cg.Recorder(path, model, torch.zeros(2, *SHAPE))
+    record = cg.Recorder(path, model, torch.zeros(2, *SHAPE), mode="resume")
     for k in range(3):
         record()
         strengths.append(cg.node_strength(cg.load(model, input_shape=SHAPE)))
@@ -100,7 +104,7 @@ def test_a_snapshot_is_the_network_that_load_gives(path: Path) -> None:
 
 def test_norms_that_are_kept(path: Path) -> None:
     model = make()
-    record = cg.Recorder(path, model, input_shape=SHAPE, norm="keep")
+    record = cg.Recorder(path, model, input_shape=SHAPE, norm="keep", mode="resume")
     record()
     with cg.open(path) as trajectory:
         kinds = [layer.kind for layer in trajectory[0].layers]
@@ -108,14 +112,14 @@ def test_norms_that_are_kept(path: Path) -> None:
         expected = cg.node_strength(cg.load(model, input_shape=SHAPE, norm="keep"))
         np.testing.assert_array_equal(cg.node_strength(trajectory[0]), expected)
     with pytest.raises(StoreError, match=r"another network \(its layers and blocks differ\)"):
-        cg.Recorder(path, model, input_shape=SHAPE)
+        cg.Recorder(path, model, input_shape=SHAPE, mode="resume")
 
 
 def test_the_training_mode_is_not_touched(path: Path) -> None:
     for training in (True, False):
         model = make().train(training)
         before = state(model)
-        cg.Recorder(path, model, input_shape=SHAPE)()
+        cg.Recorder(path, model, input_shape=SHAPE, mode="resume")()
         assert model.training is training
         assert all(np.array_equal(before[n], v) for n, v in state(model).items())
 
@@ -127,10 +131,41 @@ def test_an_existing_file_is_resumed(path: Path) -> None:
     states = []
     for run in range(3):
         model = make(seed=run)
-        record = cg.Recorder(path, model, input_shape=SHAPE)
+        record = cg.Recorder(path, model, input_shape=SHAPE, mode="resume")
         assert record(step=run) == run
         states.append(state(model))
     assert_snapshots(path, states)
+
+
+def test_a_file_that_is_there_is_refused_unless_said_otherwise(path: Path) -> None:
+    """Two trainings in one file would be drawn as one."""
+    cg.Recorder(path, make(), input_shape=SHAPE)(step=0)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"exists; mode='resume' .* mode='overwrite'"):
+        cg.Recorder(path, make(), input_shape=SHAPE)
+    with pytest.raises(StoreError, match="expected mode to be one of"):
+        cg.Recorder(path, make(), input_shape=SHAPE, mode="append")
+    assert path.read_bytes() == before
+    other = make(7)
+    record = cg.Recorder(path, other, input_shape=SHAPE, mode="overwrite")
+    assert not path.exists()
+    assert record(step=5) == 0
+    assert_snapshots(path, [state(other)])
+
+
+def test_overwriting_leaves_nothing_of_an_append_behind(path: Path) -> None:
+    record = cg.Recorder(path, make(), input_shape=SHAPE)
+    record()
+    journal = path.with_name(path.name + ".journal")
+    journal.write_bytes(b"what a crash has left")
+    cg.Recorder(path, make(), input_shape=SHAPE, mode="overwrite")
+    assert [*path.parent.iterdir()] == []
+    lock = WriterLock(Paths.of(path))
+    try:
+        with pytest.raises(StoreError, match="only writer"):
+            cg.Recorder(path, make(), input_shape=SHAPE, mode="overwrite")
+    finally:
+        lock.release()
 
 
 def test_a_saved_network_is_resumed(path: Path) -> None:
@@ -138,7 +173,7 @@ def test_a_saved_network_is_resumed(path: Path) -> None:
     cg.save(cg.load(model, input_shape=SHAPE), path, step=0)
     first = state(model)
     step(model, 0)
-    assert cg.Recorder(path, model, input_shape=SHAPE)(step=1) == 1
+    assert cg.Recorder(path, model, input_shape=SHAPE, mode="resume")(step=1) == 1
     assert_snapshots(path, [first, state(model)])
 
 
@@ -146,30 +181,30 @@ def test_a_saved_network_is_resumed(path: Path) -> None:
     ("other", "shape"), [(make(6), SHAPE), (make(norm=False), SHAPE), (make().double(), SHAPE)]
 )
 def test_another_architecture_is_refused(path: Path, other: nn.Module, shape: Any) -> None:
-    cg.Recorder(path, make(), input_shape=SHAPE)()
+    cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")()
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"holds another network.*differ"):
-        cg.Recorder(path, other, input_shape=shape)
+        cg.Recorder(path, other, input_shape=shape, mode="resume")
     assert path.read_bytes() == before
 
 
 def test_another_architecture_is_refused_behind_a_journal(path: Path) -> None:
     """The file itself may not exist yet, if the first snapshot was cut off."""
-    record = cg.Recorder(path, make(), input_shape=SHAPE)
+    record = cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")
     with pytest.MonkeyPatch.context() as monkeypatch:
         crash_at(monkeypatch, 0, names=("disk.sync_directory",))
         with pytest.raises(Crash):
             record()
     assert not path.exists()
     with pytest.raises(StoreError, match="holds another network"):
-        cg.Recorder(path, make(7), input_shape=SHAPE)
-    assert cg.Recorder(path, make(), input_shape=SHAPE)() == 1
+        cg.Recorder(path, make(7), input_shape=SHAPE, mode="resume")
+    assert cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")() == 1
 
 
 def test_other_files_are_refused(path: Path) -> None:
     path.write_text("notes")
     with pytest.raises(cg.CntGraphError, match="expected a cntgraph file"):
-        cg.Recorder(path, make(), input_shape=SHAPE)
+        cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")
     assert path.read_text() == "notes"
 
 
@@ -184,7 +219,7 @@ def remove(model: Any) -> None:
 def test_a_model_that_has_gained_a_layer_is_refused(path: Path) -> None:
     """Otherwise its weights would be missing in the file, without a word."""
     model = make()
-    record = cg.Recorder(path, model, input_shape=SHAPE)
+    record = cg.Recorder(path, model, input_shape=SHAPE, mode="resume")
     record()
     before = path.read_bytes()
     model.append(nn.Linear(3, 3))
@@ -197,7 +232,7 @@ def test_a_model_that_has_gained_a_layer_is_refused(path: Path) -> None:
 def test_a_failed_snapshot_is_kept_or_not_as_the_error_says(
     path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    record = cg.Recorder(path, make(), input_shape=SHAPE)
+    record = cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")
     record(step=0)
     with monkeypatch.context() as patch:
         crash_at(patch, 0, OSError(5, "Input/output error"), names=(failing,))
@@ -216,7 +251,7 @@ def test_a_model_that_was_changed_is_refused(
 ) -> None:
     """Otherwise the file would hold tensors that are not as it says, or old ones."""
     model = make()
-    record = cg.Recorder(path, model, input_shape=SHAPE)
+    record = cg.Recorder(path, model, input_shape=SHAPE, mode="resume")
     record()
     before = path.read_bytes()
     change(model)
@@ -226,7 +261,7 @@ def test_a_model_that_was_changed_is_refused(
 
 
 def test_a_bad_label_leaves_the_file(path: Path) -> None:
-    record = cg.Recorder(path, make(), input_shape=SHAPE)
+    record = cg.Recorder(path, make(), input_shape=SHAPE, mode="resume")
     record(step=0)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"label 'loss'.*Tensor"):
@@ -242,7 +277,7 @@ def test_recording_while_the_file_is_open(path: Path, monkeypatch: pytest.Monkey
     """In one process: what is open stays readable, what is opened anew sees the new snapshot."""
     monkeypatch.setattr(locks, "READER_PATIENCE", 0)
     model, states, opened = make(), [], []
-    record = cg.Recorder(path, model, input_shape=SHAPE)
+    record = cg.Recorder(path, model, input_shape=SHAPE, mode="resume")
     for k in range(12):
         record(step=k, note="x" * k)
         states.append(state(model))
@@ -259,7 +294,7 @@ def test_recording_while_the_file_is_open(path: Path, monkeypatch: pytest.Monkey
 
 def test_two_recorders_take_turns(path: Path) -> None:
     models = [make(seed=k) for k in range(2)]
-    records = [cg.Recorder(path, model, input_shape=SHAPE) for model in models]
+    records = [cg.Recorder(path, model, input_shape=SHAPE, mode="resume") for model in models]
     assert [records[k % 2](step=k) for k in range(4)] == [0, 1, 2, 3]
     assert_snapshots(path, [state(models[k % 2]) for k in range(4)])
 
@@ -287,7 +322,7 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         given = {"inputs": torch.ones(3, 40)} if store == "neurons" else {"store": store}
-        record = cg.Recorder(path, model, input_shape=(40,), **given)
+        record = cg.Recorder(path, model, input_shape=(40,), mode="resume", **given)
         for number in range(int(start), 10_000):
             fill(model, number)
             found = record(step=number)

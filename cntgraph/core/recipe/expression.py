@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,6 +74,18 @@ class Expression:
                 seen.add(id(part))
                 yield part
                 waiting.extend(reversed(part.args))
+
+    @cached_property
+    def shared(self) -> tuple[tuple[Self, int], ...]:
+        """The operations in it whose value several others take, and how many do."""
+        parts = {id(arg): arg for part in self.parts() for arg in part.args if arg.args}
+        uses = Counter(id(arg) for part in self.parts() for arg in part.args if arg.args)
+        return tuple((parts[key], n) for key, n in uses.items() if n > 1)
+
+    @cached_property
+    def cost_once(self) -> int:
+        """About how many values are made to evaluate it, a part that is shared once."""
+        return sum(part.own_cost for part in self.parts())
 
     @cached_property
     def moved_parameter(self) -> Parameter | None:

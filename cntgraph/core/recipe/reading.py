@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from math import prod
 
@@ -21,8 +20,6 @@ from cntgraph.core.types import Array
 _GAP = 32
 #: Bytes of parts that are kept for others to read them; what was read whole is kept in any case.
 _KEPT_BYTES = 1 << 26
-#: Of recipes that cost no more, what is shared is made again: to see what is would cost as much.
-_LITTLE = 1 << 14
 #: Where parts that are shared would be evaluated this much more often than there are, each of
 #: them is evaluated whole: many parts of a part may be wanted.
 _OFTEN = 16
@@ -48,8 +45,7 @@ def read_stored_part(
 def _read_part(recipe: Expression, leaf: Leaf, axis: int, start: int, stop: int | None) -> Array:
     if not recipe.args:
         return leaf(recipe, axis, start, stop)
-    reading = _Plain(leaf) if recipe.cost <= _LITTLE else _Reading(recipe, leaf)
-    return reading(recipe, axis, start, stop)
+    return _Reading(recipe, leaf)(recipe, axis, start, stop)
 
 
 def _stored_leaf(recipe: Expression, axis: int, start: int, stop: int | None) -> Array:
@@ -64,38 +60,13 @@ def _leaf(recipe: Expression, axis: int, start: int, stop: int | None) -> Array:
     return _part(recipe.value, axis % max(recipe.value.ndim, 1), start, stop)
 
 
-class _Plain:
-    """Reads parts of a recipe, each anew for every operation that is applied to it."""
-
-    def __init__(self, leaf: Leaf) -> None:
-        self.leaf = leaf
-
-    def __call__(
-        self, recipe: Expression, axis: int = 0, start: int = 0, stop: int | None = None
-    ) -> Array:
-        if not recipe.args:
-            return self.leaf(recipe, axis, start, stop)
-        return self._read(recipe, axis % max(len(recipe.shape), 1), start, stop)
-
-    def _read(self, recipe: Expression, axis: int, start: int, stop: int | None) -> Array:
-        if recipe.op not in _READERS:
-            raise ParameterError(f"unknown operation {recipe.op!r} in a recipe; the file is newer?")
-        if not recipe.shape:
-            return _READERS[recipe.op](self, recipe, 0, 0, 1)
-        start, stop, _ = slice(start, stop).indices(recipe.shape[axis])
-        return _READERS[recipe.op](self, recipe, axis, start, max(start, stop))
-
-
-class _Reading(_Plain):
+class _Reading:
     """Reads parts of a recipe; what several operations share is evaluated once for all of them."""
 
     def __init__(self, root: Expression, leaf: Leaf) -> None:
-        super().__init__(leaf)
-        parts = list(root.parts())
-        uses = Counter(id(arg) for part in parts for arg in part.args if arg.args)
-        self.uses = {key: n for key, n in uses.items() if n > 1}
-        own = sum(part.own_cost for part in parts) if self.uses else root.cost
-        self.whole = root.cost > _OFTEN * own
+        self.leaf = leaf
+        self.uses = {id(part): n for part, n in root.shared}
+        self.whole = bool(self.uses) and root.cost > _OFTEN * root.cost_once
         self.made: dict[Key, tuple[Array, int]] = {}
         self.held = 0
 
@@ -127,6 +98,14 @@ class _Reading(_Plain):
         else:
             self.held -= found.nbytes
         return found
+
+    def _read(self, recipe: Expression, axis: int, start: int, stop: int | None) -> Array:
+        if recipe.op not in _READERS:
+            raise ParameterError(f"unknown operation {recipe.op!r} in a recipe; the file is newer?")
+        if not recipe.shape:
+            return _READERS[recipe.op](self, recipe, 0, 0, 1)
+        start, stop, _ = slice(start, stop).indices(recipe.shape[axis])
+        return _READERS[recipe.op](self, recipe, axis, start, max(start, stop))
 
 
 def _part(value: Array, axis: int, start: int, stop: int | None) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from needs import needs
 from oracles.classic import networks
 from oracles.graphs import edges_of, graphs, odd
 from scipy.sparse import coo_array, csr_array, csr_matrix
@@ -104,6 +105,7 @@ def test_every_measure_takes_a_graph_without_layers_or_says_what_it_needs():
 
 @pytest.mark.parametrize("layers", [None, "topological", list("abcabcabcabc")])
 def test_every_reduction_and_every_writer_takes_it(tmp_path, layers):
+    needs("pyarrow")
     if layers == "topological":
         source, target = np.triu_indices(12, 3)
         graph = cg.Graph.from_edges(source, target, np.sin(source + target), layers=layers)

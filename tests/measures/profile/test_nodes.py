@@ -1,6 +1,7 @@
 import networkx as nx
 import numpy as np
 import pytest
+from needs import needs
 from oracles.classic import digraph
 from oracles.nets import nets
 
@@ -22,6 +23,7 @@ def test_nodes_of_a_network_are_those_of_its_graph(name):
 
 
 def test_node_measures_say_where_nodes_are_and_can_be_exported(tmp_path):
+    needs("pyarrow")
     net = NETS["cnn"]
     table = cg.node_measures(net, ["node_strength", "degree"])
     assert table[PLACES].equals(net.nodes[PLACES])
