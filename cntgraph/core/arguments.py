@@ -150,6 +150,10 @@ def _one_of(kinds: tuple[type, ...], value: Any, function: Callable[..., Any]) -
     raise ArgumentError(f"{function.__name__}: expected a {wanted}, got {what}; {advice}")
 
 
+def _is_ours(values: Sequence[Any]) -> bool:
+    return any(type(value).__module__.startswith("cntgraph.") for value in values)
+
+
 def _said(value: object) -> str:
     name = type(value).__name__
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
@@ -167,6 +171,8 @@ def _advice(value: object, wanted: str) -> str:
         return f"cg.load({str(value)!r}) reads it"
     if package in _OF_PACKAGE:
         return f"{_OF_PACKAGE[package]} makes a Graph of it"
+    if isinstance(value, list | tuple) and _is_ours(value[:1]):
+        return "pass one of them at a time"
     if isinstance(value, Mapping | list):
         return "cg.load(weights) makes a Network of arrays"
     return "cg.load(model, input_shape=…) makes a Network of a live model"

@@ -133,11 +133,6 @@ def _coarsened(
 ) -> Network | Graph:
     if isinstance(source, Network):
         return coarsen(source, granularity, aggregation=aggregation)
-    if not isinstance(source, Graph):
-        raise CntGraphError(
-            f"expected a Network or a Graph, got {type(source).__name__}; cg.load gives the one, "
-            "cg.build_graph the other"
-        )
     if granularity != "neuron":
         raise CntGraphError(
             f"granularity={granularity!r}: a Network is coarsened so; got a Graph, which is "

@@ -113,6 +113,6 @@ def test_what_is_refused(tmp_path):
         write_graphml(graph, tmp_path / "g.graphml")
     with pytest.raises(GraphSizeError):
         write_graphml(cg.toy("mlp"), tmp_path / "g.graphml", max_edges=10)
-    with pytest.raises(CntGraphError, match="expected a Network or a Graph, got list"):
+    with pytest.raises(CntGraphError, match="expected a Network or Graph, got a list; pass one"):
         write_graphml([cg.toy("mlp")], tmp_path / "g.graphml")
     assert not list(tmp_path.iterdir())

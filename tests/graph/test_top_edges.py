@@ -54,12 +54,12 @@ def test_of_any_graph(edges, graph, n):
 def test_of_many_small_chunks(n):
     import cntgraph.graph.edge_chunks as chunks
 
-    net, before = NETS["cnn"], chunks.edge_chunks.__kwdefaults__["size"]
-    chunks.edge_chunks.__kwdefaults__["size"] = 5
+    net, defaults = NETS["cnn"], chunks.edge_chunks.__wrapped__.__kwdefaults__
+    before, defaults["size"] = defaults["size"], 5
     try:
         assert rows(cg.top_edges(net, n)) == strongest(listed(net), n)
     finally:
-        chunks.edge_chunks.__kwdefaults__["size"] = before
+        defaults["size"] = before
 
 
 def test_ends_are_where_the_node_table_has_them():

@@ -120,11 +120,6 @@ def clusterability(
     >>> len(found.null), bool(0 < found.p <= 1)
     (10, True)
     """
-    if not isinstance(net, Network):
-        raise CntGraphError(
-            f"expected a Network, got {type(net).__name__}: weights are shuffled where they are "
-            "stored. cntgraph.spectral_clustering takes a graph"
-        )
     if n_shuffles < 2:
         raise CntGraphError(f"expected at least 2 shuffled networks, got n_shuffles={n_shuffles}")
     work = clustering_operations(net.n_nodes, net.n_edges) * (n_shuffles + 1)

@@ -62,7 +62,7 @@ def test_split_and_errors():
     assert both.negative.n_cut == pytest.approx(one, rel=0.2)
     with pytest.raises(SignedWeightError):
         clusterability(net, n_clusters=3)
-    with pytest.raises(CntGraphError, match="expected a Network, got Graph"):
+    with pytest.raises(CntGraphError, match="expected a Network, got a Graph"):
         clusterability(cg.build_graph(net), **OPTIONS)
     with pytest.raises(CntGraphError, match="at least 2 shuffled"):
         clusterability(net, **OPTIONS | {"n_shuffles": 1})
