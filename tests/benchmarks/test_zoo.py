@@ -116,9 +116,11 @@ def test_rows_are_trained_as_modules_by_the_optimisers_of_pytorch(zoo, monkeypat
             kernels = [v for v in model.parameters() if v.ndim > 1]
             (loss + settings[k].l2reg * sum(v.square().sum() for v in kernels)).backward()
             optimiser.step()
-        own = of_row(zoo, found[k])
+        before, own = of_row(zoo, row), of_row(zoo, found[k])
+        # By norms: where a slope is next to nothing, its sign is rounding, and RMSprop follows it.
         for key, value in model.named_parameters():
-            torch.testing.assert_close(own[key], value.detach(), atol=2e-4, rtol=1e-3)
+            change = float((value.detach() - before[key]).norm())
+            assert float((value.detach() - own[key]).norm()) < 2e-3 * change, key
 
 
 def test_a_zoo_that_is_written_is_read_as_the_modules_that_were_trained(short, tmp_path):

@@ -101,7 +101,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path):
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        ("net.h5", {}, "expected a Network or a Graph, got str"),
+        ("net.h5", {}, "expected a Network or Graph, got the path"),
         (cg.build_graph(cg.toy("mlp")), {"granularity": "layer"}, "unrolled already"),
     ],
 )
