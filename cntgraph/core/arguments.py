@@ -56,7 +56,7 @@ cg.load('net.pt2') reads it
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        name = next(iter(function.__code__.co_varnames))  # type: ignore[attr-defined]
+        name = next(iter(signature(function).parameters))
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -104,8 +104,8 @@ def check_options(
     known += [name for name in others if name not in known]
     for name in options:
         if name not in known:
-            near = get_close_matches(name, known, 1) or (["client"] if name == "scheduler" else [])
-            meant = f"did you mean {near[0]!r}? " if near and near[0] in known else ""
+            near = ["client"] if name == "scheduler" else get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
             raise ArgumentError(
                 f"{called}: there is no option {name!r}; {meant}there are: {', '.join(known)}"
             )
@@ -161,11 +161,9 @@ def _said(value: object) -> str:
 
 def _advice(value: object, wanted: str) -> str:
     """Return what to do with a value, that it becomes what is wanted."""
-    package = type(value).__module__.partition(".")[0]
-    ours = _OF_OURS.get((type(value).__name__, wanted)) if package == "cntgraph" else None
-    if ours is None and package == "cntgraph":
-        ours = _OF_OURS.get((type(value).__name__, "Network"))
-    if ours is not None:
+    package, name = type(value).__module__.partition(".")[0], type(value).__name__
+    ours = _OF_OURS.get((name, wanted)) or _OF_OURS.get((name, "Network"))
+    if ours and package == "cntgraph":
         return ours
     if isinstance(value, str | PathLike):
         return f"cg.load({str(value)!r}) reads it"

@@ -1,11 +1,11 @@
-"""Names: those that patterns such as ``layer1.*`` stand for."""
+"""Names: those that patterns such as ``layer1.*`` stand for, and those that there are not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import UnknownNameError
 
 
 def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> list[str]:
@@ -26,7 +26,7 @@ def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> list[s
 
     Raises
     ------
-    CntGraphError
+    UnknownNameError
         If a pattern stands for none; the message lists the names.
 
     Examples
@@ -39,8 +39,25 @@ def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> list[s
         own = {name for name in names if fnmatchcase(name, pattern)}
         own = {pattern} if pattern in names else own
         if not own:
-            raise CntGraphError(
-                f"no {what} is called {pattern!r}; the {what}s are: {', '.join(names)}"
-            )
+            raise unknown_name(pattern, names, what)
         found |= own
     return [name for name in names if name in found]
+
+
+def unknown_name(name: object, names: Iterable[str], what: str) -> UnknownNameError:
+    """Return the error that nothing is called so.
+
+    Parameters
+    ----------
+    name : object
+    names : iterable of str
+        Those that there are.
+    what : str
+        What has these names, in one word.
+
+    Examples
+    --------
+    >>> print(unknown_name("fc9", ["fc1", "fc2"], "layer"))
+    no layer is called 'fc9'; the layers are: fc1, fc2
+    """
+    return UnknownNameError(f"no {what} is called {name!r}; the {what}s are: {', '.join(names)}")

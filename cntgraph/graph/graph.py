@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.names import unknown_name
 from cntgraph.core.types import Values
 from cntgraph.graph.conversions.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
 from cntgraph.graph.conversions.nodes import Measures, node_attributes
@@ -132,8 +133,7 @@ class Graph(OwnGraph):
         for layer in self.layers:
             if layer.name == name:
                 return layer.slice
-        names = ", ".join(layer.name for layer in self.layers)
-        raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
+        raise unknown_name(name, (layer.name for layer in self.layers), "layer")
 
     def node_sums(self, *transforms: Transform, edges: Edges = "all") -> dict[Transform, NodeSums]:
         """Return what `Network.node_sums` does, from the adjacency: read once per transform."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import UnknownNameError
+from cntgraph.core.names import unknown_name
 
 
 class ByLayer(dict[str, NDArray[Any]]):
@@ -24,4 +24,4 @@ fc2, fc3
 
     def __missing__(self, name: str) -> NDArray[Any]:
         """Raise what names the layers."""
-        raise UnknownNameError(f"no layer is called {name!r}; the layers are: {', '.join(self)}")
+        raise unknown_name(name, self, "layer")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
-from cntgraph.core.names import matching
+from cntgraph.core.names import matching, unknown_name
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Columns, Values
 from cntgraph.core.view import View
@@ -179,8 +179,7 @@ class Network:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        names = ", ".join(layer.name for layer in self.layers)
-        raise CntGraphError(f"no layer is called {name!r}; the layers are: {names}")
+        raise unknown_name(name, (layer.name for layer in self.layers), "layer")
 
     def layer_slice(self, name: str) -> slice:
         """Return the node ids of a layer.

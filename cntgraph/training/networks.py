@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from cntgraph.core.arguments import item
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.names import unknown_name
 from cntgraph.network.network import Network
 from cntgraph.training.measuring import Measuring
 from cntgraph.training.members import FileMembers, Member, Members
@@ -87,7 +87,5 @@ class Networks(Sequence[Network]):
 
     def _label(self, by: str) -> pd.Series:
         if by not in self._labels.columns:
-            raise CntGraphError(
-                f"no label is called {by!r}; the labels are: {', '.join(self._labels.columns)}"
-            )
+            raise unknown_name(by, self._labels.columns, "label")
         return self._labels[by]

@@ -78,9 +78,10 @@ class Expression:
     @cached_property
     def shared(self) -> tuple[tuple[Self, int], ...]:
         """The operations in it whose value several others take, and how many do."""
-        parts = {id(arg): arg for part in self.parts() for arg in part.args if arg.args}
-        uses = Counter(id(arg) for part in self.parts() for arg in part.args if arg.args)
-        return tuple((parts[key], n) for key, n in uses.items() if n > 1)
+        taken = [arg for part in self.parts() for arg in part.args if arg.args]
+        uses = Counter(map(id, taken))
+        each = {id(arg): arg for arg in taken}
+        return tuple((arg, uses[key]) for key, arg in each.items() if uses[key] > 1)
 
     @cached_property
     def cost_once(self) -> int:

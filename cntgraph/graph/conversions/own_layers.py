@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.names import unknown_name
 from cntgraph.core.types import Array, Ids
 from cntgraph.graph.conversions.own_edges import OwnEdges
 from cntgraph.network.layer import Layer
@@ -68,7 +69,7 @@ def own_layers(
     out = set(names[-1:] if outputs is None and several else outputs or ())
     unknown = sorted((into | out) - set(names))
     if unknown:
-        raise CntGraphError(f"no layer is called {unknown[0]!r}; the layers are: {names}")
+        raise unknown_name(unknown[0], names, "layer")
     marked = (
         replace(layer, is_input=layer.name in into, is_output=layer.name in out)
         for layer in found.layers

@@ -31,10 +31,12 @@ class Tally:
     @classmethod
     def begin(cls, values: NDArray[Any], about: float | None = None) -> Tally:
         """Return the tally that values, shape (n,), n > 0, may be added to."""
-        from cntgraph.core.kernels.moments import mean_of
+        from cntgraph.core.kernels.moments import LARGEST, LEAST, SHIFT, TALLY_SIZE, mean_of
 
-        shift = mean_of(values[:FIRST]) if about is None else about
-        return cls(np.array([shift, 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf, 0.0]))
+        sums = np.zeros(TALLY_SIZE)
+        sums[SHIFT] = mean_of(values[:FIRST]) if about is None else about
+        sums[LEAST], sums[LARGEST] = np.inf, -np.inf
+        return cls(sums)
 
     @classmethod
     def of(cls, values: NDArray[Any], about: float | None = None) -> Tally:
@@ -52,13 +54,17 @@ class Tally:
     @property
     def least_and_largest(self) -> tuple[float, float]:
         """The extremes of the values, if all are finite."""
-        least, largest = (self.sums[5:7] + 0.0).tolist()  # of two signs, zero has this one
+        from cntgraph.core.kernels.moments import LARGEST, LEAST
+
+        least, largest = (self.sums + 0.0)[[LEAST, LARGEST]].tolist()  # zero has but one sign
         return least, largest
 
     @property
     def n_zero(self) -> int:
         """Number of values that are zero."""
-        return int(self.sums[7])
+        from cntgraph.core.kernels.moments import N_ZERO
+
+        return int(self.sums[N_ZERO])
 
     def moments(self, n: int) -> tuple[float, float, float, float]:
         """Return the mean of the n values and the sums of powers of the deviations from it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.names import unknown_name
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.report.page.comparison import histogram, intervals, scatter
 from cntgraph.report.page.densities import population_densities
@@ -79,9 +80,7 @@ def population_sections(
     """
     labels = _with_short_paths(population.labels)
     if asked.by not in labels.columns:
-        raise CntGraphError(
-            f"no label is called {asked.by!r}; the labels are: {', '.join(map(str, labels))}"
-        )
+        raise unknown_name(asked.by, map(str, labels), "label")
     how = {"client": client, "show_progress": show_progress}
     table = population.analyze(**how)
     sound = table[~table["diverged"]]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
+from cntgraph.core.errors import UndefinedMeasureError
+from cntgraph.core.names import unknown_name
 from cntgraph.core.types import Values
 from cntgraph.measures.spectra.power_law import law_distance
 from cntgraph.training.statistics.truncated_normal import fit_truncated_normal
@@ -115,7 +116,7 @@ class TailFits:
             If there is none.
         """
         if family not in self.fits:
-            raise CntGraphError(f"no law is called {family!r}; there are: {', '.join(self.fits)}")
+            raise unknown_name(family, self.fits, "law")
         return self.fits[family]
 
     def table(self) -> pd.DataFrame:

@@ -256,7 +256,7 @@ def test_sides():
         (lambda d: d.ccdf("left"), "'magnitude', 'upper', 'lower'"),
         (lambda d: d.fits(minimum=0.0), "greater than zero"),
         (lambda d: d.fits(minimum="most"), "'clauset', 'least' or a number"),
-        (lambda d: d.fits(minimum="least").compare("normal", "cauchy"), "'cauchy'; there are"),
+        (lambda d: d.fits(minimum="least").compare("normal", "cauchy"), "'cauchy'; the laws are"),
         (lambda d: d.fits(minimum=9.0), "from 9 on there are 1"),
     ],
 )
