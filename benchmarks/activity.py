@@ -38,7 +38,7 @@ def plain(model: nn.Module, n: int, batch: int) -> None:
 
 
 def by_hooks(model: nn.Module, n: int, batch: int) -> None:
-    """Keep every output of a convolution or a dense layer, and let NumPy summarise them."""
+    """Keep every output of a convolution or a dense layer, and let NumPy summarize them."""
     kept: dict[str, list[np.ndarray]] = {}
     kinds = nn.Conv2d | nn.Linear
     handles = [

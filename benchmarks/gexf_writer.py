@@ -51,7 +51,7 @@ def dense_graph(n_edges: int) -> cg.Graph:
 
 
 def to_networkx(graph: cg.Graph):
-    """The graph with all that cntgraph writes but the colours of edges, which are left out."""
+    """The graph with all that cntgraph writes but the colors of edges, which are left out."""
     import networkx as nx
 
     found = nx.DiGraph()

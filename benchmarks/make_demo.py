@@ -4,11 +4,11 @@ Two recordings are made:
 
 ``training``
     One small convolutional network, recorded at 16 moments of its training,
-    from initialisation to good test accuracy.
+    from initialization to good test accuracy.
 ``population``
     64 small networks of one fixed architecture, each recorded once, at the
-    end of its own training.  What differs between them -- seed, initialisation,
-    scale of the initialisation, optimizer, number of epochs, share of the
+    end of its own training.  What differs between them -- seed, initialization,
+    scale of the initialization, optimizer, number of epochs, share of the
     training set -- is drawn at random from ``GRID``, every value of every entry
     being equally likely.  Every network drawn is kept, whatever its accuracy.
 
@@ -227,7 +227,7 @@ def record_training(path: Path, data: Digits) -> None:
 
 @dataclass(frozen=True)
 class Member:
-    """How one network of the population is initialised and trained."""
+    """How one network of the population is initialized and trained."""
 
     seed: int
     init: str
@@ -250,7 +250,7 @@ def draw_members(size: int = POPULATION_SIZE, seed: int = POPULATION_SEED) -> li
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, init: str, scale: float, generator: torch.Generator) -> None:
+def initialize(model: nn.Module, init: str, scale: float, generator: torch.Generator) -> None:
     """Draw all weights and, as the papers do, all biases from one distribution.
 
     ``scale`` is the standard deviation of the normal and of the truncated normal
@@ -271,13 +271,13 @@ def initialise(model: nn.Module, init: str, scale: float, generator: torch.Gener
             fan_in = parameter[0].numel() if parameter.ndim > 1 else parameter.numel()
             parameter.normal_(0.0, math.sqrt(scale / fan_in), generator=generator)
         else:
-            raise ValueError(f"unknown initialisation {init!r}")
+            raise ValueError(f"unknown initialization {init!r}")
 
 
 def train_member(model: nn.Module, member: Member, data: Digits) -> int:
-    """Initialise ``model`` anew and train it as ``member`` says; return the updates done."""
+    """Initialize ``model`` anew and train it as ``member`` says; return the updates done."""
     generator = torch.Generator().manual_seed(member.seed)
-    initialise(model, member.init, member.scale, generator)
+    initialize(model, member.init, member.scale, generator)
     size = round(member.fraction * len(data.train_x))
     chosen = torch.randperm(len(data.train_x), generator=generator)[:size]
     x, y = data.train_x[chosen], data.train_y[chosen]

@@ -3,7 +3,7 @@
     python -m benchmarks --only spectra
 
 A small network is trained on scikit-learn's digits until it has learned them by heart, so that its
-spectra are not those of its initialisation. WeightWatcher takes a convolution's kernel position by
+spectra are not those of its initialization. WeightWatcher takes a convolution's kernel position by
 position, as ``per="tap"`` does.
 Needs pip install -e '.[test-all]' -r benchmarks/alternatives-requirements.txt.
 """

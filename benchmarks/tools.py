@@ -91,12 +91,12 @@ class Tools(NamedTuple):
     def hubs(self) -> dict[str, Call]:
         """Hubs of HITS, which add up to one."""
 
-        def normalised(scores: Any) -> Any:
+        def normalized(scores: Any) -> Any:
             return np.array(scores) / np.sum(scores)
 
         return {
-            "scikit-network": lambda: normalised(HITS().fit(self.sknetwork).scores_row_),
-            "igraph": lambda: normalised(self.igraph.hub_score(weights="weight")),
+            "scikit-network": lambda: normalized(HITS().fit(self.sknetwork).scores_row_),
+            "igraph": lambda: normalized(self.igraph.hub_score(weights="weight")),
             "networkx": lambda: list(nx.hits(self.networkx)[0].values()),
         }
 

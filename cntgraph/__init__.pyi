@@ -71,8 +71,8 @@ from .measures.fluctuation import layer_fluctuation as layer_fluctuation
 from .measures.link_weights import link_weights as link_weights
 from .measures.local.degree import degree as degree
 from .measures.local.disparity import disparity as disparity
-from .measures.local.neighbour_strength import (
-    average_neighbour_strength as average_neighbour_strength,
+from .measures.local.neighbor_strength import (
+    average_neighbor_strength as average_neighbor_strength,
 )
 from .measures.local.participation_ratio import (
     inverse_participation_ratio as inverse_participation_ratio,
@@ -112,9 +112,9 @@ from .training.statistics.divergence import divergence_matrix as divergence_matr
 from .training.statistics.nulls import iid_strength_std as iid_strength_std
 from .training.statistics.nulls import z_scores as z_scores
 from .training.statistics.prediction import predict_accuracy as predict_accuracy
-from .training.statistics.randomised import flip_signs as flip_signs
-from .training.statistics.randomised import redraw_weights as redraw_weights
-from .training.statistics.randomised import shuffle_weights as shuffle_weights
+from .training.statistics.randomized import flip_signs as flip_signs
+from .training.statistics.randomized import redraw_weights as redraw_weights
+from .training.statistics.randomized import shuffle_weights as shuffle_weights
 from .training.statistics.sample_distribution import distribution as distribution
 from .training.statistics.separation import separation as separation
 from .training.statistics.separation import separation_auc as separation_auc

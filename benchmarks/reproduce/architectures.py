@@ -2,7 +2,7 @@
 
 FC is in-H-H-200-10; CNN three unpadded 3 x 3 convolutions and the same 200-10. The first two
 convolutions have a stride of 2, which the papers' have not: on two cores it makes the
-difference between hours and days. All have biases, and no normalisation.
+difference between hours and days. All have biases, and no normalization.
 """
 
 from __future__ import annotations

@@ -69,15 +69,15 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
     figure = Figure(figsize=(10, 6.4), dpi=100, layout="constrained")
     axes = figure.subplots(len(ACTIVATIONS), len(ARCHITECTURES), sharex=True, sharey=True)
-    colours = sequential_map()(np.linspace(0, 1, len(DEPTHS)))
+    colors = sequential_map()(np.linspace(0, 1, len(DEPTHS)))
     for (row, activation), (column, arch) in product(
         enumerate(ACTIVATIONS), enumerate(ARCHITECTURES)
     ):
         ax = axes[row, column]
         part = table[(table["arch"] == arch) & (table["activation"] == activation)]
-        for depth, colour in zip(DEPTHS, colours, strict=True):
+        for depth, color in zip(DEPTHS, colors, strict=True):
             mean = part[part["depth"] == depth].groupby("position")["fluctuation"].mean()
-            ax.plot(mean.index, mean, "o-", color=colour, markersize=3, label=str(depth))
+            ax.plot(mean.index, mean, "o-", color=color, markersize=3, label=str(depth))
         ax.set_yscale("log")
         ax.spines[["right", "top"]].set_visible(False)
         if row == 0:

@@ -1,4 +1,4 @@
-"""Does the period of activations tell networks that recognise chaos from those that do not?
+"""Does the period of activations tell networks that recognize chaos from those that do not?
 
     python benchmarks/reproduce/chaos.py [--runs FOLDER] [--output FOLDER]
 

@@ -1,4 +1,4 @@
-"""What an AUC owes to choosing the best of many, and to how the networks were initialised."""
+"""What an AUC owes to choosing the best of many, and to how the networks were initialized."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def feature_sets(tables: Tables) -> dict[str, pd.DataFrame]:
     sets["strength and fluctuation"] = pd.concat([sets["strength"], sets["fluctuation"]], axis=1)
     sets["weight statistics (baseline)"] = tables.weights.set_index("network").sort_index()
     sets["WeightWatcher alpha"] = alphas.loc[:, alphas.notna().any()]
-    sets["initialiser and scale alone"] = cells
+    sets["initializer and scale alone"] = cells
     sets["updates alone"] = updates
     sets["hyperparameters"] = known
     for name in ("link weights", "fluctuation"):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tables import Tables
 
 from cntgraph.report.plots.separation import plot_separation
-from cntgraph.report.plots.style import COLOURS, MARKERS
+from cntgraph.report.plots.style import COLORS, MARKERS
 
 DPI = 100
 
@@ -42,7 +42,7 @@ def draw_histograms(
         values = [
             table.loc[table["optimizer"] == kind, "accuracy"].clip(edges[0]) for kind in kinds
         ]
-        ax.hist(values, edges, stacked=True, color=COLOURS[:2], label=["SGD", "Adam"])
+        ax.hist(values, edges, stacked=True, color=COLORS[:2], label=["SGD", "Adam"])
         for bound in bounds[name]:
             ax.axvline(bound, color="0.4", linewidth=0.8, linestyle="--")
         ax.set_title(f"{name.replace('_', ' ')} ({len(table)})", size=10)
@@ -66,17 +66,17 @@ def draw_separation(separations: Mapping[str, pd.DataFrame], path: Path) -> None
 
 
 def draw_scatter(populations: Mapping[str, Tables], path: Path) -> None:
-    """Draw accuracy over the fluctuation of the first hidden layer, coloured by initialisation."""
+    """Draw accuracy over the fluctuation of the first hidden layer, colored by initialization."""
     figure, axes = panels(len(populations), 3.2, 3.6)
     for ax, (name, tables) in zip(axes, populations.items(), strict=True):
         hidden = tables.layers["layer"].iloc[1]
-        table = tables.labelled_layers()
+        table = tables.labeled_layers()
         table = table[table["layer"] == hidden]
         for k, (init, part) in enumerate(table.groupby("init")):
             for scale, some in part.groupby("scale"):
-                face = COLOURS[k] if scale > 0.1 else "none"
+                face = COLORS[k] if scale > 0.1 else "none"
                 ax.scatter(some["fluctuation"], some["accuracy"], s=10, marker=MARKERS[k],
-                           facecolors=face, edgecolors=COLOURS[k], linewidths=0.6,
+                           facecolors=face, edgecolors=COLORS[k], linewidths=0.6,
                            label=f"{str(init).replace('_', ' ')} {scale:g}")  # fmt: skip
         ax.set_xscale("log")
         ax.set_xlabel(f"fluctuation of {hidden}")
@@ -88,7 +88,7 @@ def draw_scatter(populations: Mapping[str, Tables], path: Path) -> None:
 
 
 def draw_prediction(predictions: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """Draw R² of each feature set, a colour a population."""
+    """Draw R² of each feature set, a color a population."""
     figure, (ax,) = panels(1, 7.0, 4.4)
     names = list(next(iter(predictions.values())).index)
     height = 0.8 / len(predictions)
@@ -96,7 +96,7 @@ def draw_prediction(predictions: Mapping[str, pd.DataFrame], path: Path) -> None
         places = np.arange(len(names)) + (k - (len(predictions) - 1) / 2) * height
         values = table["r2"].reindex(names).clip(lower=0)
         ax.barh(places, values, height * 0.95, xerr=table["r2_std"].reindex(names),
-                color=COLOURS[k], ecolor="0.4", error_kw={"linewidth": 0.8},
+                color=COLORS[k], ecolor="0.4", error_kw={"linewidth": 0.8},
                 label=name.replace("_", " "))  # fmt: skip
     ax.set_yticks(np.arange(len(names)), names)
     ax.invert_yaxis()

@@ -36,7 +36,7 @@ from perspective_networks import (
     N_TRAIN,
     SIZE,
     WIDTH,
-    Grey,
+    Gray,
     Kind,
     build,
     kinds,
@@ -52,7 +52,7 @@ N_SEEDS = 2
 """Of every kind: with three activations and five depths, thirty networks per architecture."""
 
 
-def run(kind: Kind, images: Grey) -> list[dict]:
+def run(kind: Kind, images: Gray) -> list[dict]:
     """Train one network, and measure it before and after."""
     model, rows = build(kind).eval(), []
     for trained in (False, True):
@@ -66,7 +66,7 @@ def run(kind: Kind, images: Grey) -> list[dict]:
 def runs(folder: Path, data: Path) -> pd.DataFrame:
     """Return a row per network before and after training, of those kept and those made now."""
     folder.mkdir(parents=True, exist_ok=True)
-    images: dict[str, Grey] = {}
+    images: dict[str, Gray] = {}
     rows = []
     for kind in kinds(N_SEEDS):
         path = folder / f"{kind.name}.json"
@@ -170,8 +170,8 @@ def _bars(figure: Figure, predictions: pd.DataFrame) -> None:
     mean = predictions.groupby(["target", "set"])["told"].mean()
     for ax, target in zip(figure.subplots(1, len(TARGETS), sharey=True), TARGETS, strict=True):
         heights = [mean[target, name] for name in sets()]
-        colours = ["grey" if name == BASELINE else "C0" for name in sets()]
-        ax.barh(range(len(heights)), heights, color=colours)
+        colors = ["gray" if name == BASELINE else "C0" for name in sets()]
+        ax.barh(range(len(heights)), heights, color=colors)
         ax.axvline(1 / predictions[target].nunique(), color="black", lw=1, ls=":")
         ax.set(title=target, xlim=(0, 1), xlabel="accuracy, and chance")
         ax.set_yticks(range(len(heights)), sets())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from perspective_networks import Grey, Kind, as_input
+from perspective_networks import Gray, Kind, as_input
 from scipy.stats import skew
 from torch import nn
 
@@ -26,7 +26,7 @@ MEASURES = {
 POOLED = ("first", "last", "mean", "std")
 
 
-def features(model: nn.Module, kind: Kind, images: Grey) -> dict[str, float]:
+def features(model: nn.Module, kind: Kind, images: Gray) -> dict[str, float]:
     """Return features named measure/statistic/pool, such as "link weights/skew/last".
 
     A statistic has a value per layer, or per block of weights. What is kept of these is the first,

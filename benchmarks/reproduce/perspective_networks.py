@@ -56,8 +56,8 @@ def kinds(n_seeds: int) -> list[Kind]:
 
 
 @dataclass(frozen=True)
-class Grey:
-    """Grey images (n, 1, 14, 14) in [0, 1] and their classes."""
+class Gray:
+    """Gray images (n, 1, 14, 14) in [0, 1] and their classes."""
 
     train_x: Tensor
     train_y: Tensor
@@ -65,15 +65,15 @@ class Grey:
     test_y: Tensor
 
 
-def load(folder: Path, dataset: str, cache: Path) -> Grey:
-    """Return the first images of a dataset, grey and small: both datasets alike in size."""
+def load(folder: Path, dataset: str, cache: Path) -> Gray:
+    """Return the first images of a dataset, gray and small: both datasets alike in size."""
     images = load_images(folder, dataset, cache)
-    train, test = (grey(to_float(x)) for x in (images.train_x[:N_TRAIN], images.test_x[:N_TEST]))
-    return Grey(train, images.train_y[:N_TRAIN], test, images.test_y[:N_TEST])
+    train, test = (gray(to_float(x)) for x in (images.train_x[:N_TRAIN], images.test_x[:N_TEST]))
+    return Gray(train, images.train_y[:N_TRAIN], test, images.test_y[:N_TEST])
 
 
-def grey(images: Tensor) -> Tensor:
-    """Return the grey middle 28 × 28 of images, at half the resolution."""
+def gray(images: Tensor) -> Tensor:
+    """Return the gray middle 28 × 28 of images, at half the resolution."""
     edge = (images.shape[-1] - 2 * SIZE) // 2
     middle = images[..., edge : edge + 2 * SIZE, edge : edge + 2 * SIZE]
     return F.avg_pool2d(middle.mean(dim=1, keepdim=True), 2)
@@ -106,7 +106,7 @@ class Rows(nn.Module):
 
 
 def build(kind: Kind) -> nn.Module:
-    """Return an untrained network, as PyTorch initialises it.
+    """Return an untrained network, as PyTorch initializes it.
 
     `depth` counts hidden layers: dense, convolutional or recurrent ones; of an autoencoder those of
     the encoder, the narrow one among them, which the decoder mirrors.
@@ -150,7 +150,7 @@ def as_input(architecture: str, images: Tensor) -> Tensor:
     return images[:, 0] if architecture == "rnn" else images.flatten(1)
 
 
-def train(model: nn.Module, kind: Kind, images: Grey) -> None:
+def train(model: nn.Module, kind: Kind, images: Gray) -> None:
     """Train a network: to classify, or, an autoencoder, to restore its input."""
     x = as_input(kind.architecture, images.train_x)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
@@ -170,7 +170,7 @@ def _batches(n: int, generator: torch.Generator) -> Iterable[Tensor]:
 
 
 @torch.no_grad()
-def quality(model: nn.Module, kind: Kind, images: Grey) -> float:
+def quality(model: nn.Module, kind: Kind, images: Gray) -> float:
     """Return test accuracy; of an autoencoder the share of the variance that it restores."""
     x = as_input(kind.architecture, images.test_x)
     if kind.architecture == "ae":

@@ -2,7 +2,7 @@
 
     python benchmarks/reproduce/populations.py --data FOLDER --task mnist --arch cnn [--n 320]
 
-What differs between the networks -- seed, initialisation, its scale, optimizer, epochs, share of
+What differs between the networks -- seed, initialization, its scale, optimizer, epochs, share of
 the training set -- is drawn at random from ``GRID``, every value of every entry being equally
 likely. Every network drawn is kept, whatever its accuracy. The first n of the draw are
 trained, on ``--workers`` processes of one thread each; a run that was stopped goes on where it

@@ -49,7 +49,7 @@ BOUNDS = {
 #: Networks that are compared have the same value of these.
 STRATA = {
     "all networks": [],
-    "same initialiser and scale": ["init", "scale"],
+    "same initializer and scale": ["init", "scale"],
     "and same optimizer": ["init", "scale", "optimizer"],
 }
 
@@ -88,7 +88,7 @@ def overview(populations: dict[str, Tables]) -> str:
 
 
 def separation_text(name: str, table: pd.DataFrame, within: pd.DataFrame) -> str:
-    """Return AUCs of the families per layer: of all networks, and of those initialised alike."""
+    """Return AUCs of the families per layer: of all networks, and of those initialized alike."""
     rows = []
     for layer, part in table.groupby("layer", sort=False):
         row = [str(layer)]
@@ -105,7 +105,7 @@ def separation_text(name: str, table: pd.DataFrame, within: pd.DataFrame) -> str
     above, below = BOUNDS[name]
     header = ["layer", "best link-weight statistic", "best strength", "fluctuation"]
     header += ["fluctuation over i.i.d.", "fluctuation: Cliff's δ", "adjusted p"]
-    header += ["like initialised: best link-weight statistic", "like initialised: fluctuation"]
+    header += ["like initialized: best link-weight statistic", "like initialized: fluctuation"]
     title = f"{name.replace('_', ' ')}: AUC, accuracy above {above:g} against below {below:g}"
     return markdown(title, header, rows)
 
@@ -208,12 +208,12 @@ def main() -> None:
     separations, within, predictions = {}, {}, {}
     for name, tables in clean.items():
         above, below = BOUNDS[name]
-        layers = tables.labelled_layers()
+        layers = tables.labeled_layers()
         separations[name] = separation(layers, list(MEASURES), above=above, below=below)
         within[name] = contest(name, tables, ["init", "scale"]).table_of_auc()
         predictions[name] = predict(tables)
         separations[name].round(5).to_csv(RESULTS / f"{name}_separation.csv", index=False)
-        print(f"{name}: analysed")
+        print(f"{name}: analyzed")
     main_ones = [name for name in MAIN if name in clean]
     draw_histograms(populations, BOUNDS, RESULTS / "accuracy.png")
     draw_separation({n: separations[n] for n in main_ones}, RESULTS / "separation.png")

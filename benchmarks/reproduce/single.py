@@ -23,7 +23,7 @@ from architectures import as_input, build, example_input
 from data import Images, add_arguments, check_folder, load_images, to_float
 from matplotlib.figure import Figure
 from tables import FLOAT_FORMAT, RESULTS
-from training import BATCH, evaluate, initialise, losses, make_optimizer
+from training import BATCH, evaluate, initialize, losses, make_optimizer
 
 import cntgraph as cg
 from cntgraph.measures.layer_values import Distribution, values_by_layer
@@ -36,7 +36,7 @@ RUNS = (("mnist", "fc", 3000), ("mnist", "cnn", 3000), ("cifar10", "cnn", 6000))
 MOMENTS = 16
 SEED = 0
 INIT = ("normal", 0.05)
-"""The papers' most used initialisation; trained by Adam."""
+"""The papers' most used initialization; trained by Adam."""
 
 MEASURES: tuple[Distribution, ...] = ("strength", "link_weights")
 
@@ -45,7 +45,7 @@ def record(path: Path, arch: str, updates: int, images: Images) -> None:
     """Train one network, and record it at moments that are close at first, then wider apart."""
     generator = torch.Generator().manual_seed(SEED)
     model = build(arch, images.shape)
-    initialise(model, *INIT, generator)
+    initialize(model, *INIT, generator)
     optimizer = make_optimizer("adam", list(model.parameters()))
     moments = set((updates * np.linspace(0, 1, MOMENTS) ** 3).round().astype(int).tolist())
     with cg.Recorder(path, model, example_input(arch, images.shape)) as recorder:
@@ -100,9 +100,9 @@ def draw(layers: pd.DataFrame, moved: pd.DataFrame, folder: Path) -> None:
     for ax, run in zip(axes, runs, strict=True):
         last = moved[moved["run"] == run].drop_duplicates(["layer", "measure"], keep="last")
         table = last.pivot_table("kolmogorov_smirnov", "layer", "measure", sort=False)
-        colours = {"link_weights": "#D55E00", "strength": "#0072B2"}
+        colors = {"link_weights": "#D55E00", "strength": "#0072B2"}
         table = table.rename(columns=lambda name: name.replace("_", " "))
-        names = {name.replace("_", " "): colour for name, colour in colours.items()}
+        names = {name.replace("_", " "): color for name, color in colors.items()}
         table.plot.bar(ax=ax, rot=0, color=names, width=0.75, legend=False)
         ax.spines[["right", "top"]].set_visible(False)
         ax.set_title(run, size=10)

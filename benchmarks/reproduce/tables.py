@@ -72,7 +72,7 @@ class Tables:
         kept = [part[~part["network"].isin(gone)] for part in self._parts()]
         return type(self)(*(part.reset_index(drop=True) for part in kept)), len(gone)
 
-    def labelled_layers(self) -> pd.DataFrame:
+    def labeled_layers(self) -> pd.DataFrame:
         """Return the layers with what is known of their networks."""
         return self.networks.merge(self.layers, on="network")
 

@@ -1,7 +1,7 @@
 """Many networks of one architecture, trained side by side on one core.
 
 The parameters of a group of networks are stacked, and `torch.func.vmap` runs them as one: several
-times as fast as one after the other. What a network sees is its own alone: seed, initialisation,
+times as fast as one after the other. What a network sees is its own alone: seed, initialization,
 images and their order; no number of one enters the gradient of another.
 """
 
@@ -26,7 +26,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Member:
-    """How one network of a population is initialised and trained; `index` is its seed."""
+    """How one network of a population is initialized and trained; `index` is its seed."""
 
     index: int
     init: str
@@ -45,7 +45,7 @@ class Member:
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, init: str, scale: float, generator: torch.Generator) -> None:
+def initialize(model: nn.Module, init: str, scale: float, generator: torch.Generator) -> None:
     """Draw all weights and, as the papers do, all biases from one distribution.
 
     `scale` is the standard deviation of the normal and of the truncated normal distribution
@@ -65,7 +65,7 @@ def initialise(model: nn.Module, init: str, scale: float, generator: torch.Gener
             fan_in = value[0].numel() if value.ndim > 1 else value.numel()
             value.normal_(0.0, math.sqrt(scale / fan_in), generator=generator)
         else:
-            raise ValueError(f"unknown initialisation {init!r}")
+            raise ValueError(f"unknown initialization {init!r}")
 
 
 def make_optimizer(name: str, values: Sequence[Tensor]) -> torch.optim.Optimizer:
@@ -116,7 +116,7 @@ def train_group(
     generators = [torch.Generator().manual_seed(member.index) for member in members]
     starts, schedules = [], []
     for member, generator in zip(members, generators, strict=True):
-        initialise(model, member.init, member.scale, generator)
+        initialize(model, member.init, member.scale, generator)
         starts.append({k: v.detach().clone() for k, v in model.named_parameters()})
         chosen = torch.randperm(images.n_train, generator=generator)
         schedules.append(batches(chosen[: member.n_images(images.n_train)], generator))

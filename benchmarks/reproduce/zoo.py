@@ -28,7 +28,7 @@ import pandas as pd
 from data import TASKS, add_arguments, check_folder, load_images
 from tqdm import tqdm
 from zoo_networks import GROUP, SIZE, layout
-from zoo_training import CHECKPOINTS, Grey, load, train_group
+from zoo_training import CHECKPOINTS, Gray, load, train_group
 
 
 def path_of(folder: Path, group: int) -> Path:
@@ -45,7 +45,7 @@ def put(path: Path, content: bytes) -> None:
 
 # -- in a worker -----------------------------------------------------------------------------------
 
-_images: Grey
+_images: Gray
 
 
 def _prepare(data: Path, task: str, cache: Path) -> None:

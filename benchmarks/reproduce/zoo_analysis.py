@@ -1,4 +1,4 @@
-"""Analyse a zoo as zoo_protocol.md says.
+"""Analyze a zoo as zoo_protocol.md says.
 
     python benchmarks/reproduce/zoo_analysis.py FOLDER --out OUT [--final]
 
@@ -48,7 +48,7 @@ def strata(labels: pd.DataFrame) -> Iterator[Stratum]:
     last = step == int(LAST)
     found = {EVERY: accuracy[step > 0]}
     found |= {str(k): accuracy[step == k] for k in sorted(set(step) - {0})}
-    found |= {f"initialiser {name}": accuracy[last & (cells_of(kept) == name)]
+    found |= {f"initializer {name}": accuracy[last & (cells_of(kept) == name)]
               for name in sorted(set(cells_of(kept)))}  # fmt: skip
     ends = kept[last].set_index("network_id")["test_accuracy"]
     found[CONTROL] = kept.loc[step == 0, "network_id"].map(ends).dropna()
@@ -64,7 +64,7 @@ def is_large(held_out: pd.Series) -> bool:
 
 
 def cells_of(labels: pd.DataFrame) -> pd.Series:
-    """Return each checkpoint's initialiser, with the class of its deviation where it has one."""
+    """Return each checkpoint's initializer, with the class of its deviation where it has one."""
     deviation = labels["config.init_std"]
     classes = np.digitize(deviation, BOUNDS)
     names = [f"below {BOUNDS[0]}", f"{BOUNDS[0]} to {BOUNDS[1]}", f"above {BOUNDS[1]}"]
@@ -119,7 +119,7 @@ def with_tests(gains: pd.DataFrame) -> pd.DataFrame:
 
 
 def divergence(labels: pd.DataFrame) -> pd.DataFrame:
-    """Return how many checkpoints diverged, by optimiser and initialiser."""
+    """Return how many checkpoints diverged, by optimizer and initializer."""
     keys = ["config.optimizer", "config.w_init"]
     return labels.groupby(keys)["diverged"].agg(checkpoints="size", diverged="sum").reset_index()
 
@@ -194,7 +194,7 @@ def main() -> None:
     task = labels["config.dataset"].iloc[0]
     out: Path = options.out / task / part
     if options.final and out.exists():
-        parser.error(f"{out} is there: held-out networks are analysed once")
+        parser.error(f"{out} is there: held-out networks are analyzed once")
     if not options.final:
         labels = labels[~labels["held_out"]]
     sets = feature_sets(options.folder, labels[~labels["diverged"]])

@@ -39,7 +39,7 @@ def read_labels(folder: Path) -> pd.DataFrame:
 
 
 def is_held_out(network: int) -> bool:
-    """Whether a network is of the third that is analysed once; more networks change nothing."""
+    """Whether a network is of the third that is analyzed once; more networks change nothing."""
     return bool(np.random.default_rng([SEED, network]).random() < HELD_OUT)
 
 

@@ -21,11 +21,11 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 GROUP = 16
-"""Networks that are trained side by side; they share activation and optimiser."""
+"""Networks that are trained side by side; they share activation and optimizer."""
 
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 KINDS = tuple(product(ACTIVATIONS, ("sgd", "adam", "rmsprop")))
-INITIALISERS = ("glorot_normal", "he_normal", "orthogonal", "RandomNormal", "TruncatedNormal")
+INITIALIZERS = ("glorot_normal", "he_normal", "orthogonal", "RandomNormal", "TruncatedNormal")
 SCALED = ("RandomNormal", "TruncatedNormal")
 """Those with a deviation of their own; for the others it is not drawn."""
 
@@ -63,7 +63,7 @@ def draw(number: int, rng: np.random.Generator) -> Settings:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
     activation, optimizer = KINDS[number // GROUP % len(KINDS)]
-    w_init = INITIALISERS[rng.integers(len(INITIALISERS))]
+    w_init = INITIALIZERS[rng.integers(len(INITIALIZERS))]
     return Settings(
         activation=activation,
         optimizer=optimizer,

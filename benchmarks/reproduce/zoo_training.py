@@ -1,6 +1,6 @@
 """Groups of the zoo's networks, trained side by side: each with its own rate, penalty and images.
 
-All parameters of a group are one matrix, a row a network, so an optimiser is a few lines over it
+All parameters of a group are one matrix, a row a network, so an optimizer is a few lines over it
 in which each row has its own learning rate. What a network sees is its own alone: no number of
 one enters the gradient of another.
 """
@@ -43,7 +43,7 @@ Update = Callable[[int, Rows], Rows]
 
 
 @dataclass(frozen=True)
-class Grey:
+class Gray:
     """Images (n, 32, 32, 1) in [-1, 1], and their classes."""
 
     train_x: NDArray[np.float32]
@@ -52,21 +52,21 @@ class Grey:
     test_y: NDArray[np.int64]
 
 
-def load(folder: Path, task: str, cache: Path) -> Grey:
-    """Return the first images of a task, grey, with a frame of black where they are small."""
+def load(folder: Path, task: str, cache: Path) -> Gray:
+    """Return the first images of a task, gray, with a frame of black where they are small."""
     images = load_images(folder, task, cache)
 
-    def grey(x: Any) -> NDArray[np.float32]:
+    def gray(x: Any) -> NDArray[np.float32]:
         values = to_float(x).mean(1).numpy()
         edge = (32 - values.shape[-1]) // 2
         return np.pad(values, [(0, 0), (edge, edge), (edge, edge)])[..., None] * 2 - 1
 
     train, test = slice(N_TRAIN), slice(N_TEST)
-    return Grey(grey(images.train_x[train]), images.train_y[train].numpy(),
-                grey(images.test_x[test]), images.test_y[test].numpy())  # fmt: skip
+    return Gray(gray(images.train_x[train]), images.train_y[train].numpy(),
+                gray(images.test_x[test]), images.test_y[test].numpy())  # fmt: skip
 
 
-# -- optimisers ------------------------------------------------------------------------------------
+# -- optimizers ------------------------------------------------------------------------------------
 
 
 def sgd() -> Update:
@@ -100,7 +100,7 @@ def rmsprop(rho: float = 0.9, tiny: float = 1e-7) -> Update:
     return update
 
 
-OPTIMISERS: dict[str, Callable[[], Update]] = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
+OPTIMIZERS: dict[str, Callable[[], Update]] = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 
 # -- a group ---------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class Trained:
     table: list[dict[str, Any]]
 
 
-def train_group(task: str, group: int, images: Grey) -> Trained:
+def train_group(task: str, group: int, images: Gray) -> Trained:
     """Train the networks of a group; what comes out depends on these numbers alone."""
     numbers = range(group * GROUP, (group + 1) * GROUP)
     rngs = [np.random.default_rng([SEED, TASKS.index(task), number]) for number in numbers]
@@ -145,12 +145,12 @@ def follow(
     settings: Sequence[Settings],
     rows: Rows,
     order: NDArray[np.int64],
-    images: Grey,
+    images: Gray,
     rng: np.random.Generator,
 ) -> dict[int, tuple[Rows, list[dict[str, float]]]]:
     """Train, and return the rows and the scores of the networks at every checkpoint."""
     activation = settings[0].activation
-    update = OPTIMISERS[settings[0].optimizer]()
+    update = OPTIMIZERS[settings[0].optimizer]()
     rates, penalties, shares = (
         np.array([getattr(s, name) for s in settings], np.float32)
         for name in ("learning_rate", "l2reg", "dropout")
@@ -184,7 +184,7 @@ def of_kernels(rows: Rows) -> Rows:
 
 
 def evaluate(
-    activation: str, rows: Rows, order: NDArray[np.int64], images: Grey
+    activation: str, rows: Rows, order: NDArray[np.int64], images: Gray
 ) -> list[dict[str, float]]:
     """Return accuracy and loss of each network on test images and on some of its own."""
     # An epoch has 1,000 images at least, so these differ.

@@ -23,7 +23,7 @@ def verdicts(scores: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
     claims = {
         "it tells accuracy": _tells,
         "it is no mere clock": _no_clock,
-        "it tells more than the initialiser": _within_cells,
+        "it tells more than the initializer": _within_cells,
         "it tells more than weight statistics do": lambda r, g, x: _adds(g, x, "a"),
         "it tells more than hyperparameters do": lambda r, g, x: _adds(g, x, "f"),
         "statistics of weights are the better measure": lambda r, g, x: _weights_better(g, x),
@@ -56,7 +56,7 @@ def _no_clock(scores: pd.DataFrame, gains: pd.DataFrame, x: str) -> str:
 
 
 def _within_cells(scores: pd.DataFrame, gains: pd.DataFrame, x: str) -> str:
-    cells = [key for key in scores.index if key[1] == x and key[0].startswith("initialiser")]
+    cells = [key for key in scores.index if key[1] == x and key[0].startswith("initializer")]
     holds = [_holds(scores.loc[key]) for key in cells]
     return _word(bool(holds) and np.mean(holds) > 0.5, bool(holds) and not any(holds))
 

@@ -12,7 +12,7 @@ from cntgraph.core.errors import CntGraphError, InputShapeError
 from cntgraph.core.types import Array
 
 
-class Labelled(Protocol):
+class Labeled(Protocol):
     """Samples that may have labels, and of which some can be taken."""
 
     @property
@@ -25,7 +25,7 @@ class Labelled(Protocol):
         """Return the samples that are chosen."""
 
 
-Samples = TypeVar("Samples", bound=Labelled)
+Samples = TypeVar("Samples", bound=Labeled)
 Found = TypeVar("Found")
 
 
@@ -63,7 +63,7 @@ class Classes:
         #: What is read in place of the batches' own labels.
         self.given = None if isinstance(by, str) else by
 
-    def of(self, batch: Labelled) -> dict[Any, NDArray[np.bool_] | slice]:
+    def of(self, batch: Labeled) -> dict[Any, NDArray[np.bool_] | slice]:
         """Return which samples of a batch are of each class, in the order of their first.
 
         Raises

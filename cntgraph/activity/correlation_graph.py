@@ -12,7 +12,7 @@ from cntgraph.activity.classes import Classes
 from cntgraph.activity.functions import Elementwise
 from cntgraph.activity.neuron_measures import select_layers
 from cntgraph.activity.recording import record
-from cntgraph.activity.standardised import Standardised, standardised_activations
+from cntgraph.activity.standardized import Standardized, standardized_activations
 from cntgraph.activity.strongest_pairs import StrongestPairs
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
@@ -112,7 +112,7 @@ def correlation_graph(
                        batch_size=batch_size, functions=functions, show_progress=show_progress,
                        **options)  # fmt: skip
     chosen = select_layers(recording.net, layers)
-    for label, own in standardised_activations(recording, chosen, granularity, classes):
+    for label, own in standardized_activations(recording, chosen, granularity, classes):
         pairs = StrongestPairs(least, top)
         for tile, row, column in _tiles(own.values, show_progress):
             pairs.add(tile, row, column)
@@ -158,7 +158,7 @@ def _products(a: Array, b: Array) -> NDArray[np.float32]:
     return np.clip(found, -1.0, 1.0).astype(np.float32)
 
 
-def _graph(activations: Standardised, pairs: StrongestPairs) -> Graph:
+def _graph(activations: Standardized, pairs: StrongestPairs) -> Graph:
     from scipy.sparse import coo_array
 
     ids = np.flatnonzero(activations.varying)

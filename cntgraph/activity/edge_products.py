@@ -82,14 +82,14 @@ class EdgeProducts:
         self.n_samples += values.shape[1]
         self._run(add_chosen, values, chosen, right)
 
-    def add_centred(self, left: Values, right: Values) -> None:
+    def add_centered(self, left: Values, right: Values) -> None:
         """Add Σ (left - mean)(right - mean), the means being those of all samples so far."""
         from cntgraph.core.kernels.edge_products import add_products, add_shifts
 
         n, before = left.shape[1], self.n_samples
         means = left.mean(axis=1), right.mean(axis=1)
-        centred = (x - mean[:, None] for x, mean in zip((left, right), means, strict=True))
-        self._run(add_products, *centred)
+        centered = (x - mean[:, None] for x, mean in zip((left, right), means, strict=True))
+        self._run(add_products, *centered)
         if self._means is None:
             self._means = means
         else:

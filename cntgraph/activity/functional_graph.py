@@ -247,7 +247,7 @@ class _Correlation(_OfEdges):
             z[layer.slice] = _known(batch.values[layer.name].activation, layer).T
         for block in self.net.blocks:
             if block.name in self.sums:
-                self.sums[block.name].add_centred(block.source.gather(z), block.target.gather(z))
+                self.sums[block.name].add_centered(block.source.gather(z), block.target.gather(z))
         n, mean = len(batch), z.mean(axis=1)
         shift, before = mean - self.mean, self.n_samples
         self.spread += ((z - mean[:, None]) ** 2).sum(axis=1) + shift**2 * before * n / (before + n)

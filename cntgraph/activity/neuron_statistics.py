@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class NeuronStatistics:
-    """What neurons receive or emit, summarised over samples.
+    """What neurons receive or emit, summarized over samples.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.activity.standardised import ROUNDING
+from cntgraph.activity.standardized import ROUNDING
 from cntgraph.core.types import Array, Values
 
 #: Fewer points in time show no period.

@@ -16,10 +16,10 @@ from cntgraph.core.types import Array, Ids, Values
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The quantile of all distances that is 1 after they are normalised.
+#: The quantile of all distances that is 1 after they are normalized.
 _UNIT = 0.9
 
-#: Fewer points have no shape that could differ once distances are normalised.
+#: Fewer points have no shape that could differ once distances are normalized.
 _FEWEST = 3
 
 

@@ -1,4 +1,4 @@
-"""time_steps: how far apart in time two neighbouring positions of a layer are."""
+"""time_steps: how far apart in time two neighboring positions of a layer are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cntgraph.network.network import Network
 
 
 def time_steps(net: Network, axis: int = -1) -> dict[str, float]:
-    """Return how many steps of the input lie between neighbouring positions of each layer.
+    """Return how many steps of the input lie between neighboring positions of each layer.
 
     Parameters
     ----------
@@ -185,5 +185,5 @@ def _stride_of_operator(operator: AxisOperator) -> float:
         return operator.n_in / operator.n_out
     weights = abs(operator.matrix)
     reach = np.asarray(weights.sum(axis=0)).reshape(-1)
-    centre = (weights.T @ np.arange(operator.n_in)) / np.where(reach > 0, reach, np.nan)
-    return float(np.nanmedian(np.diff(centre))) if operator.n_out > 1 else float("nan")
+    center = (weights.T @ np.arange(operator.n_in)) / np.where(reach > 0, reach, np.nan)
+    return float(np.nanmedian(np.diff(center))) if operator.n_out > 1 else float("nan")

@@ -9,7 +9,7 @@ import sys
 def is_first_process() -> bool:
     """Return whether this process is the one that writes: rank 0, or the only one.
 
-    The rank is that of ``torch.distributed`` if it is initialised, and else that of the
+    The rank is that of ``torch.distributed`` if it is initialized, and else that of the
     environment variable ``RANK``, which launchers such as torchrun set. PyTorch is not imported.
 
     Examples

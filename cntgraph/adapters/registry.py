@@ -5,7 +5,7 @@ is already imported, and a file is opened by the adapter of its suffix. A third 
 one by an entry point in the group ``cntgraph.adapters``: a module (or object) with
 
 * ``suffixes``: tuple of str, the files it reads,
-* ``recognises(source) -> bool``: whether a live object is its own,
+* ``recognizes(source) -> bool``: whether a live object is its own,
 * ``load(source, *, input_shape, example_input, norm, unroll, strict, batched) -> Network``: the
   keywords are the fields of `adapters.options.Options`,
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
@@ -49,7 +49,7 @@ class Adapter(Protocol):
 
     suffixes: tuple[str, ...]
 
-    def recognises(self, source: object, /) -> bool: ...
+    def recognizes(self, source: object, /) -> bool: ...
     def load(self, source: Any, /, **options: Any) -> Network: ...
     def parameters(self, source: Any, /) -> dict[str, Parameter]: ...
 
@@ -200,7 +200,7 @@ def adapter_of(source: Any) -> Adapter:
     at_hand = (name for name in BUILTIN if name in _WEIGHTS or name in sys.modules)
     candidates = chain((builtin(name, "this model") for name in at_hand), _plugins())
     for adapter in candidates:
-        if adapter.recognises(source):
+        if adapter.recognizes(source):
             return adapter
     raise FormatError(
         f"expected a path, a live model of a known framework, or its weights ({_at_hand()}), got "

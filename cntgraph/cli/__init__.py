@@ -51,7 +51,7 @@ def demo(
     ] = _FIGURE,
     overwrite: Overwrite = False,
 ) -> None:
-    """Analyse the trained networks that come with cntgraph, and save a figure."""
+    """Analyze the trained networks that come with cntgraph, and save a figure."""
     from cntgraph.core.new_file import check_free
     from cntgraph.demo import run_demo
 

@@ -92,8 +92,8 @@ def export(
     size: Annotated[
         str | None, typer.Option(help="What the size of a node shows; not in .csv.")
     ] = None,
-    colour: Annotated[
-        str, typer.Option(help="What the colour of a node shows; not in .csv.")
+    color: Annotated[
+        str, typer.Option(help="What the color of a node shows; not in .csv.")
     ] = "layer",
     snapshots: Annotated[
         bool, typer.Option("--snapshots", help="All snapshots of a .h5 file: a dynamic .gexf.")
@@ -108,7 +108,7 @@ def export(
 
     kind = _kind(output)
     check_output(None if kind in _TABLES else output, [model], overwrite=overwrite)
-    looks: dict[str, Any] = {} if kind in _TABLES else {"size": size, "colour": colour}
+    looks: dict[str, Any] = {} if kind in _TABLES else {"size": size, "color": color}
     writing: dict[str, Any] = {"overwrite": overwrite, "show_progress": True}
     if kind != "parquet":
         writing["max_edges"] = max_edges

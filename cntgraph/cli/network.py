@@ -115,7 +115,7 @@ def analyze(
         title = title_of(model, net, granularity)
     if not any(columns["n_edges"]):
         raise CntGraphError(
-            f"{model}: nothing was analysed: no layer has {edges.value} edges; "
+            f"{model}: nothing was analyzed: no layer has {edges.value} edges; "
             "`cntgraph describe` shows why"
         )
     people = format is Format.table and not output

@@ -1,4 +1,4 @@
-"""How nodes are drawn: where, how large, in which colour."""
+"""How nodes are drawn: where, how large, in which color."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cntgraph.core.errors import CntGraphError
-from cntgraph.export.colours import Colours, sequence_colours, value_colours
+from cntgraph.export.colors import Colors, sequence_colors, value_colors
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.node_positions import node_positions
 
@@ -26,12 +26,12 @@ class Appearance(NamedTuple):
     ----------
     positions : ndarray of float64, shape (n_nodes, 3), or None
     sizes : ndarray of float64, shape (n_nodes,)
-    colours : ndarray of uint8, shape (n_nodes, 3)
+    colors : ndarray of uint8, shape (n_nodes, 3)
     """
 
     positions: NDArray[np.float64] | None
     sizes: NDArray[np.float64]
-    colours: Colours
+    colors: Colors
 
 
 def appearance(
@@ -39,7 +39,7 @@ def appearance(
     known: Mapping[str, NDArray[Any]],
     *,
     size: str | ArrayLike | None = None,
-    colour: str | ArrayLike = "layer",
+    color: str | ArrayLike = "layer",
     positions: Positions = "layers",
 ) -> Appearance:
     """Return how the nodes of a graph are drawn.
@@ -48,10 +48,10 @@ def appearance(
     ----------
     graph : Graph
     known : mapping of str to ndarray of shape (n_nodes,)
-        Attributes that `size` and `colour` may name.
+        Attributes that `size` and `color` may name.
     size : str or array-like of shape (n_nodes,), optional
         What the area of a node stands for, without its sign; by default all are of one size.
-    colour : str or array-like of shape (n_nodes,) or (n_nodes, 3), default "layer"
+    color : str or array-like of shape (n_nodes,) or (n_nodes, 3), default "layer"
         Values, or red, green and blue between 0 and 255.
     positions : "layers", array-like of shape (n_nodes, 2) or (n_nodes, 3), or None
         ``"layers"``: as `node_positions`. None: none are written, the program finds its own.
@@ -66,7 +66,7 @@ def appearance(
         If there is no such attribute, or an array has another shape.
     """
     places = _positions(graph, positions)
-    return Appearance(places, _sizes(graph, known, size), _colours(graph, known, colour))
+    return Appearance(places, _sizes(graph, known, size), _colors(graph, known, color))
 
 
 def _positions(graph: Graph, positions: Positions) -> NDArray[np.float64] | None:
@@ -98,24 +98,24 @@ def _sizes(
     return SMALLEST + (2 * SIZE - SMALLEST) * np.sqrt(share)
 
 
-def _colours(graph: Graph, known: Mapping[str, NDArray[Any]], colour: str | ArrayLike) -> Colours:
-    if isinstance(colour, str) and colour == "layer":
+def _colors(graph: Graph, known: Mapping[str, NDArray[Any]], color: str | ArrayLike) -> Colors:
+    if isinstance(color, str) and color == "layer":
         sizes = [layer.n_nodes for layer in graph.layers]
-        return np.repeat(sequence_colours(len(sizes)), sizes, axis=0)
-    if not isinstance(colour, str):
-        given = np.asarray(colour)
+        return np.repeat(sequence_colors(len(sizes)), sizes, axis=0)
+    if not isinstance(color, str):
+        given = np.asarray(color)
         if given.shape == (graph.n_nodes, 3):
             return _given(given)
-    return value_colours(_numbers(graph, known, colour, "colour"))
+    return value_colors(_numbers(graph, known, color, "color"))
 
 
-def _given(colours: NDArray[Any]) -> Colours:
-    whole = colours.dtype.kind in "iu"
-    if not whole or colours.min(initial=0) < 0 or colours.max(initial=0) > 255:
+def _given(colors: NDArray[Any]) -> Colors:
+    whole = colors.dtype.kind in "iu"
+    if not whole or colors.min(initial=0) < 0 or colors.max(initial=0) > 255:
         raise CntGraphError(
-            f"expected red, green and blue as whole numbers from 0 to 255; got {colours.dtype}"
+            f"expected red, green and blue as whole numbers from 0 to 255; got {colors.dtype}"
         )
-    return colours.astype(np.uint8)
+    return colors.astype(np.uint8)
 
 
 def _numbers(

@@ -35,7 +35,7 @@ def write_dynamic(
     *,
     measures: Measures | None,
     size: str | ArrayLike | None,
-    colour: str | ArrayLike,
+    color: str | ArrayLike,
     positions: Positions,
     parallel: Parallel,
     overwrite: bool,
@@ -57,7 +57,7 @@ def write_dynamic(
         own = frames.graph.nodes.columns  # which have the values that are drawn
         now = {name: values[drawn] for name, values in moving.items() if name not in own}
         values = node_values(frames.graph, {**still, **now})
-        looks = appearance(frames.graph, values, size=size, colour=colour, positions=positions)
+        looks = appearance(frames.graph, values, size=size, color=color, positions=positions)
         labels, *others = (a for a in typed(values) if a.name not in moving)
         with new_text(path, overwrite=overwrite) as file:
             file.write(HEAD + _GRAPH.format(times.kind))

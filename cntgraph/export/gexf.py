@@ -32,7 +32,7 @@ def write_gexf(
     *,
     measures: Measures | None = None,
     size: str | ArrayLike | None = None,
-    colour: str | ArrayLike = "layer",
+    color: str | ArrayLike = "layer",
     positions: Positions = "layers",
     parallel: Parallel = "keep",
     overwrite: bool = False,
@@ -58,9 +58,9 @@ def write_gexf(
     size : str or array of shape (n_nodes,), optional
         What the area of a node stands for, without its sign: an attribute by its name
         (``"strength"``, one of `measures`, …) or values. By default all are of one size.
-    colour : str or array of shape (n_nodes,) or (n_nodes, 3), default "layer"
+    color : str or array of shape (n_nodes,) or (n_nodes, 3), default "layer"
         ``"layer"``: from dark to light by depth. Else an attribute by its name, or values:
-        blue below zero, light grey, vermilion above; or red, green and blue (0 to 255).
+        blue below zero, light gray, vermilion above; or red, green and blue (0 to 255).
     positions : "layers", array of shape (n_nodes, 2) or (n_nodes, 3), or None
         Where nodes are drawn; ``"layers"`` is `node_positions`.
     parallel : {"keep", "sum"}, default "keep"
@@ -74,7 +74,7 @@ def write_gexf(
         Of snapshots: the label that is the time; ``"index"`` counts them. ``"auto"``: the step,
         if it ascends, else the index.
     drawn : int, default -1
-        Of snapshots: the one whose values `size`, `colour` and the colours of edges show, which
+        Of snapshots: the one whose values `size`, `color` and the colors of edges show, which
         GEXF has no times for.
     show_progress : bool, default False
         Whether to show a progress bar on a terminal.
@@ -102,8 +102,8 @@ def write_gexf(
     Nodes are called by their numbers, in node order. They have a label, the columns of
     ``graph.nodes`` (a pixel's place as ``pixel_x``, ``pixel_y``, ``pixel_z``, since x and y are
     where a node is drawn), their strength and `measures`; a value that is NaN is left out. Edges
-    have their weight, the block they belong to, and a colour by the sign of the weight: vermilion
-    above zero, blue below, grey at zero. Weights are written with as few digits as read back
+    have their weight, the block they belong to, and a color by the sign of the weight: vermilion
+    above zero, blue below, gray at zero. Weights are written with as few digits as read back
     to the same bits. Control characters in names become U+FFFD.
 
     Snapshots give ``strength``, ``in_strength``, ``out_strength`` and ``bias`` of nodes (of
@@ -132,7 +132,7 @@ def write_gexf(
     check_free(target, overwrite=overwrite)
     if isinstance(source, Sequence) and not isinstance(source, str):
         write_dynamic(
-            source, target, measures=measures, size=size, colour=colour, positions=positions,
+            source, target, measures=measures, size=size, color=color, positions=positions,
             parallel=parallel, overwrite=overwrite, max_edges=max_edges, time=time, drawn=drawn,
             show_progress=show_progress, building=building,
         )  # fmt: skip
@@ -140,7 +140,7 @@ def write_gexf(
     graph = graph_of(source, max_edges, building)
     edges = edge_list(graph, parallel)
     values = node_values(graph, measures)
-    looks = appearance(graph, values, size=size, colour=colour, positions=positions)
+    looks = appearance(graph, values, size=size, color=color, positions=positions)
     labels, *attributes = typed(values)
     with new_text(target, overwrite=overwrite) as file:
         file.write(HEAD + '<graph defaultedgetype="directed" idtype="integer" mode="static">\n')

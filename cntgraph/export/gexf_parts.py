@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cntgraph.export.appearance import Appearance
 from cntgraph.export.attributes import Attribute
-from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
+from cntgraph.export.colors import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.markup import escape
 from cntgraph.export.numbers import number_texts
 from cntgraph.version import __version__
@@ -86,8 +86,8 @@ def _values(attribute: Attribute, here: slice) -> list[str]:
 
 
 def _looks(drawn: Appearance, here: slice) -> list[str]:
-    """Return colour, position and size of some nodes."""
-    columns = list(drawn.colours[here].T)
+    """Return color, position and size of some nodes."""
+    columns = list(drawn.colors[here].T)
     template = '<viz:color r="%s" g="%s" b="%s"/>'
     if drawn.positions is not None:
         # Thousandths of a unit are enough to draw with.
@@ -98,8 +98,8 @@ def _looks(drawn: Appearance, here: slice) -> list[str]:
     return list(map(template.__mod__, zip(*map(number_texts, columns), strict=True)))
 
 
-def edge_colour(sign: float) -> str:
-    """Return the element that colours an edge by the sign of its weight."""
+def edge_color(sign: float) -> str:
+    """Return the element that colors an edge by the sign of its weight."""
     red, green, blue = POSITIVE if sign > 0 else NEGATIVE if sign < 0 else ZERO
     return f'<viz:color r="{red}" g="{green}" b="{blue}"/>'
 
@@ -125,9 +125,9 @@ def edge_blocks(block_names: Sequence[str], *, kinds: bool) -> NDArray[Any]:
 
 
 def edge_ends(weights: NDArray[Any]) -> list[str]:
-    """Return how each edge ends: after its values, with its colour."""
+    """Return how each edge ends: after its values, with its color."""
     found: list[str] = _ENDS[np.sign(weights).astype(np.int64) + 1].tolist()
     return found
 
 
-_ENDS = np.array([f"</attvalues>{edge_colour(k)}</edge>\n" for k in (-1, 0, 1)], dtype=object)
+_ENDS = np.array([f"</attvalues>{edge_color(k)}</edge>\n" for k in (-1, 0, 1)], dtype=object)

@@ -33,7 +33,7 @@ def write_graphml(
     *,
     measures: Measures | None = None,
     size: str | ArrayLike | None = None,
-    colour: str | ArrayLike = "layer",
+    color: str | ArrayLike = "layer",
     positions: Positions = "layers",
     parallel: Parallel = "keep",
     overwrite: bool = False,
@@ -49,7 +49,7 @@ def write_graphml(
         A network is unrolled first.
     path : path-like
         The file (``.graphml``, or ``.graphml.gz``).
-    measures, size, colour, positions, parallel, overwrite, max_edges, show_progress, **building
+    measures, size, color, positions, parallel, overwrite, max_edges, show_progress, **building
         As in `write_gexf`.
 
     Returns
@@ -91,7 +91,7 @@ def write_graphml(
     graph = graph_of(net_or_graph, max_edges, building)
     edges = edge_list(graph, parallel)
     values = node_values(graph, measures)
-    looks = appearance(graph, values, size=size, colour=colour, positions=positions)
+    looks = appearance(graph, values, size=size, color=color, positions=positions)
     attributes = [*typed(values), *_drawing(looks)]
     with new_text(target, overwrite=overwrite) as file:
         file.write(_HEAD)
@@ -120,7 +120,7 @@ def _drawing(looks: Appearance) -> Iterator[Attribute]:
         for name, column in zip("xyz", looks.positions.T, strict=True):
             yield Attribute(name, "double", np.round(column, 3) + 0.0)
     yield Attribute("size", "double", np.round(looks.sizes, 3))
-    for name, column in zip("rgb", looks.colours.T, strict=True):
+    for name, column in zip("rgb", looks.colors.T, strict=True):
         yield Attribute(name, "integer", column)
 
 

@@ -39,7 +39,7 @@ def node_positions(net_or_graph: Network | Graph, *, spacing: float = 20.0) -> P
     Returns
     -------
     ndarray of float64, shape (n_nodes, 3)
-        x, y, z. Layers follow along x in their order and are centred on y = z = 0.
+        x, y, z. Layers follow along x in their order and are centered on y = z = 0.
 
     Notes
     -----

@@ -14,7 +14,7 @@ from cntgraph.core.progress import progress
 from cntgraph.core.types import Columns
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.strength import add_boundary
-from cntgraph.measures.summary import summarise
+from cntgraph.measures.summary import summarize
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.histogram import Bins
@@ -295,7 +295,7 @@ def _strength_columns(sums: LayerSums, k: int) -> dict[str, float]:
     columns: dict[str, float] = {}
     each = sums.of_directions(k, [*_STRENGTH_COLUMNS])
     for names, values in zip(_STRENGTH_COLUMNS.values(), each, strict=True):
-        columns.update(zip(names, summarise(values), strict=True))
+        columns.update(zip(names, summarize(values), strict=True))
     columns["fluctuation"] = columns["strength_std"]
     return columns
 

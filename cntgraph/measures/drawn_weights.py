@@ -14,7 +14,7 @@ from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Values
 from cntgraph.core.view import View
 from cntgraph.measures.row_statistics import add_sums, no_statistics, statistics_of_rows
-from cntgraph.measures.summary import summarise, summarise_each
+from cntgraph.measures.summary import summarize, summarize_each
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.statistics import WeightStatistics
@@ -84,9 +84,9 @@ class OneNetwork:
         sums = ClassValues.of_broadcast(values, view.shape)
         return DrawnBiases(view, sums, _alike(mean, view), variance)
 
-    def summarise(self, values: ClassValues) -> EachSummary:
+    def summarize(self, values: ClassValues) -> EachSummary:
         """Return mean and deviation of the values of a layer."""
-        found = summarise(values)
+        found = summarize(values)
         return EachSummary(np.asarray(found.mean), np.asarray(found.std))
 
 
@@ -124,9 +124,9 @@ class EachOf:
         sums = ClassValues.of_broadcast(values, all_.target.shape)
         return DrawnBiases(all_.target, sums, _alike(mean, block.target), variance)
 
-    def summarise(self, values: ClassValues) -> EachSummary:
+    def summarize(self, values: ClassValues) -> EachSummary:
         """Return mean and deviation of the values of a layer in every network."""
-        found = summarise_each(values, self.n)
+        found = summarize_each(values, self.n)
         return EachSummary(found[:, 0], found[:, 1])
 
 

@@ -10,7 +10,7 @@ from cntgraph.core.arguments import takes
 from cntgraph.core.computing import computing_on
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.strength import check_direction, layer_strengths
-from cntgraph.measures.summary import summarise
+from cntgraph.measures.summary import summarize
 from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.layer_sums import Direction
 from cntgraph.network.network import Edges, Network
@@ -75,6 +75,6 @@ def layer_fluctuation(
         )
     layers = net_or_graph.layers
     with np.errstate(invalid="ignore", over="ignore"):  # infinite values have no deviation
-        values = [summarise(strengths.of_layer(k, direction)).std for k in range(len(layers))]
+        values = [summarize(strengths.of_layer(k, direction)).std for k in range(len(layers))]
     index = pd.Index([layer.name for layer in layers], name="layer")
     return pd.Series(values, index=index, name="fluctuation", dtype=np.float64)

@@ -46,7 +46,7 @@ def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
     Notes
     -----
     Each stored weight counts once, however many edges of an unrolled convolution carry it, and
-    with the normalisation folded in if it was folded.
+    with the normalization folded in if it was folded.
 
     References
     ----------

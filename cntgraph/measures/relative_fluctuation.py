@@ -203,4 +203,4 @@ class _Expectation:
         return np.where(known, found.std / expected, np.nan)
 
     def _summary(self, sums: LayerSums, k: int) -> EachSummary:
-        return self.networks.summarise(sums.of_layer(k, self.direction))
+        return self.networks.summarize(sums.of_layer(k, self.direction))

@@ -16,7 +16,7 @@ from cntgraph.measures.layer_values import DIRECTIONS, Distribution, check_distr
 from cntgraph.measures.link_weights import COLUMNS
 from cntgraph.measures.row_statistics import add_sums, no_statistics, rows_in_any_order
 from cntgraph.measures.strength import add_boundary
-from cntgraph.measures.summary import summarise_each
+from cntgraph.measures.summary import summarize_each
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.layer_sums import LayerSums
@@ -222,7 +222,7 @@ class _StackTotals:
     def _strength_columns(self, k: int) -> dict[str, Values]:
         found: dict[str, Values] = {}
         for name, direction in STRENGTHS.items():
-            summary = summarise_each(self.sums.of_layer(k, direction), self.n)
+            summary = summarize_each(self.sums.of_layer(k, direction), self.n)
             found |= {f"{name}_{what}": summary[:, j] for j, what in enumerate(SUMMARY)}
         return found
 

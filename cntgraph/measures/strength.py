@@ -66,11 +66,11 @@ def node_strength(
 
     Notes
     -----
-    For node k with in-neighbours i and out-neighbours j,
+    For node k with in-neighbors i and out-neighbors j,
 
         s_k = Σᵢ w_ik + b_k + Σⱼ w_kj
 
-    signed and not normalised. In closed form the cost is one pass over the parameters and one
+    signed and not normalized. In closed form the cost is one pass over the parameters and one
     write per node.
 
     References

@@ -26,7 +26,7 @@ class Summary(NamedTuple):
     maximum: float
 
 
-def summarise(values: ClassValues) -> Summary:
+def summarize(values: ClassValues) -> Summary:
     """Return mean, standard deviation and extremes over all positions; NaN where there are none.
 
     Parameters
@@ -42,10 +42,10 @@ def summarise(values: ClassValues) -> Summary:
     --------
     >>> from cntgraph.network.blocks.axis_classes import AxisClasses
     >>> ends = AxisClasses.of(np.array([0, 1, 1, 0]))
-    >>> summarise(ClassValues.of_classes(np.array([2.0, 3.0]), (ends,)))
+    >>> summarize(ClassValues.of_classes(np.array([2.0, 3.0]), (ends,)))
     Summary(mean=2.5, std=0.5, minimum=2.0, maximum=3.0)
     """
-    from cntgraph.core.kernels.stacks import summarise_rows
+    from cntgraph.core.kernels.stacks import summarize_rows
 
     grid, table = values.grid, values.table
     if not grid.size:
@@ -53,7 +53,7 @@ def summarise(values: ClassValues) -> Summary:
     if grid.of_each_node and table.size > _MANY:
         return _of_nodes(table)
     found = np.empty((1, len(Summary._fields)))
-    summarise_rows(table.reshape(1, -1), grid.shares.reshape(-1), found)
+    summarize_rows(table.reshape(1, -1), grid.shares.reshape(-1), found)
     return Summary(*found[0].tolist())
 
 
@@ -65,7 +65,7 @@ def _of_nodes(table: Values) -> Summary:
     return Summary(*(float(function(table)) for function in (np.mean, np.std, np.min, np.max)))
 
 
-def summarise_each(values: ClassValues, n: int) -> Values:
+def summarize_each(values: ClassValues, n: int) -> Values:
     """Return the summary of the values of each of n networks.
 
     Parameters
@@ -77,21 +77,21 @@ def summarise_each(values: ClassValues, n: int) -> Values:
     Returns
     -------
     ndarray of float64, shape (n, 4)
-        Mean, standard deviation and extremes, as `summarise` has them.
+        Mean, standard deviation and extremes, as `summarize` has them.
 
     Examples
     --------
-    >>> summarise_each(ClassValues.of_nodes(np.array([1.0, 3.0, 2.0, 2.0]), (2, 2)), 2)
+    >>> summarize_each(ClassValues.of_nodes(np.array([1.0, 3.0, 2.0, 2.0]), (2, 2)), 2)
     array([[2., 1., 1., 3.],
            [2., 0., 2., 2.]])
     """
-    from cntgraph.core.kernels.stacks import summarise_rows
+    from cntgraph.core.kernels.stacks import summarize_rows
 
     first, *others = values.axes
     found = np.full((first.n_classes, len(Summary._fields)), np.nan)
     if values.size:
         shares = grid_of(tuple(others)).shares.reshape(-1)
-        summarise_rows(values.table.reshape(first.n_classes, -1), shares, found)
+        summarize_rows(values.table.reshape(first.n_classes, -1), shares, found)
     return np.broadcast_to(found, (n, len(Summary._fields)))  # where all have the same edges
 
 

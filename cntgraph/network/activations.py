@@ -96,7 +96,7 @@ ACTIVATIONS = {
     "log_softmax": "log(softmax(x))",
     "softmax": "exp(x) over its sum",
     "sparsemax": "the nearest point whose entries are no less than 0 and sum to 1",
-    # Normalisations
+    # Normalizations
     "batch_norm": "by mean and deviation of each channel over the batch",
     "group_norm": "by mean and deviation of each group of channels over all positions",
     "instance_norm": "by mean and deviation of each channel over all positions",

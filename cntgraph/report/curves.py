@@ -18,7 +18,7 @@ class Curve(NamedTuple):
     Parameters
     ----------
     of : object
-        What it is the density of: a bin of networks, a snapshot, or what colours it.
+        What it is the density of: a bin of networks, a snapshot, or what colors it.
     x, y : ndarray of float64, shape (n_points,)
     """
 

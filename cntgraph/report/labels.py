@@ -71,7 +71,7 @@ def measure_label(name: str) -> str:
 
 
 def divergence_label(kind: str | None, base: float | None = None) -> str:
-    """Return what a colour bar calls a divergence, with its unit.
+    """Return what a color bar calls a divergence, with its unit.
 
     Parameters
     ----------

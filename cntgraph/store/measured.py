@@ -86,7 +86,7 @@ def check_bins(file: h5py.File, bins: LayerBins) -> None:
 
 
 def _places(bins: LayerBins) -> NDArray[np.float64]:
-    places = [(own.centre, own.spread) for own in bins.values()]
+    places = [(own.center, own.spread) for own in bins.values()]
     return np.array(places, dtype=np.float64).reshape(-1, 2)
 
 

@@ -7,7 +7,7 @@ offered by `cntgraph` itself.
 from cntgraph.training.population import Population
 from cntgraph.training.statistics.nulls import iid_strength_std, z_scores
 from cntgraph.training.statistics.prediction import predict_accuracy
-from cntgraph.training.statistics.randomised import flip_signs, redraw_weights, shuffle_weights
+from cntgraph.training.statistics.randomized import flip_signs, redraw_weights, shuffle_weights
 from cntgraph.training.statistics.separation import separation_auc
 from cntgraph.training.statistics.weight_statistics import weight_statistics
 from cntgraph.training.trajectory import Trajectory, open

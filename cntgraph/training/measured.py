@@ -20,7 +20,7 @@ from cntgraph.training.each_measures import EACH, numbered
 from cntgraph.training.measuring import Measuring, layer_sample, layer_table, network_of
 from cntgraph.training.members import Source
 from cntgraph.training.stacked import Part, analyze_stacks, layer_rows, parts_of, sample_stacks
-from cntgraph.training.statistics.pooled_values import labelled, layer_frame
+from cntgraph.training.statistics.pooled_values import labeled, layer_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def analyzed(
     failed: dict[int, str] = {}
     layers, rows = layer_rows(parts, n, failed)
     note_failed(measuring, failed, n)
-    return labelled(layers, rows, labels)
+    return labeled(layers, rows, labels)
 
 
 def analyzed_in_parts(
@@ -74,7 +74,7 @@ def analyzed_in_parts(
         failed.update(part.failed)
         if part.found is not None:
             rows = np.repeat(part.numbers, len(part.found.same["layer"]))
-            yield labelled(part.found.table(), rows, labels)
+            yield labeled(part.found.table(), rows, labels)
     note_failed(measuring, failed, len(measuring.members))
 
 

@@ -51,11 +51,11 @@ def module_graphs(
         net = snapshots[k]
         with holding(model, net.parameters):
             graph = module_graph(model, inputs, modules, **options)
-        found.append(_labelled(graph, net))
+        found.append(_labeled(graph, net))
     return found
 
 
-def _labelled(graph: Graph | dict[Any, Graph], net: Network) -> Any:
+def _labeled(graph: Graph | dict[Any, Graph], net: Network) -> Any:
     if isinstance(graph, dict):
         return {label: replace(own, labels=net.labels) for label, own in graph.items()}
     return replace(graph, labels=net.labels)

@@ -38,7 +38,7 @@ def check_repeatable(inputs: Any) -> None:
         )
 
 
-def summarise(
+def summarize(
     model: Any, inputs: Any, options: Mapping[str, Any]
 ) -> tuple[list[str], dict[str, NeuronSummary]]:
     """Run data through a model, and return what is recorded of its neurons.

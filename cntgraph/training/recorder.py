@@ -26,7 +26,7 @@ from cntgraph.store.neurons import write_neurons, write_neurons_head
 from cntgraph.store.reader import StoreFile
 from cntgraph.store.stack_writer import begin_stack
 from cntgraph.store.writer import write_snapshot, write_topology
-from cntgraph.training.neurons import check_repeatable, summarise
+from cntgraph.training.neurons import check_repeatable, summarize
 
 if TYPE_CHECKING:
     import h5py
@@ -83,7 +83,7 @@ class Recorder:
     Notes
     -----
     Of several processes that train one model, only that of rank 0 writes: the rank in
-    ``torch.distributed`` if that is initialised, else the environment variable ``RANK``. In the
+    ``torch.distributed`` if that is initialized, else the environment variable ``RANK``. In the
     others, a call does nothing and returns None.
 
     Examples
@@ -183,7 +183,7 @@ class Recorder:
         kept = None if self.store == "measures" else parameters
         layers = neurons = None
         if self.inputs is not None:
-            layers, neurons = summarise(self.model, self.inputs, self._options)
+            layers, neurons = summarize(self.model, self.inputs, self._options)
         with append(self.path) as file:
             self._prepare(file, survey, layers)
             number = write_snapshot(file, kept, checked, compression=self.compression)
@@ -248,7 +248,7 @@ class Recorder:
     def callback(self, framework: Framework, *, per: Per = "step") -> Any:
         """Return a callback that records while a framework trains the model.
 
-        Its snapshots are labelled with the step, the epoch, and those metrics that are plain
+        Its snapshots are labeled with the step, the epoch, and those metrics that are plain
         numbers.
 
         Parameters
@@ -310,7 +310,7 @@ class Recorder:
         Parameters
         ----------
         layers : list of str or None
-            Those whose neurons are summarised.
+            Those whose neurons are summarized.
         """
         if "network" in file:
             if survey is not None:

@@ -18,7 +18,7 @@ from cntgraph.training.each_measures import snapshots_measured
 from cntgraph.training.each_network import EachNetwork
 from cntgraph.training.labels import free_name
 from cntgraph.training.stacked import analyze_snapshots
-from cntgraph.training.statistics.pooled_values import labelled
+from cntgraph.training.statistics.pooled_values import labeled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +178,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         labels = self.labels
         found = analyze_snapshots(self._store, self._snapshots, options, show_progress)
         if found is not None:
-            return labelled(*found, labels, number="snapshot")
+            return labeled(*found, labels, number="snapshot")
         tables = []
         for k in progress(range(len(self)), "analyze", show=show_progress):
             table = self._analyzed(k, options).reset_index()

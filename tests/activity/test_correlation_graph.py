@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import cntgraph as cg
 from cntgraph.activity import correlation_graph as module
-from cntgraph.activity import standardised, strongest_pairs
+from cntgraph.activity import standardized, strongest_pairs
 from cntgraph.core import memory
 from cntgraph.core.errors import CntGraphError, GraphSizeError, UndefinedMeasureError
 
@@ -64,7 +64,7 @@ def test_equals_corrcoef(n_samples, n_nodes, tile, at_once, threshold, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TILE", tile)
         patch.setattr(module, "_SAMPLES", at_once)
-        patch.setattr(standardised, "_AT_ONCE", tile)
+        patch.setattr(standardized, "_AT_ONCE", tile)
         graph = cg.correlation_graph(net, values, threshold=threshold, layers="in*")
     found = graph.adjacency.toarray()
     np.testing.assert_allclose(found, expected(values, threshold=threshold), atol=2e-6)
@@ -178,7 +178,7 @@ def test_constant_ones_among_others(seed, at_once):
     random = np.random.default_rng(seed)
     values = random.normal(size=(20, 8)) * (random.random(8) < 0.6) + random.normal(size=8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standardised, "_AT_ONCE", at_once)
+        patch.setattr(standardized, "_AT_ONCE", at_once)
         graph = cg.correlation_graph(wide(8), values, threshold=0, layers="in*")
     np.testing.assert_allclose(graph.adjacency.toarray(), expected(values), atol=1e-6)
     assert graph.nodes["constant"].tolist() == (np.ptp(values, axis=0) == 0).tolist()
@@ -300,7 +300,7 @@ def test_classes_that_are_none(inputs, by, message):
 
 def test_classes_are_read_once_and_take_no_more_memory(monkeypatch):
     seen = []
-    monkeypatch.setattr(standardised, "check_memory", lambda n, what: seen.append(n))
+    monkeypatch.setattr(standardized, "check_memory", lambda n, what: seen.append(n))
     cg.correlation_graph(cg.toy("mlp"), (X[k : k + 10] for k in range(0, 90, 10)), top=2,
                          by=np.arange(90) % 9)  # fmt: skip
     assert seen == [20 * 4 * n for n in range(10, 100, 10)]

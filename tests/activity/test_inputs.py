@@ -21,8 +21,8 @@ def read(inputs, **options):
     return np.concatenate([batch.arrays[0] for batch in found]), together, [*map(len, found)]
 
 
-def loader(labelled=True):
-    data = (torch.tensor(X), torch.tensor(Y)) if labelled else (torch.tensor(X),)
+def loader(labeled=True):
+    data = (torch.tensor(X), torch.tensor(Y)) if labeled else (torch.tensor(X),)
     return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*data), batch_size=4)
 
 
@@ -36,7 +36,7 @@ def loader(labelled=True):
         ((part for part in (X[:1], X[1:])), [1, 9]),
         (lambda: X, [4, 4, 2]),
         (lambda: iter([X]), [10]),
-        (loader(labelled=False), [4, 4, 2]),
+        (loader(labeled=False), [4, 4, 2]),
         ([X[:0], X], [10]),
     ],
 )

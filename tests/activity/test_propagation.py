@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from oracles import recurrent_forward
 from oracles.nets import random_net
 from oracles.propagate import ACTIVATIONS, propagate
-from oracles.torch_models import RandomNet, randomise
+from oracles.torch_models import RandomNet, randomize
 from torch import nn
 
 import cntgraph as cg
@@ -65,7 +65,7 @@ class Recurrent(nn.Module):
 def test_recurrent_layers_step_by_step(kind, options):
     torch.manual_seed(0)
     model = Recurrent(kind, **options)
-    randomise(model, 0)
+    randomize(model, 0)
     x = torch.randn(3, 5, 3, dtype=torch.double)
     net = cg.load(model, example_input=x[:1], unroll=5)
     run = Propagation(net)

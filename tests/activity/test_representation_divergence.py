@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from needs import needs
-from oracles.cross_barcode import cross_barcode, divergence, normalised
+from oracles.cross_barcode import cross_barcode, divergence, normalized
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, MissingExtraError, UndefinedMeasureError
@@ -50,7 +50,7 @@ def test_a_ring_against_a_line():
 
 def test_dimension_zero_of_the_barcode_is_empty():
     a, b = points(7, 3, 0), points(7, 2, 1)
-    assert {bar[0] for bar in cross_barcode(normalised(a), normalised(b))} == {1}
+    assert {bar[0] for bar in cross_barcode(normalized(a), normalized(b))} == {1}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class Plugin:
     def __init__(self, kind=int):
         self.kind, self.calls = kind, []
 
-    def recognises(self, source):
+    def recognizes(self, source):
         return isinstance(source, self.kind)
 
     def load(self, source, **options):

@@ -1,4 +1,4 @@
-"""The zoo experiment: networks, optimisers and files are what the protocol says."""
+"""The zoo experiment: networks, optimizers and files are what the protocol says."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def images(zoo):
     rng = np.random.default_rng(0)
     x = rng.random((zoo.training.N_TRAIN, 32, 32, 1), np.float32)
     y = rng.integers(10, size=len(x))
-    return zoo.training.Grey(x, y, x[:50], y[:50])
+    return zoo.training.Gray(x, y, x[:50], y[:50])
 
 
 def rows_and_settings(zoo, n=4, **given):
@@ -91,7 +91,7 @@ def channels_first(x):
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop"])
-def test_rows_are_trained_as_modules_by_the_optimisers_of_pytorch(zoo, monkeypatch, name):
+def test_rows_are_trained_as_modules_by_the_optimizers_of_pytorch(zoo, monkeypatch, name):
     made = {
         "sgd": lambda v: torch.optim.SGD(v, lr=1e-2),
         "adam": lambda v: torch.optim.Adam(v, lr=1e-2, eps=1e-7),
@@ -107,15 +107,15 @@ def test_rows_are_trained_as_modules_by_the_optimisers_of_pytorch(zoo, monkeypat
     assert len(scores) == 4
     for k, row in enumerate(rows):
         model = SmallCNN(zoo, "tanh", row)
-        optimiser = made(model.parameters())
+        optimizer = made(model.parameters())
         for chosen in np.split(order[k], 3):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss = torch.nn.functional.cross_entropy(
                 model(channels_first(data.train_x[chosen])), torch.from_numpy(data.train_y[chosen])
             )
             kernels = [v for v in model.parameters() if v.ndim > 1]
             (loss + settings[k].l2reg * sum(v.square().sum() for v in kernels)).backward()
-            optimiser.step()
+            optimizer.step()
         before, own = of_row(zoo, row), of_row(zoo, found[k])
         # By norms: where a slope is next to nothing, its sign is rounding, and RMSprop follows it.
         for key, value in model.named_parameters():
@@ -155,7 +155,7 @@ def test_a_group_is_the_same_whenever_it_is_trained(short):
     assert np.abs(first.weights - other.weights).max() > 1e-3
 
 
-def test_initialisers_have_the_deviation_of_keras(zoo):
+def test_initializers_have_the_deviation_of_keras(zoo):
     """Deviations of the third kernel, of 144 inputs and 16 channels out of 3 × 3 positions."""
     place = zoo.networks.KERNELS[2]
     expected = {"glorot_normal": (2 / 288) ** 0.5, "he_normal": (2 / 144) ** 0.5,

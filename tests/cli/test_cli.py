@@ -294,13 +294,13 @@ def test_what_the_command_line_does_not_know(args):
     assert run(*args, code=2).stdout == ""
 
 
-def test_nothing_analysed(tmp_path):
+def test_nothing_analyzed(tmp_path):
     net = cg.toy("residual")
     skip = tuple(block for block in net.blocks if not block.parametric)
     assert len(skip) == 1
     cg.save(replace(net, blocks=skip), tmp_path / "skip.h5")
     said = fails("analyze", tmp_path / "skip.h5")
-    assert "nothing was analysed: no layer has parametric edges" in said
+    assert "nothing was analyzed: no layer has parametric edges" in said
     assert fails("analyze", tmp_path / "skip.h5", "--snapshots")
     run("analyze", tmp_path / "skip.h5", "--edges", "all")
     run("describe", tmp_path / "skip.h5")

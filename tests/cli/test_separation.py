@@ -121,7 +121,7 @@ def test_snapshots_are_networks():
         (["0*.h5", "--by", "size"], "no label is called 'size'"),
         (["0*.h5", "--scheduler", "cluster"], "expected client to be None, 'threads'"),
         (["*.h5", "--strict"], "13.h5"),
-        (["0*.h5", "--measures", "colour"], "expected columns ['colour']"),
+        (["0*.h5", "--measures", "color"], "expected columns ['color']"),
         (["0*.h5", "--input-shape", "a"], "numbers with commas"),
         (["0*.h5", "-o", "table.xlsx"], "ends in .csv, .json"),
     ],

@@ -36,7 +36,7 @@ def test_little_is_always_there(monkeypatch):
     "measure",
     [
         cg.node_strength, cg.degree, cg.disparity,
-        cg.average_neighbour_strength, cg.strength_correlation, cg.participation_ratio, cg.pagerank,
+        cg.average_neighbor_strength, cg.strength_correlation, cg.participation_ratio, cg.pagerank,
         cg.katz_centrality, cg.hits, cg.eigenvector_centrality, cg.spectral_radius,
         cg.singular_values, cg.path_count, cg.path_norm, cg.path_weight,
         lambda net: cg.effective_depth(net, per="node"),

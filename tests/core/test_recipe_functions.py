@@ -145,9 +145,9 @@ def test_norms_by_statistics():
     x = Recipe.constant(values)
     off = values - values.mean(1, keepdims=True)
     expected = off / np.sqrt(values.var(1, keepdims=True) + 1e-3)
-    np.testing.assert_allclose(arithmetic.normalised(x, 1, 1e-3).read(), expected)
+    np.testing.assert_allclose(arithmetic.normalized(x, 1, 1e-3).read(), expected)
     expected = values / np.sqrt((values**2).mean(0) + 1e-3)
-    np.testing.assert_allclose(arithmetic.normalised(x, 0, 1e-3, centred=False).read(), expected)
+    np.testing.assert_allclose(arithmetic.normalized(x, 0, 1e-3, centered=False).read(), expected)
 
 
 @pytest.mark.parametrize(("left", "right", "equation", "summed", "shared"), [

@@ -14,7 +14,7 @@ from needs import not_here
 from oracles.exported import edges_of, nodes_of
 
 import cntgraph as cg
-from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
+from cntgraph.export.colors import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.gexf import write_gexf
 from cntgraph.graph.node_positions import node_positions
 
@@ -84,8 +84,8 @@ def check(found, graph, weights):
     read_back = np.array([float(one["weight"]) for one in data])
     assert read_back.astype(weights.dtype).tobytes() == weights.tobytes()
     for one, weight in zip(data, weights, strict=True):
-        colour = POSITIVE if weight > 0 else NEGATIVE if weight < 0 else ZERO
-        assert one["color"] == f"rgb({','.join(map(str, colour))})"
+        color = POSITIVE if weight > 0 else NEGATIVE if weight < 0 else ZERO
+        assert one["color"] == f"rgb({','.join(map(str, color))})"
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "residual"])
@@ -117,8 +117,8 @@ def test_graphology_reads_the_last_snapshot_of_the_training(page, tmp_path):
     assert strength == cg.node_strength(graph).tolist()
 
 
-def drawn_colours(page):
-    """Draw what was read last; return the picture as bytes, and how often each colour is in it."""
+def drawn_colors(page):
+    """Draw what was read last; return the picture as bytes, and how often each color is in it."""
     from matplotlib.image import imread
 
     assert page.evaluate("window.draw()") == {"width": 1000, "height": 600}
@@ -127,16 +127,16 @@ def drawn_colours(page):
     return picture, Counter(map(tuple, pixels.reshape(-1, 3).tolist()))
 
 
-def near(counts, colour, within=40):
-    """How many pixels have about a colour: lines are blended with what is below them."""
-    return sum(n for one, n in counts.items() if max(abs(np.subtract(one, colour))) <= within)
+def near(counts, color, within=40):
+    """How many pixels have about a color: lines are blended with what is below them."""
+    return sum(n for one, n in counts.items() if max(abs(np.subtract(one, color))) <= within)
 
 
 def test_sigma_draws_the_graph(page, tmp_path):
     graph = cg.build_graph(cg.toy("mlp"))
-    path = write_gexf(graph, tmp_path / "g.gexf", colour=np.tile([[0, 255, 0]], (20, 1)))
+    path = write_gexf(graph, tmp_path / "g.gexf", color=np.tile([[0, 255, 0]], (20, 1)))
     read(page, path)
-    _, counts = drawn_colours(page)
+    _, counts = drawn_colors(page)
     assert counts[(255, 255, 255)] > 300_000  # the paper
     assert counts[(0, 255, 0)] > 20 * 100  # nodes
     assert near(counts, POSITIVE) > 1000  # edges of either sign
@@ -147,11 +147,11 @@ def test_sigma_draws_a_frame_of_the_training(page, tmp_path):
     with cg.open(cg.demo_file("training")) as trajectory:
         path = write_gexf(trajectory, tmp_path / "t.gexf", granularity="channel", size="strength")
     found = read(page, path)
-    picture, counts = drawn_colours(page)
+    picture, counts = drawn_colors(page)
     (tmp_path / "training.png").write_bytes(picture)
     assert counts[(255, 255, 255)] > 200_000
     first, last = (found["nodes"][k]["attributes"]["color"] for k in (0, -1))
-    for colour in (first, last):
-        assert near(counts, json.loads(f"[{colour[4:-1]}]"), within=2) > 20
+    for color in (first, last):
+        assert near(counts, json.loads(f"[{color[4:-1]}]"), within=2) > 20
     assert near(counts, POSITIVE) > 1000
     assert near(counts, NEGATIVE) > 1000

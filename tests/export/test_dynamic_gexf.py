@@ -7,7 +7,7 @@ from oracles.nets import random_net
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
-from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
+from cntgraph.export.colors import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.times import snapshot_times
 
@@ -134,7 +134,7 @@ def test_measures_that_change_and_that_do_not(tmp_path, valid_gexf):
     n = snapshots[0].n_nodes
     rank = np.arange(3 * n, dtype=float).reshape(3, n)
     rank[1, 2] = np.nan
-    path = write_gexf(snapshots, tmp_path / "t.gexf", size="rank", colour="strength",
+    path = write_gexf(snapshots, tmp_path / "t.gexf", size="rank", color="strength",
                       measures={"rank": rank, "place": np.arange(n)})  # fmt: skip
     valid_gexf(path)
     read = Gexf(path)

@@ -15,7 +15,7 @@ from oracles.random_graphs import graph_of, graphs, layers_of
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, GraphSizeError, NonFiniteWeightError
-from cntgraph.export.colours import NEGATIVE, POSITIVE, ZERO
+from cntgraph.export.colors import NEGATIVE, POSITIVE, ZERO
 from cntgraph.export.gexf import write_gexf
 from cntgraph.graph.node_positions import node_positions
 
@@ -35,9 +35,9 @@ def check(path, graph, measures=None):
     assert ends == [edge[:2] for edge in edges]
     assert [edge["values"]["block"] for edge in read.edges] == [edge[3] for edge in edges]
     assert same_weights([edge["weight"] for edge in read.edges], graph)
-    colours = {1: POSITIVE, -1: NEGATIVE, 0: ZERO}
+    colors = {1: POSITIVE, -1: NEGATIVE, 0: ZERO}
     for edge, (*_, weight, _) in zip(read.edges, edges, strict=True):
-        assert tuple(edge["color"].values()) == colours[int(np.sign(weight))]
+        assert tuple(edge["color"].values()) == colors[int(np.sign(weight))]
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -87,11 +87,11 @@ def test_measures_of_every_type(tmp_path):
 
 def test_the_drawing_is_in_attributes_that_gephi_knows(tmp_path):
     graph = cg.build_graph(cg.toy("mlp"))
-    places, colours = np.arange(60.0).reshape(20, 3), np.arange(60).reshape(20, 3)
-    path = write_graphml(graph, tmp_path / "g.graphml", positions=places, colour=colours)
+    places, colors = np.arange(60.0).reshape(20, 3), np.arange(60).reshape(20, 3)
+    path = write_graphml(graph, tmp_path / "g.graphml", positions=places, color=colors)
     read = igraph.Graph.Read_GraphML(str(path))
     assert np.array_equal(np.transpose([read.vs[name] for name in "xyz"]), places)
-    assert np.array_equal(np.transpose([read.vs[name] for name in "rgb"]), colours)
+    assert np.array_equal(np.transpose([read.vs[name] for name in "rgb"]), colors)
     assert read.vs["size"] == [12.0] * 20
     path = write_graphml(graph, tmp_path / "h.graphml", positions=None)
     assert not {"x", "y", "z"} & set(igraph.Graph.Read_GraphML(str(path)).vs.attributes())

@@ -166,7 +166,7 @@ def test_max_edges_is_the_largest_number_that_passes():
 
 
 def residual_of(weight, dtype):
-    """y = x + conv(x): the centre tap is parallel to the skip."""
+    """y = x + conv(x): the center tap is parallel to the skip."""
     builder = Builder()
     kernel = cg.Parameter.from_array("w", np.asarray(weight, dtype).reshape(1, 1, 3))
     x = builder.input("input", (1, 4))

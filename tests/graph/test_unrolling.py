@@ -80,7 +80,7 @@ def test_sums_of_edges_are_those_of_the_matrix(seed, transform, dense, some):
     np.testing.assert_allclose(found.outgoing, expected.sum(axis=1), atol=1e-12)
 
 
-def test_parallel_edges_beside_a_gap_are_not_taken_for_neighbours():
+def test_parallel_edges_beside_a_gap_are_not_taken_for_neighbors():
     matrix = csr_array((np.array([1.0, 2.0, 4.0]), [0, 0, 2], [0, 3, 3, 3]), shape=(3, 3))
     found = edge_sums(matrix, "signed", np.zeros(3, np.uint8), None)
     assert found.incoming.tolist() == [3.0, 0.0, 4.0]

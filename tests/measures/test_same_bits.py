@@ -68,7 +68,7 @@ MEASURES = {
     "link_weights": lambda net: cg.link_weights(net).select_dtypes("number"),
     "disparity": lambda net: cg.disparity(net, sign="absolute"),
     "participation_ratio": cg.participation_ratio,
-    "average_neighbour_strength": lambda net: cg.average_neighbour_strength(net, sign="absolute"),
+    "average_neighbor_strength": lambda net: cg.average_neighbor_strength(net, sign="absolute"),
     "strength_correlation": lambda net: cg.strength_correlation(net).select_dtypes("number"),
     "pagerank": lambda net: cg.pagerank(net, sign="absolute"),
     "katz_centrality": lambda net: cg.katz_centrality(net, sign="absolute"),

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, NonFiniteWeightError, SignedWeightError
 from cntgraph.graph.signs import Split
-from cntgraph.measures.profile.catalogue import CATALOGUE
+from cntgraph.measures.profile.catalog import CATALOG
 
 SUMS = "a signed sum is what it is defined as"
 COUNTS = "counts edges, whatever their weights"
@@ -55,7 +55,7 @@ SIGNED = {
 PARTITION = np.arange(20) % 2
 #: Options that make a measure use weights, or that it cannot do without.
 OPTIONS = {
-    "average_neighbour_strength": {"weighted": True},
+    "average_neighbor_strength": {"weighted": True},
     "average_path_length": {"length": "inverse"},
     "betweenness": {"length": "inverse"},
     "closeness": {"length": "neglog"},
@@ -127,11 +127,11 @@ def call(name, graph, **more):
 def test_every_measure_is_listed():
     without = set(MEASURES) - set(WITH_POLICY)
     assert without == set(SIGNED)
-    assert {measure.name for measure in CATALOGUE} <= set(MEASURES)
+    assert {measure.name for measure in CATALOG} <= set(MEASURES)
 
 
 def test_every_measure_is_in_the_profile_but_those_that_need_more():
-    missing = set(MEASURES) - {measure.name for measure in CATALOGUE}
+    missing = set(MEASURES) - {measure.name for measure in CATALOG}
     assert missing == {
         "analyze", "describe",  # tables of the above
         "edge_betweenness", "robins_alexander_clustering",
@@ -140,8 +140,8 @@ def test_every_measure_is_in_the_profile_but_those_that_need_more():
     }  # fmt: skip
 
 
-#: The strengths that average_neighbour_strength averages have a transform of their own.
-OF_WEIGHTS_ALONE = [name for name in WITH_POLICY if name != "average_neighbour_strength"]
+#: The strengths that average_neighbor_strength averages have a transform of their own.
+OF_WEIGHTS_ALONE = [name for name in WITH_POLICY if name != "average_neighbor_strength"]
 
 
 @pytest.mark.parametrize("sign", SIGNS)

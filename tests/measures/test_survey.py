@@ -65,7 +65,7 @@ def test_large_layers_are_judged_by_some_of_their_weights():
     weight = Parameter.from_array("w", rng.normal(3.0, 0.5, (400, 1000)))
     net = cg.load({"w": weight.raw()})
     (own,) = (b for (m, _), b in layer_bins(net).items() if m == "link_weights")
-    assert own.centre == pytest.approx(3.0, abs=0.02)
+    assert own.center == pytest.approx(3.0, abs=0.02)
     assert own.spread == pytest.approx(0.5, rel=0.03)
 
 

@@ -1,4 +1,4 @@
-"""Sums held by class against the list of all edges: materialised, and described."""
+"""Sums held by class against the list of all edges: materialized, and described."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from oracles.nets import edge_list
 import cntgraph as cg
 from cntgraph.core.view import View
 from cntgraph.measures.strength import layer_strengths, node_strengths
-from cntgraph.measures.summary import count_in, summarise
+from cntgraph.measures.summary import count_in, summarize
 from cntgraph.network import Layer
 from cntgraph.network.blocks import ClassValues
 from cntgraph.network.blocks.axis_classes import AxisClasses, joined
@@ -123,7 +123,7 @@ def test_shapes_at_the_edge(shape):
     size = int(np.prod(shape))
     assert alike.values().tolist() == [2.0] * size
     assert total.values().tolist() == [3.0] * size
-    found = summarise(total)
+    found = summarize(total)
     assert np.allclose(found, [3.0, 0.0, 3.0, 3.0] if size else [np.nan] * 4, equal_nan=True)
 
 
@@ -132,4 +132,4 @@ def test_a_deviation_far_smaller_than_the_mean():
     table = 1e8 + np.array([[0.0, 1e-3], [2e-3, 1e-3]])
     values = ClassValues.of_classes(table, (AxisClasses.own(2), ends))
     exact = np.std(values.values() - 1e8)  # a difference without rounding
-    assert summarise(values).std == pytest.approx(exact, rel=1e-12)
+    assert summarize(values).std == pytest.approx(exact, rel=1e-12)

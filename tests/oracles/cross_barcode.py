@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 
-def normalised(points):
+def normalized(points):
     distances = np.array([[np.sqrt(((p - q) ** 2).sum()) for q in points] for p in points])
     return distances / np.quantile(distances, 0.9)
 
@@ -69,7 +69,7 @@ def components(distances):
 
 def divergence(a, b):
     """(components, loops, all), the mean of both directions."""
-    r, s = normalised(a), normalised(b)
+    r, s = normalized(a), normalized(b)
     found = []
     for one, other in ((r, s), (s, r)):
         whole = sum(death - birth for dim, birth, death in cross_barcode(one, other) if dim == 1)

@@ -59,8 +59,8 @@ class ByHand(nn.Module):
         x = x + (soft @ v).reshape(n, 2, t, 4).transpose(1, 2).reshape(n, t, d)
         h = self.up(x)
         x = x + self.down(h * 0.5 * (1 + torch.tanh(0.79788456 * (h + 0.044715 * h**3))))
-        centred = x - x.mean(-1, keepdim=True)
-        return centred * torch.rsqrt((centred**2).mean(-1, keepdim=True) + 1e-5)
+        centered = x - x.mean(-1, keepdim=True)
+        return centered * torch.rsqrt((centered**2).mean(-1, keepdim=True) + 1e-5)
 
 
 class Crossed(nn.Module):

@@ -128,7 +128,7 @@ def ends(net):
 
 
 def n_cut(matrix, labels):
-    """The normalised cut of the graph with directions left out, entry by entry."""
+    """The normalized cut of the graph with directions left out, entry by entry."""
     both = matrix + matrix.T
     total = 0.0
     for label in sorted(set(labels.tolist())):

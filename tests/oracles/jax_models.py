@@ -191,10 +191,10 @@ def random_flax(seed):
     x = rng.normal(size=(1, *SIZES[rank], int(rng.integers(1, 4))))
     model = RandomNet(seed)
     variables = jax.eval_shape(model.init, jax.random.key(0), x)
-    return model, randomise(variables, seed), x
+    return model, randomize(variables, seed), x
 
 
-def randomise(variables, seed=0):
+def randomize(variables, seed=0):
     """Give every parameter and statistic a random value, in float64 where JAX has it."""
     rng = np.random.default_rng(seed)
 

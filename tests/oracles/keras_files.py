@@ -11,7 +11,7 @@ from contextlib import suppress
 import h5py
 from keras import layers as kl
 from oracles import hdf5_files, mutate
-from oracles.keras_models import functional, randomise, sequential
+from oracles.keras_models import functional, randomize, sequential
 from oracles.mutate import pick
 from oracles.program_files import MARKER
 
@@ -20,7 +20,7 @@ def samples(folder):
     """Return, by name: suffix, bytes, how to damage what they mean, options of `load`."""
     found = {}
     for name, build in _MODELS.items():
-        model = randomise(build())
+        model = randomize(build())
         for kind, suffix in (("keras", ".keras"), ("whole", ".h5"), ("weights", ".weights.h5")):
             damage = _archive if kind == "keras" else _hdf5
             path = folder / f"{name}{suffix}"

@@ -14,7 +14,7 @@ TOLERANCE = {"rtol": 2e-4, "atol": 2e-4}
 
 
 def channelwise(x, eps, center=True):
-    """Normalise over the channels, position by position."""
+    """Normalize over the channels, position by position."""
     x = x - x.mean(0, keepdims=True) if center else x
     return x / np.sqrt((x * x).mean(0, keepdims=True) + eps)
 
@@ -155,7 +155,7 @@ def outputs_of(net, z):
 # -- models ---------------------------------------------------------------------------------------
 
 
-def randomise(model, seed=0):
+def randomize(model, seed=0):
     """Give every weight a random value, statistics a sensible one."""
     rng = np.random.default_rng(seed)
     for variable in model.weights:
@@ -215,7 +215,7 @@ def flat(y, n=2):
 
 def check(model, *shapes, load=None, **how):
     """The outputs that the graph gives are those of the model; return the network."""
-    randomise(model)
+    randomize(model)
     inputs = [sample(shape, k) for k, shape in enumerate(shapes)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Measures of a node and its neighbours, edge by edge; and networks that are odd in some way.
+"""Measures of a node and its neighbors, edge by edge; and networks that are odd in some way.
 
 Edges are lists of (source, target, weight), parallel ones included.
 """
@@ -22,7 +22,7 @@ MAGNITUDES = {
 
 
 def around(edges, n, direction):
-    """Of every node, (neighbour, weight) of every edge; one to itself in each direction."""
+    """Of every node, (neighbor, weight) of every edge; one to itself in each direction."""
     found = [[] for _ in range(n)]
     for i, j, w in edges:
         if direction in ("out", "total"):
@@ -53,7 +53,7 @@ def participation_ratio(edges, n, direction):
     return found
 
 
-def average_neighbour_strength(edges, strengths, source, size=lambda w: 1.0):
+def average_neighbor_strength(edges, strengths, source, size=lambda w: 1.0):
     found = []
     for own in around(edges, len(strengths), source):
         total = math.fsum(size(w) for _, w in own)

@@ -28,7 +28,7 @@ _ATTRIBUTES = (
 
 
 def images():
-    """Convolutions in several dimensions, pooling, normalisation, a branch, a dense layer."""
+    """Convolutions in several dimensions, pooling, normalization, a branch, a dense layer."""
     weights = {"c.weight": whole((4, 3, 3, 3)), "c.bias": whole(4, 1), "t": whole((4, 2, 2, 2), 2),
                "gain": whole(2, 3), "shift": whole(2, 4), "w": whole((5, 72), 5)}  # fmt: skip
     nodes = [
@@ -105,7 +105,7 @@ def recurrence():
 
 
 def attention():
-    """Tokens, positions, an attention with a mask, normalisations."""
+    """Tokens, positions, an attention with a mask, normalizations."""
     weights = {
         "table": whole((7, 4)), "places": whole((5, 4), 1), "gain": whole(4, 2),
         "shift": whole(4, 3), "wq": whole((4, 4), 4), "wk": whole((4, 4), 5),
@@ -130,7 +130,7 @@ def attention():
     return proto
 
 
-def quantised():
+def quantized():
     """Stored whole numbers, a function, a branch."""
     weights = {
         "xs": np.float32(0.5), "xz": np.int8(0), "w": whole((4, 3, 3), 1).astype(np.int8),
@@ -170,7 +170,7 @@ def samples():
         "movements": movements(),
         "recurrence": recurrence(),
         "attention": attention(),
-        "quantised": quantised(),
+        "quantized": quantized(),
     }
     return {name: (".onnx", proto.SerializeToString(), damage, {}) for name, proto in made.items()}
 

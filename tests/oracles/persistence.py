@@ -10,16 +10,16 @@ from functools import cache
 
 def components(nodes, edges):
     """Connected components, by flooding."""
-    neighbours = {node: set() for node in nodes}
+    neighbors = {node: set() for node in nodes}
     for a, b in edges:
-        neighbours[a].add(b)
-        neighbours[b].add(a)
+        neighbors[a].add(b)
+        neighbors[b].add(a)
     left, n = set(nodes), 0
     while left:
         n += 1
         found = [left.pop()]
         while found:
-            near = neighbours[found.pop()] & left
+            near = neighbors[found.pop()] & left
             left -= near
             found += near
     return n

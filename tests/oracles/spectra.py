@@ -26,14 +26,14 @@ def hill(values, share):
 def noise(eigenvalues, rows, columns, n_matrices=1):
     """(variance, edge, n_spikes): spikes are taken out until no more is beyond."""
     long, short = max(rows, columns), min(rows, columns)
-    centre = (math.sqrt(long - 1) + math.sqrt(short)) ** 2
-    width = math.sqrt(centre) * (1 / math.sqrt(long - 1) + 1 / math.sqrt(short)) ** (1 / 3)
+    center = (math.sqrt(long - 1) + math.sqrt(short)) ** 2
+    width = math.sqrt(center) * (1 / math.sqrt(long - 1) + 1 / math.sqrt(short)) ** (1 / 3)
     spikes = 0
     while True:
         bulk = sorted(eigenvalues)[: len(eigenvalues) - spikes]
         each = spikes / n_matrices
         variance = sum(bulk) / (n_matrices * (long - each) * (short - each))
-        beyond = sum(x > variance * (centre + 2.0234 * width) for x in eigenvalues)
+        beyond = sum(x > variance * (center + 2.0234 * width) for x in eigenvalues)
         if beyond <= spikes or beyond == len(eigenvalues):
             return variance, variance * (math.sqrt(long) + math.sqrt(short)) ** 2, spikes
         spikes = beyond

@@ -22,7 +22,7 @@ from cntgraph.adapters.tracing.complex_numbers import Complex
 #: Layers of a recurrent cell, whose nodes may stand for all time steps.
 OF_CELLS = {"recurrent", "hidden", "cell"}
 #: Layers whose edges do not add up to their values: products, choices, what is uniform instead of
-#: data, and gains of normalisations whose statistics are not seen.
+#: data, and gains of normalizations whose statistics are not seen.
 NOT_SUMS = {
     "multiply",
     "activation",

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from oracles.propagate import propagate
-from oracles.torch_models import randomise, record
+from oracles.torch_models import randomize, record
 from torch import nn
 
 import cntgraph as cg
@@ -55,7 +55,7 @@ class Function(nn.Module):
         for name, module in modules.items():
             self.add_module(name, module)
         self.function = forward
-        randomise(self, 7)
+        randomize(self, 7)
 
     def forward(self, *inputs):
         return self.function(self, *inputs)

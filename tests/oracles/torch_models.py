@@ -46,7 +46,7 @@ class RandomNet(nn.Module):
                 self.steps.append(self.choose(x))
             x = self.run(torch.zeros((2, *self.input_shape)))
             self.steps.append(self.head(x))
-        randomise(self, seed)
+        randomize(self, seed)
 
     def forward(self, x):
         return self.run(x)
@@ -230,7 +230,7 @@ class RandomNet(nn.Module):
         return step
 
 
-def randomise(model, seed):
+def randomize(model, seed):
     """Give every parameter and statistic a random value; all in float64 and evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
     model.double().eval()
@@ -497,7 +497,7 @@ def architecture(kind, seed=0):
     """A model with random weights in float64, and an example of what it is called with."""
     torch.manual_seed(seed)
     model = kind()
-    randomise(model, seed)
+    randomize(model, seed)
     if hasattr(kind, "tokens"):
         return model, torch.randint(kind.entries, (1, *kind.tokens))
     return model, torch.randn(1, *kind.input_shape, dtype=torch.double)

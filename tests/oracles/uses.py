@@ -66,12 +66,12 @@ def expected_square(net, **options):
     found, known = [], terms(net, **options)
     for layer in net.layers:
         n = layer.n_nodes
-        centring, mean, square = np.eye(n) - 1 / n, np.zeros(n), 0.0
+        centering, mean, square = np.eye(n) - 1 / n, np.zeros(n), 0.0
         for name, c, values in known:
             own = c[layer.slice]
             mean += own @ (np.full(values.shape, values.mean()) if name else values)
-            square += values.var() * ((centring @ own) ** 2).sum() if name else 0.0
-        found.append((((centring @ mean) ** 2).sum() + square) / n)
+            square += values.var() * ((centering @ own) ** 2).sum() if name else 0.0
+        found.append((((centering @ mean) ** 2).sum() + square) / n)
     return np.array(found)
 
 

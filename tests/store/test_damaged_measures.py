@@ -124,9 +124,9 @@ DAMAGE = {
         describe_as(histograms=[{**_ENTRY, "layer": "x"}]), "each measure of each layer once"),
     "a histogram twice": (describe_as(histograms=[_ENTRY] * 2), "each measure of each layer once"),
     "few histograms": (describe_as(histograms=[_ENTRY]), r"expected float64 of shape \(1, 2\)"),
-    "no spread": (edit("measures/bins", (0, 1), 0.0), "a centre and a spread"),
-    "a spread of NaN": (edit("measures/bins", (0, 1), np.nan), "a centre and a spread"),
-    "a far centre": (edit("measures/bins", (0, 0), 1e300), "a centre and a spread"),
+    "no spread": (edit("measures/bins", (0, 1), 0.0), "a center and a spread"),
+    "a spread of NaN": (edit("measures/bins", (0, 1), np.nan), "a center and a spread"),
+    "a far center": (edit("measures/bins", (0, 0), 1e300), "a center and a spread"),
     "negative counts": (
         edit("snapshots/0/measures/histograms", (0, 9), -1), "histograms is damaged: counts"),
     "endless counts": (

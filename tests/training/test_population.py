@@ -403,8 +403,8 @@ def test_if_none_can_be_read(damaged, tmp_path):
     with pytest.raises(CntGraphError, match="none of 1 networks can be read"):
         Population.from_files(damaged[5]).analyze()
     population = Population.from_files([damaged[0], damaged[1]])
-    with pytest.raises(CntGraphError, match="no option 'colour'; there are: granularity"):
-        population.analyze(colour=1)
+    with pytest.raises(CntGraphError, match="no option 'color'; there are: granularity"):
+        population.analyze(color=1)
     for nothing in ([], tmp_path / "*.none"):
         with pytest.raises(CntGraphError, match=r"found none|got none"):
             Population.from_files(nothing)

@@ -4,7 +4,7 @@ An adapter walks through a model once. Every tensor that carries neurons is an i
 of node ids (-1 where there is no node); any movement of data is the framework's own operator
 applied to the ids, and right by construction. An operation that computes is a call of the
 `Builder`, which makes a new layer and the block of edges that leads to it, and returns the
-new ids. `Builder.finish` then tidies up: normalisations and constants are folded into the
+new ids. `Builder.finish` then tidies up: normalizations and constants are folded into the
 operation they follow, and a branch that only ends in an addition hands its edges to it.
 """
 

@@ -1,4 +1,4 @@
-"""Elementwise operations: scalings, normalisations, sums and products of branches."""
+"""Elementwise operations: scalings, normalizations, sums and products of branches."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Elementwise(Forms):
         weight, bias : Recipe or None
             Without a weight, edges have weight one.
         kind : str, default "scale"
-            ``"norm"`` for a normalisation, which ``norm="keep"`` does not fold.
+            ``"norm"`` for a normalization, which ``norm="keep"`` does not fold.
         parametric : bool, default True
             Whether the weight is learned.
         foldable : bool, default True
@@ -75,10 +75,10 @@ class Elementwise(Forms):
         made = np.moveaxis(made, 0, axis) if axis else made
         return self._still_hidden(spread(made, ids.shape), ids)
 
-    def normalise(
+    def normalize(
         self, name: str, ids: Ids, gain: Recipe | None, shift: Recipe | None, kind: str
     ) -> Ids:
-        """Normalise by statistics of the data itself, then apply y = gain ⊙ x + shift.
+        """Normalize by statistics of the data itself, then apply y = gain ⊙ x + shift.
 
         Parameters
         ----------

@@ -23,7 +23,7 @@ suffixes: tuple[str, ...] = ()
 options = ("params",)
 
 
-def recognises(source: object) -> bool:
+def recognizes(source: object) -> bool:
     """Return whether `source` may be a function of JAX, or is a module of one of its libraries."""
     return is_function(source)
 

@@ -1,4 +1,4 @@
-"""Recognising the cell of a recurrent layer in the body of a loop.
+"""Recognizing the cell of a recurrent layer in the body of a loop.
 
 The body is followed once (`body`). Numbers that stand for its affine functions then tell how it
 makes the new states, however it is written. With f, i, o, r, z sigmoids of affine functions of
@@ -45,7 +45,7 @@ _N_NUMBERS = 16
 _NOT_READ = np.full(_N_NUMBERS, np.nan)
 
 
-def recognise_cell(
+def recognize_cell(
     t: JaxTracer,
     program: Program,
     constants: Sequence[Any],

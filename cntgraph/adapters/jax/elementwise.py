@@ -12,7 +12,7 @@ from cntgraph.adapters.jax import weights
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, plain
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
-from cntgraph.adapters.jax.recognition import RECOGNISED
+from cntgraph.adapters.jax.recognition import RECOGNIZED
 from cntgraph.adapters.jax.statistics import Meaning
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import (
@@ -116,9 +116,9 @@ def _selected(t: JaxTracer, op: Op, args: list[Any]) -> Nodes:
 # -- functions that have a name ---------------------------------------------------------------
 
 
-@handles(RECOGNISED)
+@handles(RECOGNIZED)
 def named(t: JaxTracer, op: Op, args: list[Any]) -> Value:
-    """Note an activation, a softmax or a normalisation."""
+    """Note an activation, a softmax or a normalization."""
     (base, *learned), meaning = args, op.params["meaning"]
     x = t.nodes(base)
     if (batch := t.samples(x).axis) is not None and batch in meaning.mixed:
@@ -130,7 +130,7 @@ def named(t: JaxTracer, op: Op, args: list[Any]) -> Value:
 
 
 def _kind(t: JaxTracer, base: Nodes, meaning: Meaning) -> str:
-    """Return the kind of a normalisation by the axes whose neurons go into one sum."""
+    """Return the kind of a normalization by the axes whose neurons go into one sum."""
     if meaning.name != "layer_norm" or not meaning.mixed:
         return meaning.name
     samples = t.samples(base)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from cntgraph.adapters.builder.recurrent import Cell, run_cell
-from cntgraph.adapters.jax.cells import recognise_cell
+from cntgraph.adapters.jax.cells import recognize_cell
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op, Program, Var, flatten
 from cntgraph.adapters.jax.tracer import JaxTracer
@@ -77,7 +77,7 @@ def scan(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     n, m, length = p["num_consts"], p["num_carry"], p["length"]
     constants, carry, steps = args[:n], args[n : n + m], args[n + m :]
     program = flatten(p["jaxpr"])
-    found = recognise_cell(t, program, constants, carry, steps)
+    found = recognize_cell(t, program, constants, carry, steps)
     if found is not None:
         return _recurrent(t, op, *found, carry, steps)
     of_weights = any(isinstance(value, Weight) for value in steps)

@@ -16,7 +16,7 @@ from cntgraph.adapters.jax.values import Nodes, has_nodes
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.contraction import contract
-from cntgraph.adapters.tracing.labels import LabelledIds
+from cntgraph.adapters.tracing.labels import LabeledIds
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.core.types import Ids
@@ -79,7 +79,7 @@ def _embedding(
     order = (("summed", 0), *features)
     made = look_up(t, table.transpose(tuple(map(of_w.index, order))), tokens, t.label(op))
     own = [k for k in of_x if k[0] != "summed"]
-    return LabelledIds(made.ids, [*own, *features]).arranged(labels)
+    return LabeledIds(made.ids, [*own, *features]).arranged(labels)
 
 
 def _interpolation(
@@ -108,6 +108,6 @@ def _interpolation(
     operators = {axis: AxisOperator.of_matrix(matrix)}
     # Axes that are resized one after another make one layer.
     made = pool_axes(t, sample, operators, channels, "linear", t.label(op), joined=x.awaits_bias)
-    found = LabelledIds(made, [own if k[0] == "summed" else k for k in of_sample])
+    found = LabeledIds(made, [own if k[0] == "summed" else k for k in of_sample])
     one = found.arranged([k for k in labels if k != batch or not samples.alone])
     return samples.spread(one, None if batch is None else labels.index(batch))

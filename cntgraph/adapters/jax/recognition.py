@@ -3,7 +3,7 @@
 However a library writes a GELU, a softmax or a layer norm, it is known by what it yields on
 numbers: a function of one neuron is compared on a grid with those that have a name (`functions`),
 one of sums over axes on random numbers (`statistics`). The operations that it is made of become
-one, `RECOGNISED`.
+one, `RECOGNIZED`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cntgraph.core.types import Array
 from cntgraph.network.activations import activation_name
 
 #: The name of an operation that stands for a whole function; its settings are a `Meaning`.
-RECOGNISED = "recognised"
+RECOGNIZED = "recognized"
 #: A function of more steps than this has no name.
 _MAX_STEPS = 64
 #: Stands for a learned number.
@@ -43,7 +43,7 @@ _NOT_OF_ONE = frozenset(
 Found = dict[Any, Meaning | None]
 
 
-def recognise(
+def recognize(
     ops: Iterable[Op], outputs: Sequence[Var], known: Mapping[Var, Any], found: Found
 ) -> list[Op]:
     """Return operations in which those of a function that has a name are one.
@@ -130,7 +130,7 @@ class _Functions:
         if top is not None:
             base, over = top
             softmax = Meaning("softmax", mixed=over)
-            return replace(op, name=RECOGNISED, params={"meaning": softmax}, inputs=(base,))
+            return replace(op, name=RECOGNIZED, params={"meaning": softmax}, inputs=(base,))
         inside = self._steps(value, first) or []
         for base in (first, *(step.outputs[0] for step in inside[:-1])):
             steps = self._steps(value, base)
@@ -141,7 +141,7 @@ class _Functions:
             meaning = self._meaning(steps, base, bool(learned)) if base.is_float else None
             if meaning is not None:
                 inputs = (base, *learned)
-                return replace(op, name=RECOGNISED, params={"meaning": meaning}, inputs=inputs)
+                return replace(op, name=RECOGNIZED, params={"meaning": meaning}, inputs=inputs)
         return None
 
     def _steps(self, value: Var, base: Var) -> list[Op] | None:

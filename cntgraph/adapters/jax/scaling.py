@@ -132,7 +132,7 @@ class Scaling(Tracer):
         axis = shape.index(self.n_samples)
         return numbered(ids.reshape(shape[:axis] + shape[axis + 1 :]), axis, self.n_samples)
 
-    # -- scaling and normalising ----------------------------------------------------------------
+    # -- scaling and normalizing ----------------------------------------------------------------
 
     def affine(self, value: Scaled) -> Nodes:
         """Return gain ⊙ nodes + shift."""

@@ -1,4 +1,4 @@
-"""Normalisations and softmaxes: functions of all neurons along some axes.
+"""Normalizations and softmaxes: functions of all neurons along some axes.
 
 Random numbers stand for the neurons that go into one sum, and the result is compared with a
 softmax, with x − mean over the standard deviation, and with x over the root of its mean square.
@@ -31,7 +31,7 @@ class Meaning:
     name : str
         As other adapters name it.
     is_norm : bool
-        Whether it normalises by statistics of the neurons.
+        Whether it normalizes by statistics of the neurons.
     unit : float, default 1.0
         What a norm is multiplied by.
     mixed : tuple of int
@@ -151,9 +151,9 @@ def _softmaxes(x: Values, labels: Ids) -> dict[str, Values]:
 
 
 def _norms(x: Values, labels: Ids) -> dict[str, Values]:
-    centred = x - _mean(x, labels)
+    centered = x - _mean(x, labels)
     return {
-        "layer_norm": centred / np.sqrt(_mean(centred**2, labels)),
+        "layer_norm": centered / np.sqrt(_mean(centered**2, labels)),
         "rms_norm": x / np.sqrt(_mean(x**2, labels)),
     }
 

@@ -22,7 +22,7 @@ from cntgraph.adapters.jax.movement import MOVEMENTS, data_arguments, move_ids
 from cntgraph.adapters.jax.numeric import ELEMENTWISE, LINEAR, REDUCTIONS, computed
 from cntgraph.adapters.jax.operations import HANDLERS
 from cntgraph.adapters.jax.program import Op, Program, Var, as_numpy
-from cntgraph.adapters.jax.recognition import Found, recognise
+from cntgraph.adapters.jax.recognition import Found, recognize
 from cntgraph.adapters.jax.scaling import Scaling
 from cntgraph.adapters.jax.values import (
     Choice,
@@ -89,7 +89,7 @@ class JaxTracer(Scaling):
                 waiting.append(op)
             else:
                 known.update(zip(op.outputs, self.on_constants(op, arguments), strict=True))
-        waiting = recognise(waiting, program.outputs, known, self._found)
+        waiting = recognize(waiting, program.outputs, known, self._found)
         self._follow(Program(program.inputs, program.outputs, waiting), known)
         return [known[v] for v in program.outputs]
 

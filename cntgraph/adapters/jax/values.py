@@ -31,7 +31,7 @@ class Nodes(Neurons):
     awaits_bias : bool, default False
         Whether they are what an affine operation yields, and only one operation reads them.
     is_normed : bool, default False
-        Whether they are what a normalisation yields, which a gain and a shift may follow.
+        Whether they are what a normalization yields, which a gain and a shift may follow.
     """
 
     ids: Ids

@@ -25,7 +25,7 @@ suffixes = (".keras", ".h5", ".hdf5")
 options = ("config",)
 
 
-def recognises(source: object) -> bool:
+def recognizes(source: object) -> bool:
     """Return whether `source` is a live Keras model or layer."""
     return isinstance(source, keras.Layer)
 

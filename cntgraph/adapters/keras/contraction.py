@@ -28,7 +28,7 @@ def dense(t: KerasTracer, layer: Any, a: Arguments) -> Any:
 
 
 def _kernel(layer: Any) -> Any:
-    """Return a layer's weight, dequantised; None where it is computed in another way."""
+    """Return a layer's weight, dequantized; None where it is computed in another way."""
     if layer.quantization_mode is None:
         return layer.kernel
     if layer.quantization_mode != "int8" or layer.lora_enabled or hasattr(layer, "equation"):

@@ -1,4 +1,4 @@
-"""Normalisations: by stored statistics, or by statistics of the data."""
+"""Normalizations: by stored statistics, or by statistics of the data."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import keras
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, as_array
-from cntgraph.adapters.tracing import normalisation
+from cntgraph.adapters.tracing import normalization
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.functions import maximum
 
 #: What Keras never divides by less than.
 _EPSILON = 1e-7
-#: Normalisations by statistics of the data, and what their gain and shift are called.
+#: Normalizations by statistics of the data, and what their gain and shift are called.
 _BY_DATA = {
     "LayerNorm": ("layer_norm", "gamma", "beta"), "RMSNorm": ("rms_norm", "scale", ""),
     "Normalize": ("unit_norm", "", ""),
@@ -24,8 +24,8 @@ _BY_DATA = {
 
 @handles("BatchNorm", of_weights=True)
 def batch_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Normalise by the stored statistics."""
-    return normalisation.batch_norm(
+    """Normalize by the stored statistics."""
+    return normalization.batch_norm(
         t, a["x"], (a["mean"], a["variance"]), operation.epsilon, a["scale"], a["offset"],
         t.name(operation), axis=operation.axis,
     )  # fmt: skip
@@ -33,12 +33,12 @@ def batch_norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 
 @handles(*_BY_DATA, of_weights=True)
 def norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return a layer norm, one without centring, or vectors of length one."""
+    """Return a layer norm, one without centering, or vectors of length one."""
     kind, gain, shift = _BY_DATA[type(operation).__name__]
     kind = "rms_norm" if getattr(operation, "rms_scaling", False) else kind
     axes = [operation.axis] if isinstance(operation.axis, int) else operation.axis
     over = None if kind == "unit_norm" else axes
-    return normalisation.normalise(
+    return normalization.normalize(
         t, a["x"], a.get(gain), a.get(shift), t.name(operation), kind, axes, over=over,
         epsilon=operation.epsilon,
     )  # fmt: skip
@@ -47,7 +47,7 @@ def norm(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 @handles_layer("GroupNormalization")
 def group_norm(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return a group norm: gain and shift belong to channels."""
-    return normalisation.normalise(
+    return normalization.normalize(
         t, a["inputs"], layer.gamma, layer.beta, t.name(), "group_norm", [layer.axis]
     )
 
@@ -56,7 +56,7 @@ def group_norm(t: KerasTracer, layer: Any, a: Arguments) -> Any:
 
 
 @handles_layer("Normalization")
-def standardise(t: KerasTracer, layer: Any, a: Arguments) -> Any:
+def standardize(t: KerasTracer, layer: Any, a: Arguments) -> Any:
     """Return (x - mean) / deviation of the data that the layer was adapted to, or the inverse."""
     x, adapted = a["inputs"], layer.input_mean is None
     if adapted:

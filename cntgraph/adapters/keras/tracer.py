@@ -97,7 +97,7 @@ class KerasTracer(Tracer):
             if result is not NotImplemented:
                 return result
         if layer.quantization_mode is not None:
-            raise NotFollowed(f"it is quantised ({layer.quantization_mode})")
+            raise NotFollowed(f"it is quantized ({layer.quantization_mode})")
         self.script.entered.add(self._numbers[-1])
         return layer.call(*args, **kwargs)
 

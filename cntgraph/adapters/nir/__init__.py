@@ -20,7 +20,7 @@ suffixes = (".nir",)
 options = ()
 
 
-def recognises(source: object) -> bool:
+def recognizes(source: object) -> bool:
     """Return whether `source` is a graph of the package ``nir``."""
     kind = type(source)
     return kind.__module__.partition(".")[0] == "nir" and kind.__name__ == "NIRGraph"

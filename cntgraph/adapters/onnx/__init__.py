@@ -28,7 +28,7 @@ from cntgraph.network.network import Network
 suffixes = (".onnx",)
 
 
-def recognises(source: object) -> bool:
+def recognizes(source: object) -> bool:
     """Return whether `source` is a live ONNX model."""
     return isinstance(source, onnx.ModelProto)
 

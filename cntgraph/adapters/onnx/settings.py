@@ -29,7 +29,7 @@ STATIC: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 #: Which input of them is a bias, in steps of the product of the steps of the other two.
 BIASES = {"QLinearConv": 8, "QGemm": 6}
-#: Where other quantised operations have steps and zero points, and of which of their inputs.
+#: Where other quantized operations have steps and zero points, and of which of their inputs.
 _STEPS: dict[str, dict[int, int]] = {
     "ConvInteger": {2: 0, 3: 1}, "DequantizeLinear": {1: 0, 2: 0},
     "DynamicQuantizeMatMul": {2: 1, 3: 1}, "MatMulInteger": {2: 0, 3: 1},

@@ -34,7 +34,7 @@ class Nodes(Neurons):
     is_index : bool, default False
         Whether the tensor holds whole numbers (tokens) rather than activations.
     step : optional
-        What a quantised tensor's whole numbers are multiples of.
+        What a quantized tensor's whole numbers are multiples of.
     """
 
     ids: Ids

@@ -1,11 +1,11 @@
 """Tidying up a traced network, by exact rewrites that every adapter gets alike.
 
 In order: what leads nowhere is dropped (`dead_ends`); a function of single neurons that was traced
-operation by operation becomes one (`functions`), and so does a normalisation (`norms`); what reads
+operation by operation becomes one (`functions`), and so does a normalization (`norms`); what reads
 the step before in a loop reads the loop (`states`); a function is noted on the nodes it is applied
 to, where nothing reads them without it (`forms`); constant scalings of what only modulates are
 dropped (`modulators`); what only scales, shifts or joins the output of an operation is folded into
-it (`fold`); the gain of a normalisation is folded into the operations that read it (`gains`).
+it (`fold`); the gain of a normalization is folded into the operations that read it (`gains`).
 Layers that are left without edges are dropped (`draft`).
 """
 
@@ -36,9 +36,9 @@ def simplify(
     Parameters
     ----------
     unfoldable : collection of str
-        Names of scalings (normalisations) that are not folded into what they follow.
+        Names of scalings (normalizations) that are not folded into what they follow.
     gains : collection of str, or None
-        Names of those that are gains of normalisations, folded into what reads them; None
+        Names of those that are gains of normalizations, folded into what reads them; None
         keeps all gains as they are.
 
     Returns

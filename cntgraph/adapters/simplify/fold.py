@@ -4,7 +4,7 @@ Three rewrites, each exact, applied layer by layer in order. Layer u *ends in* l
 reads every node of u once, nothing else reads u, u is not an output of the network, and no
 activation stands between them. Then
 
-* a normalisation or constant scaling v = w ⊙ u + b is folded into the blocks that lead to u,
+* a normalization or constant scaling v = w ⊙ u + b is folded into the blocks that lead to u,
 * a constant v = u + b is added to their bias,
 * an addition v = u + … receives the blocks that lead to u, re-indexed.
 """

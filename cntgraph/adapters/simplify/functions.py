@@ -1,4 +1,4 @@
-"""Recognising functions of single neurons that were traced operation by operation.
+"""Recognizing functions of single neurons that were traced operation by operation.
 
 Frameworks write some activations as what they are made of: x · ½(1 + tanh(√(2/π)(x + 0.0447 x³)))
 is a GELU. Traced, that is a small graph whose paths part at x and meet again, node by node, with

@@ -1,6 +1,6 @@
-"""Folding the gain of a normalisation into the operations that read it.
+"""Folding the gain of a normalization into the operations that read it.
 
-With x̂ normalised by statistics of the data, W (g ⊙ x̂ + b) + c = (W g) x̂ + (W b + c): where every
+With x̂ normalized by statistics of the data, W (g ⊙ x̂ + b) + c = (W g) x̂ + (W b + c): where every
 reader is affine, gain and shift go into its weight and bias, and the layer of their own is no
 more. A shift cannot pass a convolution that reads padding, whose border would differ.
 """
@@ -22,7 +22,7 @@ from cntgraph.network.layer import Layer
 
 
 def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
-    """Fold gains and shifts of normalisations into the affine operations that read them.
+    """Fold gains and shifts of normalizations into the affine operations that read them.
 
     Parameters
     ----------

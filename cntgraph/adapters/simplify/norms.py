@@ -1,9 +1,9 @@
-"""Recognising normalisations that were traced operation by operation.
+"""Recognizing normalizations that were traced operation by operation.
 
-Two steps of a layer norm leave traces. Centring, d = x - mean(x), is an addition of x and, with
+Two steps of a layer norm leave traces. Centering, d = x - mean(x), is an addition of x and, with
 sign -1, of an average over parts of x. Scaling, y = d · r, is a product in which d is handed on
 and r modulates, where r comes from d (or x) without any weight, by way of an inverse square
-root. Layer y is then a normalisation of x, as where a framework has it in one operation. Where
+root. Layer y is then a normalization of x, as where a framework has it in one operation. Where
 d is exp(x), or exp(x - max(x)), and r the inverse of its sum, it is a softmax of x.
 """
 
@@ -24,7 +24,7 @@ _STATISTICS = {"activation", "pool", "scale", "add", "multiply", "norm"}
 
 @dataclass(frozen=True)
 class _Found:
-    """A normalisation: its name, the node that each of its nodes is of, and what it passed."""
+    """A normalization: its name, the node that each of its nodes is of, and what it passed."""
 
     name: str
     nodes: Ids
@@ -32,16 +32,16 @@ class _Found:
 
 
 def collapse_norms(draft: Draft) -> set[str]:
-    """Let every layer that normalises by statistics of the data be that function of what it reads.
+    """Let every layer that normalizes by statistics of the data be that function of what it reads.
 
     Returns
     -------
     set of str
-        Names of the scalings that apply a gain or a shift to what was normalised.
+        Names of the scalings that apply a gain or a shift to what was normalized.
     """
     gains: set[str] = set()
     for k in range(len(draft.layers)):
-        found = _normalised(draft, k) if draft.layers[k].kind == "multiply" else None
+        found = _normalized(draft, k) if draft.layers[k].kind == "multiply" else None
         if found is not None:
             draft.make_form(k, found.nodes, found.name)
             draft.drop_unread(found.passed)
@@ -50,15 +50,15 @@ def collapse_norms(draft: Draft) -> set[str]:
 
 
 def _mark_gains(draft: Draft, k: int) -> set[str]:
-    """Let the learned scalings and shifts that read a normalisation be part of it."""
+    """Let the learned scalings and shifts that read a normalization be part of it."""
     gains = [b for b in draft.readers(k) if isinstance(b, Diagonal | Identity) and is_learned(b)]
     for end in (end for block in gains for end in draft.layers_of(block.target)):
         draft.layers[end] = replace(draft.layers[end], kind="norm")
     return {block.name for block in gains}
 
 
-def _normalised(draft: Draft, k: int) -> _Found | None:
-    """Return what a product normalises, if that is what it does."""
+def _normalized(draft: Draft, k: int) -> _Found | None:
+    """Return what a product normalizes, if that is what it does."""
     into = draft.into(k)
     handed = [block for block in into if hands_on(block)]
     others = [block for block in into if block.modulatory]

@@ -36,7 +36,7 @@ suffixes = (".pt2", *checkpoint.suffixes)
 options = ("model", "layout")
 
 
-def recognises(source: object) -> bool:
+def recognizes(source: object) -> bool:
     """Return whether `source` is a live PyTorch module, or the state dict of one."""
     is_program = isinstance(source, torch.nn.Module) or _is_exported(source)
     return is_program or is_state(source)

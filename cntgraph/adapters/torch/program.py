@@ -312,7 +312,7 @@ class _Program:
         return int(self.symbols.get(expression["expr_str"], hint))
 
     def _argument(self, argument: Mapping[str, Any]) -> Any:
-        """Return the value of a serialised argument."""
+        """Return the value of a serialized argument."""
         (kind, value), *_ = argument.items()
         if kind in PLAIN_ARGUMENTS:
             return PLAIN_ARGUMENTS[kind](value)

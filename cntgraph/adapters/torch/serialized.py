@@ -1,4 +1,4 @@
-"""Reading the parts of a serialised program: names, shapes, types, modules."""
+"""Reading the parts of a serialized program: names, shapes, types, modules."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ LISTS = ("as_optional_tensors", *(f"{kind}s" for kind in NUMBERS))
 
 
 def operation_of(name: str) -> Any:
-    """Return an ATen operation by its serialised name, or None if there is none."""
+    """Return an ATen operation by its serialized name, or None if there is none."""
     packet, _, overload = name.partition(".")
     found = getattr(getattr(torch.ops.aten, packet, None), overload or "default", None)
     # Names like `add.__class__` are attributes, but no operations.

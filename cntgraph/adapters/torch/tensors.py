@@ -26,7 +26,7 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     Raises
     ------
     ParameterError
-        If the tensor is sparse or quantised, or has no values.
+        If the tensor is sparse or quantized, or has no values.
     """
     if is_lazy(tensor) or tensor.is_meta:
         raise ParameterError(
@@ -45,7 +45,7 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     if type(plain) not in (torch.Tensor, torch.nn.Parameter):
         raise ParameterError(
             f"expected plain tensors, got {type(plain).__name__}; a DTensor of several devices is "
-            "gathered by .full_tensor(), a quantised one made plain by .dequantize()"
+            "gathered by .full_tensor(), a quantized one made plain by .dequantize()"
         )
     if plain.dtype == torch.bfloat16:
         return plain.view(torch.int16).numpy().view(np.uint16), name

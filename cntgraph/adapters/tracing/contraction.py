@@ -18,7 +18,7 @@ import numpy as np
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples
-from cntgraph.adapters.tracing.labels import LabelledIds, LabelledWeight, Labels
+from cntgraph.adapters.tracing.labels import LabeledIds, LabeledWeight, Labels
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.reductions import reduce_axes
 from cntgraph.adapters.tracing.tracer import Tracer
@@ -129,13 +129,13 @@ def _of_weights(left: Operand, right: Operand, labels: Labels) -> Recipe:
     for recipe, of in (left, right):
         alone = [k for k in of if k not in both and k not in labels]
         recipe = recipe.sum(tuple(of.index(k) for k in alone))
-        sides.append(LabelledWeight(recipe, of).arranged([k for k in of if k not in alone]))
+        sides.append(LabeledWeight(recipe, of).arranged([k for k in of if k not in alone]))
     own = [[k for k in of if k in both or k in labels] for _, of in (left, right)]
     axes = [([own[0].index(k) for k in part], [own[1].index(k) for k in part])
             for part in (summed, shared)]  # fmt: skip
     made = weights.contracted(sides[0], sides[1], axes[0], axes[1])
     rest = [k for of in own for k in of if k not in both]
-    return LabelledWeight(made, [*shared, *rest]).arranged(labels)
+    return LabeledWeight(made, [*shared, *rest]).arranged(labels)
 
 
 def linear(t: Tracer, x: Any, weight: Any, bias: Recipe | None, name: str) -> Any:
@@ -183,7 +183,7 @@ def _with_weights(
 ) -> Any:  # fmt: skip
     """Make new features of neurons, position by position."""
     value = _once(t, value, [k in of_x and k in labels for k in of_value])
-    weight = LabelledWeight.of(t.recipe(value), of_value)
+    weight = LabeledWeight.of(t.recipe(value), of_value)
     (own,), samples = _of_one_sample(t, [(x, of_x)], labels)
     if samples.axis is not None and labels[samples.axis] in weight.labels:
         raise MixedSamplesError
@@ -200,9 +200,7 @@ def _with_weights(
     return made if bias is None or vector is not None else t.scale(made, None, bias, name)
 
 
-def _roles(
-    own: LabelledIds, weight: LabelledWeight, labels: Labels
-) -> tuple[Labels, Labels, Labels]:
+def _roles(own: LabeledIds, weight: LabeledWeight, labels: Labels) -> tuple[Labels, Labels, Labels]:
     """Return the axes that choose a matrix, those of its rows, and those of its columns."""
     summed = [k for k in own.labels if k not in labels]
     heads = [k for k in own.labels if k in labels and k in weight.labels and own.size(k) != 1]
@@ -214,9 +212,9 @@ def _roles(
 
 
 def _matrices(
-    t: Tracer, own: LabelledIds, weight: LabelledWeight, bias: LabelledWeight | None,
+    t: Tracer, own: LabeledIds, weight: LabeledWeight, bias: LabeledWeight | None,
     axes: tuple[Labels, Labels, Labels], name: str,
-) -> LabelledIds:  # fmt: skip
+) -> LabeledIds:  # fmt: skip
     """Apply a matrix, or one of its own to each head."""
     heads, features, summed = axes
     known = {*weight.labels, *summed}
@@ -230,16 +228,16 @@ def _matrices(
         matrix = weight.at(at).arranged((*features, *summed)).reshape((prod(n_out), n_in))
         vector = None if bias is None else bias.at(at).arranged(features).reshape((-1,))
         made[index] = t.builder.linear(name, ids[index], matrix, vector)
-    return LabelledIds(made.reshape([*n_heads, *n_places, *n_out]), (*heads, *places, *features))
+    return LabeledIds(made.reshape([*n_heads, *n_places, *n_out]), (*heads, *places, *features))
 
 
 def _bias_of(
     bias: Recipe | None, labels: Labels, heads: Labels, features: Labels
-) -> LabelledWeight | None:
+) -> LabeledWeight | None:
     """Return a bias that has one value a feature, or one a head and feature; None for any other."""
     if bias is None or len(bias.shape) > len(labels):
         return None
-    found = LabelledWeight.of(bias, labels[len(labels) - len(bias.shape) :])
+    found = LabeledWeight.of(bias, labels[len(labels) - len(bias.shape) :])
     return found if {k for k in found.labels if k not in heads} == set(features) else None
 
 
@@ -274,8 +272,8 @@ def _of_neurons(
 
 
 def _matrix_product(
-    t: Tracer, a: LabelledIds, b: LabelledIds, labels: Labels, name: str
-) -> LabelledIds:
+    t: Tracer, a: LabeledIds, b: LabeledIds, labels: Labels, name: str
+) -> LabeledIds:
     """Return a product over the axes that both have, one of its own along those that are kept."""
     sizes = {k: max(a.size(k), b.size(k)) for k in (*a.labels, *b.labels)}
     if any(a.size(k) != b.size(k) for k in sizes if k not in labels):
@@ -292,11 +290,11 @@ def _matrix_product(
         _matrices_of(b, lead, summed, columns, sizes),
     )
     order = (*lead, *rows, *columns)
-    return LabelledIds(made.reshape([sizes[k] for k in order]), order)
+    return LabeledIds(made.reshape([sizes[k] for k in order]), order)
 
 
 def _matrices_of(
-    x: LabelledIds, lead: Labels, rows: Labels, columns: Labels, sizes: dict[Hashable, int]
+    x: LabeledIds, lead: Labels, rows: Labels, columns: Labels, sizes: dict[Hashable, int]
 ) -> Ids:
     """Return ids as matrices, one for each entry of the leading axes, which may broadcast."""
     n_rows, n_columns = (prod(sizes[k] for k in part) for part in (rows, columns))
@@ -304,7 +302,7 @@ def _matrices_of(
     return x.arranged((*lead, *rows, *columns)).reshape([*own, n_rows, n_columns])
 
 
-def _heads_of_its_own(t: Tracer, x: LabelledIds, own: Labels) -> Labels:
+def _heads_of_its_own(t: Tracer, x: LabeledIds, own: Labels) -> Labels:
     """Return the axes of a factor that are heads, though the other factor has them once."""
     channels = [x.labels[axis] for axis in channel_axes(x.values, t.builder.layers)]
     heads = [k for k in own if k in channels]
@@ -316,7 +314,7 @@ def _heads_of_its_own(t: Tracer, x: LabelledIds, own: Labels) -> Labels:
 
 def _of_one_sample(
     t: Tracer, operands: Sequence[tuple[Neurons, Labels]], labels: Labels
-) -> tuple[list[LabelledIds], Samples]:
+) -> tuple[list[LabeledIds], Samples]:
     """Return the operands of one sample, and where the samples lie in the result."""
     found = [_moved(t.samples(x), of_x, labels) for x, of_x in operands]
     one = max(found, key=lambda samples: (samples.axis is not None, samples.number))
@@ -336,15 +334,15 @@ def _moved(samples: Samples, labels: Labels, result: Labels) -> Samples:
     return replace(samples, axis=list(result).index(labels[samples.axis]))
 
 
-def _first(samples: Samples, label: Hashable, x: Neurons, labels: Labels) -> LabelledIds:
+def _first(samples: Samples, label: Hashable, x: Neurons, labels: Labels) -> LabeledIds:
     axis = list(labels).index(label) if label in labels else None
     if samples.axis is None or axis is None or x.shape[axis] == 1:
-        return LabelledIds(Samples().first(x.ids), labels)
+        return LabeledIds(Samples().first(x.ids), labels)
     ids = replace(samples, axis=axis).first(x.ids)
-    return LabelledIds(ids, [k for k in labels if k != label or not samples.alone])
+    return LabeledIds(ids, [k for k in labels if k != label or not samples.alone])
 
 
-def _of_all(t: Tracer, made: LabelledIds, samples: Samples, labels: Labels) -> Any:
+def _of_all(t: Tracer, made: LabeledIds, samples: Samples, labels: Labels) -> Any:
     """Return what was made for one sample for all of them."""
     alone = samples.axis if samples.alone else None
     own = [k for axis, k in enumerate(labels) if axis != alone]

@@ -16,7 +16,7 @@ Values = TypeVar("Values", Ids, Recipe)
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled(Generic[Values]):
+class Labeled(Generic[Values]):
     """An array or weights with one label per axis."""
 
     values: Values
@@ -36,35 +36,35 @@ class Labelled(Generic[Values]):
         return self.values.transpose(axes).reshape(tuple(map(self.size, order)))
 
 
-class LabelledIds(Labelled[Ids]):
+class LabeledIds(Labeled[Ids]):
     """Node ids, with one label per axis."""
 
-    def once(self, labels: Labels) -> LabelledIds:
+    def once(self, labels: Labels) -> LabeledIds:
         """Return the ids without the repetitions along some axes."""
         ids = self.values
         for axis, label in enumerate(self.labels):
             if label in labels and ids.shape[axis] > 1:
                 first = ids.take([0], axis)
                 ids = first if (ids == first).all() else ids
-        return LabelledIds(ids, self.labels)
+        return LabeledIds(ids, self.labels)
 
 
-class LabelledWeight(Labelled[Recipe]):
+class LabeledWeight(Labeled[Recipe]):
     """Weights with one label per axis; there is no axis of length one."""
 
     @classmethod
-    def of(cls, recipe: Recipe, labels: Labels) -> LabelledWeight:
+    def of(cls, recipe: Recipe, labels: Labels) -> LabeledWeight:
         """Return weights without their axes of length one."""
         long = [(k, n) for k, n in zip(labels, recipe.shape, strict=True) if n != 1]
         return cls(recipe.reshape(tuple(n for _, n in long)), [k for k, _ in long])
 
-    def at(self, places: dict[Hashable, int]) -> LabelledWeight:
+    def at(self, places: dict[Hashable, int]) -> LabeledWeight:
         """Return one entry along each of some axes, without these axes."""
         recipe = self.values
         for axis, label in enumerate(self.labels):
             if label in places:
                 recipe = recipe.take(axis, places[label], places[label] + 1)
-        return LabelledWeight.of(recipe, self.labels)
+        return LabeledWeight.of(recipe, self.labels)
 
 
 def equation_labels(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:

@@ -29,7 +29,7 @@ suffixes = (".npz", ".npy")
 options = ("description", "layout")
 
 
-def recognises(source: object) -> bool:
+def recognizes(source: object) -> bool:
     """Return whether `source` is an array, a list of arrays, or a dict of arrays by name."""
     if isinstance(source, Mapping):
         return any(True for _ in _named(source, ""))

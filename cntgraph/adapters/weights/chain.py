@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
-from cntgraph.adapters.tracing.normalisation import by_stored
+from cntgraph.adapters.tracing.normalization import by_stored
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.weights.description import (
     Description,

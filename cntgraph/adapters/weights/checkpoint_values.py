@@ -55,9 +55,9 @@ class StoredTensor:
     first : int, default 0
         The first value.
     strides : tuple of int, default ()
-        How many values lie between neighbours along each axis.
+        How many values lie between neighbors along each axis.
     layout : str, default "strided"
-        ``"sparse_coo"``, ``"quantised"``, ``"meta"``: what it is where it has no storage.
+        ``"sparse_coo"``, ``"quantized"``, ``"meta"``: what it is where it has no storage.
     """
 
     shape: tuple[int, ...]
@@ -161,7 +161,7 @@ MADE_BY: dict[Name, Callable[..., Any]] = {
         "meta", shape, dtype.name
     ),
     Name(_UTILS, "_rebuild_qtensor"): lambda storage, first, shape, *_: _no_plain(
-        "quantised", shape, storage.dtype
+        "quantized", shape, storage.dtype
     ),
     Name("collections", "OrderedDict"): lambda: {},  # noqa: PIE807 - dict copies what it is given
     Name("collections", "Counter"): lambda items: items,  # what copies takes memory each time

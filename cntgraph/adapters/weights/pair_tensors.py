@@ -1,7 +1,7 @@
 """Which tensors belong together where no graph says so: told from names, types and shapes.
 
 A weight may have a bias, a scale that turns stored integers or 8-bit floats into values, a mask of
-pruning, a gain of weight normalisation. What is none of these, and no weight, is left out with a
+pruning, a gain of weight normalization. What is none of these, and no weight, is left out with a
 reason.
 """
 
@@ -19,7 +19,7 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks.base import broadcasts
 
 #: Types that are values only together with a scale, where there is one.
-_QUANTISED = ("int8", "uint8", "int16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz",
+_QUANTIZED = ("int8", "uint8", "int16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz",
               "float8_e5m2fnuz")  # fmt: skip
 #: Types of words into which smaller values are packed; no weight is stored as one.
 _WORDS = ("int32", "uint32", "int64", "uint64")
@@ -47,7 +47,7 @@ _ZEROS = ("{name}_zero_point", "{stem}zero_point")
 
 #: Reasons for which what is left out is no parameter of the model.
 BUFFERS = (
-    "statistics of a normalisation, of use only with the graph",
+    "statistics of a normalization, of use only with the graph",
     "integers without a scale: indices, counters or a mask, not weights",
 )
 _STATISTIC, _INTEGERS = BUFFERS
@@ -57,8 +57,8 @@ _SINGLE = "a single value: what it applies to is known only with the graph"
 _ONE_AXIS = "of one dimension: what it applies to is known only with the graph"
 _CONSTANT = "a learned constant: what it is added to is known only with the graph"
 _NO_WEIGHT = "a bias without a weight of its name and size"
-_PACKED = "packed values of fewer than 8 bits, or what unpacks them; save the model dequantised"
-_PARAMETRISED = "its value is computed by the model's code; pass model= or save the plain weight"
+_PACKED = "packed values of fewer than 8 bits, or what unpacks them; save the model dequantized"
+_PARAMETRIZED = "its value is computed by the model's code; pass model= or save the plain weight"
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Companions:
 
     def __post_init__(self) -> None:
         self.reasons.update({n: _EMPTY for n, p in self.tensors.items() if not p.size})
-        for step in (self._leave_packed, self._compose, self._dequantise, self._sort):
+        for step in (self._leave_packed, self._compose, self._dequantize, self._sort):
             for parameter in self._left():
                 step(parameter)
         for name, bias in self._biases.items():
@@ -146,7 +146,7 @@ class Companions:
             self.reasons.update({n: _PACKED for n in beside if not n.endswith("bias")})
 
     def _compose(self, factor: Parameter) -> None:
-        """Multiply by the mask of a pruning, or undo a weight normalisation.
+        """Multiply by the mask of a pruning, or undo a weight normalization.
 
         That is w = g v / ‖v‖, the norm over the axes that the gain g lacks.
         """
@@ -163,7 +163,7 @@ class Companions:
                     times = times / value.square().sum(axes).sqrt()
                 self._made(match.expand(whole), value * times, (factor, what))
 
-    def _dequantise(self, parameter: Parameter) -> None:
+    def _dequantize(self, parameter: Parameter) -> None:
         """Multiply stored integers or 8-bit floats by their scale, less a zero point."""
         name, shape = parameter.name, parameter.shape
         scale, zero = (
@@ -172,7 +172,7 @@ class Companions:
         )
         if scale is None or scale is parameter:
             return
-        if parameter.dtype not in _QUANTISED or len(shape) < 2:
+        if parameter.dtype not in _QUANTIZED or len(shape) < 2:
             return
         value, factor = Recipe.of(parameter), expanded_scale(Recipe.of(scale), shape)
         shift = None if zero is None else expanded_scale(Recipe.of(zero), shape)
@@ -196,7 +196,7 @@ class Companions:
         is_flat = sum(size > 1 for size in parameter.shape) < min(ndim, 2)
         reasons = {
             _STATISTIC: leaf in _STATISTICS,
-            _PARAMETRISED: _IN_PARTS.search(name),
+            _PARAMETRIZED: _IN_PARTS.search(name),
             _INTEGERS: is_integer and (ndim < 2 or not named or parameter.dtype == "bool"),
             _WIDE: parameter.dtype in _WORDS,
             _SINGLE: not ndim,

@@ -40,7 +40,7 @@ _MAX_AXES = 32
 _INDEX = ".safetensors.index.json"
 
 
-def recognises(source: object) -> bool:
+def recognizes(source: object) -> bool:
     """Return False: safetensors are files, never live objects."""
     return False
 

@@ -33,7 +33,7 @@ class StoredArray:
     state : tuple of int
         The file's size and time of change when it was opened; see `file_state`.
     strides : tuple of int, optional
-        How many bytes lie between neighbours along each axis; by default the values lie together,
+        How many bytes lie between neighbors along each axis; by default the values lie together,
         those of the last axis first.
 
     Examples
@@ -89,14 +89,14 @@ class StoredArray:
 
 
 def strides_of(shape: tuple[int, ...], step: int = 1, *, fortran: bool = False) -> tuple[int, ...]:
-    """Return how far neighbours along each axis are from each other where all lie together.
+    """Return how far neighbors along each axis are from each other where all lie together.
 
     Parameters
     ----------
     step : int, default 1
         How far the nearest ones are.
     fortran : bool, default False
-        Whether those are neighbours along the first axis, not along the last.
+        Whether those are neighbors along the first axis, not along the last.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def stored_tensor(
     first : int
         The first value.
     strides : tuple of int
-        How many values lie between neighbours along each axis.
+        How many values lie between neighbors along each axis.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from numba import njit
 def merge_rows(rows, indptr, indices, data, marks):
     """Order some rows by column; of equal columns, those that stand first stay first.
 
-    A row is a few ascending runs, one for each block: neighbours are merged until one is left.
+    A row is a few ascending runs, one for each block: neighbors are merged until one is left.
     """
     for r in rows:
         here = slice(indptr[r], indptr[r + 1])
@@ -47,7 +47,7 @@ def _run_ends(row):
 
 @njit(cache=True, nogil=True)
 def _merge_runs(start, middle, stop, row, weights, own):
-    """Merge two neighbouring runs, from their ends: only the second one is set aside."""
+    """Merge two neighboring runs, from their ends: only the second one is set aside."""
     size = stop - middle
     other, other_weights, other_own = (
         row[middle:stop].copy(), weights[middle:stop].copy(), own[middle:stop].copy(),

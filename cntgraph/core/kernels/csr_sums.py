@@ -92,7 +92,7 @@ def _add_to_columns(values, indices, first_column, columns):
     else:
         for k in range(n):
             columns[np.uint64(indices[k] - first_column)] += np.float64(values[k])
-    # A loop of its own, which vectorises; the values are in cache.
+    # A loop of its own, which vectorizes; the values are in cache.
     for k in range(n):
         total += np.float64(values[k])
     return total

@@ -1,4 +1,4 @@
-"""Counting values in bins that widen away from a centre.
+"""Counting values in bins that widen away from a center.
 
 `cntgraph.network.blocks.histogram` says which.
 """
@@ -15,24 +15,24 @@ _APART = 4
 
 
 @njit(cache=True, nogil=True)
-def count_values(values, centre, scale, per_octave_bits, side, counts):
+def count_values(values, center, scale, per_octave_bits, side, counts):
     """Add values, shape (n,), to ``counts``: below, 2 * side bins, above, not finite.
 
-    With v = 1 + |x - centre| * scale, the bin is that of the exponent of v and of the first
+    With v = 1 + |x - center| * scale, the bin is that of the exponent of v and of the first
     bits of its mantissa, which are the first bits of a float64 as they stand.
     """
     shift, zero = np.uint64(52 - per_octave_bits), 1023 << per_octave_bits
     sizes, places = np.empty(_PART), np.empty(_PART, np.int64)
     bits = sizes.view(np.uint64)
-    # Neighbours are counted apart: adding to one number twice in a row is waiting for it.
+    # Neighbors are counted apart: adding to one number twice in a row is waiting for it.
     apart = np.zeros((_APART, 2 * side), np.int64)
     for start in range(0, values.size, _PART):
         part = values[start : start + _PART]
         for k in range(part.size):
-            sizes[k] = 1.0 + abs((np.float64(part[k]) - centre) * scale)
+            sizes[k] = 1.0 + abs((np.float64(part[k]) - center) * scale)
         for k in range(part.size):
             place = np.int64(bits[k] >> shift) - zero
-            places[k] = side + (place if part[k] >= centre else -1 - place)
+            places[k] = side + (place if part[k] >= center else -1 - place)
         for k in range(part.size):
             place = places[k]
             if 0 <= place < 2 * side:

@@ -1,4 +1,4 @@
-"""Sums of powers, extremes and zeros of values, in one loop that vectorises.
+"""Sums of powers, extremes and zeros of values, in one loop that vectorizes.
 
 A tally is an array of float64, laid out as the constants below say. `Tally`, in
 `cntgraph.network.blocks.tally`, makes statistics of it. Values are given as stored (`floats`).
@@ -23,7 +23,7 @@ TALLY_SIZE = 8
 #: As many powers are added up by themselves, which keeps their rounding small.
 _TILE = 1024
 
-# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning. How is up
+# Sums may be reassociated (so that they vectorize); NaN and infinity keep their meaning. How is up
 # to the compiler, which may do it in one way for a function by itself and in another for what calls
 # it: such functions are inlined, so that kernels compiled now and loaded from disk are the same.
 _FAST = {"reassoc", "nsz", "contract"}
@@ -80,12 +80,12 @@ def add_to_tally(tally, p1, p2, p3, p4, least, largest, zeros):
 
 @njit(inline="always")
 def is_zero(y):
-    """Return one of zero, else nothing; unlike a choice between two floats, it vectorises."""
+    """Return one of zero, else nothing; unlike a choice between two floats, it vectorizes."""
     return np.int64(y == 0.0)
 
 
 def _of_two(name: str) -> Any:
-    """Return an instruction for two numbers none of which is NaN: comparing them vectorises.
+    """Return an instruction for two numbers none of which is NaN: comparing them vectorizes.
 
     Zeros of both signs are the same to it, and of NaN something comes out.
     """

@@ -8,7 +8,7 @@ from numba import njit
 BEFORE, AFTER, BETWEEN, PRODUCT = range(4)
 SUMS_SIZE = 4
 
-# Sums may be reassociated (so that they vectorise); NaN and infinity keep their meaning.
+# Sums may be reassociated (so that they vectorize); NaN and infinity keep their meaning.
 _FAST = {"reassoc", "nsz", "contract"}
 
 

@@ -99,7 +99,7 @@ def merge_statistics(size, mean, powers, extremes, found):
     found[N_ZERO] += n_zero
 
 
-# Of finite values: comparing them vectorises where none is NaN.
+# Of finite values: comparing them vectorizes where none is NaN.
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
 def extremes_of(row):
     """Return the least and the largest of finite values, as stored, and how many are zero."""
@@ -113,8 +113,8 @@ def extremes_of(row):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def summarise_rows(table, shares, found):
-    """Summarise the values of each row, shape (n, size), of which each has a share of the nodes.
+def summarize_rows(table, shares, found):
+    """Summarize the values of each row, shape (n, size), of which each has a share of the nodes.
 
     The shares add up to one. What is not finite counts as in NumPy; `found` has shape (n, 4).
     """

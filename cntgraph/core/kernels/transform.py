@@ -12,7 +12,7 @@ SIGNED, ABSOLUTE, POSITIVE, NEGATIVE, SQUARE, FOURTH, COUNT = range(7)
 
 @njit(cache=True, nogil=True)
 def transform_values(values, transform, out):
-    """Write f of every value, given as stored (`floats`); by loops, each of which vectorises."""
+    """Write f of every value, given as stored (`floats`); by loops, each of which vectorizes."""
     for j in range(values.size):
         out[j] = value_of(values[j])
     transform_in_place(out[: values.size], transform)

@@ -192,7 +192,7 @@ def _of_view(recipe: Recipe, base: Array, view: Array) -> Recipe | None:
 
 
 def _steps(shape: Sequence[int]) -> list[int]:
-    """Return how many values lie between neighbours along each axis, in C order."""
+    """Return how many values lie between neighbors along each axis, in C order."""
     return [prod(shape[k + 1 :]) for k in range(len(shape))]
 
 

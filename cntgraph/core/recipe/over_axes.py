@@ -73,9 +73,9 @@ def log_sum_exp(x: Recipe, axes: Axes = None, keep: bool = False) -> Recipe:
     return _left(made, _over(axes, x), keep)
 
 
-def normalised(x: Recipe, axes: Axes, epsilon: float, *, centred: bool = True) -> Recipe:
+def normalized(x: Recipe, axes: Axes, epsilon: float, *, centered: bool = True) -> Recipe:
     """Return values less their mean over axes, over their deviation; or over their mean square."""
-    off = x - mean(x, axes, keep=True) if centred else x
+    off = x - mean(x, axes, keep=True) if centered else x
     return off / (mean(off.square(), axes, keep=True) + float(epsilon)).sqrt()
 
 

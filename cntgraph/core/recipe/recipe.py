@@ -169,7 +169,7 @@ class Recipe(Expression):
         axis : int
             The axis.
         labels : sequence of int
-            A label from 0 to n - 1 for each entry; an entry labelled -1 is in no sum.
+            A label from 0 to n - 1 for each entry; an entry labeled -1 is in no sum.
         n : int
             Number of labels, the length of the axis afterwards.
 

@@ -100,7 +100,7 @@ def _together(old: Shape, new: Shape) -> list[tuple[slice, slice]]:
 
 
 def steps(value: Expression) -> Shape:
-    """Return about how far apart neighbours along each axis lie where a value is read from.
+    """Return about how far apart neighbors along each axis lie where a value is read from.
 
     Zero along an axis where that is not one number.
 

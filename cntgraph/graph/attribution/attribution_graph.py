@@ -70,11 +70,11 @@ def read_attribution_graph(path: str | Path, *, in_circuit: bool = False) -> Gra
     path = Path(path)
     data = _read_json(path)
     try:
-        if circuit_tracer.recognises(data):
+        if circuit_tracer.recognizes(data):
             if in_circuit:
                 raise FormatError("it marks no edges as parts of a circuit; leave in_circuit out")
             return circuit_tracer.graph_from(data)
-        if edge_scores.recognises(data):
+        if edge_scores.recognizes(data):
             return edge_scores.graph_from(data, in_circuit=in_circuit)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None

@@ -19,7 +19,7 @@ _COLUMNS: Mapping[str, tuple[str, Any]] = {
 _LOGIT, _EMBEDDING, _FIRST, _LAST = "logit", "embedding", -1, 1 << 60
 
 
-def recognises(data: Mapping[str, Any]) -> bool:
+def recognizes(data: Mapping[str, Any]) -> bool:
     """Whether a file has the fields of an attribution graph."""
     return isinstance(data.get("nodes"), list) and isinstance(data.get("links"), list)
 

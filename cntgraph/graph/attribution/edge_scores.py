@@ -21,7 +21,7 @@ _BLOCKS = {"q": "query", "k": "key", "v": "value", None: "residual"}
 _LAST = 1 << 60
 
 
-def recognises(data: Mapping[str, Any]) -> bool:
+def recognizes(data: Mapping[str, Any]) -> bool:
     """Whether a file has edges by name."""
     return isinstance(data.get("edges"), dict)
 

@@ -97,7 +97,7 @@ def _layered(edges: OwnEdges, layers: Layering | None) -> Layered:
         return _in_order([Layer(name, shape, KIND) for name, shape in sizes], n)
     if ready := _ready(layers):
         return _in_order(ready, n)
-    return _labelled(np.asarray(layers), n)
+    return _labeled(np.asarray(layers), n)
 
 
 def _in_order(layers: list[Layer], n: int) -> Layered:
@@ -112,7 +112,7 @@ def _in_order(layers: list[Layer], n: int) -> Layered:
     return Layered(tuple(placed), np.arange(n))
 
 
-def _labelled(labels: Array, n: int) -> Layered:
+def _labeled(labels: Array, n: int) -> Layered:
     """Return the layers of nodes by their labels: numbers ascend, others as they first occur."""
     if labels.shape != (n,):
         raise CntGraphError(

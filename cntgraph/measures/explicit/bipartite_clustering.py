@@ -1,4 +1,4 @@
-"""Bipartite clustering: how much the neighbours of nodes are the same."""
+"""Bipartite clustering: how much the neighbors of nodes are the same."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def bipartite_clustering(
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
 ) -> Values:
-    """Return, for every node, how much it has its neighbours in common with other nodes.
+    """Return, for every node, how much it has its neighbors in common with other nodes.
 
     Parameters
     ----------
     net_or_graph : Network or Graph
-        Which edges there are, whatever their weights. In dense layers all neighbours are the
+        Which edges there are, whatever their weights. In dense layers all neighbors are the
         same: keep the strong edges first.
     direction : {"in", "out", "total"}, default "in"
-        Compare the nodes that nodes receive edges from, or send edges to; or all neighbours,
+        Compare the nodes that nodes receive edges from, or send edges to; or all neighbors,
         which is the measure of the undirected graph, if that is bipartite.
     mode : {"dot", "min", "max"}, default "dot"
-        What the number of common neighbours is divided by: the number of those of either node,
+        What the number of common neighbors is divided by: the number of those of either node,
         the smaller degree or the larger.
     edges : {"all", "parametric"}, default "all"
         Whether structural edges (pooling, identity) count.
@@ -63,7 +63,7 @@ def bipartite_clustering(
     Returns
     -------
     ndarray of float64, shape (n_nodes,)
-        Between 0 and 1; 0 for a node that shares no neighbour.
+        Between 0 and 1; 0 for a node that shares no neighbor.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def bipartite_clustering(
 
     Notes
     -----
-    With N(u) the neighbours of u, the mean over all v ≠ u that share one of them of
+    With N(u) the neighbors of u, the mean over all v ≠ u that share one of them of
 
         c(u, v) = |N(u) ∩ N(v)| / |N(u) ∪ N(v)|     ("dot"; over min or max of the sizes else)
 
@@ -101,7 +101,7 @@ def bipartite_clustering(
             f"got {mode!r} and {direction!r}"
         )
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
-    matrix = _neighbours(graph, direction)
+    matrix = _neighbors(graph, direction)
     back = matrix.T.tocsr()
     work = float((np.diff(back.indptr).astype(np.float64) ** 2).sum())
     check_operations("bipartite_clustering", work, max_operations, "choose layers")
@@ -179,8 +179,8 @@ def operations(n_nodes: int, n_edges: int) -> float:
     return float(n_edges) ** 2 / max(n_nodes, 1)
 
 
-def _neighbours(graph: Graph, direction: Direction) -> csr_array:
-    """Return the 0/1 matrix whose rows are the neighbours of each node."""
+def _neighbors(graph: Graph, direction: Direction) -> csr_array:
+    """Return the 0/1 matrix whose rows are the neighbors of each node."""
     if direction == "total":
         pairs = undirected_topology(graph)
         bipartite = not pairs.nnz or undirected_igraph(pairs)[0].is_bipartite()

@@ -1,4 +1,4 @@
-"""Clustering: how often two neighbours of a node are neighbours, and what to use without triangles.
+"""Clustering: how often two neighbors of a node are neighbors, and what to use without triangles.
 
 A network of layers without skips has no triangles: the nodes that a node is connected to are in
 the layers before and after its own. Clustering is 0 everywhere then, and tells nothing.
@@ -61,7 +61,7 @@ def clustering(
     Returns
     -------
     ndarray of float64, shape (n_nodes,)
-        0 for a node of fewer than two neighbours. Or a `Split` of two for ``sign="split"``.
+        0 for a node of fewer than two neighbors. Or a `Split` of two for ``sign="split"``.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def clustering(
 
     Notes
     -----
-    With k_i the number of neighbours of i in either direction (loops and parallel edges aside)
+    With k_i the number of neighbors of i in either direction (loops and parallel edges aside)
     and S = A + Aᵀ,
 
         C_i = 2 T_i / (k_i (k_i - 1)),   T_i the number of triangles at i (Watts and Strogatz)
@@ -151,6 +151,6 @@ def _check_triangles(values: Values) -> None:
     if not (values > 0).any():
         raise UndefinedMeasureError(
             "clustering counts triangles, and there are none: the edges of a network of layers "
-            "without skips lead from one layer to the next. bipartite_clustering (neighbours in "
+            "without skips lead from one layer to the next. bipartite_clustering (neighbors in "
             "common) and square_clustering (cycles of four) are made for such a graph"
         )

@@ -97,7 +97,7 @@ def communities(
     Notes
     -----
     On the undirected graph S = A + Aᵀ of weight magnitudes, with k = S·1 and 2m = Σk, the
-    partition c maximises, as far as the method gets,
+    partition c maximizes, as far as the method gets,
 
         Q = 1/2m · Σ_ij (S_ij - γ k_i k_j / 2m) [c_i = c_j]
 

@@ -96,7 +96,7 @@ def motifs(
     network from the mean of them all.
 
     Zambra et al. leave out weights close to the mean of a normal distribution fitted to all, and
-    tell negative, mild and positive edges apart, as colours. Edges have no colour here: to look
+    tell negative, mild and positive edges apart, as colors. Edges have no color here: to look
     at positive ones alone, pass ``graph.keep_edges(graph.adjacency.data >= threshold)``.
 
     References
@@ -244,7 +244,7 @@ def null_scores(value: Values, nulls: Values) -> dict[str, Values]:
     rounding = 1e-11 * np.maximum(np.abs(nulls).max(axis=0), np.abs(value))
     std = np.where(std <= rounding, 0.0, std)
     # About the mean of all, the network and its nulls are treated alike: p is exact.
-    centre = (mean * len(nulls) + value) / (len(nulls) + 1)
-    reached = (np.abs(nulls - centre) >= np.abs(value - centre) - rounding).sum(axis=0)
+    center = (mean * len(nulls) + value) / (len(nulls) + 1)
+    reached = (np.abs(nulls - center) >= np.abs(value - center) - rounding).sum(axis=0)
     z = np.divide(value - mean, std, out=np.full_like(value, np.nan), where=std > 0)
     return {"null_mean": mean, "null_std": std, "z": z, "p": (reached + 1) / (len(nulls) + 1)}

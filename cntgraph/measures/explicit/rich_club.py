@@ -143,7 +143,7 @@ def _more_than(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _with_nulls(table: pd.DataFrame, nulls: list[pd.Series]) -> pd.DataFrame:
-    # Where a null's edges come to lead both ways, its nodes have fewer neighbours: a degree may
+    # Where a null's edges come to lead both ways, its nodes have fewer neighbors: a degree may
     # be beyond all of them, and the null is left out of the mean.
     values = np.ma.masked_invalid(np.array(nulls))
     mean = np.ma.filled(values.mean(axis=0), np.nan)

@@ -40,11 +40,11 @@ class SpectralClustering:
         The cluster of every node, counted from 0; -1 for a node without weight. Where there is
         none, `cntgraph.n_cut` of it is the same number, without unrolling.
     n_cut : float
-        The normalised cut, between 0 and the number of clusters.
+        The normalized cut, between 0 and the number of clusters.
     n_clusters : int
         How many clusters there are.
     eigenvalues : ndarray of float64, shape (n_clusters,)
-        The smallest ones of the normalised Laplacian, ascending. Their sum is the least that
+        The smallest ones of the normalized Laplacian, ascending. Their sum is the least that
         any n-cut into so many clusters can be.
     """
 
@@ -65,7 +65,7 @@ def spectral_clustering(
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
 ) -> SpectralClustering | Split[SpectralClustering]:
-    """Return clusters of nodes of small normalised cut.
+    """Return clusters of nodes of small normalized cut.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def operations(n_nodes: int, n_edges: int) -> float:
 
 
 def _embedding(matrix: csr_array, strength: Values, k: int) -> tuple[Values, Values]:
-    """Return the k smallest eigenvalues of the normalised Laplacian, and each node's place.
+    """Return the k smallest eigenvalues of the normalized Laplacian, and each node's place.
 
     Connected components are solved one by one: each has an eigenvalue of 0, and iterations from
     one start do not find the same eigenvalue twice.
@@ -244,8 +244,8 @@ def _k_means(places: Values, k: int, rng: Any) -> NDArray[np.int64]:
     places = np.round(places / np.abs(places).max(), 12)
     best, least = np.zeros(len(places), np.int64), np.inf
     for _ in range(_STARTS):
-        centres, _ = kmeans(places, _starts(places, k, rng), thresh=1e-12)
-        labels, distances = vq(places, centres)
+        centers, _ = kmeans(places, _starts(places, k, rng), thresh=1e-12)
+        labels, distances = vq(places, centers)
         total = float((distances**2).sum())
         if total < least:
             best, least = labels.astype(np.int64), total

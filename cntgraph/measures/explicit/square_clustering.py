@@ -1,4 +1,4 @@
-"""Square clustering: how often two neighbours of a node have another neighbour in common."""
+"""Square clustering: how often two neighbors of a node have another neighbor in common."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def square_clustering(
     Returns
     -------
     ndarray of float64, shape (n_nodes,)
-        Between 0 and 1; 0 for a node of fewer than two neighbours.
+        Between 0 and 1; 0 for a node of fewer than two neighbors.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def square_clustering(
 
     Notes
     -----
-    Where triangles are impossible, squares are the shortest cycles. Over the pairs of neighbours
-    u, w of node v, with q their common neighbours other than v, and θ = 1 if they are connected,
+    Where triangles are impossible, squares are the shortest cycles. Over the pairs of neighbors
+    u, w of node v, with q their common neighbors other than v, and θ = 1 if they are connected,
 
         C₄(v) = Σ q / Σ (k_u + k_w - 2 - 2θ - q)
 
@@ -130,7 +130,7 @@ def squares(pairs: csr_array) -> Values:
     """
     degree = np.diff(pairs.indptr).astype(np.float64)
     found = np.zeros(len(degree))
-    around = pairs @ degree  # the degrees of all neighbours
+    around = pairs @ degree  # the degrees of all neighbors
     for rows in row_parts(pairs, pairs):
         own = pairs[rows]
         common = own @ pairs

@@ -1,1 +1,1 @@
-"""Measures of a node and its neighbours: closed form on the blocks, or sums over the CSR."""
+"""Measures of a node and its neighbors: closed form on the blocks, or sums over the CSR."""

@@ -1,4 +1,4 @@
-"""Participation ratio: how many of a node's weights matter, and how localised they are."""
+"""Participation ratio: how many of a node's weights matter, and how localized they are."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def inverse_participation_ratio(
     direction: Direction = "in",
     edges: Edges = "parametric",
 ) -> Values:
-    """Return how localised every node's weights are: 1/k for k of one size, 1 for a single one.
+    """Return how localized every node's weights are: 1/k for k of one size, 1 for a single one.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def inverse_participation_ratio(
     References
     ----------
     .. [1] Ingrosso, Goldt, "Data-driven emergence of convolutional structure in neural
-       networks", PNAS 119 (40), 2022, arXiv:2202.00565: the localisation of receptive fields.
+       networks", PNAS 119 (40), 2022, arXiv:2202.00565: the localization of receptive fields.
 
     Examples
     --------

@@ -96,7 +96,7 @@ def hits(
     sources of that block have hub scores, its targets authority scores, every other node has
     zero. That is what HITS of the whole is, and what networkx gives; it says which block is
     strongest rather than which nodes are. ``scope="layers"`` gives the scores within each group
-    of layers that hangs together, normalised on its own.
+    of layers that hangs together, normalized on its own.
 
     Where singular values are equal (poolings; blocks that fall apart into channels), vectors
     are not unique; these are what Kleinberg's iteration comes to from equal scores.
@@ -228,7 +228,7 @@ def _together(found: Sequence[_Leading]) -> list[_Leading]:
 
 
 def _scores(together: Sequence[Sequence[_Leading]], n_nodes: int, normalized: bool) -> Hits:
-    """Put scores side by side, having normalised those that belong together."""
+    """Put scores side by side, having normalized those that belong together."""
     hubs, authorities = np.zeros(n_nodes), np.zeros(n_nodes)
     for found in together:
         size = np.sum if normalized else np.max

@@ -63,7 +63,7 @@ def leading_eigenpair(
 
     Notes
     -----
-    Lanczos' method with full orthogonalisation; once the vectors are used up it starts again
+    Lanczos' method with full orthogonalization; once the vectors are used up it starts again
     from the best third of what they span. SciPy's ``eigsh`` does the same, but goes on with a
     random vector where the start spans few, which makes ties arbitrary.
 
@@ -88,7 +88,7 @@ def leading_eigenpair(
     while n_products < max_iter:
         size, rest = m, 0.0
         for j in range(kept, m):
-            following, along = _orthogonalised(product(vectors[j]), vectors[: j + 1])
+            following, along = _orthogonalized(product(vectors[j]), vectors[: j + 1])
             n_products += 1
             matrix[j, : j + 1] = matrix[: j + 1, j] = along
             rest = float(np.linalg.norm(following))
@@ -115,7 +115,7 @@ def leading_eigenpair(
 _ROUNDING = 1e-14
 
 
-def _orthogonalised(vector: Values, basis: Values) -> tuple[Values, Values]:
+def _orthogonalized(vector: Values, basis: Values) -> tuple[Values, Values]:
     """Return what is left of a vector outside of a basis, and its part along each of it."""
     along = basis @ vector
     vector -= along @ basis

@@ -26,7 +26,7 @@ def n_cut(
     edges: Edges = "all",
     show_progress: bool = False,
 ) -> float | Split[float]:
-    """Return the normalised cut of a partition of the nodes.
+    """Return the normalized cut of a partition of the nodes.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from cntgraph.graph.node_places import node_places
 from cntgraph.graph.signs import Sign
 from cntgraph.measures.explicit.graph import explicit_graph
 from cntgraph.measures.layer_values import DIRECTIONS
-from cntgraph.measures.profile.catalogue import find_measures
+from cntgraph.measures.profile.catalog import find_measures
 from cntgraph.measures.profile.numbers import named_numbers
 from cntgraph.measures.strength import node_strength
 from cntgraph.network.network import Network

@@ -21,7 +21,7 @@ from cntgraph.core.progress import progress
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
-from cntgraph.measures.profile.catalogue import find_measures
+from cntgraph.measures.profile.catalog import find_measures
 from cntgraph.measures.profile.measure import Measure, Size
 from cntgraph.measures.profile.numbers import named_numbers
 from cntgraph.network.network import Network
@@ -79,7 +79,7 @@ def cnt_profile(
     Returns
     -------
     pandas.DataFrame
-        One row per measure and part of it, in the catalogue's order: ``measure``, ``part`` (such
+        One row per measure and part of it, in the catalog's order: ``measure``, ``part`` (such
         as hubs and authorities; empty if there is one), ``level`` (what there is a number of),
         ``n`` numbers with their ``mean``, ``std``, ``min`` and ``max`` over those that are finite,
         ``seconds`` taken, ``estimate`` (in seconds), ``complexity``, ``status`` and ``reason``.

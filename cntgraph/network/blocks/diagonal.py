@@ -21,12 +21,12 @@ from cntgraph.network.blocks.weight_uses import Ends, WeightUses
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Diagonal(Block):
-    """The edges of an elementwise scaling y = w ⊙ x + b, such as a normalisation that is kept.
+    """The edges of an elementwise scaling y = w ⊙ x + b, such as a normalization that is kept.
 
     Parameters
     ----------
     weight : Recipe
-        Broadcasts against ``target.shape``; a normalisation has one value per channel.
+        Broadcasts against ``target.shape``; a normalization has one value per channel.
 
     Examples
     --------

@@ -13,9 +13,9 @@ from cntgraph.core.types import Values
 
 Counts = NDArray[np.int64]
 
-#: Bins from 2ᵉ - 1 to 2ᵉ⁺¹ - 1 spreads away from the centre, as a power of two; how many such e.
+#: Bins from 2ᵉ - 1 to 2ᵉ⁺¹ - 1 spreads away from the center, as a power of two; how many such e.
 _BITS, _OCTAVES = 5, 8
-#: Bins on each side of the centre.
+#: Bins on each side of the center.
 _SIDE: Final = _OCTAVES << _BITS
 #: Bins of a histogram.
 N_BINS: Final = 2 * _SIDE
@@ -27,9 +27,9 @@ _FINEST, _SMALLEST, _LARGEST = 2.0**-40, 1e-290, 1e290
 
 @dataclass(frozen=True)
 class Bins:
-    """512 bins about a centre, 32 to the first spread away from it, and then 32 to each doubling.
+    """512 bins about a center, 32 to the first spread away from it, and then 32 to each doubling.
 
-    On each side of the centre c, edge number j = 32 e + i (0 ≤ i < 32) lies at
+    On each side of the center c, edge number j = 32 e + i (0 ≤ i < 32) lies at
 
         c ± s ((1 + i / 32) 2ᵉ - 1)
 
@@ -38,7 +38,7 @@ class Bins:
 
     Parameters
     ----------
-    centre : float
+    center : float
     spread : float
         Positive.
 
@@ -57,15 +57,15 @@ class Bins:
     (array([1, 2, 0]), array([1, 0, 1]))
     """
 
-    centre: float
+    center: float
     spread: float
 
     def __post_init__(self) -> None:
-        sound = abs(self.centre) <= _LARGEST and _SMALLEST <= self.spread <= _LARGEST
-        if not (sound and self.spread >= _FINEST * abs(self.centre)):
+        sound = abs(self.center) <= _LARGEST and _SMALLEST <= self.spread <= _LARGEST
+        if not (sound and self.spread >= _FINEST * abs(self.center)):
             raise CntGraphError(
-                f"expected bins of a centre and a spread that float64 can tell apart, got "
-                f"{self.centre} and {self.spread}"
+                f"expected bins of a center and a spread that float64 can tell apart, got "
+                f"{self.center} and {self.spread}"
             )
 
     @classmethod
@@ -87,29 +87,29 @@ class Bins:
         Examples
         --------
         >>> Bins.about(np.arange(5.0)), Bins.about(np.zeros(3))
-        (Bins(centre=2.0, spread=1.4825796886582654), Bins(centre=0.0, spread=1.0))
+        (Bins(center=2.0, spread=1.4825796886582654), Bins(center=0.0, spread=1.0))
         """
         wide = values.astype(np.float64, copy=False)
         finite = np.clip(wide[np.isfinite(wide)], -_LARGEST, _LARGEST)
         if not finite.size:
             return cls(0.0, 1.0)
-        low, centre, high = np.percentile(finite, (25, 50, 75)).tolist()
+        low, center, high = np.percentile(finite, (25, 50, 75)).tolist()
         with np.errstate(over="ignore"):
-            spreads = ((high - low) / 1.349, float(finite.std()), abs(centre), 1.0)
-        spread = next(s for s in spreads if s > _FINEST * abs(centre))
-        return cls(centre, min(max(spread, _SMALLEST), _LARGEST))
+            spreads = ((high - low) / 1.349, float(finite.std()), abs(center), 1.0)
+        spread = next(s for s in spreads if s > _FINEST * abs(center))
+        return cls(center, min(max(spread, _SMALLEST), _LARGEST))
 
     @property
     def edges(self) -> Values:
         """Edges of the bins, float64 of shape (513,), ascending."""
         octave, part = np.divmod(np.arange(_SIDE + 1), 1 << _BITS)
         sizes = ((1 + part / (1 << _BITS)) * 2.0**octave - 1) * self.spread
-        return np.concatenate([self.centre - sizes[:0:-1], self.centre + sizes])
+        return np.concatenate([self.center - sizes[:0:-1], self.center + sizes])
 
     def count(self, values: NDArray[Any]) -> Counts:
         """Return how many values lie below the bins, in each, above them, or are not finite.
 
-        A value at an edge counts with the bin farther from the centre. Close to an edge,
+        A value at an edge counts with the bin farther from the center. Close to an edge,
         rounding decides.
 
         Parameters
@@ -124,7 +124,7 @@ class Bins:
 
         counts = np.zeros(N_COUNTS, dtype=np.int64)
         flat = np.ascontiguousarray(values).reshape(-1)
-        count_values(flat, self.centre, 1.0 / self.spread, _BITS, _SIDE, counts)
+        count_values(flat, self.center, 1.0 / self.spread, _BITS, _SIDE, counts)
         return counts
 
 

@@ -138,12 +138,12 @@ class WeightStatistics:
 
     @property
     def skew(self) -> float:
-        """Third standardised moment (biased, as `scipy.stats.skew`); NaN for a constant."""
+        """Third standardized moment (biased, as `scipy.stats.skew`); NaN for a constant."""
         return self.m3 / self.n / (self.variance * self.std) if self._varies() else nan
 
     @property
     def kurtosis(self) -> float:
-        """Fourth standardised moment less 3 (as `scipy.stats.kurtosis`); NaN for a constant."""
+        """Fourth standardized moment less 3 (as `scipy.stats.kurtosis`); NaN for a constant."""
         return self.m4 / self.n / (self.variance * self.variance) - 3.0 if self._varies() else nan
 
     def _varies(self) -> bool:

@@ -24,7 +24,7 @@ class View:
     Parameters
     ----------
     data : list of dict
-        plotly's traces. ``meta`` says how the page colours one: ``{"series": 3}`` is the fourth
+        plotly's traces. ``meta`` says how the page colors one: ``{"series": 3}`` is the fourth
         of several that have no order, ``{"shade": 0.5}`` lies in the middle of a scale,
         ``{"muted": True}`` is in the background. With ``{"shared": True}`` it gets what all
         views have in common.

@@ -66,5 +66,5 @@ def _axis(index: pd.Index) -> dict[str, Any]:
 
 
 def _angle(index: pd.Index) -> int:
-    """Return how far names are turned so that they do not touch, nor the colour bar."""
+    """Return how far names are turned so that they do not touch, nor the color bar."""
     return -40 if max((len(str(name)) for name in index), default=0) > 6 else 0

@@ -18,7 +18,7 @@ def line(name: str, values: Any, number: int) -> dict[str, Any]:
     name : str
     values : array_like of float, shape (n_snapshots,)
     number : int
-        Which of several it is: it has a colour of its own.
+        Which of several it is: it has a color of its own.
     """
     mode = "lines+markers" if len(values) <= MARKED else "lines"
     return {"type": "scatter", "mode": mode, "y": numbers(values), "name": plain(name),

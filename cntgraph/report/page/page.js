@@ -2,7 +2,7 @@
 (() => {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const narrow = window.matchMedia("(max-width: 560px)");
-  // Okabe and Ito's colours, those that are seen on white, and those that are seen on black.
+  // Okabe and Ito's colors, those that are seen on white, and those that are seen on black.
   const series = {
     light: ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555"],
     dark: ["#56B4E9", "#E69F00", "#1FBF92", "#DF93BD", "#F0E442", "#E8743B", "#BBBBBB"],
@@ -27,21 +27,21 @@
     return `rgb(${mixed.join(",")})`;
   }
 
-  function colourOf(meta) {
+  function colorOf(meta) {
     if ("shade" in meta) return shade(meta.shade);
-    const colours = series[mode()];
-    return "series" in meta ? colours[meta.series % colours.length] : variable("--muted");
+    const colors = series[mode()];
+    return "series" in meta ? colors[meta.series % colors.length] : variable("--muted");
   }
 
   function painted(trace, shared) {
     const meta = trace.meta || {};
     const result = { ...(meta.shared ? shared : {}), ...trace };
     if (trace.type === "heatmap") return result;
-    const colour = colourOf(meta), round = Math.floor((meta.series || 0) / 7);
-    result.line = { color: colour, width: 2, dash: dashes[round % 4], ...trace.line };
-    result.marker = { color: colour, symbol: symbols[(meta.series || 0) % 7], ...trace.marker };
-    if (trace.error_x) result.error_x = { color: colour, thickness: 1.5, width: 3, ...trace.error_x };
-    if (trace.fill) result.fillcolor = colour.replace(/^rgb\((.*)\)$/, "rgba($1,0.2)")
+    const color = colorOf(meta), round = Math.floor((meta.series || 0) / 7);
+    result.line = { color: color, width: 2, dash: dashes[round % 4], ...trace.line };
+    result.marker = { color: color, symbol: symbols[(meta.series || 0) % 7], ...trace.marker };
+    if (trace.error_x) result.error_x = { color: color, thickness: 1.5, width: 3, ...trace.error_x };
+    if (trace.fill) result.fillcolor = color.replace(/^rgb\((.*)\)$/, "rgba($1,0.2)")
       .replace(/^#(......)$/, "#$133");
     return result;
   }

@@ -8,7 +8,7 @@ import numpy as np
 
 from cntgraph.report.labels import change_label
 from cntgraph.report.plots.lines import draw_lines
-from cntgraph.report.plots.style import COLOURS, COLUMN, SMALL, check_table, make_axes
+from cntgraph.report.plots.style import COLORS, COLUMN, SMALL, check_table, make_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def plot_change(table: pd.DataFrame, measure: str = "change", *, ax: Axes | None
 def _draw_bars(ax: Axes, table: pd.DataFrame, measure: str) -> None:
     values, places = table[measure].to_numpy(dtype=np.float64), np.arange(len(table))
     finite = np.isfinite(values)
-    ax.barh(places[finite], values[finite], height=0.7, color=COLOURS[0])
+    ax.barh(places[finite], values[finite], height=0.7, color=COLORS[0])
     for place, (value, status) in enumerate(zip(values, table["status"], strict=True)):
         text = "∞" if np.isinf(value) else "" if status == "ok" else status
         if text:

@@ -10,7 +10,7 @@ from cntgraph.core.errors import ArgumentError, CntGraphError
 from cntgraph.report.curves import Curve, density_curves
 from cntgraph.report.labels import measure_label
 from cntgraph.report.plots.style import (
-    COLOURS,
+    COLORS,
     check_table,
     legend_label,
     make_axes,
@@ -34,7 +34,7 @@ OVERLAP = 4.0
 def plot_density(
     table: pd.DataFrame,
     *,
-    colour_by: str | None = None,
+    color_by: str | None = None,
     ridge: bool | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -46,9 +46,9 @@ def plot_density(
         Densities of one layer and measure, as `Trajectory.density` and `Population.densities`
         return them: ``snapshot`` and labels, or ``bin``; ``layer``, ``measure``, ``x``,
         ``density``.
-    colour_by : str, optional
-        The column that colours a curve: by default ``bin``, else ``step``, else ``snapshot``.
-        Numbers and intervals have a colour bar, anything else a legend. What bins are of is
+    color_by : str, optional
+        The column that colors a curve: by default ``bin``, else ``step``, else ``snapshot``.
+        Numbers and intervals have a color bar, anything else a legend. What bins are of is
         taken from ``table.attrs["by"]``, if it is there.
     ridge : bool, optional
         Whether curves are drawn one behind the other, the smallest value in front, rather than
@@ -81,21 +81,21 @@ def plot_density(
             f"{type(table).__name__}; plot_distribution draws what cg.distribution gives"
         )
     present = [c for c in ("bin", "step", "snapshot") if c in table.columns]
-    colour_by = colour_by or (present[0] if present else "snapshot")
-    check_table(table, (colour_by, "layer", "measure", "x", "density"), what="densities")
+    color_by = color_by or (present[0] if present else "snapshot")
+    check_table(table, (color_by, "layer", "measure", "x", "density"), what="densities")
     layer, measure = _only(table, "layer"), _only(table, "measure")
-    curves = _curves(table, colour_by)
+    curves = _curves(table, color_by)
     ax = make_axes(ax)
     # What a bin is of, the table may know.
-    name = str(table.attrs.get("by", colour_by) if colour_by == "bin" else colour_by)
-    colours = _colours([curve.of for curve in curves])
+    name = str(table.attrs.get("by", color_by) if color_by == "bin" else color_by)
+    colors = _colors([curve.of for curve in curves])
     if len(curves) > OVERLAID if ridge is None else ridge:
-        _draw_ridge(ax, curves, colours)
+        _draw_ridge(ax, curves, colors)
         ax.set_ylabel(f"{name.replace('_', ' ')} (heights: density)")
     else:
-        _draw_overlaid(ax, curves, colours)
+        _draw_overlaid(ax, curves, colors)
         ax.set_ylabel("probability density (1/weight)")
-        _add_key(ax, curves, colours, name.replace("_", " "))
+        _add_key(ax, curves, colors, name.replace("_", " "))
     ax.set_xlim(min(c.x[0] for c in curves), max(c.x[-1] for c in curves))
     ax.set_xlabel(measure_label(measure))
     set_title(ax, layer)
@@ -113,26 +113,26 @@ def _only(table: pd.DataFrame, column: str) -> str:
     return str(found[0])
 
 
-def _curves(table: pd.DataFrame, colour_by: str) -> list[Curve]:
-    """Return the curves in order of what colours them; bins without networks have none."""
-    key = next(c for c in ("bin", "snapshot", colour_by) if c in table.columns)
-    found = density_curves(table, key, colour_by)
+def _curves(table: pd.DataFrame, color_by: str) -> list[Curve]:
+    """Return the curves in order of what colors them; bins without networks have none."""
+    key = next(c for c in ("bin", "snapshot", color_by) if c in table.columns)
+    found = density_curves(table, key, color_by)
     curves = [curve for curve in found if curve.of == curve.of]
     if not curves:
-        raise CntGraphError(f"no curve has both densities and a value of {colour_by!r}")
+        raise CntGraphError(f"no curve has both densities and a value of {color_by!r}")
     if all(_number(curve.of) is not None for curve in curves):
         curves.sort(key=lambda curve: _number(curve.of) or 0.0)
     return curves
 
 
 def _number(value: Any) -> float | None:
-    """Return where a number, or the middle of an interval, lies on the scale of colours."""
+    """Return where a number, or the middle of an interval, lies on the scale of colors."""
     value = getattr(value, "mid", value)
     return float(value) if isinstance(value, int | float | np.number) else None
 
 
-def _colours(values: list[Any]) -> ScalarMappable | None:
-    """Return the scale of colours: in steps for intervals, continuous for numbers, else none."""
+def _colors(values: list[Any]) -> ScalarMappable | None:
+    """Return the scale of colors: in steps for intervals, continuous for numbers, else none."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, Normalize
 
@@ -146,11 +146,11 @@ def _colours(values: list[Any]) -> ScalarMappable | None:
     return ScalarMappable(Normalize(min(numbers), max(numbers)), shades)
 
 
-def _colour(colours: ScalarMappable | None, curve: Curve, k: int) -> Any:
-    """Return the colour of the k-th curve."""
-    if colours is None:
-        return COLOURS[k % len(COLOURS)]
-    return colours.to_rgba(np.array(_number(curve.of)))
+def _color(colors: ScalarMappable | None, curve: Curve, k: int) -> Any:
+    """Return the color of the k-th curve."""
+    if colors is None:
+        return COLORS[k % len(COLORS)]
+    return colors.to_rgba(np.array(_number(curve.of)))
 
 
 def _name(value: Any) -> str:
@@ -158,22 +158,22 @@ def _name(value: Any) -> str:
     return str(value) if number is None else f"{number:g}"
 
 
-def _draw_overlaid(ax: Axes, curves: list[Curve], colours: ScalarMappable | None) -> None:
+def _draw_overlaid(ax: Axes, curves: list[Curve], colors: ScalarMappable | None) -> None:
     for k, curve in enumerate(curves):
-        colour = _colour(colours, curve, k)
-        ax.plot(curve.x, curve.y, color=colour, linewidth=1.2)
+        color = _color(colors, curve, k)
+        ax.plot(curve.x, curve.y, color=color, linewidth=1.2)
         if len(curves) <= FILLED:
-            ax.fill_between(curve.x, curve.y, color=colour, alpha=0.1, linewidth=0)
+            ax.fill_between(curve.x, curve.y, color=color, alpha=0.1, linewidth=0)
     ax.set_ylim(0, None)
 
 
-def _draw_ridge(ax: Axes, curves: list[Curve], colours: ScalarMappable | None) -> None:
+def _draw_ridge(ax: Axes, curves: list[Curve], colors: ScalarMappable | None) -> None:
     """Draw curves one behind the other; the smallest value is in front, at the bottom."""
     n = len(curves)
     scale = max(OVERLAP, n / 5) / (max(float(curve.y.max()) for curve in curves) or 1.0)
     for k, curve in enumerate(curves):
-        colour, top = _colour(colours, curve, k), k + scale * curve.y
-        ax.fill_between(curve.x, k, top, color=colour, alpha=0.75, linewidth=0, zorder=2 + n - k)
+        color, top = _color(colors, curve, k), k + scale * curve.y
+        ax.fill_between(curve.x, k, top, color=color, alpha=0.75, linewidth=0, zorder=2 + n - k)
         ax.plot(curve.x, top, color="white", linewidth=0.6, zorder=2 + n - k)
     ax.spines["left"].set_zorder(3 + n)
     shown = np.unique(np.linspace(0, n - 1, min(n, 6)).round().astype(int))
@@ -181,11 +181,11 @@ def _draw_ridge(ax: Axes, curves: list[Curve], colours: ScalarMappable | None) -
     ax.set_ylim(-0.2, None)
 
 
-def _add_key(ax: Axes, curves: list[Curve], colours: ScalarMappable | None, name: str) -> None:
-    if colours is None:
+def _add_key(ax: Axes, curves: list[Curve], colors: ScalarMappable | None, name: str) -> None:
+    if colors is None:
         size = tick_size(ax)
         labels = [legend_label(curve.of) for curve in curves]
         ax.legend(ax.get_lines(), labels, title=name, frameon=False, fontsize=size,
                   title_fontsize=size)  # fmt: skip
     else:
-        match_sizes(ax.figure.colorbar(colours, ax=ax, pad=0.02), ax, name)
+        match_sizes(ax.figure.colorbar(colors, ax=ax, pad=0.02), ax, name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.report.labels import measure_label
-from cntgraph.report.plots.style import COLOURS, DASHES, make_axes, set_title, tick_size
+from cntgraph.report.plots.style import COLORS, DASHES, make_axes, set_title, tick_size
 from cntgraph.training.statistics.sample_distribution import SampleDistribution, Side
 from cntgraph.training.statistics.tail_fits import TailFits
 
@@ -80,9 +80,9 @@ def plot_distribution(
 def _draw_density(ax: Axes, distribution: SampleDistribution) -> None:
     counts, edges = distribution.histogram()
     heights = counts / (counts.sum() * np.diff(edges))
-    ax.stairs(heights, edges, fill=True, color=COLOURS[0], alpha=0.3)
+    ax.stairs(heights, edges, fill=True, color=COLORS[0], alpha=0.3)
     density = distribution.density()
-    ax.plot(density.grid, density.values, color=COLOURS[0], linewidth=1.2)
+    ax.plot(density.grid, density.values, color=COLORS[0], linewidth=1.2)
     ax.set_ylim(0, None)
 
 
@@ -90,7 +90,7 @@ def _draw_tail(
     ax: Axes, distribution: SampleDistribution, fits: TailFits | None, side: Side
 ) -> None:
     x, share = distribution.ccdf(side)
-    ax.plot(x[x > 0], share[x > 0], ".", color=COLOURS[-1], markersize=3)
+    ax.plot(x[x > 0], share[x > 0], ".", color=COLORS[-1], markersize=3)
     ax.set(xscale="log", yscale="log")
     low = ax.get_ylim()[0]
     if fits is None:
@@ -98,7 +98,7 @@ def _draw_tail(
     at = np.geomspace(fits.minimum, fits.values[-1], 200)
     start = float(share[np.searchsorted(x, fits.minimum)])
     for k, (name, fit) in enumerate(fits.fits.items()):
-        ax.plot(at, start * fit.survival(at), DASHES[k % len(DASHES)], color=COLOURS[k],
+        ax.plot(at, start * fit.survival(at), DASHES[k % len(DASHES)], color=COLORS[k],
                 linewidth=1.2, label=name.replace("_", " "))  # fmt: skip
     ax.set_ylim(low, None)
     ax.legend(frameon=False, fontsize=tick_size(ax))

@@ -32,10 +32,10 @@ def plot_divergence(
     Parameters
     ----------
     matrix : pandas.DataFrame
-        Labelled both ways, as `divergence_matrix` and `Population.divergence` return it; also
+        Labeled both ways, as `divergence_matrix` and `Population.divergence` return it; also
         snapshot × layer, as `Trajectory.divergence` returns it.
     kind : str, optional
-        Which divergence it is, for the colour bar; by default what ``matrix.attrs["kind"]``
+        Which divergence it is, for the color bar; by default what ``matrix.attrs["kind"]``
         says, if anything.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
@@ -51,7 +51,7 @@ def plot_divergence(
 
     Notes
     -----
-    The scale begins at 0. A divergence that is infinite or not defined is grey.
+    The scale begins at 0. A divergence that is infinite or not defined is gray.
 
     Examples
     --------

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.node_positions import node_positions
-from cntgraph.report.plots.style import COLOURS, make_axes, match_sizes, sequential_map, tick_size
+from cntgraph.report.plots.style import COLORS, make_axes, match_sizes, sequential_map, tick_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Blue below zero, vermilion above it, grey at zero, as in exported files.
-_NEGATIVE, _ZERO, _POSITIVE = COLOURS[0], "#A0A0A0", COLOURS[1]
+#: Blue below zero, vermilion above it, gray at zero, as in exported files.
+_NEGATIVE, _ZERO, _POSITIVE = COLORS[0], "#A0A0A0", COLORS[1]
 #: Alpha of the weakest and of the strongest edge.
 _FAINT, _STRONG = 0.08, 0.9
 
@@ -36,9 +36,9 @@ def plot_graph(
     graph : Graph
         What is drawn; of a whole network, best with one node per channel.
     values : array-like of shape (n_nodes,), optional
-        What the colours of nodes show, such as a measure; by default their layer.
+        What the colors of nodes show, such as a measure; by default their layer.
     label : str, default ""
-        What `values` are, beside the colour bar.
+        What `values` are, beside the color bar.
     max_edges : int, default 5,000
         Draw no more edges than so many, the strongest within their blocks; the figure says how
         many there are.
@@ -56,7 +56,7 @@ def plot_graph(
 
     Notes
     -----
-    Edges with positive weight are vermilion, with negative blue, of weight zero grey; the larger
+    Edges with positive weight are vermilion, with negative blue, of weight zero gray; the larger
     |w| within its block, the less transparent. Edges whose weight is not finite are left out, and
     counted as not drawn.
 
@@ -92,10 +92,10 @@ def _draw_edges(ax: Axes, graph: Graph, places: NDArray[Any], max_edges: int) ->
     strongest = np.argsort(share, kind="stable")[max(len(finite) - max_edges, 0) :]
     order = finite[strongest]
     signs = np.sign(edges.weight[order]).astype(int) + 1
-    colours = to_rgba_array([_NEGATIVE, _ZERO, _POSITIVE])[signs]
-    colours[:, 3] = _FAINT + (_STRONG - _FAINT) * share[strongest]
+    colors = to_rgba_array([_NEGATIVE, _ZERO, _POSITIVE])[signs]
+    colors[:, 3] = _FAINT + (_STRONG - _FAINT) * share[strongest]
     ends = np.stack([places[edges.source[order], :2], places[edges.target[order], :2]], axis=1)
-    ax.add_collection(LineCollection(list(ends), colors=colours, linewidths=0.5, zorder=1))
+    ax.add_collection(LineCollection(list(ends), colors=colors, linewidths=0.5, zorder=1))
     return len(order)
 
 

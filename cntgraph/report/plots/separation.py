@@ -9,7 +9,7 @@ import numpy as np
 from cntgraph.core.errors import CntGraphError
 from cntgraph.report.intervals import intervals_of, offset
 from cntgraph.report.plots.style import (
-    COLOURS,
+    COLORS,
     COLUMN,
     MARKERS,
     check_table,
@@ -66,8 +66,8 @@ def plot_separation(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for k, name in enumerate(table.columns):
         values = table[name].to_numpy(dtype=float)
         places = np.arange(len(table)) + offset(k, len(table.columns))
-        colour, label = COLOURS[k % len(COLOURS)], _label(name)
-        ax.barh(places, values - 0.5, height, left=0.5, color=colour, label=label)
+        color, label = COLORS[k % len(COLORS)], _label(name)
+        ax.barh(places, values - 0.5, height, left=0.5, color=color, label=label)
     ax.set_xlim(0.5, 1.0)
     ax.set_xlabel("AUC, accurate against poor (0.5 is chance)")
     _add_legend(ax)
@@ -87,7 +87,7 @@ def _plot_intervals(table: pd.DataFrame, ax: Axes | None) -> Axes:
     for k, found in enumerate(intervals_of(shown, layers, measures)):
         reach = np.nan_to_num([found.below, found.above])
         ax.errorbar(found.auc, found.place, xerr=reach, fmt=MARKERS[k % len(MARKERS)],
-                    color=COLOURS[k % len(COLOURS)], markersize=3, linewidth=1, capsize=1.5,
+                    color=COLORS[k % len(COLORS)], markersize=3, linewidth=1, capsize=1.5,
                     label=_label(found.measure))  # fmt: skip
     ax.set_xlim(-0.02, 1.02)
     ax.set_xlabel("AUC with confidence interval (0.5 is chance)")

@@ -58,7 +58,7 @@ def plot_strength_map(
     Notes
     -----
     White is 0, blue below, red above, on a scale that is the same for all channels and reaches
-    as far on both sides. What is not finite is grey, as what lies between channels.
+    as far on both sides. What is not finite is gray, as what lies between channels.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What all figures share: axes, colours that colour-blind people can tell apart."""
+"""What all figures share: axes, colors that color-blind people can tell apart."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.colorbar import Colorbar
     from matplotlib.colors import Colormap
 
-#: Okabe and Ito's colours, less yellow, which is faint on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-#: What tells lines and points apart where colours come round again.
+#: Okabe and Ito's colors, less yellow, which is faint on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+#: What tells lines and points apart where colors come round again.
 DASHES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "D", "^", "v", "P", "X")
 #: Width and height of a new figure in inches: a journal's column, in letters that can be read.
 COLUMN = (3.35, 2.5)
@@ -54,7 +54,7 @@ def sequential_map() -> Colormap:
     Returns
     -------
     matplotlib.colors.Colormap
-        From dark to light in even steps, also for colour-blind people and in grey.
+        From dark to light in even steps, also for color-blind people and in gray.
     """
     import matplotlib as mpl
     import numpy as np
@@ -88,12 +88,12 @@ def set_title(ax: Axes, text: str) -> None:
 
 
 def tick_size(ax: Axes) -> Any:
-    """Return the size of letters at the ticks, which legends and colour bars have, too."""
+    """Return the size of letters at the ticks, which legends and color bars have, too."""
     return ax.xaxis.get_tick_params().get("labelsize", "small")
 
 
 def match_sizes(bar: Colorbar, ax: Axes, label: str) -> None:
-    """Label a colour bar in letters of the size that its axes have, and without a frame.
+    """Label a color bar in letters of the size that its axes have, and without a frame.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cntgraph.core.types import Values
 from cntgraph.measures.strength import layer_strengths
-from cntgraph.measures.summary import summarise
+from cntgraph.measures.summary import summarize
 from cntgraph.network.network import Network
 from cntgraph.training.change.weight_change import relative_change
 from cntgraph.training.statistics.divergence import divergence
@@ -80,7 +80,7 @@ class Strengths:
         if not (np.isfinite(before).all() and np.isfinite(after).all()):
             return StrengthChange(why="no strengths: some are not finite")
         with np.errstate(over="ignore", invalid="ignore"):  # squares beyond the range of numbers
-            spread = [summarise(own).std for own in values]
+            spread = [summarize(own).std for own in values]
         return StrengthChange(
             relative_change(_norm(after - before), _norm(before)),
             relative_change(spread[1] - spread[0], spread[0]),

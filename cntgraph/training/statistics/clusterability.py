@@ -18,10 +18,10 @@ from cntgraph.measures.explicit.graph import MAX_EDGES
 from cntgraph.measures.explicit.spectral_clustering import SpectralClustering, spectral_clustering
 from cntgraph.measures.explicit.spectral_clustering import operations as clustering_operations
 from cntgraph.network.network import Edges, Network
-from cntgraph.training.statistics.randomised import shuffle_weights
+from cntgraph.training.statistics.randomized import shuffle_weights
 
 if TYPE_CHECKING:
-    from cntgraph.training.statistics.randomised import Seed
+    from cntgraph.training.statistics.randomized import Seed
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,7 @@ def diverged(table: pd.DataFrame, *, network: str = "network") -> pd.DataFrame:
     -----
     The bound is one of scale, as training that blows up multiplies; medians, as the networks to be
     found must not move it. Deviations alone would condemn a network of a population that is
-    otherwise alike; a factor of 100 alone, one of a population of initialisations that differ as
+    otherwise alike; a factor of 100 alone, one of a population of initializations that differ as
     much by intent. It is one-sided: weights that shrank, are pruned or died are those of a network
     that is poor, not of one that cannot be measured. Where most networks of an architecture blew
     up, or there are fewer than three, no bound finds them.

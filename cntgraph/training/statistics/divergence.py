@@ -69,7 +69,7 @@ def divergence(
         the root of the unit) compare the samples as they are.
     on : {"kde", "samples"}, default "kde"
         Whether the first three are those of kernel densities, or are estimated from the samples
-        by nearest neighbours (see `sampled_information`).
+        by nearest neighbors (see `sampled_information`).
     bandwidth : {"scott", "silverman"} or float, default "scott"
         Of the kernels, as in `kernel_density`.
     n_points : int, default 512
@@ -147,7 +147,7 @@ def divergence_matrix(
     Parameters
     ----------
     samples : mapping of label to array_like, or sequence of array_like
-        The sets: layers, bins of networks, snapshots. A sequence is labelled 0, 1, ….
+        The sets: layers, bins of networks, snapshots. A sequence is labeled 0, 1, ….
     kind, on, bandwidth, n_points, base, compat
         As in `divergence`. One grid serves all densities.
 

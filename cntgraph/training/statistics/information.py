@@ -13,8 +13,8 @@ from cntgraph.training.statistics.smoothing import Bandwidth, kernel_width, mixt
 
 #: The divergences that compare probabilities.
 INFORMATION: Final = ("jeffreys", "kullback_leibler", "jensen_shannon")
-#: Neighbours that an estimate from samples looks at: the root of their number, at most this.
-MAX_NEIGHBOURS: Final = 50
+#: Neighbors that an estimate from samples looks at: the root of their number, at most this.
+MAX_NEIGHBORS: Final = 50
 
 
 def information(p: Values, q: Values, kind: str) -> float:
@@ -68,8 +68,8 @@ def sampled_information(a: Values, b: Values, kind: str) -> float:
 
     Notes
     -----
-    For continuous samples, with ρ the distance of a sample of a to its k-th neighbour among the
-    others of a, and ν that to its k-th neighbour in b,
+    For continuous samples, with ρ the distance of a sample of a to its k-th neighbor among the
+    others of a, and ν that to its k-th neighbor in b,
 
         D(a‖b) ≈ (1/n) Σ ln(ν/ρ) + ln(m / (n - 1)),    k = min(⌊√(min(n, m) - 1)⌋, 50)
 
@@ -87,7 +87,7 @@ def sampled_information(a: Values, b: Values, kind: str) -> float:
     if min(a.size, b.size) < 2:
         return nan
     a, b = np.sort(a), np.sort(b)
-    k = min(isqrt(min(a.size, b.size) - 1), MAX_NEIGHBOURS)
+    k = min(isqrt(min(a.size, b.size) - 1), MAX_NEIGHBORS)
     own, other = _distances(a, b, k), _distances(b, a, k)
     if min(float(distance.min()) for distance in (*own, *other)) <= 0.0:
         return information(*_frequencies(a, b), kind)
@@ -167,12 +167,12 @@ def published_jeffreys(a: Values, b: Values, bandwidth: Bandwidth) -> float:
 
 
 def _distances(a: Values, b: Values, k: int) -> tuple[Values, Values]:
-    """Return how far each of `a` is from its k-th neighbour in `a`, and from that in `b`."""
-    return _to_neighbour(a, a, k + 1), _to_neighbour(a, b, k)  # in a, the first is itself
+    """Return how far each of `a` is from its k-th neighbor in `a`, and from that in `b`."""
+    return _to_neighbor(a, a, k + 1), _to_neighbor(a, b, k)  # in a, the first is itself
 
 
-def _to_neighbour(at: Values, values: Values, k: int) -> Values:
-    """Return the distance of every number to its k-th neighbour among sorted values.
+def _to_neighbor(at: Values, values: Values, k: int) -> Values:
+    """Return the distance of every number to its k-th neighbor among sorted values.
 
     The k nearest are k in a row. Where the row begins is bisected for all numbers at once, which
     on a line is many times as fast as a tree.

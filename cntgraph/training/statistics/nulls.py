@@ -17,12 +17,12 @@ from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.strength import node_strength
 from cntgraph.network.network import Network
 from cntgraph.network.node_sums import BYTES_PER_NODE
-from cntgraph.training.statistics.randomised import flip_signs, redraw_weights, shuffle_weights
+from cntgraph.training.statistics.randomized import flip_signs, redraw_weights, shuffle_weights
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cntgraph.training.statistics.randomised import Seed
+    from cntgraph.training.statistics.randomized import Seed
 
     Null: TypeAlias = Callable[[Network, np.random.Generator], Network]
 
@@ -124,8 +124,8 @@ def _scores(value: Values, nulls: Values) -> dict[str, Values]:
     rounding = ROUNDING * np.maximum(np.abs(nulls).max(axis=0), np.abs(value))
     std = np.where(std <= rounding, 0.0, std)
     # About the mean of all, the network and its nulls are treated alike: p is exact.
-    centre = (mean * len(nulls) + value) / (len(nulls) + 1)
-    reached = (np.abs(nulls - centre) >= np.abs(value - centre) - rounding).sum(axis=0)
+    center = (mean * len(nulls) + value) / (len(nulls) + 1)
+    reached = (np.abs(nulls - center) >= np.abs(value - center) - rounding).sum(axis=0)
     known = np.isfinite(value) & np.isfinite(mean)
     return {
         "null_mean": mean,

@@ -40,10 +40,10 @@ def layer_frame(found: Iterable[tuple[int, pd.DataFrame]], labels: pd.DataFrame)
         tables.append(table)
     layers = pd.concat(tables, ignore_index=True)
     rows = np.repeat(np.array(numbers, np.int64), [len(table) for table in tables])
-    return labelled(layers, rows, labels)
+    return labeled(layers, rows, labels)
 
 
-def labelled(
+def labeled(
     layers: pd.DataFrame,
     rows: NDArray[np.int64],
     labels: pd.DataFrame,

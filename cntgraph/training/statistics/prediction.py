@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: The regularisation among which a ridge regression chooses.
+#: The regularization among which a ridge regression chooses.
 ALPHAS: Final = np.logspace(-3, 4, 15)
 #: Networks in a leaf of a boosted tree, at least; scikit-learn's 20 leaves few splits to hundreds.
 MIN_SAMPLES_LEAF: Final = 10
@@ -121,14 +121,14 @@ def _networks(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, pd.DataFrame,
     """Return one row per network, the rows of the table that are used, and how many diverged."""
     if by not in table.columns:
         raise CntGraphError(f"expected a column {by!r} in the table; it has {[*table.columns]}")
-    gone, labelled = np.zeros(len(table), dtype=bool), np.isfinite(numbers_of(table[by], by))
+    gone, labeled = np.zeros(len(table), dtype=bool), np.isfinite(numbers_of(table[by], by))
     if "diverged" in table.columns:
         gone = table["diverged"].to_numpy(dtype=bool)
     if "layer" not in table.columns:
-        kept = table[~gone & labelled]
+        kept = table[~gone & labeled]
         return kept, kept, int(gone.sum())
     which = which_network(table)
-    kept = table[~gone & labelled]
+    kept = table[~gone & labeled]
     networks = kept.drop_duplicates(which).set_index(which)
     return networks, kept, len(table[gone].drop_duplicates(which))
 

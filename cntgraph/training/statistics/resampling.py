@@ -47,13 +47,13 @@ def permutation_p(scores: Values, labels: Values, n: int, rng: np.random.Generat
     >>> bool(permutation_p(ranks, group, 999, np.random.default_rng(0))[0] < 0.05)
     True
     """
-    centred = (scores - scores.mean(axis=1, keepdims=True)).T
+    centered = (scores - scores.mean(axis=1, keepdims=True)).T
     # Ranks are halves: their sums are exact, and what is equal is found equal.
-    observed = np.abs(labels @ centred)
+    observed = np.abs(labels @ centered)
     reached = np.zeros(len(scores))
     for size in _portions(n, labels.size):
         shuffled = rng.permuted(np.tile(labels, (size, 1)), axis=1)
-        reached += (np.abs(shuffled @ centred) >= observed - 1e-9).sum(axis=0)
+        reached += (np.abs(shuffled @ centered) >= observed - 1e-9).sum(axis=0)
     return np.asarray((reached + 1) / (n + 1))
 
 

@@ -212,7 +212,7 @@ def mixture(points: Values, counts: Values, width: float, grid: Values) -> Value
     Parameters
     ----------
     points, counts : ndarray of float64, shape (n,)
-        Centres, and how much each counts.
+        Centers, and how much each counts.
     width : float
         Standard deviation of each.
     grid : ndarray of float64
@@ -229,13 +229,13 @@ def mixture(points: Values, counts: Values, width: float, grid: Values) -> Value
         return np.zeros_like(grid)
     # In units of the kernel around the middle of the points, no square overflows or vanishes.
     middle = points.min() / 2 + points.max() / 2
-    centres, at = (points - middle) / width, (grid - middle) / width
+    centers, at = (points - middle) / width, (grid - middle) / width
     weights = counts / counts.sum()
-    spread = np.sqrt(np.cov(centres, aweights=weights)) if np.ptp(centres) else 0.0
+    spread = np.sqrt(np.cov(centers, aweights=weights)) if np.ptp(centers) else 0.0
     if not spread:
-        return np.asarray(norm.pdf(at - centres[0]) / width)
+        return np.asarray(norm.pdf(at - centers[0]) / width)
     # gaussian_kde takes the width as a part of the spread that it finds itself.
-    return np.asarray(gaussian_kde(centres, bw_method=1 / spread, weights=weights)(at) / width)
+    return np.asarray(gaussian_kde(centers, bw_method=1 / spread, weights=weights)(at) / width)
 
 
 def narrow_width(samples: Values) -> float:

@@ -48,7 +48,7 @@ def weight_statistics(net: Network) -> pd.Series:
     Notes
     -----
     The baseline to beat: features known to predict accuracy without any graph. Weights are
-    counted as stored, once each, with the normalisation folded in if it was folded. Quantiles are
+    counted as stored, once each, with the normalization folded in if it was folded. Quantiles are
     exact, and of weights that are larger than memory as well: they are read a few times.
 
     References

@@ -1,4 +1,4 @@
-"""Normalisations, embeddings, masks and attention in JAX."""
+"""Normalizations, embeddings, masks and attention in JAX."""
 
 import equinox as eqx
 import flax.linen as fl
@@ -25,11 +25,11 @@ def activations(net):
     return [layer.activation for layer in net.layers]
 
 
-# -- normalisations -------------------------------------------------------------------------------
+# -- normalizations -------------------------------------------------------------------------------
 
 
 class Normed(fl.Module):
-    """A normalisation between two operations."""
+    """A normalization between two operations."""
 
     norm: fl.Module
     conv: bool = True

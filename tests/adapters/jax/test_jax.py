@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax, nn
-from oracles.jax_models import random_flax, randomise, record
+from oracles.jax_models import random_flax, randomize, record
 from oracles.propagate import ACTIVATIONS, propagate
 
 import cntgraph as cg
@@ -76,7 +76,7 @@ def test_measures_of_random_networks_are_those_of_their_graphs(seed):
 
 
 def weights(**shapes):
-    return randomise({name: jax.ShapeDtypeStruct(s, np.float64) for name, s in shapes.items()})
+    return randomize({name: jax.ShapeDtypeStruct(s, np.float64) for name, s in shapes.items()})
 
 
 def check(function, params, shape, *, kinds=None):
@@ -111,9 +111,9 @@ ON_VECTORS = {
     "a matrix from the left": (lambda p, x: (p["w"].T @ x.T).T, ["dense"]),
     "vectors": (lambda p, x: jnp.einsum("bi,ij->bj", x, p["w"]), ["dense"]),
     "a scaled weight": (lambda p, x: x @ (p["w"] * p["b"]) / 3.0, ["dense"]),
-    "a normalised weight": (
+    "a normalized weight": (
         lambda p, x: x @ (p["w"] / jnp.sqrt(jnp.square(p["w"]).sum(0) + 1e-3)), ["dense"]),
-    "a standardised weight": (
+    "a standardized weight": (
         lambda p, x: x @ ((p["w"] - p["w"].mean(0)) / jnp.sqrt(p["w"].var(0) + 1e-3)), ["dense"]),
     "a low-rank update": (
         lambda p, x: x @ (p["w"] + 0.5 * p["w"][:, :2] @ p["w"][:2]), ["dense"]),
@@ -221,7 +221,7 @@ ON_IMAGES = {
     "a write": lambda x: x.at[:, 1].set(x[:, 0]),
     "a dynamic slice": lambda x: lax.dynamic_update_slice(x, x[:, :2], (0, 9, 1, 0)),
     "pixels to channels": lambda x: x.reshape(1, 5, 3, 2, 4).transpose(0, 1, 2, 4, 3),
-    "nearest neighbours": lambda x: jax.image.resize(x, (1, 10, 9, 4), "nearest"),
+    "nearest neighbors": lambda x: jax.image.resize(x, (1, 10, 9, 4), "nearest"),
     "linear interpolation": lambda x: jax.image.resize(x, (1, 10, 9, 4), "linear"),
     "tiles": lambda x: jnp.tile(x, (1, 2, 1, 3)),
     "a roll": lambda x: jnp.roll(x, 2, axis=2),

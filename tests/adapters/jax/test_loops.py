@@ -41,7 +41,7 @@ def learned_rate(p, h, x):
     return h + p["d"][0] * (jnp.tanh(x @ p["w"][0] + h @ p["u"][0]) - h)
 
 
-def normalised(p, h, x):
+def normalized(p, h, x):
     d = h - h.mean(-1, keepdims=True)
     normed = d * lax.rsqrt((d * d).mean(-1, keepdims=True) + 1e-5)
     return h + jnp.tanh(normed @ p["u"][0] + x @ p["w"][0])
@@ -83,7 +83,7 @@ def shifted(p, state, x):
 #: how many weights of one unit.
 CELLS = {
     minimal_gated: ((N,), 2, 2, 0), diagonal: ((N,), 1, 0, 1), residual: ((N,), 1, 1, 0),
-    learned_rate: ((N,), 1, 1, 1), normalised: ((N,), 1, 1, 0), leaky: ((N,), 1, 1, 0),
+    learned_rate: ((N,), 1, 1, 1), normalized: ((N,), 1, 1, 0), leaky: ((N,), 1, 1, 0),
     rectified: ((N,), 1, 1, 0), joined: ((N,), 1, 1, 0), peephole: ((N, N), 4, 4, 3),
     stacked: ((N, N), 1, 3, 0), shifted: ((N, N_IN), 1, 0, 1),
 }  # fmt: skip
@@ -150,7 +150,7 @@ def test_any_cell_is_a_loop(cell, start):
     wanted = function(WEIGHTS, *(x[:1] for x in inputs))[0]
     net = load(function, *inputs)
     assert sum(layer.kind == "state" for layer in net.layers) == (cell is rectified or (
-        start and cell in (leaky, normalised)))  # fmt: skip
+        start and cell in (leaky, normalized)))  # fmt: skip
     found = carried_out(net, *(x[0] for x in inputs))
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 

@@ -1,11 +1,11 @@
-"""Attention, embeddings, learned constants and normalisations, decided by Keras."""
+"""Attention, embeddings, learned constants and normalizations, decided by Keras."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers as kl
 from keras import ops
-from oracles.keras_models import channels_first, check, flat, functional, predict, randomise
+from oracles.keras_models import channels_first, check, flat, functional, predict, randomize
 
 import cntgraph as cg
 
@@ -115,7 +115,7 @@ def test_what_is_put_out_of_reach_is_no_edge_either():
     assert mixed.n_edges == 5 * (1 + 2 + 3 + 4)
 
 
-# -- normalisations -------------------------------------------------------------------------------
+# -- normalizations -------------------------------------------------------------------------------
 
 
 class ByHand(kl.Layer):
@@ -165,7 +165,7 @@ def test_a_norm_over_everything():
 def test_an_embedding_is_a_dense_layer_of_one_hot_inputs():
     i = keras.Input((4,), dtype="int32")
     y = kl.Dense(2)(kl.Flatten()(kl.Embedding(7, 3, name="embed")(i)))
-    model = randomise(keras.Model(i, y))
+    model = randomize(keras.Model(i, y))
     net = cg.load(model, strict=True)
     assert [layer.shape for layer in net.layers] == [(7, 4), (3, 4), (2,)]
     tokens = np.array([[3, 0, 6, 3]])
@@ -221,6 +221,6 @@ def test_a_vision_transformer_of_layers():
         return kl.Dense(3)(y[:, 0])
 
     shape = (4, 4, 3)
-    model = randomise(functional(build, shape))
+    model = randomize(functional(build, shape))
     net = check(model, shape, scale=3**-0.5)
     assert channels_first(np.zeros((1, *shape))).shape == net.layers[0].shape

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as kl
-from oracles.keras_models import flat, functional, randomise, sequential, values
+from oracles.keras_models import flat, functional, randomize, sequential, values
 
 import cntgraph as cg
 from cntgraph.core.errors import FormatError
@@ -44,7 +44,7 @@ def attentive():
     return keras.Model(i, flat(keras.ops.relu(x * 2.0)))
 
 
-def standardised():
+def standardized():
     model = sequential((3, 5), kl.Normalization(name="scaled"), kl.Dense(2, name="out"))
     model.layers[0].adapt(np.random.default_rng(0).normal(size=(9, 3, 5)).astype("float32"))
     return model
@@ -58,7 +58,7 @@ def lazy():
 
 
 MODELS = {"convolutional": convolutional, "recurrent": recurrent, "attentive": attentive,
-          "standardised": standardised, "lazy": lazy}  # fmt: skip
+          "standardized": standardized, "lazy": lazy}  # fmt: skip
 FORMATS = (".keras", ".h5", ".weights.h5")
 
 
@@ -85,7 +85,7 @@ def same(one, other):
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("name", MODELS)
 def test_saved_is_live(name, suffix, tmp_path):
-    model = randomise(MODELS[name]())
+    model = randomize(MODELS[name]())
     given = {}
     live = cg.load(model, strict=True)
     if name == "attentive" and suffix == ".h5":
@@ -103,7 +103,7 @@ def test_saved_is_live(name, suffix, tmp_path):
 
 @pytest.mark.parametrize("name", ["convolutional", "recurrent", "attentive"])
 def test_weights_with_a_configuration_of_any_kind(name, tmp_path):
-    model = randomise(MODELS[name]())
+    model = randomize(MODELS[name]())
     live, path = cg.load(model), save(model, tmp_path / "model.weights.h5")
     text = tmp_path / "config.json"
     text.write_text(model.to_json())
@@ -112,13 +112,13 @@ def test_weights_with_a_configuration_of_any_kind(name, tmp_path):
         same(live, cg.load(path, config=config))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        other = randomise(keras.models.clone_model(model), seed=1)
+        other = randomize(keras.models.clone_model(model), seed=1)
     found = (cg.node_strength(net) for net in (live, cg.load(path, config=other)))
     np.testing.assert_array_equal(*found)
 
 
 def test_weights_alone_are_a_block_each(tmp_path):
-    model = randomise(convolutional())
+    model = randomize(convolutional())
     net = cg.load(save(model, tmp_path / "model.weights.h5"))
     blocks = {block.name: block for block in net.blocks}
     assert {"conv", "out", "norm"} <= set(blocks)
@@ -139,7 +139,7 @@ def test_open_sizes_of_a_saved_model(tmp_path):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_types_that_are_stored_as_bits(dtype, suffix, tmp_path):
-    model = randomise(sequential((3,), kl.Dense(4, dtype=dtype, name="fc")))
+    model = randomize(sequential((3,), kl.Dense(4, dtype=dtype, name="fc")))
     path = save(model, tmp_path / f"model{suffix}")
     net = cg.load(path, **({"config": model} if "weights" in suffix else {}))
     assert net.parameters["fc/kernel"].dtype == dtype
@@ -149,7 +149,7 @@ def test_types_that_are_stored_as_bits(dtype, suffix, tmp_path):
 
 
 def test_tensors_stay_in_the_file_until_they_are_read(tmp_path):
-    model = randomise(sequential((30,), kl.Dense(40, name="fc")))
+    model = randomize(sequential((30,), kl.Dense(40, name="fc")))
     path = save(model, tmp_path / "model.keras")
     net = cg.load(path)
     assert cg.describe(net).loc[1, "n_edges"] == 1200
@@ -159,7 +159,7 @@ def test_tensors_stay_in_the_file_until_they_are_read(tmp_path):
 
 
 def test_compressed_archives_and_tensors(tmp_path):
-    model = randomise(convolutional())
+    model = randomize(convolutional())
     live = cg.load(model)
     path = save(model, tmp_path / "model.keras")
     packed = tmp_path / "packed.keras"
@@ -179,7 +179,7 @@ def test_compressed_archives_and_tensors(tmp_path):
 
 
 def test_big_endian_tensors(tmp_path):
-    model = randomise(sequential((3,), kl.Dense(2, name="fc")))
+    model = randomize(sequential((3,), kl.Dense(2, name="fc")))
     path = save(model, tmp_path / "model.weights.h5")
     with h5py.File(path, "r+") as file:
         group = file["layers/dense/vars"]
@@ -211,14 +211,14 @@ class Gain(kl.Layer):
 
 
 def test_registered_classes_are_built(tmp_path):
-    model = randomise(sequential((300,), Gain(400, name="own"), kl.Dense(2, name="out")))
+    model = randomize(sequential((300,), Gain(400, name="own"), kl.Dense(2, name="out")))
     live = cg.load(model, strict=True)
     for suffix in (".keras", ".h5"):
         same(live, cg.load(save(model, tmp_path / f"model{suffix}"), strict=True))
 
 
 def test_a_compiled_and_trained_model(tmp_path):
-    model = randomise(sequential((3,), kl.Dense(2, name="fc")))
+    model = randomize(sequential((3,), kl.Dense(2, name="fc")))
     model.compile(optimizer="adam", loss="mse", metrics=["mae"])
     model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 2), "float32"))
     live = cg.load(model)
@@ -263,7 +263,7 @@ def test_a_file_that_keras_2_has_written(tmp_path):
 
 
 def test_what_is_asked_for_wrongly(tmp_path):
-    model = randomise(sequential((3,), kl.Dense(2, name="fc")))
+    model = randomize(sequential((3,), kl.Dense(2, name="fc")))
     archive, weights = (save(model, tmp_path / f"model{s}") for s in (".keras", ".weights.h5"))
     with pytest.raises(FormatError, match="leave out config="):
         cg.load(archive, config=model)

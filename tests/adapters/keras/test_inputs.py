@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as kl
-from oracles.keras_models import check, functional, randomise, sequential, values
+from oracles.keras_models import check, functional, randomize, sequential, values
 
 import cntgraph as cg
 from cntgraph.adapters.registry import adapter_of
@@ -61,8 +61,8 @@ def test_sizes_that_are_missing_or_do_not_fit():
         cg.load(two, example_input=np.zeros((1, 4, 3)))
     arrays = [np.zeros((1, 4, 3)), np.zeros((1, 4, 3))]
     assert cg.load(two, example_input=arrays).n_nodes == 36
-    with pytest.raises(FormatError, match="unknown option 'colour'"):
-        cg.load(two, colour="red")
+    with pytest.raises(FormatError, match="unknown option 'color'"):
+        cg.load(two, color="red")
 
 
 class Late(keras.Model):
@@ -126,7 +126,7 @@ def test_channels_first_models():
 
 
 def test_parameters_follow_the_model():
-    model = randomise(sequential((3,), kl.Dense(2, name="fc"), kl.BatchNormalization(name="bn")))
+    model = randomize(sequential((3,), kl.Dense(2, name="fc"), kl.BatchNormalization(name="bn")))
     net = cg.load(model)
     kernel = net.parameters["fc/kernel"]
     assert np.array_equal(kernel.read(), values(model.get_layer("fc").kernel.value))
@@ -157,9 +157,9 @@ def test_weights_stay_in_their_type(dtype):
     assert kernel.raw().itemsize == {"float64": 8, "float32": 4}.get(dtype, 2)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras, while it quantises
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras, while it quantizes
 def test_an_8_bit_kernel_is_read_with_its_scale():
-    model = randomise(sequential((6,), kl.Dense(4, name="fc")))
+    model = randomize(sequential((6,), kl.Dense(4, name="fc")))
     before = values(model.layers[0].kernel.value)
     model.layers[0].quantize("int8")
     net = cg.load(model, strict=True)
@@ -189,7 +189,7 @@ def test_names_that_two_variables_have_get_a_number():
 
 
 def test_a_training_is_recorded(tmp_path):
-    model = randomise(sequential((4, 4, 1), kl.Conv2D(2, 3), kl.Flatten(), kl.Dense(2)))
+    model = randomize(sequential((4, 4, 1), kl.Conv2D(2, 3), kl.Flatten(), kl.Dense(2)))
     model.compile(optimizer="sgd", loss="mse")
     with cg.Recorder(tmp_path / "run.h5", model) as record:
         record(step=0)

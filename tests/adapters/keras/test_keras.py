@@ -133,7 +133,7 @@ def test_activations(name):
     check(sequential((5,), kl.Dense(4, name), kl.Dense(2)), (5,))
 
 
-#: Layers that compute nothing but an elementwise function, a normalisation, or nothing at all.
+#: Layers that compute nothing but an elementwise function, a normalization, or nothing at all.
 ELEMENTWISE = {
     "ReLU": kl.ReLU, "LeakyReLU": lambda: kl.LeakyReLU(0.2), "ELU": kl.ELU,
     "Softmax": kl.Softmax, "Activation": lambda: kl.Activation("tanh"),

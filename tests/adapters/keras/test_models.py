@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers as kl
 from keras import ops
-from oracles.keras_models import check, flat, functional, predict, randomise, sequential, values
+from oracles.keras_models import check, flat, functional, predict, randomize, sequential, values
 
 import cntgraph as cg
 from cntgraph.core.errors import CoverageWarning, TraceError
@@ -273,7 +273,7 @@ def test_a_model_of_unknown_kind_says_why_it_cannot_be_followed():
 
 
 def test_the_model_is_left_as_it_was():
-    model = randomise(sequential((6, 5, 3), kl.Conv2D(2, 3), kl.Flatten(), kl.Dense(2)))
+    model = randomize(sequential((6, 5, 3), kl.Conv2D(2, 3), kl.Flatten(), kl.Dense(2)))
     weights = [values(v.value) for v in model.weights]
     nodes = [len(layer._inbound_nodes) for layer in model.layers]
     attributes = [dict(vars(layer)) for layer in model.layers]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from keras import layers as kl
-from oracles.keras_models import check, flat, functional, randomise, values
+from oracles.keras_models import check, flat, functional, randomize, values
 
 import cntgraph as cg
 from cntgraph.core.errors import CoverageWarning, InputShapeError
@@ -65,7 +65,7 @@ def test_a_gru_that_resets_before():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_loop_leads_to_itself(kind):
     layer = KINDS[kind](3, name="r")
-    model = randomise(functional(lambda x: kl.Dense(2, name="fc")(layer(x)), SHAPE))
+    model = randomize(functional(lambda x: kl.Dense(2, name="fc")(layer(x)), SHAPE))
     net = cg.load(model, strict=True)
     assert net.layer("r").shape == (3,)
     # What one step of the hidden state leads to, directly or by way of gates, is itself.

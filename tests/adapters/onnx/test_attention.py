@@ -242,7 +242,7 @@ def test_rotary_positions_in_one_operation():
     np.testing.assert_allclose(z, oracle(contrib, x)[0], rtol=1e-4, atol=1e-4)
 
 
-def test_normalisations_that_are_fused_with_what_stands_before_them():
+def test_normalizations_that_are_fused_with_what_stands_before_them():
     gain, shift, bias = whole(4, 1), whole(4, 2), whole(4, 3)
     weights = {"w": whole((5, 4)), "u": whole((5, 4), 4), "gain": gain, "shift": shift,
                "bias": bias, "v": whole((4, 3), 5)}  # fmt: skip
@@ -256,7 +256,7 @@ def test_normalisations_that_are_fused_with_what_stands_before_them():
           model([*first, *plain, *last], weights, (1, T, 5)))  # fmt: skip
 
 
-def test_embeddings_that_are_fused_with_a_normalisation():
+def test_embeddings_that_are_fused_with_a_normalization():
     tables = {"words": whole((11, 4), 1), "places": whole((9, 4), 2), "kinds": whole((2, 4), 3),
               "gain": whole(4, 4), "shift": whole(4, 5), "v": whole((4, 3), 6)}  # fmt: skip
     made = helper.make_node("EmbedLayerNormalization",

@@ -94,7 +94,7 @@ def test_the_type_of_neurons_is_a_float():
     check_linear(model(nodes, {"one": np.array(1, I64), "w": whole((5, 4))}, (1, 5)), (1, 5))
 
 
-def test_local_response_normalisation_is_an_activation():
+def test_local_response_normalization_is_an_activation():
     nodes = [node("Conv", "x w", "h"), node("LRN", "h", size=3)]
     net = adapter.load(model(nodes, {"w": whole((4, 3, 2, 2))}, (1, 3, 5, 5)), strict=True)
     assert net.layers[-1].activation == "local_response_norm"

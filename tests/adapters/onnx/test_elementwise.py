@@ -1,4 +1,4 @@
-"""Arithmetic, activations and normalisations of ONNX, against onnxruntime."""
+"""Arithmetic, activations and normalizations of ONNX, against onnxruntime."""
 
 import numpy as np
 import pytest
@@ -156,7 +156,7 @@ def test_a_norm_that_learns_nothing_is_not_folded_across():
     )
 
 
-# -- functions and normalisations that are written out -------------------------------------------
+# -- functions and normalizations that are written out -------------------------------------------
 
 NUMBERS = {"two": 2, "three": 3, "half": 0.5, "one": 1, "eps": 1e-5, "root": 2**0.5, "c": 0.044715,
            "k": (2 / np.pi) ** 0.5}  # fmt: skip

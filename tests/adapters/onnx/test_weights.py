@@ -59,7 +59,7 @@ def test_functions_of_weights_are_recipes(nodes, weights):
     )
 
 
-def quantised_model():
+def quantized_model():
     weights = {
         "xs": np.float32(1), "xz": np.int8(0), "w": whole((4, 3, 3), 1).astype(np.int8),
         "ws": np.array([0.5, 1, 2, 4], np.float32), "wz": np.zeros(4, np.int8),
@@ -73,8 +73,8 @@ def quantised_model():
     return model(nodes, weights, (1, 3, 8))
 
 
-def test_quantised_weights_are_widened_when_read():
-    net = check_linear(quantised_model(), (1, 3, 8))
+def test_quantized_weights_are_widened_when_read():
+    net = check_linear(quantized_model(), (1, 3, 8))
     assert net.n_layers == 2
     kinds = net.coverage.kind.to_dict()
     assert {name for name, kind in kinds.items() if kind == "parameter"} == {"w", "b"}

@@ -1,4 +1,4 @@
-"""Normalisations by statistics of the data: traced in parts, and with gains folded forward."""
+"""Normalizations by statistics of the data: traced in parts, and with gains folded forward."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,9 @@ def mean(b, name, ids):
     return made.reshape(*ids.shape[:-1], 1)
 
 
-def in_parts(b, ids, *, centred, inverse="rsqrt"):
+def in_parts(b, ids, *, centered, inverse="rsqrt"):
     """A layer norm (or RMS norm) of the last axis as frameworks without one trace it."""
-    if centred:
+    if centered:
         ids = b.add("n.sub", [ids, mean(b, "n.mean", ids)], (1.0, -1.0))
     statistic = mean(b, "n.variance", b.activate(ids, "pow"))
     statistic = b.scale("n.eps", statistic, None, Recipe.constant(1e-6), parametric=False)
@@ -42,9 +42,9 @@ def build(positions, norm, *, gain=True, shift=True, readers=("out",), mode="fol
     ids = b.linear("first", x, recipe(b, "w", 3, 4), recipe(b, "c", 3))
     g, s = (recipe(b, name, 3) if wanted else None for name, wanted in (("g", gain), ("s", shift)))
     if norm == "whole":
-        ids = b.normalise("n", ids, g, s, "layer_norm")
+        ids = b.normalize("n", ids, g, s, "layer_norm")
     else:
-        ids = in_parts(b, ids, centred=norm == "layer")
+        ids = in_parts(b, ids, centered=norm == "layer")
         ids = ids if g is None else b.scale("gain", ids, g, None)
         ids = ids if s is None else b.scale("shift", ids, None, s)
     for name in readers:
@@ -94,7 +94,7 @@ def test_a_gain_that_not_only_affine_operations_read_is_kept():
     b = Builder()
     x = b.input("x", (3,))
     ids = b.linear("first", x, recipe(b, "w", 3, 3), None)
-    ids = b.normalise("n", ids, recipe(b, "g", 3), None, "layer_norm")
+    ids = b.normalize("n", ids, recipe(b, "g", 3), None, "layer_norm")
     b.output(b.add("sum", [b.linear("out", ids, recipe(b, "v", 3, 3), None), ids]))
     net = b.finish(strict=True)
     assert net.layer("n").kind == "norm"
@@ -104,7 +104,7 @@ def test_a_gain_that_not_only_affine_operations_read_is_kept():
 def test_a_shift_does_not_pass_padding(padding):
     b = Builder()
     x = b.input("x", (2, 5))
-    ids = b.normalise("n", x, recipe(b, "g", 2, 1), recipe(b, "s", 2, 1), "group_norm")
+    ids = b.normalize("n", x, recipe(b, "g", 2, 1), recipe(b, "s", 2, 1), "group_norm")
     window = Window(5, 5 + 2 * padding - 2, 3, 1, 1, padding)
     b.output(b.conv("conv", ids, recipe(b, "w", 4, 2, 3), None, (window,)))
     net = b.finish(strict=True)
@@ -119,7 +119,7 @@ def test_a_shift_does_not_pass_padding(padding):
 def test_a_gain_is_followed_into_a_flattened_and_a_permuted_reader():
     b = Builder()
     x = b.input("x", (3, 4))
-    ids = b.normalise("n", x, recipe(b, "g", 3, 1), recipe(b, "s", 3, 1), "group_norm")
+    ids = b.normalize("n", x, recipe(b, "g", 3, 1), recipe(b, "s", 3, 1), "group_norm")
     b.output(b.linear("out", ids.T.reshape(-1), recipe(b, "w", 2, 12), None))
     net = b.finish(strict=True)
     (block,) = net.blocks
@@ -128,7 +128,7 @@ def test_a_gain_is_followed_into_a_flattened_and_a_permuted_reader():
     assert np.allclose(block.bias.read(), w @ np.tile(s, 4))
 
 
-def test_excitation_is_no_normalisation():
+def test_excitation_is_no_normalization():
     """A product with a learned function of the mean stays what it is."""
     b = Builder()
     x = b.input("x", (3, 4))

@@ -205,11 +205,11 @@ def test_values_are_those_that_torch_loads(tmp_path, dtype, protocol):
 def test_what_is_no_plain_tensor_is_left_out_of_a_file_by_name(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        quantised = torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
+        quantized = torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
         compressed = torch.eye(3).to_sparse_csr()
     state = {"fc.weight": torch.randn(3, 4), "z": torch.ones(2, 2) * 1j,
              "sparse": torch.eye(3).to_sparse(), "meta": torch.ones(2, 2, device="meta"),
-             "quantised": quantised, "csr": compressed,
+             "quantized": quantized, "csr": compressed,
              "count": 3, "dicts": {"inner": torch.ones(2, 2)}}  # fmt: skip
     torch.save(state, tmp_path / "m.pt")
     with pytest.warns(cg.CoverageWarning):
@@ -219,7 +219,7 @@ def test_what_is_no_plain_tensor_is_left_out_of_a_file_by_name(tmp_path):
     assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type float32"
     assert reasons["csr"] == "no plain numbers: a sparse_csr tensor of type float32"
     assert reasons["meta"] == "no plain numbers: a meta tensor of type float32"
-    assert reasons["quantised"] == "no plain numbers: a quantised tensor of type qint8"
+    assert reasons["quantized"] == "no plain numbers: a quantized tensor of type qint8"
     assert reasons["count"] == "no tensor: a value of type int"
     assert net.coverage["shape"]["sparse"] == (3, 3)
     with pytest.raises(CoverageError):
@@ -239,8 +239,8 @@ def test_values_of_a_state_dict_that_are_no_tensors_are_said():
 
 def test_a_tensor_beside_the_weights_is_not_taken_for_them(tmp_path):
     state = made().state_dict()
-    torch.save({"state_dict": state, "centres": torch.ones(4, 4)}, tmp_path / "m.pt")
-    with pytest.warns(cg.CoverageWarning, match="centres: not of the weights in 'state_dict'"):
+    torch.save({"state_dict": state, "centers": torch.ones(4, 4)}, tmp_path / "m.pt")
+    with pytest.warns(cg.CoverageWarning, match="centers: not of the weights in 'state_dict'"):
         net = cg.load(tmp_path / "m.pt")
     w = array(made().fc.weight)
     assert strengths(net)["fc.in"] == pytest.approx(w.sum(axis=0))
@@ -266,7 +266,7 @@ def test_a_file_that_changes_after_it_was_loaded_is_noticed(tmp_path, how):
 # -- weights that take several tensors -----------------------------------------------------------
 
 
-def test_pruned_and_normalised_modules():
+def test_pruned_and_normalized_modules():
     torch.manual_seed(0)
     pruned, old, new = nn.Linear(6, 5), nn.Linear(5, 4), nn.Conv1d(4, 3, 2)
     prune.l1_unstructured(pruned, "weight", 0.5)
@@ -296,7 +296,7 @@ class Doubled(nn.Module):
 
 
 @pytest.mark.parametrize("kind", ["spectral", "own"])
-def test_parametrisations_that_only_the_code_knows_are_left_out(kind):
+def test_parametrizations_that_only_the_code_knows_are_left_out(kind):
     layer = nn.Linear(3, 4)
     if kind == "own":
         parametrize.register_parametrization(layer, "weight", Doubled())

@@ -96,7 +96,7 @@ WEIGHTS = {
     "largest": case(lambda w: w / w.abs().amax(1, keepdim=True)),
     "smallest": case(lambda w: w - w.amin()),
     "max over an axis": case(lambda w: w - w.max(1, keepdim=True).values),
-    "standardised": case(lambda w: (w - w.mean(1, keepdim=True)) / w.std(1, keepdim=True)),
+    "standardized": case(lambda w: (w - w.mean(1, keepdim=True)) / w.std(1, keepdim=True)),
     "of length one": case(lambda w: F.normalize(w, dim=1)),
     "by another norm": case(lambda w: w / w.norm(3, dim=1, keepdim=True)),
     "cumulative": case(lambda w: w.cumsum(1)),
@@ -240,7 +240,7 @@ def test_what_is_no_recipe_is_a_constant_and_not_learned(name, way, tmp_path):
 
 
 class StdConv2d(nn.Conv2d):
-    """A convolution whose weight is standardised by a batch norm, as in timm and BiT."""
+    """A convolution whose weight is standardized by a batch norm, as in timm and BiT."""
 
     def forward(self, x):
         weight = F.batch_norm(

@@ -1,4 +1,4 @@
-"""Activations, gates and normalisations of PyTorch, as layers of their own and taken apart."""
+"""Activations, gates and normalizations of PyTorch, as layers of their own and taken apart."""
 
 import numpy as np
 import pytest
@@ -24,13 +24,13 @@ def conv(n_in=4, n_out=3, **options):
     return nn.Conv2d(n_in, n_out, 3, **options)
 
 
-# -- normalisations by statistics of the data ------------------------------------------------------
+# -- normalizations by statistics of the data ------------------------------------------------------
 
 
 def by_hand(m, h):
     """A layer norm as people write it."""
-    centred = h - h.mean(-1, keepdim=True)
-    scaled = centred / torch.sqrt(h.var(-1, keepdim=True, unbiased=False) + 1e-5)
+    centered = h - h.mean(-1, keepdim=True)
+    scaled = centered / torch.sqrt(h.var(-1, keepdim=True, unbiased=False) + 1e-5)
     return m.norm.weight * scaled + m.norm.bias
 
 

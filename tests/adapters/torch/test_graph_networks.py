@@ -19,7 +19,7 @@ def degrees(x, places):
 
 
 def convolved(m, x, source, target):
-    """GCN: a symmetric normalisation by degrees, loops at each node."""
+    """GCN: a symmetric normalization by degrees, loops at each node."""
     norm = (degrees(x, target) + 1).rsqrt()
     x = m(x)
     messages = x[source] * (norm[source] * norm[target])[:, None]
@@ -27,7 +27,7 @@ def convolved(m, x, source, target):
 
 
 def sampled(m, x, source, target):
-    """GraphSAGE: the mean of the neighbours beside the node itself."""
+    """GraphSAGE: the mean of the neighbors beside the node itself."""
     index = target[:, None].expand(-1, x.shape[1])
     total = x.new_zeros(x.shape).scatter_add(0, index, x.index_select(0, source))
     return m(total / degrees(x, target).clamp(min=1)[:, None]) + x @ torch.ones(3, 4).double()
@@ -46,7 +46,7 @@ def largest(m, x, source, target):
 
 
 def isomorphic(m, x, source, target):
-    """GIN: the sum of the neighbours, and 1 + ε times the node."""
+    """GIN: the sum of the neighbors, and 1 + ε times the node."""
     return m(1.5 * x + torch.zeros_like(x).index_put((target,), x[source], accumulate=True))
 
 
@@ -80,7 +80,7 @@ def test_message_passing_is_exact(layer, is_saved, tmp_path):
 
 
 def attended(m, x, source, target):
-    """GAT: a softmax over the neighbours, whose weights are data."""
+    """GAT: a softmax over the neighbors, whose weights are data."""
     x = m(x)
     scores = torch.exp(x[source, 0] + x[target, 1])
     total = x.new_zeros(len(x)).index_add(0, target, scores)

@@ -67,8 +67,8 @@ SUMS = {
         lambda m, x: m.up(x), up=parametrizations.weight_norm(nn.ConvTranspose2d(4, 2, 3), dim=1)),
     "spectral norm": lambda: Function(
         lambda m, x: m.conv(x), conv=parametrizations.spectral_norm(conv())),
-    "standardised weights": lambda: Function(
-        lambda m, x: functional.conv2d(x, standardised(m.conv.weight), m.conv.bias), conv=conv()),
+    "standardized weights": lambda: Function(
+        lambda m, x: functional.conv2d(x, standardized(m.conv.weight), m.conv.bias), conv=conv()),
     "instance norm by stored statistics": lambda: Function(
         lambda m, x: m.norm(m.conv(x)), conv=conv(),
         norm=nn.InstanceNorm2d(3, affine=True, track_running_stats=True)),
@@ -119,7 +119,7 @@ SUMS = {
         lambda m, x: functional.mse_loss(m.a(x), m.b(x)), a=conv(), b=conv()),
     "a sum of distances": lambda: Function(
         lambda m, x: functional.l1_loss(m.a(x), m.b(x), reduction="sum"), a=conv(), b=conv()),
-    "a normalised constant": lambda: Function(
+    "a normalized constant": lambda: Function(
         lambda m, x: m.a(x) + m.norm(torch.arange(4.0, dtype=x.dtype)),
         a=conv(), norm=nn.LayerNorm(4)),
     "a mean of all, and a number": lambda: Function(
@@ -135,7 +135,7 @@ CHESSBOARD = torch.arange(5)[:, None] % 2 == torch.arange(6) % 2
 torch.tri_matrix = torch.ones(5, 5, dtype=torch.double).tril()
 
 
-def standardised(weight):
+def standardized(weight):
     variance, mean = torch.var_mean(weight, dim=(1, 2, 3), keepdim=True, unbiased=False)
     return (weight - mean) / torch.sqrt(variance + 1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from oracles.propagate import propagate
 from oracles.torch_checks import Function, outputs_of, same_networks, sample
-from oracles.torch_models import RandomNet, randomise
+from oracles.torch_models import RandomNet, randomize
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import prune
@@ -74,7 +74,7 @@ def test_a_loaded_network_follows_the_training():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
 def test_stored_types(dtype):
     model = nn.Sequential(conv(), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(32, 3))
-    randomise(model, 0)
+    randomize(model, 0)
     model.to(dtype)
     net = cg.load(model, input_shape=(2, 4, 4))
     assert set(net.coverage["dtype"]) == {str(dtype).removeprefix("torch."), "int64"}
@@ -105,7 +105,7 @@ def test_tied_weights_are_one_parameter_of_two_blocks():
             return self.again(h)
 
     model = Tied()
-    randomise(model, 0)
+    randomize(model, 0)
     x = sample((6,))
     net = cg.load(model, example_input=x)
     _, after = propagate(net, x[0].numpy())

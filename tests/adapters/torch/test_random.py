@@ -14,7 +14,7 @@ def linear(n_in=8, n_out=8):
     return nn.Linear(n_in, n_out)
 
 
-def reparameterised(m, x):
+def reparameterized(m, x):
     mean, spread = m.mean(x), m.spread(x)
     return m.out(mean + torch.randn_like(spread) * torch.exp(0.5 * spread))
 
@@ -60,7 +60,7 @@ def test_a_network_is_what_it_is_in_the_mean(name, tmp_path):
 
 
 @pytest.mark.parametrize("sample", [
-    reparameterised,
+    reparameterized,
     lambda m, x: m.out(torch.normal(m.mean(x), torch.exp(0.5 * m.spread(x)))),
     lambda m, x: m.out(torch.distributions.Normal(
         m.mean(x), torch.exp(0.5 * m.spread(x)), validate_args=False).rsample()),

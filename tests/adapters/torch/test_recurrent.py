@@ -5,7 +5,7 @@ import pytest
 import torch
 from oracles.recurrent_forward import forward
 from oracles.torch_checks import same_networks
-from oracles.torch_models import randomise
+from oracles.torch_models import randomize
 from torch import nn
 from torch.nn.utils import rnn as sequences
 
@@ -40,7 +40,7 @@ class Sequences(nn.Module):
         self.fc = nn.LazyLinear(2)
         batch_first = module.batch_first
         self(torch.zeros((1, STEPS, N_IN) if batch_first else (STEPS, 1, N_IN)))
-        randomise(self, 0)
+        randomize(self, 0)
 
     def forward(self, x):
         sequence, state = self.recurrent(x)
@@ -131,7 +131,7 @@ class Learned(nn.Module):
         self.recurrent = KINDS[kind](N_IN, N, num_layers=2, batch_first=True)
         self.fc = nn.Linear(N, 2)
         self.hidden, self.cell = (nn.Parameter(torch.zeros(2, 1, N)) for _ in range(2))
-        randomise(self, 0)
+        randomize(self, 0)
 
     def forward(self, x):
         hidden = self.hidden.expand(-1, x.shape[0], -1)
@@ -148,7 +148,7 @@ class Translator(nn.Module):
         super().__init__()
         self.encode, self.decode = (KINDS[kind](N_IN, N, batch_first=True) for _ in range(2))
         self.fc = nn.Linear(N, 2)
-        randomise(self, 0)
+        randomize(self, 0)
 
     def forward(self, x):
         _, state = self.encode(x)
@@ -173,7 +173,7 @@ class Constant(nn.Module):
         super().__init__()
         self.recurrent, self.fc = nn.GRU(N_IN, N, batch_first=True), nn.Linear(N, 2)
         self.value = value
-        randomise(self, 0)
+        randomize(self, 0)
 
     def forward(self, x):
         state = torch.full((1, x.shape[0], N), self.value, dtype=x.dtype)
@@ -200,7 +200,7 @@ class Cells(nn.Module):
     def __init__(self, kind):
         super().__init__()
         self.cell, self.fc = CELLS[kind](N_IN, N), nn.Linear(N, 2)
-        randomise(self, 0)
+        randomize(self, 0)
 
     def forward(self, x):
         state = None
@@ -268,7 +268,7 @@ class Rows(nn.Module):
         super().__init__()
         self.recurrent, self.fc, self.state = module, nn.LazyLinear(2), nn.LazyLinear(3)
         self(torch.zeros(1, 2, STEPS, N_IN))
-        randomise(self, 0)
+        randomize(self, 0)
 
     def forward(self, x):
         sequence, state = self.recurrent(x.flatten(0, 1))

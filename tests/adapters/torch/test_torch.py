@@ -5,7 +5,7 @@ import pytest
 import torch
 from oracles.propagate import propagate
 from oracles.torch_checks import Function, check, outputs_of, same_networks, sample, saved
-from oracles.torch_models import RandomNet, randomise
+from oracles.torch_models import RandomNet, randomize
 from torch import nn
 from torch.nn import functional
 
@@ -38,7 +38,7 @@ def test_measures_of_random_networks_are_those_of_their_graphs(seed):
 def test_norms_are_folded_or_kept():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(),
                           nn.Linear(18, 3))  # fmt: skip
-    randomise(model, 0)
+    randomize(model, 0)
     folded = check(model, (1, 5, 5), norms={"0": "1"})
     kept = check(model, (1, 5, 5), norms={"0": "1"}, norm="keep")
     assert [layer.name for layer in folded.layers] == ["input", "0", "4"]
@@ -205,7 +205,7 @@ def test_the_example_may_be_a_batch_of_any_layout(batch):
 def test_channels_last_models():
     model = nn.Sequential(conv(), nn.BatchNorm2d(2), nn.ReLU(), nn.AvgPool2d(2), conv(2, 4),
                           nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))  # fmt: skip
-    randomise(model, 1)
+    randomize(model, 1)
     plain = check(model, (2, 6, 6), norms={"0": "1"})
     last = check(model.to(memory_format=torch.channels_last), (2, 6, 6), norms={"0": "1"})
     same_networks(plain, last)

@@ -82,8 +82,8 @@ def test_dicts_nested_or_not_and_of_other_libraries():
 
 
 @pytest.mark.parametrize("source", [{}, {"a": 1}, [], [normal(2, 2), 3], {"a": {}}, np.float64(2)])
-def test_what_holds_no_arrays_is_not_recognised(source):
-    assert not adapter.recognises(source)
+def test_what_holds_no_arrays_is_not_recognized(source):
+    assert not adapter.recognizes(source)
 
 
 def test_types_that_are_no_real_numbers_are_left_out(tmp_path):

@@ -190,9 +190,9 @@ def test_a_bias_of_another_size_is_left_out():
 @pytest.mark.parametrize(
     ("name", "array", "expected"),
     [
-        ("bn.running_mean", np.zeros(3), "statistics of a normalisation"),
-        ("bn.moving_variance", np.zeros(3), "statistics of a normalisation"),
-        ("bn.num_batches_tracked", np.array(3), "statistics of a normalisation"),
+        ("bn.running_mean", np.zeros(3), "statistics of a normalization"),
+        ("bn.moving_variance", np.zeros(3), "statistics of a normalization"),
+        ("bn.num_batches_tracked", np.array(3), "statistics of a normalization"),
         ("position_ids", np.arange(6).reshape(1, 6), "integers without a scale"),
         ("attn.relative_position_index", np.zeros((4, 4), np.int64), "integers without a scale"),
         ("attn.bias", np.ones((1, 1, 4, 4), bool), "integers without a scale"),
@@ -355,7 +355,7 @@ def test_a_mask_and_what_it_masks():
         ("fc.parametrizations.weight.original0", "fc.parametrizations.weight.original1"),
     ],
 )
-def test_a_weight_normalisation_is_undone(names):
+def test_a_weight_normalization_is_undone(names):
     g, v = normal(3, 1, 1), normal(3, 4, 2)
     net = network(**dict(zip(names, (g, v), strict=True)), fc__bias=np.ones(3))
     w = g * v / np.sqrt((v**2).sum(axis=(1, 2), keepdims=True))

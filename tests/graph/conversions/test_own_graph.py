@@ -13,7 +13,7 @@ from scipy.sparse import coo_array, csr_array, csr_matrix
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, UndefinedMeasureError
-from cntgraph.measures.profile.catalogue import CATALOGUE
+from cntgraph.measures.profile.catalog import CATALOG
 from cntgraph.measures.profile.numbers import named_numbers
 
 NETS = networks()
@@ -70,7 +70,7 @@ def test_what_was_handed_out_is_taken_back(graph, parallel):
 def test_measures_are_those_of_the_graph_it_was(name):
     graph = cg.build_graph(NETS[name], edges="parametric")
     back = cg.Graph.from_scipy(graph.adjacency, layers=graph.layers, bias=graph.bias)
-    for measure in CATALOGUE:
+    for measure in CATALOG:
         if measure.name in ("link_weights", "relative_fluctuation", "weight_spectra"):
             continue  # of stored weights, which graphs do not have
         options = {"sign": "absolute"} if measure.takes("sign") else {}
@@ -91,7 +91,7 @@ PATHS = {"effective_depth", "path_count", "path_norm", "path_weight", "deep_grap
 
 def test_every_measure_takes_a_graph_without_layers_or_says_what_it_needs():
     graph, undefined = tangle(), set()
-    for measure in CATALOGUE:
+    for measure in CATALOG:
         if measure.name in ("link_weights", "relative_fluctuation", "weight_spectra"):
             continue
         options = {"sign": "absolute"} if measure.takes("sign") else {}

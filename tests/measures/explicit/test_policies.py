@@ -95,7 +95,7 @@ def test_every_measure_is_listed_here():
                 first = next(iter(inspect.signature(member).parameters), "")
                 if first == "net_or_graph" and name != "explicit_graph":
                     found.add(name)
-    # Of standardised or of absolute weights or of none, whatever their signs; with own tests.
+    # Of standardized or of absolute weights or of none, whatever their signs; with own tests.
     others = {"neural_persistence", "deep_graph_persistence", "components", "percolation"}
     assert found - others == listed
 

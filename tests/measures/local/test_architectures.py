@@ -8,7 +8,7 @@ import cntgraph as cg
 from cntgraph.measures.explicit.neural_persistence import neural_persistence
 from cntgraph.measures.local.degree import degree
 from cntgraph.measures.local.disparity import disparity
-from cntgraph.measures.local.neighbour_strength import average_neighbour_strength
+from cntgraph.measures.local.neighbor_strength import average_neighbor_strength
 from cntgraph.measures.local.participation_ratio import participation_ratio
 from cntgraph.measures.local.strength_correlation import strength_correlation
 
@@ -18,8 +18,8 @@ MEASURES = (
     (degree, {}),
     (disparity, {"sign": "split"}),
     (participation_ratio, {}),
-    (average_neighbour_strength, {}),
-    (average_neighbour_strength, {"weighted": True, "sign": "absolute"}),
+    (average_neighbor_strength, {}),
+    (average_neighbor_strength, {"weighted": True, "sign": "absolute"}),
     (strength_correlation, {"method": "pearson"}),
     (strength_correlation, {"method": "spearman"}),
     (neural_persistence, {}),

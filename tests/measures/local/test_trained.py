@@ -10,7 +10,7 @@ import cntgraph as cg
 from cntgraph.measures.explicit.neural_persistence import neural_persistence
 from cntgraph.measures.local.degree import degree
 from cntgraph.measures.local.disparity import disparity
-from cntgraph.measures.local.neighbour_strength import average_neighbour_strength
+from cntgraph.measures.local.neighbor_strength import average_neighbor_strength
 from cntgraph.measures.local.participation_ratio import participation_ratio
 from cntgraph.measures.local.strength_correlation import strength_correlation
 
@@ -33,8 +33,8 @@ def test_measures_of_nodes(net):
         "degree": local.degree(edges, n, "total"),
         "disparity": local.disparity(edges, n, "out", "absolute"),
         "participation_ratio": local.participation_ratio(edges, n, "in"),
-        "average_neighbour_strength": local.average_neighbour_strength(edges, strength, "total"),
-        "weighted": local.average_neighbour_strength(edges, strength, "in", abs),
+        "average_neighbor_strength": local.average_neighbor_strength(edges, strength, "total"),
+        "weighted": local.average_neighbor_strength(edges, strength, "in", abs),
     }
     for measured in (net, cg.build_graph(net)):
         by_size = {"source": "in", "weighted": True, "sign": "absolute"}
@@ -42,8 +42,8 @@ def test_measures_of_nodes(net):
             "degree": degree(measured, edges="all"),
             "disparity": disparity(measured, sign="absolute", edges="all"),
             "participation_ratio": participation_ratio(measured, edges="all"),
-            "average_neighbour_strength": average_neighbour_strength(measured, edges="all"),
-            "weighted": average_neighbour_strength(measured, edges="all", **by_size),
+            "average_neighbor_strength": average_neighbor_strength(measured, edges="all"),
+            "weighted": average_neighbor_strength(measured, edges="all", **by_size),
         }
         for name, values in expected.items():
             assert np.allclose(found[name], values, rtol=1e-9, atol=1e-9, equal_nan=True), name

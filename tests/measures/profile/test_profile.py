@@ -6,7 +6,7 @@ import pytest
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, NonFiniteWeightError, UndefinedMeasureError
 from cntgraph.graph.signs import check_weights
-from cntgraph.measures.profile import catalogue
+from cntgraph.measures.profile import catalog
 from cntgraph.measures.profile.measure import Measure, Size
 from cntgraph.measures.profile.profile import COLUMNS, cnt_profile
 
@@ -49,7 +49,7 @@ MEASURES = (
 
 @pytest.fixture
 def own_measures(monkeypatch):
-    monkeypatch.setattr(catalogue, "CATALOGUE", MEASURES)
+    monkeypatch.setattr(catalog, "CATALOG", MEASURES)
 
 
 @pytest.mark.usefixtures("own_measures")
@@ -111,7 +111,7 @@ def test_values_that_are_not_finite_are_left_out_of_the_mean(monkeypatch):
     def some(net_or_graph):
         return np.array([1.0, np.nan, 3.0, np.inf])
 
-    monkeypatch.setattr(catalogue, "CATALOGUE", (Measure(some, "node", "O(1)", lambda size: 0.0),))
+    monkeypatch.setattr(catalog, "CATALOG", (Measure(some, "node", "O(1)", lambda size: 0.0),))
     row = cnt_profile(cg.toy("mlp")).iloc[0]
     assert (row["n"], row["mean"], row["std"], row["min"], row["max"]) == (4, 2.0, 1.0, 1.0, 3.0)
 
@@ -121,8 +121,8 @@ def test_third_parties_add_measures_by_entry_points(monkeypatch):
         def load(self):
             return MEASURES[0]
 
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [Point()])
-    assert "total_weight" in [measure.name for measure in catalogue.find_measures()]
+    monkeypatch.setattr(catalog, "entry_points", lambda group: [Point()])
+    assert "total_weight" in [measure.name for measure in catalog.find_measures()]
 
 
 def test_size_of_a_graph_is_that_of_its_network():

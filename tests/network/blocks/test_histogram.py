@@ -26,13 +26,13 @@ def counted(values, bins):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("centre", "spread"), [(0.0, 1.0), (-3.7, 0.02), (1e5, 3e3), (0.0, 1e-9)])
-def test_counts_are_those_of_numpy(dtype, centre, spread):
+@pytest.mark.parametrize(("center", "spread"), [(0.0, 1.0), (-3.7, 0.02), (1e5, 3e3), (0.0, 1e-9)])
+def test_counts_are_those_of_numpy(dtype, center, spread):
     rng = np.random.default_rng(0)
     values = np.concatenate([
-        centre + spread * rng.standard_t(1, 30_000), [np.nan, np.inf, -np.inf, -np.nan]
+        center + spread * rng.standard_t(1, 30_000), [np.nan, np.inf, -np.inf, -np.nan]
     ]).astype(dtype)  # fmt: skip
-    bins = Bins(centre, spread)
+    bins = Bins(center, spread)
     found, expected = bins.count(values), counted(values.astype(np.float64), bins)
     assert found[0] == expected[0] > 0
     assert found[-2] == expected[-2] > 0
@@ -54,8 +54,8 @@ def test_bins_fit_any_values(values):
 
 
 @given(ordinary, st.floats(1e-3, 1e3), st.lists(ordinary, min_size=1, max_size=50))
-def test_each_value_lies_in_its_bin(centre, spread, values):
-    bins = Bins(centre, spread)
+def test_each_value_lies_in_its_bin(center, spread, values):
+    bins = Bins(center, spread)
     for value in values:
         (place,) = np.flatnonzero(bins.count(np.array([value])))
         around = np.concatenate([[-np.inf], bins.edges, [np.inf]])
@@ -66,7 +66,7 @@ def test_each_value_lies_in_its_bin(centre, spread, values):
 def test_the_middle_of_a_normal_distribution_is_fine():
     values = np.random.default_rng(0).normal(5.0, 2.0, 10_000)
     bins = Bins.about(values)
-    assert abs(bins.centre - 5.0) < 0.1
+    assert abs(bins.center - 5.0) < 0.1
     assert abs(bins.spread - 2.0) < 0.1
     assert len(bins.edges) == N_BINS + 1
     widths = np.diff(bins.edges)
@@ -88,16 +88,16 @@ def test_an_outlier_does_not_widen_the_bins():
 )  # fmt: skip
 def test_values_that_hardly_spread(values, expected):
     found = Bins.about(np.array(values, dtype=np.float64))
-    assert (found.centre, found.spread) == expected
+    assert (found.center, found.spread) == expected
 
 
 @pytest.mark.parametrize(
-    ("centre", "spread"),
+    ("center", "spread"),
     [(0, 0), (0, -1), (np.nan, 1), (0, np.nan), (np.inf, 1), (0, np.inf), (1, 1e-16), (0, 1e300)],
 )
-def test_bins_without_edges_are_refused(centre, spread):
-    with pytest.raises(CntGraphError, match="a centre and a spread"):
-        Bins(centre, spread)
+def test_bins_without_edges_are_refused(center, spread):
+    with pytest.raises(CntGraphError, match="a center and a spread"):
+        Bins(center, spread)
 
 
 def test_statistics_count_while_they_are_at_it():

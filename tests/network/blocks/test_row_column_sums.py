@@ -85,7 +85,7 @@ def test_statistics_of_narrow_floats(dtype, seed, signed):
 
 
 @pytest.mark.parametrize("dtype", NARROW)
-@np.errstate(invalid="ignore")  # signalling NaN, infinities that cancel
+@np.errstate(invalid="ignore")  # signaling NaN, infinities that cancel
 def test_narrow_floats_that_are_not_finite_are_set_apart(dtype):
     values = every_value(dtype).reshape(16, -1)
     exact = widen(values, dtype).astype(float)
@@ -105,7 +105,7 @@ def every_value(dtype):
 
 
 @pytest.mark.parametrize("dtype", NARROW)
-@np.errstate(invalid="ignore")  # signalling NaN
+@np.errstate(invalid="ignore")  # signaling NaN
 def test_every_bit_pattern_is_widened_as_by_ml_dtypes(dtype):
     """One value a row, so that its sum is the value."""
     values = every_value(dtype)
@@ -116,7 +116,7 @@ def test_every_bit_pattern_is_widened_as_by_ml_dtypes(dtype):
     np.testing.assert_array_equal(widened, expected)
 
 
-@np.errstate(invalid="ignore")  # signalling NaN
+@np.errstate(invalid="ignore")  # signaling NaN
 def test_float16_is_widened_without_the_instruction_as_well():
     from numba import njit
 

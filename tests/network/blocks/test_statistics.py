@@ -111,8 +111,8 @@ def test_constants_do_not_vary(value, dtype):
 def test_a_huge_offset_does_not_drown_the_spread(n):
     values = np.random.default_rng(0).normal(size=n) + 1e8
     halves = WeightStatistics.of(values[: n // 3]) + WeightStatistics.of(values[n // 3 :])
-    centred = values - 1e8
-    expected = (centred.std(), stats.skew(centred), stats.kurtosis(centred))
+    centered = values - 1e8
+    expected = (centered.std(), stats.skew(centered), stats.kurtosis(centered))
     for found in (WeightStatistics.of(values), halves):
         assert (found.std, found.skew, found.kurtosis) == pytest.approx(
             expected, rel=1e-6, abs=1e-6

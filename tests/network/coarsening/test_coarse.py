@@ -427,7 +427,7 @@ def test_a_coarse_network_is_saved_like_any_other(net, granularity, aggregation,
         assert np.allclose(cg.node_strength(again), cg.node_strength(made))
 
 
-def test_a_trajectory_is_analysed_at_any_granularity():
+def test_a_trajectory_is_analyzed_at_any_granularity():
     with cg.open(cg.demo_file("training")) as trajectory:
         table = trajectory[:2].analyze(granularity="channel", aggregation="l2")
         expected = cg.analyze(trajectory[1], granularity="channel", aggregation="l2")

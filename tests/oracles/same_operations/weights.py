@@ -132,7 +132,7 @@ weight(
     jax=lambda w: w / abs(w).max(0, keepdims=True),
 )
 weight(
-    "standardised",
+    "standardized",
     torch=lambda w: (w - w.mean(0)) / (w.var(0, correction=0) + 1e-3).sqrt(),
     onnx=lambda m, w: (lambda off: m("Div", off, m("Sqrt", m("Add", m(
         "ReduceMean", m("Mul", off, off), m.ints(0)), m.const(1e-3)))))(

@@ -272,13 +272,13 @@ def test_a_narrow_page_in_light_and_dark(browser, training_page, scheme):
     watched.context.close()
 
 
-def test_colours_follow_when_night_falls(training):
-    colour = "() => document.querySelector('#measures .js-line').style.stroke"
-    day = training.page.evaluate(colour)
+def test_colors_follow_when_night_falls(training):
+    color = "() => document.querySelector('#measures .js-line').style.stroke"
+    day = training.page.evaluate(color)
     training.page.emulate_media(color_scheme="dark")
-    training.page.wait_for_function(f"day => ({colour})() !== day", arg=day, timeout=10_000)
+    training.page.wait_for_function(f"day => ({color})() !== day", arg=day, timeout=10_000)
     training.page.emulate_media(color_scheme="light")
-    training.page.wait_for_function(f"day => ({colour})() === day", arg=day, timeout=10_000)
+    training.page.wait_for_function(f"day => ({color})() === day", arg=day, timeout=10_000)
     training.check()
 
 

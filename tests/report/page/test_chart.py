@@ -44,7 +44,7 @@ def test_charts_survive_the_way_into_the_page():
 
 @pytest.mark.parametrize(
     "view",
-    [View([{"type": "scatter", "colour": "red"}], {}), View([], {"xaxis": {"titel": "x"}}),
+    [View([{"type": "scatter", "color": "red"}], {}), View([], {"xaxis": {"titel": "x"}}),
      View([{"type": "scater"}], {})],
 )  # fmt: skip
 def test_plotly_checks_options(view):

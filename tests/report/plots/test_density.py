@@ -1,4 +1,4 @@
-"""Densities: every curve of the table is drawn, in its colour, on labelled axes."""
+"""Densities: every curve of the table is drawn, in its color, on labeled axes."""
 
 import numpy as np
 import pandas as pd
@@ -56,9 +56,9 @@ def test_a_curve_a_snapshot(n, ax):
     assert len(ax.collections) == (n if n <= FILLED else 0)
 
 
-def test_colours_go_from_dark_to_light_by_the_column_asked_for(ax):
+def test_colors_go_from_dark_to_light_by_the_column_asked_for(ax):
     table = training(4)
-    plot_density(table, colour_by="accuracy", ax=ax)
+    plot_density(table, color_by="accuracy", ax=ax)
     peaks = [line.get_ydata().max() for line in ax.get_lines()]
     assert peaks == [4, 3, 2, 1]
     light = [sum(to_rgb(line.get_color())) for line in ax.get_lines()]
@@ -67,7 +67,7 @@ def test_colours_go_from_dark_to_light_by_the_column_asked_for(ax):
     assert bar_of(ax).get_ylim() == pytest.approx((0.7, 1.0))
 
 
-def test_a_curve_a_bin_and_a_step_of_the_colour_bar(ax):
+def test_a_curve_a_bin_and_a_step_of_the_color_bar(ax):
     table = population()
     table.attrs["by"] = "test_accuracy"
     plot_density(table, ax=ax)
@@ -122,10 +122,10 @@ def test_constant_densities(ax):
     [
         (training().iloc[:0], {}, "the table is empty: it has no densities"),
         (training().drop(columns="x"), {}, r"expected columns \['x'\]"),
-        (training(), {"colour_by": "loss"}, r"expected columns \['loss'\]"),
+        (training(), {"color_by": "loss"}, r"expected columns \['loss'\]"),
         (training().assign(layer=lambda t: t["step"].map({0: "a", 10: "b", 20: "b"})), {},
          r"densities of one layer, got .*table\[table\['layer'\] =="),
-        (training(accuracy=np.nan), {"colour_by": "accuracy"}, "no curve has both"),
+        (training(accuracy=np.nan), {"color_by": "accuracy"}, "no curve has both"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_drawn(table, options, said, ax):
@@ -151,7 +151,7 @@ def test_bins_of_names_have_a_legend(ax):
 def test_what_trajectories_and_populations_return_can_be_drawn(ax):
     with cg.open(cg.demo_file("training")) as trajectory:
         table = trajectory[::5].density("strength", "fc1", n_points=50)
-    plot_density(table, colour_by="accuracy", ax=ax)
+    plot_density(table, color_by="accuracy", ax=ax)
     assert len(ax.get_lines()) == 4
     assert sum(len(line.get_xdata()) for line in ax.get_lines()) == len(table)
     population = Population.from_files(cg.demo_file("population"), snapshots="all")[:6]

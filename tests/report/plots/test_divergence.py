@@ -16,7 +16,7 @@ def matrix(n, m=None, name="layer"):
     return pd.DataFrame(values, rows, pd.Index([f"fc{k}" for k in range(m or n)], name="layer"))
 
 
-def colour_bar(ax):
+def color_bar(ax):
     (bar,) = [other for other in ax.figure.axes if other is not ax]
     return bar
 
@@ -30,7 +30,7 @@ def test_the_matrix_is_drawn_with_its_names(ax):
     for labels in (ax.get_xticklabels(), ax.get_yticklabels()):
         assert [text.get_text() for text in labels] == ["fc0", "fc1", "fc2"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "layer")
-    assert colour_bar(ax).get_ylabel() == "Jeffreys divergence (nats)"
+    assert color_bar(ax).get_ylabel() == "Jeffreys divergence (nats)"
     numbers = [float(text.get_text()) for text in ax.texts]
     np.testing.assert_allclose(numbers, table.to_numpy().ravel(), rtol=0.06)
     assert ax.get_aspect() == 1
@@ -40,7 +40,7 @@ def test_the_table_may_know_its_kind(ax):
     table = matrix(2)
     table.attrs.update(kind="jensen_shannon", base=2)
     plot_divergence(table, ax=ax)
-    assert colour_bar(ax).get_ylabel() == "Jensen–Shannon divergence (bits)"
+    assert color_bar(ax).get_ylabel() == "Jensen–Shannon divergence (bits)"
 
 
 def test_snapshots_by_layers(ax):
@@ -50,10 +50,10 @@ def test_snapshots_by_layers(ax):
     assert len(ax.get_yticks()) <= NAMED
     assert [text.get_text() for text in ax.get_yticklabels()][:2] == ["fc0", "fc4"]
     assert ax.texts[:] == []
-    assert colour_bar(ax).get_ylabel() == "divergence"
+    assert color_bar(ax).get_ylabel() == "divergence"
 
 
-def test_infinite_and_undefined_cells_are_grey(ax):
+def test_infinite_and_undefined_cells_are_gray(ax):
     table = matrix(3)
     table.iloc[0, 1:] = np.inf, np.nan
     plot_divergence(table, ax=ax)

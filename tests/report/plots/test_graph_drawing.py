@@ -39,9 +39,9 @@ def test_all_nodes_and_edges_are_drawn(graph, ax):
     segments = np.array(lines(ax).get_segments())
     assert np.array_equal(segments[:, 0], places[edges.source[order]])
     assert np.array_equal(segments[:, 1], places[edges.target[order]])
-    colours = {1: "#d55e00", 0: "#a0a0a0", -1: "#0072b2"}
-    drawn = [to_hex(colour) for colour in lines(ax).get_colors()]
-    assert drawn == [colours[int(sign)] for sign in np.sign(edges.weight[order])]
+    colors = {1: "#d55e00", 0: "#a0a0a0", -1: "#0072b2"}
+    drawn = [to_hex(color) for color in lines(ax).get_colors()]
+    assert drawn == [colors[int(sign)] for sign in np.sign(edges.weight[order])]
     assert [text.get_text() for text in ax.texts] == [layer.name for layer in graph.layers]
     assert ax.get_xlabel() == ""
     ax.figure.canvas.draw()
@@ -64,7 +64,7 @@ def test_an_edge_is_as_opaque_as_its_share_of_the_block(ax):
     layers = layers_of(["a", "b"], [(2,), (2,)])
     weights = [(0, 2, 1.0, 0), (0, 3, -2.0, 0), (1, 2, 0.0, 0), (1, 3, 100.0, 1)]
     plot_graph(graph_of(layers, weights), ax=ax)
-    alpha = [colour[3] for colour in lines(ax).get_colors()]
+    alpha = [color[3] for color in lines(ax).get_colors()]
     assert alpha == pytest.approx([0.08, 0.49, 0.9, 0.9])
 
 

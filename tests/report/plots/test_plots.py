@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 import cntgraph as cg
 from cntgraph.report.plots import plot_separation, plot_training
 from cntgraph.report.plots.figure import new_figure, save
-from cntgraph.report.plots.style import COLOURS
+from cntgraph.report.plots.style import COLORS
 
 
 def training(layers=("conv1", "fc"), n=4):
@@ -53,7 +53,7 @@ def test_layers_without_a_value_are_left_out(ax):
     table.loc[table["layer"] == "conv1", "fluctuation"] = np.nan
     plot_training(table, ax=ax)
     (line,) = ax.get_lines()
-    assert (line.get_label(), line.get_color()) == ("fc", COLOURS[0])
+    assert (line.get_label(), line.get_color()) == ("fc", COLORS[0])
 
 
 def test_nothing_to_draw(ax):
@@ -61,11 +61,11 @@ def test_nothing_to_draw(ax):
     assert ax.get_legend() is None
 
 
-def test_more_layers_than_colours(ax):
-    names = [f"_layer{k}" for k in range(len(COLOURS) + 2)]
+def test_more_layers_than_colors(ax):
+    names = [f"_layer{k}" for k in range(len(COLORS) + 2)]
     plot_training(training(names), ax=ax)
     assert len(ax.get_lines()) == len(names)
-    # Where colours come round again, dashes tell lines apart.
+    # Where colors come round again, dashes tell lines apart.
     assert len({(line.get_color(), line.get_linestyle()) for line in ax.get_lines()}) == len(names)
     assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == names
 

@@ -74,7 +74,7 @@ def test_a_line_of_nodes_is_an_image_of_one_row_a_channel(ax):
     np.testing.assert_array_equal(tiles(ax, (2, 1, 3)), expected)
 
 
-def test_nodes_that_are_not_finite_are_grey(ax):
+def test_nodes_that_are_not_finite_are_gray(ax):
     net = cg.toy("cnn")
     values = {name: p.read().copy() for name, p in net.parameters.items()}
     name = next(name for name, p in net.parameters.items() if p.shape[:1] == (2,) and p.size == 2)

@@ -5,7 +5,7 @@ import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, GraphSizeError, SignedWeightError
 from cntgraph.measures.explicit.spectral_clustering import spectral_clustering
 from cntgraph.training.statistics.clusterability import clusterability
-from cntgraph.training.statistics.randomised import shuffle_weights
+from cntgraph.training.statistics.randomized import shuffle_weights
 
 OPTIONS = {"n_clusters": 3, "sign": "absolute", "n_shuffles": 12}
 

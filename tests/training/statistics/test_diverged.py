@@ -15,7 +15,7 @@ from cntgraph.core.errors import CntGraphError
 from cntgraph.training.statistics.diverged import MAX_DEVIATIONS, MIN_DECADES, diverged
 
 
-def analysed(nets):
+def analyzed(nets):
     tables = [cg.analyze(net).reset_index().assign(network=k) for k, net in enumerate(nets)]
     return pd.concat(tables, ignore_index=True)
 
@@ -50,14 +50,14 @@ def spoilt(net, tensor, value):
 def test_not_finite(tensor, value):
     nets = population(4)
     nets[2] = spoilt(nets[2], tensor, value)
-    found = diverged(analysed(nets))
+    found = diverged(analyzed(nets))
     assert found["network"].tolist() == [2]
     assert tensor.partition(".")[0] in found["reason"][0]
     assert "not finite" in found["reason"][0]
 
 
 def test_nothing_diverged():
-    found = diverged(analysed(population()))
+    found = diverged(analyzed(population()))
     assert len(found) == 0
     assert found.columns.tolist() == ["network", "reason"]
     assert found["network"].dtype == np.int64
@@ -68,7 +68,7 @@ def test_too_large(factor, expected):
     """A factor of 100 is the bound where networks are alike; smaller is no divergence."""
     nets = population()
     nets[4] = changed(nets[4], lambda name, v: v * factor if name.startswith("fc2") else v)
-    found = diverged(analysed(nets))
+    found = diverged(analyzed(nets))
     assert found["network"].tolist() == expected
     if expected:
         reason = found["reason"][0]
@@ -78,13 +78,13 @@ def test_too_large(factor, expected):
 
 
 def test_populations_of_different_scales_have_a_wider_bound():
-    """Initialisations from 0.001 to 100 are meant: then a factor of 500 is no divergence."""
+    """Initializations from 0.001 to 100 are meant: then a factor of 500 is no divergence."""
     scales = 10.0 ** np.linspace(-3, 2, 11)
     nets = [changed(net, lambda _, v, s=s: v * s) for net, s in zip(population(11), scales,
                                                                     strict=True)]  # fmt: skip
-    assert not len(diverged(analysed(nets)))
+    assert not len(diverged(analyzed(nets)))
     nets.append(changed(nets[0], lambda _, v: v * 1e20))
-    assert diverged(analysed(nets))["network"].tolist() == [11]
+    assert diverged(analyzed(nets))["network"].tolist() == [11]
 
 
 def test_architectures_are_judged_each_on_its_own():
@@ -92,28 +92,28 @@ def test_architectures_are_judged_each_on_its_own():
     small = population(5)
     large = [changed(net, lambda _, v: v * 1e6) for net in population(5, "cnn")]
     mixed = [net for pair in zip(small, large, strict=True) for net in pair]
-    assert not len(diverged(analysed(mixed)))
+    assert not len(diverged(analyzed(mixed)))
     mixed[4] = changed(mixed[4], lambda _, v: v * 1e6)
-    assert diverged(analysed(mixed))["network"].tolist() == [4]
+    assert diverged(analyzed(mixed))["network"].tolist() == [4]
 
 
 def test_one_network_has_no_bound():
     huge = changed(cg.toy("mlp"), lambda _, v: v * 1e9)
-    assert not len(diverged(analysed([huge])))
+    assert not len(diverged(analyzed([huge])))
     dead = changed(cg.toy("mlp"), lambda _, v: v * 0)
-    assert not len(diverged(analysed([dead, *population(4)])))
-    assert not len(diverged(analysed([dead])))
+    assert not len(diverged(analyzed([dead, *population(4)])))
+    assert not len(diverged(analyzed([dead])))
 
 
 def test_of_a_trajectory():
-    table = analysed([*population(5), changed(cg.toy("mlp"), lambda _, v: v * 1e4)])
+    table = analyzed([*population(5), changed(cg.toy("mlp"), lambda _, v: v * 1e4)])
     found = diverged(table.rename(columns={"network": "snapshot"}), network="snapshot")
     assert found["snapshot"].tolist() == [5]
 
 
 def test_tables_that_lack_a_column():
     with pytest.raises(CntGraphError, match=r"expected columns \['network', 'fluctuation'\]"):
-        diverged(analysed(population(2)).drop(columns=["network", "fluctuation"]))
+        diverged(analyzed(population(2)).drop(columns=["network", "fluctuation"]))
 
 
 def plainly(values, layers, kinds):
@@ -124,9 +124,9 @@ def plainly(values, layers, kinds):
                  if (one, c) == (layer, kind) and isfinite(v) and v > 0]  # fmt: skip
         if not group or not isfinite(value) or value <= 0:
             continue
-        centre = statistics.median(group)
-        spread = 1.4826 * statistics.median([abs(v - centre) for v in group])
-        if log10(value) - centre > max(MAX_DEVIATIONS * spread, MIN_DECADES):
+        center = statistics.median(group)
+        spread = 1.4826 * statistics.median([abs(v - center) for v in group])
+        if log10(value) - center > max(MAX_DEVIATIONS * spread, MIN_DECADES):
             found.add(k)
     return found
 
@@ -169,7 +169,7 @@ def test_no_more_is_held_than_a_few_columns_of_the_table():
 
 
 def test_networks_whose_rows_are_not_together():
-    table = analysed([*population(5), changed(cg.toy("mlp"), lambda _, v: v * 1e4)])
+    table = analyzed([*population(5), changed(cg.toy("mlp"), lambda _, v: v * 1e4)])
     by_layer = table.iloc[np.arange(len(table)).reshape(6, -1).T.reshape(-1)]
     assert len(diverged(by_layer)) == 1
     assert diverged(by_layer).equals(diverged(table))

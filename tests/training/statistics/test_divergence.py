@@ -169,7 +169,7 @@ def test_distances_are_those_of_scipy(a, b):
 
 
 @given(seeds)
-def test_estimates_are_by_nearest_neighbours(seed):
+def test_estimates_are_by_nearest_neighbors(seed):
     """Wang, Kulkarni and Verdú's estimate by a loop over all distances."""
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=int(rng.integers(2, 30))), rng.normal(size=int(rng.integers(2, 30)))
@@ -288,7 +288,7 @@ def test_a_matrix_is_that_of_its_pairs(kind, on):
         for b in layers:
             expected = 0.0 if a == b else divergence(layers[a], layers[b], kind, on=on)
             if a == b and on == "samples" and kind in INFORMATION:
-                continue  # an estimate, of samples that are all their own neighbours
+                continue  # an estimate, of samples that are all their own neighbors
             assert found.loc[a, b] == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 

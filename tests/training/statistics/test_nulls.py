@@ -15,7 +15,7 @@ from cntgraph.training.statistics.nulls import (
     shuffle_weights,
     z_scores,
 )
-from cntgraph.training.statistics.randomised import weight_tensors
+from cntgraph.training.statistics.randomized import weight_tensors
 
 
 def test_scores_by_a_loop():
@@ -34,8 +34,8 @@ def test_scores_by_a_loop():
         assert row["null_mean"] == pytest.approx(draws.mean())
         assert row["null_std"] == pytest.approx(draws.std(ddof=1))
         assert row["z"] == pytest.approx((value - draws.mean()) / draws.std(ddof=1))
-        centre = np.append(draws, value).mean()
-        far = np.abs(draws - centre) >= abs(value - centre)
+        center = np.append(draws, value).mean()
+        far = np.abs(draws - center) >= abs(value - center)
         assert row["p"] == pytest.approx((far.sum() + 1) / 31)
     again = z_scores(net, shuffle_weights, n=30, rng=4)
     pd.testing.assert_frame_equal(found, again)
@@ -135,14 +135,14 @@ def test_nodes_of_a_convolution_vary_as_the_formula_says_but_its_layer_fluctuate
     )
     net = cg.load(convolution, example_input=torch.zeros(1, 2, 7, 7))
     rng = np.random.default_rng(0)
-    centred = net.bind(
+    centered = net.bind(
         {name: Parameter.from_array(name, p.read() - p.read().mean())
          for name, p in net.parameters.items()}, {},
     )  # fmt: skip
-    nulls = [redraw_weights(centred, rng=rng) for _ in range(500)]
+    nulls = [redraw_weights(centered, rng=rng) for _ in range(500)]
     strengths = np.array([cg.node_strength(x) for x in nulls])
-    expected = iid_strength_std(centred)
-    for layer in centred.layers:
+    expected = iid_strength_std(centered)
+    for layer in centered.layers:
         variance = (strengths[:, layer.slice] ** 2).mean(axis=1)  # over nodes, a draw a row
         error = variance.std() / np.sqrt(len(nulls))
         assert abs(variance.mean() - expected[layer.name] ** 2) < 4.5 * error

@@ -156,7 +156,7 @@ def test_diverged_is_measured_when_it_is_asked_for(folder):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda p: p.densities("colour", "dense1"), "expected a measure of strength"),
+        (lambda p: p.densities("color", "dense1"), "expected a measure of strength"),
         (lambda p: p.densities("strength", "fc"), "no layer is called 'fc'; the layers are"),
         (lambda p: p.densities("strength", "dense1", by="size"), "labels are: path, accuracy"),
         (lambda p: p.densities("strength", "dense1", bins=0), "expected a number of bins"),
@@ -194,7 +194,7 @@ def recorded(tmp_path_factory):
             ("parameters", "measures")}  # fmt: skip
 
 
-def test_measures_alone_are_analysed(recorded):
+def test_measures_alone_are_analyzed(recorded):
     whole, alone = (recorded[store].analyze() for store in ("parameters", "measures"))
     pd.testing.assert_frame_equal(
         alone.drop(columns="path"), whole.drop(columns="path"), check_dtype=False, rtol=1e-12

@@ -12,7 +12,7 @@ from cntgraph.adapters.onnx.ops import (  # noqa: F401  (they register their han
     movement,
     norms,
     pooling,
-    quantised,
+    quantized,
     recurrent,
     resize,
     rotary,

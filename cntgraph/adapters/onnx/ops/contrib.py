@@ -47,7 +47,7 @@ def swiglu(t: OnnxTracer, call: Call) -> Any:
 
 @handles("com.microsoft.SkipLayerNormalization", "com.microsoft.SkipSimplifiedLayerNormalization")
 def skip_norm(t: OnnxTracer, call: Call) -> Any:
-    """Add a skip connection and a bias, then normalise; the sum is handed on, too."""
+    """Add a skip connection and a bias, then normalize; the sum is handed on, too."""
     norm = call.node.op_type.removeprefix("Skip")
     x, skip, gain, *others = call.inputs
     shifts = [] if "Simplified" in norm else others[:1]
@@ -59,7 +59,7 @@ def skip_norm(t: OnnxTracer, call: Call) -> Any:
 
 @handles("com.microsoft.EmbedLayerNormalization")
 def embed_norm(t: OnnxTracer, call: Call) -> Any:
-    """Add the embeddings of words, positions and segments, then normalise."""
+    """Add the embeddings of words, positions and segments, then normalize."""
     tokens, segments, words, places, kinds, gain, shift, mask, given = (
         call.input(k) for k in range(9)
     )

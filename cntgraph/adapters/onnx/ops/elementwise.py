@@ -1,4 +1,4 @@
-"""Functions of one neuron, and normalisations over the outputs that learn nothing."""
+"""Functions of one neuron, and normalizations over the outputs that learn nothing."""
 
 from __future__ import annotations
 

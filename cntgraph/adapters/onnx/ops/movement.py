@@ -187,7 +187,7 @@ def pad(t: OnnxTracer, call: Call) -> Any:
 
 
 @handles("CenterCropPad")
-def centre(t: OnnxTracer, call: Call) -> Any:
+def center(t: OnnxTracer, call: Call) -> Any:
     """Pad or crop on both sides to a given size, an odd one more behind."""
     shape, axes = call.neurons.shape, call.get("axes")
     kept = shape if axes is None else [shape[axis] for axis in axes]

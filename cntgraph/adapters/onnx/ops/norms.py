@@ -1,4 +1,4 @@
-"""Normalisations: by stored statistics, and by statistics of the data."""
+"""Normalizations: by stored statistics, and by statistics of the data."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, shape_of
-from cntgraph.adapters.tracing import normalisation
+from cntgraph.adapters.tracing import normalization
 from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
 
 
 @handles("BatchNormalization", of_weights=True)
 def batch_norm(t: OnnxTracer, call: Call) -> Any:
-    """Normalise as in evaluation, by the running statistics that the model stores."""
+    """Normalize as in evaluation, by the running statistics that the model stores."""
     if call.get("training_mode", 0):
         t.note(call.name, "saved as in training; read as in evaluation")
     x, gain, shift, *statistics = call.inputs[:5]
     epsilon = call.get("epsilon", 1e-5)
-    return normalisation.batch_norm(t, x, statistics, epsilon, gain, shift, call.name)
+    return normalization.batch_norm(t, x, statistics, epsilon, gain, shift, call.name)
 
 
 #: By statistics of the data: over the last axes, or over all positions of one or more channels.
@@ -33,23 +33,23 @@ _BY_DATA = {
 
 @handles(*_BY_DATA, of_weights=True)
 def by_data(t: OnnxTracer, call: Call) -> Any:
-    """Normalise by statistics of the data, and apply a gain and a shift."""
+    """Normalize by statistics of the data, and apply a gain and a shift."""
     kind = _BY_DATA[call.operation]
     gain, shift = _unless(t, call.input(1), 1.0), _unless(t, call.input(2), 0.0)
     axes = [1] if kind in ("instance_norm", "group_norm") else None
     rank = len(shape_of(call.inputs[0]))
     over = range(2 if axes else call.get("axis", -1) % max(rank, 1), rank)
-    return normalisation.normalise(
+    return normalization.normalize(
         t, call.inputs[0], gain, shift, call.name, kind, axes, over=over,
         epsilon=call.get("epsilon", 1e-5), groups=call.get("num_groups", 1),
     )  # fmt: skip
 
 
 @handles("MeanVarianceNormalization")
-def standardise(t: OnnxTracer, call: Call) -> Any:
-    """Normalise over any axes, without gain or shift."""
+def standardize(t: OnnxTracer, call: Call) -> Any:
+    """Normalize over any axes, without gain or shift."""
     kind = "layer_norm" if 1 in call.get("axes", (0, 2, 3)) else "instance_norm"
-    return normalisation.normalise(t, call.inputs[0], None, None, call.name, kind)
+    return normalization.normalize(t, call.inputs[0], None, None, call.name, kind)
 
 
 def _unless(t: OnnxTracer, value: Any, number: float) -> Any:

@@ -33,7 +33,7 @@ def rotary_embedding(t: OnnxTracer, call: Call) -> Any:
         n_heads = n_heads or x.shape[-1] // (2 * concrete(cos).shape[-1])
         heads = heads.reshape(*x.shape[:2], n_heads, x.shape[-1] // n_heads).swapaxes(1, 2)
     size = int(call.get("rotary_embedding_dim", 0)) or heads.shape[-1]
-    # A pair is two neighbours, or of the two halves.
+    # A pair is two neighbors, or of the two halves.
     beside, pair = bool(call.get("interleaved", 0)), np.arange(size)
     second = pair % 2 == 1 if beside else pair >= size // 2
     partner = pair ^ 1 if beside else (pair + size // 2) % size

@@ -10,7 +10,7 @@ from cntgraph.adapters.torch.aten import (  # noqa: F401
     movement,
     places,
     products,
-    quantised,
+    quantized,
     recurrent,
     refusals,
     windows,

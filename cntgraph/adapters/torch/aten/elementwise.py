@@ -1,4 +1,4 @@
-"""Elementwise operations: activations, normalisations, sums and products of branches, choices."""
+"""Elementwise operations: activations, normalizations, sums and products of branches, choices."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
-from cntgraph.adapters.tracing import activations, arithmetic, normalisation
+from cntgraph.adapters.tracing import activations, arithmetic, normalization
 from cntgraph.network.activations import activation_name
 
-#: Elementwise functions of one neuron, and normalisations over the outputs.
+#: Elementwise functions of one neuron, and normalizations over the outputs.
 ACTIVATIONS = tuple(
     "abs acos acosh asin asinh atan atanh ceil celu cos cosh elu erf erfc erfinv exp exp2 expm1 "
     "floor frac gelu hardshrink hardsigmoid hardswish leaky_relu log log10 log1p log2 "
@@ -50,7 +50,7 @@ def power(t: AtenTracer, a: Arguments, name: str) -> Any:
     return activations.power(t, a["self"], a["exponent"])
 
 
-# -- normalisations: by statistics that the model stores, or by those of the data -----------------
+# -- normalizations: by statistics that the model stores, or by those of the data -----------------
 
 
 @handles(
@@ -63,7 +63,7 @@ def power(t: AtenTracer, a: Arguments, name: str) -> Any:
     of_weights=True,
 )
 def batch_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Normalise by the running statistics, or by those of the data where there are none."""
+    """Normalize by the running statistics, or by those of the data where there are none."""
     statistics = [a.get("running_mean"), a.get("running_var")]
     over = [k for k in range(len(a["input"].shape)) if k != 1]
     if any(value is None for value in statistics):
@@ -72,12 +72,12 @@ def batch_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
         return _by_channel(t, a, name, "batch_norm", over)
     epsilon = a["eps"] if "eps" in a else a["epsilon"]
     gain, shift = a.get("weight"), a.get("bias")
-    return normalisation.batch_norm(t, a["input"], statistics, epsilon, gain, shift, name)
+    return normalization.batch_norm(t, a["input"], statistics, epsilon, gain, shift, name)
 
 
 @handles("group_norm", "native_group_norm", "instance_norm", of_weights=True)
 def group_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Normalise by statistics of the data, one gain per channel."""
+    """Normalize by statistics of the data, one gain per channel."""
     if not a.get("use_input_stats", True):
         return batch_norm(t, {**a, "training": False}, name)
     over = range(2, len(a["input"].shape))
@@ -88,9 +88,9 @@ def group_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
 
 @handles("layer_norm", "native_layer_norm", "rms_norm", "fused_rms_norm", of_weights=True)
 def layer_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Normalise by statistics of the data, over the last axes; one gain per entry of them."""
+    """Normalize by statistics of the data, over the last axes; one gain per entry of them."""
     kind = "layer_norm" if "bias" in a else "rms_norm"
-    return normalisation.normalise(
+    return normalization.normalize(
         t, a["input"], a.get("weight"), a.get("bias"), name, kind,
         over=range(-len(a["normalized_shape"]), 0), epsilon=a["eps"],
     )  # fmt: skip
@@ -98,7 +98,7 @@ def layer_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
 
 def _by_channel(t: AtenTracer, a: Arguments, name: str, kind: str, over: Sequence[int]) -> Any:
     gain, shift, groups = a.get("weight"), a.get("bias"), a.get("num_groups") or a.get("group") or 1
-    return normalisation.normalise(
+    return normalization.normalize(
         t, a["input"], gain, shift, name, kind, [1], over=over, groups=groups,
         epsilon=a["eps"] if "eps" in a else a["epsilon"],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Colours of values, for people who see all colours and for those who do not."""
+"""Colors of values, for people who see all colors and for those who do not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Colours = NDArray[np.uint8]
+Colors = NDArray[np.uint8]
 
 Anchors = tuple[tuple[int, int, int], ...]
 
@@ -22,24 +22,24 @@ _SEQUENTIAL = ((68, 1, 84), (72, 41, 121), (61, 77, 138), (47, 107, 142), (36, 1
 _DIVERGING = (NEGATIVE, (112, 169, 207), (221, 221, 221), (232, 160, 108), POSITIVE)
 
 
-def value_colours(values: NDArray[Any]) -> Colours:
-    """Return a colour for every value.
+def value_colors(values: NDArray[Any]) -> Colors:
+    """Return a color for every value.
 
     Parameters
     ----------
     values : ndarray of float, int or bool, shape (n,)
         Where there are some on both sides of zero, blue is below it, vermilion above it and a
-        light grey zero, on a scale that reaches as far on both sides; else the colours go from
+        light gray zero, on a scale that reaches as far on both sides; else the colors go from
         dark to light from the least to the greatest.
 
     Returns
     -------
     ndarray of uint8, shape (n, 3)
-        Red, green, blue. What is not finite is grey.
+        Red, green, blue. What is not finite is gray.
 
     Examples
     --------
-    >>> value_colours(np.array([-2.0, 0.0, 2.0, np.nan])).tolist()
+    >>> value_colors(np.array([-2.0, 0.0, 2.0, np.nan])).tolist()
     [[0, 114, 178], [221, 221, 221], [213, 94, 0], [217, 217, 217]]
     """
     values = np.asarray(values, dtype=np.float64)
@@ -60,8 +60,8 @@ def value_colours(values: NDArray[Any]) -> Colours:
     return found
 
 
-def sequence_colours(n: int) -> Colours:
-    """Return n colours from dark to light in even steps, of the layers by depth.
+def sequence_colors(n: int) -> Colors:
+    """Return n colors from dark to light in even steps, of the layers by depth.
 
     Returns
     -------
@@ -70,9 +70,9 @@ def sequence_colours(n: int) -> Colours:
     return _between(_SEQUENTIAL, np.linspace(0, 1, n))
 
 
-def _between(anchors: Anchors, place: NDArray[np.float64]) -> Colours:
-    """Return the colours at places from 0 to 1 on the line through anchors."""
+def _between(anchors: Anchors, place: NDArray[np.float64]) -> Colors:
+    """Return the colors at places from 0 to 1 on the line through anchors."""
     stops = np.linspace(0, 1, len(anchors))
     columns = [np.interp(place, stops, channel) for channel in zip(*anchors, strict=True)]
-    found: Colours = np.rint(np.column_stack(columns)).astype(np.uint8)
+    found: Colors = np.rint(np.column_stack(columns)).astype(np.uint8)
     return found

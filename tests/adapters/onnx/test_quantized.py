@@ -1,4 +1,4 @@
-"""Quantised ONNX models: weights stay as they are stored, and stand for (q - zero) · scale."""
+"""Quantized ONNX models: weights stay as they are stored, and stand for (q - zero) · scale."""
 
 import logging
 import warnings
@@ -49,12 +49,12 @@ class Reader(quantization.CalibrationDataReader):
         return next(self.samples, None)
 
 
-def quantised(folder, how, **options):
-    """A network, and the same with its weights quantised by onnxruntime."""
+def quantized(folder, how, **options):
+    """A network, and the same with its weights quantized by onnxruntime."""
     logging.disable(logging.WARNING)
     proto, weights = network()
     onnx.save(proto, folder / "float.onnx")
-    paths = folder / "float.onnx", folder / "quantised.onnx"
+    paths = folder / "float.onnx", folder / "quantized.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if how == "dynamic":
@@ -66,8 +66,8 @@ def quantised(folder, how, **options):
     return paths, weights
 
 
-def dequantised(path):
-    """The stored weights of a quantised model, by NumPy: name -> (q - zero) · scale."""
+def dequantized(path):
+    """The stored weights of a quantized model, by NumPy: name -> (q - zero) · scale."""
     stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
     found = {}
     for name, q in stored.items():
@@ -82,12 +82,12 @@ def dequantised(path):
 
 @pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize("how", ["QDQ", "QOperator", "dynamic"])
-def test_quantised_by_onnxruntime(tmp_path, how, per_channel):
-    (plain, path), weights = quantised(tmp_path, how, per_channel=per_channel)
+def test_quantized_by_onnxruntime(tmp_path, how, per_channel):
+    (plain, path), weights = quantized(tmp_path, how, per_channel=per_channel)
     net, expected = cg.load(path, strict=True), cg.load(plain, strict=True)
     assert [layer.shape for layer in net.layers] == [layer.shape for layer in expected.layers]
     assert net.n_edges == expected.n_edges
-    wanted = dequantised(path)
+    wanted = dequantized(path)
     assert len(wanted) == 3
     for block in net.blocks:
         if block.kind in ("conv", "dense"):
@@ -114,8 +114,8 @@ def check_strengths(net, expected, weights):
 
 
 @pytest.mark.parametrize("how", ["QDQ", "QOperator"])
-def test_biases_are_quantised_by_the_product_of_the_steps(tmp_path, how):
-    (plain, path), _ = quantised(tmp_path, how, per_channel=True)
+def test_biases_are_quantized_by_the_product_of_the_steps(tmp_path, how):
+    (plain, path), _ = quantized(tmp_path, how, per_channel=True)
     net, expected = cg.load(path), cg.load(plain)
     np.testing.assert_allclose(net.bias(), expected.bias(), atol=0.01)
 
@@ -207,7 +207,7 @@ def test_whole_numbers_of_a_static_step():
 
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("block", [0, 2])
-def test_dequantised_along_an_axis_or_in_blocks(axis, block):
+def test_dequantized_along_an_axis_or_in_blocks(axis, block):
     q = RNG.integers(-100, 100, (6, 4)).astype(np.int8)
     sizes = [6, 4] if block else [q.shape[axis]]
     if block:
@@ -271,7 +271,7 @@ def test_eight_bit_floats_stay_eight_bits(name):
     np.testing.assert_array_equal(net.blocks[0].weight.read(), 2 * values.T)
 
 
-def test_quantised_weights_that_are_moved_first():
+def test_quantized_weights_that_are_moved_first():
     """A weight that is transposed or taken apart before it stands for numbers."""
     q = RNG.integers(-100, 100, (4, 6)).astype(np.int8)
     nodes = [node("Transpose", "q", "t"), node("DequantizeLinear", "t s", "w", axis=1),

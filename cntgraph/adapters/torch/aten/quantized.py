@@ -1,4 +1,4 @@
-"""Quantisation: neurons are the values that whole numbers stand for, and so are weights.
+"""Quantization: neurons are the values that whole numbers stand for, and so are weights.
 
 Rounding an activation is no edge; of a weight that is trained with rounding it is a function.
 """

@@ -1,4 +1,4 @@
-"""Randomised networks keep what they say they keep, in every kind of network."""
+"""Randomized networks keep what they say they keep, in every kind of network."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import cntgraph as cg
 from cntgraph.core.parameter import Parameter
-from cntgraph.training.statistics.randomised import (
+from cntgraph.training.statistics.randomized import (
     flip_signs,
     redraw_weights,
     shuffle_weights,
@@ -137,7 +137,7 @@ def test_biases_if_asked(null):
 
 
 @pytest.mark.parametrize("null", NULLS)
-def test_normalisations_are_left_alone(null):
+def test_normalizations_are_left_alone(null):
     _, net = trained()
     found = NULLS[null](net, 0)
     assert weight_tensors(net) == ("conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight")
@@ -146,7 +146,7 @@ def test_normalisations_are_left_alone(null):
     assert np.isfinite(cg.node_strength(found)).all()
 
 
-def test_a_kept_normalisation_is_left_alone():
+def test_a_kept_normalization_is_left_alone():
     import torch
 
     model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.LayerNorm(6), torch.nn.ReLU(),

@@ -1,4 +1,4 @@
-"""Average neighbour strength: how strong the nodes are that a node is connected to."""
+"""Average neighbor strength: how strong the nodes are that a node is connected to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cntgraph.network.node_sums import NodeSums
 
 
 @takes(Network, Graph)
-def average_neighbour_strength(
+def average_neighbor_strength(
     net_or_graph: Network | Graph,
     *,
     source: Direction = "total",
@@ -30,7 +30,7 @@ def average_neighbour_strength(
     edges: Edges = "parametric",
     bias: bool = True,
 ) -> Values | Split[Values]:
-    """Return the mean strength of the neighbours of every node.
+    """Return the mean strength of the neighbors of every node.
 
     Parameters
     ----------
@@ -38,25 +38,25 @@ def average_neighbour_strength(
         A network is measured by products with its blocks, without unrolling it; a graph by its
         adjacency.
     source : {"total", "in", "out"}, default "total"
-        Which neighbours: those that edges go to (``"out"``), come from (``"in"``), or both.
+        Which neighbors: those that edges go to (``"out"``), come from (``"in"``), or both.
     target : {"total", "in", "out"}, default "total"
         Which strength of theirs.
     transform : str, default "signed"
         What their strength sums, as in `node_strength`; ``"count"`` is their degree.
     weighted : bool, default False
-        Whether a neighbour counts by the magnitude of the edge that leads to it.
+        Whether a neighbor counts by the magnitude of the edge that leads to it.
     sign : {"absolute", "positive", "negative", "split"}, optional
-        For ``weighted=True``: which edges' magnitudes a neighbour counts by; needed where
+        For ``weighted=True``: which edges' magnitudes a neighbor counts by; needed where
         there are negative ones.
     edges : {"parametric", "all"}, default "parametric"
         Whether structural edges (pooling, identity) count.
     bias : bool, default True
-        Whether a neighbour's bias is part of its strength.
+        Whether a neighbor's bias is part of its strength.
 
     Returns
     -------
     ndarray of float64, shape (n_nodes,)
-        NaN for a node without such neighbours (networkx has 0), or, if weighted, whose edges
+        NaN for a node without such neighbors (networkx has 0), or, if weighted, whose edges
         weigh nothing. For ``sign="split"`` a pair of two, ``positive`` and ``negative``.
 
     Raises
@@ -74,23 +74,23 @@ def average_neighbour_strength(
 
         unweighted: (1/k_i) Σⱼ s_j        weighted: Σⱼ m_ij s_j / Σⱼ m_ij
 
-    over the edges to the neighbours j: a neighbour by two parallel edges counts twice, a node
-    with an edge to itself is its own neighbour. One pass over the parameters for strengths and
+    over the edges to the neighbors j: a neighbor by two parallel edges counts twice, a node
+    with an edge to itself is its own neighbor. One pass over the parameters for strengths and
     one product with every block. With ``transform="count"`` these are networkx's
     ``average_neighbor_degree`` without and with weights.
 
     References
     ----------
     .. [1] Barrat, Barthélemy, Pastor-Satorras, Vespignani, "The architecture of complex weighted
-       networks", PNAS 101 (11), 2004: their weighted average nearest-neighbours degree is
+       networks", PNAS 101 (11), 2004: their weighted average nearest-neighbors degree is
        the weighted one here with ``transform="count"``.
 
     Examples
     --------
     >>> import cntgraph as cg
-    >>> from cntgraph.measures.local.neighbour_strength import average_neighbour_strength
+    >>> from cntgraph.measures.local.neighbor_strength import average_neighbor_strength
     >>> net = cg.toy("mlp")
-    >>> net.split(average_neighbour_strength(net, transform="count"))["fc1"]
+    >>> net.split(average_neighbor_strength(net, transform="count"))["fc1"]
     array([8.8, 8.8, 8.8, 8.8, 8.8, 8.8, 8.8, 8.8])
     """
     for name, value in (("source", source), ("target", target)):
@@ -102,7 +102,7 @@ def average_neighbour_strength(
 
     def measure(taken: Transform) -> Values:
         matrix = adjacency_operator(net_or_graph, transform=taken, edges=edges)
-        # What a node receives of its in-neighbours' strengths, and of its out-neighbours'.
+        # What a node receives of its in-neighbors' strengths, and of its out-neighbors'.
         found = NodeSums(matrix.rmatvec(strength), matrix.matvec(strength))
         reached = select_direction(found, source)
         counted = net_or_graph.node_sums(taken, edges=edges)[taken]
@@ -110,5 +110,5 @@ def average_neighbour_strength(
 
     if not weighted:
         return measure("count")
-    noun = "the weighted average neighbour strength"
+    noun = "the weighted average neighbor strength"
     return by_sign(net_or_graph, sign, measure, edges=edges, noun=noun)

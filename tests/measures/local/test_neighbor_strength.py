@@ -8,7 +8,7 @@ from oracles.nets import edge_list
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError, NonFiniteWeightError, SignedWeightError
-from cntgraph.measures.local.neighbour_strength import average_neighbour_strength
+from cntgraph.measures.local.neighbor_strength import average_neighbor_strength
 from cntgraph.network.blocks import TRANSFORMS
 
 NETS = local.all_nets()
@@ -28,9 +28,9 @@ def test_it_is_the_mean_over_edges(net, source, edges):
         for transform, bias in zip(TRANSFORMS, [True, False] * 4, strict=False):
             of = {"transform": transform, "edges": edges, "bias": bias}
             strengths = cg.node_strength(net, direction=target, **of)
-            expected = local.average_neighbour_strength(listed, strengths, source)
+            expected = local.average_neighbor_strength(listed, strengths, source)
             for measured in (net, graph):
-                found = average_neighbour_strength(measured, source=source, target=target, **of)
+                found = average_neighbor_strength(measured, source=source, target=target, **of)
                 assert found.dtype == np.float64
                 assert np.allclose(found, expected, rtol=1e-9, atol=1e-9, equal_nan=True)
 
@@ -40,10 +40,10 @@ def test_weighted_it_is_the_mean_by_magnitude(net, source):
     listed, strengths = edge_list(net, "parametric"), cg.node_strength(net)
     for measured in (net, cg.build_graph(net)):
         options = {"source": source, "weighted": True}
-        split = average_neighbour_strength(measured, sign="split", **options)
+        split = average_neighbor_strength(measured, sign="split", **options)
         for sign, size in local.MAGNITUDES.items():
-            expected = local.average_neighbour_strength(listed, strengths, source, size)
-            found = average_neighbour_strength(measured, sign=sign, **options)
+            expected = local.average_neighbor_strength(listed, strengths, source, size)
+            found = average_neighbor_strength(measured, sign=sign, **options)
             assert np.allclose(found, expected, rtol=1e-9, atol=1e-9, equal_nan=True), sign
             if sign != "absolute":
                 assert np.array_equal(getattr(split, sign), found, equal_nan=True)
@@ -56,7 +56,7 @@ SIMPLE = ("mlp", "cnn", "recurrent", "isolated", "zeros", "cnn by channel", "not
 @pytest.mark.parametrize("source", ["in", "out", "in+out"])
 @pytest.mark.parametrize("target", ["in", "out", "in+out"])
 def test_with_degrees_it_is_networkxs(name, source, target):
-    """Which has 0 where there is no neighbour, and counts parallel edges as one."""
+    """Which has 0 where there is no neighbor, and counts parallel edges as one."""
     net = NETS[name]
     graph = nx.from_scipy_sparse_array(abs(cg.build_graph(net).adjacency), create_using=nx.DiGraph)
     assert graph.number_of_edges() == net.n_edges
@@ -65,54 +65,54 @@ def test_with_degrees_it_is_networkxs(name, source, target):
     for weight in (None, "weight"):
         expected = nx.average_neighbor_degree(graph, weight=weight, **words)
         weighted = {"weighted": True, "sign": "absolute"} if weight else {}
-        found = average_neighbour_strength(net, edges="all", **ours, **weighted)
+        found = average_neighbor_strength(net, edges="all", **ours, **weighted)
         expected = [expected[node] for node in range(net.n_nodes)]
         assert np.allclose(np.nan_to_num(found), expected, rtol=1e-12)
 
 
-def test_nodes_without_neighbours_have_none():
-    found = average_neighbour_strength(NETS["isolated"], transform="count")
+def test_nodes_without_neighbors_have_none():
+    found = average_neighbor_strength(NETS["isolated"], transform="count")
     assert np.isnan(found).tolist() == [False] * 3 + [True] + [False] * 3 + [True] * 2
-    assert np.isnan(average_neighbour_strength(NETS["no edges"])).all()
-    ends = average_neighbour_strength(cg.toy("mlp"), source="out", transform="count")
+    assert np.isnan(average_neighbor_strength(NETS["no edges"])).all()
+    ends = average_neighbor_strength(cg.toy("mlp"), source="out", transform="count")
     assert np.isnan(ends).nonzero()[0].tolist() == [18, 19]
 
 
-def test_a_node_with_a_loop_is_its_own_neighbour():
+def test_a_node_with_a_loop_is_its_own_neighbor():
     net = NETS["single loop"]
-    assert average_neighbour_strength(net, source="out", target="in").tolist() == [-2.0]
-    assert average_neighbour_strength(net).tolist() == [-4.0]
+    assert average_neighbor_strength(net, source="out", target="in").tolist() == [-2.0]
+    assert average_neighbor_strength(net).tolist() == [-4.0]
 
 
 def test_only_the_weighted_one_needs_a_sign():
     net = cg.toy("mlp")
     for measured in (net, cg.build_graph(net)):
-        assert np.isfinite(average_neighbour_strength(measured)).all()
-        with pytest.raises(SignedWeightError, match="the weighted average neighbour strength is"):
-            average_neighbour_strength(measured, weighted=True)
+        assert np.isfinite(average_neighbor_strength(measured)).all()
+        with pytest.raises(SignedWeightError, match="the weighted average neighbor strength is"):
+            average_neighbor_strength(measured, weighted=True)
 
 
 def test_weights_that_are_not_finite():
     net = local.network((1, 2), [local.dense("fc", (0, 1), (1, 3), [[np.nan], [1.0]])])
     for measured in (net, cg.build_graph(net)):
-        assert np.isnan(average_neighbour_strength(measured, source="out", target="in")[0])
-        counted = average_neighbour_strength(measured, transform="count")
+        assert np.isnan(average_neighbor_strength(measured, source="out", target="in")[0])
+        counted = average_neighbor_strength(measured, transform="count")
         assert counted.tolist() == [1.0, 2.0, 2.0]
         with pytest.raises(NonFiniteWeightError):
-            average_neighbour_strength(measured, weighted=True, sign="absolute")
+            average_neighbor_strength(measured, weighted=True, sign="absolute")
 
 
 @pytest.mark.parametrize("name", ["conv1.weight", "fc.weight"])
-def test_what_is_not_a_number_reaches_only_neighbours(name):
+def test_what_is_not_a_number_reaches_only_neighbors(name):
     net = cg.toy("cnn")
     values = net.parameters[name].read().copy()
     values.flat[0] = np.nan
     net = net.bind({**net.parameters, name: cg.Parameter.from_array(name, values)}, {})
     for options in ({"source": "in"}, {"source": "out"}, {"edges": "all"}):
-        found = average_neighbour_strength(net, **options)
-        summed = average_neighbour_strength(cg.build_graph(net), **options)
+        found = average_neighbor_strength(net, **options)
+        summed = average_neighbor_strength(cg.build_graph(net), **options)
         assert np.allclose(found, summed, equal_nan=True)
-    assert np.isfinite(average_neighbour_strength(net, source="in", target="in")).any()
+    assert np.isfinite(average_neighbor_strength(net, source="in", target="in")).any()
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_options_are_checked(wrong):
         with pytest.raises(
             CntGraphError, match=f"expected {name} to be .* got {re.escape(repr(value))}"
         ):
-            average_neighbour_strength(measured, **wrong)
+            average_neighbor_strength(measured, **wrong)

@@ -1,4 +1,4 @@
-"""The catalogue: every measure that a profile takes, from the cheapest kind to the dearest."""
+"""The catalog: every measure that a profile takes, from the cheapest kind to the dearest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cntgraph.measures.fluctuation import layer_fluctuation
 from cntgraph.measures.link_weights import link_weights
 from cntgraph.measures.local.degree import degree
 from cntgraph.measures.local.disparity import disparity
-from cntgraph.measures.local.neighbour_strength import average_neighbour_strength
+from cntgraph.measures.local.neighbor_strength import average_neighbor_strength
 from cntgraph.measures.local.participation_ratio import (
     inverse_participation_ratio,
     participation_ratio,
@@ -64,7 +64,7 @@ _CLOSED_FORM = (
     Measure(disparity, "node", "O(w + n)", passes(8)),
     Measure(participation_ratio, "node", "O(w + n)", passes(8)),
     Measure(inverse_participation_ratio, "node", "O(w + n)", passes(8)),
-    Measure(average_neighbour_strength, "node", "O(m)", products(2)),
+    Measure(average_neighbor_strength, "node", "O(m)", products(2)),
     Measure(strength_correlation, "layer", "O(w + n)", passes(8), read=parts("correlation")),
 )
 
@@ -138,11 +138,11 @@ _EXPLICIT = (
     _unrolled(small_world.small_world, "network", "O(n·m) a null", operations(small_world, 1)),
 )  # fmt: skip
 
-CATALOGUE: tuple[Measure, ...] = (*_CLOSED_FORM, *_MATRIX_FREE, *_EXPLICIT)
+CATALOG: tuple[Measure, ...] = (*_CLOSED_FORM, *_MATRIX_FREE, *_EXPLICIT)
 
 
 def find_measures(names: Sequence[str] | None = None) -> list[Measure]:
-    """Return measures of the catalogue and of entry points, in order.
+    """Return measures of the catalog and of entry points, in order.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def find_measures(names: Sequence[str] | None = None) -> list[Measure]:
     >>> [measure.name for measure in find_measures(["node_strength"])]
     ['node_strength']
     """
-    known = {measure.name: measure for measure in CATALOGUE}
+    known = {measure.name: measure for measure in CATALOG}
     for point in entry_points(group="cntgraph.measures"):
         measure = point.load()
         known.setdefault(measure.name, measure)

@@ -1,4 +1,4 @@
-"""Normalisations: by statistics that a model stores, or by those of the data.
+"""Normalizations: by statistics that a model stores, or by those of the data.
 
 The first is a scaling, y = scale ⊙ x + offset. The second is noted on the neurons, as an
 activation, and its gain and shift are a scaling that follows.
@@ -16,7 +16,7 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, weights_of
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.over_axes import normalised
+from cntgraph.core.recipe.over_axes import normalized
 
 
 def by_stored(
@@ -33,7 +33,7 @@ def batch_norm(
     t: Tracer, x: Any, statistics: Sequence[Any], epsilon: float, gain: Any, shift: Any,
     name: str, *, axis: int = 1,
 ) -> Any:  # fmt: skip
-    """Normalise as in evaluation, by the mean and variance of each channel that are stored.
+    """Normalize as in evaluation, by the mean and variance of each channel that are stored.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def batch_norm(
         That of the channels.
     """
     reason = "its statistics are those of a batch, as in training"
-    x = _normalised(t, x, (*statistics, gain, shift), reason)
+    x = _normalized(t, x, (*statistics, gain, shift), reason)
     mean, variance = (t.recipe(value) for value in statistics)
     weight, bias = (None if value is None else t.recipe(value) for value in (gain, shift))
     scale, offset = (
@@ -55,12 +55,12 @@ def batch_norm(
     return t.scale(x, scale, offset, _name(t, name, (gain, mean)), kind="norm")
 
 
-def normalise(
+def normalize(
     t: Tracer, x: Any, gain: Any, shift: Any, name: str, kind: str,
     axes: Sequence[int] | None = None, *, over: Sequence[int] | None = None,
     epsilon: float | None = None, groups: int = 1,
 ) -> Any:  # fmt: skip
-    """Normalise by statistics of the data, then apply a gain and a shift.
+    """Normalize by statistics of the data, then apply a gain and a shift.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def normalise(
     name : str
         Name of the operation, if its weights have none.
     kind : str
-        Name of the normalisation, of `network.activations`.
+        Name of the normalization, of `network.activations`.
     axes : sequence of int, optional
         Along which gain and shift lie; without them, they broadcast against `x`.
     over : sequence of int, optional
@@ -79,7 +79,7 @@ def normalise(
     groups : int, default 1
         Of how many parts of the second axis statistics are taken by themselves.
     """
-    x = _normalised(t, x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
+    x = _normalized(t, x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
     weight, bias = (
         None if value is None or _is_everywhere(t, value, nothing) else t.recipe(value)
         for value, nothing in ((gain, 1.0), (shift, 0.0))
@@ -88,28 +88,28 @@ def normalise(
         weight, bias = (None if r is None else along(r, x, axes) for r in (weight, bias))
     recipe = weights_of(x)
     if recipe is not None:
-        recipe = _of_weights(recipe, over, epsilon, groups, centred=kind != "rms_norm")
+        recipe = _of_weights(recipe, over, epsilon, groups, centered=kind != "rms_norm")
         recipe = recipe if weight is None else recipe * weight
         return recipe if bias is None else recipe + bias
     samples = t.samples(x)
     ids = samples.first(x.ids)
     weight, bias = (t.of_sample(recipe, x, samples, ids) for recipe in (weight, bias))
-    made = t.builder.normalise(_name(t, name, (gain, shift)), ids, weight, bias, kind)
+    made = t.builder.normalize(_name(t, name, (gain, shift)), ids, weight, bias, kind)
     return t.made(made, samples)
 
 
 def _of_weights(
-    x: Recipe, over: Sequence[int] | None, epsilon: float | None, groups: int, *, centred: bool
+    x: Recipe, over: Sequence[int] | None, epsilon: float | None, groups: int, *, centered: bool
 ) -> Recipe:
-    """Normalise weights by statistics of their own."""
+    """Normalize weights by statistics of their own."""
     if over is None:
-        raise NotFollowed("it normalises weights over axes that are not known")
+        raise NotFollowed("it normalizes weights over axes that are not known")
     epsilon = float(np.finfo(np.float32).eps) if epsilon is None else epsilon
     if groups == 1:
-        return normalised(x, over, epsilon, centred=centred)
+        return normalized(x, over, epsilon, centered=centered)
     parts = x.reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
     rank = len(parts.shape)
-    return normalised(parts, range(2, rank), epsilon, centred=centred).reshape(x.shape)
+    return normalized(parts, range(2, rank), epsilon, centered=centered).reshape(x.shape)
 
 
 def along(recipe: Recipe, x: Neurons, axes: Sequence[int]) -> Recipe:
@@ -122,8 +122,8 @@ def along(recipe: Recipe, x: Neurons, axes: Sequence[int]) -> Recipe:
     return recipe.reshape(shape)
 
 
-def _normalised(t: Tracer, x: Any, values: Sequence[Any], reason: str) -> Any:
-    """Return what is normalised, neurons or weights, where the other values are no neurons."""
+def _normalized(t: Tracer, x: Any, values: Sequence[Any], reason: str) -> Any:
+    """Return what is normalized, neurons or weights, where the other values are no neurons."""
     if isinstance(x, Data) or any(isinstance(value, Neurons | Data) for value in values):
         raise NotFollowed(reason)
     return x if isinstance(x, Neurons) else t.recipe(x)

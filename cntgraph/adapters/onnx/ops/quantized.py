@@ -1,6 +1,6 @@
-"""Quantised operations: the neurons are the values that the whole numbers stand for.
+"""Quantized operations: the neurons are the values that the whole numbers stand for.
 
-Rounding an activation is no edge: quantising and dequantising hand neurons on. A stored weight
+Rounding an activation is no edge: quantizing and dequantizing hand neurons on. A stored weight
 stays as it is stored; what it stands for, (q − zero point) · scale, is a recipe. What remains of
 an operation of whole numbers is then one of ONNX's own.
 """
@@ -89,13 +89,13 @@ def of_integers(t: OnnxTracer, call: Call) -> Any:
         else dequantized(t.recipe, x, None, zero, axis)
         for x, zero, axis in zip(sides, zeros, axes, strict=True)
     ]  # fmt: skip
-    # Neurons stand for what was quantised, not for its whole numbers.
+    # Neurons stand for what was quantized, not for its whole numbers.
     values = [x / t.recipe(steps[0]) if steps and isinstance(x, Recipe) else x for x in values]
     return t.perform(call, call.operation.removesuffix("Integer"), *values)
 
 
 def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Any:
-    """Return whole numbers without their zero point; quantised neurons already are."""
+    """Return whole numbers without their zero point; quantized neurons already are."""
     known = isinstance(zero, Recipe) or (isinstance(zero, np.ndarray) and zero.any())
     if x.step is not None or not known:
         return x
@@ -104,7 +104,7 @@ def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Any:
 
 @handles(*_MIXED)
 def mixed(t: OnnxTracer, call: Call) -> Any:
-    """Return a product of neurons, rounded on the way, with a quantised weight."""
+    """Return a product of neurons, rounded on the way, with a quantized weight."""
     weight, scale, zero, bias = (call.input(k) for k in _MIXED[call.operation])
     weight = dequantized(t.recipe, weight, scale, zero, -1)
     return t.perform(call, "Gemm", call.inputs[0], weight, bias)

@@ -1,4 +1,4 @@
-"""Standardised: the activations of neurons over samples, each with mean zero and length one."""
+"""Standardized: the activations of neurons over samples, each with mean zero and length one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from cntgraph.network.layer import Layer
 #: How much a value may vary, relative to its size, and still be the rounding of one number.
 ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
-#: Neurons that are standardised at once.
+#: Neurons that are standardized at once.
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Standardised:
+class Standardized:
     """Activations over samples, whose scalar products are correlations.
 
     Parameters
@@ -52,13 +52,13 @@ class Standardised:
         return len(self.values)
 
 
-def standardised_activations(
+def standardized_activations(
     recording: Recording,
     layers: Sequence[Layer],
     granularity: Granularity,
     classes: Classes | None = None,
-) -> Iterator[tuple[Any, Standardised]]:
-    """Yield the standardised activations of some layers over the samples of each class.
+) -> Iterator[tuple[Any, Standardized]]:
+    """Yield the standardized activations of some layers over the samples of each class.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def standardised_activations(
     Yields
     ------
     label : object
-    activations : Standardised
+    activations : Standardized
         All classes take n_nodes × n_samples numbers of four bytes; what a class takes is freed
         when the caller lets go of it. Values are stored as differences to the first sample, so
         that neither their level nor the size of batches matters.
@@ -97,8 +97,8 @@ def standardised_activations(
             raise UndefinedMeasureError(
                 f"a single sample{whose} has no correlations; expected two or more"
             )
-        varying = _standardise(values, own.first, known)
-        yield label, Standardised(values[:, : varying.sum()], varying, made, missing)
+        varying = _standardize(values, own.first, known)
+        yield label, Standardized(values[:, : varying.sum()], varying, made, missing)
 
 
 class _Rows:
@@ -163,10 +163,10 @@ def _joined(blocks: list[Array]) -> NDArray[np.float32]:
     return values
 
 
-def _standardise(
+def _standardize(
     values: NDArray[np.float32], first: Array, layers: Sequence[Layer]
 ) -> NDArray[np.bool_]:
-    """Standardise columns in place, those that vary first, and return which they are."""
+    """Standardize columns in place, those that vary first, and return which they are."""
     varying, n_done = np.zeros(values.shape[1], dtype=bool), 0
     for start in range(0, values.shape[1], _AT_ONCE):
         part = slice(start, start + _AT_ONCE)

@@ -1,4 +1,4 @@
-"""Randomised networks: their weights in another order, drawn anew, or of other signs."""
+"""Randomized networks: their weights in another order, drawn anew, or of other signs."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def shuffle_weights(net: Network, rng: Seed = 0, *, biases: bool = False) -> Net
     Notes
     -----
     A tensor is shuffled as it is stored, whatever is made of it: one that two blocks read (tied
-    weights) stays tied, and stored types and bits are kept. Parameters of normalisations, also
-    folded ones, and scales of quantised weights are left as they are.
+    weights) stays tied, and stored types and bits are kept. Parameters of normalizations, also
+    folded ones, and scales of quantized weights are left as they are.
 
     Examples
     --------
@@ -181,9 +181,9 @@ def weight_tensors(net: Network, *, biases: bool = False) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Of every learned block but those that scale nodes one by one (normalisations), the
+        Of every learned block but those that scale nodes one by one (normalizations), the
         tensors that its weights are made of: with two axes or more that are longer than 1, or
-        the largest if none has. Not those that were folded in (normalisations, scales).
+        the largest if none has. Not those that were folded in (normalizations, scales).
 
     Examples
     --------
