@@ -28,7 +28,7 @@ UNIT = 0.01
 
 OURS: dict[str, Callable[[cg.Graph], Reduced]] = {
     "threshold_edges": lambda graph: threshold_edges(graph, 0.05),
-    "keep_top_edges, by source": lambda graph: keep_top_edges(graph, 5, by="source"),
+    "keep_top_edges, by source": lambda graph: keep_top_edges(graph, 5, within="source"),
     "keep_top_edges, by either end": lambda graph: keep_top_edges(graph, 5),
     "disparity_filter": lambda graph: disparity_filter(graph, sign="absolute"),
     "noise_corrected_backbone": lambda graph: noise_corrected_backbone(

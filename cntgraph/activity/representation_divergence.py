@@ -28,7 +28,7 @@ def representation_divergence(
     b: ArrayLike,
     *,
     n_points: int = 500,
-    n_draws: int = 10,
+    n_resamples: int = 10,
     rng: int | np.random.Generator = 0,
     show_progress: bool = False,
 ) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def representation_divergence(
         are the rows of both. The number of features may differ; further axes count as features.
     n_points : int, default 500
         How many samples a draw takes, without replacement.
-    n_draws : int, default 10
+    n_resamples : int, default 10
         How many draws. Where a draw takes all samples, one is enough, and one is made.
     rng : int or numpy.random.Generator, default 0
         Which samples are drawn.
@@ -56,7 +56,7 @@ def representation_divergence(
         Columns ``dimension``; ``value``, the mean over the draws of the two directions' mean;
         ``std``, the standard deviation over the draws (ddof 1; NaN of a single one); and the
         means of each direction, ``a_to_b`` and ``b_to_a``. ``attrs`` has ``n_points`` and
-        ``n_draws`` as they were.
+        ``n_resamples`` as they were.
 
     Raises
     ------
@@ -113,12 +113,12 @@ def representation_divergence(
         raise CntGraphError(
             f"expected the same samples in the rows of both; a has {len(a):,}, b has {len(b):,}"
         )
-    _check_counts(len(a), n_points, n_draws)
+    _check_counts(len(a), n_points, n_resamples)
     _check_varies(a, "a")
     _check_varies(b, "b")
     n_points = min(n_points, len(a))
     check_memory(8 * 4 * (2 * n_points) ** 2, f"the distances of {n_points:,} points")
-    draws = _draws(len(a), n_points, n_draws, np.random.default_rng(rng))
+    draws = _draws(len(a), n_points, n_resamples, np.random.default_rng(rng))
     bar = progress(draws, "representation divergence", show=show_progress)
     return _table(np.array([_both_ways(a[rows], b[rows]) for rows in bar]), n_points)
 
@@ -143,21 +143,23 @@ def _check_varies(values: Array, name: str) -> None:
         )
 
 
-def _check_counts(n_samples: int, n_points: int, n_draws: int) -> None:
+def _check_counts(n_samples: int, n_points: int, n_resamples: int) -> None:
     if min(n_samples, n_points) < _FEWEST:
         raise CntGraphError(
             f"expected {_FEWEST} samples or more, and n_points not to be less; "
             f"got {n_samples} samples and n_points={n_points}"
         )
-    if n_draws < 1:
-        raise CntGraphError(f"expected n_draws of 1 or more; got {n_draws}")
+    if n_resamples < 1:
+        raise CntGraphError(f"expected n_resamples of 1 or more; got {n_resamples}")
 
 
-def _draws(n_samples: int, n_points: int, n_draws: int, random: np.random.Generator) -> list[Ids]:
+def _draws(
+    n_samples: int, n_points: int, n_resamples: int, random: np.random.Generator
+) -> list[Ids]:
     """Return the rows of every draw, in ascending order."""
     if n_points == n_samples:
         return [np.arange(n_samples)]
-    return [np.sort(random.choice(n_samples, n_points, replace=False)) for _ in range(n_draws)]
+    return [np.sort(random.choice(n_samples, n_points, replace=False)) for _ in range(n_resamples)]
 
 
 def _both_ways(a: Array, b: Array) -> tuple[Values, Values]:
@@ -210,12 +212,12 @@ def _barcode_length(r: Values, union: Values) -> float:
 
 
 def _table(parts: Values, n_points: int) -> pd.DataFrame:
-    """Return the table of parts of shape (n_draws, directions, components and loops)."""
+    """Return the table of parts of shape (n_resamples, directions, components and loops)."""
     import pandas as pd
 
     parts = np.concatenate([parts, parts.sum(axis=2, keepdims=True)], axis=2)
-    means, n_draws = parts.mean(axis=1), len(parts)
-    spread = means.std(axis=0, ddof=1) if n_draws > 1 else np.full(3, np.nan)
+    means, n_resamples = parts.mean(axis=1), len(parts)
+    spread = means.std(axis=0, ddof=1) if n_resamples > 1 else np.full(3, np.nan)
     columns = {
         "dimension": [0, 1, 1],
         "value": means.mean(axis=0),
@@ -225,5 +227,5 @@ def _table(parts: Values, n_points: int) -> pd.DataFrame:
     }
     names = pd.Index(["components", "loops", "all"], name="features", dtype=object)
     table = pd.DataFrame(columns, index=names)
-    table.attrs.update(n_points=n_points, n_draws=n_draws)
+    table.attrs.update(n_points=n_points, n_resamples=n_resamples)
     return table

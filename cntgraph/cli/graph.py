@@ -186,7 +186,7 @@ def _reduced(graph: Graph, top: int | None, backbone: Backbone | None, sign: Sig
     if backbone is Backbone.noise_corrected:
         steps.append(lambda g: cg.noise_corrected_backbone(g, sign=policy))
     if top:
-        steps.append(lambda g: cg.keep_top_edges(g, top, by="source"))
+        steps.append(lambda g: cg.keep_top_edges(g, top, within="source"))
     for step in steps:
         reduced = step(graph)
         typer.echo(repr(reduced).strip("<>"), err=True)

@@ -59,7 +59,7 @@ def report(
         Path | None,
         typer.Option(help="A .csv file of labels; its first column has paths, names or stems."),
     ] = None,
-    scheduler: Annotated[
+    client: Annotated[
         str | None,
         typer.Option(help="Where networks are measured: threads, processes, tcp://host:port."),
     ] = None,
@@ -77,7 +77,7 @@ def report(
     with warnings_said(ignore=".*population.failed"):  # they are all named in the page
         path = write_report(
             files, output, by=by, above=above, below=below, layers=layer or None, title=title,
-            client=scheduler, show_progress=True, **options,
+            client=client, show_progress=True, **options,
         )  # fmt: skip
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
@@ -100,7 +100,7 @@ def separation(
     snapshots: Annotated[
         Snapshots, typer.Option(help="Which snapshots of a .h5 file are networks.")
     ] = Snapshots.last,
-    scheduler: Annotated[
+    client: Annotated[
         str | None,
         typer.Option(help="Where networks are measured: threads, processes, tcp://host:port."),
     ] = None,
@@ -124,7 +124,7 @@ def separation(
             snapshots=snapshots.value, strict=strict, **shape,
         )  # fmt: skip
         table = population.separation(
-            by=by, above=above, below=below, measures=chosen, client=scheduler, show_progress=True
+            by=by, above=above, below=below, measures=chosen, client=client, show_progress=True
         )
     clearest = (table["auc"] - 0.5).abs().sort_values(ascending=False, kind="stable").index
     table = table.loc[clearest].reset_index(drop=True)

@@ -1,13 +1,13 @@
 """Files that other programs read: GEXF, GraphML, CSV, Parquet; written a piece at a time."""
 
-from cntgraph.export.csv import Tables, write_csv
+from cntgraph.export.csv import CsvTables, write_csv
 from cntgraph.export.gexf import write_gexf
 from cntgraph.export.graphml import write_graphml
 from cntgraph.export.parquet import ParquetTables, write_parquet
 
 __all__ = [
+    "CsvTables",
     "ParquetTables",
-    "Tables",
     "write_csv",
     "write_gexf",
     "write_graphml",

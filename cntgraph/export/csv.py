@@ -26,7 +26,7 @@ from cntgraph.graph.graph import Graph
 from cntgraph.network.network import Network
 
 
-class Tables(NamedTuple):
+class CsvTables(NamedTuple):
     """Where the two tables were written."""
 
     nodes: Path
@@ -44,7 +44,7 @@ def write_csv(
     max_edges: int = MAX_EDGES,
     show_progress: bool = False,
     **building: Any,
-) -> Tables:
+) -> CsvTables:
     """Write the tables of nodes and of edges as CSV.
 
     Parameters
@@ -60,7 +60,7 @@ def write_csv(
 
     Returns
     -------
-    Tables
+    CsvTables
         The paths of both, ``nodes`` and ``edges``.
 
     Raises
@@ -100,16 +100,16 @@ def write_csv(
     return tables
 
 
-def _paths(path: Path) -> Tables:
+def _paths(path: Path) -> CsvTables:
     end = next((end for end in (".csv", ".csv.gz") if path.name.endswith(end)), "")
     if end:
         stem = path.name.removesuffix(end)
-        return Tables(*(path.with_name(f"{stem}_{what}{end}") for what in Tables._fields))
+        return CsvTables(*(path.with_name(f"{stem}_{what}{end}") for what in CsvTables._fields))
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CntGraphError(f"the folder {path} cannot be made: {error}") from error
-    return Tables(path / "nodes.csv", path / "edges.csv")
+    return CsvTables(path / "nodes.csv", path / "edges.csv")
 
 
 #: Nodes of one piece.

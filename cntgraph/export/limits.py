@@ -35,8 +35,8 @@ def check_size(graph: Graph, max_edges: int) -> None:
     raise GraphSizeError(
         f"expected at most max_edges={max_edges:,} edges, which programs can draw; got "
         f"{graph.n_edges:,}. What makes them fewer:\n"
-        f'* cg.keep_top_edges(graph, {max_edges}, by="graph").graph: the largest |w| of all\n'
-        f'* cg.keep_top_edges(graph, {each}, by="source").graph: the largest out of each node\n'
+        f'* cg.keep_top_edges(graph, {max_edges}, within="graph").graph: the largest |w| of all\n'
+        f'* cg.keep_top_edges(graph, {each}, within="source").graph: the largest out of each node\n'
         + _OF_ANY
     )
 

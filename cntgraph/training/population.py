@@ -340,7 +340,7 @@ class Population(EachNetwork, Gathered):
         client, show_progress
             As in `analyze`.
         **options
-            As for `separation`: ``measures``, ``n_permutations``, ``confidence``, ``rng``.
+            As for `separation`: ``measures``, ``n_resamples``, ``confidence``, ``rng``.
 
         Returns
         -------

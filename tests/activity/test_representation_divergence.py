@@ -90,7 +90,7 @@ def test_draws():
     pd.testing.assert_frame_equal(first, again, check_exact=True)
     assert not first.equals(cg.representation_divergence(a, b, n_points=20, rng=4))
     assert (first["std"] > 0).all()
-    assert first.attrs == {"n_points": 20, "n_draws": 10}
+    assert first.attrs == {"n_points": 20, "n_resamples": 10}
     random, values = np.random.default_rng(3), []
     for _ in range(10):
         rows = np.sort(random.choice(60, 20, replace=False))
@@ -101,7 +101,7 @@ def test_draws():
 
 def test_a_draw_of_all_samples_is_made_once():
     found = cg.representation_divergence(points(20, 5, 0), points(20, 5, 1), n_points=100)
-    assert found.attrs == {"n_points": 20, "n_draws": 1}
+    assert found.attrs == {"n_points": 20, "n_resamples": 1}
     assert found["std"].isna().all()
     assert found.dtypes.astype(str).tolist() == ["int64"] + ["float64"] * 4
 
@@ -115,7 +115,7 @@ GOOD = points(10, 3, 0)
         (GOOD, GOOD[:9], {}, CntGraphError, "a has 10, b has 9"),
         (GOOD[:2], GOOD[:2], {}, CntGraphError, "3 samples or more.*got 2 samples"),
         (GOOD, GOOD, {"n_points": 2}, CntGraphError, "n_points=2"),
-        (GOOD, GOOD, {"n_draws": 0}, CntGraphError, "n_draws of 1 or more"),
+        (GOOD, GOOD, {"n_resamples": 0}, CntGraphError, "n_resamples of 1 or more"),
         (np.where(GOOD > 1, np.nan, GOOD), GOOD, {}, CntGraphError, "a has NaN"),
         (GOOD, np.ones((10, 3)), {}, UndefinedMeasureError, "b is the same for all samples"),
         (GOOD, np.eye(1, 10).T, {"n_points": 9, "rng": 1}, UndefinedMeasureError, "no distance"),

@@ -80,7 +80,7 @@ class TestExport:
                    "--sign", "absolute", "--top", "1").stderr.splitlines()  # fmt: skip
         graph = cg.build_graph(cg.toy("cnn"))
         first = cg.disparity_filter(graph, sign="absolute")
-        second = cg.keep_top_edges(first.graph, 1, by="source")
+        second = cg.keep_top_edges(first.graph, 1, within="source")
         assert said == [repr(first).strip("<>"), repr(second).strip("<>")]
         assert len(pd.read_csv(tmp_path / "out_edges.csv")) == second.graph.n_edges
 

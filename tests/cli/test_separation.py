@@ -108,7 +108,7 @@ def test_labels_of_a_file(folder, tmp_path):
 
 def test_snapshots_are_networks():
     path = cg.demo_file("population")
-    result = run(path, "--snapshots", "all", "--scheduler", "threads", "--measures", "fluctuation")
+    result = run(path, "--snapshots", "all", "--client", "threads", "--measures", "fluctuation")
     assert result.stdout.startswith("64 networks: 18 with accuracy above 0.8, 32 below 0.3;")
     assert run(path, "--measures", "fluctuation").stdout.startswith("1 networks: 1 with")
 
@@ -119,7 +119,7 @@ def test_snapshots_are_networks():
         (["*.none"], "expected files that match"),
         (["absent.h5"], "none of 1 networks can be read"),
         (["0*.h5", "--by", "size"], "no label is called 'size'"),
-        (["0*.h5", "--scheduler", "cluster"], "expected client to be None, 'threads'"),
+        (["0*.h5", "--client", "cluster"], "expected client to be None, 'threads'"),
         (["*.h5", "--strict"], "13.h5"),
         (["0*.h5", "--measures", "color"], "expected columns ['color']"),
         (["0*.h5", "--input-shape", "a"], "numbers with commas"),

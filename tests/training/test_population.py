@@ -294,7 +294,7 @@ def test_data_run_through_every_network(population, folder, client):
 
 def test_neurons_over_data_are_judged_like_other_measures(population):
     x = np.random.default_rng(0).normal(size=(20, 5))
-    options = {"above": 0.6, "below": 0.4, "n_permutations": 20}
+    options = {"above": 0.6, "below": 0.4, "n_resamples": 20}
     found = population.separation(inputs=x, **options)
     pd.testing.assert_frame_equal(found, cg.separation(population.analyze(inputs=x), **options))
     of_weights, of_neurons = (

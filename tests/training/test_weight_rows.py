@@ -275,7 +275,7 @@ def test_layers_that_there_are_not(both):
 
 
 def test_separation_is_that_of_files(both):
-    options = {"above": 0.6, "below": 0.4, "n_permutations": 99, "rng": 0}
+    options = {"above": 0.6, "below": 0.4, "n_resamples": 99, "rng": 0}
     found, expected = (one.separation(**options) for one in both)
     assert_frame_equal(found, expected, rtol=1e-9)
 

@@ -19,7 +19,7 @@ from cntgraph.network.blocks.transform import Transform
 
 @takes(Graph)
 def disparity_filter(
-    graph: Graph, alpha: float = 0.05, *, sign: Sign | None = None, by: Ends = "either"
+    graph: Graph, alpha: float = 0.05, *, sign: Sign | None = None, within: Ends = "either"
 ) -> Reduced | Split[Reduced]:
     """Keep the edges that are significant for a node's strength (Serrano et al. 2009).
 
@@ -30,7 +30,7 @@ def disparity_filter(
         Level of significance, from 0 to 1.
     sign : {"absolute", "positive", "negative", "split"}, optional
         Which weights, by |w|; see `cntgraph.graph.signs`. The kept edges have their own sign.
-    by : {"either", "source", "target", "both"}, default "either"
+    within : {"either", "source", "target", "both"}, default "either"
         For which end an edge has to be significant: for one of them (the paper's rule), for its
         source among the edges that leave it, for its target among those that come in, for both.
 
@@ -77,24 +77,24 @@ def disparity_filter(
     """
     if not 0 <= alpha <= 1:
         raise CntGraphError(f"expected alpha between 0 and 1, got {alpha!r}")
-    if by not in get_args(Ends):
+    if within not in get_args(Ends):
         choices = ", ".join(map(repr, get_args(Ends)))
-        raise CntGraphError(f"expected by to be one of {choices}; got {by!r}")
+        raise CntGraphError(f"expected within to be one of {choices}; got {within!r}")
 
     def filtered(transform: Transform) -> Reduced:
         part = signed_part(graph, transform)
-        return reduced(graph, part.keep_edges(edge_p_values(part, by) < alpha))
+        return reduced(graph, part.keep_edges(edge_p_values(part, within) < alpha))
 
     return by_sign(graph, sign, filtered, noun="the disparity filter")
 
 
-def edge_p_values(graph: Graph, by: Ends = "either") -> Values:
+def edge_p_values(graph: Graph, within: Ends = "either") -> Values:
     """Return α_ij of every edge, by |w|.
 
     Parameters
     ----------
     graph : Graph
-    by : {"either", "source", "target", "both"}, default "either"
+    within : {"either", "source", "target", "both"}, default "either"
         The smaller or the larger of the two for ``"either"`` and ``"both"``.
 
     Returns
@@ -110,7 +110,7 @@ def edge_p_values(graph: Graph, by: Ends = "either") -> Values:
     add_edges_up(*arrays, strengths, degrees)
     at_source, at_target = np.empty(graph.n_edges), np.empty(graph.n_edges)
     disparity_p_values(*arrays, strengths, degrees, at_source, at_target)
-    if by in ("source", "target"):
-        return at_source if by == "source" else at_target
-    combine = np.minimum if by == "either" else np.maximum
+    if within in ("source", "target"):
+        return at_source if within == "source" else at_target
+    combine = np.minimum if within == "either" else np.maximum
     return combine(at_source, at_target, out=at_source)

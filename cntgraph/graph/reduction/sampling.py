@@ -12,7 +12,7 @@ from cntgraph.graph.reduction.nodes import keep_nodes
 from cntgraph.graph.reduction.reduced import Reduced, reduced
 from cntgraph.graph.signs import check_weights
 
-Rng = int | np.random.Generator | None
+Rng = int | np.random.Generator
 
 
 @takes(Graph)
@@ -22,7 +22,7 @@ def sample_edges(
     *,
     fraction: float | None = None,
     weighted: bool = False,
-    rng: Rng = None,
+    rng: Rng = 0,
 ) -> Reduced:
     """Keep random edges, drawn without replacement.
 
@@ -36,7 +36,7 @@ def sample_edges(
     weighted : bool, default False
         Whether an edge is drawn in proportion to |w|, one after another, so that one of weight
         zero is never; otherwise all are equally likely.
-    rng : int or numpy.random.Generator, optional
+    rng : int or numpy.random.Generator, default 0
         Where randomness comes from; an int gives the same edges every time.
 
     Returns
@@ -65,9 +65,9 @@ def sample_edges(
     --------
     >>> import cntgraph as cg
     >>> graph = cg.build_graph(cg.toy("mlp"))
-    >>> sample_edges(graph, 22, rng=0).edge_fraction
+    >>> sample_edges(graph, 22).edge_fraction
     0.25
-    >>> sample_edges(graph, fraction=0.25, weighted=True, rng=0).graph
+    >>> sample_edges(graph, fraction=0.25, weighted=True).graph
     <Graph: 4 layers, 20 nodes, 22 edges>
     """
     random = np.random.default_rng(rng)
@@ -82,7 +82,7 @@ def sample_edges(
 
 
 @takes(Graph)
-def sample_nodes(graph: Graph, n_per_layer: int, *, rng: Rng = None) -> Reduced:
+def sample_nodes(graph: Graph, n_per_layer: int, *, rng: Rng = 0) -> Reduced:
     """Keep random nodes of every layer, and the edges among them.
 
     Parameters
@@ -90,7 +90,7 @@ def sample_nodes(graph: Graph, n_per_layer: int, *, rng: Rng = None) -> Reduced:
     graph : Graph
     n_per_layer : int
         How many of each layer, drawn without replacement; all of a layer that has fewer.
-    rng : int or numpy.random.Generator, optional
+    rng : int or numpy.random.Generator, default 0
         Where randomness comes from; an int gives the same nodes every time.
 
     Returns
@@ -111,7 +111,7 @@ def sample_nodes(graph: Graph, n_per_layer: int, *, rng: Rng = None) -> Reduced:
     Examples
     --------
     >>> import cntgraph as cg
-    >>> reduced = sample_nodes(cg.build_graph(cg.toy("cnn")), 10, rng=0)
+    >>> reduced = sample_nodes(cg.build_graph(cg.toy("cnn")), 10)
     >>> [layer.n_nodes for layer in reduced.graph.layers]
     [10, 10, 10, 3]
     """

@@ -20,7 +20,7 @@ Marks = NDArray[np.bool_]
 
 
 @takes(Graph)
-def keep_top_edges(graph: Graph, k: int, *, by: Chooser = "either") -> Reduced:
+def keep_top_edges(graph: Graph, k: int, *, within: Chooser = "either") -> Reduced:
     """Keep the k edges of largest |w| of every node.
 
     Parameters
@@ -28,7 +28,7 @@ def keep_top_edges(graph: Graph, k: int, *, by: Chooser = "either") -> Reduced:
     graph : Graph
     k : int
         How many edges each chooses; all of them where there are fewer.
-    by : str, default "either"
+    within : str, default "either"
         Who chooses: ``"source"``, every node among the edges that leave it; ``"target"``, every
         node among those that come in; ``"either"`` keeps what one end chose, ``"both"`` what
         both did; ``"block"``, every block; ``"graph"``, k edges in all.
@@ -40,7 +40,7 @@ def keep_top_edges(graph: Graph, k: int, *, by: Chooser = "either") -> Reduced:
     Raises
     ------
     CntGraphError
-        If k is negative, or `by` is none of the above.
+        If k is negative, or `within` is none of the above.
     NonFiniteWeightError
         If a weight is NaN or infinite.
 
@@ -56,36 +56,36 @@ def keep_top_edges(graph: Graph, k: int, *, by: Chooser = "either") -> Reduced:
     >>> graph = cg.build_graph(cg.toy("mlp"))
     >>> keep_top_edges(graph, 2)
     <Reduced: 45 of 88 edges (51.1 %), 74.4 % of Σ|w|>
-    >>> keep_top_edges(graph, 10, by="graph")
+    >>> keep_top_edges(graph, 10, within="graph")
     <Reduced: 10 of 88 edges (11.4 %), 26.5 % of Σ|w|>
     """
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 0:
         raise CntGraphError(f"expected a number of edges of 0 or more, got {k!r}")
-    if by not in get_args(Chooser):
+    if within not in get_args(Chooser):
         choices = ", ".join(map(repr, get_args(Chooser)))
-        raise CntGraphError(f"expected by to be one of {choices}; got {by!r}")
+        raise CntGraphError(f"expected within to be one of {choices}; got {within!r}")
     check_weights(graph, noun="a choice of the strongest edges")
-    return reduced(graph, graph.keep_edges(_chosen(graph, int(k), by)))
+    return reduced(graph, graph.keep_edges(_chosen(graph, int(k), within)))
 
 
-def _chosen(graph: Graph, k: int, by: Chooser) -> Marks:
-    if by in ("either", "both"):
+def _chosen(graph: Graph, k: int, within: Chooser) -> Marks:
+    if within in ("either", "both"):
         sides = (_chosen(graph, k, "source"), _chosen(graph, k, "target"))
-        return sides[0] | sides[1] if by == "either" else sides[0] & sides[1]
+        return sides[0] | sides[1] if within == "either" else sides[0] & sides[1]
     from cntgraph.core.kernels.groups import mark_largest
 
     marks = np.zeros(graph.n_edges, dtype=bool)
-    mark_largest(*edge_groups(graph, by), graph.adjacency.data, k, marks)
+    mark_largest(*edge_groups(graph, within), graph.adjacency.data, k, marks)
     return marks
 
 
-def edge_groups(graph: Graph, by: Chooser) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def edge_groups(graph: Graph, within: Chooser) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (indptr, order): ``order[indptr[g] : indptr[g + 1]]`` are the edges of group g.
 
     Parameters
     ----------
     graph : Graph
-    by : {"source", "target", "block", "graph"}
+    within : {"source", "target", "block", "graph"}
 
     Returns
     -------
@@ -101,10 +101,10 @@ def edge_groups(graph: Graph, by: Chooser) -> tuple[NDArray[np.int64], NDArray[n
     """
     from cntgraph.core.kernels.groups import group_edges
 
-    if by == "target":
+    if within == "target":
         return group_edges(graph.adjacency.indices, graph.n_nodes)  # type: ignore[no-any-return]
-    if by == "block":
+    if within == "block":
         n_blocks = len(graph.block_names)
         return group_edges(graph.edge_block, n_blocks)  # type: ignore[no-any-return]
-    ends = [0, graph.n_edges] if by == "graph" else graph.adjacency.indptr
+    ends = [0, graph.n_edges] if within == "graph" else graph.adjacency.indptr
     return np.asarray(ends, dtype=np.int64), np.arange(graph.n_edges)

@@ -27,14 +27,18 @@ if TYPE_CHECKING:
 
 @takes(Network, Graph)
 def node_measures(
-    net_or_graph: Network | Graph, names: Sequence[str], *, sign: Sign | None = None, rng: int = 0
+    net_or_graph: Network | Graph,
+    measures: Sequence[str],
+    *,
+    sign: Sign | None = None,
+    rng: int = 0,
 ) -> pd.DataFrame:
     """Return measures of nodes side by side, one row per node.
 
     Parameters
     ----------
     net_or_graph : Network or Graph
-    names : sequence of str
+    measures : sequence of str
         Names of measures of nodes, such as ``"node_strength"`` and ``"pagerank"``.
     sign : {"absolute", "positive", "negative", "split"}, optional
         What measures of weights ≥ 0 take of the others; they raise without it if there are
@@ -65,7 +69,7 @@ def node_measures(
     18     fc3        0           0.31        0.0
     19     fc3        1          -1.09        0.0
     """
-    columns = _columns(net_or_graph, names, sign, rng)
+    columns = _columns(net_or_graph, measures, sign, rng)
     return node_places(net_or_graph, np.arange(net_or_graph.n_nodes)).assign(**columns)
 
 

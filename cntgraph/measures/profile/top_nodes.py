@@ -18,7 +18,7 @@ from cntgraph.network.network import Network
 if TYPE_CHECKING:
     import pandas as pd
 
-By = Literal["magnitude", "value"]
+Order = Literal["magnitude", "value"]
 
 
 @takes(Network, Graph)
@@ -27,7 +27,7 @@ def top_nodes(
     measure: str | ArrayLike = "strength",
     n: int = 20,
     *,
-    by: By = "magnitude",
+    order: Order = "magnitude",
     layer: str | None = None,
     sign: Sign | None = None,
     rng: int = 0,
@@ -42,7 +42,7 @@ def top_nodes(
         (``"pagerank"``), or one of its columns (``"hits.hubs"``); or the values of another.
     n : int, default 20
         How many; all of them where there are fewer. A value that is NaN is none.
-    by : {"magnitude", "value"}, default "magnitude"
+    order : {"magnitude", "value"}, default "magnitude"
         Whether a strong negative value counts as large, or as small.
     layer : str, optional
         Look at the nodes of this layer only.
@@ -72,13 +72,13 @@ def top_nodes(
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
         raise CntGraphError(f"expected a number of nodes of 0 or more, got {n!r}")
-    if by not in get_args(By):
-        raise CntGraphError(f"expected by to be 'magnitude' or 'value', got {by!r}")
+    if order not in get_args(Order):
+        raise CntGraphError(f"expected order to be 'magnitude' or 'value', got {order!r}")
     name, values = values_of_nodes(net_or_graph, measure, sign=sign, rng=rng)
     nodes = np.flatnonzero(~np.isnan(values))
     if layer is not None:
         here = net_or_graph.layer_slice(layer)
         nodes = nodes[(nodes >= here.start) & (nodes < here.stop)]
-    size = np.abs(values[nodes]) if by == "magnitude" else values[nodes]
+    size = np.abs(values[nodes]) if order == "magnitude" else values[nodes]
     chosen = nodes[np.argsort(-size, kind="stable")[:n]]
     return node_places(net_or_graph, chosen).assign(**{name: values[chosen]})

@@ -38,10 +38,10 @@ class Clusterability:
         (n_cut - null_mean) / null_std; negative where the network is more clusterable than
         chance. NaN if all shuffled networks have the same n-cut.
     p : float
-        (b + 1)/(n_shuffles + 1), with b how many shuffled networks have an n-cut as small.
+        (b + 1)/(n_nulls + 1), with b how many shuffled networks have an n-cut as small.
     partition : ndarray of int64, shape (n_nodes,)
         The clusters of the network.
-    null : ndarray of float64, shape (n_shuffles,)
+    null : ndarray of float64, shape (n_nulls,)
         The shuffled networks' n-cuts.
     """
 
@@ -60,7 +60,7 @@ def clusterability(
     *,
     n_clusters: int = 12,
     sign: Sign | None = None,
-    n_shuffles: int = 50,
+    n_nulls: int = 50,
     rng: Seed = 0,
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
@@ -78,7 +78,7 @@ def clusterability(
         How many clusters, as in the paper.
     sign : {"absolute", "positive", "negative", "split"}, optional
         What to take of negative weights; needed if there are any. The paper: ``"absolute"``.
-    n_shuffles : int, default 50
+    n_nulls : int, default 50
         How many shuffled networks, at least 2.
     rng : int or numpy.random.Generator, default 0
         What is random, or its seed.
@@ -106,7 +106,7 @@ def clusterability(
     Every null is `shuffle_weights` of the network: each weight tensor in a random order, which
     keeps the distribution of every layer's weights. The paper calls a network clusterable
     relative to its weights where the n-cut is lower than that of such networks. Time and
-    memory: n_shuffles + 1 times that of `spectral_clustering`, one network at a time.
+    memory: n_nulls + 1 times that of `spectral_clustering`, one network at a time.
 
     References
     ----------
@@ -116,14 +116,14 @@ def clusterability(
     Examples
     --------
     >>> import cntgraph as cg
-    >>> found = clusterability(cg.toy("mlp"), n_clusters=3, sign="absolute", n_shuffles=10)
+    >>> found = clusterability(cg.toy("mlp"), n_clusters=3, sign="absolute", n_nulls=10)
     >>> len(found.null), bool(0 < found.p <= 1)
     (10, True)
     """
-    if n_shuffles < 2:
-        raise CntGraphError(f"expected at least 2 shuffled networks, got n_shuffles={n_shuffles}")
-    work = clustering_operations(net.n_nodes, net.n_edges) * (n_shuffles + 1)
-    check_operations("clusterability", work, max_operations, "pass a smaller n_shuffles=")
+    if n_nulls < 2:
+        raise CntGraphError(f"expected at least 2 shuffled networks, got n_nulls={n_nulls}")
+    work = clustering_operations(net.n_nodes, net.n_edges) * (n_nulls + 1)
+    check_operations("clusterability", work, max_operations, "pass a smaller n_nulls=")
     options = {"n_clusters": n_clusters, "edges": edges, "max_edges": max_edges}
     random = np.random.default_rng(rng)
 
@@ -132,7 +132,7 @@ def clusterability(
         return list(found) if isinstance(found, Split) else [found]
 
     own = measured(net)
-    draws = progress(range(n_shuffles), "shuffled networks", show=show_progress)
+    draws = progress(range(n_nulls), "shuffled networks", show=show_progress)
     nulls = np.array([[x.n_cut for x in measured(shuffle_weights(net, random))] for _ in draws])
     scored = [_scored(found, nulls[:, k]) for k, found in enumerate(own)]
     return Split(*scored) if sign == "split" else scored[0]

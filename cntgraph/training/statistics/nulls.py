@@ -52,7 +52,7 @@ def z_scores(
     net: Network,
     null: str | Null = "shuffle",
     *,
-    n: int = 100,
+    n_nulls: int = 100,
     measures: Mapping[str, Measure] | None = None,
     rng: Seed = 0,
     show_progress: bool = False,
@@ -66,7 +66,7 @@ def z_scores(
     null : {"shuffle", "redraw", "flip"} or callable, default "shuffle"
         What makes a null: `shuffle_weights`, `redraw_weights` from normal distributions,
         `flip_signs`, or a function of the network and a generator.
-    n : int, default 100
+    n_nulls : int, default 100
         How many nulls, at least 2.
     measures : mapping of str to callable, optional
         Functions of a network that return a Series by layer; by default ``fluctuation``
@@ -89,8 +89,8 @@ def z_scores(
 
     Notes
     -----
-    ``p`` is (b + 1)/(n + 1), with b how many of the nulls are as far as the network is from the
-    mean of them all; no p is below 1/(n + 1). Where the null does not touch a measure (such as
+    With m nulls, ``p`` is (b + 1)/(m + 1), b of them being as far as the network is from
+    the mean of them all; no p is below 1/(m + 1). Where the null does not touch a measure (such as
     shuffling the mean strength of a dense layer), it varies by rounding only, and z is NaN. One
     null is in memory at a time.
 
@@ -98,18 +98,18 @@ def z_scores(
     --------
     >>> import cntgraph as cg
     >>> with cg.open(cg.demo_file("training")) as training:
-    ...     found = z_scores(training[-1], n=20)
+    ...     found = z_scores(training[-1], n_nulls=20)
     >>> found.columns.tolist()
     ['layer', 'measure', 'value', 'null_mean', 'null_std', 'z', 'p']
     """
     import pandas as pd
 
     make = _null(null)
-    if n < 2:
-        raise CntGraphError(f"expected at least 2 nulls, got n={n}")
+    if n_nulls < 2:
+        raise CntGraphError(f"expected at least 2 nulls, got n_nulls={n_nulls}")
     chosen = measures or {"fluctuation": layer_fluctuation, "strength_mean": strength_mean}
     random = np.random.default_rng(rng)
-    value, draws = _measured(net, chosen), range(n)
+    value, draws = _measured(net, chosen), range(n_nulls)
     nulls = np.array(
         [_measured(make(net, random), chosen) for _ in progress(draws, "nulls", show=show_progress)]
     )

@@ -49,7 +49,7 @@ def separation_auc(
     *,
     by: str = "accuracy",
     above: float = 0.8,
-    below: float = 0.4,
+    below: float = 0.3,
 ) -> pd.DataFrame:
     """Return, per layer and measure, how well it tells accurate from poor networks.
 
@@ -106,7 +106,7 @@ def separation(
     by: str = "accuracy",
     above: float | None = 0.8,
     below: float | None = 0.3,
-    n_permutations: int = 1000,
+    n_resamples: int = 1000,
     confidence: float = 0.95,
     rng: int | np.random.Generator = 0,
 ) -> pd.DataFrame:
@@ -125,7 +125,7 @@ def separation(
     above, below : float or None
         Networks above the one are accurate, below the other poor; those between are left out
         of the comparison of groups. None for both: no groups.
-    n_permutations : int, default 1000
+    n_resamples : int, default 1000
         How many times networks are shuffled; 0 for no p-values.
     confidence : float, default 0.95
         Of the interval ``auc_low`` to ``auc_high``.
@@ -177,8 +177,8 @@ def separation(
     names = chosen_measures(table, measures, by)
     check_thresholds(above, below)
     check_confidence(confidence)
-    if n_permutations < 0:
-        raise CntGraphError(f"expected n_permutations to be 0 or more, got {n_permutations}")
+    if n_resamples < 0:
+        raise CntGraphError(f"expected n_resamples to be 0 or more, got {n_resamples}")
     kept, n_diverged = without_diverged(table)
     rows = [
         Row.of(layer, name, part[name], part[by], above, below)
@@ -187,7 +187,7 @@ def separation(
     ]
     # One seed for all, so that a row does not depend on which others there are.
     seed = int(np.random.default_rng(rng).integers(2**63))
-    _compare(rows, n_permutations, confidence, seed)
+    _compare(rows, n_resamples, confidence, seed)
     result = pd.DataFrame([row.columns for row in rows], columns=[*COUNTS, *STATISTICS])
     result = result.astype(dict.fromkeys(STATISTICS, np.float64))
     result["p_adjusted"] = _adjusted(result["p_permutation"].to_numpy())
@@ -195,7 +195,7 @@ def separation(
     return result
 
 
-def _compare(rows: Sequence[Row], n_permutations: int, confidence: float, seed: int) -> None:
+def _compare(rows: Sequence[Row], n_resamples: int, confidence: float, seed: int) -> None:
     """Add p-values and intervals, for all rows that judge the same networks at once."""
     alike: defaultdict[bytes, list[Row]] = defaultdict(list)
     for row in rows:
@@ -203,11 +203,9 @@ def _compare(rows: Sequence[Row], n_permutations: int, confidence: float, seed: 
             alike[row.labels.tobytes()].append(row)
     for part in alike.values():
         values, labels = np.array([row.values for row in part]), part[0].labels
-        if n_permutations:
+        if n_resamples:
             rng = np.random.default_rng(seed)
-            found = permutation_p(
-                np.array([ranks_of(x) for x in values]), labels, n_permutations, rng
-            )
+            found = permutation_p(np.array([ranks_of(x) for x in values]), labels, n_resamples, rng)
             for row, p in zip(part, found, strict=True):
                 row.columns["p_permutation"] = p
         if part[0].grouped:

@@ -26,7 +26,7 @@ def of_sign(graph, sign):
 def check_disparity(graph, alpha, sign, by):
     edges = of_sign(graph, sign)
     values = [CHOICES[by](pair) for pair in disparity(edges)]
-    found = disparity_filter(graph, alpha, sign=sign, by=by)
+    found = disparity_filter(graph, alpha, sign=sign, within=by)
     # Of a value at the limit either answer is right: the integral is not exact.
     sure = [edge for edge, value in zip(edges, values, strict=True) if value < alpha - 1e-9]
     possible = [edge for edge, value in zip(edges, values, strict=True) if value < alpha + 1e-9]
@@ -96,7 +96,7 @@ def test_what_is_no_level(alpha):
 
 def test_which_ends_there_are():
     with pytest.raises(cg.CntGraphError, match="'source', 'target', 'either', 'both'; got 'block'"):
-        disparity_filter(odd("parallel"), sign="absolute", by="block")
+        disparity_filter(odd("parallel"), sign="absolute", within="block")
 
 
 # -- noise-corrected backbone ---------------------------------------------------------------------

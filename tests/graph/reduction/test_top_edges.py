@@ -28,7 +28,7 @@ def expected(edges, k, by):
 def test_any_graph(by, dtype, data):
     graph = data.draw(graphs(dtype=dtype))
     k = data.draw(st.integers(0, 5))
-    found = keep_top_edges(graph, k, by=by)
+    found = keep_top_edges(graph, k, within=by)
     assert edges_of(found.graph) == expected(edges_of(graph), k, by)
 
 
@@ -37,13 +37,17 @@ def test_any_graph(by, dtype, data):
 def test_toys(name, by):
     graph = cg.build_graph(cg.toy(name))
     for k in (1, 3, 10):
-        found = keep_top_edges(graph, k, by=by).graph
+        found = keep_top_edges(graph, k, within=by).graph
         assert edges_of(found) == expected(edges_of(graph), k, by)
 
 
 def test_equal_weights_are_chosen_in_their_order():
     graph = graph_of([1, 5], [(0, j, (-1) ** j * 1.0, 0) for j in range(1, 6)])
-    assert [j for _, j, _, _ in edges_of(keep_top_edges(graph, 3, by="source").graph)] == [1, 2, 3]
+    assert [j for _, j, _, _ in edges_of(keep_top_edges(graph, 3, within="source").graph)] == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_a_wide_row():
@@ -51,7 +55,7 @@ def test_a_wide_row():
     weights = rng.integers(-50, 50, 3000) / 8
     graph = graph_of([1, 3000], [(0, j + 1, w, 0) for j, w in enumerate(weights)])
     for k in (1, 17, 1500, 2999, 3000, 5000):
-        found = keep_top_edges(graph, k, by="source").graph
+        found = keep_top_edges(graph, k, within="source").graph
         assert edges_of(found) == expected(edges_of(graph), k, "source")
 
 
@@ -63,7 +67,7 @@ def test_what_is_no_number_of_edges(k):
 
 def test_who_does_not_choose():
     with pytest.raises(cg.CntGraphError, match=r"'source', 'target', .*got 'layer'"):
-        keep_top_edges(odd("loops"), 1, by="layer")
+        keep_top_edges(odd("loops"), 1, within="layer")
 
 
 @given(graphs(), st.integers(0, 9).map(lambda k: k / 4))

@@ -55,7 +55,7 @@ def test_by_magnitude_or_by_value():
     table = cg.top_nodes(net, "strength", 30)
     assert table.index.tolist() == np.argsort(-np.abs(strength), kind="stable").tolist()
     assert table["strength"].tolist() == strength[table.index].tolist()
-    table = cg.top_nodes(net, "in_strength", 4, by="value")
+    table = cg.top_nodes(net, "in_strength", 4, order="value")
     incoming = cg.node_strength(net, direction="in")
     assert table.index.tolist() == np.argsort(-incoming, kind="stable")[:4].tolist()
 
@@ -79,7 +79,7 @@ def test_a_measure_a_part_of_one_and_a_layer():
     ("options", "message"),
     [
         ({"n": -1}, "number of nodes"),
-        ({"by": "size"}, "'magnitude' or 'value'"),
+        ({"order": "size"}, "'magnitude' or 'value'"),
         ({"layer": "nowhere"}, "'nowhere'"),
         ({"measure": "hits", "sign": "absolute"}, "hits.hubs"),
         ({"measure": "hits.spokes", "sign": "absolute"}, "hits.hubs"),

@@ -7,7 +7,7 @@ from cntgraph.measures.explicit.spectral_clustering import spectral_clustering
 from cntgraph.training.statistics.clusterability import clusterability
 from cntgraph.training.statistics.randomized import shuffle_weights
 
-OPTIONS = {"n_clusters": 3, "sign": "absolute", "n_shuffles": 12}
+OPTIONS = {"n_clusters": 3, "sign": "absolute", "n_nulls": 12}
 
 
 def test_the_scores_are_those_of_the_null():
@@ -47,7 +47,7 @@ def clustered_net():
 
 
 def test_a_network_of_two_halves_is_clusterable():
-    found = clusterability(clustered_net(), n_clusters=2, sign="absolute", n_shuffles=20)
+    found = clusterability(clustered_net(), n_clusters=2, sign="absolute", n_nulls=20)
     assert found.z < -3
     assert found.p == 1 / 21
     halves = found.partition.reshape(3, 2, 4)
@@ -65,6 +65,6 @@ def test_split_and_errors():
     with pytest.raises(CntGraphError, match="expected a Network, got a Graph"):
         clusterability(cg.build_graph(net), **OPTIONS)
     with pytest.raises(CntGraphError, match="at least 2 shuffled"):
-        clusterability(net, **OPTIONS | {"n_shuffles": 1})
-    with pytest.raises(GraphSizeError, match="n_shuffles="):
+        clusterability(net, **OPTIONS | {"n_nulls": 1})
+    with pytest.raises(GraphSizeError, match="n_nulls="):
         clusterability(net, **OPTIONS, max_operations=1e4)

@@ -20,7 +20,7 @@ from cntgraph.training.statistics.randomized import weight_tensors
 
 def test_scores_by_a_loop():
     net = cg.toy("cnn")
-    found = z_scores(net, n=30, rng=4)
+    found = z_scores(net, n_nulls=30, rng=4)
     assert found.columns.tolist() == "layer measure value null_mean null_std z p".split()
     assert found["layer"].tolist() == [x.name for x in net.layers for _ in range(2)]
     rng = np.random.default_rng(4)
@@ -37,12 +37,12 @@ def test_scores_by_a_loop():
         center = np.append(draws, value).mean()
         far = np.abs(draws - center) >= abs(value - center)
         assert row["p"] == pytest.approx((far.sum() + 1) / 31)
-    again = z_scores(net, shuffle_weights, n=30, rng=4)
+    again = z_scores(net, shuffle_weights, n_nulls=30, rng=4)
     pd.testing.assert_frame_equal(found, again)
 
 
 def test_what_a_null_does_not_touch_has_no_score():
-    found = z_scores(cg.toy("mlp"), n=20).set_index(["layer", "measure"])
+    found = z_scores(cg.toy("mlp"), n_nulls=20).set_index(["layer", "measure"])
     means = found.xs("strength_mean", level="measure")
     assert means["z"].isna().all()
     assert (means["null_std"] == 0).all()
@@ -57,7 +57,7 @@ def test_a_network_unlike_its_nulls():
     weight = net.parameters["fc1.weight"].raw()
     weight[:] = np.abs(weight) * np.where(np.arange(8) % 2, 1, -1)[:, None]
     for null in ("shuffle", "redraw", "flip"):
-        row = z_scores(net, null, n=99).iloc[2]
+        row = z_scores(net, null, n_nulls=99).iloc[2]
         assert (row["layer"], row["measure"]) == ("fc1", "fluctuation")
         assert row["z"] > 2.5
         assert row["p"] <= 0.03
@@ -79,7 +79,7 @@ def test_measures_and_nulls_of_ones_own():
         return cg.analyze(net)["link_weight_max"]
 
     found = z_scores(
-        net, lambda x, rng: redraw_weights(x, rng=rng), n=5, measures={"max": greatest}
+        net, lambda x, rng: redraw_weights(x, rng=rng), n_nulls=5, measures={"max": greatest}
     )
     assert found["measure"].tolist() == ["max"] * 4
     assert found.loc[0, ["value", "null_mean", "null_std", "z", "p"]].isna().all()
@@ -89,8 +89,8 @@ def test_measures_and_nulls_of_ones_own():
 def test_options_that_make_no_sense():
     with pytest.raises(cg.CntGraphError, match="shuffle, redraw, flip or a function, got 'swap'"):
         z_scores(cg.toy("mlp"), "swap")
-    with pytest.raises(cg.CntGraphError, match="at least 2 nulls, got n=1"):
-        z_scores(cg.toy("mlp"), n=1)
+    with pytest.raises(cg.CntGraphError, match="at least 2 nulls, got n_nulls=1"):
+        z_scores(cg.toy("mlp"), n_nulls=1)
 
 
 # -- independent weights -------------------------------------------------------------------------

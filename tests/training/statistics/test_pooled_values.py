@@ -131,13 +131,13 @@ def test_separation_leaves_out_what_diverged(population):
     table = population.analyze()
     assert table.loc[table["diverged"], "network"].unique().tolist() == [3, 13]
     assert table.attrs["n_diverged"] == 2
-    found = population.separation(above=0.7, below=0.4, n_permutations=50)
+    found = population.separation(above=0.7, below=0.4, n_resamples=50)
     kept = table[~table["network"].isin([3, 13])].drop(columns="diverged")
-    wanted = separation(kept, above=0.7, below=0.4, n_permutations=50)
+    wanted = separation(kept, above=0.7, below=0.4, n_resamples=50)
     pd.testing.assert_frame_equal(found, wanted)
     assert found.attrs == {"n_networks": 20, "n_diverged": 2, "n_failed": 0}
     assert found.loc[found["layer"] == "dense2", "n"].max() == 14
-    quick = {"measures": ["strength_std"], "n_permutations": 0}
+    quick = {"measures": ["strength_std"], "n_resamples": 0}
     coarse = population.separation(analysis={"granularity": "layer"}, **quick)
     wanted = separation(population.analyze(granularity="layer"), **quick)
     pd.testing.assert_frame_equal(coarse, wanted)

@@ -72,8 +72,8 @@ def test_table_of_layers_and_measures():
     found = cg.separation_auc(networks, ["up", "down", "flat", "empty"])
     assert found.index.tolist() == ["fc2", "fc1"]
     assert found.index.name == "layer"
-    # 0.8 and 0.4 themselves are between the groups.
-    judged = networks[(networks.accuracy > 0.8) | (networks.accuracy < 0.4)]
+    # 0.8 and 0.3 themselves are between the groups.
+    judged = networks[(networks.accuracy > 0.8) | (networks.accuracy < 0.3)]
     for layer, part in judged.groupby("layer"):
         for measure in ("up", "down"):
             expected = roc_auc_score(part.accuracy > 0.8, part[measure])
@@ -167,7 +167,7 @@ def test_p_values_are_adjusted_over_all_rows():
     names = [f"noise{k}" for k in range(8)]
     for name in names:
         networks[name] = rng.normal(size=len(networks))
-    found = separation(networks, [*names, "up", "empty"], n_permutations=200)
+    found = separation(networks, [*names, "up", "empty"], n_resamples=200)
     known = found.dropna(subset="p_permutation")
     assert len(known) == 18
     expected = stats.false_discovery_control(known["p_permutation"])
@@ -258,7 +258,7 @@ def test_a_label_of_true_and_false():
 
 
 def test_without_resampling():
-    _, found = judged(n_permutations=0)
+    _, found = judged(n_resamples=0)
     assert found[["p_permutation", "p_adjusted"]].isna().all(axis=None)
     assert found["auc"].notna().sum() == 4
 
@@ -273,7 +273,7 @@ def test_a_group_that_is_empty():
 def test_the_measures_that_the_papers_compare():
     with cg.open(cg.demo_file("population")) as population:
         networks = population.analyze()
-    found = separation(networks, n_permutations=99)
+    found = separation(networks, n_resamples=99)
     assert found["measure"].unique().tolist() == list(MEASURES)
     assert len(found) == networks["layer"].nunique() * len(MEASURES)
     assert found.set_index(["layer", "measure"]).loc[("input", "link_weight_mean"), "n"] == 0
@@ -297,7 +297,7 @@ def test_an_empty_table():
         ({"measures": None}, "expected columns with measures"),
         ({"above": None}, "above and below, or neither; got None and 0.3"),
         ({"above": 0.2}, "below to be at most above; got 0.3 and 0.2"),
-        ({"n_permutations": -1}, "0 or more, got -1"),
+        ({"n_resamples": -1}, "0 or more, got -1"),
         ({"confidence": 95}, "between 0 and 1, got 95"),
         ({"measures": ["name"]}, "a column of numbers for name"),
     ],
@@ -312,6 +312,6 @@ def test_options_that_make_no_sense(options, message):
 def test_groups_of_hundreds_have_p_values_without_a_warning(n):
     rng = np.random.default_rng(n)
     networks = pd.DataFrame({"layer": "fc", "accuracy": np.arange(n) % 2, "up": rng.normal(size=n)})
-    row = separation(networks, ["up"], n_permutations=20).iloc[0]
+    row = separation(networks, ["up"], n_resamples=20).iloc[0]
     assert row["n_above"] == n // 2
     assert 0 < row["ks_p"] < 1
