@@ -52,12 +52,12 @@ class WarmUp(NamedTuple):
     kernels: Compiled
 
 
-def warm_up(*, show_progress: bool = False) -> WarmUp:
+def warm_up(*, show_progress: bool = True) -> WarmUp:
     """Compile what the command line and the usual calls need, unless that was done before.
 
     Parameters
     ----------
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a bar on a terminal.
 
     Returns

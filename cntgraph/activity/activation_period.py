@@ -33,7 +33,7 @@ def activation_period(
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
     """Return after how many steps each neuron's activation repeats, for sequences.

@@ -38,7 +38,7 @@ def correlation_graph(
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> Graph | dict[Any, Graph]:
     """Return the graph of the neurons whose activations are correlated over the samples.

@@ -35,7 +35,7 @@ def functional_graph(
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> Network | dict[Any, Network]:
     """Return a network with the same edges, weighted by data.

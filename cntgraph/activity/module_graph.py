@@ -32,7 +32,7 @@ def module_graph(
     by: Any = None,
     n_samples: int | None = None,
     batch_size: int = 64,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Graph | dict[Any, Graph]:
     """Return the graph of a model's modules, weighted by their effect on later ones.
 

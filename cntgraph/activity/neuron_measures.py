@@ -36,7 +36,7 @@ def neuron_strength(
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> NeuronStatistics:
     """Return what every neuron receives while data run through a network, over the samples.
@@ -120,7 +120,7 @@ def neuron_activation(
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> NeuronStatistics:
     """Return what every neuron emits while data run through a network, over the samples.

@@ -86,7 +86,7 @@ def record(
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> Recording:
     """Run data through a model or a network, and see what its layers receive and emit.
@@ -108,7 +108,7 @@ def record(
     functions : mapping of str to callable, optional
         Functions of the network that are not known from their name, such as
         ``{"leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x)}``.
-    show_progress : bool, default False
+    show_progress : bool, default True
     **options
         Of `load`, for a model or a file: ``unroll=T`` for recurrent layers.
 

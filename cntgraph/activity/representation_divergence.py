@@ -30,7 +30,7 @@ def representation_divergence(
     n_points: int = 500,
     n_resamples: int = 10,
     rng: int | np.random.Generator = 0,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return the Representation Topology Divergence between two representations.
 
@@ -45,7 +45,7 @@ def representation_divergence(
         How many draws. Where a draw takes all samples, one is enough, and one is made.
     rng : int or numpy.random.Generator, default 0
         Which samples are drawn.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a bar, one step per draw.
 
     Returns

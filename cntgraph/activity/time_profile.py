@@ -42,7 +42,7 @@ def time_profile(
     n_samples: int | None = None,
     batch_size: int = 64,
     functions: Mapping[str, Elementwise] | None = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
     """Return the measures of each layer step by step, for networks that run along time.

@@ -38,7 +38,7 @@ def map_ordered(
     *,
     client: Any = None,
     what: str = "analyze",
-    show_progress: bool = False,
+    show_progress: bool = True,
     instead: Instead[Item, Result] | None = None,
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in order, wherever it is computed.
@@ -60,7 +60,7 @@ def map_ordered(
         uses one thread.
     what : str, default "analyze"
         Shown before the progress bar.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
     instead : callable, optional
         Called with an item that takes its process down again and again, and the error that says

@@ -1,4 +1,4 @@
-"""Progress bars on long work: asked for, and silent off a terminal."""
+"""Progress bars on long work: after a second, and silent off a terminal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,29 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
+#: Seconds after which a bar is shown: what is done sooner needs none.
+_DELAY = 1.0
+
+
+def say(text: str, *, show: bool) -> None:
+    """Print a line before long work, if a person can see it.
+
+    Parameters
+    ----------
+    text : str
+    show : bool
+        Whether it is wanted.
+
+    Examples
+    --------
+    >>> say("motifs: about 2e+10 operations", show=True)
+    """
+    if show and sys.stderr.isatty():
+        print(text, file=sys.stderr)
+
 
 def progress(items: Iterable[Item], what: str, *, show: bool) -> Iterator[Item]:
-    """Iterate over `items`, showing a bar if asked for and if a person can see it.
+    """Iterate over `items`, showing a bar if it takes a while and a person can see it.
 
     Parameters
     ----------
@@ -40,4 +60,4 @@ def progress(items: Iterable[Item], what: str, *, show: bool) -> Iterator[Item]:
         from tqdm import tqdm
 
     # disable=None: tqdm itself stays silent where standard error is no terminal.
-    yield from tqdm(items, desc=what, disable=None, leave=False)
+    yield from tqdm(items, desc=what, disable=None, leave=False, delay=_DELAY)

@@ -42,7 +42,7 @@ def write_csv(
     parallel: Parallel = "keep",
     overwrite: bool = False,
     max_edges: int = MAX_EDGES,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **building: Any,
 ) -> CsvTables:
     """Write the tables of nodes and of edges as CSV.

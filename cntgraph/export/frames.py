@@ -59,7 +59,7 @@ def read_frames(
     parallel: Parallel,
     max_edges: int,
     drawn: int,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Frames:
     """Unroll one snapshot after another, and put aside what changes.
 
@@ -75,7 +75,7 @@ def read_frames(
     max_edges : int
     drawn : int
         Which snapshot `graph` and `edges` are of.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

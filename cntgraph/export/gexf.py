@@ -39,7 +39,7 @@ def write_gexf(
     max_edges: int = MAX_EDGES,
     time: Time = "auto",
     drawn: int = -1,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **building: Any,
 ) -> Path:
     """Write a graph, or a network over its training, as GEXF 1.3.
@@ -76,7 +76,7 @@ def write_gexf(
     drawn : int, default -1
         Of snapshots: the one whose values `size`, `color` and the colors of edges show, which
         GEXF has no times for.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
     **building
         Of a network or snapshots: ``granularity``, ``aggregation``, ``layers``, ``edges`` and

@@ -38,7 +38,7 @@ def write_graphml(
     parallel: Parallel = "keep",
     overwrite: bool = False,
     max_edges: int = MAX_EDGES,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **building: Any,
 ) -> Path:
     """Write a graph as GraphML.

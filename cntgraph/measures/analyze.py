@@ -118,7 +118,7 @@ def analyze(
     bias: bool = True,
     boundary: float = 0.0,
     client: Any = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return strengths, fluctuation and link weights of every layer, from one pass over memory.
 
@@ -138,7 +138,7 @@ def analyze(
         Weight of the virtual edges of input and output layers (see `node_strength`).
     client : {None, "threads", "processes"}, str or dask.distributed.Client, optional
         Where large weights are read, a part at a time (see `computing_on`).
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Returns
@@ -181,7 +181,7 @@ def analyze(
 
 @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN
 def layer_columns(
-    net: Network, *, edges: Edges, bias: bool, boundary: float, show_progress: bool = False
+    net: Network, *, edges: Edges, bias: bool, boundary: float, show_progress: bool = True
 ) -> Columns:
     """Return the columns of `analyze`, the layers' names first, without pandas.
 

@@ -27,7 +27,7 @@ def repack(
     *,
     compression: int | None = None,
     overwrite: bool = False,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> None:
     """Write a cntgraph file of any version anew, in the newest form.
 
@@ -44,7 +44,7 @@ def repack(
         Level of gzip, 1 to 9; by default tensors are not compressed.
     overwrite : bool, default False
         Whether an existing file is replaced; never the one that is read.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Raises

@@ -23,12 +23,12 @@ class EachNetwork(ABC):
     def _each(self, measure: str, show_progress: bool, options: dict[str, Any]) -> pd.DataFrame:
         """Return a measure of every network (see `each_measures`)."""
 
-    def relative_fluctuation(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:
+    def relative_fluctuation(self, *, show_progress: bool = True, **options: Any) -> pd.DataFrame:
         """Return `relative_fluctuation` of every network.
 
         Parameters
         ----------
-        show_progress : bool, default False
+        show_progress : bool, default True
             Whether to show a progress bar on a terminal.
         **options
             As for `relative_fluctuation`; of a population, ``client`` is as in `Population`.
@@ -52,12 +52,12 @@ class EachNetwork(ABC):
         """
         return self._each("relative_fluctuation", show_progress, options)
 
-    def weight_statistics(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:
+    def weight_statistics(self, *, show_progress: bool = True, **options: Any) -> pd.DataFrame:
         """Return `weight_statistics` of every network.
 
         Parameters
         ----------
-        show_progress : bool, default False
+        show_progress : bool, default True
             Whether to show a progress bar on a terminal.
         **options
             Of a population, ``client``, as in `Population`.
@@ -76,7 +76,7 @@ class EachNetwork(ABC):
         return self._each("weight_statistics", show_progress, options)
 
     def weight_spectra(
-        self, *, rng: int | np.random.Generator = 0, show_progress: bool = False, **options: Any
+        self, *, rng: int | np.random.Generator = 0, show_progress: bool = True, **options: Any
     ) -> pd.DataFrame:
         """Return `weight_spectra` of every network.
 
@@ -84,7 +84,7 @@ class EachNetwork(ABC):
         ----------
         rng : int or numpy.random.Generator, default 0
             The seed with which each network is shuffled for ``n_traps``, or what draws it.
-        show_progress : bool, default False
+        show_progress : bool, default True
             Whether to show a progress bar on a terminal.
         **options
             As for `weight_spectra`; of a population, ``client``, as in `Population`.

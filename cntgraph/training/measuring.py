@@ -53,7 +53,7 @@ class Measuring:
         *,
         what: str,
         client: Any = None,
-        show_progress: bool = False,
+        show_progress: bool = True,
     ) -> Iterator[tuple[int, Any]]:
         """Yield the number and the result of each of some members that give one, in order.
 
@@ -169,11 +169,13 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
     """
     plain = {k: v for k, v in options.items() if k not in ("inputs", "functions")}
     if isinstance(source, Network):
-        table = analyze(source, **plain).reset_index()
+        table = analyze(source, show_progress=False, **plain).reset_index()
     elif source.store.measures is None and source.store.neurons is None:
-        table = analyze(source.store.network(source.number), **plain).reset_index()
+        net = source.store.network(source.number)
+        table = analyze(net, show_progress=False, **plain).reset_index()
     else:
-        table = Trajectory(source.store, [source.number]).analyze(**plain)
+        one = Trajectory(source.store, [source.number])
+        table = one.analyze(show_progress=False, **plain)
         table = table.iloc[:, list(table.columns).index("layer") :]
     if "inputs" not in options:
         return table

@@ -21,7 +21,7 @@ def module_graphs(
     inputs: Any,
     modules: str | Sequence[str],
     *,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> list[Any]:
     """Return the `module_graph` of a model with the weights of each of some snapshots.

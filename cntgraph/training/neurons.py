@@ -82,7 +82,9 @@ def neuron_columns(
         Columns ``<measure>_<statistic>``.
     """
     return layer_columns(
-        neuron_statistics(record(net, inputs, functions=functions), *NEURON_MEASURES)
+        neuron_statistics(
+            record(net, inputs, functions=functions, show_progress=False), *NEURON_MEASURES
+        )
     )
 
 
@@ -97,7 +99,9 @@ def neuron_means(net: Network, inputs: Any, measure: str, layer: str) -> Values:
     known = check_measure(measure)
     if inputs is None:
         raise CntGraphError(f"nothing was recorded of {measure}; pass inputs=")
-    return neuron_statistics(record(net, inputs), known, layers=layer)[known].mean
+    return neuron_statistics(record(net, inputs, show_progress=False), known, layers=layer)[
+        known
+    ].mean
 
 
 def recorded_columns(store: StoreFile, snapshot: int) -> pd.DataFrame | None:

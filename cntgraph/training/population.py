@@ -84,7 +84,7 @@ class Population(EachNetwork, Gathered):
     # -- measures -------------------------------------------------------------------------------
 
     def analyze(
-        self, *, inputs: Any = None, client: Any = None, show_progress: bool = False, **options: Any
+        self, *, inputs: Any = None, client: Any = None, show_progress: bool = True, **options: Any
     ) -> pd.DataFrame:
         """Return `analyze` of every network, one below the other.
 
@@ -99,7 +99,7 @@ class Population(EachNetwork, Gathered):
             like are added, and those of ``neuron_activation``.
         client : None, "threads", "processes", str or dask.distributed.Client
             Where it is computed (see `Population`).
-        show_progress : bool, default False
+        show_progress : bool, default True
             Whether to show a progress bar on a terminal.
         **options
             As for `analyze`. Which networks diverged is judged without them, which takes a pass
@@ -190,7 +190,7 @@ class Population(EachNetwork, Gathered):
         return write_tables(tables, Path(folder), overwrite=overwrite)
 
     def table(
-        self, *, client: Any = None, show_progress: bool = False, **options: Any
+        self, *, client: Any = None, show_progress: bool = True, **options: Any
     ) -> pd.DataFrame:
         """Return every layer measure of every network in long form, ready to be plotted.
 
@@ -223,7 +223,7 @@ class Population(EachNetwork, Gathered):
         max_samples: int = 1_000_000,
         inputs: Any = None,
         client: Any = None,
-        show_progress: bool = False,
+        show_progress: bool = True,
     ) -> pd.DataFrame:
         """Return how a measure of a layer is distributed in networks of similar label.
 
@@ -285,7 +285,7 @@ class Population(EachNetwork, Gathered):
         max_samples: int = 1_000_000,
         inputs: Any = None,
         client: Any = None,
-        show_progress: bool = False,
+        show_progress: bool = True,
         **options: Any,
     ) -> pd.DataFrame:
         """Return how far the distributions of a measure are from each other, bin by bin.
@@ -320,7 +320,7 @@ class Population(EachNetwork, Gathered):
         inputs: Any = None,
         analysis: Mapping[str, Any] | None = None,
         client: Any = None,
-        show_progress: bool = False,
+        show_progress: bool = True,
         **options: Any,
     ) -> pd.DataFrame:
         """Return how well each measure of each layer tells good networks from poor ones.
@@ -389,7 +389,7 @@ class Population(EachNetwork, Gathered):
         max_samples: int = 1_000_000,
         inputs: Any = None,
         client: Any = None,
-        show_progress: bool = False,
+        show_progress: bool = True,
     ) -> Pooled:
         """Return the values of a layer in every network that counts, by the bin of its label."""
         if measure not in NEURON_MEASURES:

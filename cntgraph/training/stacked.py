@@ -49,7 +49,7 @@ def analyze_stacks(
     *,
     options: Mapping[str, Any],
     client: Any = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Iterator[Part]:
     """Yield what `analyze` finds in some networks, of many at a time: their `LayerColumns`.
 
@@ -90,7 +90,7 @@ def sample_stacks(
     layer: str,
     n_most: int,
     client: Any = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Iterator[Part]:
     """Yield samples of a measure of a layer, of many networks at a time, a row for each.
 

@@ -144,12 +144,12 @@ class Trajectory(EachNetwork, Sequence[Network]):
         """Whether parameters were recorded, or measures alone."""
         return self._store.has_parameters
 
-    def analyze(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:
+    def analyze(self, *, show_progress: bool = True, **options: Any) -> pd.DataFrame:
         """Return `analyze` of every snapshot, one below the other.
 
         Parameters
         ----------
-        show_progress : bool, default False
+        show_progress : bool, default True
             Whether to show a progress bar on a terminal.
         **options
             As for `analyze`.
@@ -196,14 +196,14 @@ class Trajectory(EachNetwork, Sequence[Network]):
         if measures is not None and _is_recorded(**options):
             table = measures.table(number, self._store.topology.layers)
         else:
-            table = analyze(self[k], **options)
+            table = analyze(self[k], show_progress=False, **options)
         columns = recorded_columns(self._store, number)
         return table if columns is None else table.join(columns)
 
     def _each(self, measure: str, show_progress: bool, options: dict[str, Any]) -> pd.DataFrame:
         return snapshots_measured(self._store, self._snapshots, measure, options, show_progress)
 
-    def table(self, *, show_progress: bool = False, **options: Any) -> pd.DataFrame:
+    def table(self, *, show_progress: bool = True, **options: Any) -> pd.DataFrame:
         """Return every layer measure of every snapshot in long form, ready to be plotted.
 
         Parameters
@@ -255,7 +255,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         inputs: Any,
         modules: str | Sequence[str],
         *,
-        show_progress: bool = False,
+        show_progress: bool = True,
         **options: Any,
     ) -> list[Any]:
         """Return the `module_graph` of a live model with the weights of each snapshot.
@@ -269,7 +269,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
             As in `module_graph`; they are read at every snapshot.
         modules : str or sequence of str
             As in `module_graph`.
-        show_progress : bool, default False
+        show_progress : bool, default True
             Whether to show a progress bar on a terminal.
         **options
             As in `module_graph`: ``weight``, ``heads``, ``by``, ….
@@ -445,7 +445,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         *,
         reference: int | Literal["previous"] = 0,
         max_rank_side: int = 1024,
-        show_progress: bool = False,
+        show_progress: bool = True,
     ) -> pd.DataFrame:
         """Return how far the weights of each block are from what they were.
 
@@ -461,7 +461,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
             The snapshot from which all others are measured, or the one before each.
         max_rank_side : int, default 1024
             As in `compare`.
-        show_progress : bool, default False
+        show_progress : bool, default True
             Whether to show a progress bar on a terminal.
 
         Returns

@@ -41,7 +41,7 @@ def betweenness(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Values | Split[Values]:
     """Return the betweenness centrality of every node, of directed shortest paths.
 
@@ -66,7 +66,7 @@ def betweenness(
         Refuse to unroll a network with more edges.
     max_operations : float, default 1e11
         Refuse, by `operations`, what would take longer.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Returns
@@ -122,7 +122,9 @@ def betweenness(
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
     sources = _sources(graph.n_nodes, n_samples, rng)
     work = operations(len(sources), graph.n_edges)
-    check_operations("betweenness", work, max_operations, "sample sources with n_samples=")
+    check_operations(
+        "betweenness", work, max_operations, "sample sources with n_samples=", show=show_progress
+    )
 
     def measure(lengths: csr_array) -> Values:
         total = _accumulated("betweenness", lengths, length, sources, graph.n_nodes, show_progress)

@@ -34,7 +34,7 @@ def closeness(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Values | Split[Values]:
     """Return the closeness centrality of every node.
 
@@ -58,7 +58,7 @@ def closeness(
         Refuse to unroll a network with more edges.
     max_operations : float, default 1e11
         Refuse, by `operations`, what would take longer.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal (with `length`).
 
     Returns
@@ -103,7 +103,13 @@ def closeness(
         raise CntGraphError(f"expected direction to be 'in' or 'out', got {direction!r}")
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
     work = operations(graph.n_nodes, graph.n_edges)
-    check_operations("closeness", work, max_operations, "choose layers with cntgraph.build_graph")
+    check_operations(
+        "closeness",
+        work,
+        max_operations,
+        "choose layers with cntgraph.build_graph",
+        show=show_progress,
+    )
 
     def measure(lengths: csr_array) -> Values:
         if length is None:

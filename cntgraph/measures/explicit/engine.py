@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.errors import GraphSizeError
+from cntgraph.core.progress import say
 from cntgraph.graph.conversions.igraph import igraph_of_pairs
 from cntgraph.graph.graph import Graph
 from cntgraph.network.blocks.csr import csr_of
@@ -23,6 +24,9 @@ if TYPE_CHECKING:  # NumPy imports its random numbers when they are asked for
 
 #: Elementary operations that a measure does without being asked: minutes on one core.
 MAX_OPERATIONS = 1e11
+#: More of them are said before they begin.
+_MANY = 1e9
+_A_SECOND = "1e7 to 1e9 in a second"
 
 #: igraph has one generator of random numbers for all threads.
 _GENERATOR = threading.Lock()
@@ -148,8 +152,10 @@ def seeded_igraph(rng: Seed) -> Iterator[None]:
             igraph.set_random_number_generator(random)
 
 
-def check_operations(noun: str, operations: float, limit: float, advice: str) -> None:
-    """Raise if a measure would take more elementary operations than it may.
+def check_operations(
+    noun: str, operations: float, limit: float, advice: str, *, show: bool = True
+) -> None:
+    """Raise if a measure would take more elementary operations than it may; say how many are many.
 
     Parameters
     ----------
@@ -159,6 +165,8 @@ def check_operations(noun: str, operations: float, limit: float, advice: str) ->
         What it takes, and what it may take.
     advice : str
         What to do instead, as the end of a sentence.
+    show : bool, default True
+        Whether to say on a terminal, before they begin, how many there are, if that may take long.
 
     Raises
     ------
@@ -173,7 +181,12 @@ def check_operations(noun: str, operations: float, limit: float, advice: str) ->
     if operations > limit:
         raise GraphSizeError(
             f"{noun} would take about {operations:.2g} elementary operations; the limit is "
-            f"max_operations={limit:.2g}, and a core does 1e7 to 1e9 in a second. Either {advice}; "
+            f"max_operations={limit:.2g}, and a core does {_A_SECOND}. Either {advice}; "
             "or keep fewer edges (a threshold, a backbone), or measure a coarser graph "
             "(cntgraph.coarsen to channels), or raise max_operations"
+        )
+    if operations > _MANY:
+        say(
+            f"{noun}: up to {operations:.2g} elementary operations; a core does {_A_SECOND}",
+            show=show,
         )

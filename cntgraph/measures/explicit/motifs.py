@@ -41,7 +41,7 @@ def motifs(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return how often each directed motif occurs, and how that compares with chance.
 
@@ -64,7 +64,7 @@ def motifs(
         Refuse to unroll a network with more edges.
     max_operations : float, default 1e11
         Refuse what would take longer, by a bound on the subgraphs from the degrees.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Returns
@@ -123,7 +123,9 @@ def motifs(
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
     wiring = Wiring.of(graph)
     work = _work(wiring, size) * (n_nulls + 1)
-    check_operations("motifs", work, max_operations, "pass a smaller n_nulls= or size=3")
+    check_operations(
+        "motifs", work, max_operations, "pass a smaller n_nulls= or size=3", show=show_progress
+    )
     counts, random = _counts(wiring, size), np.random.default_rng(rng)
     nulls = np.array(
         [

@@ -37,7 +37,7 @@ def neural_persistence(
     essential: bool = False,
     edges: Edges = "parametric",
     max_edges: int = MAX_EDGES,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return the neural persistence of every block.
 
@@ -60,7 +60,7 @@ def neural_persistence(
         Whether poolings and identities have a row, and their weights a say in the scale.
     max_edges : int, default 5 million
         Of a block that is neither dense nor a convolution, which has to be unrolled.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a bar, one step per block.
 
     Returns

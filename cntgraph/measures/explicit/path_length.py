@@ -48,7 +48,7 @@ def average_path_length(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> PathLength | Split[PathLength]:
     """Return the mean distance between nodes, along directed paths.
 
@@ -69,7 +69,7 @@ def average_path_length(
         Refuse to unroll a network with more edges.
     max_operations : float, default 1e11
         Refuse, by `operations`, what would take longer.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal (with `length`).
 
     Returns
@@ -113,7 +113,7 @@ def average_path_length(
         raise CntGraphError(f"expected pairs to be 'all' or 'input_output', got {pairs!r}")
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
     sources, targets = _ends(graph, pairs)
-    _check(graph, len(sources), "average_path_length", max_operations)
+    _check(graph, len(sources), "average_path_length", max_operations, show_progress)
 
     def measure(lengths: csr_array) -> PathLength:
         if pairs == "all":
@@ -140,7 +140,7 @@ def global_efficiency(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> float | Split[float]:
     """Return the mean of one over the distance, over all ordered pairs of nodes.
 
@@ -180,7 +180,7 @@ def global_efficiency(
     0.2947
     """
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
-    _check(graph, graph.n_nodes, "global_efficiency", max_operations)
+    _check(graph, graph.n_nodes, "global_efficiency", max_operations, show_progress)
     if graph.n_nodes < 2:
         raise UndefinedMeasureError(
             f"global_efficiency is a mean over pairs of nodes; there are {graph.n_nodes} nodes"
@@ -198,9 +198,9 @@ def global_efficiency(
     return by_length(graph, sign, length, measure, noun="global_efficiency")
 
 
-def _check(graph: Graph, n_sources: int, noun: str, limit: float) -> None:
+def _check(graph: Graph, n_sources: int, noun: str, limit: float, show: bool) -> None:
     work = operations(n_sources, graph.n_edges)
-    check_operations(noun, work, limit, "choose layers with cntgraph.build_graph")
+    check_operations(noun, work, limit, "choose layers with cntgraph.build_graph", show=show)
 
 
 def _n_pairs(graph: Graph) -> int:

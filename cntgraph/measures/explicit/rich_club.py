@@ -29,7 +29,7 @@ def rich_club(
     rng: Seed = 0,
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return the rich-club coefficient of every degree, and how it compares with chance.
 
@@ -46,7 +46,7 @@ def rich_club(
         Whether structural edges (pooling, identity) count.
     max_edges : int, default 5 million
         Refuse to unroll a network with more edges.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Returns

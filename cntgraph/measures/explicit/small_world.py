@@ -63,7 +63,7 @@ def small_world(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> SmallWorld:
     """Return the small-world index σ of the undirected graph.
 
@@ -85,7 +85,7 @@ def small_world(
         Refuse to unroll a network with more edges.
     max_operations : float, default 1e11
         Refuse, by `operations`, what would take longer.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Returns
@@ -126,7 +126,9 @@ def small_world(
         raise CntGraphError(f"expected at least one null, got n_nulls={n_nulls}")
     graph = explicit_graph(net_or_graph, edges=edges, max_edges=max_edges)
     work = operations(graph.n_nodes, graph.n_edges, n_nulls)
-    check_operations("small_world", work, max_operations, "pass a smaller n_nulls=")
+    check_operations(
+        "small_world", work, max_operations, "pass a smaller n_nulls=", show=show_progress
+    )
     wiring, random = Wiring.of(graph), np.random.default_rng(rng)
     own = _measured(wiring, cycles)
     _check(own[0], cycles, "the network")

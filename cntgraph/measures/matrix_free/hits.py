@@ -45,7 +45,7 @@ def hits(
     edges: Edges = "all",
     tol: float = 1e-10,
     max_iter: int = 5000,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Hits | Split[Hits]:
     """Return the hub and the authority score of every node.
 
@@ -67,7 +67,7 @@ def hits(
         Relative residual of the singular vectors at which to stop.
     max_iter : int, default 5000
         Products with AᵀA, a group of layers.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

@@ -24,7 +24,7 @@ def n_cut(
     *,
     sign: Sign | None = None,
     edges: Edges = "all",
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> float | Split[float]:
     """Return the normalized cut of a partition of the nodes.
 
@@ -38,7 +38,7 @@ def n_cut(
         What is taken of negative weights.
     edges : {"all", "parametric"}, default "all"
         Whether structural edges (pooling, identity) count.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

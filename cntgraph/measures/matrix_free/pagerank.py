@@ -27,7 +27,7 @@ def pagerank(
     edges: Edges = "all",
     tol: float = 1e-12,
     max_iter: int = 1000,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Values | Split[Values]:
     """Return the PageRank of every node.
 
@@ -47,7 +47,7 @@ def pagerank(
         Round a loop: the relative change by a step at which to stop. Not used without loops.
     max_iter : int, default 1000
         Round a loop: the number of steps.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

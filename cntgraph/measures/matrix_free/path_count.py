@@ -10,7 +10,7 @@ from cntgraph.network.network import Edges, Network
 
 @takes(Network, Graph)
 def path_count(
-    net_or_graph: Network | Graph, *, edges: Edges = "all", show_progress: bool = False
+    net_or_graph: Network | Graph, *, edges: Edges = "all", show_progress: bool = True
 ) -> PathSum:
     """Return the number of paths from the nodes of the input to those of the output.
 
@@ -20,7 +20,7 @@ def path_count(
         A network is measured on its blocks, without unrolling it; both give the same numbers.
     edges : {"all", "parametric"}, default "all"
         Whether paths may use structural edges (pooling, identity).
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

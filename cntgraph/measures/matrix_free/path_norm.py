@@ -20,7 +20,7 @@ def path_norm(
     p: int = 2,
     bias: bool = False,
     edges: Edges = "all",
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> PathSum:
     """Return the path norm: the p-norm of the products of weights along all paths.
 
@@ -34,7 +34,7 @@ def path_norm(
         Whether paths begin at biases, too, each an edge from a node of value one.
     edges : {"all", "parametric"}, default "all"
         Whether paths may use structural edges (pooling, identity).
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------
@@ -102,7 +102,7 @@ def path_weight(
     transform: Transform = "signed",
     bias: bool = False,
     edges: Edges = "all",
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> PathSum:
     """Return the sum of the products of weights along all paths from input to output.
 
@@ -117,7 +117,7 @@ def path_weight(
         Whether paths begin at biases, too, each an edge from a node of value one.
     edges : {"all", "parametric"}, default "all"
         Whether paths may use structural edges (pooling, identity).
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

@@ -45,7 +45,7 @@ def path_sum(
     *,
     noun: str,
     bias: bool = False,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> PathSum:
     """Return Σ over paths Π over edges f(w), from the nodes of input layers to those of output.
 
@@ -59,7 +59,7 @@ def path_sum(
         For errors.
     bias : bool, default False
         Whether paths begin at biases, too: each is an edge f(b) from a node of value one.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

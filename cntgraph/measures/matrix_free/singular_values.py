@@ -39,7 +39,7 @@ def singular_values(
     transform: Transform = "signed",
     edges: Edges = "all",
     tol: float = 1e-8,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame | pd.Series[float]:
     """Return the largest singular values of every block, or of the whole adjacency matrix.
 
@@ -58,7 +58,7 @@ def singular_values(
         Whether structural edges (pooling, identity) count.
     tol : float, default 1e-8
         Relative residual at which to stop; values are at least as exact, relatively.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

@@ -20,7 +20,7 @@ def walk_sums(
     max_iter: int,
     noun: str,
     advice: str,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Values:
     """Return y = (I − Mᵀ)⁻¹ b with M = diag(scale) A: b summed over the walks to each node.
 
@@ -37,7 +37,7 @@ def walk_sums(
         Number of steps round a loop.
     noun, advice : str
         For the error.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

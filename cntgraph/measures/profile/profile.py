@@ -53,7 +53,7 @@ def cnt_profile(
     budget: float = 30.0,
     max_edges: int = MAX_EDGES,
     rng: int = 0,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return one table with every affordable measure of a network, and what each cost.
 
@@ -73,7 +73,7 @@ def cnt_profile(
         Unroll no more edges than this.
     rng : int, default 0
         Seed of measures that draw random numbers.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a bar.
 
     Returns

@@ -32,7 +32,7 @@ def weight_spectra(
     per: Per = "kernel",
     hill_share: float = 0.5,
     rng: int | np.random.Generator = 0,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return norms, tails and noise of the spectrum of every weight matrix.
 
@@ -48,7 +48,7 @@ def weight_spectra(
         Which part of the eigenvalues is the tail of `hill_alpha`.
     rng : int or numpy.random.Generator, default 0
         What shuffles the weights for `n_traps`, or its seed.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a bar, one step per block.
 
     Returns
@@ -169,7 +169,7 @@ def _spectra(
     per: Per = "kernel",
     hill_share: float = 0.5,
     rng: int | np.random.Generator = 0,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return a row per network and block; of one network as of many."""
     import pandas as pd

@@ -56,7 +56,7 @@ def population_sections(
     asked: Question,
     *,
     client: Any = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> list[Section]:
     """Return the parts of the page about many networks.
 

@@ -35,7 +35,7 @@ _ABOUT = (
 
 
 def trajectory_sections(
-    trajectory: Trajectory, layers: Iterable[str] | None, *, show_progress: bool = False
+    trajectory: Trajectory, layers: Iterable[str] | None, *, show_progress: bool = True
 ) -> list[Section]:
     """Return the parts of the page about one network in training.
 
@@ -44,7 +44,7 @@ def trajectory_sections(
     trajectory : Trajectory
     layers : iterable of str or None
         Which layers have curves.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

@@ -31,7 +31,7 @@ def write_report(
     layers: Iterable[str] | None = None,
     title: str | None = None,
     client: Any = None,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> Path:
     """Write an interactive page about a network in training, or about many networks.
@@ -55,7 +55,7 @@ def write_report(
         Heading of the page; by default the name of the file.
     client : None, "threads", "processes", str or dask.distributed.Client
         Of a population: where it is measured (see `Population`).
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show progress bars on a terminal.
     **options
         Of a population that is given as files: for `Population.from_files`.

@@ -26,7 +26,7 @@ def compare(
     *,
     max_rank_side: int = MAX_RANK_SIDE,
     n_nodes: int = 3,
-    show_progress: bool = False,
+    show_progress: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
     """Return what changed between two networks, one row per learned block.
@@ -43,7 +43,7 @@ def compare(
         computed; 0 for none. Time grows with the cube of it.
     n_nodes : int, default 3
         How many nodes that changed most are named.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
     **options
         For `load`, of both: ``input_shape``, ``example_input``, ….

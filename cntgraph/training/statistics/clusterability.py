@@ -65,7 +65,7 @@ def clusterability(
     edges: Edges = "all",
     max_edges: int = MAX_EDGES,
     max_operations: float = MAX_OPERATIONS,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> Clusterability | Split[Clusterability]:
     """Return how much better a network falls into clusters than with its weights shuffled.
 
@@ -86,7 +86,7 @@ def clusterability(
         Whether structural edges (pooling, identity) count.
     max_edges, max_operations
         As in `spectral_clustering`; the latter for all shuffled networks together.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Returns
@@ -123,7 +123,8 @@ def clusterability(
     if n_nulls < 2:
         raise CntGraphError(f"expected at least 2 shuffled networks, got n_nulls={n_nulls}")
     work = clustering_operations(net.n_nodes, net.n_edges) * (n_nulls + 1)
-    check_operations("clusterability", work, max_operations, "pass a smaller n_nulls=")
+    advice = "pass a smaller n_nulls="
+    check_operations("clusterability", work, max_operations, advice, show=show_progress)
     options = {"n_clusters": n_clusters, "edges": edges, "max_edges": max_edges}
     random = np.random.default_rng(rng)
 

@@ -55,7 +55,7 @@ def z_scores(
     n_nulls: int = 100,
     measures: Mapping[str, Measure] | None = None,
     rng: Seed = 0,
-    show_progress: bool = False,
+    show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return how far measures of a network are from those of its nulls.
 
@@ -73,7 +73,7 @@ def z_scores(
         and ``strength_mean``.
     rng : int or numpy.random.Generator, default 0
         What is random, or its seed.
-    show_progress : bool, default False
+    show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
     Returns

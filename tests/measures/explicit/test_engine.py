@@ -85,3 +85,14 @@ def test_work_that_is_too_much():
     check_operations("a measure", 5, 5, "wait")
     with pytest.raises(GraphSizeError, match=r"a measure would take about 6 .* Either wait; or"):
         check_operations("a measure", 6, 5, "wait")
+
+
+def test_who_waits_is_told_for_what(monkeypatch, capsys):
+    check_operations("motifs", 2e10, 1e11, "wait")
+    assert capsys.readouterr().err == ""  # nobody sees it
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    check_operations("motifs", 1e8, 1e11, "wait")
+    check_operations("motifs", 2e10, 1e11, "wait", show=False)
+    assert capsys.readouterr().err == ""
+    check_operations("motifs", 2e10, 1e11, "wait")
+    assert capsys.readouterr().err.startswith("motifs: up to 2e+10 elementary operations; ")
