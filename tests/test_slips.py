@@ -92,6 +92,16 @@ SLIPS = {
     "no such network": (lambda t: population()[3], "3 networks, numbers 0 to 2"),
     "scheduler": (lambda t: population().analyze(scheduler="x"), "did you mean 'client'"),
     "misspelt": (lambda t: t.analyze(granularty="layer"), "did you mean 'granularity'"),
+    "misspelt for each": (
+        lambda t: population().relative_fluctuation(drection="in"),
+        "'direction'",
+    ),
+    "for each snapshot": (
+        lambda t: t.weight_spectra(nonsense=1),
+        "Trajectory.weight_spectra: there",
+    ),
+    "misspelt of a network": (lambda t: cg.node_strength(NET, driection="in"), "mean 'direction'"),
+    "of no meaning": (lambda t: cg.pagerank(NET, weight="weight"), "pagerank: there is no option"),
     "networks diverge": (lambda t: cg.divergence(NET, NET), r"numbers, .*cg\.node_strength"),
     "density of an array": (lambda t: plot_density(np.ones(3)), "table of `density`.*ndarray"),
     "open a network": (lambda t: cg.open(NET), "path of a cntgraph file.*cg.load"),

@@ -56,10 +56,13 @@ cg.load('net.pt2') reads it
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        name = next(iter(signature(function).parameters))
+        names = [*signature(function).parameters]
+        name = names[0]
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            if kwargs and (unknown := kwargs.keys() - names):
+                check_options(function.__name__, sorted(unknown), function)
             if args:
                 return function(_one_of(kinds, args[0], function), *args[1:], **kwargs)  # type: ignore[arg-type]
             if name in kwargs:
@@ -97,18 +100,17 @@ def check_options(
     cntgraph.core.errors.ArgumentError: sorting: there is no option 'revers'; did you mean \
 'reverse'? there are: key, reverse
     """
-    parameters = signature(function).parameters.items()
-    if any(p.kind is p.VAR_KEYWORD for _, p in parameters):
+    _, *parameters = signature(function).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
-    known = [name for name, p in parameters if p.kind is p.KEYWORD_ONLY]
+    known = [p.name for p in parameters]
     known += [name for name in others if name not in known]
     for name in options:
         if name not in known:
             near = ["client"] if name == "scheduler" else get_close_matches(name, known, 1)
             meant = f"did you mean {near[0]!r}? " if near else ""
-            raise ArgumentError(
-                f"{called}: there is no option {name!r}; {meant}there are: {', '.join(known)}"
-            )
+            there_are = f"there are: {', '.join(known)}" if known else "there are none"
+            raise ArgumentError(f"{called}: there is no option {name!r}; {meant}{there_are}")
 
 
 def item(things: Sequence[R], index: int, what: str) -> R:

@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from cntgraph.core.arguments import check_options
 from cntgraph.core.errors import NoCopiesError
 from cntgraph.core.progress import progress
 from cntgraph.measures.relative_fluctuation import (
     relative_fluctuation,
     stacked_relative_fluctuation,
 )
-from cntgraph.measures.spectra.weight_spectra import each_weight_spectra, one_weight_spectra
+from cntgraph.measures.spectra.weight_spectra import (
+    each_weight_spectra,
+    one_weight_spectra,
+    weight_spectra,
+)
 from cntgraph.network.network import Network
 from cntgraph.network.stack import Stack
 from cntgraph.store.reader import StoreFile
@@ -32,6 +37,8 @@ class EachMeasure(NamedTuple):
 
     Parameters
     ----------
+    function : callable
+        What users call: it says which options there are.
     one : callable
         Of a network and options: a table with a row, or several, for it.
     each : callable
@@ -39,6 +46,7 @@ class EachMeasure(NamedTuple):
         which comes first in the index.
     """
 
+    function: Callable[..., Any]
     one: Callable[..., pd.DataFrame]
     each: Callable[..., pd.DataFrame]
 
@@ -59,11 +67,30 @@ def _each_relative_fluctuation(
 
 EACH: Final[Mapping[str, EachMeasure]] = {
     "relative_fluctuation": EachMeasure(
-        partial(_row, relative_fluctuation), _each_relative_fluctuation
+        relative_fluctuation, partial(_row, relative_fluctuation), _each_relative_fluctuation
     ),
-    "weight_statistics": EachMeasure(partial(_row, weight_statistics), each_weight_statistics),
-    "weight_spectra": EachMeasure(one_weight_spectra, each_weight_spectra),
+    "weight_statistics": EachMeasure(
+        weight_statistics, partial(_row, weight_statistics), each_weight_statistics
+    ),
+    "weight_spectra": EachMeasure(weight_spectra, one_weight_spectra, each_weight_spectra),
 }
+
+
+def check_each(several: str, measure: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that a measure of `EACH` does not have.
+
+    Parameters
+    ----------
+    several : str
+        The class that was asked.
+    measure : str
+    options : mapping
+
+    Raises
+    ------
+    ArgumentError
+    """
+    check_options(f"{several}.{measure}", options, EACH[measure].function)
 
 
 def numbered(table: pd.DataFrame, numbers: Sequence[int], what: str) -> pd.DataFrame:
@@ -113,7 +140,7 @@ def snapshots_measured(
     """
     import pandas as pd
 
-    one, each = EACH[measure]
+    _, one, each = EACH[measure]
     stack = _stack_of(store, len(numbers)) if "client" not in options else None
     if stack is not None:
         task = partial(each, stack, **options)

@@ -11,6 +11,7 @@ from cntgraph.core.arguments import check_options
 from cntgraph.measures.analyze import analyze
 from cntgraph.measures.layer_values import Distribution, check_distribution
 from cntgraph.network.node_values import NEURON_MEASURES, NeuronMeasure
+from cntgraph.training.each_measures import check_each
 from cntgraph.training.each_network import EachNetwork
 from cntgraph.training.gathered import Gathered
 from cntgraph.training.labels import Bins, in_bins
@@ -360,6 +361,7 @@ class Population(EachNetwork, Gathered):
 
     def _each(self, measure: str, show_progress: bool, options: dict[str, Any]) -> pd.DataFrame:
         where = Where(options.pop("client", None), show_progress)
+        check_each("Population", measure, options)
         return each_measured(self._measuring, measure, where, options)
 
     def _judge(self, table: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from cntgraph.core.progress import progress
 from cntgraph.measures.analyze import analyze
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
-from cntgraph.training.each_measures import snapshots_measured
+from cntgraph.training.each_measures import check_each, snapshots_measured
 from cntgraph.training.each_network import EachNetwork
 from cntgraph.training.labels import free_name
 from cntgraph.training.stacked import analyze_snapshots
@@ -201,6 +201,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         return table if columns is None else table.join(columns)
 
     def _each(self, measure: str, show_progress: bool, options: dict[str, Any]) -> pd.DataFrame:
+        check_each("Trajectory", measure, options)
         return snapshots_measured(self._store, self._snapshots, measure, options, show_progress)
 
     def table(self, *, show_progress: bool = True, **options: Any) -> pd.DataFrame:
