@@ -25,6 +25,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "keras_h5": ("oracles.keras_files", "whole"),
     "weights_h5": ("oracles.keras_files", "weights"),
     "safetensors": ("oracles.weight_files", "safetensors"),
+    "packed": ("oracles.packed_files", ""),
     "index": ("oracles.shard_files", ""),
     "npz": ("oracles.weight_files", "npz"),
     "npy": ("oracles.weight_files", "npy"),

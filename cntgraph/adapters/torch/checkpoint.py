@@ -23,6 +23,7 @@ from cntgraph.adapters.torch.state_dict import (
     tensors_in,
 )
 from cntgraph.adapters.weights.checkpoint_values import PARTS, StoredTensor
+from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.pickled import SAVE, read_pickle
 from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
 from cntgraph.adapters.weights.tensors import Tensors
@@ -75,7 +76,7 @@ def read_checkpoint(path: Path) -> Tensors:
         found.labels.update(
             {label: loaded[key] for key, label in _LABELS.items() if type(loaded.get(key)) is int}
         )
-    return found
+    return unpacked(found, path.parent)
 
 
 # -- reading a file ---------------------------------------------------------------------------

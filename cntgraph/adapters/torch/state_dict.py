@@ -11,6 +11,7 @@ import torch
 
 from cntgraph.adapters.torch.tensors import parameter_of
 from cntgraph.adapters.weights.checkpoint_values import StoredTensor
+from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import ParameterError
 
@@ -51,7 +52,7 @@ def tensors_of(state: Mapping[str, Any]) -> Tensors:
         else:
             first[place] = name
             found.parameters.append(parameter)
-    return found
+    return unpacked(found)
 
 
 def tensors_in(state: Mapping[str, Any], found: Tensors) -> Iterator[tuple[str, Any]]:

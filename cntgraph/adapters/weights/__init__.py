@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.chain import chain_of
 from cntgraph.adapters.weights.files import read_arrays
+from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import EXTENDED, Parameter
@@ -100,6 +101,7 @@ def _tensors(source: Any) -> tuple[Tensors, bool]:
             dtype = array.dtype.name
             bits = array.view(EXTENDED.get(dtype, array.dtype))
             tensors.add(name, array.shape, dtype, bits)
+    tensors = unpacked(tensors)
     names = [name for name in tensors.names() if not re.fullmatch(r"arr_\d+", name)]
     if names or not tensors.parameters:
         return tensors, False

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
+from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError
@@ -91,7 +92,7 @@ def read_tensors(path: Path) -> Tensors:
     if path.is_dir():
         path = _in_folder(path)
     if not path.name.lower().endswith(_INDEX):
-        return _read_file(path)
+        return unpacked(_read_file(path), path.parent)
     found = Tensors()
     for shard, listed in _shards(path).items():
         part = _read_file(shard)
@@ -103,7 +104,7 @@ def read_tensors(path: Path) -> Tensors:
             )
         found.join(part, shard)
         found.reasons.update(dict.fromkeys(names - listed, "the index does not list it"))
-    return found
+    return unpacked(found, path.parent)
 
 
 # -- which files ------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ class Tensors:
         Why a parameter is left out, where that is known already.
     same : dict of str to str
         By name, the name of the parameter that is the same tensor.
+    notes : dict of str to str
+        What is remarkable about a parameter, for the coverage table.
     labels : dict
         What else the file says: epoch, step.
     """
@@ -63,6 +65,7 @@ class Tensors:
     left_out: list[CoverageEntry] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     same: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
 
     def leave_out(
@@ -146,6 +149,7 @@ def network_of(tensors: Tensors, *, strict: bool = False, layout: Layout | None 
         _add_block(builder, weight, usual, layout)
     net = builder.finish(strict=strict)
     notes = {p.name: w.note for w in found.weights.values() for p in w.value.parameters()}
+    notes |= tensors.notes
     entries = {entry.name: _noted(entry, found.folded, notes) for entry in net.entries}
     for name, first in tensors.same.items():
         if first in entries:
