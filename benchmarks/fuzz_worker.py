@@ -26,6 +26,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "weights_h5": ("oracles.keras_files", "weights"),
     "safetensors": ("oracles.weight_files", "safetensors"),
     "packed": ("oracles.packed_files", ""),
+    "gguf": ("oracles.gguf_files", ""),
     "index": ("oracles.shard_files", ""),
     "npz": ("oracles.weight_files", "npz"),
     "npy": ("oracles.weight_files", "npy"),

@@ -61,20 +61,22 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "torch": (".pt2", ".pt", ".pth", ".ckpt", ".bin"),
     "onnx": (".onnx",),
     "safetensors": (".safetensors", ".safetensors.index.json"),
+    "gguf": (".gguf",),
     "numpy": (".npz", ".npy"),
     "nir": (".nir",),
     "jax": (),
 }
 #: Adapters that need no framework, and their modules.
-_ALONE = {"safetensors": "weights.safetensors", "numpy": "weights", "nir": "nir"}
+_ALONE = {"safetensors": "weights.safetensors", "gguf": "weights.gguf", "numpy": "weights",
+          "nir": "nir"}  # fmt: skip
 #: Those of them that are asked of any live object.
 _WEIGHTS = ("safetensors", "numpy")
+#: Those that read files alone, whether a package of that name is imported or not.
+_FILES = ("gguf",)
 #: What to do with files that no adapter reads.
 _INSTEAD = {
     ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite)",
     ".pb": "load it in TensorFlow and save it as .keras, or convert it to ONNX with tf2onnx",
-    ".gguf": "load it with transformers (from_pretrained(folder, gguf_file=...)) and save it as "
-    "safetensors with save_pretrained",
     ".ggml": "save the model it was made from as safetensors",
     ".mlmodel": "export the model it was made from to ONNX",
     ".mlpackage": "export the model it was made from to ONNX",
@@ -197,7 +199,8 @@ def adapter_of(source: Any) -> Adapter:
     FormatError
         If no adapter knows it; the message lists those at hand.
     """
-    at_hand = (name for name in BUILTIN if name in _WEIGHTS or name in sys.modules)
+    asked = (name for name in BUILTIN if name not in _FILES)
+    at_hand = (name for name in asked if name in _WEIGHTS or name in sys.modules)
     candidates = chain((builtin(name, "this model") for name in at_hand), _plugins())
     for adapter in candidates:
         if adapter.recognizes(source):

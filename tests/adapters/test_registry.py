@@ -51,7 +51,7 @@ def install(monkeypatch):
     return install
 
 
-ADAPTERS = "keras, torch, onnx, safetensors, numpy, nir, jax"
+ADAPTERS = "keras, torch, onnx, safetensors, gguf, numpy, nir, jax"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_unknown_suffixes_list_the_known_ones(tmp_path, install, name, all_at_ha
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("m.tflite", "tf2onnx"), ("m.pb", r"\.keras"), ("m.gguf", "save_pretrained"),
+        ("m.tflite", "tf2onnx"), ("m.pb", r"\.keras"),
         ("m.mlmodel", "ONNX"), ("m.msgpack", r"flax\.serialization"), ("m.tar.gz", "unpack"),
         ("m.PDPARAMS", "paddle2onnx"), ("m.mat", "loadmat"), ("m.engine", "ONNX"),
     ],
@@ -100,7 +100,7 @@ def test_frameworks_that_are_not_installed_are_named_with_their_extra(
     shown = str(caught.value)
     for name in ("torch", "keras"):
         assert f"{name} (needs pip install 'cntgraph[{name}]')" in shown
-    assert "onnx, safetensors, numpy, nir, jax" in shown
+    assert "onnx, safetensors, gguf, numpy, nir, jax" in shown
     assert "jax" not in sys.modules
 
 

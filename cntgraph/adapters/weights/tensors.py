@@ -16,6 +16,7 @@ output. Its strengths are exact as far as its own edges and its bias go.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -251,10 +252,10 @@ def _fitting(weight: Weight) -> list[str]:
 def _without_bias(weight: Weight) -> str:
     stem, leaf = split_name(weight.name)
     module = split_name(stem[:-1])[1]
-    if len(weight.value.shape) == 3 and "expert" in weight.name:
+    if len(weight.value.shape) == 3 and re.search("expert|_exps", weight.name):
         return "stacked"
     long_axes = sum(size > 1 for size in weight.value.shape)
-    is_table = any("embed" in part or part in ("wte", "wpe") for part in (module, leaf))
+    is_table = any(re.search("embe?d|^w[tp]e$", part) for part in (module, leaf))
     return "last" if is_table and long_axes == 2 else "first"
 
 
