@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.packed_files import cases, joined, split
+from oracles import mutate
+from oracles.packed_files import cases, joined, samples, split
+from oracles.reading import outcome
 from oracles.weight_files import safetensors_bytes
 
 import cntgraph as cg
@@ -256,3 +258,13 @@ def test_a_part_of_a_large_weight_is_read_and_unpacked_alone(tmp_path, monkeypat
     tracemalloc.stop()
     taken.clear()
     assert peak < 4 * outputs * inputs + Path(path).stat().st_size + (8 << 20)
+
+
+def test_damaged_files_load_or_are_refused(tmp_path):
+    seen = set()
+    for name, (suffix, data, structured, options) in samples(tmp_path).items():
+        for damage in mutate.mutations(data, 4, seed=len(name), structured=structured):
+            path = tmp_path / f"model{suffix}"
+            path.write_bytes(damage)
+            seen.add(outcome(path, **options))
+    assert seen == {"FormatError", "loaded"}
