@@ -58,7 +58,7 @@ class Adapter(Protocol):
 #: offered to them: a Keras model may be a PyTorch module too, and any function may be one of JAX.
 BUILTIN: dict[str, tuple[str, ...]] = {
     "keras": (".keras", ".h5", ".hdf5"),
-    "torch": (".pt2", ".pt", ".pth", ".ckpt", ".bin"),
+    "torch": (".pt2", ".pt", ".pth", ".ckpt", ".bin", ".bin.index.json"),
     "onnx": (".onnx",),
     "safetensors": (".safetensors", ".safetensors.index.json"),
     "gguf": (".gguf",),
@@ -73,6 +73,8 @@ _ALONE = {"safetensors": "weights.safetensors", "gguf": "weights.gguf", "numpy":
 _WEIGHTS = ("safetensors", "numpy")
 #: Those that read files alone, whether a package of that name is imported or not.
 _FILES = ("gguf",)
+#: Adapters that read folders, and what the names of the files in them end in.
+_FOLDERS = {"safetensors": BUILTIN["safetensors"], "torch": (".bin", ".bin.index.json")}
 #: What to do with files that no adapter reads.
 _INSTEAD = {
     ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite)",
@@ -89,6 +91,16 @@ _INSTEAD = {
     ".gz": "unpack it",
     ".tar": "unpack it",
     ".zip": "unpack it",
+}
+#: What to do with folders of other programs: by a file in them.
+_INSTEAD_OF_FOLDERS = {
+    "saved_model.pb": _INSTEAD[".pb"],
+    "_METADATA": "pass what orbax restores: "
+    "cg.load(orbax.checkpoint.StandardCheckpointer().restore(folder))",
+    "*/default/_METADATA": "pass what orbax restores of a step: "
+    "cg.load(orbax.checkpoint.CheckpointManager(folder).restore(step))",
+    ".metadata": "convert what torch.distributed.checkpoint saved: "
+    "python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER model.pt",
 }
 #: The options that every adapter takes.
 COMMON_OPTIONS = frozenset(option.name for option in fields(Options))
@@ -212,10 +224,11 @@ def adapter_of(source: Any) -> Adapter:
 
 
 def _path_adapter(path: Path) -> Adapter:
-    """Return the adapter of a file, or of a folder: of safetensors, or what a third party reads."""
+    """Return the adapter of a file, or of a folder of shards, or what a third party reads."""
     if path.is_dir():
-        if any(file.name.endswith(BUILTIN["safetensors"]) for file in path.iterdir()):
-            return builtin("safetensors", "reading a folder of safetensors")
+        for name, suffixes in _FOLDERS.items():
+            if any(file.name.endswith(suffixes) for file in path.iterdir()):
+                return builtin(name, f"reading a folder of {suffixes[0]} files")
     elif not path.is_file():
         raise FormatError(f"{path}: expected a file, found something else (a device, a pipe)")
     else:
@@ -236,11 +249,15 @@ def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
 
 def _unknown(path: Path) -> FormatError:
     """Return what to raise for a file or folder that no adapter reads, with what to do instead."""
-    suffix = ".pb" if (path / "saved_model.pb").exists() else path.suffix.lower()
-    instead = f" Instead, {_INSTEAD[suffix]}." if suffix in _INSTEAD else ""
+    suffix = path.suffix.lower()
+    advice = _INSTEAD.get(suffix, "")
+    if path.is_dir():
+        known_by = (way for name, way in _INSTEAD_OF_FOLDERS.items() if any(path.glob(name)))
+        advice = next(known_by, advice)
+    instead = f" Instead, {advice}." if advice else ""
     if path.is_dir():
         return FormatError(
-            f"{path}: expected a file, or a folder of .safetensors, found a folder without any; "
+            f"{path}: expected a file, or a folder of .safetensors or .bin, found one without any; "
             f"pass the path of the model's file.{instead}"
         )
     if suffix in _PICKLES:

@@ -108,15 +108,27 @@ def test_a_missing_file_a_folder_and_what_is_neither(tmp_path):
     with pytest.raises(FormatError, match="expected a file, found nothing"):
         cg.load(tmp_path / "model.pt2")
     (tmp_path / "folder.pt2").mkdir()
-    with pytest.raises(FormatError, match="a folder without any"):
+    with pytest.raises(FormatError, match="found one without any"):
         cg.load(str(tmp_path / "folder.pt2"))
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"x")
-    with pytest.raises(FormatError, match=r"a folder without any.*TensorFlow.*\.keras"):
+    with pytest.raises(FormatError, match=r"found one without any.*TensorFlow.*\.keras"):
         cg.load(tmp_path / "saved")
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(FormatError, match="found something else"):
         cg.load(tmp_path / "pipe.onnx")
+
+
+@pytest.mark.parametrize(
+    ("file", "advice"),
+    [(".metadata", "dcp_to_torch"), ("_METADATA", "StandardCheckpointer"),
+     ("3/default/_METADATA", "CheckpointManager")],
+)  # fmt: skip
+def test_folders_of_other_programs_say_what_to_do(tmp_path, file, advice):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_bytes(b"x")
+    with pytest.raises(FormatError, match=f"Instead, .*{advice}"):
+        cg.load(tmp_path)
 
 
 def test_a_folder_of_safetensors(tmp_path):

@@ -266,7 +266,7 @@ def test_warnings_go_to_standard_error(folder):
     ("args", "said"),
     [
         (["describe", "absent.onnx"], "found nothing"),
-        (["describe", "."], "a folder of .safetensors, found a folder without any"),
+        (["describe", "."], "a folder of .safetensors or .bin, found one without any"),
         (["describe", "notes.txt"], "expected a file that ends in"),
         (["describe", "weights.pth"], "found a plain pickle"),
         (["analyze", "broken.h5"], "broken.h5"),

@@ -25,13 +25,14 @@ from cntgraph.adapters.torch.state_dict import (
 from cntgraph.adapters.weights.checkpoint_values import PARTS, StoredTensor
 from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.pickled import SAVE, read_pickle
+from cntgraph.adapters.weights.shards import INDEX, model_in, read_shards
 from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, ParameterError, UnsafeFileError
 from cntgraph.core.parameter import storage_dtype
 
-suffixes = (".pt", ".pth", ".ckpt", ".bin")
+suffixes = (".pt", ".pth", ".ckpt", ".bin", f".bin{INDEX}")
 
 #: Where checkpoints keep the weights, in the order in which they are looked for.
 _WEIGHTS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights",
@@ -46,7 +47,7 @@ def read_checkpoint(path: Path) -> Tensors:
     ----------
     path : Path
         A state dict saved by ``torch.save``, or a dict with one among other things, as Lightning
-        writes it.
+        writes it; the index of several (``pytorch_model.bin.index.json``), or a folder of them.
 
     Returns
     -------
@@ -60,6 +61,18 @@ def read_checkpoint(path: Path) -> Tensors:
     FormatError
         If it is damaged, or holds no weights.
     """
+    if path.is_dir():
+        path = model_in(path, ".bin", "pytorch_model.bin")
+    is_index = path.name.lower().endswith(INDEX)
+    found = read_shards(path, _read_file) if is_index else _read_file(path)
+    return unpacked(found, path.parent)
+
+
+# -- reading a file ---------------------------------------------------------------------------
+
+
+def _read_file(path: Path) -> Tensors:
+    """Return the tensors of one file."""
     archive = _Archive(path, *_members(path))
     loaded = read_pickle(archive.read("data.pkl"), path)
     if isinstance(loaded, StoredTensor):
@@ -76,10 +89,7 @@ def read_checkpoint(path: Path) -> Tensors:
         found.labels.update(
             {label: loaded[key] for key, label in _LABELS.items() if type(loaded.get(key)) is int}
         )
-    return unpacked(found, path.parent)
-
-
-# -- reading a file ---------------------------------------------------------------------------
+    return found
 
 
 @dataclass(frozen=True)

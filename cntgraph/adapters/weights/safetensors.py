@@ -7,9 +7,6 @@ The library of that name is not used: into NumPy it reads neither bfloat16 nor f
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from math import prod
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +14,7 @@ from typing import Any, cast
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
 from cntgraph.adapters.weights.packed import unpacked
+from cntgraph.adapters.weights.shards import INDEX, json_object, model_in, read_shards
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError
@@ -38,7 +36,6 @@ DTYPES = {
 _LEFT_OUT = {"C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}
 _MAX_HEADER = 100_000_000
 _MAX_AXES = 32
-_INDEX = ".safetensors.index.json"
 
 
 def recognizes(source: object) -> bool:
@@ -90,81 +87,10 @@ def read_tensors(path: Path) -> Tensors:
         If a file is damaged or missing.
     """
     if path.is_dir():
-        path = _in_folder(path)
-    if not path.name.lower().endswith(_INDEX):
-        return unpacked(_read_file(path), path.parent)
-    found = Tensors()
-    for shard, listed in _shards(path).items():
-        part = _read_file(shard)
-        names = part.names()
-        if listed - names:
-            raise FormatError(
-                f"{path}: the tensor {min(listed - names)!r} should lie in {shard.name}, which "
-                "does not have it; the index and the shards are not of one model"
-            )
-        found.join(part, shard)
-        found.reasons.update(dict.fromkeys(names - listed, "the index does not list it"))
+        path = model_in(path, ".safetensors")
+    is_index = path.name.lower().endswith(INDEX)
+    found = read_shards(path, _read_file) if is_index else _read_file(path)
     return unpacked(found, path.parent)
-
-
-# -- which files ------------------------------------------------------------------------------
-
-
-def _in_folder(folder: Path) -> Path:
-    """Return the file to read in a folder: the index of its shards, or the only one."""
-    here = sorted(path for path in folder.iterdir() if path.is_file())
-    indices = [path for path in here if path.name.endswith(_INDEX)]
-    files = indices or [path for path in here if path.name.endswith(".safetensors")]
-    if len(files) == 1:
-        return files[0]
-    what = "several" if indices else "several files without an index"
-    raise FormatError(
-        f"{folder}: expected a folder with one safetensors model, found "
-        f"{f'{what}: ' if files else 'none'}{', '.join(path.name for path in files[:4])}; pass the "
-        "path of a file, or copy the index of the shards, too"
-    )
-
-
-def _shards(path: Path) -> dict[Path, set[str]]:
-    """Return the shards that an index names, and which tensors it says that each has."""
-    if path.stat().st_size > _MAX_HEADER:
-        raise FormatError(f"{path}: expected an index of safetensors, found a file too large")
-    index = _parsed(path, path.read_bytes(), "an index")
-    listed = index.get("weight_map")
-    if not isinstance(listed, dict) or not all(isinstance(v, str) for v in listed.values()):
-        raise FormatError(
-            f"{path}: expected an index of safetensors with a weight_map (tensor: file), found "
-            f"{', '.join(map(repr, list(index)[:4])) or 'nothing'}; copy it again"
-        )
-    by_name: dict[str, set[str]] = {}
-    for tensor, name in listed.items():
-        by_name.setdefault(name, set()).add(tensor)
-    return {_inside(path, name): by_name[name] for name in sorted(by_name)}
-
-
-def _inside(index: Path, name: str) -> Path:
-    """Return the shard of that name beside its index; refuse any other file."""
-    plain = name.isprintable() and not re.search(r"[/\\:]", name) and name not in ("", ".", "..")
-    path = index.parent / name if plain else index
-    if not plain or not _is_near(path, index):
-        raise FormatError(
-            f"{index}: names the shard {name!r:.80}, which is outside of its folder; "
-            "it was not opened"
-        )
-    if not path.is_file():
-        raise FormatError(
-            f"{index}: the shard {name!r} is missing; copy it into the folder of the index"
-        )
-    return path
-
-
-def _is_near(path: Path, index: Path) -> bool:
-    """Whether a file lies in the index's folder, or beside what the index is a link to.
-
-    A cache of downloads may hold links only.
-    """
-    folders = (os.path.realpath(index.parent), os.path.dirname(os.path.realpath(index)))
-    return os.path.dirname(os.path.realpath(path)) in folders
 
 
 # -- one file -----------------------------------------------------------------------------------
@@ -200,30 +126,14 @@ def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:
         raw = file.read(length)
     if not raw.startswith(b"{"):
         raise _damaged(path, "its header does not begin with a brace")
-    header = _parsed(path, raw, "a header")
+    try:
+        header = json_object(raw)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"it has no header of JSON ({error})") from error
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise _damaged(path, "its metadata are not texts")
     return header, 8 + length
-
-
-def _parsed(path: Path, raw: bytes, what: str) -> dict[str, Any]:
-    """Return a JSON object whose keys are all different."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a name stands twice")
-        "".join(found).encode()  # raises where half a character is escaped
-        return found
-
-    try:
-        found: Any = json.loads(raw.decode(), object_pairs_hook=unique)
-        if not isinstance(found, dict):
-            raise ValueError("no object")
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"it has no {what[2:]} of JSON ({error})") from error
-    return found
 
 
 def _checked(path: Path, name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:

@@ -102,6 +102,9 @@ class Tensors:
             )
         self.parameters += others.parameters
         self.left_out += others.left_out
+        self.reasons |= others.reasons
+        self.same |= others.same
+        self.notes |= others.notes
 
 
 def network_of(tensors: Tensors, *, strict: bool = False, layout: Layout | None = None) -> Network:

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import struct
@@ -562,3 +563,42 @@ def test_other_bytes(tmp_path, data):
     (tmp_path / "m.bin").write_bytes(data)
     with pytest.raises(FormatError, match=r"expected a checkpoint saved by torch\.save"):
         cg.load(tmp_path / "m.bin")
+
+
+# -- in several files ----------------------------------------------------------------------------
+
+
+def sharded(folder):
+    """Write a model as transformers did before safetensors: two files, and an index."""
+    state = made().state_dict()
+    names = sorted(state)
+    places = {name: f"pytorch_model-0000{1 + k % 2}-of-00002.bin" for k, name in enumerate(names)}
+    for file in sorted(set(places.values())):
+        torch.save({n: state[n] for n in names if places[n] == file}, folder / file)
+    index = folder / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    return index
+
+
+def test_shards_with_an_index_are_one_model(tmp_path):
+    index, model = sharded(tmp_path), made()
+    torch.save({"lr": 3}, tmp_path / "training_args.bin")
+    for source in (tmp_path, index):
+        check_separate(cg.load(source, strict=True), model)
+    net = cg.load(tmp_path, model=made(seed=1), input_shape=(2, 6, 6))
+    assert np.array_equal(net.parameters["fc.weight"].read(), model.fc.weight.detach())
+    (tmp_path / "pytorch_model-00002-of-00002.bin").unlink()
+    with pytest.raises(FormatError, match=r"00002-of-00002\.bin' is missing"):
+        cg.load(tmp_path)
+
+
+def test_a_folder_with_one_checkpoint(tmp_path):
+    model = made()
+    torch.save({"lr": 3}, tmp_path / "optimizer.bin")
+    with pytest.raises(FormatError, match="expected weights by name"):
+        cg.load(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    check_separate(cg.load(tmp_path, strict=True), model)
+    (tmp_path / "pytorch_model.bin").rename(tmp_path / "adapter_model.bin")
+    with pytest.raises(FormatError, match="several files without an index"):
+        cg.load(tmp_path)

@@ -91,9 +91,7 @@ def read_tensors(path: Path) -> Tensors:
     for file in _files(path):
         header = read_header(file)
         settings = settings or header.settings  # the first file has them
-        part = _tensors_of(file, header, settings)
-        found.join(part, file)
-        found.notes |= part.notes
+        found.join(_tensors_of(file, header, settings), file)
     return found
 
 
