@@ -1,4 +1,4 @@
-"""A model in three shards, and the index that says what is where."""
+"""A model in shards of safetensors or of PyTorch, and the index that says what is where."""
 
 import json
 
@@ -6,15 +6,25 @@ import numpy as np
 from oracles import mutate
 from oracles.weight_files import random_bits, safetensors_bytes
 
-SUFFIX = ".safetensors.index.json"
-
 
 def samples(folder):
-    """Write the shards into a folder; return the index as in `weight_files.samples`."""
+    """Write the shards into a folder; return the indices as in `weight_files.samples`."""
+    import torch
+
     bits, places = random_bits("F32", (3, 4), np.random.default_rng(0)), {}
     for k in range(3):
-        name = f"model-{k + 1:05}-of-00003.safetensors"
-        (folder / name).write_bytes(safetensors_bytes({f"{k}.weight": ("F32", bits)}))
+        name = f"model-{k + 1:05}-of-00003"
+        (folder / f"{name}.safetensors").write_bytes(
+            safetensors_bytes({f"{k}.weight": ("F32", bits)})
+        )
+        torch.save({f"{k}.weight": torch.from_numpy(bits)}, folder / f"{name}.bin")
         places[f"{k}.weight"] = name
-    data = json.dumps({"metadata": {"total_size": 144}, "weight_map": places}).encode()
-    return {"index": (SUFFIX, data, mutate.json_text, {})}
+    return {
+        f"index{suffix}": (f"{suffix}.index.json", _index(places, suffix), mutate.json_text, {})
+        for suffix in (".safetensors", ".bin")
+    }
+
+
+def _index(places, suffix):
+    listed = {tensor: f"{name}{suffix}" for tensor, name in places.items()}
+    return json.dumps({"metadata": {"total_size": 144}, "weight_map": listed}).encode()
