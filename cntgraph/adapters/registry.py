@@ -64,11 +64,12 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "gguf": (".gguf",),
     "numpy": (".npz", ".npy"),
     "nir": (".nir",),
+    "sklearn": (),
     "jax": (),
 }
 #: Adapters that need no framework, and their modules.
 _ALONE = {"safetensors": "weights.safetensors", "gguf": "weights.gguf", "numpy": "weights",
-          "nir": "nir"}  # fmt: skip
+          "nir": "nir", "sklearn": "weights.multilayer_perceptron"}  # fmt: skip
 #: Those of them that are asked of any live object.
 _WEIGHTS = ("safetensors", "numpy")
 #: Those that read files alone, whether a package of that name is imported or not.
@@ -77,8 +78,10 @@ _FILES = ("gguf",)
 _FOLDERS = {"safetensors": BUILTIN["safetensors"], "torch": (".bin", ".bin.index.json")}
 #: What to do with files that no adapter reads.
 _INSTEAD = {
-    ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite)",
-    ".pb": "load it in TensorFlow and save it as .keras, or convert it to ONNX with tf2onnx",
+    ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite --output "
+    "model.onnx)",
+    ".pb": "convert it to ONNX (python -m tf2onnx.convert --saved-model FOLDER --output "
+    "model.onnx), or pass its weights: {v.name: v.numpy() for v in tf.saved_model.load(folder).variables}",
     ".ggml": "save the model it was made from as safetensors",
     ".mlmodel": "export the model it was made from to ONNX",
     ".mlpackage": "export the model it was made from to ONNX",

@@ -51,7 +51,7 @@ def install(monkeypatch):
     return install
 
 
-ADAPTERS = "keras, torch, onnx, safetensors, gguf, numpy, nir, jax"
+ADAPTERS = "keras, torch, onnx, safetensors, gguf, numpy, nir, sklearn, jax"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_unknown_suffixes_list_the_known_ones(tmp_path, install, name, all_at_ha
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("m.tflite", "tf2onnx"), ("m.pb", r"\.keras"),
+        ("m.tflite", "--tflite"), ("m.pb", "--saved-model"),
         ("m.mlmodel", "ONNX"), ("m.msgpack", r"flax\.serialization"), ("m.tar.gz", "unpack"),
         ("m.PDPARAMS", "paddle2onnx"), ("m.mat", "loadmat"), ("m.engine", "ONNX"),
     ],
@@ -100,7 +100,7 @@ def test_frameworks_that_are_not_installed_are_named_with_their_extra(
     shown = str(caught.value)
     for name in ("torch", "keras"):
         assert f"{name} (needs pip install 'cntgraph[{name}]')" in shown
-    assert "onnx, safetensors, gguf, numpy, nir, jax" in shown
+    assert "onnx, safetensors, gguf, numpy, nir, sklearn, jax" in shown
     assert "jax" not in sys.modules
 
 
@@ -112,7 +112,7 @@ def test_a_missing_file_a_folder_and_what_is_neither(tmp_path):
         cg.load(str(tmp_path / "folder.pt2"))
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"x")
-    with pytest.raises(FormatError, match=r"found one without any.*TensorFlow.*\.keras"):
+    with pytest.raises(FormatError, match=r"found one without any.*--saved-model"):
         cg.load(tmp_path / "saved")
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(FormatError, match="found something else"):
@@ -280,7 +280,7 @@ def test_options_of_other_adapters_are_refused(tmp_path, file):
 def test_a_framework_is_only_looked_at_where_it_is_loaded(monkeypatch, install):
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     asked = []
-    for name in ("keras", "onnx", "jax"):
+    for name in ("keras", "onnx", "jax", "sklearn"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     builtin = registry.builtin
     monkeypatch.setattr(
