@@ -15,7 +15,7 @@ class Layer:
     name : str
         Unique in the network.
     shape : tuple of int
-        (channels, *spatial), or (units,).
+        ``(channels, *spatial)``, or ``(units,)``.
     kind : str
         The operation whose output it is: input, dense, conv, pool, norm, add, ….
     start : int
