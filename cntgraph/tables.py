@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import CntGraphError, require
 from cntgraph.core.new_file import new_file
+from cntgraph.core.table_text import cell, plain, table_text
 from cntgraph.core.types import Columns
 
 if TYPE_CHECKING:
@@ -40,60 +42,23 @@ def _values(column: pd.Series) -> list[Any]:
     return list(whole.where(column.notna(), None).tolist())
 
 
-def show(table: pd.DataFrame | Columns, title: str = "") -> None:
-    """Print a table for a person: ruled on a terminal, in plain columns elsewhere.
+def show(table: pd.DataFrame | Columns, title: str = "", below: str = "") -> None:
+    """Print a table for a person, on a terminal as wide as that, elsewhere as wide as it likes.
 
     Parameters
     ----------
     table : pandas.DataFrame, or dict of str to list
         The table, or its columns.
     title : str, default ""
+    below : str, default ""
+        A line below it.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    # Off a terminal nothing is cut to its width. Names are not markup: "fc[bias]" is a name.
-    width = None if sys.stdout.isatty() else 100_000
-    console = Console(width=width, markup=False, emoji=False)
-    ruled = Table(box=None, pad_edge=False)
-    columns = columns_of(table)
-    for name, values in columns.items():
-        numeric = bool(values) and all(_is_number(value) for value in values)
-        ruled.add_column(name.replace("_", " "), justify="right" if numeric else "left")
-    for row in zip(*columns.values(), strict=True):
-        ruled.add_row(*(cell(value) for value in row))
+    terminal = sys.stdout.isatty()
     if title:
-        console.print(title, style="bold", highlight=False, soft_wrap=True)
-    console.print(ruled)
-
-
-def cell(value: Any) -> str:
-    """Return a value as people write it: sizes as 8×8, counts with commas, four digits.
-
-    Examples
-    --------
-    >>> cell((8, 5, 5)), cell(1234567), cell(0.123456), cell(float("nan"))
-    ('8×5×5', '1,234,567', '0.1235', '')
-    """
-    value = _plain(value)
-    if isinstance(value, tuple):
-        return "×".join(map(str, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.4g}"
-    return "" if value is None else str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(_plain(value), int | float) and not isinstance(value, bool)
-
-
-def _plain(value: Any) -> Any:
-    """Return a number of NumPy as one of Python."""
-    return value.item() if hasattr(value, "item") else value
+        print(f"\x1b[1m{title}\x1b[0m" if terminal else title)
+    print(table_text(columns_of(table), get_terminal_size().columns if terminal else None))
+    if below:
+        print(below)
 
 
 def as_text(table: pd.DataFrame | Columns, kind: str) -> str:
@@ -129,7 +94,7 @@ def _as_csv(columns: Columns) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(
-        ["" if value != value else value for value in map(_plain, row)]
+        ["" if value != value else value for value in map(plain, row)]
         for row in zip(*columns.values(), strict=True)
     )
     return text.getvalue()
@@ -137,7 +102,7 @@ def _as_csv(columns: Columns) -> str:
 
 def _json_value(value: Any) -> Any:
     """Return a cell as JSON has it: tuples as lists, null for what is no number."""
-    value = _plain(value)
+    value = plain(value)
     return None if isinstance(value, float) and not isfinite(value) else value
 
 

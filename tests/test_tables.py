@@ -31,26 +31,12 @@ def full():
 # --- For people -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ((8, 5, 5), "8×5×5"), ((), ""), ((3,), "3"), (True, "yes"), (False, "no"),
-        (np.True_, "yes"), (0, "0"), (1234567, "1,234,567"), (-1234, "-1,234"),
-        (np.int64(1234), "1,234"), (0.123456, "0.1235"), (1234567.8, "1.235e+06"),
-        (np.float32(0.5), "0.5"), (np.float64("nan"), ""), (math.inf, "inf"), (None, ""),
-        ("conv[1]", "conv[1]"), ("", ""),
-    ],
-)  # fmt: skip
-def test_cell(value, text):
-    assert tables.cell(value) == text
-
-
 def test_show_prints_every_cell(capsys):
     tables.show(full(), "A [title]: 3")
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert lines[0] == "A [title]: 3"
-    assert lines[1].split() == ["layer", "shape", "n", "edges", "fluctuation", "tiny", "parametric"]
+    assert lines[1].split() == ["layer", "shape", "n_edges", "fluctuation", "tiny", "parametric"]
     assert len(lines) == 6
     for line, layer in zip(lines[2:], full()["layer"], strict=True):
         assert line.startswith(layer)
@@ -66,6 +52,19 @@ def test_show_cuts_nothing_off_a_terminal(capsys):
     assert lines[2].startswith(long)
     assert lines[2].rstrip().endswith("why not")
     assert len(lines) == 3
+
+
+def test_show_is_as_wide_as_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    tables.show(full(), "A [title]: 3", "below")
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title == "\x1b[1mA [title]: 3\x1b[0m"
+    assert max(map(len, lines)) <= 40
+    assert lines[-1] == "below"
+    text = " ".join(lines)
+    for name in full().columns:
+        assert name.split("_")[0] in text
 
 
 def test_show_an_empty_table(capsys):

@@ -10,6 +10,8 @@ import typer
 from cntgraph.cli.options import (
     Aggregation,
     AggregationOption,
+    Columns,
+    ColumnsOption,
     Edges,
     Factory,
     Format,
@@ -31,7 +33,6 @@ from cntgraph.cli.output import check_output, emit, reports_errors, warnings_sai
 from cntgraph.core.errors import CntGraphError
 
 if TYPE_CHECKING:
-    from cntgraph.core.types import Columns
     from cntgraph.network.network import Network
     from cntgraph.training.trajectory import Trajectory
 
@@ -46,13 +47,15 @@ def describe(
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
     aggregation: AggregationOption = Aggregation.sum,
+    columns: ColumnsOption = Columns.main,
     output: Output = None,
     overwrite: Overwrite = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Show the layers and blocks of a network and what became of its parameters."""
     import cntgraph as cg
-    from cntgraph.measures.analyze import block_columns
+    from cntgraph.measures.views import DESCRIPTION_VIEW
+    from cntgraph.network.block_columns import block_columns
 
     check_output(output, [model], overwrite=overwrite)
     coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
@@ -64,7 +67,8 @@ def describe(
     )
     net = cg.coarsen(net, **coarse)
     title = title_of(model, net, granularity)
-    emit(block_columns(net), output, format, title=title, overwrite=overwrite)
+    view = DESCRIPTION_VIEW if columns is Columns.main else None
+    emit(block_columns(net), output, format, title=title, overwrite=overwrite, view=view)
     if format is Format.table and not output:
         emit(net.coverage_columns(), None, format, title="\nCoverage")
 
@@ -88,6 +92,7 @@ def analyze(
     snapshots: Annotated[
         bool, typer.Option("--snapshots", help="All snapshots of a .h5 file, not only the last.")
     ] = False,
+    columns: ColumnsOption = Columns.main,
     output: Output = None,
     overwrite: Overwrite = False,
     format: FormatOption = Format.table,
@@ -95,6 +100,7 @@ def analyze(
     """Measure strengths, fluctuation and link weights of every layer."""
     import cntgraph as cg
     from cntgraph.measures.analyze import layer_columns
+    from cntgraph.measures.views import ANALYSIS_VIEW
     from cntgraph.tables import columns_of
 
     check_output(output, [model], overwrite=overwrite)
@@ -103,24 +109,23 @@ def analyze(
     measured = _of_measures(model)
     if snapshots:
         with cg.open(model) as trajectory:
-            columns = columns_of(trajectory.analyze(show_progress=True, **options, **coarse))
+            found = columns_of(trajectory.analyze(show_progress=True, **options, **coarse))
         title = title_of(model, None, granularity)
     elif measured is not None:
         table = measured[-1:].analyze(**options, **coarse)
-        columns = columns_of(table.loc[:, "layer":])  # type: ignore[misc]
+        found = columns_of(table.loc[:, "layer":])  # type: ignore[misc]
         title = title_of(model, measured.topology, granularity)
     else:
         net = cg.coarsen(load_network(model, input_shape, unroll, norm, strict, factory), **coarse)
-        columns = layer_columns(net, show_progress=True, **options)
+        found = layer_columns(net, show_progress=True, **options)
         title = title_of(model, net, granularity)
-    if not any(columns["n_edges"]):
+    if not any(found["n_edges"]):
         raise CntGraphError(
             f"{model}: nothing was analyzed: no layer has {edges.value} edges; "
             "`cntgraph describe` shows why"
         )
-    people = format is Format.table and not output
-    shown = _shortened_analysis(columns) if people else columns
-    emit(shown, output, format, title=title, overwrite=overwrite)
+    view = ANALYSIS_VIEW if columns is Columns.main else None
+    emit(found, output, format, title=title, overwrite=overwrite, view=view)
 
 
 @reports_errors
@@ -205,11 +210,3 @@ def title_of(model: Path, net: Network | None, granularity: Granularity) -> str:
     if net is not None and net.is_weights_alone:
         alone = "; weights only: no graph, each weight is a block of its own"
     return f"{model}{what}{size}{alone}"
-
-
-def _shortened_analysis(columns: Columns) -> Columns:
-    """Return the columns that fit on a terminal."""
-    names = ["snapshot", "step", "layer", "kind", "shape", "activation", "n_nodes", "n_edges",
-             "in_strength_mean", "out_strength_mean", "strength_mean", "fluctuation",
-             "link_weight_mean", "link_weight_std", "status"]  # fmt: skip
-    return {name: columns[name] for name in names if name in columns}

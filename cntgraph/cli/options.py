@@ -21,6 +21,13 @@ class Format(StrEnum):
     json = "json"
 
 
+class Columns(StrEnum):
+    """Which columns of a table are shown."""
+
+    main = "main"
+    all = "all"
+
+
 class Norm(StrEnum):
     """What becomes of batch norms."""
 
@@ -99,6 +106,9 @@ SignOption = Annotated[
     typer.Option(
         help="What measures of weights ≥ 0 take: |w| of all, or of those of one sign only."
     ),
+]
+ColumnsOption = Annotated[
+    Columns, typer.Option(help="What is shown: what people compare, or all; files have all.")
 ]
 FormatOption = Annotated[Format, typer.Option("-f", "--format", help="How to print the table.")]
 

@@ -17,6 +17,7 @@ from cntgraph.core.errors import CntGraphError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cntgraph.core.table_view import TableView
     from cntgraph.core.types import Columns
 
 
@@ -63,17 +64,26 @@ def check_output(output: Path | None, sources: Iterable[str | Path], *, overwrit
 
 
 def emit(
-    table: pd.DataFrame | Columns, output: Path | None, kind: Format, *, title: str,
+    table: pd.DataFrame | Columns,
+    output: Path | None,
+    kind: Format,
+    *,
+    title: str,
     overwrite: bool = False,
-) -> None:  # fmt: skip
-    """Write a table to a file, or print it."""
+    view: TableView | None = None,
+) -> None:
+    """Write a table to a file, or print it; for people, what a view shows of it."""
     from cntgraph import tables
+    from cntgraph.core.table_view import not_shown
 
     if output is not None:
         tables.write(table, output, overwrite=overwrite)
         n_rows = len(next(iter(tables.columns_of(table).values()), ()))
         typer.echo(f"{output}: {n_rows} rows", err=True)
-    elif kind is Format.table:
+    elif kind is not Format.table:
+        sys.stdout.write(tables.as_text(table, kind.value))
+    elif view is None:
         tables.show(table, title)
     else:
-        sys.stdout.write(tables.as_text(table, kind.value))
+        shown, said = view.of(tables.columns_of(table))
+        tables.show(shown, title, not_shown(said, "--columns all"))

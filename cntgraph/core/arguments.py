@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
@@ -75,7 +75,11 @@ cg.load('net.pt2') reads it
 
 
 def check_options(
-    called: str, options: Iterable[str], function: Callable[..., Any], *others: str
+    called: str,
+    options: Iterable[str],
+    function: Callable[..., Any],
+    *others: str,
+    without: Collection[str] = (),
 ) -> None:
     """Refuse options that a function does not have.
 
@@ -88,6 +92,8 @@ def check_options(
         What they are for.
     *others : str
         More that there are.
+    without : collection of str, default ()
+        Those of the function that are not to be given.
 
     Raises
     ------
@@ -103,7 +109,7 @@ def check_options(
     _, *parameters = signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
-    known = [p.name for p in parameters]
+    known = [p.name for p in parameters if p.name not in without]
     known += [name for name in others if name not in known]
     for name in options:
         if name not in known:

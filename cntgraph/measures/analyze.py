@@ -11,10 +11,13 @@ import numpy as np
 from cntgraph.core.arguments import takes
 from cntgraph.core.computing import computing_on
 from cntgraph.core.progress import progress
+from cntgraph.core.table_view import Shown, check_shown
 from cntgraph.core.types import Columns
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.strength import add_boundary
 from cntgraph.measures.summary import summarize
+from cntgraph.measures.views import ANALYSIS_VIEW, DESCRIPTION_VIEW
+from cntgraph.network.block_columns import block_columns
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.histogram import Bins
@@ -31,7 +34,11 @@ if TYPE_CHECKING:
 
 @takes(Network)
 def describe(
-    net: Network, *, granularity: Granularity = "neuron", aggregation: Aggregation = "sum"
+    net: Network,
+    *,
+    granularity: Granularity = "neuron",
+    aggregation: Aggregation = "sum",
+    columns: Shown = "main",
 ) -> pd.DataFrame:
     """Return what a network consists of, without reading a weight.
 
@@ -41,6 +48,8 @@ def describe(
         What is described.
     granularity, aggregation
         What a node is, and an edge's weight (see `coarsen`).
+    columns : {"main", "all"}, default "main"
+        What it shows when it is printed: what people compare, or all. It has everything either way.
 
     Returns
     -------
@@ -60,52 +69,13 @@ def describe(
     2   pool  (2, 3, 3)   pool  conv1       72
     3     fc       (3,)     fc   pool       54
     """
+    check_shown(columns)
     import pandas as pd
 
-    return pd.DataFrame(block_columns(coarsen(net, granularity, aggregation=aggregation)))
+    from cntgraph.core.table import table_of
 
-
-def block_columns(net: Network) -> Columns:
-    """Return the columns of `describe`, without pandas."""
-    rows: list[dict[str, Any]] = []
-    for layer in net.layers:
-        own = {
-            "layer": layer.name,
-            "kind": layer.kind,
-            "shape": layer.shape,
-            "n_nodes": layer.n_nodes,
-            "activation": layer.activation,
-        }
-        blocks = net.blocks_into(layer)
-        rows.extend({**own, **_of_block(net, block)} for block in blocks)
-        if not blocks:
-            rows.append({**own, **_NO_BLOCK})
-    return {name: [row[name] for row in rows] for name in (*_LAYER_COLUMNS, *_NO_BLOCK)}
-
-
-_LAYER_COLUMNS = ("layer", "kind", "shape", "n_nodes", "activation")
-_NO_BLOCK: dict[str, Any] = {
-    "block": "",
-    "block_kind": "",
-    "source": "",
-    "weight_shape": (),
-    "n_parameters": 0,
-    "n_edges": 0,
-    "parametric": False,
-}
-
-
-def _of_block(net: Network, block: Any) -> dict[str, Any]:
-    read = {p.name: p.size for p in block.parameters() if p.trainable}
-    return {
-        "block": block.name,
-        "block_kind": block.kind,
-        "source": ", ".join(layer.name for layer in net.layers_of(block.source)),
-        "weight_shape": () if block.weight is None else block.weight.shape,
-        "n_parameters": sum(read.values()),
-        "n_edges": block.n_edges,
-        "parametric": block.parametric,
-    }
+    table = pd.DataFrame(block_columns(coarsen(net, granularity, aggregation=aggregation)))
+    return table_of(table, DESCRIPTION_VIEW, columns)
 
 
 @takes(Network)
@@ -118,6 +88,7 @@ def analyze(
     bias: bool = True,
     boundary: float = 0.0,
     client: Any = None,
+    columns: Shown = "main",
     show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return strengths, fluctuation and link weights of every layer, from one pass over memory.
@@ -138,6 +109,8 @@ def analyze(
         Weight of the virtual edges of input and output layers (see `node_strength`).
     client : {None, "threads", "processes"}, str or dask.distributed.Client, optional
         Where large weights are read, a part at a time (see `computing_on`).
+    columns : {"main", "all"}, default "main"
+        What it shows when it is printed: what people compare, or all. It has everything either way.
     show_progress : bool, default True
         Whether to show a progress bar on a terminal.
 
@@ -170,13 +143,16 @@ def analyze(
     >>> cg.analyze(cg.toy("cnn"), granularity="channel", aggregation="l1")["n_nodes"].tolist()
     [1, 2, 2, 3]
     """
+    check_shown(columns)
     net = coarsen(net, granularity, aggregation=aggregation)
     with computing_on(client):
-        columns = layer_columns(
+        found = layer_columns(
             net, edges=edges, bias=bias, boundary=boundary, show_progress=show_progress
         )
-    table = _table(columns)
-    return table if net.layers else table.iloc[:0]
+    from cntgraph.core.table import table_of
+
+    table = _table(found)
+    return table_of(table if net.layers else table.iloc[:0], ANALYSIS_VIEW, columns)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinities that cancel are NaN

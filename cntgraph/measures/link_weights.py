@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cntgraph.core.arguments import takes
+from cntgraph.core.table_view import Shown, check_shown
 from cntgraph.graph.graph import Graph
 from cntgraph.measures.stored_weights import check_stored_weights
+from cntgraph.measures.views import LINK_WEIGHT_VIEW
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.network import Network
 
@@ -20,7 +22,7 @@ COLUMNS = ("mean", "std", "skew", "kurtosis", "min", "max")
 
 
 @takes(Network, Graph)
-def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
+def link_weights(net: Network, *, bias: bool = False, columns: Shown = "main") -> pd.DataFrame:
     """Return the distribution of the weights of every learned block.
 
     Parameters
@@ -29,6 +31,8 @@ def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
         What is measured.
     bias : bool, default False
         Whether the block's biases are counted among its weights, as in the papers.
+    columns : {"main", "all"}, default "main"
+        What it shows when it is printed: what people compare, or all. It has everything either way.
 
     Returns
     -------
@@ -65,6 +69,9 @@ def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from cntgraph.core.table import table_of
+
+    check_shown(columns)
     check_stored_weights(net, "link_weights")
     rows = []
     for block in net.select_blocks("parametric"):
@@ -81,8 +88,9 @@ def link_weights(net: Network, *, bias: bool = False) -> pd.DataFrame:
                 **weight_columns(found),
             }
         )
-    columns = ["block", "source", "target", "kind", "n_weights", *weight_columns(_NONE)]
-    return pd.DataFrame(rows, columns=columns).set_index("block")
+    names = ["block", "source", "target", "kind", "n_weights", *weight_columns(_NONE)]
+    table = pd.DataFrame(rows, columns=names).set_index("block")
+    return table_of(table, LINK_WEIGHT_VIEW, columns)
 
 
 _NONE = WeightStatistics()

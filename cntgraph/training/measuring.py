@@ -169,10 +169,10 @@ def layer_table(source: Source, *, options: Mapping[str, Any]) -> pd.DataFrame:
     """
     plain = {k: v for k, v in options.items() if k not in ("inputs", "functions")}
     if isinstance(source, Network):
-        table = analyze(source, show_progress=False, **plain).reset_index()
+        table = analyze(source, columns="all", show_progress=False, **plain).reset_index()
     elif source.store.measures is None and source.store.neurons is None:
         net = source.store.network(source.number)
-        table = analyze(net, show_progress=False, **plain).reset_index()
+        table = analyze(net, columns="all", show_progress=False, **plain).reset_index()
     else:
         one = Trajectory(source.store, [source.number])
         table = one.analyze(show_progress=False, **plain)

@@ -117,7 +117,7 @@ class Population(EachNetwork, Gathered):
         CntGraphError
             If no network can be read.
         """
-        check_options("Population.analyze", options, analyze, "functions")
+        check_options("Population.analyze", options, analyze, "functions", without=("columns",))
         if options:
             self._judged(client, show_progress)
         if inputs is not None:
@@ -182,7 +182,9 @@ class Population(EachNetwork, Gathered):
         >>> found.shape, int(found["network"].max())
         ((12000, 31), 2999)
         """
-        check_options("Population.write_analysis", options, analyze, "functions")
+        check_options(
+            "Population.write_analysis", options, analyze, "functions", without=("columns",)
+        )
         if inputs is not None:
             check_repeatable(inputs)
             options = options | {"inputs": inputs}

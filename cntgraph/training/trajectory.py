@@ -174,7 +174,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         """
         import pandas as pd
 
-        check_options("Trajectory.analyze", options, analyze)
+        check_options("Trajectory.analyze", options, analyze, without=("columns",))
         labels = self.labels
         found = analyze_snapshots(self._store, self._snapshots, options, show_progress)
         if found is not None:
@@ -196,7 +196,7 @@ class Trajectory(EachNetwork, Sequence[Network]):
         if measures is not None and _is_recorded(**options):
             table = measures.table(number, self._store.topology.layers)
         else:
-            table = analyze(self[k], show_progress=False, **options)
+            table = analyze(self[k], columns="all", show_progress=False, **options)
         columns = recorded_columns(self._store, number)
         return table if columns is None else table.join(columns)
 

@@ -90,7 +90,7 @@ def test_describe(folder, name):
     title, rest = result.stdout.split("\n", 1)
     assert title.startswith(f"{folder / name}: 3 layers, 2 blocks, 71 nodes, ")
     blocks, coverage = rest.split("\n\nCoverage\n")
-    assert len(blocks.splitlines()) == 4
+    assert len(blocks.splitlines()) == 5
     assert "2×4×4" in blocks
     assert "float32" in coverage
     assert result.stderr == ""
@@ -126,9 +126,10 @@ def test_describe_channels(folder):
 @pytest.mark.parametrize("name", KINDS)
 def test_analyze(folder, name):
     lines = run("analyze", folder / name).stdout.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert lines[0].startswith(f"{folder / name}: 3 layers")
-    assert all(line.split()[-1] == "ok" for line in lines[2:])
+    assert all(line.split()[-1] == "ok" for line in lines[2:-1])
+    assert lines[-1] == "not shown: 21 columns (--columns all)"
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from cntgraph.core.errors import (
     UndefinedMeasureError,
 )
 from cntgraph.core.progress import progress
+from cntgraph.core.table_view import Shown, TableView, check_shown
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.signs import Sign
 from cntgraph.measures.explicit.graph import MAX_EDGES, explicit_graph
@@ -33,6 +34,9 @@ COLUMNS = (
     "measure", "part", "level", "n", "mean", "std", "min", "max",
     "seconds", "estimate", "complexity", "status", "reason",
 )  # fmt: skip
+
+#: What is shown of it.
+_VIEW: Final = TableView(("measure", "part", "n", "mean", "std", "min", "max", "status"))
 
 #: What the status of a measure is after an error; the first that fits.
 _STATUS: tuple[tuple[type[CntGraphError], str], ...] = (
@@ -53,6 +57,7 @@ def cnt_profile(
     budget: float = 30.0,
     max_edges: int = MAX_EDGES,
     rng: int = 0,
+    columns: Shown = "main",
     show_progress: bool = True,
 ) -> pd.DataFrame:
     """Return one table with every affordable measure of a network, and what each cost.
@@ -73,6 +78,8 @@ def cnt_profile(
         Unroll no more edges than this.
     rng : int, default 0
         Seed of measures that draw random numbers.
+    columns : {"main", "all"}, default "main"
+        What it shows when it is printed: what people compare, or all. It has everything either way.
     show_progress : bool, default True
         Whether to show a bar.
 
@@ -107,6 +114,9 @@ def cnt_profile(
     """
     import pandas as pd
 
+    from cntgraph.core.table import table_of
+
+    check_shown(columns)
     chosen = find_measures(measures)
     subject = _Subject(net_or_graph, sign=sign, budget=budget, max_edges=max_edges, rng=rng)
     rows = [
@@ -114,7 +124,7 @@ def cnt_profile(
         for measure in progress(chosen, "measures", show=show_progress)
         for row in subject.rows(measure)
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return table_of(pd.DataFrame(rows, columns=list(COLUMNS)), _VIEW, columns)
 
 
 class _Subject:

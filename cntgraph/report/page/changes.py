@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cntgraph.core.table_text import cell
 from cntgraph.report.labels import change_label
 from cntgraph.report.page.chart import Chart, View
 from cntgraph.report.page.lines import line, titles
 from cntgraph.report.page.page import Section
 from cntgraph.report.page.selection import LAYERS, evenly, said
-from cntgraph.tables import cell
 from cntgraph.training.trajectory import Trajectory
 
 if TYPE_CHECKING:

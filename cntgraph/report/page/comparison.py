@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.table_text import cell
 from cntgraph.report.intervals import intervals_of
 from cntgraph.report.labels import measure_label
 from cntgraph.report.page.chart import Chart, View, numbers, plain, shortened, ticks
-from cntgraph.tables import cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.names import unknown_name
+from cntgraph.core.table_text import cell
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.report.page.comparison import histogram, intervals, scatter
 from cntgraph.report.page.densities import population_densities
 from cntgraph.report.page.heatmaps import heatmaps
 from cntgraph.report.page.page import Section, Table
 from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
-from cntgraph.tables import cell
 from cntgraph.training.population import Population
 from cntgraph.training.statistics.divergence import divergence_matrix
 from cntgraph.training.statistics.pooled_values import density_frame

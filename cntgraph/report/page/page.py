@@ -8,8 +8,8 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from cntgraph import tables
 from cntgraph.core.errors import require
+from cntgraph.core.table_text import cell
 from cntgraph.report.page.chart import Chart, as_script
 from cntgraph.version import __version__
 
@@ -166,7 +166,7 @@ def _table(part: Table) -> str:
     )
     rows = "\n".join(
         "<tr>" + "".join(
-            _cell(tables.cell(value), kind)
+            _cell(cell(value), kind)
             for value, kind in zip(row, kinds, strict=True)
         ) + "</tr>"
         for row in table.itertuples(index=False)

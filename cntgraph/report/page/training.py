@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cntgraph.core.progress import progress
+from cntgraph.core.table_text import cell
 from cntgraph.measures.layer_values import Distribution
 from cntgraph.report.labels import measure_label
 from cntgraph.report.page.changes import change_sections
@@ -15,7 +16,6 @@ from cntgraph.report.page.heatmaps import heatmaps
 from cntgraph.report.page.lines import line, titles
 from cntgraph.report.page.page import Section, Table
 from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
-from cntgraph.tables import cell
 from cntgraph.training.trajectory import Trajectory
 
 if TYPE_CHECKING:

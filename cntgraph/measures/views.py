@@ -1,0 +1,50 @@
+"""What tables of layers and blocks show when they are printed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cntgraph.core.table_view import TableView
+from cntgraph.core.types import Columns
+
+#: Kinds of layers that are told of where learned edges end in them: others route what they get.
+_ROUTING: Final = frozenset(("activation", "add", "attention", "multiply", "scale", "scores"))
+
+
+def _folded(columns: Columns, learned: list[Any]) -> list[bool]:
+    """Return which rows are of layers that only route values, if others do more."""
+    if not any(learned):
+        return [False] * len(learned)
+    kinds = zip(columns["kind"], learned, strict=True)
+    return [kind in _ROUTING and not weights for kind, weights in kinds]
+
+
+def _structural_layers(columns: Columns) -> list[bool]:
+    odd = (status != "ok" for status in columns["status"])
+    folded = _folded(columns, columns["n_weights"])
+    return [fold and not strange for fold, strange in zip(folded, odd, strict=True)]
+
+
+def _structural_blocks(columns: Columns) -> list[bool]:
+    return _folded(columns, columns["parametric"])
+
+
+#: What `describe` shows.
+DESCRIPTION_VIEW: Final = TableView(
+    ("layer", "kind", "shape", "block", "n_parameters", "n_edges"),
+    folded=_structural_blocks,
+    what="structural rows",
+)
+#: What `analyze` shows.
+ANALYSIS_VIEW: Final = TableView(
+    ("snapshot", "step", "layer", "kind", "n_nodes", "n_edges", "strength_mean", "fluctuation",
+     "link_weight_mean", "link_weight_std", "status"),
+    if_any=("link_weight_n_nan", "link_weight_n_inf"),
+    folded=_structural_layers,
+    what="structural layers",
+)  # fmt: skip
+#: What `link_weights` shows.
+LINK_WEIGHT_VIEW: Final = TableView(
+    ("block", "n_weights", "mean", "std", "skew", "kurtosis", "min", "max"),
+    if_any=("zero_fraction", "n_nan", "n_inf"),
+)
