@@ -81,7 +81,8 @@ _INSTEAD = {
     ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite --output "
     "model.onnx)",
     ".pb": "convert it to ONNX (python -m tf2onnx.convert --saved-model FOLDER --output "
-    "model.onnx), or pass its weights: {v.name: v.numpy() for v in tf.saved_model.load(folder).variables}",
+    "model.onnx), or pass its weights: "
+    "{v.name: v.numpy() for v in tf.saved_model.load(folder).variables}",
     ".ggml": "save the model it was made from as safetensors",
     ".mlmodel": "export the model it was made from to ONNX",
     ".mlpackage": "export the model it was made from to ONNX",
