@@ -75,14 +75,17 @@ _WEIGHTS = ("safetensors", "numpy")
 #: Those that read files alone, whether a package of that name is imported or not.
 _FILES = ("gguf",)
 #: Adapters that read folders, and what the names of the files in them end in.
-_FOLDERS = {"safetensors": BUILTIN["safetensors"], "torch": (".bin", ".bin.index.json")}
+_FOLDERS = {
+    "safetensors": BUILTIN["safetensors"],
+    "torch": (".bin", ".bin.index.json", ".metadata"),
+}
 #: What to do with files that no adapter reads.
 _INSTEAD = {
     ".tflite": "convert it to ONNX (python -m tf2onnx.convert --tflite model.tflite --output "
     "model.onnx)",
     ".pb": "convert it to ONNX (python -m tf2onnx.convert --saved-model FOLDER --output "
-    "model.onnx), or pass its weights: "
-    "{v.name: v.numpy() for v in tf.saved_model.load(folder).variables}",
+    "model.onnx), or pass its weights: {v.name: v.numpy() for v in "
+    "tf.saved_model.load(folder).variables}",
     ".ggml": "save the model it was made from as safetensors",
     ".mlmodel": "export the model it was made from to ONNX",
     ".mlpackage": "export the model it was made from to ONNX",
@@ -103,8 +106,6 @@ _INSTEAD_OF_FOLDERS = {
     "cg.load(orbax.checkpoint.StandardCheckpointer().restore(folder))",
     "*/default/_METADATA": "pass what orbax restores of a step: "
     "cg.load(orbax.checkpoint.CheckpointManager(folder).restore(step))",
-    ".metadata": "convert what torch.distributed.checkpoint saved: "
-    "python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER model.pt",
 }
 #: The options that every adapter takes.
 COMMON_OPTIONS = frozenset(option.name for option in fields(Options))

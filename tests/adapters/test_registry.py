@@ -121,8 +121,7 @@ def test_a_missing_file_a_folder_and_what_is_neither(tmp_path):
 
 @pytest.mark.parametrize(
     ("file", "advice"),
-    [(".metadata", "dcp_to_torch"), ("_METADATA", "StandardCheckpointer"),
-     ("3/default/_METADATA", "CheckpointManager")],
+    [("_METADATA", "StandardCheckpointer"), ("3/default/_METADATA", "CheckpointManager")],
 )  # fmt: skip
 def test_folders_of_other_programs_say_what_to_do(tmp_path, file, advice):
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

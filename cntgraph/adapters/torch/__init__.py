@@ -3,8 +3,8 @@
 A live module is run once on a sample, in evaluation mode and without gradients, while every ATen
 operation that PyTorch dispatches is watched (`live`); a saved program's list of ATen operations is
 read from the file (`program`, `archive`). Both go through the same `aten.AtenTracer`. Checkpoints
-and state dicts have no graph (`checkpoint`): each weight is a block of its own, or they are put
-into the graph of a live module (`binding`).
+and state dicts have no graph (`checkpoint`, `distributed`): each weight is a block of its own, or
+they are put into the graph of a live module (`binding`).
 """
 
 from __future__ import annotations

@@ -82,6 +82,14 @@ class Other:
     name: Name
 
 
+@dataclass(eq=False)
+class Record:
+    """An object of a class that is known: what it would be given as its attributes."""
+
+    name: Name
+    state: Any = None
+
+
 def dict_of(items: list[Any]) -> dict[Any, Any]:
     """Return the dict of keys and values in turn; keys are plain, see `_is_key`."""
     wrong = [type(key).__name__ for key in items[::2] if not _is_key(key)]
@@ -98,7 +106,7 @@ def _is_key(value: Any) -> bool:
         return len(value) < 16 and not any(isinstance(v, tuple) for v in value) and all(
             map(_is_key, value)
         )  # fmt: skip
-    return value is None or isinstance(value, str | bytes | float | Name)
+    return value is None or isinstance(value, str | bytes | float | Name | Record)
 
 
 # -- what functions make ----------------------------------------------------------------------

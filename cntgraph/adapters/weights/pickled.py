@@ -10,7 +10,7 @@ take no more time and memory than the file.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from cntgraph.adapters.weights.checkpoint_values import (
     UNREAD,
     Name,
     Other,
+    Record,
     StoredTensor,
     dict_of,
     storage_of,
@@ -30,7 +31,7 @@ from cntgraph.core.errors import FormatError, UnsafeFileError
 SAVE = "save the weights alone, torch.save(model.state_dict(), path), or pass the live model"
 
 
-def read_pickle(data: bytes, path: Path) -> Any:
+def read_pickle(data: bytes, path: Path, records: Collection[Name] = ()) -> Any:
     """Return what the pickle of a checkpoint describes.
 
     Parameters
@@ -39,11 +40,13 @@ def read_pickle(data: bytes, path: Path) -> Any:
         The pickle.
     path : Path
         The file that it is of, for messages.
+    records : collection of Name, optional
+        Classes whose objects are read as `Record`.
 
     Returns
     -------
     object
-        Numbers, texts, lists, tuples and dicts of them, `StoredTensor` and `Other`.
+        Numbers, texts, lists, tuples and dicts of them, `StoredTensor`, `Record` and `Other`.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def read_pickle(data: bytes, path: Path) -> Any:
     >>> read_pickle(pickle.dumps({"epoch": 3, "shape": (1, 2)}), Path("model.pt"))
     {'epoch': 3, 'shape': (1, 2)}
     """
-    machine = _Machine(path)
+    machine = _Machine(path, records)
     try:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
@@ -77,8 +80,8 @@ def read_pickle(data: bytes, path: Path) -> Any:
 class _Machine:
     """A stack and a memory of values."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, records: Collection[Name]) -> None:
+        self.path, self.records = path, records
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memory: dict[int, Any] = {}
@@ -133,7 +136,8 @@ class _Machine:
             raise ValueError("a name that is no text")
         found = Name("" if module in ("builtins", "__builtin__") else module, name)
         plain = found.module in ("torch", "torch.storage")  # types, and what is refused if called
-        if not (plain or found in MADE_BY or found in UNREAD or found == SUBCLASS):
+        known = found in MADE_BY or found in UNREAD or found in self.records
+        if not (plain or known or found == SUBCLASS):
             raise self.refusal(found)
         self.stack.append(found)
 
@@ -143,15 +147,19 @@ class _Machine:
             return MADE_BY[function](*arguments)
         if function in UNREAD:
             return Other(function)
+        if function in self.records:
+            return Record(function, arguments)
         if function == SUBCLASS:  # a tensor with a class, or with attributes, of its own
             inner, _, inner_arguments, *_ = arguments
             return self.make(inner, inner_arguments)
         raise self.refusal(function)
 
     def build(self) -> None:
-        """Leave the attributes of an object unread: metadata of a state dict, and the like."""
-        self.stack.pop()
-        if not isinstance(self.stack[-1], dict | Other | StoredTensor):
+        """Leave the attributes of an object unread, but a record's: metadata, and the like."""
+        state = self.stack.pop()
+        if isinstance(self.stack[-1], Record):
+            self.stack[-1].state = state
+        elif not isinstance(self.stack[-1], dict | Other | StoredTensor):
             raise ValueError(f"attributes of a {type(self.stack[-1]).__name__}")
 
     def refusal(self, what: Name) -> UnsafeFileError:

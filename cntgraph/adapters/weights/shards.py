@@ -115,10 +115,10 @@ def _shards(path: Path) -> dict[Path, set[str]]:
     by_name: dict[str, set[str]] = {}
     for tensor, name in listed.items():
         by_name.setdefault(name, set()).add(tensor)
-    return {_inside(path, name): by_name[name] for name in sorted(by_name)}
+    return {inside(path, name): by_name[name] for name in sorted(by_name)}
 
 
-def _inside(index: Path, name: str) -> Path:
+def inside(index: Path, name: str) -> Path:
     """Return the shard of that name beside its index; refuse any other file."""
     plain = name.isprintable() and not re.search(r"[/\\:]", name) and name not in ("", ".", "..")
     path = index.parent / name if plain else index

@@ -20,15 +20,16 @@ Values = NDArray[np.float32]
 
 
 class PackedArray(ABC):
-    """What a `Parameter` of float32 reads from, where the file holds the values packed."""
+    """What a `Parameter` reads from, of float32 where nothing else is said in `bits`."""
 
     shape: tuple[int, ...]
+    bits: np.dtype[Any] = np.dtype(np.float32)
 
     @abstractmethod
-    def box(self, *part: range) -> Values:
+    def box(self, *part: range) -> NDArray[Any]:
         """Return the values of a range along each axis; no more is read than they need."""
 
-    def __getitem__(self, key: Any) -> Values:
+    def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return a selection as NumPy does; of slices and single places, only these are read."""
         keys = key if isinstance(key, tuple) else (key,)
         if any(not isinstance(k, slice | int | np.integer) for k in keys):
@@ -42,11 +43,11 @@ class PackedArray(ABC):
                 part[axis] = part[axis][k]
             else:
                 left[axis] = k
-        found = np.empty([len(along) for along in part], np.float32)
+        found = np.empty([len(along) for along in part], self.bits)
         self._fill(found, tuple(part))
         return found[tuple(left)]
 
-    def _fill(self, out: Values, part: tuple[range, ...]) -> None:
+    def _fill(self, out: NDArray[Any], part: tuple[range, ...]) -> None:
         """Unpack some at a time, along the first axis that can be cut."""
         sizes = [len(along) for along in part]
         if not prod(sizes):

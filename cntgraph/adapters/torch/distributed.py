@@ -1,0 +1,226 @@
+"""Checkpoints of ``torch.distributed.checkpoint``: a folder, in which tensors lie in pieces.
+
+``.metadata`` is a pickle that says which tensors there are, of which boxes each consists, and
+where in the ``.distcp`` files each box is, as an archive that torch.save wrote. The pickle is read
+as data, and a piece is opened when a part of it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cntgraph.adapters.torch.checkpoint_archive import archive_of
+from cntgraph.adapters.torch.checkpoint_contents import note_others, weights_in
+from cntgraph.adapters.torch.state_dict import leave_out_tensor, tensors_in
+from cntgraph.adapters.weights.checkpoint_values import Name, Record, Storage, StoredTensor
+from cntgraph.adapters.weights.packed.packed_array import PackedArray
+from cntgraph.adapters.weights.pickled import read_pickle
+from cntgraph.adapters.weights.shards import inside
+from cntgraph.adapters.weights.tensors import Tensors
+from cntgraph.core.errors import CntGraphError, FormatError, ParameterError
+from cntgraph.core.parameter import storage_dtype
+
+METADATA = ".metadata"
+
+_CLASSES = (
+    "Metadata TensorStorageMetadata BytesStorageMetadata TensorProperties ChunkStorageMetadata "
+    "MetadataIndex StorageMeta _MEM_FORMAT_ENCODING"
+).split()
+_MODULE = "torch.distributed.checkpoint"
+_RECORDS = frozenset(
+    [Name(f"{_MODULE}.metadata", name) for name in _CLASSES]
+    + [Name(f"{_MODULE}.filesystem", "_StorageInfo")]
+)
+_MAX_METADATA = 1 << 30
+_INSTEAD = (
+    f"convert it: python -m {_MODULE}.format_utils dcp_to_torch FOLDER model.pt, and load model.pt"
+)
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a piece lies: in which file, from where on, and how many bytes."""
+
+    path: Path
+    part: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A box of a tensor: where in it, and where in the files."""
+
+    offsets: Sizes
+    sizes: Sizes
+    place: _Place
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces(PackedArray):
+    """A tensor that lies in pieces.
+
+    Parameters
+    ----------
+    name, dtype : str
+        What it is called, and of which type.
+    pieces : tuple
+        The boxes of which it consists.
+    """
+
+    shape: Sizes
+    name: str
+    dtype: str
+    pieces: tuple[_Piece, ...]
+
+    @property
+    def bits(self) -> np.dtype[Any]:  # type: ignore[override]
+        """The type of its bits."""
+        return storage_dtype(self.dtype)
+
+    def box(self, *part: range) -> NDArray[Any]:
+        """Return a box, of the pieces that it lies in."""
+        found = np.zeros([len(along) for along in part], self.bits)
+        n_found = 0
+        for piece in self.pieces:
+            inner, outer = [], []
+            for along, first, size in zip(part, piece.offsets, piece.sizes, strict=True):
+                low, high = max(along.start, first), min(along.stop, first + size)
+                inner.append(slice(low - first, max(low, high) - first))
+                outer.append(slice(low - along.start, max(low, high) - along.start))
+            target = found[tuple(outer)]
+            if target.size or not part:
+                found[tuple(outer)] = self._read(piece, tuple(inner))
+                n_found += target.size
+        if n_found != found.size:
+            raise FormatError(
+                f"the tensor {self.name!r}: its pieces do not make the whole of {self.shape}; save "
+                "the checkpoint again"
+            )
+        return found
+
+    def _read(self, piece: _Piece, key: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a part of a piece."""
+        archive = archive_of(piece.place.path, piece.place.part)
+        tensor = read_pickle(archive.read("data.pkl"), archive.path)
+        described = isinstance(tensor, StoredTensor) and tensor.storage is not None
+        if not described or (tensor.shape, tensor.dtype) != (piece.sizes, self.dtype):
+            raise FormatError(
+                f"{archive.path}: a piece of the tensor {self.name!r} is not the one that "
+                f"{METADATA} says; {_INSTEAD}"
+            )
+        return archive.array(self.name, tensor)[key]
+
+
+def read_distributed(folder: Path) -> Tensors:
+    """Return the tensors of a checkpoint in pieces; no weight is read.
+
+    Raises
+    ------
+    UnsafeFileError
+        If its description holds more than that.
+    FormatError
+        If it is damaged, a file is missing, or it is written in another way.
+    """
+    path = folder / METADATA
+    if path.stat().st_size > _MAX_METADATA:
+        raise FormatError(f"{path}: expected what describes a checkpoint, found a file too large")
+    described = read_pickle(path.read_bytes(), path, _RECORDS)
+    try:
+        tensors, places = _tensors(described), _places(described, path)
+        shown = sum(prod(tensor.shape) for tensor in tensors.values())
+        files = {place.path: place.path.stat().st_size for place in places.values()}
+        if shown > 16 * sum(files.values()):
+            raise FormatError(f"{path}: its tensors show more values than the files hold")
+        loaded = _nested(tensors, described.state.get("planner_data"))
+        keys, state = weights_in(loaded, folder)
+        found = Tensors()
+        for name, tensor in tensors_in(state, found):
+            _add(found, name, tensor, (described, places))
+    except CntGraphError:
+        raise
+    except Exception as error:  # records with other attributes than they should have
+        raise FormatError(
+            f"{path}: expected what {_MODULE} writes, found a damaged or another description "
+            f"({type(error).__name__}: {str(error)[:200]}); {_INSTEAD}"
+        ) from error
+    note_others(loaded, keys, found)
+    return found
+
+
+def _tensors(described: Record) -> dict[str, StoredTensor]:
+    """Return the tensors by the names that they have in the files."""
+    found = {}
+    for name, record in described.state["state_dict_metadata"].items():
+        if record.name.name == "TensorStorageMetadata":
+            dtype = record.state["properties"].state[0].name
+            found[name] = StoredTensor(tuple(record.state["size"]), dtype, Storage(name, dtype))
+    return found
+
+
+def _places(described: Record, path: Path) -> dict[tuple[str, Sizes], _Place]:
+    """Return where each piece lies: by the name of its tensor, and where in that it begins."""
+    found, files = {}, dict[str, Path]()
+    for index, info in described.state["storage_data"].items():
+        said = info.state
+        if said.get("transform_descriptors"):
+            raise FormatError(f"{path}: its pieces are compressed; {_INSTEAD}")
+        name = said["relative_path"]
+        if name not in files:
+            files[name] = inside(path, name)
+        start, size = said["offset"], said["length"]
+        if not 0 <= start <= start + size <= files[name].stat().st_size:
+            raise FormatError(f"{files[name]}: a piece is cut off; copy the checkpoint again")
+        offsets = index.state.get("offset")
+        key = index.state["fqn"], () if offsets is None else tuple(offsets)
+        found[key] = _Place(files[name], (start, size))
+    return found
+
+
+def _nested(tensors: dict[str, StoredTensor], ways: Any) -> dict[str, Any]:
+    """Return the tensors as they were saved: dicts within dicts, by the ways that lead to them."""
+    found: dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        *before, last = ways[name] if isinstance(ways, Mapping) and name in ways else (name,)
+        inner = found
+        for key in before:
+            inner = inner.setdefault(str(key), {})
+        inner[str(last)] = tensor
+    return found
+
+
+def _add(found: Tensors, name: str, tensor: StoredTensor, where: tuple[Record, Any]) -> None:
+    """Append a tensor, after checking that its pieces can make it."""
+    described, places = where
+    assert tensor.storage is not None
+    key, shape = tensor.storage.key, tensor.shape
+    try:
+        storage_dtype(tensor.dtype)
+    except ParameterError:
+        leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
+        return
+    pieces = []
+    for chunk in described.state["state_dict_metadata"][key].state["chunks"]:
+        offsets, sizes = tuple(chunk.state["offsets"]), tuple(chunk.state["sizes"])
+        fits = len(offsets) == len(sizes) == len(shape) and all(
+            0 <= first <= first + size <= n
+            for first, size, n in zip(offsets, sizes, shape, strict=True)
+        )
+        at = places.get((key, offsets)) or (None if any(offsets) else places.get((key, ())))
+        if not fits or at is None:
+            raise FormatError(f"a piece of the tensor {name!r} is missing, or outside of it")
+        pieces.append(_Piece(offsets, sizes, at))
+    n_values = sum(prod(piece.sizes) for piece in pieces)
+    if n_values != prod(shape) or len({piece.offsets for piece in pieces}) < len(pieces):
+        raise FormatError(f"the pieces of the tensor {name!r} do not make the whole of {shape}")
+    stored = sum(piece.place.part[1] for piece in pieces)
+    if prod(shape) > stored:
+        raise FormatError(f"the tensor {name!r} shows more values than are stored")
+    found.add(name, shape, tensor.dtype, Pieces(shape, name, tensor.dtype, tuple(pieces)))
