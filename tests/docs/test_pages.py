@@ -17,7 +17,7 @@ WRITTEN = [
         if not {"_build", "generated"} & set(path.parts)
     ),
 ]
-#: An example in a session, and one that needs more than what comes with the package.
+#: An example in a session, and any code: what is no session needs more than what comes along.
 SESSION = re.compile(r"^```pycon\n(.*?)^```$", re.M | re.S)
 CODE = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", re.M | re.S)
 RUN = [path for path in WRITTEN if SESSION.search(path.read_text(encoding="utf-8"))]
@@ -50,3 +50,10 @@ def test_names_are_there(path):
     for block in CODE.findall(text):
         if ">>>" not in block:
             compile(block, named(path), "exec")
+
+
+def test_links_of_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", WRITTEN[0].read_text(encoding="utf-8"))
+    inside = [link for link in links if not link.startswith("http")]
+    assert len(inside) > 20
+    assert not [link for link in inside if not (TOP / link).exists()]
