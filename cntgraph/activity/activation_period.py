@@ -38,6 +38,9 @@ def activation_period(
 ) -> pd.DataFrame:
     """Return after how many steps each neuron's activation repeats, for sequences.
 
+    A neuron that has the input's period follows it; another period, or none, says that it has a
+    rhythm of its own, or does not repeat.
+
     Parameters
     ----------
     model_or_net : Network, model object, str or Path

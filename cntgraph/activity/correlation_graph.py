@@ -43,6 +43,9 @@ def correlation_graph(
 ) -> Graph | dict[Any, Graph]:
     """Return the graph of the neurons whose activations are correlated over the samples.
 
+    A heavy edge joins two neurons that say the same of the samples, a negative one such that say
+    the opposite; many of them mean that neurons are redundant.
+
     Parameters
     ----------
     model_or_net, inputs

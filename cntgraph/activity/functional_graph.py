@@ -40,6 +40,9 @@ def functional_graph(
 ) -> Network | dict[Any, Network]:
     """Return a network with the same edges, weighted by data.
 
+    Edges that data make no use of weigh next to nothing, whatever their own weight; heavy ones are
+    the ways that data take.
+
     Parameters
     ----------
     model_or_net, inputs

@@ -41,6 +41,9 @@ def neuron_strength(
 ) -> NeuronStatistics:
     """Return what every neuron receives while data run through a network, over the samples.
 
+    Above 0 a neuron is driven, below it is held down (a ReLU is off); how it varies over samples
+    says how much it can tell them apart.
+
     Parameters
     ----------
     model_or_net : Network, model object, str or Path
@@ -124,6 +127,9 @@ def neuron_activation(
     **options: Any,
 ) -> NeuronStatistics:
     """Return what every neuron emits while data run through a network, over the samples.
+
+    What a neuron hands on: one that is 0 for all samples is dead for these data, one that is the
+    same for all tells nothing of them.
 
     Parameters
     ----------

@@ -34,6 +34,9 @@ def representation_divergence(
 ) -> pd.DataFrame:
     """Return the Representation Topology Divergence between two representations.
 
+    About 0 where both arrange the samples alike, and the larger the more structure one has that the
+    other has not, at whatever scale.
+
     Parameters
     ----------
     a, b : array-like, shapes (n_samples, …)

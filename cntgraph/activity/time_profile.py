@@ -47,6 +47,9 @@ def time_profile(
 ) -> pd.DataFrame:
     """Return the measures of each layer step by step, for networks that run along time.
 
+    Whether what a layer knows dies out, saturates or lasts: curves over the steps that fall to 0,
+    rise to a bound, or stay.
+
     Parameters
     ----------
     model_or_net : Network, model object, str or Path

@@ -32,6 +32,10 @@ def layer_fluctuation(
 ) -> pd.Series:
     """Return the standard deviation of node strength within each layer.
 
+    How much the nodes of a layer differ: 0 where all have the same strength, large where some are
+    much stronger than others. It grows with the scale of the weights, which `relative_fluctuation`
+    does not read.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -25,6 +25,9 @@ COLUMNS = ("mean", "std", "skew", "kurtosis", "min", "max")
 def link_weights(net: Network, *, bias: bool = False, columns: Shown = "main") -> pd.DataFrame:
     """Return the distribution of the weights of every learned block.
 
+    How wide, skewed and heavy-tailed they are: a kurtosis far above 0 says that few weights are
+    much larger than most. What a graph adds must be held against this.
+
     Parameters
     ----------
     net : Network

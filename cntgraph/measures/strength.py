@@ -33,6 +33,9 @@ def node_strength(
 ) -> Values:
     """Return the strength of every node.
 
+    How strongly a node is tied to others: far from 0 where its weights are large and of one sign;
+    about 0 where they are small, or cancel.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -32,6 +32,9 @@ def assortativity(
 ) -> float:
     """Return the correlation of a node attribute at both ends of the edges.
 
+    Above 0, nodes of large values lead to nodes of large values; below 0, to those of small ones;
+    about 0, both ends have nothing to do with each other.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

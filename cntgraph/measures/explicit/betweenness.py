@@ -45,6 +45,9 @@ def betweenness(
 ) -> Values | Split[Values]:
     """Return the betweenness centrality of every node, of directed shortest paths.
 
+    How much of what takes the shortest way passes through a node: large for those that many paths
+    need, 0 for those that none does.
+
     Parameters
     ----------
     net_or_graph : Network or Graph
@@ -145,6 +148,8 @@ def edge_betweenness(
     max_operations: float = MAX_OPERATIONS,
 ) -> Values | Split[Values]:
     """Return how many shortest paths lead along every edge.
+
+    Large for edges that many shortest paths need; without them ways are longer, or there are none.
 
     Parameters
     ----------

@@ -42,6 +42,9 @@ def bipartite_clustering(
 ) -> Values:
     """Return, for every node, how much it has its neighbors in common with other nodes.
 
+    Near 1, nodes that share a neighbor share nearly all, as in a dense layer; near 0 they share
+    few, as windows of a convolution that overlap a little.
+
     Parameters
     ----------
     net_or_graph : Network or Graph
@@ -117,6 +120,9 @@ def robins_alexander_clustering(
     max_operations: float = MAX_OPERATIONS,
 ) -> pd.Series:
     """Return which fraction of the paths of three edges are closed to squares, by block.
+
+    1 where every path is closed, as in a dense block; small where edges are sparse and seldom lead
+    to the same nodes.
 
     Parameters
     ----------

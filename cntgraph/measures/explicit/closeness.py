@@ -38,6 +38,9 @@ def closeness(
 ) -> Values | Split[Values]:
     """Return the closeness centrality of every node.
 
+    How near a node is to those that reach it: large where many do in few or short steps, 0 where
+    none does.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -43,6 +43,9 @@ def clustering(
 ) -> Values | Split[Values]:
     """Return the local clustering coefficient of every node, on the undirected graph.
 
+    How often two neighbors of a node are neighbors: 1 where all are, 0 where none is. Layers in a
+    row have no triangles; skips and loops make them.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

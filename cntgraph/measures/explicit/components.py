@@ -52,6 +52,9 @@ def components(
 ) -> Components:
     """Return the connected components of a graph.
 
+    Whether the network hangs together: as a rule it is one component, and more where edges were
+    pruned or branches never meet.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

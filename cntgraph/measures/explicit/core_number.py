@@ -27,6 +27,9 @@ def core_number(
 ) -> NDArray[np.float64]:
     """Return the core number of every node: the greatest k whose k-core it is in.
 
+    Large for nodes that stay when those of few edges are taken away, again and again: the dense
+    middle of the network; small for those at its margin.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

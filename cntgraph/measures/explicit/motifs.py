@@ -45,6 +45,9 @@ def motifs(
 ) -> pd.DataFrame:
     """Return how often each directed motif occurs, and how that compares with chance.
 
+    Which small circuits there are more of than the same degrees and layers give by chance: a z
+    above about 2 is a motif, one below -2 is avoided.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -41,6 +41,9 @@ def neural_persistence(
 ) -> pd.DataFrame:
     """Return the neural persistence of every block.
 
+    How far the strongest edges stand out: large where most nodes hang on edges that are much weaker
+    than the strongest of the block, small where each has one about as strong.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -52,6 +52,9 @@ def average_path_length(
 ) -> PathLength | Split[PathLength]:
     """Return the mean distance between nodes, along directed paths.
 
+    How many steps, or how long a way, it is from a node to one that it reaches: in layers in a row
+    it follows from the depth, skips make it short, and lengths say whether strong edges do.
+
     Parameters
     ----------
     net_or_graph : Network or Graph
@@ -143,6 +146,9 @@ def global_efficiency(
     show_progress: bool = True,
 ) -> float | Split[float]:
     """Return the mean of one over the distance, over all ordered pairs of nodes.
+
+    How easily nodes reach each other, those that cannot counting 0: large where ways are short and
+    most pairs are joined.
 
     Parameters
     ----------

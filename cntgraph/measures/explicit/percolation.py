@@ -45,6 +45,9 @@ def percolation(
 ) -> pd.DataFrame:
     """Return what is left of a graph while its edges or nodes are taken away, one after the other.
 
+    What a network hangs on: where `pairs` or `largest_share` fall early, on what was taken first;
+    where they fall late, there are other ways.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

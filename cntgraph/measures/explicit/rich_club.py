@@ -33,6 +33,9 @@ def rich_club(
 ) -> pd.DataFrame:
     """Return the rich-club coefficient of every degree, and how it compares with chance.
 
+    Whether nodes of many edges lead to each other: more than their degrees explain where the ratio
+    to chance is above 1, less where it is below.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -67,6 +67,9 @@ def small_world(
 ) -> SmallWorld:
     """Return the small-world index σ of the undirected graph.
 
+    Far above 1, a network is more clustered than chance makes it, and about as short; about 1, it
+    is as chance makes it.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -67,6 +67,9 @@ def spectral_clustering(
 ) -> SpectralClustering | Split[SpectralClustering]:
     """Return clusters of nodes of small normalized cut.
 
+    Whether the network comes apart where little weight is cut: an n-cut near 0 says that clusters
+    hardly touch, near their number that most weight leads out of them.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

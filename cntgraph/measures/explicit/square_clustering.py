@@ -33,6 +33,9 @@ def square_clustering(
 ) -> Values:
     """Return the fraction of possible squares that exist at every node, on the undirected graph.
 
+    How often two neighbors of a node have another neighbor in common: up to 1, as in dense layers,
+    and small where edges are sparse or local.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -27,6 +27,9 @@ def subgraph_centrality(
 ) -> NDArray[np.float64]:
     """Return the subgraph centrality of every node, on the undirected graph.
 
+    In how many closed walks a node takes part, short ones counting most: large where its
+    neighborhood is dense. Only its proportions tell, as it grows exponentially with the degrees.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

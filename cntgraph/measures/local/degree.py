@@ -21,6 +21,9 @@ def degree(
 ) -> NDArray[np.int64]:
     """Return the number of edges of every node.
 
+    How many nodes a node hears and reaches, whatever the weights: large in dense layers and for
+    wide windows, smaller at the edge of a padded feature map.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -25,6 +25,8 @@ def disparity(
 ) -> Values | Split[Values]:
     """Return the disparity of every node: 1/k if its k edges weigh the same, 1 if one has all.
 
+    Near 1, one edge has most of a node's weight; near 1/k, none stands out.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

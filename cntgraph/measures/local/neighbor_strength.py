@@ -32,6 +32,9 @@ def average_neighbor_strength(
 ) -> Values | Split[Values]:
     """Return the mean strength of the neighbors of every node.
 
+    Whom a node is tied to: where it grows with the node's own strength, strong nodes are tied to
+    strong ones; where it falls, to weak ones.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -23,6 +23,9 @@ def participation_ratio(
 ) -> Values:
     """Return the effective number of weights of every node.
 
+    How many of its k edges carry weight: k where all are of one size, 1 where one is all. Small
+    where a node listens to, or speaks to, few of those that it could.
+
     Parameters
     ----------
     net_or_graph : Network or Graph
@@ -54,6 +57,11 @@ def participation_ratio(
     parameters and one write per node. The powers are taken in float64. Where weights are so
     small or large that their powers are not, they are divided by a power of two first.
 
+    References
+    ----------
+    .. [1] R. J. Bell, P. Dean, "Atomic vibrations in vitreous silica", Discussions of the Faraday
+       Society 50, 1970.
+
     See Also
     --------
     inverse_participation_ratio : The reciprocal.
@@ -78,6 +86,9 @@ def inverse_participation_ratio(
     edges: Edges = "parametric",
 ) -> Values:
     """Return how localized every node's weights are: 1/k for k of one size, 1 for a single one.
+
+    Large where a node looks at few inputs, as a receptive field does that has become local; small
+    where it looks at all alike.
 
     Parameters
     ----------

@@ -35,6 +35,9 @@ def strength_correlation(
 ) -> pd.DataFrame:
     """Return the correlation of in- and out-strength over the nodes of every layer.
 
+    Whether nodes that receive much hand on much: near 1 they do, near 0 one has nothing to do with
+    the other, and below 0 what is strongly driven is weakly read.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -37,6 +37,10 @@ Per = Literal["layer", "node"]
 def effective_depth(net_or_graph: Network | Graph, *, per: Per = "layer") -> EffectiveDepth:
     """Return the effective depth and width of an architecture.
 
+    How deep a network is when its skips count: the mean number of learned operations on a path, n
+    for a chain of n, less for residual networks. Width is large where many learned paths lie side
+    by side.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -27,6 +27,9 @@ def eigenvector_centrality(
 ) -> Values | Split[Values]:
     """Return the eigenvector centrality of every node of a network with loops.
 
+    Large for nodes that central nodes lead to: those at which the strongest loops of the network
+    run together.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -49,6 +49,9 @@ def hits(
 ) -> Hits | Split[Hits]:
     """Return the hub and the authority score of every node.
 
+    Hubs are nodes that lead to good authorities, authorities those that good hubs lead to: both are
+    large for the nodes that make up the strongest direction of a block.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -31,6 +31,10 @@ def katz_centrality(
 ) -> Values | Split[Values]:
     """Return the Katz centrality of every node.
 
+    How much arrives at a node along all walks, each step counting `alpha` times its weight: large
+    where many strong paths end. What a node has is not shared among its edges, as PageRank's is:
+    each hands on all of it.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

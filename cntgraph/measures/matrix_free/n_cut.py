@@ -28,6 +28,8 @@ def n_cut(
 ) -> float | Split[float]:
     """Return the normalized cut of a partition of the nodes.
 
+    0 where no weight leads out of the parts, their number where all of it does.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

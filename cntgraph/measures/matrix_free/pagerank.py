@@ -31,6 +31,10 @@ def pagerank(
 ) -> Values | Split[Values]:
     """Return the PageRank of every node.
 
+    Where a walker is found who follows edges by their weight, and jumps now and then: large for
+    nodes that strong edges of such nodes lead to. In a feed-forward network it gathers towards the
+    output, so that nodes of one layer compare.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -14,6 +14,9 @@ def path_count(
 ) -> PathSum:
     """Return the number of paths from the nodes of the input to those of the output.
 
+    How richly the architecture connects input and output: it grows with the product of the widths,
+    and falls where edges are pruned. Values of weights do not matter to it.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -24,6 +24,10 @@ def path_norm(
 ) -> PathSum:
     """Return the path norm: the p-norm of the products of weights along all paths.
 
+    A capacity that stays the same when one layer is scaled up and the next one down, as networks of
+    ReLUs allow. Large where there are paths all of whose weights are large; bounds of the
+    generalization error grow with it.
+
     Parameters
     ----------
     net_or_graph : Network or Graph
@@ -105,6 +109,9 @@ def path_weight(
     show_progress: bool = True,
 ) -> PathSum:
     """Return the sum of the products of weights along all paths from input to output.
+
+    What all paths together hand on, signs and all: about 0 where positive and negative paths
+    cancel, far from it where one sign prevails.
 
     Parameters
     ----------

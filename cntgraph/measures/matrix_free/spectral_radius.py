@@ -17,6 +17,9 @@ def spectral_radius(
 ) -> float:
     """Return the largest absolute value of the eigenvalues of the adjacency matrix.
 
+    Whether what goes round a loop grows or dies out, activations aside: it grows above 1, and dies
+    out below.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -36,6 +36,10 @@ def weight_spectra(
 ) -> pd.DataFrame:
     """Return norms, tails and noise of the spectrum of every weight matrix.
 
+    Whether a matrix is more than noise: independent weights have a spectrum with a sharp edge,
+    trained ones eigenvalues beyond it (spikes) and a heavy tail, whose `alpha` is the smaller the
+    heavier it is. A small stable rank says that few directions have most of the weight.
+
     Parameters
     ----------
     net : Network

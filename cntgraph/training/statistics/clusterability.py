@@ -69,6 +69,9 @@ def clusterability(
 ) -> Clusterability | Split[Clusterability]:
     """Return how much better a network falls into clusters than with its weights shuffled.
 
+    A z far below 0 says that where the weights lie makes clusters; about 0, architecture and
+    distribution of the weights explain them.
+
     Parameters
     ----------
     net : Network

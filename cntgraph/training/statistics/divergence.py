@@ -57,6 +57,9 @@ def divergence(
 ) -> float:
     """Return how far the distributions of two sets of samples are from each other.
 
+    0 where both are distributed alike, and the larger the less they have in common;
+    Jensen–Shannon's is at most ln 2, where they have nothing.
+
     Parameters
     ----------
     a, b : array_like of float
@@ -143,6 +146,8 @@ def divergence_matrix(
     compat: Literal["lamalfa2021"] | None = None,
 ) -> pd.DataFrame:
     """Return how far the distributions of several sets of samples are from each other.
+
+    0 where two are distributed alike; rows that differ from all others are of sets apart.
 
     Parameters
     ----------

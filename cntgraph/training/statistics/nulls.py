@@ -59,6 +59,9 @@ def z_scores(
 ) -> pd.DataFrame:
     """Return how far measures of a network are from those of its nulls.
 
+    Beyond about 2 on either side, chance seldom makes it so; about 0, what the null keeps explains
+    the measure.
+
     Parameters
     ----------
     net : Network
@@ -157,6 +160,9 @@ def strength_mean(net: Network) -> pd.Series:
 @takes(Network)
 def iid_strength_std(net: Network) -> pd.Series:
     """Return the standard deviation of strengths if weights were independent of each other.
+
+    What the deviation of strengths would be by chance: one above it says that weights at a node go
+    together, one below it that they make up for each other.
 
     Parameters
     ----------

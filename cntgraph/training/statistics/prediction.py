@@ -35,6 +35,9 @@ def predict_accuracy(
 ) -> pd.DataFrame:
     """Return how well each of several sets of features predicts the accuracy of networks.
 
+    An R² near 1 predicts well, one of 0 no better than the mean of all; what a measure adds is what
+    its set has above that of plain statistics.
+
     Parameters
     ----------
     table : pandas.DataFrame

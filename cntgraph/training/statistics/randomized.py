@@ -79,6 +79,9 @@ def redraw_weights(
 ) -> Network:
     """Return the network with every weight drawn anew, independently of the others.
 
+    What it keeps is each tensor's scale; what it destroys is all that weights have to do with each
+    other, and the shape of their distribution.
+
     Parameters
     ----------
     net : Network

@@ -233,6 +233,9 @@ def distribution(
 ) -> SampleDistribution:
     """Return how the values of a measure are distributed in a network, or in one of its layers.
 
+    Whether values lie about a mean, or few are far larger than most: its `fits` weigh a normal
+    distribution against heavy tails.
+
     Parameters
     ----------
     net_or_graph : Network or Graph

@@ -53,6 +53,8 @@ def separation_auc(
 ) -> pd.DataFrame:
     """Return, per layer and measure, how well it tells accurate from poor networks.
 
+    0.5 is chance, 1 tells them apart without an error.
+
     Parameters
     ----------
     table : pandas.DataFrame
@@ -111,6 +113,9 @@ def separation(
     rng: int | np.random.Generator = 0,
 ) -> pd.DataFrame:
     """Test, per layer and measure, how it goes with how good a network is.
+
+    An AUC of 0.5 is chance; at 1, or 0, every accurate network is on one side of every poor one.
+    Its interval says how sure that is, ``p_adjusted`` whether as much is found by looking at many.
 
     Parameters
     ----------

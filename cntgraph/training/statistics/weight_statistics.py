@@ -33,6 +33,8 @@ _AT_ONCE = 1 << 22
 def weight_statistics(net: Network) -> pd.Series:
     """Return mean, variance and quantiles of the weights and biases of every layer.
 
+    What any measure of the graph is to be held against: it tells more only where these tell less.
+
     Parameters
     ----------
     net : Network
