@@ -177,3 +177,18 @@ def test_a_recording_of_which_only_the_journal_is_there_stays(tmp_path):
     with pytest.raises(cg.CntGraphError, match=r"run\.h5 exists"):
         tables.write(full(), tmp_path / "run.h5")
     assert list(tmp_path.iterdir()) == [journal]
+
+
+def test_networks_graphs_and_what_holds_them_unfold_in_a_notebook():
+    training = cg.open(cg.demo_file("training"))
+    net = training[0]
+    shown = {
+        net: [layer.name for layer in net.layers],
+        cg.build_graph(cg.toy("cnn")): ["input", "conv1", "pool", "fc"],
+        training: ["snapshot", "step", "accuracy"],
+        cg.Population.from_files([cg.demo_file("training")]): ["network", "training.h5"],
+    }
+    for thing, names in shown.items():
+        html = thing._repr_html_()
+        assert html.startswith(f"<details><summary>{repr(thing).strip('<>')}</summary><table>")
+        assert all(f">{name}<" in html or f"/{name}<" in html for name in names)

@@ -47,6 +47,9 @@ def describe(
     strict: Strict = False,
     granularity: GranularityOption = Granularity.neuron,
     aggregation: AggregationOption = Aggregation.sum,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="Show modules, one within the other, and their totals.")
+    ] = False,
     columns: ColumnsOption = Columns.main,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -54,7 +57,8 @@ def describe(
 ) -> None:
     """Show the layers and blocks of a network and what became of its parameters."""
     import cntgraph as cg
-    from cntgraph.measures.views import DESCRIPTION_VIEW
+    from cntgraph.measures.module_tree import module_columns
+    from cntgraph.measures.views import DESCRIPTION_VIEW, TREE_VIEW
     from cntgraph.network.block_columns import block_columns
 
     check_output(output, [model], overwrite=overwrite)
@@ -67,8 +71,11 @@ def describe(
     )
     net = cg.coarsen(net, **coarse)
     title = title_of(model, net, granularity)
-    view = DESCRIPTION_VIEW if columns is Columns.main else None
-    emit(block_columns(net), output, format, title=title, overwrite=overwrite, view=view)
+    found, main = (
+        (module_columns(net), TREE_VIEW) if tree else (block_columns(net), DESCRIPTION_VIEW)
+    )
+    view = main if columns is Columns.main else None
+    emit(found, output, format, title=title, overwrite=overwrite, view=view)
     if format is Format.table and not output:
         emit(net.coverage_columns(), None, format, title="\nCoverage")
 

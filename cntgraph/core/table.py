@@ -41,7 +41,7 @@ class Table(pd.DataFrame):  # type: ignore[misc]
     def __repr__(self) -> str:
         if self._view is None or _names_of(self) != self._names:
             return str(super().__repr__())
-        columns, said = self._view.of(_columns_of(self))
+        columns, said = self._view.of(frame_columns(self))
         width, n_rows = get_terminal_size((_WIDTH, 24)).columns, len(next(iter(columns.values())))
         half = (pd.get_option("display.max_rows") or n_rows) // 2
         if n_rows > 2 * half:
@@ -52,14 +52,20 @@ class Table(pd.DataFrame):  # type: ignore[misc]
     def _repr_html_(self) -> str:
         if self._view is None or _names_of(self) != self._names:
             return str(super()._repr_html_())
-        everything = _columns_of(self)
+        everything = frame_columns(self)
         columns, said = self._view.of(everything)
         whole = unfolding(", ".join(said) + " more", table_html(everything)) if said else ""
         return f"<div>{table_html(columns)}{whole}</div>"
 
 
-def _columns_of(table: pd.DataFrame) -> Columns:
-    """Return the columns of a table by name, those of its index first if it has a name."""
+def frame_columns(table: pd.DataFrame) -> Columns:
+    """Return the columns of a table by name, that of its index first if it has a name.
+
+    Examples
+    --------
+    >>> frame_columns(pd.DataFrame({"n": [3]}, index=pd.Index(["fc"], name="layer")))
+    {'layer': ['fc'], 'n': [3]}
+    """
     whole = table if table.index.name is None else table.reset_index()
     return {str(name): whole[name].tolist() for name in whole.columns}
 

@@ -54,11 +54,16 @@ def _rows(rows: list[tuple[Any, ...]], sides: Sequence[str]) -> Iterable[list[st
 def _row(tag: str, texts: Iterable[str], sides: Sequence[str]) -> str:
     cells = zip(texts, sides, strict=True)
     return (
-        "<tr>" + "".join(f"<{tag}{side}>{escape(text)}</{tag}>" for text, side in cells) + "</tr>"
+        "<tr>" + "".join(f"<{tag}{side}>{_escaped(text)}</{tag}>" for text, side in cells) + "</tr>"
     )
 
 
-def unfolding(summary: str, body: str, *, open: bool = False) -> str:
+def _escaped(text: str) -> str:
+    """Return a text as it stands in HTML, where spaces before it are to be seen."""
+    return "&nbsp;" * (len(text) - len(text.lstrip(" "))) + escape(text.lstrip(" "))
+
+
+def unfolding(summary: str, body: str) -> str:
     """Return a line of HTML that shows what is behind it when it is clicked.
 
     Examples
@@ -66,4 +71,15 @@ def unfolding(summary: str, body: str, *, open: bool = False) -> str:
     >>> unfolding("2 layers", "<p>…</p>")
     '<details><summary>2 layers</summary><p>…</p></details>'
     """
-    return f"<details{' open' if open else ''}><summary>{escape(summary)}</summary>{body}</details>"
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
+
+
+def unfolding_table(shown: str, columns: Columns) -> str:
+    """Return what something is in a line, ``<Graph: …>``, and a table that unfolds below it.
+
+    Examples
+    --------
+    >>> unfolding_table("<Graph: 2 layers>", {"n": [1]})[:60]
+    '<details><summary>Graph: 2 layers</summary><table><thead><tr'
+    """
+    return unfolding(shown.strip("<>"), table_html(columns))

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.names import unknown_name
+from cntgraph.core.table_html import unfolding_table
 from cntgraph.core.types import Values
 from cntgraph.graph.conversions.edges import EdgeArrays, Parallel, check_parallel, edge_arrays
 from cntgraph.graph.conversions.nodes import Measures, node_attributes
 from cntgraph.graph.conversions.own_graph import OwnGraph
 from cntgraph.graph.edge_sums import edge_sums
+from cntgraph.network.block_columns import node_columns
 from cntgraph.network.blocks.csr import csr_of
 from cntgraph.network.blocks.transform import Transform, check_transform
 from cntgraph.network.layer import Layer
@@ -106,6 +108,9 @@ class Graph(OwnGraph):
 
     def __repr__(self) -> str:
         return f"<Graph: {len(self.layers)} layers, {self.n_nodes:,} nodes, {self.n_edges:,} edges>"
+
+    def _repr_html_(self) -> str:
+        return unfolding_table(repr(self), node_columns(self.layers))
 
     @property
     def n_nodes(self) -> int:

@@ -14,9 +14,10 @@ from cntgraph.core.progress import progress
 from cntgraph.core.table_view import Shown, check_shown
 from cntgraph.core.types import Columns
 from cntgraph.measures.link_weights import weight_columns
+from cntgraph.measures.module_tree import module_columns
 from cntgraph.measures.strength import add_boundary
 from cntgraph.measures.summary import summarize
-from cntgraph.measures.views import ANALYSIS_VIEW, DESCRIPTION_VIEW
+from cntgraph.measures.views import ANALYSIS_VIEW, DESCRIPTION_VIEW, TREE_VIEW
 from cntgraph.network.block_columns import block_columns
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import ClassValues
@@ -38,6 +39,7 @@ def describe(
     *,
     granularity: Granularity = "neuron",
     aggregation: Aggregation = "sum",
+    tree: bool = False,
     columns: Shown = "main",
 ) -> pd.DataFrame:
     """Return what a network consists of, without reading a weight.
@@ -48,6 +50,8 @@ def describe(
         What is described.
     granularity, aggregation
         What a node is, and an edge's weight (see `coarsen`).
+    tree : bool, default False
+        Whether its modules are described instead, one within the other.
     columns : {"main", "all"}, default "main"
         What it shows when it is printed: what people compare, or all. It has everything either way.
 
@@ -59,6 +63,12 @@ def describe(
         ``n_parameters`` (values of the trainable tensors it reads, folded ones included),
         ``n_edges``, ``parametric``. A layer without a block, such as the input, has one row.
 
+        As a tree, one row per module, and the total in the last: ``module`` (its whole name),
+        ``name``, ``kind`` (``folded`` if its parameters are in the weights of another),
+        ``shape``, and of all that is in it ``n_parameters`` (each counted once),
+        ``multiply_adds`` of a sample with learned weights, without those on padding, ``n_bytes``
+        as it is stored, ``n_edges``, and ``learned``: whether it has any parameters or uses them.
+
     Examples
     --------
     >>> import cntgraph as cg
@@ -68,14 +78,23 @@ def describe(
     1  conv1  (2, 6, 6)  conv1  input      512
     2   pool  (2, 3, 3)   pool  conv1       72
     3     fc       (3,)     fc   pool       54
+    >>> cg.describe(cg.toy("cnn"), tree=True)
+    name   kind   shape  n_parameters  multiply_adds  n_bytes
+    conv1  conv   2×6×6            20            512       80
+    pool   pool   2×3×3             0              0        0
+    fc     dense  3                57             54      228
+    total                          77            566      308
+    not shown: 3 columns (columns="all")
     """
     check_shown(columns)
     import pandas as pd
 
     from cntgraph.core.table import table_of
 
-    table = pd.DataFrame(block_columns(coarsen(net, granularity, aggregation=aggregation)))
-    return table_of(table, DESCRIPTION_VIEW, columns)
+    net = coarsen(net, granularity, aggregation=aggregation)
+    if tree:
+        return table_of(pd.DataFrame(module_columns(net)), TREE_VIEW, columns)
+    return table_of(pd.DataFrame(block_columns(net)), DESCRIPTION_VIEW, columns)
 
 
 @takes(Network)

@@ -29,10 +29,23 @@ def _structural_blocks(columns: Columns) -> list[bool]:
     return _folded(columns, columns["parametric"])
 
 
+def _structural_modules(columns: Columns) -> list[bool]:
+    """Return which rows are of modules that only route values, or of nothing but such."""
+    learned = columns["learned"]
+    made = zip(columns["kind"], learned, _folded(columns, learned), strict=True)
+    return [fold or not (kind or weights) for kind, weights, fold in made]
+
+
 #: What `describe` shows.
 DESCRIPTION_VIEW: Final = TableView(
     ("layer", "kind", "shape", "block", "n_parameters", "n_edges"),
     folded=_structural_blocks,
+    what="structural rows",
+)
+#: What `describe` shows of modules.
+TREE_VIEW: Final = TableView(
+    ("name", "kind", "shape", "n_parameters", "multiply_adds", "n_bytes"),
+    folded=_structural_modules,
     what="structural rows",
 )
 #: What `analyze` shows.

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from cntgraph.core.types import Columns
+from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
-from cntgraph.network.network import Network
+from cntgraph.network.layer import Layer
 
 
-def block_columns(net: Network) -> Columns:
+class Blocks(Protocol):
+    """What is told of a network: a row per layer, and what leads to it."""
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """Its layers in node order."""
+
+    def blocks_into(self, layer: Layer) -> Sequence[Block]:
+        """Return the blocks whose edges end in a layer."""
+
+    def layers_of(self, view: View) -> Sequence[Layer]:
+        """Return the layers whose nodes a view shows."""
+
+
+def block_columns(net: Blocks) -> Columns:
     """Return the columns of `describe`, without pandas.
 
     Examples
@@ -21,13 +37,7 @@ def block_columns(net: Network) -> Columns:
     """
     rows: list[dict[str, Any]] = []
     for layer in net.layers:
-        own = {
-            "layer": layer.name,
-            "kind": layer.kind,
-            "shape": layer.shape,
-            "n_nodes": layer.n_nodes,
-            "activation": layer.activation,
-        }
+        own = _of_layer(layer)
         blocks = net.blocks_into(layer)
         rows.extend({**own, **_of_block(net, block)} for block in blocks)
         if not blocks:
@@ -47,7 +57,12 @@ _NO_BLOCK: dict[str, Any] = {
 }
 
 
-def _of_block(net: Network, block: Block) -> dict[str, Any]:
+def _of_layer(layer: Layer) -> dict[str, Any]:
+    own = (layer.name, layer.kind, layer.shape, layer.n_nodes, layer.activation)
+    return dict(zip(_LAYER_COLUMNS, own, strict=True))
+
+
+def _of_block(net: Blocks, block: Block) -> dict[str, Any]:
     read = {p.name: p.size for p in block.parameters() if p.trainable}
     return {
         "block": block.name,
@@ -58,3 +73,15 @@ def _of_block(net: Network, block: Block) -> dict[str, Any]:
         "n_edges": block.n_edges,
         "parametric": block.parametric,
     }
+
+
+def node_columns(layers: Sequence[Layer]) -> Columns:
+    """Return what layers are, a row each: the first columns of `describe`.
+
+    Examples
+    --------
+    >>> node_columns([Layer("fc", (3,), "dense")])
+    {'layer': ['fc'], 'kind': ['dense'], 'shape': [(3,)], 'n_nodes': [3], 'activation': ['']}
+    """
+    rows = [_of_layer(layer) for layer in layers]
+    return {name: [row[name] for row in rows] for name in _LAYER_COLUMNS}

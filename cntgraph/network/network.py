@@ -15,8 +15,10 @@ from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.names import matching, unknown_name
 from cntgraph.core.parameter import Parameter
+from cntgraph.core.table_html import unfolding_table
 from cntgraph.core.types import Columns, Values
 from cntgraph.core.view import View
+from cntgraph.network.block_columns import block_columns
 from cntgraph.network.blocks.base import Block, broadcasts
 from cntgraph.network.blocks.class_values import ClassValues
 from cntgraph.network.blocks.csr import index_dtype
@@ -99,6 +101,9 @@ class Network:
             f"<Network: {self.n_layers} layers, {len(self.blocks)} blocks, {self.n_nodes:,} nodes, "
             f"{self.n_edges:,} edges, {self.n_parameters:,} parameters>"
         )
+
+    def _repr_html_(self) -> str:
+        return unfolding_table(repr(self), block_columns(self))
 
     # -- sizes ------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.core.table_html import unfolding_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,6 +20,16 @@ class EachNetwork(ABC):
     that ``table.join(labels)`` puts both together. Many networks of one topology are measured at a
     time, where `analyze` does so, too.
     """
+
+    @property
+    @abstractmethod
+    def labels(self) -> pd.DataFrame:
+        """One row per network: what is known of it."""
+
+    def _repr_html_(self) -> str:
+        from cntgraph.core.table import frame_columns
+
+        return unfolding_table(repr(self), frame_columns(self.labels))
 
     @abstractmethod
     def _each(self, measure: str, show_progress: bool, options: dict[str, Any]) -> pd.DataFrame:

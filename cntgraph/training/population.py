@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cntgraph.training.statistics.smoothing import Bandwidth
 
 
-class Population(EachNetwork, Gathered):
+class Population(Gathered, EachNetwork):
     """Many networks, each with labels such as its accuracy: a list of networks, read when needed.
 
     Networks that diverged (see `diverged`) are set apart: `analyze` marks them, what compares

@@ -105,6 +105,15 @@ def test_describe_for_machines(folder, name):
     assert table["n_edges"].tolist() == [0, 288, 96]
 
 
+def test_describe_modules_and_all_columns(folder):
+    tree = run("describe", folder / "model.pt2", "--tree").stdout.split("\n\n")[0].splitlines()
+    assert tree[1].split() == ["name", "kind", "shape", "n_parameters", "multiply_adds", "n_bytes"]
+    assert [line.split()[0] for line in tree[2:]] == ["0", "1", "4", "total", "not"]
+    shown = run("describe", folder / "model.pt2", "--columns", "all").stdout
+    assert "weight_shape" in shown
+    assert "not shown" not in shown
+
+
 def test_describe_norms_that_are_kept(folder):
     rows = json.loads(run("describe", folder / "model.pt2", "--norm", "keep", "-f", "json").stdout)
     assert [row["kind"] for row in rows] == ["input", "conv", "norm", "dense"]

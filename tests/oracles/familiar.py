@@ -1,5 +1,7 @@
 """Models as people know them, small, in plain torch: a CNN, a residual network, and a decoder."""
 
+from functools import cache
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -127,10 +129,17 @@ def cnn():
     )  # fmt: skip
 
 
-def familiar(kind):
-    """A seeded network: cnn, resnet or llama."""
+def model_of(kind):
+    """A seeded model, and a sample: cnn, resnet or llama."""
     torch.manual_seed(0)
     if kind == "llama":
-        return cg.load(Llama().eval(), example_input=(torch.zeros(1, 4, dtype=torch.long),))
+        return Llama().eval(), torch.zeros(1, 4, dtype=torch.long)
     model, shape = (cnn(), (1, 12, 12)) if kind == "cnn" else (ResNet(), (3, 32, 32))
-    return cg.load(model.eval(), input_shape=shape)
+    return model.eval(), torch.zeros(1, *shape)
+
+
+@cache
+def familiar(kind):
+    """The network of such a model."""
+    model, sample = model_of(kind)
+    return cg.load(model, example_input=(sample,))

@@ -45,8 +45,7 @@ class Affine(Layout):
         """Apply a matrix to features × positions; return positions × features."""
         name, positions = self.unique(name), by_channel.shape[1:]
         spatial = () if prod(positions) == 1 else self._positions(by_channel)
-        kind = "conv" if spatial else "dense"
-        made = self.add_layer(name, (weight.shape[0], *spatial), kind, unique=False)
+        made = self.add_layer(name, (weight.shape[0], *spatial), "dense", unique=False)
         self.connect_features(name, by_channel.reshape(-1, *spatial), made, weight, bias)
         return np.moveaxis(made.reshape(-1, *positions), 0, -1)
 
