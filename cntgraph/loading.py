@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cntgraph.adapters import registry
-from cntgraph.adapters.builder import Norm
+from cntgraph.adapters.builder import Norm, Zeros
 from cntgraph.adapters.options import Options
 from cntgraph.core.errors import FormatError
 from cntgraph.network.network import Network
@@ -22,6 +22,7 @@ def load(
     unroll: int | None = None,
     strict: bool = False,
     batched: bool = True,
+    zeros: Zeros = "pruned",
     **options: Any,
 ) -> Network:
     """Turn a trained network, live or saved, into a `Network`.
@@ -53,6 +54,10 @@ def load(
         Whether the first axis of the inputs holds samples. False for what has no such axis, as
         the nodes of a graph: nothing is cut to one sample, and inputs of whole numbers
         (``edge_index``) are constants, with the values of `example_input`. Keras always has one.
+    zeros : {"pruned", "edges"}, default "pruned"
+        What a weight is that is pruned: one that a mask of zeros and ones takes out, which is no
+        trained parameter (`torch.nn.utils.prune`), or that a sparse tensor does not store. No edge,
+        or with ``"edges"`` an edge of weight zero, as is any other weight that happens to be zero.
     **options
         What only one kind of source takes: ``params`` for a function of JAX; ``model``, the
         PyTorch module to which the weights of a checkpoint, a state dict or safetensors belong,
@@ -99,7 +104,7 @@ def load(
                 description=[{"kind": "conv", "activation": "relu", "pool": {"size": 2}}, "dense"])
     """
     shared = Options(input_shape=input_shape, example_input=example_input, norm=norm,
-                     unroll=unroll, strict=strict, batched=batched)  # fmt: skip
+                     unroll=unroll, strict=strict, batched=batched, zeros=zeros)  # fmt: skip
     if isinstance(source, str | PathLike):
         source = Path(source)
         if not source.exists():
@@ -107,7 +112,7 @@ def load(
         if is_own_file(source):
             from cntgraph.store.reader import read_network
 
-            if options or norm != "fold" or any(
+            if options or (norm, zeros) != ("fold", "pruned") or any(
                 given is not None for given in (input_shape, example_input, unroll)
             ):  # fmt: skip
                 raise FormatError(

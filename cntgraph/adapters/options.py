@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import index
-from typing import Any
+from typing import Any, get_args
 
-from cntgraph.adapters.builder import Builder, Norm
+from cntgraph.adapters.builder import Builder, Norm, Zeros
 from cntgraph.core.errors import FormatError
 from cntgraph.network.network import Network
 
@@ -18,7 +18,7 @@ class Options:
     Raises
     ------
     FormatError
-        If `norm`, `unroll` or `input_shape` is not one.
+        If `norm`, `zeros`, `unroll` or `input_shape` is not one.
     """
 
     input_shape: tuple[int, ...] | None = None
@@ -27,10 +27,13 @@ class Options:
     unroll: int | None = None
     strict: bool = False
     batched: bool = True
+    zeros: Zeros = "pruned"
 
     def __post_init__(self) -> None:
         if self.norm not in ("fold", "keep"):
             raise FormatError(f"expected norm to be 'fold' or 'keep', got {self.norm!r}")
+        if self.zeros not in get_args(Zeros):
+            raise FormatError(f"expected zeros to be 'pruned' or 'edges', got {self.zeros!r}")
         steps = self.unroll
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int)
                                   or steps < 1):  # fmt: skip
@@ -60,7 +63,7 @@ class Options:
 
     def finish(self, builder: Builder) -> Network:
         """Return the network that was built."""
-        return builder.finish(norm=self.norm, strict=self.strict)
+        return builder.finish(norm=self.norm, strict=self.strict, zeros=self.zeros)
 
 
 def _checked(shape: Any) -> tuple[int, ...]:

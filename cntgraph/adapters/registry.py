@@ -6,8 +6,8 @@ one by an entry point in the group ``cntgraph.adapters``: a module (or object) w
 
 * ``suffixes``: tuple of str, the files it reads,
 * ``recognizes(source) -> bool``: whether a live object is its own,
-* ``load(source, *, input_shape, example_input, norm, unroll, strict, batched) -> Network``: the
-  keywords are the fields of `adapters.options.Options`,
+* ``load(source, *, input_shape, example_input, norm, unroll, strict, batched, zeros) -> Network``:
+  the keywords are the fields of `adapters.options.Options`,
 * ``options``: tuple of str, further options of its ``load`` (may be missing),
 * ``execution(source, **the same) -> Execution``: runs it on data (may be missing: data then run
   through the blocks of its network),

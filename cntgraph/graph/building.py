@@ -17,9 +17,8 @@ from cntgraph.core.new_file import check_free
 from cntgraph.core.types import Array
 from cntgraph.graph.file_graph import open_graph
 from cntgraph.graph.graph import Graph
-from cntgraph.graph.row_pieces import row_runs
 from cntgraph.graph.unrolling import RowArrays, Unrolling, assemble
-from cntgraph.network.blocks.csr import index_dtype
+from cntgraph.network.blocks.csr import index_dtype, row_runs
 from cntgraph.network.coarsening.granularity import Granularity
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.network import Edges, Network, coarsen

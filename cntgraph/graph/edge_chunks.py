@@ -11,9 +11,8 @@ from cntgraph.core.arguments import takes
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Array
 from cntgraph.graph.graph import Graph
-from cntgraph.graph.row_pieces import row_runs
 from cntgraph.network.blocks.base import Block
-from cntgraph.network.blocks.csr import index_dtype
+from cntgraph.network.blocks.csr import index_dtype, row_runs
 from cntgraph.network.network import Edges, Network
 
 #: Edges of one chunk unless said otherwise: about 40 MB.
@@ -94,7 +93,7 @@ def _of_block(block: Block, size: int) -> Iterator[tuple[Array, Array, Array]]:
         starts = np.full(len(degrees), -1, dtype=np.int64)
         starts[first:last] = np.where(own > 0, np.cumsum(own) - own, -1)
         indices, data = np.empty(n, position), np.empty(n, block.dtype)
-        block.fill(starts, 0, indices, data)
+        block.write_edges(starts, 0, indices, data)
         yield np.repeat(nodes[first:last], own), targets[indices], data
 
 

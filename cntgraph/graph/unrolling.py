@@ -112,7 +112,7 @@ class Unrolling:
                 continue
             starts = np.full(block.source.size, -1, dtype=np.int64)
             starts[places] = rows.claim(source, block.target, degree[places])
-            block.fill(starts, block.target.start, found.indices, found.data)
+            block.write_edges(starts, block.target.start, found.indices, found.data)
             _name_and_mark(starts, degree, block.target.ids, k, found.indices, found.edge_block)
         _merge(np.flatnonzero(rows.unordered), indptr, found.indices, found.data, found.edge_block)
         return found

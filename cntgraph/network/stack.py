@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError, NoCopiesError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.copies import recipe_of_copies
@@ -97,7 +97,8 @@ class Stack:
     Raises
     ------
     NoCopiesError
-        If there is a block of a kind for which nothing says what its copies are.
+        If there is a block of a kind for which nothing says what its copies are, or one that is
+        pruned: which of its edges are left may differ from network to network.
 
     Examples
     --------
@@ -110,6 +111,12 @@ class Stack:
     """
 
     def __init__(self, net: Network) -> None:
+        for block in net.blocks:
+            if block.kept is not None:
+                raise NoCopiesError(
+                    f"block {block.name!r} is pruned, each network in its own way: they are to be "
+                    "measured one by one"
+                )
         self.net = net
         self._made: dict[int, tuple[Block, ...]] = {}
         self._blocks(1)

@@ -194,7 +194,7 @@ def test_a_third_party_reads_its_files_and_its_models(tmp_path, install, all_at_
     assert (file, live) == (path, 7)
     assert options == {
         "input_shape": (3, 4), "norm": "keep", "strict": True, "example_input": None,
-        "unroll": None, "batched": True,
+        "unroll": None, "batched": True, "zeros": "pruned",
     }  # fmt: skip
     with pytest.raises(FormatError, match=f"{ADAPTERS}, mine"):
         cg.load(b"x")

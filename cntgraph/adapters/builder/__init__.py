@@ -4,7 +4,7 @@
 `attention`, `recurrent`) on top of `layout`, which keeps the layers and lays out their nodes.
 """
 
-from cntgraph.adapters.builder.builder import Builder, Norm
+from cntgraph.adapters.builder.builder import Builder, Norm, Zeros
 from cntgraph.core.types import Ids
 
-__all__ = ["Builder", "Ids", "Norm"]
+__all__ = ["Builder", "Ids", "Norm", "Zeros"]

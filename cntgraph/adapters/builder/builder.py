@@ -10,6 +10,7 @@ operation they follow, and a branch that only ends in an addition hands its edge
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from cntgraph.adapters.builder.affine import Affine
@@ -19,9 +20,13 @@ from cntgraph.adapters.coverage import coverage_entries, report_left_out
 from cntgraph.adapters.simplify import Draft, simplify
 from cntgraph.adapters.simplify.places import Places
 from cntgraph.core.errors import TraceError
+from cntgraph.core.recipe.pruned import without_masked
+from cntgraph.network.blocks.base import Block
 from cntgraph.network.network import Network
 
 Norm = Literal["fold", "keep"]
+#: What a weight is that a mask makes zero: no edge, or an edge of weight zero.
+Zeros = Literal["pruned", "edges"]
 
 
 class Builder(Affine, Attention, Elementwise):
@@ -45,7 +50,9 @@ class Builder(Affine, Attention, Elementwise):
     #: Where the values of the finished network's nodes are among those built, if that is asked for.
     places: Places | None = None
 
-    def finish(self, *, norm: Norm = "fold", strict: bool = False) -> Network:
+    def finish(
+        self, *, norm: Norm = "fold", strict: bool = False, zeros: Zeros = "edges"
+    ) -> Network:  # fmt: skip
         """Return the network, and say what was left out of it.
 
         Parameters
@@ -54,6 +61,8 @@ class Builder(Affine, Attention, Elementwise):
             Whether a batch norm is folded into the operation it follows.
         strict : bool, default False
             Whether to raise where something was left out, rather than to warn.
+        zeros : {"edges", "pruned"}, default "edges"
+            What weights are that a mask makes zero: edges, or none.
 
         Raises
         ------
@@ -72,7 +81,16 @@ class Builder(Affine, Attention, Elementwise):
         stored = self.parameters.values()
         entries = coverage_entries(stored, blocks, folded, self.reasons, self.coefficients)
         entries += self.operations
+        if zeros == "pruned":
+            blocks = [_without_pruned(block) for block in blocks]
         net = Network(tuple(layers), tuple(blocks), dict(self.parameters), tuple(entries))
         report_left_out(entries, strict=strict)
         self.places = places
         return net
+
+
+def _without_pruned(block: Block) -> Block:
+    """Return a block of which those weights are edges that no mask takes out."""
+    if block.weight is None:
+        return block
+    return replace(block, weight=without_masked(block.weight))

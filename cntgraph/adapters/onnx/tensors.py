@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import SparseTensorProto, TensorProto, numpy_helper
 
+from cntgraph.adapters.weights.sparse import pattern_name
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype, widen
@@ -136,10 +137,12 @@ class Tensors:
         array = np.require(np.asarray(data[()]), requirements="A")
         return widen(array, dtype) if dtype == "bfloat16" or "float8" in dtype else array
 
-    def dense(self, sparse: SparseTensorProto) -> Parameter:
-        """Return a tensor of which only some values are stored, with zeros in between."""
-        name, shape = sparse.values.name, tuple(sparse.dims)
-        values = self.array(sparse.values, name)
+    def dense(self, sparse: SparseTensorProto, name: str) -> tuple[Parameter, Parameter]:
+        """Return a tensor of which only some values are stored, with zeros in between.
+
+        And one that says which are stored.
+        """
+        shape, values = tuple(sparse.dims), self.array(sparse.values, name)
         places = self.array(sparse.indices, name).astype(np.int64)
         if min(shape, default=0) < 0 or prod(shape) > _LARGEST_SPARSE:
             raise FormatError(
@@ -149,9 +152,13 @@ class Tensors:
         flat = places if places.ndim < 2 else np.ravel_multi_index(tuple(places.T), shape)
         if flat.size and not 0 <= flat.min() <= flat.max() < prod(shape):
             raise FormatError(f"the sparse tensor {name!r} has values outside of {shape}")
-        made = np.zeros(prod(shape), values.dtype)
-        made[flat] = values.reshape(-1)
-        return Parameter.from_array(name, made.reshape(shape))
+        made, stored = np.zeros(prod(shape), values.dtype), np.zeros(prod(shape), np.bool_)
+        made[flat], stored[flat] = values.reshape(-1), True
+        pattern = pattern_name(name), stored.reshape(shape)
+        return (
+            Parameter.from_array(name, made.reshape(shape)),
+            Parameter.from_array(*pattern, trainable=False),
+        )
 
     def _stored(self, tensor: TensorProto, name: str) -> tuple[Any, str]:
         """Return what holds a tensor's values, and their type."""

@@ -90,8 +90,7 @@ class Walk:
         for tensor in self.graph.initializer:
             self._store(tensor, tensor.name, constant=False)
         for sparse in self.graph.sparse_initializer:
-            parameter = self.builder.parameter(self.tensors.dense(sparse))
-            self.values[parameter.name] = Recipe.of(parameter)
+            self._store_sparse(sparse, sparse.values.name)
 
     def _store(self, tensor: TensorProto, name: str, *, constant: bool) -> None:
         roles, single = self.roles, constant and prod(tensor.dims) == 1
@@ -105,6 +104,10 @@ class Walk:
         if not roles.readers[name]:
             self.builder.skip(self.values[name], "no operation of the model reads it")
 
+    def _store_sparse(self, sparse: onnx.SparseTensorProto, name: str) -> None:
+        values, pattern = map(self.builder.parameter, self.tensors.dense(sparse, name))
+        self.values[name] = Recipe.of(values) * Recipe.of(pattern)
+
     def _constant(self, node: onnx.NodeProto) -> None:
         """Take the value of a Constant: a tensor, a number, or several."""
         (attribute, *_), name = node.attribute, node.output[0]
@@ -112,8 +115,7 @@ class Walk:
         if attribute.name == "value":
             self._store(value, name, constant=True)
         elif attribute.name == "sparse_value":
-            dense = self.tensors.dense(value).rename(name)
-            self.values[name] = Recipe.of(self.builder.parameter(dense))
+            self._store_sparse(value, name)
         elif attribute.name.startswith(("value_float", "value_int")):
             dtype = np.float32 if "float" in attribute.name else np.int64
             self.values[name] = np.asarray(value, dtype)

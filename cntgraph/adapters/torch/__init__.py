@@ -78,7 +78,7 @@ def load(
     if tensors is not None:
         if model is None:
             given.refuse_input()
-            return network_of(tensors, strict=given.strict, layout=layout)
+            return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
         return load_weighted(tensors, model, given)
     if model is not None:
         raise FormatError(
@@ -158,7 +158,7 @@ def load_weighted(tensors: Tensors, model: Any, given: Options) -> Network:
             f"expected model= as a torch.nn.Module, got {type(model).__module__}."
             f"{type(model).__qualname__}"
         )
-    return bind_weights(load(model, **vars(given)), _uncompiled(model), tensors)
+    return bind_weights(load(model, **vars(given)), _uncompiled(model), tensors, zeros=given.zeros)
 
 
 def _weights(source: Any) -> Tensors | None:

@@ -8,18 +8,24 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from cntgraph.adapters.builder import Zeros
+from cntgraph.adapters.weights.sparse import pattern_name
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.pruned import pruned_by
 from cntgraph.network.coverage import CoverageEntry
 from cntgraph.network.network import Network
+from cntgraph.network.put_in import put_in
 
 #: What wrappers put before the names of a model's parameters, besides ``_orig_mod.`` anywhere.
 _PREFIXES = ("module.", "model.")
 
 
-def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Network:
+def bind_weights(
+    net: Network, model: torch.nn.Module, tensors: Tensors, *, zeros: Zeros = "pruned"
+) -> Network:
     """Return the network of a module with other values of its parameters.
 
     Parameters
@@ -31,6 +37,8 @@ def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Netw
     tensors : Tensors
         The values. Where all names begin with ``module.``, ``model.`` or ``_orig_mod.``, as
         wrappers write them, that is dropped if the names then fit.
+    zeros : {"pruned", "edges"}, default "pruned"
+        Whether what a sparse tensor does not store is no edge, also where the module's is dense.
 
     Raises
     ------
@@ -51,8 +59,23 @@ def bind_weights(net: Network, model: torch.nn.Module, tensors: Tensors) -> Netw
         if found and first is not None:
             bound[first] = _checked(bound[first], found)
     _check_constants(net, bound)
+    patterns = {name: p for name, p in unexpected.items() if name in map(pattern_name, bound)}
+    bound |= {name: p for name, p in patterns.items() if name in bound}
     net = net.bind(bound, {**net.labels, **tensors.labels})
-    return replace(net, entries=_entries(net, unexpected))
+    if zeros == "pruned":
+        net = _without_stored_zeros(net, patterns)
+    left_out = {name: p for name, p in unexpected.items() if name not in patterns}
+    return replace(net, entries=_entries(net, left_out))
+
+
+def _without_stored_zeros(net: Network, patterns: Mapping[str, Parameter]) -> Network:
+    """Return a network in which what a file's sparse tensors do not store is no edge."""
+    values = {
+        name: pruned_by(Recipe.of(patterns[pattern_name(name)]), Recipe.of(p))
+        for name, p in net.parameters.items()
+        if pattern_name(name) in patterns.keys() - net.parameters.keys()
+    }
+    return put_in(net, values) if values else net
 
 
 def _check_names(

@@ -19,6 +19,8 @@ from cntgraph.adapters.weights.checkpoint_values import PARTS, StoredTensor
 from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.pickled import SAVE, read_pickle
 from cntgraph.adapters.weights.shards import INDEX, model_in, read_shards
+from cntgraph.adapters.weights.sparse import LAYOUTS, sparse_parameters
+from cntgraph.adapters.weights.stored import StoredArray
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError, ParameterError
 from cntgraph.core.parameter import storage_dtype
@@ -82,24 +84,34 @@ def _tensors_of(archive: CheckpointArchive, state: Mapping[str, Any]) -> Tensors
         first[tensor] = name
         if tensor.dtype in PARTS and tensor.storage is not None:
             tensor, found.reasons[name] = tensor.pairs, COMPLEX
-        if tensor.storage is None or not _is_known(tensor.dtype):
+        is_sparse = tensor.layout in LAYOUTS
+        parts = tensor.parts if is_sparse else (tensor,)
+        arrays = [_values(archive, name, part) for part in parts]
+        known = [array for array in arrays if array is not None]
+        if known and not is_sparse:
+            found.add(name, tensor.shape, tensor.dtype, known[0])
+        elif len(known) == LAYOUTS.get(tensor.layout):
+            given = name, tensor.shape, tensor.dtype, tensor.layout, known
+            found.parameters += sparse_parameters(*given)
+        else:
             leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
-            continue
-        found.add(name, tensor.shape, tensor.dtype, archive.array(name, tensor))
     return found
 
 
-def _is_known(dtype: str) -> bool:
+def _values(archive: CheckpointArchive, name: str, tensor: StoredTensor) -> StoredArray | None:
+    """Return what reads the values of a tensor; None, if they are no plain real numbers."""
     try:
-        return storage_dtype(dtype) is not None
+        storage_dtype(tensor.dtype)
     except ParameterError:
-        return False
+        return None
+    return None if tensor.storage is None else archive.array(name, tensor)
 
 
 def _check_sizes(state: Mapping[str, Any], path: Path) -> None:
     """Raise where tensors show more values than the file holds: one value shown many times."""
     size = path.stat().st_size
-    tensors = {value for value in state.values() if isinstance(value, StoredTensor)}
+    own = {value for value in state.values() if isinstance(value, StoredTensor)}
+    tensors = own.union(*(tensor.parts for tensor in own))
     shown = [prod(tensor.shape) for tensor in tensors if tensor.storage is not None]
     if max(shown, default=0) > size or sum(shown) > 16 * size:
         raise FormatError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,6 +17,11 @@ from cntgraph.adapters.torch.aten.values import Nodes, Place
 from cntgraph.adapters.torch.example import Example, make_examples
 from cntgraph.adapters.torch.higher_order import is_of_compiler, without_compiler
 from cntgraph.adapters.torch.script import Script
+from cntgraph.adapters.torch.sparse_tensors import (
+    is_sparse,
+    parameters_of_sparse,
+    put_dense,
+)
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
 from cntgraph.adapters.torch.untouched import untouched
 from cntgraph.adapters.torch.watch import Watch, watching
@@ -31,13 +36,23 @@ def module_parameters(model: torch.nn.Module) -> dict[str, Parameter]:
 
     A tensor that a module has under several names is listed under the first.
     """
-    return {parameter.name: parameter for parameter, _ in _stored(model)}
+    return {parameter.name: parameter for stored, _ in _stored(model) for parameter in stored}
 
 
-def _stored(model: torch.nn.Module) -> Iterator[tuple[Parameter, torch.Tensor]]:
+def _stored(
+    model: torch.nn.Module, sparse: Mapping[torch.Tensor, torch.Tensor] | None = None
+) -> Iterator[tuple[tuple[Parameter, ...], torch.Tensor]]:
+    """Yield what is stored of every tensor, and the tensor.
+
+    Of one in the place of a `sparse` one it is what that stores: values, and which there are.
+    """
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         trainable = isinstance(tensor, torch.nn.Parameter)
-        yield parameter_of(name, tensor, trainable=trainable), tensor
+        own = tensor if sparse is None else sparse.get(tensor, tensor)
+        if is_sparse(own):
+            yield parameters_of_sparse(name, own, trainable=trainable), tensor
+        else:
+            yield (parameter_of(name, own, trainable=trainable),), tensor
 
 
 def trace_live(model: torch.nn.Module, given: Options) -> Builder:
@@ -98,9 +113,10 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     tracer, modules = AtenTracer(builder), _Modules(model)
     tracer.n_samples = int(example.batched)
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
-    for parameter, tensor in _stored(model):
-        recipe = Recipe.of(builder.parameter(parameter))
-        if is_weight(parameter):
+    for stored, tensor in _stored(model, put_dense(model)):
+        recipe, *pattern = (Recipe.of(builder.parameter(parameter)) for parameter in stored)
+        recipe = recipe * pattern[0] if pattern else recipe
+        if is_weight(stored[0]):
             watch.known[tensor] = of_pairs(tracer, recipe) if tensor.is_complex() else recipe
         else:
             builder.skip(recipe, NO_WEIGHT)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cntgraph.adapters.torch.sparse_tensors import is_sparse, parameters_of_sparse
 from cntgraph.adapters.torch.tensors import parameter_of
 from cntgraph.adapters.weights.checkpoint_values import StoredTensor
 from cntgraph.adapters.weights.packed import unpacked
@@ -38,6 +39,9 @@ def tensors_of(state: Mapping[str, Any]) -> Tensors:
     """
     found, first = Tensors(), dict[Any, str]()
     for name, value in tensors_in(state, found):
+        if is_sparse(value):
+            found.parameters += parameters_of_sparse(name, value, trainable=True)
+            continue
         try:
             parameter = parameter_of(name, value, trainable=True)
             if value.is_complex():

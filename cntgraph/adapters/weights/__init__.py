@@ -76,7 +76,7 @@ def load(
                      for p in tensors.parameters)  # fmt: skip
             tensors = Tensors(list(named))
         given.refuse_input()
-        return network_of(tensors, strict=given.strict, layout=layout)
+        return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
     if tensors.left_out:
         entry = tensors.left_out[0]
         raise FormatError(f"expected a list of weights; {entry.name}: {entry.reason}")

@@ -58,6 +58,8 @@ class StoredTensor:
         How many values lie between neighbors along each axis.
     layout : str, default "strided"
         ``"sparse_coo"``, ``"quantized"``, ``"meta"``: what it is where it has no storage.
+    parts : tuple of StoredTensor, default ()
+        Of a sparse one, indices and values (see `weights.sparse`).
     """
 
     shape: tuple[int, ...]
@@ -66,6 +68,7 @@ class StoredTensor:
     first: int = 0
     strides: tuple[int, ...] = ()
     layout: str = "strided"
+    parts: tuple[StoredTensor, ...] = ()
 
     @property
     def pairs(self) -> StoredTensor:
@@ -145,7 +148,8 @@ def _no_plain(layout: str, shape: Any, dtype: str) -> StoredTensor:
 def _sparse(layout: str, data: tuple[Any, ...]) -> StoredTensor:
     values = next(v for v in reversed(data) if isinstance(v, StoredTensor))
     shape = next(v for v in reversed(data) if isinstance(v, tuple))
-    return _no_plain(layout.removeprefix("torch."), shape, values.dtype)
+    parts = tuple(v for v in data if isinstance(v, StoredTensor))
+    return replace(_no_plain(layout.removeprefix("torch."), shape, values.dtype), parts=parts)
 
 
 def _sizes(values: Any) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -33,9 +33,12 @@ _BIAS = re.compile(r"bias|^beta$|^b\d*$", re.IGNORECASE)
 _PAIRS = (("bias", "weight"), ("bias", "kernel"), ("bias", "embedding"), ("bias", "scale"),
           ("bias", "gamma"), ("beta", "gamma"), ("_bias", ""), (r"^[bB](?=\d*$)", "w"),
           (r"^[bB](?=\d*$)", "W"))  # fmt: skip
+#: What makes of weights that it multiplies zeros that are no edges.
+_ZEROING = ("mask", "pattern")
 #: Weights in two parts: what the smaller is and is called, what it applies to, and the whole.
 _PARTS = (
     ("mask", r"(.+)_mask", r"\1_orig", r"\1"),
+    ("pattern", r"(.+)\.pattern", r"\1", r"\1"),
     ("gain", r"(.+)_g", r"\1_v", r"\1"),
     ("gain", r"(.*)parametrizations\.(.+)\.original0", r"\1parametrizations.\2.original1", r"\1\2"),
 )
@@ -156,8 +159,8 @@ class Companions:
             other = None if match is None else self._first(match.expand(larger))
             if match is None or other is None or len(other.shape) != len(shape):
                 continue
-            if broadcasts(shape, other.shape) and (what == "mask" or shape != other.shape):
-                times, value = Recipe.of(factor), Recipe.of(other)
+            if broadcasts(shape, other.shape) and (what in _ZEROING or shape != other.shape):
+                times, value = Recipe.of(replace(factor, trainable=False)), Recipe.of(other)
                 if what == "gain":
                     axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
                     times = times / value.square().sum(axes).sqrt()

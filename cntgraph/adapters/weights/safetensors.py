@@ -68,7 +68,7 @@ def load(
     given, tensors = Options(**shared), read_tensors(Path(source))
     if model is None:
         given.refuse_input()
-        return network_of(tensors, strict=given.strict, layout=layout)
+        return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
     torch: Any = builtin("torch", "putting weights into a model")
     return cast(Network, torch.load_weighted(tensors, model, given))
 

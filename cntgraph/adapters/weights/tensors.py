@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder import Builder, Zeros
 from cntgraph.adapters.weights.pair_tensors import (
     BUFFERS,
     Companions,
@@ -107,7 +107,10 @@ class Tensors:
         self.notes |= others.notes
 
 
-def network_of(tensors: Tensors, *, strict: bool = False, layout: Layout | None = None) -> Network:
+def network_of(
+    tensors: Tensors, *, strict: bool = False, layout: Layout | None = None,
+    zeros: Zeros = "pruned",
+) -> Network:  # fmt: skip
     """Return the network in which every weight is a block of its own.
 
     Parameters
@@ -117,6 +120,8 @@ def network_of(tensors: Tensors, *, strict: bool = False, layout: Layout | None 
         default as PyTorch has them, unless a name or a bias tells otherwise.
     strict : bool, default False
         Whether to raise where something is left out.
+    zeros : {"pruned", "edges"}, default "pruned"
+        What weights are that a mask makes zero: no edges, or edges of weight zero.
 
     Raises
     ------
@@ -151,7 +156,7 @@ def network_of(tensors: Tensors, *, strict: bool = False, layout: Layout | None 
     usual = _usual_orientation(weights)
     for weight in weights:
         _add_block(builder, weight, usual, layout)
-    net = builder.finish(strict=strict)
+    net = builder.finish(strict=strict, zeros=zeros)
     notes = {p.name: w.note for w in found.weights.values() for p in w.value.parameters()}
     notes |= tensors.notes
     entries = {entry.name: _noted(entry, found.folded, notes) for entry in net.entries}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -258,21 +258,49 @@ class Recipe(Expression):
         ParameterError
             If one is missing or has another shape.
         """
-        bound: dict[int, Recipe] = {}
-        for part in sorted(self.parts(), key=lambda part: part.depth):
-            args = tuple(bound[id(arg)] for arg in part.args)
-            bound[id(part)] = part._bound(args, parameters)
-        return bound[id(self)]
+        return self._with_leaves(lambda leaf: leaf._bind_leaf(parameters))
 
-    def _bound(self, args: tuple[Recipe, ...], parameters: Mapping[str, Parameter]) -> Recipe:
-        if self.parameter is not None:
-            return self._bind_leaf(parameters)
+    def substitute(self, values: Mapping[str, Recipe]) -> Recipe:
+        """Return the same recipe reading other values where it reads the parameters of these names.
+
+        Raises
+        ------
+        ParameterError
+            If a value has another shape than the parameter.
+
+        Examples
+        --------
+        >>> w = Recipe.of(Parameter.from_array("w", np.array([1.0, 2.0])))
+        >>> (w * 3.0).substitute({"w": w + w}).read()
+        array([ 6., 12.])
+        """
+        return self._with_leaves(lambda leaf: leaf._substituted(values))
+
+    def _with_leaves(self, leaf: Callable[[Recipe], Recipe]) -> Recipe:
+        """Return the same recipe with what a function makes of each part that is a parameter."""
+        made: dict[int, Recipe] = {}
+        for part in sorted(self.parts(), key=lambda part: part.depth):
+            args = tuple(made[id(arg)] for arg in part.args)
+            made[id(part)] = leaf(part) if part.parameter is not None else part._of_args(args)
+        return made[id(self)]
+
+    def _of_args(self, args: tuple[Recipe, ...]) -> Recipe:
         if not args:
             return self
         dtype = self.dtype
         if self.op in _LAYOUT:
             dtype = np.result_type(*(arg.dtype for arg in args))
         return Recipe(self.op, self.shape, dtype, args, self.options)
+
+    def _substituted(self, values: Mapping[str, Recipe]) -> Recipe:
+        assert self.parameter is not None
+        found = values.get(self.parameter.name, self)
+        if found.shape != self.shape:
+            raise ParameterError(
+                f"parameter {self.parameter.name!r}: expected values of its shape {self.shape} in "
+                f"its place, got some of shape {found.shape}"
+            )
+        return found
 
     def _bind_leaf(self, parameters: Mapping[str, Parameter]) -> Recipe:
         assert self.parameter is not None

@@ -118,15 +118,16 @@ def tree_of_block(block: Block, *, max_edges: int) -> SpanningTree:
     n_edges = block.n_edges
     if n_edges == 0:
         return SpanningTree(block.name, 0, 0, np.zeros(0))
-    if isinstance(block, Dense):
+    if isinstance(block, Dense) and block.kept is None:
         n_nodes, sizes = dense_tree(block)
         return SpanningTree(block.name, n_nodes, n_edges, sizes)
-    if isinstance(block, Conv):
+    if isinstance(block, Conv) and block.kept is None:
         n_nodes, sizes = convolution_tree(block)
         return SpanningTree(block.name, n_nodes, n_edges, sizes)
     if n_edges > max_edges:
         raise GraphSizeError(
-            f"block {block.name!r} has {n_edges:,} edges, and its kind, {block.kind!r}, has to be "
+            f"block {block.name!r} has {n_edges:,} edges, and "
+            f"{'as it is pruned' if block.kept else f'its kind, {block.kind!r},'} has to be "
             f"unrolled; the limit is max_edges={max_edges:,}. Raise it, or coarsen the network: "
             "cntgraph.coarsen(net, 'channel')"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -15,11 +16,13 @@ from cntgraph.core.errors import ParameterError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.pruned import kept, pruned_by
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.csr import Starts, csr_of, index_dtype
 from cntgraph.network.blocks.histogram import Bins
+from cntgraph.network.blocks.pruned import fill_kept, statistics_of_kept
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.blocks.weight_uses import CarriedWeights, Ends, WeightUses
@@ -81,7 +84,9 @@ class Block(ABC):
     Notes
     -----
     With f a transform of the weights and m the 0/1 mask of the source positions that are
-    nodes, column sums are f(A)ᵀ m and row sums are f(A) 1. A third party adds a kind of block
+    nodes, column sums are f(A)ᵀ m and row sums are f(A) 1. What a kind provides knows of no
+    pruning: weights that a mask takes out (`core.recipe.pruned`) are zeros to it, and no edges to
+    whoever asks a block. A third party adds a kind of block
     by a subclass and an entry point in the group ``cntgraph.blocks``; what it is between channels,
     by ``cntgraph.network.coarsening.between_channels.register``.
     """
@@ -157,8 +162,53 @@ class Block(ABC):
 
     @property
     def n_edges(self) -> int:
-        """Number of edges; an edge whose weight is zero is an edge."""
+        """Number of edges: one whose weight is zero is an edge, one that is pruned is none."""
+        return self._n_edges if self.kept is None else self._n_counted
+
+    @property
+    def _n_edges(self) -> int:
+        """Number of edges, were none pruned; a kind that has it in closed form overrides this."""
+        return self._n_counted
+
+    @property
+    def _n_counted(self) -> int:
         return int(self.sums("count")["count"].column.sum())
+
+    @cached_property
+    def kept(self) -> Block | None:
+        """The same block with a one for each of its edges and zero for each that is pruned.
+
+        None where nothing is pruned.
+        """
+        mask = None if self.weight is None else kept(self.weight)
+        return None if mask is None else replace(self, weight=mask, bias=None)
+
+    def _sums_of_kept(
+        self, transforms: tuple[Transform, ...], statistics: bool | Bins
+    ) -> BlockSums | ClassSums:
+        """Return what `_sums` does, pruned edges neither counted nor among the statistics."""
+        if self.weight is None or self.kept is None or self.kept.weight is None:
+            return self._sums(transforms, statistics)
+        found = self._sums(tuple(t for t in transforms if t != "count"), False)
+        sums: dict[Transform, Any] = dict(found.sums)
+        if "count" in transforms:
+            sums["count"] = self.kept._sums(("signed",), False).sums["signed"]
+        own = found.statistics
+        if statistics:
+            own = statistics_of_kept(self.weight, self.kept.weight, statistics)
+        return type(found)(sums, own)
+
+    def _pulled(self, x: Values, transform: Transform) -> Values:
+        """Return what `_apply` does; pruned edges are not counted."""
+        if transform == "count" and self.kept is not None:
+            return self.kept._apply(x, "signed")
+        return self._apply(x, transform)
+
+    def _pushed(self, z: Values, transform: Transform) -> Values:
+        """Return what `_apply_transposed` does; pruned edges are not counted."""
+        if transform == "count" and self.kept is not None:
+            return self.kept._apply_transposed(z, "signed")
+        return self._apply_transposed(z, transform)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -188,14 +238,14 @@ class Block(ABC):
             If the sums do not fit into memory.
         """
         check_memory(8 * len(transforms) * sum(self.shape), f"adding up {max(self.shape):,} nodes")
-        found = self._sums(transforms, statistics)
+        found = self._sums_of_kept(transforms, statistics)
         found = found.of_nodes() if isinstance(found, ClassSums) else found
         mask = self.source.mask
         if mask is None:
             return found
         nodes = mask.astype(np.float64)
         sums = {
-            t: Sums(np.where(mask, s.row, 0.0), self._apply_transposed(nodes, t))
+            t: Sums(np.where(mask, s.row, 0.0), self._pushed(nodes, t))
             for t, s in found.sums.items()
         }
         return BlockSums(sums, found.statistics)
@@ -217,7 +267,7 @@ class Block(ABC):
         """
         found: BlockSums | ClassSums
         if self.source.mask is None:
-            found = self._sums(transforms, statistics)
+            found = self._sums_of_kept(transforms, statistics)
         else:
             found = self.sums_and_statistics(transforms, statistics=statistics)
         return found if isinstance(found, ClassSums) else self._classed(found)
@@ -253,8 +303,6 @@ class Block(ABC):
     def weight_uses(self, ends: Ends) -> WeightUses:
         """Return how often the nodes of a layer meet each of its stored weights.
 
-        A kind that knows it in closed form overrides this, which lists every edge.
-
         Parameters
         ----------
         ends : Ends
@@ -268,6 +316,15 @@ class Block(ABC):
         ------
         GraphSizeError
             If its edges are to be listed, and do not fit into memory.
+        """
+        if self.kept is None:
+            return self._weight_uses(ends)
+        return WeightUses.of_edges(self.carried_weights(), ends)
+
+    def _weight_uses(self, ends: Ends) -> WeightUses:
+        """Return the uses, were no edge pruned; a kind that knows them in closed form overrides it.
+
+        Else every edge is listed.
         """
         return WeightUses.of_edges(self.carried_weights(), ends)
 
@@ -289,6 +346,8 @@ class Block(ABC):
             return CarriedWeights.of(matrix, np.arange(matrix.nnz), self.source, self.target)
         shape = self.weight.shape
         numbers = Recipe.constant(np.arange(prod(shape)).reshape(shape))
+        if self.kept is not None and self.kept.weight is not None:
+            numbers = pruned_by(self.kept.weight, numbers)
         matrix = replace(self, weight=numbers).to_csr()
         found = matrix.data.astype(np.int64)
         known = (found == matrix.data) & (found >= 0) & (found < prod(shape))
@@ -309,7 +368,7 @@ class Block(ABC):
         -------
         ndarray of float64, shape (source.size,) or (source.size, n)
         """
-        return self._without_padding(self._apply(_columns(x, self.target.size), transform))
+        return self._without_padding(self._pulled(_columns(x, self.target.size), transform))
 
     def rmatvec(self, z: Array, transform: Transform = "signed") -> Values:
         """Return f(A)ᵀ z: what the targets receive from values on the sources.
@@ -325,7 +384,7 @@ class Block(ABC):
         ndarray of float64, shape (target.size,) or (target.size, n)
         """
         values = self._without_padding(_columns(z, self.source.size))
-        return self._apply_transposed(values, transform)
+        return self._pushed(values, transform)
 
     def _without_padding(self, values: Values) -> Values:
         """Return values by source position, zero where there is no node."""
@@ -346,7 +405,7 @@ class Block(ABC):
         return self.sums("count")["count"].row.astype(np.int64)
 
     def to_csr(self) -> csr_array:
-        """Return the block's matrix with every edge stored, zeros included.
+        """Return the block's matrix with every edge stored, zeros that are not pruned included.
 
         Returns
         -------
@@ -358,8 +417,18 @@ class Block(ABC):
         data = np.empty(indptr[-1], self.dtype)
         mask = self.source.mask
         starts = indptr[:-1] if mask is None else np.where(mask, indptr[:-1], -1)
-        self.fill(np.ascontiguousarray(starts), 0, indices, data)
+        self.write_edges(np.ascontiguousarray(starts), 0, indices, data)
         return csr_of(data, indices, indptr, self.shape)
+
+    def write_edges(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
+        """Write the edges of every row, as `fill` does, without those that are pruned."""
+        if self.kept is None:
+            self.fill(starts, column, indices, data)
+            return
+        counted = self._sums(("count",), False)
+        counted = counted.of_nodes() if isinstance(counted, ClassSums) else counted
+        degrees = counted.sums["count"].row.astype(np.int64)
+        fill_kept((self.fill, self.kept.fill), degrees, starts, column, indices, data)
 
     def parameters(self) -> list[Parameter]:
         """Return the parameters its weight and bias are read from."""

@@ -106,10 +106,10 @@ class Conv(Block):
     # -- sums -------------------------------------------------------------------------------
 
     @property
-    def n_edges(self) -> int:
+    def _n_edges(self) -> int:
         """Number of edges: kernel entries times the positions each is used at."""
         if self.source.mask is not None:
-            return super().n_edges
+            return super()._n_edges
         uses = prod(int(w.coarse_cover.sum()) for w in self.windows)
         return self.weight.shape[0] * self.weight.shape[1] * uses
 
@@ -130,7 +130,7 @@ class Conv(Block):
 
     # -- uses of weights ----------------------------------------------------------------------
 
-    def weight_uses(self, ends: Ends) -> WeightUses:
+    def _weight_uses(self, ends: Ends) -> WeightUses:
         """Return how often the nodes of a layer meet each weight: see `ConvUses`."""
         views, shape = (self.source, self.target), self.weight.shape
         found = ConvUses(*views, self.windows, shape, self.groups, self.transposed).at(ends)
@@ -138,7 +138,7 @@ class Conv(Block):
             return found
         begin, end = ends.of_block(*views)
         if (begin and end) or (end and self.source.mask is not None):
-            return super().weight_uses(ends)
+            return super()._weight_uses(ends)
         return self._uses_of_one_channel(ends, at_source=begin)
 
     def _uses_of_one_channel(self, ends: Ends, *, at_source: bool) -> WeightUses:

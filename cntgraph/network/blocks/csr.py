@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,40 @@ def fill_from_csr(
     starts, column, indices, data
         As in `Block.fill`.
     """
+    copy_rows_to((matrix.indptr, matrix.indices, matrix.data), starts, column, indices, data)
+
+
+def copy_rows_to(
+    rows: tuple[Array, Array, Array], starts: Starts, column: int, indices: Array, data: Array
+) -> None:
+    """Copy rows, given as indptr, indices and data of a CSR matrix, as `Block.fill` writes them."""
     from cntgraph.core.kernels.csr_rows import copy_rows
 
-    copy_rows(matrix.indptr, matrix.indices, matrix.data, starts, column, indices, data)
+    copy_rows(*rows, starts, column, indices, data)
+
+
+def row_runs(ends: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of runs of rows with up to `size` edges, or of one row with more.
+
+    Parameters
+    ----------
+    ends : ndarray of int64, shape (n_rows,)
+        Where the edges of each row end.
+    size : int
+
+    Yields
+    ------
+    (int, int)
+        Rows without edges may be left out.
+
+    Examples
+    --------
+    >>> list(row_runs(np.array([2, 4, 9, 10]), 4))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    first, done = 0, 0
+    while done < (ends[-1] if len(ends) else 0):
+        last = max(int(np.searchsorted(ends, done + size, side="right")), first + 1)
+        if ends[last - 1] > done:
+            yield first, last
+        first, done = last, int(ends[last - 1])

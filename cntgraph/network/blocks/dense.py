@@ -55,7 +55,7 @@ class Dense(Block):
         self._check(self.weight.shape == expected, f"a weight of shape {expected}")
 
     @property
-    def n_edges(self) -> int:
+    def _n_edges(self) -> int:
         """Number of edges."""
         return self.target.size * self.source.n_nodes
 
@@ -64,7 +64,7 @@ class Dense(Block):
         sums = {t: Sums(own.column[0, :, 0], own.row[:, 0]) for t, own in found.items()}
         return BlockSums(sums, statistics_)
 
-    def weight_uses(self, ends: Ends) -> WeightUses:
+    def _weight_uses(self, ends: Ends) -> WeightUses:
         """Return how often the nodes of a layer meet each weight, which is one edge's."""
         begin, end = ends.of_block(self.source, self.target)
         n_begin = ends.count(self.source) if begin else 0

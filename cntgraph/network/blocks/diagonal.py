@@ -49,7 +49,7 @@ class Diagonal(Block):
         self._check(fits, "a weight that broadcasts against the target")
 
     @property
-    def n_edges(self) -> int:
+    def _n_edges(self) -> int:
         """Number of edges."""
         return self.source.n_nodes
 
@@ -73,11 +73,11 @@ class Diagonal(Block):
             found = WeightStatistics.of(self.weight.read(), bins=statistics)
         return ClassSums(sums, found)
 
-    def weight_uses(self, ends: Ends) -> WeightUses:
+    def _weight_uses(self, ends: Ends) -> WeightUses:
         """Return how often the nodes of a layer meet each weight, which is broadcast to them."""
         begin, end = ends.of_block(self.source, self.target)
         if (begin and end) or self.source.mask is not None:
-            return super().weight_uses(ends)
+            return super()._weight_uses(ends)
         if not (begin or end):
             return WeightUses()
         view = self.target if end else self.source

@@ -39,7 +39,7 @@ class Identity(Block):
         self._check(self.source.size == self.target.size, "as many targets as sources")
 
     @property
-    def n_edges(self) -> int:
+    def _n_edges(self) -> int:
         """Number of edges."""
         return self.source.n_nodes
 

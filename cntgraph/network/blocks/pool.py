@@ -79,7 +79,7 @@ class Pool(Block):
         self._check(self.target.shape == expected, f"a target of shape {expected}")
 
     @property
-    def n_edges(self) -> int:
+    def _n_edges(self) -> int:
         """Number of edges: one a candidate of each window."""
         if self.source.mask is None:
             return self.source.shape[0] * prod(len(s.edges.rows) for s in self.operators)

@@ -114,7 +114,7 @@ class Scaled(Block):
         return np.asarray(sum(found))
 
     @property
-    def n_edges(self) -> int:
+    def _n_edges(self) -> int:
         """Number of edges."""
         return self.of.n_edges
 

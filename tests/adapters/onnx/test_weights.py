@@ -115,6 +115,8 @@ def test_a_sparse_tensor_is_held_dense(flat):
     net = adapter.load(proto, strict=True)
     np.testing.assert_array_equal(net.blocks[0].weight.read(), dense.T)
     assert net.coverage.loc["w", "status"] == "included"
+    assert net.n_edges == 3
+    assert adapter.load(proto, zeros="edges").n_edges == 20
 
 
 def test_tied_weights_are_one_parameter():

@@ -153,12 +153,12 @@ def test_types_that_numpy_lacks(tmp_path, dtype):
 
 def test_tensors_that_are_no_plain_numbers_are_left_out(tmp_path):
     state = {"fc.weight": torch.randn(3, 4), "z": torch.ones(2, 2) * 1j,
-             "sparse": torch.eye(3).to_sparse(), "meta": torch.ones(2, 2, device="meta"),
+             "sparse": (1j * torch.eye(3)).to_sparse(), "meta": torch.ones(2, 2, device="meta"),
              "extra_state": 3}  # fmt: skip
     with pytest.warns(cg.CoverageWarning, match="z: complex numbers"):
         net = cg.load(state)
     reasons = net.coverage["reason"]
-    assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type float32"
+    assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type complex64"
     assert reasons["meta"] == "no plain numbers: a meta tensor of type float32"
     with pytest.raises(CoverageError):
         cg.load(state, strict=True)
@@ -207,9 +207,9 @@ def test_what_is_no_plain_tensor_is_left_out_of_a_file_by_name(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantized = torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
-        compressed = torch.eye(3).to_sparse_csr()
+        compressed = (1j * torch.eye(3)).to_sparse_csr()
     state = {"fc.weight": torch.randn(3, 4), "z": torch.ones(2, 2) * 1j,
-             "sparse": torch.eye(3).to_sparse(), "meta": torch.ones(2, 2, device="meta"),
+             "sparse": (1j * torch.eye(3)).to_sparse(), "meta": torch.ones(2, 2, device="meta"),
              "quantized": quantized, "csr": compressed,
              "count": 3, "dicts": {"inner": torch.ones(2, 2)}}  # fmt: skip
     torch.save(state, tmp_path / "m.pt")
@@ -217,8 +217,8 @@ def test_what_is_no_plain_tensor_is_left_out_of_a_file_by_name(tmp_path):
         net = cg.load(tmp_path / "m.pt")
     reasons = net.coverage["reason"]
     assert reasons["z"].startswith("complex numbers")
-    assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type float32"
-    assert reasons["csr"] == "no plain numbers: a sparse_csr tensor of type float32"
+    assert reasons["sparse"] == "no plain numbers: a sparse_coo tensor of type complex64"
+    assert reasons["csr"] == "no plain numbers: a sparse_csr tensor of type complex64"
     assert reasons["meta"] == "no plain numbers: a meta tensor of type float32"
     assert reasons["quantized"] == "no plain numbers: a quantized tensor of type qint8"
     assert reasons["count"] == "no tensor: a value of type int"

@@ -19,7 +19,7 @@ from cntgraph.network.blocks.weight_uses import Ends
 
 def assert_uses(block, ends):
     expected = uses(block, ends.nodes, ends.incoming, ends.outgoing)
-    for found in (block.weight_uses(ends), Block.weight_uses(block, ends)):
+    for found in (block.weight_uses(ends), Block._weight_uses(block, ends)):
         assert found.by_node == pytest.approx((expected**2).sum())
         assert found.together == pytest.approx((expected.sum(axis=0) ** 2).sum())
     n = len(expected)
@@ -108,7 +108,7 @@ def test_around_a_circle_the_edges_of_one_channel_are_listed(transposed, at_sour
     assert found.by_node == pytest.approx(once.by_node * 2**38)
     assert found.together == pytest.approx(once.together * 2**38)
     with pytest.raises(GraphSizeError, match="edges of 'c'"):
-        Block.weight_uses(block(1 << 40), ends)
+        Block._weight_uses(block(1 << 40), ends)
 
 
 def test_edges_that_carry_what_is_computed_of_weights_are_refused():
