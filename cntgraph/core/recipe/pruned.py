@@ -24,6 +24,7 @@ def pruned_by(mask: Recipe, weight: Recipe) -> Recipe:
 
     Examples
     --------
+    >>> import numpy as np
     >>> w = Recipe.constant(np.array([0.0, 2.0, 3.0]))
     >>> found = pruned_by(Recipe.constant(np.array([1.0, 1.0, 0.0])), w)
     >>> found.read(), kept(found).read()
@@ -47,6 +48,7 @@ def without_masked(weight: Recipe) -> Recipe:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cntgraph.core.parameter import Parameter
     >>> w = Recipe.of(Parameter.from_array("w", np.array([[1.0, 2.0]])))
     >>> mask = Recipe.constant(np.array([[1.0, 0.0]]))
