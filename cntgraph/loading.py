@@ -32,7 +32,7 @@ def load(
     source : str, Path or model object
         A live model, or a file: cntgraph's own ``.h5``, ``.pt2``, ``.onnx``, ``.keras``, Keras's
         ``.h5``; or weights alone, which have no graph: ``.pt``, ``.pth``, ``.ckpt``, ``.bin``,
-        ``.safetensors`` (of these two also a folder of shards), a folder of
+        ``.safetensors`` (of these two also a folder of shards, or of PEFT), a folder of
         ``torch.distributed.checkpoint``, ``.gguf``, ``.npz``, ``.npy``, a state dict, a dict or a
         list of arrays; packed ones (GPTQ, AWQ, bitsandbytes, MLX, …) are unpacked where they are
         read. Each weight is then a block of its own, from a layer
@@ -62,7 +62,9 @@ def load(
         What only one kind of source takes: ``params`` for a function of JAX; ``model``, the
         PyTorch module to which the weights of a checkpoint, a state dict or safetensors belong,
         for its graph with these weights; ``description`` of the layers of a list of arrays;
-        ``layout``, the order of the axes of kernels without a graph (``"OHWI"``, as MLX has it).
+        ``layout``, the order of the axes of kernels without a graph (``"OHWI"``, as MLX has it);
+        ``base``, the model that a folder of PEFT's LoRA updates: a `Network`, or what is loaded as
+        one, with these options. Without it the folder is a network of the updates.
 
     Returns
     -------
@@ -100,11 +102,16 @@ def load(
 
         cg.load("folder/")
         cg.load("last.ckpt", model=Net(), input_shape=(1, 28, 28))
+        cg.load("lora/", base="folder/")
         cg.load(keras_model.get_weights(), input_shape=(1, 28, 28),
                 description=[{"kind": "conv", "activation": "relu", "pool": {"size": 2}}, "dense"])
     """
     shared = Options(input_shape=input_shape, example_input=example_input, norm=norm,
                      unroll=unroll, strict=strict, batched=batched, zeros=zeros)  # fmt: skip
+    if options.get("base") is not None and not isinstance(options["base"], Network):
+        own = {"model": options.pop("model")} if "model" in options else {}
+        options["base"] = load(options["base"], **vars(shared), **own)
+        shared = Options(strict=strict)
     if isinstance(source, str | PathLike):
         source = Path(source)
         if not source.exists():

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
+from cntgraph.adapters.weights.lora import CONFIG, WEIGHTS, is_adapter, network_of_adapter
 from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.shards import INDEX, json_object, model_in, read_shards
 from cntgraph.adapters.weights.stored import StoredArray, file_state
@@ -22,7 +23,7 @@ from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.network.network import Network
 
 suffixes = (".safetensors", ".safetensors.index.json")
-options = ("model", "layout")
+options = ("model", "layout", "base")
 
 #: The format's types that are real numbers.
 DTYPES = {
@@ -44,8 +45,9 @@ def recognizes(source: object) -> bool:
 
 
 def load(
-    source: str | Path, *, model: Any = None, layout: Layout | None = None, **shared: Any
-) -> Network:
+    source: str | Path, *, model: Any = None, layout: Layout | None = None,
+    base: Network | None = None, **shared: Any,
+) -> Network:  # fmt: skip
     """Return the network of a file, an index or a folder of safetensors.
 
     Parameters
@@ -57,6 +59,8 @@ def load(
         Without it, each tensor is a block of its own; see `tensors`.
     layout : {"OIHW", "OHWI", "HWIO"}, optional
         The order of the axes of convolutions' kernels, without a model.
+    base : Network, optional
+        Of a folder of PEFT, the model that its LoRA updates; see `lora`.
     **shared
         The fields of `Options`; all but `strict` are of use only with a `model`.
 
@@ -66,6 +70,14 @@ def load(
         If the file is damaged, a shard is missing, or the tensors are not the model's.
     """
     given, tensors = Options(**shared), read_tensors(Path(source))
+    if is_adapter(Path(source)) and model is None:
+        given.refuse_input()
+        return network_of_adapter(Path(source), tensors, base, strict=given.strict)
+    if base is not None:
+        raise FormatError(
+            f"{source}: base= is the model that a folder of PEFT updates, which has {CONFIG} and "
+            "no model= of its own; leave one of them out"
+        )
     if model is None:
         given.refuse_input()
         return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
@@ -87,7 +99,8 @@ def read_tensors(path: Path) -> Tensors:
         If a file is damaged or missing.
     """
     if path.is_dir():
-        path = model_in(path, ".safetensors")
+        # What a trainer keeps beside an adapter is not of the model.
+        path = model_in(path, ".safetensors", WEIGHTS if is_adapter(path) else "")
     is_index = path.name.lower().endswith(INDEX)
     found = read_shards(path, _read_file) if is_index else _read_file(path)
     return unpacked(found, path.parent)

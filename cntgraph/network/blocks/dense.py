@@ -12,6 +12,7 @@ import numpy as np
 from cntgraph.core.computing import spread
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe
+from cntgraph.core.recipe.products import products_apart
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block, BlockSums, Sums
 from cntgraph.network.blocks.csr import Starts, fill_threads
@@ -84,22 +85,20 @@ class Dense(Block):
     def _apply(self, x: Values, transform: Transform) -> Values:
         if transform == "count":
             return np.repeat(x.sum(axis=0, keepdims=True), self.source.size, axis=0)
-        total = np.zeros((self.source.size, *x.shape[1:]))
-        for part in spread(partial(_pulled, self.weight, x, transform), self._parts()):
-            total += part
-        return total
+        apart = products_apart(self.weight) if transform == "signed" else None
+        if apart is None:
+            return _all_pulled(self.weight, x, transform)
+        total = apart.transposed().times(x, self.source.size)
+        return total if apart.rest is None else total + _all_pulled(apart.rest, x, transform)
 
     def _apply_transposed(self, z: Values, transform: Transform) -> Values:
         if transform == "count":
             return np.repeat(z.sum(axis=0, keepdims=True), self.target.size, axis=0)
-        total, parts = np.zeros((self.target.size, *z.shape[1:])), self._parts()
-        found = spread(partial(_pushed, self.weight, z, transform), parts)
-        for rows, part in zip(parts, found, strict=True):
-            total[slice(*rows)] = part
-        return total
-
-    def _parts(self) -> list[tuple[int, int]]:
-        return list(self.weight.chunks())
+        apart = products_apart(self.weight) if transform == "signed" else None
+        if apart is None:
+            return _all_pushed(self.weight, z, transform)
+        total = apart.times(z, self.target.size)
+        return total if apart.rest is None else total + _all_pushed(apart.rest, z, transform)
 
     def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
@@ -141,6 +140,23 @@ class Dense(Block):
     def from_geometry(cls, geometry: Mapping[str, Any], **common: Any) -> Dense:
         """Rebuild the block from the fields common to all blocks."""
         return cls(**common)
+
+
+def _all_pulled(weight: Recipe, x: Values, transform: Transform) -> Values:
+    """Return what the sources receive from the targets."""
+    total = np.zeros((weight.shape[1], *x.shape[1:]))
+    for part in spread(partial(_pulled, weight, x, transform), list(weight.chunks())):
+        total += part
+    return total
+
+
+def _all_pushed(weight: Recipe, z: Values, transform: Transform) -> Values:
+    """Return what the targets receive from the sources."""
+    total, parts = np.zeros((weight.shape[0], *z.shape[1:])), list(weight.chunks())
+    found = spread(partial(_pushed, weight, z, transform), parts)
+    for rows, part in zip(parts, found, strict=True):
+        total[slice(*rows)] = part
+    return total
 
 
 def _pulled(weight: Recipe, x: Values, transform: Transform, rows: tuple[int, int]) -> Values:

@@ -19,6 +19,7 @@ from cntgraph.core.recipe import CHUNK_BYTES, Recipe
 from cntgraph.core.recipe.chunks import chunks_of
 from cntgraph.core.recipe.expression import Expression
 from cntgraph.core.recipe.matrix import Factors, Matrix, lies_across
+from cntgraph.core.recipe.products import Apart, products_apart
 from cntgraph.core.recipe.reading import read_part, read_stored_part
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.histogram import Bins
@@ -118,7 +119,10 @@ def row_column_sums(
     check_memory(16 * (n_rows + groups * inner) * taps, f"the sums of a weight {weight.shape}")
     from_weights = tuple(t for t in dict.fromkeys(transforms) if t != "count")
     sums, found = dict[Transform, RowColumnSums](), WeightStatistics()
-    if from_weights or statistics:
+    apart = products_apart(weight) if from_weights == ("signed",) and not statistics else None
+    if apart is not None and groups == 1:
+        sums["signed"] = _sums_apart(apart, weight.shape)
+    elif from_weights or statistics:
         across = groups == 1 and lies_across(weight, 0)
         add = _added_across if across else _added_along
         sums, found = add(weight, groups, from_weights, statistics)
@@ -126,6 +130,17 @@ def row_column_sums(
         columns = np.full((groups, inner, taps), float(n_rows // groups if groups else 0))
         sums["count"] = RowColumnSums(np.full((n_rows, taps), float(inner)), columns)
     return sums, found
+
+
+def _sums_apart(apart: Apart, shape: tuple[int, ...]) -> RowColumnSums:
+    """Return the sums of a matrix in which there are products: none of them is formed."""
+    n_rows, n_columns = shape
+    row = apart.times(np.ones((n_columns, 1)), n_rows)
+    column = apart.transposed().times(np.ones((n_rows, 1)), n_columns)[None]
+    if apart.rest is None:
+        return RowColumnSums(row, column)
+    rest = row_column_sums(apart.rest, ("signed",))[0]["signed"]
+    return RowColumnSums(row + rest.row, column + rest.column)
 
 
 _Added = tuple[dict[Transform, RowColumnSums], WeightStatistics]

@@ -1,0 +1,113 @@
+"""Products: the narrow matrix products in a weight, which can be multiplied without being formed.
+
+The update of a weight that is B A, of few columns and rows (LoRA), has the sums B (A 1) and
+(1ᵀ B) A, and its product with a vector is B (A x); of W + B A, those of W are added.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cntgraph.core.recipe.expression import Expression
+from cntgraph.core.recipe.recipe import Recipe
+from cntgraph.core.types import Values
+
+#: A product is left apart where its factors have this many times fewer values.
+_NARROW = 2
+
+
+class Product(NamedTuple):
+    """A number times the product of two matrices."""
+
+    factor: float
+    left: Recipe
+    right: Recipe
+
+    def times(self, x: Values) -> Values:
+        """Return its product with a vector, or with the columns of a matrix."""
+        return self.factor * _times(self.left, _times(self.right, x))
+
+    def transposed(self) -> Product:
+        """Return the product of which this is the transpose."""
+        left, right = (recipe.transpose((1, 0)) for recipe in (self.right, self.left))
+        return Product(self.factor, left, right)
+
+
+class Apart(NamedTuple):
+    """A matrix as a sum: of one that is read as it is, if there is one, and of products."""
+
+    rest: Recipe | None
+    products: tuple[Product, ...]
+
+    def times(self, x: Values, n_rows: int) -> Values:
+        """Return what the products add to the matrix's product with a vector, or with columns."""
+        nothing = np.zeros((n_rows, *x.shape[1:]))
+        return sum((product.times(x) for product in self.products), nothing)
+
+    def transposed(self) -> Apart:
+        """Return the same of the transposed matrix."""
+        rest = None if self.rest is None else self.rest.transpose((1, 0))
+        return Apart(rest, tuple(product.transposed() for product in self.products))
+
+
+def products_apart(weight: Recipe) -> Apart | None:
+    """Return the narrow products in a matrix, apart from what else it is the sum of.
+
+    Parameters
+    ----------
+    weight : Recipe
+        A matrix.
+
+    Returns
+    -------
+    Apart or None
+        None where there is none.
+
+    Examples
+    --------
+    >>> b, a = Recipe.constant(np.ones((6, 1))), Recipe.constant(np.ones((1, 5)))
+    >>> w = Recipe.constant(np.zeros((6, 5)))
+    >>> found = products_apart(w + b @ a * 2.0)
+    >>> found.rest is w, found.products[0].factor, found.times(np.ones(5), 6)[:2]
+    (True, 2.0, array([10., 10.]))
+    >>> products_apart(w) is None
+    True
+    """
+    if len(weight.shape) != 2:
+        return None
+    rest, products = _apart(weight, 1.0)
+    return Apart(rest, tuple(products)) if products else None
+
+
+def _apart(weight: Recipe, factor: float) -> tuple[Recipe | None, list[Product]]:
+    if weight.op == "matmul" and _is_narrow(weight):
+        return None, [Product(factor, *weight.args)]
+    if weight.op == "negative":
+        return _apart(weight.args[0], -factor)
+    if weight.op == "transpose":
+        rest, products = _apart(weight.args[0], factor)
+        rest = None if rest is None else rest.transpose((1, 0))
+        return rest, [product.transposed() for product in products]
+    if weight.op in ("add", "subtract") and all(a.shape == weight.shape for a in weight.args):
+        sign = 1.0 if weight.op == "add" else -1.0
+        one, other = _apart(weight.args[0], factor), _apart(weight.args[1], sign * factor)
+        parts = [rest for rest, _ in (one, other) if rest is not None]
+        rest = parts[0] + parts[1] if len(parts) > 1 else next(iter(parts), None)
+        return rest, [*one[1], *other[1]]
+    for value, number in (weight.args, weight.args[::-1]) if weight.op == "multiply" else ():
+        if number.value is not None and number.value.size == 1 and value.shape == weight.shape:
+            return _apart(value, factor * float(number.value.reshape(())))
+    return (weight if factor == 1.0 else weight * factor), []
+
+
+def _is_narrow(product: Expression) -> bool:
+    n, m = product.shape
+    return _NARROW * product.args[0].shape[1] * (n + m) <= n * m
+
+
+def _times(matrix: Recipe, x: Values) -> Values:
+    """Return a matrix times columns, some rows of it at a time."""
+    parts = [matrix.read(0, *rows) @ x for rows in matrix.chunks()]
+    return np.concatenate(parts) if parts else np.zeros((matrix.shape[0], *x.shape[1:]))
