@@ -8,7 +8,7 @@ from cntgraph.core.table_view import TableView
 from cntgraph.core.types import Columns
 
 #: Kinds of layers that are told of where learned edges end in them: others route what they get.
-_ROUTING: Final = frozenset(("activation", "add", "attention", "multiply", "scale", "scores"))
+ROUTING: Final = frozenset(("activation", "add", "attention", "multiply", "scale", "scores"))
 
 
 def _folded(columns: Columns, learned: list[Any]) -> list[bool]:
@@ -16,7 +16,7 @@ def _folded(columns: Columns, learned: list[Any]) -> list[bool]:
     if not any(learned):
         return [False] * len(learned)
     kinds = zip(columns["kind"], learned, strict=True)
-    return [kind in _ROUTING and not weights for kind, weights in kinds]
+    return [kind in ROUTING and not weights for kind, weights in kinds]
 
 
 def _structural_layers(columns: Columns) -> list[bool]:

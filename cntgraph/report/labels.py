@@ -93,3 +93,17 @@ def divergence_label(kind: str | None, base: float | None = None) -> str:
     if unit == "nats" and base is not None:
         unit = "bits" if base == 2 else f"log {base:g}"
     return f"{name} ({unit})" if unit else name
+
+
+def short_name(name: object, most: int = 28) -> str:
+    """Return the end of a name that is too long, from a dot on if there is one.
+
+    Examples
+    --------
+    >>> short_name("model.layers.0.self_attn.q_proj", 17), short_name("conv1", 17)
+    ('…self_attn.q_proj', 'conv1')
+    """
+    text = str(name)
+    if len(text) <= most:
+        return text
+    return "…" + (text[-most:].partition(".")[2] or text[1 - most :])

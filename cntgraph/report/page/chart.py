@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cntgraph.core.errors import require
+from cntgraph.report.labels import short_name
 
 #: Significant digits of numbers in the page.
 DIGITS = 5
@@ -156,17 +157,4 @@ def ticks(labels: Sequence[object], most: int = 12) -> dict[str, Any]:
     """
     places = list(range(0, len(labels), -(-len(labels) // most) or 1))
     return {"tickmode": "array", "tickvals": places,
-            "ticktext": [plain(shortened(labels[k])) for k in places]}  # fmt: skip
-
-
-def shortened(name: object, most: int = 28) -> str:
-    """Return a name with its middle left out, if it is long.
-
-    Examples
-    --------
-    >>> shortened("encoder.layers.11.attention.output.dense", 20)
-    'encoder.l…tput.dense'
-    """
-    text = str(name)
-    head = (most - 1) // 2
-    return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
+            "ticktext": [plain(short_name(labels[k])) for k in places]}  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 
 from cntgraph.core.table_text import cell
 from cntgraph.report.intervals import intervals_of
-from cntgraph.report.labels import measure_label
-from cntgraph.report.page.chart import Chart, View, numbers, plain, shortened, ticks
+from cntgraph.report.labels import measure_label, short_name
+from cntgraph.report.page.chart import Chart, View, numbers, plain, ticks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,5 +178,5 @@ def scatter(
 def _about(number: Any, row: pd.Series) -> list[str]:
     """Return the lines that tell of a network when it is pointed at; not more than fit."""
     known = [(str(name), cell(value)) for name, value in row.items() if cell(value) != ""]
-    lines = [f"{name.replace('_', ' ')}: {shortened(value, 48)}" for name, value in known[:10]]
+    lines = [f"{name.replace('_', ' ')}: {short_name(value, 48)}" for name, value in known[:10]]
     return [plain(line) for line in (f"network {number}", *lines)]

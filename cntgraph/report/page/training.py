@@ -16,6 +16,7 @@ from cntgraph.report.page.heatmaps import heatmaps
 from cntgraph.report.page.lines import line, titles
 from cntgraph.report.page.page import Section, Table
 from cntgraph.report.page.selection import DEFINITIONS, LAYERS, evenly, layers_of, measures_of, said
+from cntgraph.report.training_axis import training_axis
 from cntgraph.training.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ def _summary(trajectory: Trajectory, table: pd.DataFrame) -> Section:
 
 def _axis(labels: pd.DataFrame) -> tuple[str, list[Any]]:
     """Return what snapshots are told apart by: step, epoch, or their number."""
-    for name in ("step", "epoch"):
-        if name in labels.columns and labels[name].notna().all() and labels[name].is_unique:
-            return name, labels[name].tolist()
-    return "snapshot", list(range(len(labels)))
+    name = training_axis(labels.reset_index())
+    return name, list(range(len(labels))) if name == "snapshot" else labels[name].tolist()
 
 
 def _shared(labels: pd.DataFrame) -> tuple[str, dict[str, Any]]:

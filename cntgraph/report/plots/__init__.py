@@ -8,6 +8,7 @@ from cntgraph.report.plots.density import plot_density
 from cntgraph.report.plots.distribution import plot_distribution
 from cntgraph.report.plots.divergence import plot_divergence
 from cntgraph.report.plots.graph_drawing import plot_graph
+from cntgraph.report.plots.scatter import plot_scatter
 from cntgraph.report.plots.separation import plot_separation
 from cntgraph.report.plots.strength_map import plot_strength_map
 from cntgraph.report.plots.training import plot_training
@@ -18,6 +19,7 @@ __all__ = [
     "plot_distribution",
     "plot_divergence",
     "plot_graph",
+    "plot_scatter",
     "plot_separation",
     "plot_strength_map",
     "plot_training",

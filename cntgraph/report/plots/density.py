@@ -19,6 +19,7 @@ from cntgraph.report.plots.style import (
     set_title,
     tick_size,
 )
+from cntgraph.report.training_axis import training_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,8 @@ def plot_density(
         return them: ``snapshot`` and labels, or ``bin``; ``layer``, ``measure``, ``x``,
         ``density``.
     color_by : str, optional
-        The column that colors a curve: by default ``bin``, else ``step``, else ``snapshot``.
+        The column that colors a curve: by default ``bin``, else that which `plot_training` has
+        along its axis: ``step``, else ``epoch``, else ``snapshot``.
         Numbers and intervals have a color bar, anything else a legend. What bins are of is
         taken from ``table.attrs["by"]``, if it is there.
     ridge : bool, optional
@@ -80,8 +82,7 @@ def plot_density(
             f"plot_density: expected the table of `density` or `densities`, got a "
             f"{type(table).__name__}; plot_distribution draws what cg.distribution gives"
         )
-    present = [c for c in ("bin", "step", "snapshot") if c in table.columns]
-    color_by = color_by or (present[0] if present else "snapshot")
+    color_by = color_by or ("bin" if "bin" in table.columns else training_axis(table))
     check_table(table, (color_by, "layer", "measure", "x", "density"), what="densities")
     layer, measure = _only(table, "layer"), _only(table, "measure")
     curves = _curves(table, color_by)

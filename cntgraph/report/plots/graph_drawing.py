@@ -10,15 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.node_positions import node_positions
+from cntgraph.measures.views import ROUTING
+from cntgraph.network.layer import Layer
+from cntgraph.report.labels import short_name
 from cntgraph.report.plots.style import COLORS, make_axes, match_sizes, sequential_map, tick_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
 #: Blue below zero, vermilion above it, gray at zero, as in exported files.
 _NEGATIVE, _ZERO, _POSITIVE = COLORS[0], "#A0A0A0", COLORS[1]
 #: Alpha of the weakest and of the strongest edge.
 _FAINT, _STRONG = 0.08, 0.9
+#: Of names that stand upright, so many letters at most.
+_LETTERS = 24
 
 
 def plot_graph(
@@ -57,8 +63,9 @@ def plot_graph(
     Notes
     -----
     Edges with positive weight are vermilion, with negative blue, of weight zero gray; the larger
-    |w| within its block, the less transparent. Edges whose weight is not finite are left out, and
-    counted as not drawn.
+    |w| within its block, the less transparent. Names of layers that would lie over each other are
+    left out, first those of layers that only route values; the figure says how many. Edges whose
+    weight is not finite are left out, and counted as not drawn.
 
     Examples
     --------
@@ -71,13 +78,15 @@ def plot_graph(
     ax = make_axes(ax)
     n_drawn = _draw_edges(ax, graph, places, max_edges)
     _draw_nodes(ax, graph, places, values, label)
-    _name_layers(ax, graph, places)
     ax.set_aspect("equal", "datalim")
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
+    said = [_name_layers(ax, graph, places)]
     if n_drawn < graph.n_edges:
-        ax.set_xlabel(f"{n_drawn:,} of {graph.n_edges:,} edges, the strongest of their blocks")
+        said.append(f"{n_drawn:,} of {graph.n_edges:,} edges, the strongest of their blocks")
+    ax.set_xlabel("\n".join(filter(None, said)))
+    ax.xaxis.set_label_position("top")  # below are the names
     return ax
 
 
@@ -134,14 +143,49 @@ def _draw_nodes(
     match_sizes(ax.figure.colorbar(points, ax=ax, pad=0.02, shrink=0.7), ax, label)
 
 
-def _name_layers(ax: Axes, graph: Graph, places: NDArray[Any]) -> None:
-    """Write the name of each layer below it; those of wide networks stand upright."""
+def _name_layers(ax: Axes, graph: Graph, places: NDArray[Any]) -> str:
+    """Write names of layers below them, none over another; return how many are left out."""
     filled = [layer for layer in graph.layers if layer.n_nodes]
     bottom = float(places[:, 1].min(initial=0.0))
+    names = {}
     for layer in filled:
         own = places[layer.slice, 0]
-        ax.annotate(
-            layer.name.replace("$", r"\$"), ((own.min() + own.max()) / 2, bottom), xytext=(0, -6),
+        names[layer] = ax.annotate(
+            _escaped(layer.name), ((own.min() + own.max()) / 2, bottom), xytext=(0, -6),
             textcoords="offset points", ha="center", va="top", size=tick_size(ax),
-            rotation=0 if len(filled) <= 8 else 90,
         )  # fmt: skip
+    if len(_apart(ax, names)) < len(names):
+        for layer, text in names.items():
+            text.set(rotation=90, text=_escaped(short_name(layer.name, _LETTERS)))
+        kept = _apart(ax, names)
+        for layer, text in names.items():
+            if layer not in kept:
+                text.remove()
+        return f"names of {len(kept)} of {len(names)} layers" * (len(kept) < len(names))
+    return ""
+
+
+def _escaped(name: str) -> str:
+    """Return a name as matplotlib shows it, which takes what is between two $ for a formula."""
+    return name.replace("$", r"\$")
+
+
+def _apart(ax: Axes, names: dict[Layer, Annotation]) -> set[Layer]:
+    """Return layers whose names are in the figure and not over each other.
+
+    Those that only route values are the last to be chosen.
+    """
+    for text in names.values():
+        text.set_in_layout(False)  # or axes would be gone beside a name that is too long
+    ax.figure.figure.draw_without_rendering()  # also of axes in a part of a figure
+    for text in names.values():
+        text.set_in_layout(True)
+    left, right = ax.figure.figure.bbox.intervalx
+    order = sorted(names, key=lambda layer: (layer.kind in ROUTING, layer.start))
+    kept: dict[Layer, tuple[float, float]] = {}
+    for layer in order:
+        box = names[layer].get_window_extent()
+        apart = all(box.x0 >= end or box.x1 <= start for start, end in kept.values())
+        if apart and left <= box.x0 and box.x1 <= right:
+            kept[layer] = (box.x0, box.x1)
+    return set(kept)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cntgraph.report.labels import measure_label
 from cntgraph.report.plots.lines import draw_lines
 from cntgraph.report.plots.style import check_table, make_axes
+from cntgraph.report.training_axis import training_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,10 +18,13 @@ def plot_training(
     table: pd.DataFrame,
     measure: str = "fluctuation",
     *,
-    x: str = "step",
+    x: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a layer measure over training, one line per layer.
+
+    Where names would take a third of the figure, lines have the color of their depth, and a bar
+    beside them names some.
 
     Parameters
     ----------
@@ -29,8 +33,9 @@ def plot_training(
         (``measure``, ``value``), as `Trajectory.table` returns it.
     measure : str, default "fluctuation"
         What to draw; layers where it is undefined are left out.
-    x : str, default "step"
-        The column along the horizontal axis.
+    x : str, optional
+        The column along the horizontal axis; by default ``step``, else ``epoch``, else
+        ``snapshot``: the first that every snapshot has, each its own.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
@@ -53,6 +58,7 @@ def plot_training(
     """
     if {"measure", "value"} <= set(table.columns):
         table = table[table["measure"] == measure].rename(columns={"value": measure})
+    x = x or training_axis(table)
     check_table(table, (measure, x, "layer"), what=measure)
     ax = make_axes(ax)
     layers = dict(list(table.groupby("layer", sort=False, observed=True)))

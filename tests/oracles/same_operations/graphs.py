@@ -17,21 +17,21 @@ parameters: 2 included""",
 parameters: 1 included""",
     "linear at every position": """\
 0 input 2×4
-1 conv 3×2 out | learned conv + bias, 24 from 0
+1 dense 3×2 out | learned conv + bias, 24 from 0
 parameters: 2 included""",
     "matmul, parameter on the left": """\
 0 input 4×2
-1 conv 3×2 out | learned conv, 24 from 0
+1 dense 3×2 out | learned conv, 24 from 0
 parameters: 1 included""",
     "one matrix per head": """\
 0 input 2×6
-1 conv 4×2 out | learned conv, 24 from 0
-2 conv 4×2 out | learned conv, 24 from 0
+1 dense 4×2 out | learned conv, 24 from 0
+2 dense 4×2 out | learned conv, 24 from 0
 parameters: 1 included""",
     "one matrix per head, einsum": """\
 0 input 2×6
-1 conv 4×2 out | learned conv, 24 from 0
-2 conv 4×2 out | learned conv, 24 from 0
+1 dense 4×2 out | learned conv, 24 from 0
+2 dense 4×2 out | learned conv, 24 from 0
 parameters: 1 included""",
     "one matrix per head, one position": """\
 0 input 2×3
@@ -40,11 +40,11 @@ parameters: 1 included""",
 parameters: 1 included""",
     "einsum to heads": """\
 0 input 2×4
-1 conv 6×2 out | learned conv, 48 from 0
+1 dense 6×2 out | learned conv, 48 from 0
 parameters: 1 included""",
     "einsum of two axes": """\
 0 input 2×6
-1 conv 4×2 out | learned conv, 48 from 0
+1 dense 4×2 out | learned conv, 48 from 0
 parameters: 1 included""",
     "bilinear": """\
 0 input 3
@@ -54,11 +54,11 @@ parameters: 1 skipped
 left out: a product of two inputs""",
     "embedding": """\
 0 input 5×2
-1 conv 3×2 out | learned conv, 30 from 0
+1 dense 3×2 out | learned conv, 30 from 0
 parameters: 1 included""",
     "position embedding": """\
 0 input 5×2
-1 conv 3×2 out | learned conv + bias, 30 from 0
+1 dense 3×2 out | learned conv + bias, 30 from 0
 parameters: 1 folded, 1 included""",
     "a weight that is computed": """\
 0 input 4
@@ -552,110 +552,110 @@ left out: a choice by the data""",
 parameters: 2 included""",
     "reshape": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 12 from 1
 parameters: 2 included""",
     "transpose": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 12 from 1
 parameters: 2 included""",
     "slice": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 6 from 1
 parameters: 2 included""",
     "slice with a step": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 8 from 1
 parameters: 2 included""",
     "crop": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 8 from 1
 parameters: 2 included""",
     "split": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 12 from 1
 parameters: 2 included""",
     "concatenation": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 activation 3×2 relu | identity, 6 from 1
 3 dense 2 out | learned dense, 24 from 1,2
 parameters: 2 included""",
     "stack": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 12 from 1
 parameters: 2 included""",
     "squeeze": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 6 from 1
 parameters: 2 included""",
     "tile": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 24 from 1
 parameters: 2 included""",
     "repeat": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 24 from 1
 parameters: 2 included""",
     "gather of constant places": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 18 from 1
 parameters: 2 included""",
     "flip": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 12 from 1
 parameters: 2 included""",
     "roll": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 12 from 1
 parameters: 2 included""",
     "padding": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 12 from 1
 parameters: 2 included""",
     "padding by reflection": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 20 from 1
 parameters: 2 included""",
     "padding by a number": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 learned 1 | learned sparse + bias, 0 from nothing
 3 dense 2 out | learned dense, 16 from 1,2
 parameters: 2 included""",
     "triangle": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 6 from 1
 parameters: 2 included""",
     "zeros by a constant mask": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 6 from 1
 parameters: 2 included""",
     "times a mask of ones and zeros": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 scale 3×2 | diagonal, 6 from 1
 3 dense 2 out | learned dense, 12 from 2
 parameters: 2 included""",
     "expansion": """\
 0 input 2×4
-1 conv 3×2 | learned conv, 24 from 0
+1 dense 3×2 | learned conv, 24 from 0
 2 dense 2 out | learned dense, 24 from 1
 parameters: 2 included""",
     "concatenation of branches": """\
@@ -667,7 +667,7 @@ parameters: 5 included""",
     "a learned token": """\
 0 input 2×3
 1 learned 3 | learned sparse + bias, 0 from nothing
-2 conv 2×3 out | learned conv, 18 from 0,1
+2 dense 2×3 out | learned conv, 18 from 0,1
 parameters: 2 included""",
     "depth to space": """\
 0 input 2×2×2
@@ -676,18 +676,18 @@ parameters: 2 included""",
 parameters: 2 included""",
     "real part of a Fourier transform of features": """\
 0 input 2×4
-1 conv 3×2 | learned conv + bias, 24 from 0
-2 conv 3×2 out | conv, 18 from 1
+1 dense 3×2 | learned conv + bias, 24 from 0
+2 dense 3×2 out | conv, 18 from 1
 parameters: 2 included""",
     "half of the frequencies of positions": """\
 0 input 5×4
-1 conv 3×5 | learned conv + bias, 60 from 0
+1 dense 3×5 | learned conv + bias, 60 from 0
 2 pool 3×3 out | pool (linear), 45 from 1
 3 pool 3×3 out | pool (linear), 24 from 1
 parameters: 2 included""",
     "frequencies and back": """\
 0 input 5×4
-1 conv 3×5 | learned conv + bias, 60 from 0
+1 dense 3×5 | learned conv + bias, 60 from 0
 2 pool 3×3 | pool (linear), 45 from 1
 3 pool 3×3 | pool (linear), 24 from 1
 4 add 3×5 out
@@ -696,9 +696,9 @@ parameters: 2 included""",
 parameters: 2 included""",
     "in two dimensions and back": """\
 0 input 3×4
-1 conv 3×3 | learned conv + bias, 36 from 0
-2 conv 3×3 | conv, 27 from 1
-3 conv 3×3 | conv, 27 from 1
+1 dense 3×3 | learned conv + bias, 36 from 0
+2 dense 3×3 | conv, 27 from 1
+3 dense 3×3 | conv, 27 from 1
 4 add 3×3
   | pool (linear), 12 from 3
   | pool (linear), 27 from 2
@@ -717,7 +717,7 @@ parameters: 2 included""",
 parameters: 2 included""",
     "rotation by complex numbers": """\
 0 input 2×3
-1 conv 4×2 | learned conv + bias, 24 from 0
+1 dense 4×2 | learned conv + bias, 24 from 0
 2 add 2×2 out
   | diagonal, 4 from 1
   | diagonal, 4 from 1
@@ -727,9 +727,9 @@ parameters: 2 included""",
 parameters: 2 included""",
     "complex weights": """\
 0 input 2×4
-1 conv 3×2 | learned conv + bias, 24 from 0
-2 conv 2×2 out | learned conv, 12 from 1
-3 conv 2×2 | learned conv, 12 from 1
+1 dense 3×2 | learned conv + bias, 24 from 0
+2 dense 2×2 out | learned conv, 12 from 1
+3 dense 2×2 | learned conv, 12 from 1
 parameters: 3 included""",
 }
 GRAPHS |= {

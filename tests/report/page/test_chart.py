@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from needs import needs
 
-from cntgraph.report.page.chart import Chart, View, as_script, numbers, plain, shortened, ticks
+from cntgraph.report.labels import short_name
+from cntgraph.report.page.chart import Chart, View, as_script, numbers, plain, ticks
 from cntgraph.report.page.comparison import histogram, intervals, scatter
 from cntgraph.report.page.densities import population_densities, training_densities
 from cntgraph.report.page.heatmaps import heatmaps
@@ -62,8 +63,8 @@ def test_numbers_keep_five_digits_and_their_shape():
 
 def test_names_and_ticks():
     assert plain("a<b>&%{y}") == "a&lt;b&gt;&amp;%&#123;y}"
-    assert shortened("x" * 28) == "x" * 28
-    assert len(shortened("x" * 100)) == 28
+    assert short_name("x" * 28) == "x" * 28
+    assert len(short_name("x" * 100)) == 28
     axis = ticks([f"<{k}>" for k in range(100)])
     assert len(axis["tickvals"]) <= 12
     assert axis["ticktext"][:2] == ["&lt;0&gt;", "&lt;9&gt;"]

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from oracles.random_graphs import graph_of, layers_of
+from scipy.sparse import csr_array
 
 import cntgraph as cg
 from cntgraph.core.errors import CntGraphError
@@ -108,3 +109,30 @@ def test_weights_that_are_not_finite_are_not_drawn(ax):
 
 def test_a_figure_of_its_own(graph):
     assert plot_graph(graph).figure.axes
+
+
+def chain(names):
+    """A node per layer, one behind the other; every third adds what it gets."""
+    n = len(names)
+    layers = tuple(cg.Layer(name, (1,), "add" if k % 3 == 2 else "dense", start=k)
+                   for k, name in enumerate(names))  # fmt: skip
+    edges = csr_array((np.ones(n - 1), (range(n - 1), range(1, n))), shape=(n, n))
+    none = np.zeros(n)
+    return cg.Graph(
+        edges, np.zeros(n - 1, np.uint8), layers, ("all",), np.ones(1, bool), none, none
+    )
+
+
+@pytest.mark.parametrize("n", [3, 6, 12, 60])
+@pytest.mark.parametrize("name", ["fc{}", "model.layers.{}.self_attn.q_proj", "x" * 150 + "{}"])
+def test_names_are_not_over_each_other(n, name):
+    graph = chain([name.format(k) for k in range(n)])
+    ax = plot_graph(graph)
+    ax.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert sum(a.overlaps(b) for a in boxes for b in boxes) == len(boxes) >= min(n, 3)
+    assert ax.get_window_extent().width > 0.5 * ax.figure.bbox.width
+    whole = f"names of {len(boxes)} of {n} layers"
+    assert ax.get_xlabel() == ("" if len(boxes) == n else whole)
+    if n == 60:
+        assert 10 < len(boxes) < n
