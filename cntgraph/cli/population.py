@@ -30,8 +30,8 @@ def report(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="One .h5 file is a training; several, or a pattern such as 'runs/*.h5', are "
-            "a population, a network each."
+            help="One .h5 file is a trained network, or a training; several, or a pattern such as "
+            "'runs/*.h5', are a population, a network each."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path(

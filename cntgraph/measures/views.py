@@ -19,7 +19,14 @@ def _folded(columns: Columns, learned: list[Any]) -> list[bool]:
     return [kind in ROUTING and not weights for kind, weights in kinds]
 
 
-def _structural_layers(columns: Columns) -> list[bool]:
+def structural_layers(columns: Columns) -> list[bool]:
+    """Return which rows of `analyze` are of layers that only route values, and say nothing odd.
+
+    Examples
+    --------
+    >>> structural_layers({"kind": ["dense", "add"], "n_weights": [6, 0], "status": ["ok", "ok"]})
+    [False, True]
+    """
     odd = (status != "ok" for status in columns["status"])
     folded = _folded(columns, columns["n_weights"])
     return [fold and not strange for fold, strange in zip(folded, odd, strict=True)]
@@ -53,7 +60,7 @@ ANALYSIS_VIEW: Final = TableView(
     ("snapshot", "step", "layer", "kind", "n_nodes", "n_edges", "strength_mean", "fluctuation",
      "link_weight_mean", "link_weight_std", "status"),
     if_any=("link_weight_n_nan", "link_weight_n_inf"),
-    folded=_structural_layers,
+    folded=structural_layers,
     what="structural layers",
 )  # fmt: skip
 #: What `link_weights` shows.

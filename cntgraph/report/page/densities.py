@@ -63,6 +63,23 @@ def training_densities(
     return Chart("training-densities", caption, views, menus, slider=slider)
 
 
+def one_density(table: pd.DataFrame) -> View:
+    """Return the view of the density of one layer of one network.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `Trajectory.density` returns it, of one snapshot.
+    """
+    curves = [_without_tails(curve) for curve in density_curves(table, "snapshot")]
+    data = [
+        {"type": "scatter", "mode": "lines", "x": numbers(curve.x), "y": numbers(curve.y),
+         "fill": "tozeroy", "meta": {"series": 0}}
+        for curve in curves
+    ]  # fmt: skip
+    return View(data, {**_layout(table, curves), "showlegend": False})
+
+
 def population_densities(
     tables: Mapping[Key, pd.DataFrame], menus: dict[str, list[str]], by: str, caption: str
 ) -> Chart:

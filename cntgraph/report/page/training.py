@@ -30,8 +30,8 @@ POINTS = 256
 FEW = 3
 SHOWN: tuple[Distribution, ...] = ("strength", "link_weights")
 _ABOUT = (
-    "layer", "kind", "shape", "activation", "n_nodes", "n_edges", "n_weights", "fluctuation",
-    "strength_mean", "link_weight_mean", "link_weight_std", "status",
+    "layer", "kind", "shape", "n_nodes", "n_edges", "strength_mean", "fluctuation",
+    "link_weight_mean", "link_weight_std", "status",
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def trajectory_sections(
     drawn = _thinned(trajectory, DRAWN)
     not_drawn = said(len(drawn), len(trajectory), "snapshots")
     return [
-        _summary(trajectory, table),
+        summary_section(trajectory, table),
         _measures(measured, table, chosen, said(len(measured), len(trajectory), "snapshots")
                   + left_out),
         *change_sections(drawn, known, *_shared(drawn.labels), not_drawn),
@@ -72,7 +72,8 @@ def _thinned(trajectory: Trajectory, most: int) -> Trajectory:
     return Trajectory(trajectory._store, evenly(trajectory._snapshots, most))
 
 
-def _summary(trajectory: Trajectory, table: pd.DataFrame) -> Section:
+def summary_section(trajectory: Trajectory, table: pd.DataFrame) -> Section:
+    """Return what the network is: its size, its layers, and its snapshots if there are several."""
     net, labels = trajectory.topology, trajectory.labels
     facts = {
         "snapshots": f"{len(trajectory):,}", "layers": f"{net.n_layers:,}",
@@ -84,6 +85,10 @@ def _summary(trajectory: Trajectory, table: pd.DataFrame) -> Section:
         facts[str(name).replace("_", " ")] = first if first == last else f"{first} → {last}"
     last = table[table["snapshot"] == table["snapshot"].max()]
     about = last[[name for name in _ABOUT if name in last.columns]]
+    if len(trajectory) == 1:
+        del facts["snapshots"]
+        layers = Table(about, "The layers and their measures.")
+        return Section("The network", DEFINITIONS, facts, [layers])
     layers = Table(about, "The layers and their measures in the last snapshot.")
     every = labels.reset_index()
     return Section("The network", DEFINITIONS, facts, [
@@ -163,7 +168,7 @@ def _distributions(
     densities, squares, columns = {}, {}, {}
     for m, measure in enumerate(measures):
         from_first = {}
-        for layer, table in _densities(trajectory, measure, layers, show_progress).items():
+        for layer, table in layer_densities(trajectory, measure, layers, show_progress).items():
             n = layers.index(layer)
             densities[m, n] = table
             squares[m, n] = _divergence(trajectory, measure, layer)
@@ -182,10 +187,10 @@ def _distributions(
     ]  # fmt: skip
 
 
-def _densities(
+def layer_densities(
     trajectory: Trajectory, measure: str, layers: Sequence[str], show_progress: bool
 ) -> dict[str, pd.DataFrame]:
-    """Return the density table of every layer that has values."""
+    """Return the density table of every layer that has values, by its name."""
     import pandas as pd
 
     if len(layers) > FEW:

@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from glob import has_magic
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cntgraph.core.errors import CntGraphError, require
 from cntgraph.core.new_file import check_free, new_file
+from cntgraph.network.network import Network
 from cntgraph.report.page.page import render
+from cntgraph.store.writer import save
 from cntgraph.training.population import Population
 from cntgraph.training.trajectory import Trajectory
 from cntgraph.training.trajectory import open as open_file
 
-Source = Trajectory | Population | str | PathLike[str] | Iterable[str | PathLike[str]]
+Source = Network | Trajectory | Population | str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
 def write_report(
@@ -34,13 +37,14 @@ def write_report(
     show_progress: bool = True,
     **options: Any,
 ) -> Path:
-    """Write an interactive page about a network in training, or about many networks.
+    """Write an interactive page about a trained network, one in training, or many networks.
 
     Parameters
     ----------
-    source : Trajectory, Population, path-like, or iterable of path-like
-        One cntgraph file is a trajectory; several files or a pattern such as ``"runs/*.h5"`` are
-        a population, each file one network of it (`Population.from_files` has other ways).
+    source : Network, Trajectory, Population, path-like, or iterable of path-like
+        One cntgraph file is a trajectory, or of one snapshot a trained network; several files or
+        a pattern such as ``"runs/*.h5"`` are a population, each file one network of it
+        (`Population.from_files` has other ways).
     path : path-like
         The page (``.html``).
     overwrite : bool, default False
@@ -91,13 +95,18 @@ def write_report(
     target = Path(path)
     check_free(target, overwrite=overwrite)
     with _opened(source, options) as opened:
-        if isinstance(opened, Trajectory):
+        if isinstance(opened, Trajectory) and len(opened) == 1:
+            from cntgraph.report.page.one_network import network_sections
+
+            sections = network_sections(opened, layers, show_progress=show_progress)
+            name, kind = _name_of(source, opened), "One trained network"
+        elif isinstance(opened, Trajectory):
             from cntgraph.report.page.training import trajectory_sections
 
             if not len(opened):
                 raise CntGraphError("the trajectory has no snapshots to report on")
             sections = trajectory_sections(opened, layers, show_progress=show_progress)
-            name, kind = opened._store.path.name, "One network over its training"
+            name, kind = _name_of(source, opened), "One network over its training"
         else:
             from cntgraph.report.page.networks import Question, population_sections
 
@@ -111,6 +120,10 @@ def write_report(
     return target
 
 
+def _name_of(source: Source, trajectory: Trajectory) -> str:
+    return "A network" if isinstance(source, Network) else trajectory._store.path.name
+
+
 @contextmanager
 def _opened(source: Source, options: dict[str, Any]) -> Iterator[Trajectory | Population]:
     """Yield what a source is; close what was opened here."""
@@ -118,6 +131,12 @@ def _opened(source: Source, options: dict[str, Any]) -> Iterator[Trajectory | Po
         if options:
             raise CntGraphError(f"options are for files; got a {type(source).__name__}, {options}")
         yield source
+        return
+    if isinstance(source, Network):
+        with TemporaryDirectory() as folder:
+            save(source, Path(folder) / "network.h5")
+            with open_file(Path(folder) / "network.h5") as trajectory:
+                yield trajectory
         return
     files = [source] if isinstance(source, str | PathLike) else list(source)
     if len(files) == 1 and not options and not has_magic(os.fspath(files[0])):

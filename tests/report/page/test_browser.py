@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 from browser.chromium import ARGS, chromium
 from needs import needs
@@ -9,7 +10,7 @@ from needs import needs
 import cntgraph as cg
 from cntgraph.report import write_report
 
-from .conftest import MARKUP, SCRIPT, VALUE
+from .conftest import MARKUP, SCRIPT, VALUE, network
 
 needs("plotly")
 
@@ -106,6 +107,25 @@ def population(browser, population_page):
     watched.context.close()
 
 
+@pytest.mark.parametrize("width", [1200, 500])
+def test_one_network_is_drawn_and_fits_the_page(browser, tmp_path, width):
+    rng = np.random.default_rng(2)
+    page = write_report(network(rng), tmp_path / "one.html")
+    watched = Watched(browser, page)
+    watched.page.set_viewport_size({"width": width, "height": 800})
+    try:
+        for name in ("measures", "densities"):
+            found = watched.plot(name)
+            assert found["drawn"] > 0
+            assert len(found["data"]) == 1
+        assert watched.count("measures", ".point") == 4
+        wide = "[document.documentElement.scrollWidth, window.innerWidth]"
+        assert watched.page.evaluate(f"{wide}[0] <= {wide}[1]")
+        watched.check()
+    finally:
+        watched.context.close()
+
+
 def test_every_figure_of_a_training_is_drawn(training):
     figures = {"measures": 4, "labels": 1, "changes": 3, "training-densities": 3, "from-first": 1,
                "between": 1}  # fmt: skip
@@ -193,7 +213,7 @@ def test_names_stay_text(training, population):
     assert {SCRIPT, MARKUP} <= set(options)
     assert {VALUE, "net<i>12.h5"} <= set(population.page.locator("td").all_inner_texts())
     ticks = population.page.locator("#separation .yaxislayer-above text").all_text_contents()
-    assert ticks[:2] == ["input", "<script>windo…d = 1</script>"]
+    assert ticks[:2] == ["input", "…hacked = 1</script>"]
     for page in (training, population):
         assert page.page.locator("main script, main b, main i, main img").count() == 0
         page.check()

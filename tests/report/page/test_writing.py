@@ -53,6 +53,31 @@ def charts_of(path):
     return {chart["name"]: chart for chart in charts}
 
 
+# --- One trained network --------------------------------------------------------------------------
+
+
+def test_the_page_of_one_network_is_of_its_layers(run, tmp_path):
+    net = cg.open(run)[-1]
+    alone = cg.save(net, tmp_path / "net.h5")
+    table = cg.analyze(net)
+    for source, name in ((net, "A network"), (alone or tmp_path / "net.h5", "net.h5"),
+                         (cg.open(run)[-1:], run.name)):  # fmt: skip
+        path = write_report(source, tmp_path / "a.html", overwrite=True)
+        text = text_of(path)
+        assert name.replace("<", "&lt;").replace(">", "&gt;") in text
+        assert "One trained network" in text
+        assert "training" not in text.replace("trained", "").replace(run.name, "")
+        charts = charts_of(path)
+        assert list(charts) == ["measures", "densities"]
+        shown = charts["measures"]["menus"][0]["options"].index("link weight std")
+        bars = charts["measures"]["views"][str(shown)]["data"][0]
+        assert bars["y"][0] is None  # of the input
+        assert bars["y"][1:] == pytest.approx(table["link_weight_std"].tolist()[1:], rel=1e-4)
+        density = next(iter(charts["densities"]["views"].values()))["data"]
+        assert len(density) == 1
+        assert np.trapezoid(density[0]["y"], density[0]["x"]) == pytest.approx(1, abs=0.02)
+
+
 # --- What it says is what Python says -------------------------------------------------------------
 
 
