@@ -119,7 +119,7 @@ class Network:
 
     @cached_property
     def n_edges(self) -> int:
-        """Number of edges of all blocks, convolutions unrolled; no weight is read."""
+        """Number of edges of all blocks, convolutions unrolled; no weight is read but masks."""
         return sum(block.n_edges for block in self.blocks)
 
     @property
@@ -141,7 +141,7 @@ class Network:
         granularity: Granularity = "neuron",
         aggregation: Aggregation = "sum",
     ) -> Estimate:
-        """Return the size of the explicit graph, in closed form; no weight is read.
+        """Return the size of the explicit graph, in closed form; no weight is read but masks.
 
         Parameters
         ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -11,6 +12,7 @@ import numpy as np
 from cntgraph.core.arguments import check_options, item
 from cntgraph.core.errors import ArgumentError, CntGraphError
 from cntgraph.core.progress import progress
+from cntgraph.core.recipe.pruned import unpruned
 from cntgraph.measures.analyze import analyze
 from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
@@ -136,8 +138,18 @@ class Trajectory(EachNetwork, Sequence[Network]):
 
     @property
     def topology(self) -> Network:
-        """The network without weights: layers, blocks, coverage, for `describe` and the like."""
-        return self._store.topology
+        """The network without weights: layers, blocks, coverage, for `describe` and the like.
+
+        Edges that are pruned are counted: which they are is a snapshot's own.
+        """
+        net = self._store.topology
+        blocks = (
+            block
+            if block.kept is None or block.weight is None
+            else replace(block, weight=unpruned(block.weight))
+            for block in net.blocks
+        )
+        return replace(net, blocks=tuple(blocks))
 
     @property
     def has_parameters(self) -> bool:

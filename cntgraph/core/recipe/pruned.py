@@ -97,6 +97,25 @@ def _is_mask(factor: Recipe, n_values: int) -> bool:
     return has_zero or whole
 
 
+def unpruned(weight: Recipe) -> Recipe:
+    """Return the same values as edges all, those that a mask makes zero among them.
+
+    Examples
+    --------
+    >>> w, mask = (Recipe.constant([1.0, x]) for x in (3.0, 0.0))
+    >>> kept(unpruned(pruned_by(mask, w * mask) * 2.0)) is None
+    True
+    """
+    made: dict[int, Recipe] = {}
+    for part in sorted(weight.parts(), key=lambda part: part.depth):
+        args = tuple(made[id(arg)] for arg in part.args)
+        choice = part.op == "where" and _chosen(part, None) is not None
+        found = replace(part, args=args) if args else part
+        # Added to nothing, of which no mask is known.
+        made[id(part)] = found + 0.0 if choice else found
+    return made[id(weight)]
+
+
 def kept(weight: Recipe) -> Recipe | None:
     """Return one where a weight is an edge and zero where a mask took it out, of its shape.
 

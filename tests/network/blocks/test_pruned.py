@@ -10,6 +10,7 @@ from oracles import loops
 from oracles.drawn_blocks import conv_blocks, dense_blocks, diagonal_blocks, seeds, sparse_blocks
 from oracles.uses import uses
 
+import cntgraph as cg
 from cntgraph import NoCopiesError, build_graph, edge_chunks, toy
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
@@ -177,6 +178,16 @@ def test_a_graph_its_chunks_and_its_trees_have_the_edges_that_are_left():
     tree, (of_graph,) = tree_of_block(first, max_edges=1000), trees_of_graph(graph, [0])
     assert (tree.n_nodes, tree.n_edges) == (of_graph.n_nodes, of_graph.n_edges)
     np.testing.assert_allclose(np.sort(tree.sizes), np.sort(of_graph.sizes))
+
+
+def test_a_topology_has_all_edges_and_a_snapshot_those_that_are_left(tmp_path):
+    net, mask = pruned_network()
+    cg.save(net, tmp_path / "net.h5")
+    with cg.open(tmp_path / "net.h5") as trajectory:
+        assert trajectory.topology.n_edges == 88
+        assert trajectory[0].n_edges == mask.sum() + 40
+        table = trajectory.analyze().set_index("layer")
+    assert table.loc["fc1", ["n_edges", "n_weights"]].tolist() == [mask.sum()] * 2
 
 
 def test_networks_that_are_pruned_are_measured_one_by_one():
