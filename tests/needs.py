@@ -19,7 +19,7 @@ import pytest
 EXTRAS = {
     "torch": "torch", "keras": "keras", "jax": "jax", "pyarrow": "parquet", "plotly": "report",
     "dask": "dask", "distributed": "dask", "sklearn": "sklearn", "networkit": "networkit",
-    "gudhi": "topology", "torch_geometric": "pyg",
+    "gudhi": "topology", "torch_geometric": "pyg", "xarray": "xarray",
 } | dict.fromkeys(
     ("flax", "equinox", "transformers", "lightning", "accelerate", "onnxscript", "onnx_ir",
      "playwright", "nbclient", "nbformat", "IPython"),

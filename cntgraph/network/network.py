@@ -27,6 +27,7 @@ from cntgraph.network.by_layer import ByLayer
 from cntgraph.network.coarsening.granularity import Granularity, coarse_parts
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.labeled_values import labeled_values
 from cntgraph.network.layer import Layer
 from cntgraph.network.layer_sums import LayerSums
 from cntgraph.network.node_sums import NodeSums, layer_sums, node_sums
@@ -408,6 +409,37 @@ class Network:
         array([0, 0, 0, 0, 0, 0, 6, 6, 6, 6, 6, 6, 6, 6, 8, 8, 8, 8, 4, 4])
         """
         return node_sums(self.layer_sums(*transforms, edges=edges))
+
+    def to_xarray(self, values: NDArray[Any]) -> Any:
+        """Return a node measure as a dataset of xarray: a variable a layer, with named axes.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_nodes,)
+            Any node measure.
+
+        Returns
+        -------
+        xarray.Dataset
+            By layer name, values of the layer's shape, with its kind and activation as attributes.
+            The axes are called ``layer.channel``, ``layer.position_1`` and so on.
+
+        Raises
+        ------
+        CntGraphError
+            If there is not one value per node.
+        MissingExtraError
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> net = cg.toy("cnn")
+        >>> strength = net.to_xarray(cg.node_strength(net))
+        >>> strength["conv1"].dims, strength["conv1"].mean("conv1.position_1").shape
+        (('conv1.channel', 'conv1.position_1', 'conv1.position_2'), (2, 6))
+        """
+        return labeled_values(self.layers, self.split(values))
 
     def split(self, values: NDArray[Any]) -> ByLayer:
         """Cut a node measure into layers, each shaped like its layer.

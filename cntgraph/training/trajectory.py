@@ -18,6 +18,7 @@ from cntgraph.network.network import Network
 from cntgraph.store.reader import StoreFile
 from cntgraph.training.each_measures import check_each, snapshots_measured
 from cntgraph.training.each_network import EachNetwork
+from cntgraph.training.labeled_measures import labeled_measures
 from cntgraph.training.labels import free_name
 from cntgraph.training.stacked import analyze_snapshots
 from cntgraph.training.statistics.pooled_values import labeled
@@ -200,6 +201,39 @@ class Trajectory(EachNetwork, Sequence[Network]):
             table.insert(0, "snapshot", k)
             tables.append(table)
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def to_xarray(self, *, show_progress: bool = False, **options: Any) -> Any:
+        """Return the measures of `analyze` as an array of xarray: snapshot, layer, measure.
+
+        Parameters
+        ----------
+        show_progress : bool, default False
+            As in `analyze`.
+        **options
+            Those of `cntgraph.analyze`.
+
+        Returns
+        -------
+        xarray.DataArray of float64
+            Of the dimensions ``snapshot``, ``layer`` and ``measure``; the labels of the snapshots
+            (step, epoch, …) and the kinds of the layers are coordinates.
+            ``array.to_dataset("measure")`` has a variable a measure.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> import cntgraph as cg
+        >>> with cg.open(cg.demo_file("training")) as trajectory:
+        ...     found = trajectory.to_xarray()
+        >>> found.dims, found.sel(measure="fluctuation").shape
+        (('snapshot', 'layer', 'measure'), (16, 7))
+        """
+        table = self.analyze(show_progress=show_progress, **options)
+        return labeled_measures(table, self.labels)
 
     def _analyzed(self, k: int, options: dict[str, Any]) -> pd.DataFrame:
         from cntgraph.training.neurons import recorded_columns
