@@ -109,7 +109,7 @@ def unpruned(weight: Recipe) -> Recipe:
     made: dict[int, Recipe] = {}
     for part in sorted(weight.parts(), key=lambda part: part.depth):
         args = tuple(made[id(arg)] for arg in part.args)
-        choice = part.op == "where" and _chosen(part, None) is not None
+        choice = part.op == "where" and _chosen(part, [None] * 3) is not None
         found = replace(part, args=args) if args else part
         # Added to nothing, of which no mask is known.
         made[id(part)] = found + 0.0 if choice else found
@@ -139,7 +139,7 @@ def kept(weight: Recipe) -> Recipe | None:
 def _kept(part: Recipe, of_args: list[Recipe | None]) -> Recipe | None:
     """Return the same of an operation, given what is kept of its operands."""
     if part.op == "where":
-        return _chosen(part, of_args[1])
+        return _chosen(part, of_args)
     known = [mask for mask in of_args if mask is not None]
     if not known:
         return None
@@ -159,14 +159,25 @@ def _kept(part: Recipe, of_args: list[Recipe | None]) -> Recipe | None:
     return None
 
 
-def _chosen(choice: Recipe, of_value: Recipe | None) -> Recipe | None:
+def _chosen(choice: Recipe, of_args: list[Recipe | None]) -> Recipe | None:
     """Return where a choice is not the number zero, if what chooses is not trained."""
-    mask, _, other = choice.args
-    nothing = other.value is not None and not other.value.any()
-    if not nothing or any(parameter.trainable for parameter in mask.parameters()):
+    mask, one, other = choice.args
+    if any(parameter.trainable for parameter in mask.parameters()):
         return None
-    own = _as_mask(mask)
+    if _is_zero(other) and not _is_zero(one):
+        own, of_value = _as_mask(mask), of_args[1]
+    elif _is_zero(one) and not _is_zero(other):
+        own, of_value = mask.where(0.0, 1.0), of_args[2]
+    else:
+        return None
     return repeated(own if of_value is None else _product([own, of_value]), choice.shape)
+
+
+def _is_zero(value: Recipe) -> bool:
+    """Whether a value is the number zero, however often it is repeated."""
+    while value.op in MOVING:
+        value = value.args[0]
+    return value.value is not None and not value.value.any()
 
 
 def _as_mask(values: Recipe) -> Recipe:

@@ -124,6 +124,7 @@ BUFFER = recipe(MASK, "mask", trainable=False)
         ((W * BUFFER).sum((1,)), [[1], [1]]),
         ((W * BUFFER).sum_by(1, [0, 1, 1], 2), [[1, 1], [0, 1]]),
         (BUFFER.where(W, 0.0), MASK),
+        (BUFFER.where(Recipe.constant(np.zeros((1, 3))).gather(0, [0, 0]), W), 1 - MASK),
     ],
 )
 def test_a_mask_is_found_wherever_weights_are_moved_and_scaled(weight, expected):
@@ -143,6 +144,7 @@ def test_a_mask_is_found_wherever_weights_are_moved_and_scaled(weight, expected)
         W * BUFFER + W,
         W * BUFFER + 1.0,
         BUFFER.where(W, 1.0),
+        BUFFER.where(0.0, 0.0) + W,
         recipe(MASK, "learned").where(W, 0.0),
     ],
 )

@@ -739,3 +739,8 @@ GRAPHS |= {
 parameters: {n} included"""
     for name, n in COMPUTED.items()
 }
+# Half of its weights are pruned: what takes them out is no parameter.
+GRAPHS["a weight: triu"] = """\
+0 input 4
+1 dense 3 out | learned dense, 6 from 0
+parameters: 1 included"""
