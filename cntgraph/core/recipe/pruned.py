@@ -164,9 +164,9 @@ def _chosen(choice: Recipe, of_args: list[Recipe | None]) -> Recipe | None:
     mask, one, other = choice.args
     if any(parameter.trainable for parameter in mask.parameters()):
         return None
-    if _is_zero(other) and not _is_zero(one):
+    if _is_zero(other):
         own, of_value = _as_mask(mask), of_args[1]
-    elif _is_zero(one) and not _is_zero(other):
+    elif _is_zero(one):
         own, of_value = mask.where(0.0, 1.0), of_args[2]
     else:
         return None
