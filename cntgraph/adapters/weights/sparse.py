@@ -20,7 +20,7 @@ from cntgraph.core.parameter import EXTENDED, ArrayHandle, Parameter
 #: The layouts that are read, by PyTorch's names, and of how many arrays each is.
 LAYOUTS = {"sparse_coo": 2, "sparse_csr": 3, "sparse_csc": 3, "sparse_bsr": 3, "sparse_bsc": 3}
 #: A tensor of more entries, stored or not, is left out.
-MAX_SIZE = 1 << 36
+MAX_SIZE = 1 << 32
 
 Ints = NDArray[np.int64]
 
@@ -64,7 +64,7 @@ def sparse_parameters(
     known = LAYOUTS.get(layout) == len(arrays) and prod(shape) <= MAX_SIZE
     if not known or not shape or (layout != "sparse_coo" and len(shape) != 2):
         raise FormatError(
-            f"{name}: expected a sparse tensor, or a sparse matrix, of fewer than 2**36 entries, "
+            f"{name}: expected a sparse tensor, or a sparse matrix, of at most 2**32 entries, "
             f"got a {layout} tensor of shape {shape}; save it with .to_dense()"
         )
     values = SparseArray(name, shape, dtype, layout, tuple(arrays))

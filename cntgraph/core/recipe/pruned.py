@@ -87,6 +87,8 @@ def _is_mask(factor: Recipe, n_values: int) -> bool:
         return False
     if prod(factor.shape) == 1 and not whole:
         return False
+    if whole and parameter is not None and parameter.dtype == "bool":
+        return True  # no value needs to be read to know that
     has_zero = False
     for bounds in source.chunks():
         values = source.read(0, *bounds)

@@ -59,5 +59,5 @@ def test_bits_that_stand_twice_are_refused():
 
 def test_too_many_entries_are_refused():
     arrays = [np.zeros((2, 0), np.int64), np.zeros(0)]
-    with pytest.raises(FormatError, match=r"fewer than 2\*\*36 entries"):
+    with pytest.raises(FormatError, match=r"at most 2\*\*32 entries"):
         sparse_parameters("w", (1 << 20, 1 << 20), "float64", "sparse_coo", arrays)
