@@ -7,13 +7,19 @@ and ``^2`` above the line. A page needs no LaTeX, and no script from elsewhere, 
 import re
 from itertools import pairwise
 
-#: A letter or a closing bracket, and what hangs below or above it.
-_HANGING = re.compile(r"(?<=[^\W_])_(\{[^}]*\}|[\w.]+)|\^(\([^)]*\)|\{[^}]*\}|[\w*-]+)")
+#: What hangs below a letter or above it; raised digits that are letters of their own stay.
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_BELOW = rf"(?<=[^\W_])_(\{{[^}}]*\}}|>?(?:(?![{_RAISED}])[\w.])+)"
+_HANGING = re.compile(_BELOW + r"|\^(\([^)]*\)|\{[^}]*\}|[\w*-]+)")
+#: In prose, where n_edges is a name, and n_ij a number.
+_IN_PROSE = re.compile(rf"(?<!\w)([^\W\d_])_(>?(?:(?![{_RAISED}])[\w.]){{1,3}})(?![^\W{_RAISED}])")
 _SPECIAL = re.compile(r"([\\*|`])")
 
 
 def _set(text):
     """Return a line of a formula in reStructuredText."""
+    # More than one space is a gap between two formulas of a line.
+    text = re.sub(r" {2,}", "\u2003", text)
     parts, end = [], 0
     for found in _HANGING.finditer(text):
         parts.append(_SPECIAL.sub(r"\\\1", text[end : found.start()]))
@@ -22,9 +28,7 @@ def _set(text):
         inner = inner[1:-1] if inner.startswith("(") and inner.endswith(")") else inner
         parts.append(rf"\ :{role}:`{inner}`\ ")
         end = found.end()
-    parts.append(_SPECIAL.sub(r"\\\1", text[end:]))
-    # More than one space is a gap between two formulas of a line.
-    return re.sub(r" {2,}", "\u2003", "".join(parts))
+    return "".join(parts) + _SPECIAL.sub(r"\\\1", text[end:])
 
 
 def _blocks(lines):
@@ -55,6 +59,13 @@ def _escaped(line):
     return "``".join(parts)
 
 
+def _lowered(line):
+    """Return prose in which what hangs below a letter does."""
+    parts = line.split("``")
+    parts[::2] = [_IN_PROSE.sub(r"\1\\ :sub:`\2`\\ ", part) for part in parts[::2]]
+    return "``".join(parts)
+
+
 def _notes(lines):
     """Yield the lines of a docstring's notes with their formulas set."""
     for block in _blocks(lines):
@@ -62,7 +73,7 @@ def _notes(lines):
             yield from (".. rst-class:: formula", "")
             yield from (f"| {_set(line.strip())}" for line in block)
         else:
-            yield from map(_escaped, block)
+            yield from (_escaped(_lowered(line)) for line in block)
 
 
 def _sections(lines):

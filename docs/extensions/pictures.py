@@ -72,7 +72,16 @@ def draw_all(app):
         # What follows from the topology alone is no picture of a training.
         if rows.groupby("part")["mean"].nunique().max() > 1:
             _draw_lines(name, rows, place / f"{name}.svg")
-    app.config.autosummary_context["pictures"] = {path.stem for path in place.glob("*.svg")}
+    app.config.autosummary_context["pictures"] = {
+        path.stem: _network_of(path.stem) for path in place.glob("*.svg")
+    }
+
+
+def _network_of(name):
+    """Return what a picture's caption calls the network that is measured."""
+    if name in TOYS:
+        return f'``cg.toy("{TOYS[name]}")``, which has loops'
+    return "the network that comes with the package"
 
 
 def facts():
