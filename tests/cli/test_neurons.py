@@ -89,7 +89,7 @@ def test_for_people(folder):
     title, head, *rows = result.stdout.splitlines()
     assert title.startswith(f"{folder / 'model.h5'}: 3 layers, 2 blocks, 71 nodes")
     assert title.endswith("; 30 samples")
-    assert head.split()[:5] == ["layer", "n", "nodes", "strength", "mean"]
+    assert head.split()[:3] == ["layer", "n_nodes", "strength_mean"]
     assert len(rows) == 2
     assert len(rows[0]) < 130
     of_classes = run("neurons", folder / "model.h5", "--inputs", folder / "x.npy", "--labels",
