@@ -339,7 +339,7 @@ def test_squeeze_and_excite():
     params = {"a": normal(4, 2), "b": normal(2, 4), "c": normal(4, 3)}
     net = cg.load(function, params=params, input_shape=(5, 6, 4), strict=True)
     assert [layer.kind for layer in net.layers] == [
-        "input", "pool", "dense", "dense", "multiply", "conv"]  # fmt: skip
+        "input", "pool", "dense", "dense", "multiply", "dense"]  # fmt: skip
 
 
 def test_a_choice_between_nodes():

@@ -27,7 +27,7 @@ def pools(function):
 @pytest.mark.parametrize("correction", [0, 1])
 def test_a_variance_averages_the_squares_of_what_lies_off_the_mean(correction):
     net, (mean, made) = pools(lambda y: y.var(-1, correction=correction))
-    assert [layer.kind for layer in net.layers] == ["input", "conv", "pool", "add", "pool"]
+    assert [layer.kind for layer in net.layers] == ["input", "dense", "pool", "add", "pool"]
     y = np.random.default_rng(0).normal(size=(2, 3))  # in the order of the blocks' views
     off = y - (mean.to_csr().T @ y.reshape(-1))[:, None]
     found = made.to_csr().T @ (off**2).reshape(-1)
