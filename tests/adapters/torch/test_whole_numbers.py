@@ -49,7 +49,7 @@ def test_tokens_that_are_changed_are_tokens(change, is_saved, tmp_path):
     else:
         net = cg.load(source, example_input=TOKENS, strict=True)
     kinds = [layer.kind for layer in net.layers if layer.kind != "learned"]  # constant tokens
-    assert kinds == ["input", "conv", "conv"]
+    assert kinds == ["input", "dense", "dense"]
     assert net.layers[0].shape == (9, 5)
 
 
