@@ -2,24 +2,31 @@
 
 import ast
 import inspect
+import json
 import textwrap
 from fnmatch import fnmatchcase
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 import pytest
-from oracles import shard_files
-from oracles.weight_files import random_bits, safetensors_bytes
+from oracles.weight_files import safetensors_bytes
 from scipy.sparse import csgraph
 
 import cntgraph as cg
+from cntgraph.report.plots import plot_scatter
 
 TRAINING, POPULATION = cg.demo_file("training"), cg.demo_file("population")
 
 
 def which_layer_changes_most(_):
     return cg.open(TRAINING).change().iloc[-1].idxmax()
+
+
+def accuracy_against_fluctuation(_):
+    table = cg.Population.from_files([POPULATION], snapshots="all").analyze()
+    return plot_scatter(table, "fluctuation", layers=["fc1"])
 
 
 def channels_in_gephi(given):
@@ -59,7 +66,8 @@ def to_scipy_and_pyg(given):
 
 
 TASKS = [
-    which_layer_changes_most, channels_in_gephi, what_changed_between_checkpoints, the_hubs,
+    which_layer_changes_most, accuracy_against_fluctuation, channels_in_gephi,
+    what_changed_between_checkpoints, the_hubs,
     the_distribution_of_strength, a_folder_of_safetensors, a_threshold_and_percolation,
     attention_alone, to_scipy_and_pyg,
 ]  # fmt: skip
@@ -96,6 +104,18 @@ def test_which_layer_changes_most():
     assert which_layer_changes_most(None) == max(sizes, key=sizes.get)
 
 
+def test_accuracy_against_fluctuation():
+    drawn = accuracy_against_fluctuation(None)
+    with cg.open(POPULATION) as networks:
+        accuracy = networks.labels["accuracy"]
+        spread = [cg.node_strength(net)[net.layer_slice("fc1")].std() for net in networks]
+    (points,) = drawn.get_lines()
+    found = points.get_xydata()
+    expected = np.column_stack([spread, accuracy])
+    np.testing.assert_allclose(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
+    plt.close(drawn.figure)
+
+
 def test_channels_in_gephi(net, tmp_path):
     path = channels_in_gephi(SimpleNamespace(net=net, gexf=tmp_path / "net.gexf"))
     read, graph = nx.read_gexf(path), cg.build_graph(net, granularity="channel").to_networkx()
@@ -113,9 +133,7 @@ def test_what_changed_between_checkpoints(tmp_path):
     for name in ("before", "after"):
         arrays = {"a.weight": rng.normal(size=(4, 3)), "b.weight": rng.normal(size=(2, 4))}
         paths.append(tmp_path / f"{name}.safetensors")
-        paths[-1].write_bytes(
-            safetensors_bytes({k: ("F64", w.view(np.uint64)) for k, w in arrays.items()})
-        )
+        paths[-1].write_bytes(safetensors_bytes({k: ("F64", w) for k, w in arrays.items()}))
         weights.append(arrays)
     found = what_changed_between_checkpoints(SimpleNamespace(before=paths[0], after=paths[1]))
     old, new = (w["b.weight"] for w in weights)
@@ -136,11 +154,15 @@ def test_the_distribution_of_strength(net):
 
 
 def test_a_folder_of_safetensors(tmp_path):
-    suffix, index, *_ = shard_files.samples(tmp_path)["index"]
-    (tmp_path / f"model{suffix}").write_bytes(index)
+    rng, places = np.random.default_rng(0), {}
+    weights = {f"{k}.weight": rng.normal(size=(3, 4)) for k in range(2)}
+    for k, (name, w) in enumerate(weights.items()):
+        places[name] = f"model-{k + 1:05}-of-00002.safetensors"
+        (tmp_path / places[name]).write_bytes(safetensors_bytes({name: ("F64", w)}))
+    index = {"metadata": {}, "weight_map": places}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     found = a_folder_of_safetensors(SimpleNamespace(folder=tmp_path))
-    weights = random_bits("F32", (3, 4), np.random.default_rng(0)).astype(np.float64)
-    assert found.loc["1", "link_weight_mean"] == pytest.approx(weights.mean())
+    assert found["link_weight_mean"]["1"] == pytest.approx(weights["1.weight"].mean())
 
 
 def test_a_threshold_and_percolation(net):
