@@ -15,7 +15,7 @@ MODELS = [
     ("transformers", "t5"),
     ("transformers", "vit"),
     ("onnx", "pytorch-converted/Conv2d_groups"),
-    ("keras_applications", "MobileNetV2"),
+    ("keras_applications", "MobileNet"),
     ("jax", "flax MNIST"),
     ("jax", "equinox MNIST"),
 ]
