@@ -5,7 +5,8 @@ transform, its products with a vector, and its explicit CSR matrix.
 """
 
 from cntgraph.network.blocks.axis_operator import AxisOperator
-from cntgraph.network.blocks.base import Block, BlockSums, ClassSums, Sums
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.block_sums import BlockSums, ClassSums, Sums
 from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.conv import Conv
 from cntgraph.network.blocks.dense import Dense

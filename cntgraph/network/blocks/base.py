@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.pruned import kept, pruned_by
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
+from cntgraph.network.blocks.block_sums import BlockSums, ClassSums, Sums
 from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.csr import Starts, csr_of, index_dtype
 from cntgraph.network.blocks.histogram import Bins
@@ -29,34 +30,6 @@ from cntgraph.network.blocks.weight_uses import CarriedWeights, Ends, WeightUses
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-
-class Sums(NamedTuple):
-    """Row sums (by source position) and column sums (by target position) of f(A)."""
-
-    row: Values
-    column: Values
-
-
-@dataclass(frozen=True)
-class BlockSums:
-    """What one pass over a block's weights gives."""
-
-    sums: dict[Transform, Sums]
-    statistics: WeightStatistics = field(default_factory=WeightStatistics)
-
-
-@dataclass(frozen=True)
-class ClassSums:
-    """What one pass over a block's weights gives, each value that many nodes share held once."""
-
-    sums: dict[Transform, Sides]
-    statistics: WeightStatistics = field(default_factory=WeightStatistics)
-
-    def of_nodes(self) -> BlockSums:
-        """Return the sums of every node."""
-        sums = {t: Sums(*(side.values() for side in sides)) for t, sides in self.sums.items()}
-        return BlockSums(sums, self.statistics)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

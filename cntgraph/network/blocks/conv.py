@@ -16,7 +16,8 @@ from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
-from cntgraph.network.blocks.base import Block, ClassSums
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.block_sums import ClassSums
 from cntgraph.network.blocks.class_values import Sides
 from cntgraph.network.blocks.conv_product import ConvProduct
 from cntgraph.network.blocks.conv_uses import ConvUses

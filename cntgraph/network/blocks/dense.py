@@ -14,7 +14,8 @@ from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe
 from cntgraph.core.recipe.products import products_apart
 from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.block_sums import BlockSums, Sums
 from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import row_column_sums

@@ -10,7 +10,8 @@ import numpy as np
 
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.base import Block, ClassSums, broadcasts
+from cntgraph.network.blocks.base import Block, broadcasts
+from cntgraph.network.blocks.block_sums import ClassSums
 from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.csr import Starts
 from cntgraph.network.blocks.histogram import Bins

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.base import Block, ClassSums
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.block_sums import ClassSums
 from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.csr import Starts
 from cntgraph.network.blocks.histogram import Bins

@@ -13,7 +13,8 @@ import numpy as np
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.axis_operator import AxisOperator
-from cntgraph.network.blocks.base import Block, ClassSums
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.block_sums import ClassSums
 from cntgraph.network.blocks.class_values import ClassValues, Sides, joint
 from cntgraph.network.blocks.csr import Starts, fill_from_csr, fill_threads
 from cntgraph.network.blocks.histogram import Bins

@@ -12,7 +12,8 @@ from cntgraph.core.errors import CntGraphError, ParameterError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.types import Array, Values
-from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.block_sums import BlockSums, Sums
 from cntgraph.network.blocks.conv import Conv
 from cntgraph.network.blocks.csr import Starts, fill_from_csr
 from cntgraph.network.blocks.histogram import Bins

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
-from cntgraph.network.blocks.base import Block, BlockSums, Sums
+from cntgraph.network.blocks.base import Block
+from cntgraph.network.blocks.block_sums import BlockSums, Sums
 from cntgraph.network.blocks.csr import Starts, fill_from_csr
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_column_sums import row_column_sums

@@ -9,7 +9,7 @@ from cntgraph.measures.local.one_sign import one_sign
 from cntgraph.measures.local.ratio import ratio
 from cntgraph.measures.strength import node_strengths
 from cntgraph.network.blocks import TRANSFORMS, Identity
-from cntgraph.network.blocks.base import BlockSums, Sums
+from cntgraph.network.blocks.block_sums import BlockSums, Sums
 
 NETS = local.all_nets()
 
