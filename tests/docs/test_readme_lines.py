@@ -1,4 +1,4 @@
-"""The lines of README run as they stand on a reader's own networks, not on those that come along only."""
+"""The lines of README run as they stand, on networks of a reader's own."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ANSWERS = re.findall(r"^\| [^|]*\? \| (.*?) \| \[", README, re.M)
 LINES = [line for answer in ANSWERS for line in re.findall(r"`(.*?)`", answer)]
 LINES += re.findall(r"^((?:cg\.(?:describe|analyze)\(net\)|net\.coverage))", README, re.M)
+LINES = list(dict.fromkeys(LINES))
 
 
 class Residual(nn.Module):
