@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 import pytest
+from needs import needs
 from oracles.weight_files import safetensors_bytes
 from scipy.sparse import csgraph
 
@@ -173,7 +174,7 @@ def test_a_threshold_and_percolation(net):
 
 
 def test_attention_alone():
-    torch = pytest.importorskip("torch")
+    torch = needs("torch")
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     model = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
@@ -184,6 +185,7 @@ def test_attention_alone():
 
 
 def test_to_scipy_and_pyg(net):
+    needs("torch_geometric")
     matrix, data = to_scipy_and_pyg(SimpleNamespace(net=net))
     assert matrix.shape == (net.n_nodes, net.n_nodes)
     assert data.num_nodes == net.n_nodes
