@@ -33,9 +33,7 @@ def table_html(columns: Columns) -> str:
     <table><thead><tr><th style="text-align:left">layer</th><th>n_nodes</th></tr></thead>
     <tbody><tr><td style="text-align:left">&lt;fc&gt;</td><td>1,000</td></tr></tbody></table>
     """
-    sides = [
-        "" if is_numbers(values) else ' style="text-align:left"' for values in columns.values()
-    ]
+    sides = ["" if is_numbers(values) else _LEFT for values in columns.values()]
     head = _row("th", columns, sides)
     rows = [*zip(*columns.values(), strict=True)]
     body = "\n".join(chain.from_iterable(_rows(rows, sides)))

@@ -16,6 +16,8 @@ COLUMNS: Final = ("module", "name", "kind", "shape", "n_parameters", "multiply_a
                   "n_edges", "learned")  # fmt: skip
 #: What stands between the names of a module and of one in it.
 _BETWEEN: Final = re.compile(r"[./]")
+#: Modules are no further within each other: what is deeper keeps the rest of its name as one.
+_DEEPEST: Final = 100
 
 
 @dataclass
@@ -33,10 +35,11 @@ class _Module:
 
     def find(self, path: str, kind: str = "", shape: tuple[int, ...] = ()) -> _Module:
         """Return the module of a path, made where there is none, and say what it is."""
-        found = self
-        for match in re.finditer(r"[^./]+", path):
-            name = match.group()
-            found = found.inside.setdefault(name, _Module(path[: match.end()]))
+        found, names = self, [match.span() for match in re.finditer(r"[^./]+", path)]
+        if len(names) > _DEEPEST:
+            names = [*names[: _DEEPEST - 1], (names[_DEEPEST - 1][0], len(path))]
+        for start, end in names:
+            found = found.inside.setdefault(path[start:end], _Module(path[:end]))
         found.kind, found.shape = found.kind or kind, found.shape or shape
         return found
 

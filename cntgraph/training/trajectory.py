@@ -202,12 +202,12 @@ class Trajectory(EachNetwork, Sequence[Network]):
             tables.append(table)
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
-    def to_xarray(self, *, show_progress: bool = False, **options: Any) -> Any:
+    def to_xarray(self, *, show_progress: bool = True, **options: Any) -> Any:
         """Return the measures of `analyze` as an array of xarray: snapshot, layer, measure.
 
         Parameters
         ----------
-        show_progress : bool, default False
+        show_progress : bool, default True
             As in `analyze`.
         **options
             Those of `cntgraph.analyze`.

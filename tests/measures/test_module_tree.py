@@ -1,5 +1,6 @@
 """The modules of a network: what PyTorch itself counts in each, and no name is lost."""
 
+import numpy as np
 import pytest
 import torch
 from oracles.familiar import familiar, model_of
@@ -84,6 +85,13 @@ def test_the_tree_is_printed_with_what_is_in_a_module_further_in(monkeypatch):
     ]  # fmt: skip
     assert "neg" not in depth
     assert "matmul" not in depth
+
+
+def test_names_may_be_deep():
+    net = cg.load({"a." * 3000 + "weight": np.ones((2, 3))})
+    rows = cg.describe(net, tree=True)
+    assert len(rows) == 101
+    assert rows["module"].iloc[-2] == ("a." * 3000)[:-1]
 
 
 def test_a_shared_parameter_is_counted_once_and_one_that_is_left_out_is_there():

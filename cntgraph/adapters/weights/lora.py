@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.weights.name_patterns import NamePatterns
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
@@ -183,35 +184,28 @@ def _modules(
         part = "magnitude" if kind.startswith("magnitude") else kind.removeprefix("embedding_")
         module.parts["bias" if leaf == "bias" else part] = parameter
         module.turned |= kind.startswith("embedding") or bool(config.get("fan_in_fan_out"))
+    ranks, alphas = (
+        NamePatterns.of(config.get(key), len(modules), f"{CONFIG}, {key}")
+        for key in ("rank_pattern", "alpha_pattern")
+    )
     for module in modules.values():
-        module.scale = _scale(module, config)
+        rank = _number(ranks.number(module.name, config.get("r", 8)), "rank")
+        alpha = _number(alphas.number(module.name, config.get("lora_alpha", 8)), "alpha")
+        module.scale = _scale(module, rank, alpha, rooted=bool(config.get("use_rslora")))
     return list(modules.values()), others
 
 
-def _scale(module: Module, config: Mapping[str, Any]) -> float:
-    """Return what the product is multiplied by: alpha / r, both perhaps a module's own."""
-    rank = _of_pattern(config, "rank_pattern", module.name, config.get("r", 8))
-    alpha = _of_pattern(config, "alpha_pattern", module.name, config.get("lora_alpha", 8))
-    if rank < 1:
+def _scale(module: Module, rank: float, alpha: float, *, rooted: bool) -> float:
+    """Return what the product is multiplied by: alpha / r, or alpha / √r."""
+    if not rank >= 1:
         raise FormatError(f"the update of {module.name}: expected a rank of 1 or more, got {rank}")
-    return float(alpha) / (sqrt(rank) if config.get("use_rslora") else rank)
+    return float(alpha) / (sqrt(rank) if rooted else rank)
 
 
-def _of_pattern(config: Mapping[str, Any], key: str, name: str, usual: Any) -> float:
-    """Return a module's own number: of the first pattern that is the end of its name."""
-    patterns = config.get(key) or {}
-    found = usual
-    for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
-        try:
-            matches = re.match(rf"(.*\.)?({pattern})$", name)
-        except re.error as error:
-            raise FormatError(f"{CONFIG}: {key} has no pattern {pattern!r} ({error})") from error
-        if matches:
-            found = value
-            break
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise FormatError(f"{CONFIG}: expected {key} and its default as numbers, got {found!r:.40}")
-    return found
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FormatError(f"{CONFIG}: expected each {what} as a number, got {value!r:.40}")
+    return value
 
 
 # -- the updates by themselves ---------------------------------------------------------------------

@@ -16,6 +16,8 @@ from cntgraph.core.types import Values
 
 #: A product is left apart where its factors have this many times fewer values.
 _NARROW = 2
+#: Of more products, the matrix is read as it is.
+_MOST_PRODUCTS = 16
 
 
 class Product(NamedTuple):
@@ -75,34 +77,61 @@ def products_apart(weight: Recipe) -> Apart | None:
     >>> products_apart(w) is None
     True
     """
-    if len(weight.shape) != 2:
+    if len(weight.shape) != 2 or not any(map(_is_narrow, weight.parts())):
         return None
-    rest, products = _apart(weight, 1.0)
-    return Apart(rest, tuple(products)) if products else None
+    rest, products = _apart(weight, {})
+    return Apart(rest, products) if products else None
 
 
-def _apart(weight: Recipe, factor: float) -> tuple[Recipe | None, list[Product]]:
-    if weight.op == "matmul" and _is_narrow(weight):
-        return None, [Product(factor, *weight.args)]
+#: What a matrix is the sum of: one that is read as it is, or None, and products.
+_Sum = tuple[Recipe | None, tuple[Product, ...]]
+
+
+def _apart(weight: Recipe, known: dict[int, _Sum]) -> _Sum:
+    """Return what a matrix is the sum of; each part that it is made of is looked at once."""
+    if id(weight) not in known:
+        found = _taken_apart(weight, known)
+        few = 0 < len(found[1]) <= _MOST_PRODUCTS
+        known[id(weight)] = found if few else (weight, ())
+    return known[id(weight)]
+
+
+def _taken_apart(weight: Recipe, known: dict[int, _Sum]) -> _Sum:
+    if _is_narrow(weight):
+        return None, (Product(1.0, *weight.args),)
     if weight.op == "negative":
-        return _apart(weight.args[0], -factor)
+        return _scaled(_apart(weight.args[0], known), -1.0)
     if weight.op == "transpose":
-        rest, products = _apart(weight.args[0], factor)
+        rest, products = _apart(weight.args[0], known)
         rest = None if rest is None else rest.transpose((1, 0))
-        return rest, [product.transposed() for product in products]
+        return rest, tuple(product.transposed() for product in products)
     if weight.op in ("add", "subtract") and all(a.shape == weight.shape for a in weight.args):
-        sign = 1.0 if weight.op == "add" else -1.0
-        one, other = _apart(weight.args[0], factor), _apart(weight.args[1], sign * factor)
-        parts = [rest for rest, _ in (one, other) if rest is not None]
-        rest = parts[0] + parts[1] if len(parts) > 1 else next(iter(parts), None)
-        return rest, [*one[1], *other[1]]
+        one, other = (_apart(arg, known) for arg in weight.args)
+        return _added(one, _scaled(other, 1.0 if weight.op == "add" else -1.0))
     for value, number in (weight.args, weight.args[::-1]) if weight.op == "multiply" else ():
         if number.value is not None and number.value.size == 1 and value.shape == weight.shape:
-            return _apart(value, factor * float(number.value.reshape(())))
-    return (weight if factor == 1.0 else weight * factor), []
+            return _scaled(_apart(value, known), float(number.value.reshape(())))
+    return weight, ()
+
+
+def _scaled(found: _Sum, factor: float) -> _Sum:
+    rest, products = found
+    if factor == 1.0:
+        return found
+    scaled = tuple(product._replace(factor=product.factor * factor) for product in products)
+    return None if rest is None else rest * factor, scaled
+
+
+def _added(one: _Sum, other: _Sum) -> _Sum:
+    rests = [rest for rest, _ in (one, other) if rest is not None]
+    rest = rests[0] + rests[1] if len(rests) > 1 else next(iter(rests), None)
+    return rest, one[1] + other[1]
 
 
 def _is_narrow(product: Expression) -> bool:
+    """Whether something is a product of two matrices that are much smaller than it is."""
+    if product.op != "matmul" or len(product.shape) != 2:
+        return False
     n, m = product.shape
     return _NARROW * product.args[0].shape[1] * (n + m) <= n * m
 

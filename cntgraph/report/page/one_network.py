@@ -22,7 +22,7 @@ _NAMED = 24
 
 
 def network_sections(
-    trajectory: Trajectory, layers: Iterable[str] | None, *, show_progress: bool = False
+    trajectory: Trajectory, layers: Iterable[str] | None, *, show_progress: bool = True
 ) -> list[Section]:
     """Return the parts of the page about one trained network.
 
@@ -32,7 +32,7 @@ def network_sections(
         Of one snapshot.
     layers : iterable of str or None
         Which layers have curves.
-    show_progress : bool, default False
+    show_progress : bool, default True
 
     Returns
     -------

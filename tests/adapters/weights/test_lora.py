@@ -94,6 +94,20 @@ def test_narrow_products_alone_are_told_apart(weight, is_apart):
     assert (products_apart(weight) is not None) == is_apart
 
 
+def test_products_that_are_added_up_over_and_over():
+    b, a = Recipe.constant(B), Recipe.constant(A)
+    x, w = RANDOM.normal(size=(12, 1)), Recipe.constant(W)
+    for k in range(3):
+        w = w + (b @ a) * float(k) - (w - b @ a)
+    found = products_apart(w)
+    expected = w.read() @ x
+    np.testing.assert_allclose(found.rest.read() @ x + found.times(x, 10), expected)
+    for _ in range(60):  # each part is looked at once, and so many products are none
+        w = w + w
+    assert products_apart(w) is None
+    assert products_apart(w + w) is None
+
+
 def test_the_update_of_a_large_matrix_is_never_formed(tmp_path):
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=shape).astype(np.float32) for shape in ((64, 4096), (4096, 64)))
@@ -228,8 +242,12 @@ def test_what_a_trainer_keeps_beside_is_left_alone(tmp_path):
         (lora(), {"peft_type": "LOHA"}, "expected an adapter of the type LORA, found 'LOHA'"),
         (lora(), {"r": "two"}, "expected the JSON of a PEFT adapter"),
         (lora(), {"rank_pattern": {"fc": 0}}, "expected a rank of 1 or more, got 0"),
-        (lora(), {"alpha_pattern": {"fc": "much"}}, "alpha_pattern and its default as numbers"),
-        (lora(), {"alpha_pattern": {"(": 1}}, r"alpha_pattern has no pattern '\('"),
+        (lora(), {"alpha_pattern": {"fc": "much"}}, "expected each alpha as a number, got 'much'"),
+        (lora(), {"alpha_pattern": {"(": 1}}, r"alpha_pattern: '\(' is no pattern"),
+        (lora(), {"rank_pattern": {"(f+)+c": 1}}, r"'\(f\+\)\+c' may take forever"),
+        (lora(), {"rank_pattern": {"(f|f)(c|c)(f|f)": 1}}, "may take forever"),
+        (lora(), {"rank_pattern": {"f?f?f?c": 1}}, "may take forever"),
+        (lora(), {"rank_pattern": {f"f*{k}": 1 for k in range(5001)}}, "too many patterns"),
         ({"fc.lora_A.weight": A}, {}, "the update of fc: expected lora_A"),
         (lora(b=B[:, :1]), {}, "the update of fc: expected lora_A"),
         ({"fc.weight": W}, {}, r"expected tensors of a LoRA \(lora_A, lora_B\), found"),
