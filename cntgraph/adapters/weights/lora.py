@@ -199,13 +199,13 @@ def _scale(module: Module, rank: float, alpha: float, *, rooted: bool) -> float:
     """Return what the product is multiplied by: alpha / r, or alpha / √r."""
     if not rank >= 1:
         raise FormatError(f"the update of {module.name}: expected a rank of 1 or more, got {rank}")
-    return float(alpha) / (sqrt(rank) if rooted else rank)
+    return alpha / (sqrt(rank) if rooted else rank)
 
 
 def _number(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
         raise FormatError(f"{CONFIG}: expected each {what} as a number, got {value!r:.40}")
-    return value
+    return float(value)
 
 
 # -- the updates by themselves ---------------------------------------------------------------------

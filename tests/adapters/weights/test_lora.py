@@ -244,6 +244,7 @@ def test_what_a_trainer_keeps_beside_is_left_alone(tmp_path):
         (lora(), {"rank_pattern": {"fc": 0}}, "expected a rank of 1 or more, got 0"),
         (lora(), {"alpha_pattern": {"fc": "much"}}, "expected each alpha as a number, got 'much'"),
         (lora(), {"alpha_pattern": {"(": 1}}, r"alpha_pattern: '\(' is no pattern"),
+        (lora(), {"lora_alpha": 10**400}, "expected each alpha as a number"),
         (lora(), {"rank_pattern": {"(f+)+c": 1}}, r"'\(f\+\)\+c' may take forever"),
         (lora(), {"rank_pattern": {"(f|f)(c|c)(f|f)": 1}}, "may take forever"),
         (lora(), {"rank_pattern": {"f?f?f?c": 1}}, "may take forever"),
