@@ -59,6 +59,17 @@ def computing_on(client: Any) -> Iterator[None]:
         _client.reset(token)
 
 
+def computes_here() -> bool:
+    """Whether no cluster is given to compute on.
+
+    Examples
+    --------
+    >>> computes_here()
+    True
+    """
+    return _client.get() is None
+
+
 def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in order, where `computing_on` says.
 

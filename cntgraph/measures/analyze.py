@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from cntgraph.core.arguments import takes
 from cntgraph.core.computing import computing_on
 from cntgraph.core.progress import progress
 from cntgraph.core.table_view import Shown, check_shown
-from cntgraph.core.types import Columns
+from cntgraph.core.types import Array, Columns
 from cntgraph.measures.link_weights import weight_columns
 from cntgraph.measures.module_tree import module_columns
 from cntgraph.measures.strength import add_boundary
@@ -20,11 +21,12 @@ from cntgraph.measures.summary import summarize
 from cntgraph.measures.views import ANALYSIS_VIEW, DESCRIPTION_VIEW, TREE_VIEW
 from cntgraph.network.block_columns import block_columns
 from cntgraph.network.blocks.base import Block
-from cntgraph.network.blocks.class_values import ClassValues
+from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.coarsening.granularity import Granularity
 from cntgraph.network.coarsening.grouping import Aggregation
+from cntgraph.network.each_block import each_block
 from cntgraph.network.layer import Layer
 from cntgraph.network.layer_sums import Direction, LayerSums
 from cntgraph.network.network import Edges, Network, coarsen
@@ -198,8 +200,10 @@ def layer_columns(
     (['input', 'conv1', 'pool', 'fc'], [0, 512, 72, 54])
     """
     totals = LayerTotals(net if net.layers else replace(net, layers=(_NO_LAYER,)))
-    for block in progress(net.select_blocks(edges), "analyze", show=show_progress):
-        totals.add(block, bias=bias)
+    blocks = net.select_blocks(edges)
+    found = each_block(partial(BlockTotals.of, bias=bias), blocks)
+    for block, own in zip(progress(blocks, "analyze", show=show_progress), found, strict=True):
+        totals.add(block, own)
     add_boundary(totals.sums, boundary)
     rows = [totals.row(k) for k in range(len(totals.net.layers))]
     return {name: [row[name] for row in rows] for name in rows[0]}
@@ -214,6 +218,35 @@ def _table(columns: Columns) -> pd.DataFrame:
         {name: np.array(v) if isinstance(v[0], int | float) else v for name, v in columns.items()},
         index=index,
     )
+
+
+class BlockTotals(NamedTuple):
+    """What `analyze` reads of a block.
+
+    Parameters
+    ----------
+    sides : Sides
+        What its edges sum up to.
+    statistics : WeightStatistics
+        Of its weights.
+    shift : ndarray or None
+        Its bias, if it has one and it counts.
+    """
+
+    sides: Sides
+    statistics: WeightStatistics
+    shift: Array | None
+
+    @classmethod
+    def of(cls, block: Block, *, bias: bool, bins: Bins | None = None) -> BlockTotals:
+        """Read the weights of a block, once, and its bias; count the weights in bins."""
+        found = block.class_sums(("signed",), statistics=bins or block.parametric)
+        statistics = found.statistics
+        if bins is not None and block.weight is not None and statistics.counts is None:
+            # A kind of block of a third party that does not count them itself.
+            statistics = replace(statistics, counts=bins.count(block.weight.read()))
+        shift = block.bias.read() if bias and block.bias is not None else None
+        return cls(found.sums["signed"], statistics, shift)
 
 
 class LayerTotals:
@@ -232,22 +265,16 @@ class LayerTotals:
         self.bad_biases: set[str] = set()
         self.fed = set(net.ends.values())
 
-    def add(self, block: Block, *, bias: bool, bins: Bins | None = None) -> None:
-        """Add the edges of a block, reading its weights once, and count them in bins."""
-        found = block.class_sums(("signed",), statistics=bins or block.parametric)
-        self.sums.add_sides(block.source, block.target, found.sums["signed"])
-        statistics = found.statistics
-        if bins is not None and block.weight is not None and statistics.counts is None:
-            # A kind of block of a third party that does not count them itself.
-            statistics = replace(statistics, counts=bins.count(block.weight.read()))
+    def add(self, block: Block, found: BlockTotals) -> None:
+        """Add the edges of a block, and its bias."""
+        self.sums.add_sides(block.source, block.target, found.sides)
         for layer in self.net.layers_of(block.target):
-            self.statistics[layer.name] += statistics
+            self.statistics[layer.name] += found.statistics
             self.n_edges[layer.name] += block.n_edges
-            if bias and block.bias is not None:
-                shift = block.bias.read()
-                values = ClassValues.of_broadcast(shift, block.target.shape)
+            if found.shift is not None:
+                values = ClassValues.of_broadcast(found.shift, block.target.shape)
                 self.sums.add("in", block.target, values)
-                if not np.isfinite(shift).all():
+                if not np.isfinite(found.shift).all():
                     self.bad_biases.add(layer.name)
 
     def row(self, k: int) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cntgraph.core.types import Values
-from cntgraph.measures.analyze import LayerTotals
+from cntgraph.measures.analyze import BlockTotals, LayerTotals
 from cntgraph.measures.layer_values import DIRECTIONS, DISTRIBUTIONS
 from cntgraph.measures.strength import layer_strengths
 from cntgraph.measures.summary import count_in
+from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.histogram import N_COUNTS, Bins, Counts, LayerBins
+from cntgraph.network.each_block import each_block
 from cntgraph.network.layer import Layer
 from cntgraph.network.network import Network
 
@@ -85,9 +87,14 @@ def survey_layers(net: Network, bins: Mapping[tuple[str, str], Bins]) -> LayerSu
     >>> int(found.counts[-1].sum())  # the link weights of the last layer
     8
     """
-    totals = LayerTotals(net)
-    for block in net.select_blocks("parametric"):
-        totals.add(block, bias=True, bins=bins.get(("link_weights", net.ends[block.name])))
+    totals, blocks = LayerTotals(net), net.select_blocks("parametric")
+
+    def read(block: Block) -> BlockTotals:
+        own = bins.get(("link_weights", net.ends[block.name]))
+        return BlockTotals.of(block, bias=True, bins=own)
+
+    for block, of_block in zip(blocks, each_block(read, blocks), strict=True):
+        totals.add(block, of_block)
     number = {layer.name: k for k, layer in enumerate(net.layers)}
     counts = np.zeros((len(bins), N_COUNTS), dtype=np.int64)
     for row, ((measure, name), own) in zip(counts, bins.items(), strict=True):

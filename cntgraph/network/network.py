@@ -16,7 +16,7 @@ from cntgraph.core.errors import CntGraphError
 from cntgraph.core.names import matching, unknown_name
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.table_html import unfolding_table
-from cntgraph.core.types import Columns, Values
+from cntgraph.core.types import Array, Columns, Values
 from cntgraph.core.view import View
 from cntgraph.network.block_columns import block_columns
 from cntgraph.network.blocks.base import Block, broadcasts
@@ -27,6 +27,7 @@ from cntgraph.network.by_layer import ByLayer
 from cntgraph.network.coarsening.granularity import Granularity, coarse_parts
 from cntgraph.network.coarsening.grouping import Aggregation
 from cntgraph.network.coverage import CoverageEntry
+from cntgraph.network.each_block import each_block
 from cntgraph.network.labeled_values import labeled_values
 from cntgraph.network.layer import Layer
 from cntgraph.network.layer_sums import LayerSums
@@ -346,10 +347,9 @@ class Network:
     def biases(self, edges: Edges = "all") -> LayerSums:
         """Return the bias of every node, layer by layer, those of alike nodes held once."""
         found = LayerSums(self.layers)
-        for block in self.select_blocks(edges):
-            if block.bias is not None:
-                shift = ClassValues.of_broadcast(block.bias.read(), block.target.shape)
-                found.add("in", block.target, shift)
+        blocks = [block for block in self.select_blocks(edges) if block.bias is not None]
+        for block, bias in zip(blocks, each_block(_bias_of, blocks), strict=True):
+            found.add("in", block.target, ClassValues.of_broadcast(bias, block.target.shape))
         return found
 
     def layer_sums(
@@ -561,3 +561,8 @@ def coarsen(net: Network, granularity: Granularity, *, aggregation: Aggregation 
     if granularity == "neuron":
         return net
     return replace(net, layers=layers, blocks=blocks)
+
+
+def _bias_of(block: Block) -> Array:
+    assert block.bias is not None
+    return block.bias.read()

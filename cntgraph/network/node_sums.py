@@ -9,6 +9,7 @@ from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.transform import Transform
+from cntgraph.network.each_block import each_block
 from cntgraph.network.layer import Layer
 from cntgraph.network.layer_sums import LayerSums
 
@@ -28,8 +29,9 @@ def layer_sums(
 ) -> dict[Transform, LayerSums]:
     """Return the sums over the edges of blocks, whose weights are read once."""
     found = {transform: LayerSums(layers) for transform in transforms}
-    for block in blocks:
-        for transform, sides in block.class_sums(transforms).sums.items():
+    of_each = each_block(lambda block: block.class_sums(transforms).sums, blocks)
+    for block, sums in zip(blocks, of_each, strict=True):
+        for transform, sides in sums.items():
             found[transform].add_sides(block.source, block.target, sides)
     return found
 

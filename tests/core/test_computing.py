@@ -16,7 +16,13 @@ import cntgraph as cg
 from cntgraph.core import computing
 from cntgraph.core.computing import computing_on, spread
 from cntgraph.core.errors import CntGraphError
-from cntgraph.network.blocks import conv_product
+from cntgraph.network.blocks import conv_product, row_column_sums
+
+
+@pytest.fixture(autouse=True)
+def several_parts(monkeypatch):
+    """Weights of a small network, too, are added up part by part."""
+    monkeypatch.setattr(row_column_sums, "_PART", 1 << 20)
 
 
 @pytest.fixture(scope="module")

@@ -26,11 +26,15 @@ from cntgraph.core.kernels.moments import (
     larger,
     lesser,
 )
+from cntgraph.core.kernels.prefetch import ask_for_rows
 from cntgraph.core.kernels.scaling import factor_of, part_of, scale_row
 from cntgraph.core.kernels.transform import transform_in_place
 
 #: Columns of a tile, and its rows: their sums stay in cache.
 _COLUMNS, _ROWS = 1024, 4
+#: Bytes of rows that end before the processor sees what comes next, and columns of their tiles:
+#: what is asked for at once is what arrives while a tile is added up.
+_SHORT_ROW, _FEW_COLUMNS = 8192, 128
 #: Sums of one tap that are taken at once.
 _LANES = 8
 
@@ -41,43 +45,61 @@ _FAST = {"reassoc", "nsz", "contract"}
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def add_sums(w, by_row, by_column, taps, group_rows, row_sums, column_sums):
     """Add the signed sums of w."""
-    width, tile = w.shape[1], _tile_columns(taps)
+    width, (tile, asks) = w.shape[1], _tile_of(w, taps)
     totals, lanes = np.empty(_ROWS), np.empty(_LANES * taps)
-    r = np.int64(0)
-    while r < len(w):
-        group, n = _rows_together(r, len(w), group_rows)
-        for start in range(0, width, tile):
-            columns = column_sums[group, start : min(start + tile, width)]
-            if n == _ROWS:
+    first = np.int64(0)
+    while first < len(w):
+        group, fours, end = _rows_of_group(first, len(w), group_rows)
+        for r in range(first, fours, _ROWS):
+            for start in range(0, width, tile):
+                columns = column_sums[group, start : min(start + tile, width)]
+                if asks:
+                    ask_for_rows(w, r + _ROWS, _ROWS, start, start + columns.size)
                 _add_four(w, by_row, by_column, r, start, columns, totals)
-            else:
-                totals[0] = _add_one(w, by_row, by_column, r, start, columns)
-            _add_taps(
-                w, by_row, by_column, r, start, n, columns.size, taps, lanes, totals, row_sums
-            )
-        r += n
+                if taps == 1:
+                    _add_totals(totals, row_sums, r)
+                else:
+                    _add_taps(w, by_row, by_column, r, _ROWS, start, columns.size, lanes, row_sums)
+        for r in range(fours, end):
+            for start in range(0, width, tile):
+                columns = column_sums[group, start : min(start + tile, width)]
+                total = _add_one(w, by_row, by_column, r, start, columns)
+                if taps == 1:
+                    row_sums[r, 0] += total
+                else:
+                    _add_taps(w, by_row, by_column, r, 1, start, columns.size, lanes, row_sums)
+        first = end
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def add_sums_and_tally(w, by_row, by_column, taps, group_rows, row_sums, column_sums, tally):
     """Do as `add_sums`, and tally the weights (see `moments`)."""
-    width, tile = w.shape[1], _tile_columns(taps)
+    width, (tile, asks) = w.shape[1], _tile_of(w, taps)
     totals, lanes, row = np.empty(_ROWS), np.empty(_LANES * taps), np.empty(tile)
-    r = np.int64(0)
-    while r < len(w):
-        group, n = _rows_together(r, len(w), group_rows)
-        for start in range(0, width, tile):
-            columns = column_sums[group, start : min(start + tile, width)]
-            if n == _ROWS:
+    first = np.int64(0)
+    while first < len(w):
+        group, fours, end = _rows_of_group(first, len(w), group_rows)
+        for r in range(first, fours, _ROWS):
+            for start in range(0, width, tile):
+                columns = column_sums[group, start : min(start + tile, width)]
+                if asks:
+                    ask_for_rows(w, r + _ROWS, _ROWS, start, start + columns.size)
                 _add_four_and_tally(w, by_row, by_column, r, start, columns, totals, tally)
-            else:
-                totals[0] = _add_one(w, by_row, by_column, r, start, columns)
+                if taps == 1:
+                    _add_totals(totals, row_sums, r)
+                else:
+                    _add_taps(w, by_row, by_column, r, _ROWS, start, columns.size, lanes, row_sums)
+        for r in range(fours, end):
+            for start in range(0, width, tile):
+                columns = column_sums[group, start : min(start + tile, width)]
+                total = _add_one(w, by_row, by_column, r, start, columns)
                 scale_row(w, by_row, by_column, r, start, row[: columns.size])
                 add_tile(row[: columns.size], tally)
-            _add_taps(
-                w, by_row, by_column, r, start, n, columns.size, taps, lanes, totals, row_sums
-            )
-        r += n
+                if taps == 1:
+                    row_sums[r, 0] += total
+                else:
+                    _add_taps(w, by_row, by_column, r, 1, start, columns.size, lanes, row_sums)
+        first = end
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -98,18 +120,20 @@ def add_transformed_sums(
 
 
 @njit(cache=True, nogil=True)
-def _tile_columns(taps):
-    """Return how many columns of a tile there are: all taps of some inputs."""
-    return max(_COLUMNS // taps, 1) * taps
+def _tile_of(w, taps):
+    """Return how many columns of a tile there are, and whether the next one is asked for."""
+    asks = w.shape[1] * w.itemsize <= _SHORT_ROW
+    columns = _FEW_COLUMNS if asks else _COLUMNS
+    return max(columns // taps, 1) * taps, asks  # all taps of some inputs
 
 
 @njit(cache=True, nogil=True)
-def _rows_together(r, n_rows, group_rows):
-    """Return the group of a row, and how many rows from it on are added up together."""
+def _rows_of_group(first, n_rows, group_rows):
+    """Return the group of a row, and the ends of its rows: of those four at a time, and of all."""
     first_row, per_group = group_rows
-    group = (first_row + r) // per_group
-    left = min((group + 1) * per_group - first_row, n_rows) - r
-    return group, _ROWS if left >= _ROWS else 1
+    group = (first_row + first) // per_group
+    end = min((group + 1) * per_group - first_row, n_rows)
+    return group, end - (end - first) % _ROWS, end
 
 
 @njit(inline="always")
@@ -180,15 +204,20 @@ def _add_four_and_tally(w, by_row, by_column, r, start, columns, totals, tally):
     add_to_tally(tally, p1, p2, p3, p4, least, largest, zeros)
 
 
+@njit(inline="always")
+def _add_totals(totals, sums, r):
+    """Add the sums of four rows."""
+    for k in range(_ROWS):
+        sums[r + k, 0] += totals[k]
+
+
 @njit(cache=True, nogil=True)
-def _add_taps(w, by_row, by_column, r, start, n, size, taps, lanes, totals, sums):
-    """Add n rows to their sums by tap; where there is one, `totals` are what is added."""
-    for k in range(n):
-        if taps == 1:
-            sums[r + k, 0] += totals[k]
-        else:
-            row, gs = w[r + k, start : start + size], part_of(by_column, start, start + size)
-            _add_by_tap(row, factor_of(by_row, r + k), gs, taps, lanes, sums[r + k])
+def _add_taps(w, by_row, by_column, r, n, start, size, lanes, sums):
+    """Add some columns of n rows to their sums by tap."""
+    gs = part_of(by_column, start, start + size)
+    for k in range(r, r + n):
+        row = w[k, start : start + size]
+        _add_by_tap(row, factor_of(by_row, k), gs, sums.shape[1], lanes, sums[k])
 
 
 @njit(cache=True, nogil=True)

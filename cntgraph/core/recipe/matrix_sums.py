@@ -17,7 +17,7 @@ from cntgraph.core.types import Array, Values
 #: Fewer values are added up as they come.
 _FEW = 1 << 14
 #: Bytes that are read at once.
-_PART = 4 * CHUNK_BYTES
+_PART = 8 * CHUNK_BYTES
 
 
 def matrix_sum(recipe: Expression, read: Read, read_stored: Read) -> Array | None:

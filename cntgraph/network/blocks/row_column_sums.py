@@ -27,6 +27,9 @@ from cntgraph.network.blocks.statistics import WeightStatistics
 from cntgraph.network.blocks.tally import FIRST, Tally
 from cntgraph.network.blocks.transform import Transform, transform_code
 
+#: Bytes of a part: so many that what it costs besides is little, column sums to add up among it.
+#: That cost is Python's, one thread at a time.
+_PART = 8 * CHUNK_BYTES
 #: A weight of fewer rows is read in parts of all rows, if one row is as large as a part.
 _FEW_ROWS = 8
 #: Shorter rows are tallied by themselves, many at once.
@@ -234,13 +237,8 @@ class _Adding:
             parts = [_Part(0, whole.end_row, *bounds) for bounds in chunks_of(weight, axis=1)]
             if len(parts) > 1:  # columns can be read by themselves
                 return parts
-        # Of 4 MB, or of 128 rows, what a part costs besides is little, column sums to add up
-        # among it; but of a smaller weight there are parts for many threads. That cost is Python's,
-        # one thread at a time: parts of less than 3 MB would keep no second one busy.
-        several = min(max(128 * row, 4 * CHUNK_BYTES), 8 * CHUNK_BYTES)
-        some = max(3 * CHUNK_BYTES, min(several, nbytes // 8))
-        bounds = list(chunks_of(weight, some))
-        if self.groups > 1 and nbytes // self.groups <= some:
+        bounds = list(chunks_of(weight, _PART))
+        if self.groups > 1 and nbytes // self.groups <= _PART:
             bounds = self.whole_groups(bounds)
         return [_Part(*rows, 0, whole.end_inner) for rows in bounds]
 
