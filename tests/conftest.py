@@ -7,7 +7,12 @@ import gc
 import os
 import sys
 
+# Workers share the cores already, and threads of a matrix library that wait for each other take
+# three times as long for small matrices. It is read when NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import HealthCheck, settings
 from oracles.clusters import start_cluster
 from oracles.keras_weights import draw_by_numpy
@@ -31,6 +36,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("cntgraph")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Examples are in the docstrings of the package: those of tests are not searched for any."""
+    return [found for found in (yield) if not isinstance(found, DoctestModule)]
 
 
 def pytest_collection(session):

@@ -7,10 +7,13 @@ Once it is installed, `--untried` runs what earlier runs had left out, and no te
 """
 
 import importlib
+import importlib.util
 import os
+import re
 import sys
 from collections import Counter
 from doctest import UnexpectedException
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,8 @@ EXTRAS = {
 ALL = "CNTGRAPH_TEST_ALL"
 TRIED = "cntgraph/tried"
 PACKAGE = Path(__file__).parents[1] / "cntgraph"
+#: An import at the top of a file: of a package, or of one of the tests' own modules.
+_IMPORTS = re.compile(r"^(?:import|from) +([\w.]+)", re.M)
 
 
 def needs(package):
@@ -52,7 +57,38 @@ def _missing(error):
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if not isinstance(error, ModuleNotFoundError) or package not in EXTRAS or os.environ.get(ALL):
         return None
+    return _what_brings(package)
+
+
+def _what_brings(package):
     return _reason(package, f"pip install -e '.[{EXTRAS[package]}]'")
+
+
+@cache
+def _lacks(path):
+    """Return which package of `EXTRAS` a file, or an oracle that it imports, imports in vain."""
+    for name in _IMPORTS.findall(path.read_text(encoding="utf-8")):
+        package, *inner = name.split(".")
+        oracle = Path(__file__).parent.joinpath(package, *inner).with_suffix(".py")
+        if inner and oracle.exists():
+            package = _lacks(oracle)
+        if package in EXTRAS and importlib.util.find_spec(package) is None:
+            return package
+    return None
+
+
+class _Skipped(pytest.Module):
+    """A file that is skipped without a look at what else is in it."""
+
+    def collect(self):
+        pytest.skip(_what_brings(_lacks(self.path)), allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Skip a file at sight of an import of what is not installed: trying it takes much longer."""
+    if not os.environ.get(ALL) and _lacks(module_path):
+        return _Skipped.from_parent(parent, path=module_path)
+    return None
 
 
 def _imported_by_cntgraph(error):

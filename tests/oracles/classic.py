@@ -1,6 +1,7 @@
 """Graphs for the classic measures: as networkx graphs from lists of edges, and odd ones."""
 
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from itertools import pairwise
 from math import inf, log
 
@@ -18,11 +19,36 @@ from cntgraph.network.layer import Layer
 
 
 @lru_cache
+class Networks(Mapping):
+    """Toys, random networks with skips and poolings, a loop, and the graph of a trained network.
+
+    The graph is built when a test asks for it: what is compiled while tests are collected, every
+    worker compiles.
+    """
+
+    def __init__(self):
+        self._nets = nets() | {"recurrent": recurrent_net()}
+
+    def __getitem__(self, name):
+        return _trained() if name == "trained" else self._nets[name]
+
+    def __iter__(self):
+        return iter([*self._nets, "trained"])
+
+    def __len__(self):
+        return len(self._nets) + 1
+
+
+@cache
 def networks():
-    """Toys, random networks with skips and poolings, a loop, and a trained network."""
+    """The networks of `Networks`, the same ones for all tests of a process."""
+    return Networks()
+
+
+@cache
+def _trained():
     with cg.open(cg.demo_file("training")) as training:
-        trained = cg.build_graph(training[-1], threshold=0.15)
-    return nets() | {"recurrent": recurrent_net(), "trained": trained}
+        return cg.build_graph(training[-1], threshold=0.15)
 
 
 def recurrent_net(seed=0, n_in=3, n=4):

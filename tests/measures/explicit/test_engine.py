@@ -20,17 +20,15 @@ from cntgraph.measures.explicit.graph import magnitude_matrix
 NETS = networks()
 
 
-def graphs():
-    built = {k: v if isinstance(v, cg.Graph) else cg.build_graph(v) for k, v in NETS.items()}
-    return built | {f"any{seed}": random_graph(seed) for seed in range(5)}
+@pytest.fixture(scope="module", params=[*NETS, *range(5)], ids=str)
+def graph(request):
+    if isinstance(request.param, int):
+        return random_graph(request.param)
+    net = NETS[request.param]
+    return net if isinstance(net, cg.Graph) else cg.build_graph(net)
 
 
-GRAPHS = graphs()
-
-
-@pytest.mark.parametrize("name", GRAPHS)
-def test_who_is_connected(name):
-    graph = GRAPHS[name]
+def test_who_is_connected(graph):
     edges = set(digraph(graph).edges)
     data = graph.adjacency.data.copy()
     for loops, matrix in ((True, topology(graph)), (False, topology(graph, loops=False))):
@@ -46,22 +44,20 @@ def test_who_is_connected(name):
     assert np.array_equal(graph.adjacency.data, data)  # nothing is changed in place
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_both_directions_together(name):
-    matrix = symmetric(magnitude_matrix(GRAPHS[name], "absolute"))
-    assert np.allclose(matrix.toarray(), symmetric_matrix(GRAPHS[name]), rtol=1e-14)
+def test_both_directions_together(graph):
+    matrix = symmetric(magnitude_matrix(graph, "absolute"))
+    assert np.allclose(matrix.toarray(), symmetric_matrix(graph), rtol=1e-14)
     made, weights = undirected_igraph(matrix)
     strength = made.strength(weights=weights.tolist(), loops=True)
     assert np.allclose(strength, np.asarray(matrix.sum(axis=1)).reshape(-1))
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_edges_are_in_the_order_of_the_matrix(name):
-    matrix = topology(GRAPHS[name])
+def test_edges_are_in_the_order_of_the_matrix(graph):
+    matrix = topology(graph)
     made = directed_igraph(matrix)
     coords = zip(*(x.tolist() for x in matrix.tocoo().coords), strict=True)
     assert made.get_edgelist() == list(coords)
-    assert (made.is_directed(), made.vcount()) == (True, GRAPHS[name].n_nodes)
+    assert (made.is_directed(), made.vcount()) == (True, graph.n_nodes)
 
 
 def test_loops_are_left_out_and_zeros_stay():
