@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Number = TypeVar("Number", bound="np.generic")
 
 
 class Compiled(NamedTuple):
@@ -49,6 +55,24 @@ def import_numba() -> None:
     finally:
         linalg.ensure_blas = looks
     arraymath.ensure_blas = looks
+
+
+def read_only(values: NDArray[Number]) -> NDArray[Number]:
+    """Return an array as kernels take what they only read: a view that cannot be written to.
+
+    Numba compiles a kernel for arrays that may be written to, and once more for those of frameworks
+    and files, which often may not: so it is compiled once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> weights = np.ones(2)
+    >>> read_only(weights).flags.writeable, weights.flags.writeable
+    (False, True)
+    """
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 def compiled_kernels() -> Compiled:

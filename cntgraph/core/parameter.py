@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.errors import ParameterError
 
 #: What holds the bits of the stored types that NumPy does not know; named as ``ml_dtypes`` does.
@@ -137,8 +138,8 @@ def kernel_values(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     """
     if dtype in _IN_KERNELS:
         stored = np.ascontiguousarray(values, storage_dtype(dtype))
-        return stored.view(_IN_KERNELS[dtype])
-    return np.ascontiguousarray(widen(values, dtype))
+        return read_only(stored.view(_IN_KERNELS[dtype]))
+    return read_only(np.ascontiguousarray(widen(values, dtype)))
 
 
 def widen_kernel_values(values: NDArray[Any]) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Values
 from cntgraph.graph.row_pieces import row_pieces
@@ -43,7 +44,8 @@ def edge_sums(
 
     n = matrix.shape[0]
     incoming, outgoing = np.zeros(n), np.zeros(n)
-    arrays = matrix.indptr, matrix.indices, matrix.data
+    arrays = read_only(matrix.indptr), read_only(matrix.indices), read_only(matrix.data)
+    edge_block = read_only(edge_block)
     code, counts = transform_code(transform), np.zeros(0, bool) if counted is None else counted
 
     def work(part: tuple[int, int]) -> tuple[slice, Values]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cntgraph.core.arguments import takes
+from cntgraph.core.compiling import read_only
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Array, Ids
 from cntgraph.graph.edge_chunks import EdgeChunk, edge_chunks
@@ -147,7 +148,7 @@ def _strongest(best: _Best, order: int, chunk: EdgeChunk, n: int) -> _Best:
     places = np.argsort(both.order, kind="stable")
     marks = np.zeros(len(places), dtype=bool)
     indptr = np.array([0, len(places)])
-    mark_largest(indptr, np.arange(len(places)), both.weight[places], n, marks)
+    mark_largest(indptr, np.arange(len(places)), read_only(both.weight[places]), n, marks)
     return _Best(*(values[places[marks]] for values in both))
 
 

@@ -23,7 +23,6 @@ def count_values(values, center, scale, per_octave_bits, side, counts):
     """
     shift, zero = np.uint64(52 - per_octave_bits), 1023 << per_octave_bits
     sizes, places = np.empty(_PART), np.empty(_PART, np.int64)
-    bits = sizes.view(np.uint64)
     # Neighbors are counted apart: adding to one number twice in a row is waiting for it.
     apart = np.zeros((_APART, 2 * side), np.int64)
     for start in range(0, values.size, _PART):
@@ -31,7 +30,7 @@ def count_values(values, center, scale, per_octave_bits, side, counts):
         for k in range(part.size):
             sizes[k] = 1.0 + abs((np.float64(part[k]) - center) * scale)
         for k in range(part.size):
-            place = np.int64(bits[k] >> shift) - zero
+            place = np.int64(np.float64(sizes[k]).view(np.uint64) >> shift) - zero
             places[k] = side + (place if part[k] >= center else -1 - place)
         for k in range(part.size):
             place = places[k]

@@ -108,9 +108,10 @@ def add_transformed_sums(
 ):  # fmt: skip
     """Add the sums of f(w), f not the weight as it is."""
     first_row, per_group = group_rows
+    first_column = np.int64(0)  # a literal would be a type of its own
     row, lanes = np.empty((1, w.shape[1])), np.empty(_LANES * taps)
     for r in range(len(w)):
-        scale_row(w, by_row, by_column, r, 0, row[0])
+        scale_row(w, by_row, by_column, r, first_column, row[0])
         transform_in_place(row[0], transform)
         total = _add_one(row, None, None, 0, 0, column_sums[(first_row + r) // per_group])
         if taps == 1:

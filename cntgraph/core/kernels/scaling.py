@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
@@ -14,8 +15,9 @@ from cntgraph.core.kernels.floats import value_of
 @njit(cache=True, nogil=True)
 def scale_values(w, by_row, by_column, out):
     """Write all values of a matrix, given as stored (`floats`), times their factors."""
+    first = np.int64(0)  # as any other column: a literal would be a type of its own
     for r in range(len(w)):
-        scale_row(w, by_row, by_column, r, 0, out[r])
+        scale_row(w, by_row, by_column, r, first, out[r])
 
 
 @njit(cache=True, nogil=True)

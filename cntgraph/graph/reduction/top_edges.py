@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.arguments import takes
+from cntgraph.core.compiling import read_only
 from cntgraph.core.errors import CntGraphError
 from cntgraph.graph.graph import Graph
 from cntgraph.graph.reduction.reduced import Reduced, reduced
@@ -75,7 +76,7 @@ def _chosen(graph: Graph, k: int, within: Chooser) -> Marks:
     from cntgraph.core.kernels.groups import mark_largest
 
     marks = np.zeros(graph.n_edges, dtype=bool)
-    mark_largest(*edge_groups(graph, within), graph.adjacency.data, k, marks)
+    mark_largest(*edge_groups(graph, within), read_only(graph.adjacency.data), k, marks)
     return marks
 
 
@@ -101,10 +102,10 @@ def edge_groups(graph: Graph, within: Chooser) -> tuple[NDArray[np.int64], NDArr
     """
     from cntgraph.core.kernels.groups import group_edges
 
-    if within == "target":
-        return group_edges(graph.adjacency.indices, graph.n_nodes)  # type: ignore[no-any-return]
-    if within == "block":
-        n_blocks = len(graph.block_names)
-        return group_edges(graph.edge_block, n_blocks)  # type: ignore[no-any-return]
+    if within in ("target", "block"):
+        groups = graph.adjacency.indices, graph.n_nodes
+        if within == "block":
+            groups = graph.edge_block, len(graph.block_names)
+        return group_edges(read_only(groups[0]), groups[1])  # type: ignore[no-any-return]
     ends = [0, graph.n_edges] if within == "graph" else graph.adjacency.indptr
     return np.asarray(ends, dtype=np.int64), np.arange(graph.n_edges)

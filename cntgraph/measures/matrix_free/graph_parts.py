@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Ids
 from cntgraph.core.view import View
@@ -54,12 +55,12 @@ def _reached(
     from cntgraph.core.kernels.csr_layers import reached_layers
 
     starts = np.array([other.start for other in graph.layers], dtype=np.int64)
-    matrix, marks = graph.adjacency, graph.edge_block
+    matrix = graph.adjacency
+    edges = tuple(map(read_only, (matrix.indptr, matrix.indices, graph.edge_block)))
     chosen = np.zeros(0, dtype=bool) if counted.all() else counted
 
     def work(rows: tuple[int, int]) -> tuple[NDArray[np.bool_], int]:
         own = np.zeros(len(starts), dtype=bool)
-        edges = matrix.indptr, matrix.indices, marks
         return own, reached_layers(*edges, rows, chosen, starts, own)
 
     pieces = row_pieces(matrix.indptr, layer.slice.start, layer.slice.stop)

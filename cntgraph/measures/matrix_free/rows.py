@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.types import Values
 from cntgraph.core.view import View
@@ -87,7 +88,7 @@ class Rows:
         matrix = self.graph.adjacency
 
         def work(rows: tuple[int, int]) -> tuple[slice, Values]:
-            low, high = column_span(matrix.indptr, matrix.indices, rows)
+            low, high = column_span(read_only(matrix.indptr), read_only(matrix.indices), rows)
             own = np.zeros(high - low)
             here = z[rows[0] - self.nodes.start : rows[1] - self.nodes.start]
             add_column_products(*self._edges(rows, transform), low, here, own)
@@ -102,8 +103,9 @@ class Rows:
 
     def _edges(self, rows: tuple[int, int], transform: Transform) -> tuple[Any, ...]:
         matrix = self.graph.adjacency
-        arrays = matrix.indptr, matrix.indices, matrix.data
-        return (*arrays, rows, transform_code(transform), self.counted, self.graph.edge_block)
+        edges = matrix.indptr, matrix.indices, matrix.data, self.graph.edge_block
+        *arrays, marks = map(read_only, edges)
+        return (*arrays, rows, transform_code(transform), self.counted, marks)
 
     def _spread(self, x: Values) -> tuple[int, Values]:
         """Return values at all columns that any edge of the rows leads to, and the first of them.
@@ -122,7 +124,7 @@ class Rows:
         matrix = self.graph.adjacency
         first, last = self.target.span()
         rows = (self.nodes.start, self.nodes.stop)
-        low, high = column_span(matrix.indptr, matrix.indices, rows)
+        low, high = column_span(read_only(matrix.indptr), read_only(matrix.indices), rows)
         return min(first, int(low)), max(last, int(high))
 
     def _run(self, work: Callable[[tuple[int, int]], Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
@@ -201,10 +202,10 @@ class Conv(Block):
         coarse, inner = self.weight.shape[:2]
         kernel = self.weight.read().reshape(coarse, inner, -1)
         if self.transposed:
-            return np.ascontiguousarray(kernel), coarse // self.groups
+            return read_only(np.ascontiguousarray(kernel)), coarse // self.groups
         grouped = kernel.reshape(self.groups, coarse // self.groups, inner, -1)
         by_fine = grouped.transpose(0, 2, 1, 3).reshape(self._fine_channels, -1, kernel.shape[2])
-        return np.ascontiguousarray(by_fine), inner
+        return read_only(np.ascontiguousarray(by_fine)), inner
 
     def pattern(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return the edges of one source and one target channel, as a CSR over source positions.

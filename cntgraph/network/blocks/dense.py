@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.computing import spread
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import CHUNK_BYTES, Recipe
@@ -108,12 +109,12 @@ class Dense(Block):
         few = self._few_sources(starts)
         if few:
             for first, last in few:
-                part = np.ascontiguousarray(self.weight.read(1, first, last))
+                part = read_only(np.ascontiguousarray(self.weight.read(1, first, last)))
                 fill_dense(part, 0, starts[first:last], column, indices, data)
             return
 
         def work(bounds: tuple[int, int]) -> None:
-            part = np.ascontiguousarray(self.weight.read(0, *bounds))
+            part = read_only(np.ascontiguousarray(self.weight.read(0, *bounds)))
             fill_dense(part, bounds[0], starts, column, indices, data)
 
         # So many outputs that what is written of a row at once is worth it.

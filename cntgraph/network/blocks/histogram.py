@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.types import Values
 
@@ -123,7 +124,7 @@ class Bins:
         from cntgraph.core.kernels.histogram import count_values
 
         counts = np.zeros(N_COUNTS, dtype=np.int64)
-        flat = np.ascontiguousarray(values).reshape(-1)
+        flat = read_only(np.ascontiguousarray(values).reshape(-1))
         count_values(flat, self.center, 1.0 / self.spread, _BITS, _SIDE, counts)
         return counts
 

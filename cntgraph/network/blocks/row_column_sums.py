@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.computing import spread
 from cntgraph.core.memory import check_memory
 from cntgraph.core.parallel import keep_freed_chunks
@@ -70,7 +71,7 @@ class _Read(NamedTuple):
             return self
         out = np.empty(self.values.shape)
         scale_values(self.values, *self.factors, out)
-        return _Read(out, Factors())
+        return _Read(read_only(out), Factors())
 
     def flat(self) -> NDArray[Any]:
         """Return the values times their factors, shape (n,)."""

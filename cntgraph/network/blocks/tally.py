@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.types import Values
 
 #: From so many values the point is taken about which all are added up. They are some of them, so
@@ -34,7 +35,7 @@ class Tally:
         from cntgraph.core.kernels.moments import LARGEST, LEAST, SHIFT, TALLY_SIZE, mean_of
 
         sums = np.zeros(TALLY_SIZE)
-        sums[SHIFT] = mean_of(values[:FIRST]) if about is None else about
+        sums[SHIFT] = mean_of(read_only(values[:FIRST])) if about is None else about
         sums[LEAST], sums[LARGEST] = np.inf, -np.inf
         return cls(sums)
 
@@ -49,7 +50,7 @@ class Tally:
         """Add values, shape (n,), as `core.parameter.kernel_values` returns them."""
         from cntgraph.core.kernels.moments import add_values
 
-        add_values(values, self.sums)
+        add_values(read_only(values), self.sums)
 
     @property
     def least_and_largest(self) -> tuple[float, float]:

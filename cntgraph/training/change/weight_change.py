@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from cntgraph.core.compiling import read_only
 from cntgraph.core.parallel import ordered_map
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Values
@@ -56,11 +57,11 @@ class WeightChange:
 
         x, y = (np.ascontiguousarray(values).reshape(-1) for values in (a, b))
         sums, n = np.zeros(SUMS_SIZE), x.size
-        flipped = add_pairs(x, y, sums)
+        flipped = add_pairs(read_only(x), read_only(y), sums)
         if not np.isfinite(sums).all():  # rare: looked at again without what is not finite
             sound = np.isfinite(x) & np.isfinite(y)
             sums, x, y = np.zeros(SUMS_SIZE), x[sound], y[sound]
-            flipped = add_pairs(x, y, sums)
+            flipped = add_pairs(read_only(x), read_only(y), sums)
         return cls(n, n - x.size, int(flipped), *sums.tolist())
 
     def __add__(self, other: WeightChange) -> WeightChange:
