@@ -60,6 +60,9 @@ class Chart:
         Parts of traces that all views have in common.
     square : bool, default False
         Whether it is as high as wide.
+    measures : sequence of str, default ()
+        Whose meanings stand below it (see `cntgraph.report.meanings`): of several, each where its
+        option of the first menu is chosen.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Chart:
     slider: str = ""
     shared: dict[str, Any] = field(default_factory=dict)
     square: bool = False
+    measures: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what the page's script reads; plotly has checked every trace and layout.

@@ -98,7 +98,7 @@ def intervals(table: pd.DataFrame, caption: str) -> Chart:
         if known:
             views[len(names),] = _interval_view(table, layers, known)
             names.append(name)
-    return Chart("separation", caption, views, {"Measures": names})
+    return Chart("separation", caption, views, {"Measures": names}, measures=["separation"])
 
 
 def _interval_view(table: pd.DataFrame, layers: Sequence[str], measures: Sequence[str]) -> View:
@@ -172,7 +172,7 @@ def scatter(
                           "meta": {"series": 0, "shared": True}}  # fmt: skip
                 views[m, n] = View([points], titles)
     menus = {"Measure": [name.replace("_", " ") for name in measures], "Layer": list(layers)}
-    return Chart("scatter", caption, views, menus, shared=shared)
+    return Chart("scatter", caption, views, menus, shared=shared, measures=measures)
 
 
 def _about(number: Any, row: pd.Series) -> list[str]:

@@ -60,7 +60,8 @@ def training_densities(
              "meta": {"series": 1}, "line": {"width": 1.5}},
         ]  # fmt: skip
         views[key] = View(data, _layout(table, curves), frames)
-    return Chart("training-densities", caption, views, menus, slider=slider)
+    return Chart("training-densities", caption, views, menus, slider=slider,
+                 measures=_measures(menus))  # fmt: skip
 
 
 def one_density(table: pd.DataFrame) -> View:
@@ -110,7 +111,12 @@ def population_densities(
             for k, curve in enumerate(curves)
         ]  # fmt: skip
         views[key] = View(data, _layout(table, curves))
-    return Chart("population-densities", caption, views, menus)
+    return Chart("population-densities", caption, views, menus, measures=_measures(menus))
+
+
+def _measures(menus: dict[str, list[str]]) -> list[str]:
+    """Return the measures that a menu names as people write them."""
+    return [name.replace(" ", "_") for name in menus["Measure"]]
 
 
 def _without_tails(curve: Curve) -> Curve:

@@ -40,7 +40,7 @@ def heatmaps(
     """
     views = {key: _view(matrix) for key, matrix in matrices.items()}
     square = all(matrix.shape[0] == matrix.shape[1] for matrix in matrices.values())
-    return Chart(name, caption, views, menus, square=square)
+    return Chart(name, caption, views, menus, square=square, measures=["divergence"])
 
 
 def _view(matrix: pd.DataFrame) -> View:

@@ -134,7 +134,7 @@ def _separation(table: pd.DataFrame, layers: Sequence[str], asked: Question) -> 
     text = (
         f"How well each measure of each layer tells networks of {asked.name} above "
         f"{asked.above:g} from those below {asked.below:g}. The AUC is the probability that one "
-        "of the better networks has the larger value: 0.5 is chance, and 0 tells as much as 1. "
+        "of the better networks has the larger value. "
         "Whiskers are its 95 % confidence interval."
     )
     judged = table[table["layer"].isin(layers)].drop(columns="diverged")
@@ -185,8 +185,7 @@ def _distributions(
     )
     cells = (
         "How far two of these distributions are from each other, as population.divergence() has "
-        "it: their Jensen–Shannon divergence; 0 if they are the same, ln 2 = 0.69 if they do not "
-        "overlap."
+        "it: their Jensen–Shannon divergence."
     )
     return Section("Distributions", text, parts=[
         population_densities(densities, menus, asked.name, curves + left_out),

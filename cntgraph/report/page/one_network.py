@@ -70,7 +70,7 @@ def _measures(table: pd.DataFrame) -> Section:
     menus = {"Measure": [name.replace("_", " ") for name in kinds]}
     return Section("Measures of layers", _MEASURES, parts=[
         Chart("measures", "The chosen measure of every layer, from the input to the output.",
-              views, menus)])  # fmt: skip
+              views, menus, measures=kinds)])  # fmt: skip
 
 
 def _distributions(
@@ -85,7 +85,7 @@ def _distributions(
     }
     caption = "A kernel density; the area below it is 1." + left_out
     return Section("Distributions", _DISTRIBUTIONS, parts=[
-        Chart("densities", caption, views, menus)])  # fmt: skip
+        Chart("densities", caption, views, menus, measures=measures)])  # fmt: skip
 
 
 _MEASURES = "How strongly the nodes of each layer are connected, and how its weights are spread."

@@ -81,6 +81,8 @@
     let place = Infinity, shownView = null;
 
     function draw() {
+      for (const text of figure.querySelectorAll(".meaning[data-options]"))
+        text.hidden = !text.dataset.options.split(" ").includes(String(chosen[0]));
       const view = chart.views[chosen.join(".")];
       if (!view) {
         Plotly.purge(plot);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cntgraph.core.errors import require
 from cntgraph.core.table_text import cell
+from cntgraph.report.meanings import Meaning, meaning
 from cntgraph.report.page.chart import Chart, as_script
 from cntgraph.version import __version__
 
@@ -150,8 +152,36 @@ def _part(part: Chart | Table) -> str:
     return (
         f'<figure id="{escape(part.name)}">\n<div class="controls"></div>\n'
         f'<div class="{kind}" role="img" aria-label="{escape(part.caption)}"></div>\n'
-        f"<figcaption>{escape(part.caption)}</figcaption>\n</figure>"
+        f"<figcaption>{escape(part.caption)}</figcaption>\n{_meanings(part.measures)}</figure>"
     )
+
+
+def _meanings(measures: Sequence[str]) -> str:
+    """Return what measures mean, each text once; the page's script shows that of what is chosen."""
+    options: dict[Meaning, list[int]] = {}
+    for number, name in enumerate(measures):
+        options.setdefault(meaning(name), []).append(number)
+    return "".join(
+        f'<p class="meaning"{_where(numbers) if len(options) > 1 else ""}>'
+        f"<code>{escape(found.function)}</code> {_with_code(found.text)}</p>\n"
+        for found, numbers in options.items()
+        if found.text
+    )
+
+
+def _where(options: Sequence[int]) -> str:
+    return f' data-options="{" ".join(map(str, options))}"'
+
+
+def _with_code(text: str) -> str:
+    """Return a sentence of a docstring, in which code stands between backticks.
+
+    Examples
+    --------
+    >>> _with_code("``a < b``, or `c`")
+    '<code>a &lt; b</code>, or <code>c</code>'
+    """
+    return re.sub(r"``?([^`]+)``?", r"<code>\1</code>", escape(text))
 
 
 def _table(part: Table) -> str:

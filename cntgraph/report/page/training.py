@@ -135,10 +135,10 @@ def _measures(
         "click shows it alone." + left_out
     )
     menus = {"Measure": [name.replace("_", " ") for name in kinds]}
-    parts: list[Chart | Table] = [Chart("measures", caption, views, menus, shared=shared)]
+    chart = Chart("measures", caption, views, menus, shared=shared, measures=kinds)
     text = "How the strengths and the weights of each layer change while the network learns."
     recorded = _recorded(labels, axis, shared)
-    return Section("Measures over training", text, parts=[*parts, *recorded])
+    return Section("Measures over training", text, parts=[chart, *recorded])
 
 
 def _recorded(labels: pd.DataFrame, axis: str, shared: dict[str, Any]) -> list[Chart]:
@@ -222,7 +222,7 @@ _DENSITIES = (
 )
 _DIVERGENCES = (
     "How far these distributions are from each other, as trajectory.divergence() has it: their "
-    "Jensen–Shannon divergence; 0 if they are the same, ln 2 = 0.69 if they do not overlap."
+    "Jensen–Shannon divergence."
 )
 _FROM_FIRST = "Of each layer from what it was in the first snapshot."
 _BETWEEN = (

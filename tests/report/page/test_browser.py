@@ -180,6 +180,9 @@ def test_menus_choose_measure_and_layer(training):
     assert training.lines("measures") != before
     title = training.plot("measures")["layout"]["yaxis"]["title"]["text"]
     assert title == "strength mean (sum of weights)"
+    meanings = training.page.locator("#measures .meaning:visible")
+    assert meanings.all_inner_texts()[0].startswith("node_strength How strongly a node is tied")
+    assert meanings.count() == 1
     curve = training.plot("training-densities")["data"][0]["y"]
     training.choose("training-densities", "Layer", MARKUP)
     assert training.plot("training-densities")["data"][0]["y"] != curve

@@ -1,10 +1,12 @@
 """write_report: what it takes, what the page says, and that a page is there whole or not at all."""
 
+import inspect
 import json
 import re
 import subprocess
 import sys
 import warnings
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,11 @@ from typer.testing import CliRunner
 import cntgraph as cg
 from cntgraph.cli import app
 from cntgraph.report import write_report
+from cntgraph.report.meanings import meaning
 from cntgraph.report.page import training as training_report
+from cntgraph.report.page.chart import Chart
 from cntgraph.report.page.page import ROWS, Section, Table, render
-from cntgraph.report.page.selection import evenly, layers_of, said
+from cntgraph.report.page.selection import MEASURES, evenly, layers_of, said
 from cntgraph.training.population import Population
 
 from .conftest import MARKUP, SCRIPT, network, training
@@ -262,6 +266,43 @@ def test_the_page_refers_to_nothing_outside(page):
     assert all(place.startswith("#section-") or place == "data:," for place in places)
     assert not re.search(r"https?://", html)
     assert "default-src 'none'" in html
+
+
+def test_what_a_measure_means_stands_below_its_figure(run, runs, tmp_path):
+    """The second paragraph of its docstring, as on the pages of the documentation."""
+    net = cg.open(run)[-1]
+    pages = {
+        "one": (net, {"measures": ("layer_fluctuation", "node_strength", "link_weights"),
+                      "densities": ("node_strength", "link_weights")}),
+        "training": (run, {"training-densities": ("node_strength", "link_weights"),
+                           "from-first": ("divergence",), "between": ("divergence",)}),
+        "many": (runs / "net0*.h5", {"separation": ("separation",), "bins": ("divergence",),
+                                     "scatter": ("layer_fluctuation", "node_strength",
+                                                 "link_weights")}),
+    }  # fmt: skip
+    for kind, (source, figures) in pages.items():
+        html = write_report(source, tmp_path / f"{kind}.html").read_text(encoding="utf-8")
+        for name, functions in figures.items():
+            figure = re.search(rf'<figure id="{name}">.*?</figure>', html, re.DOTALL).group()
+            shown = re.findall(r"<code>(\w+)</code> (.*?)</p>", figure)
+            assert tuple(function for function, _ in shown) == functions
+            for function, text in shown:
+                said = inspect.getdoc(getattr(cg, function)).split("\n\n")[1].replace("`", "")
+                assert unescape(re.sub("</?code>", "", text)) == " ".join(said.split())
+
+
+def test_a_meaning_is_shown_for_the_options_that_it_is_of():
+    chart = Chart("a", "", {}, measures=["fluctuation", "in_strength_std", "strength_mean"])
+    html = render("a", "b", [Section("c", parts=[chart])])
+    assert re.findall(r'class="meaning" data-options="(.*?)"><code>(\w+)', html) == [
+        ("0", "layer_fluctuation"), ("1 2", "node_strength"),
+    ]  # fmt: skip
+    alone = render("a", "b", [Section("c", parts=[Chart("a", "", {}, measures=["divergence"])])])
+    assert '<p class="meaning"><code>divergence</code>' in alone
+
+
+def test_every_measure_that_is_shown_has_a_meaning():
+    assert all(len(meaning(name).text) > 60 for name in MEASURES)
 
 
 def test_long_tables_are_cut_and_say_so():
