@@ -28,6 +28,8 @@ FORMATS: dict[str, tuple[str, str]] = {
     "packed": ("oracles.packed_files", ""),
     "gguf": ("oracles.gguf_files", ""),
     "index": ("oracles.shard_files", ""),
+    "lora": ("oracles.folder_files", "lora"),
+    "dcp": ("oracles.folder_files", "dcp"),
     "npz": ("oracles.weight_files", "npz"),
     "npy": ("oracles.weight_files", "npy"),
     "pt": ("oracles.weight_files", "pt"),
@@ -96,7 +98,8 @@ class _Reader:
         failed = outcome.startswith(("other", "unsafe"))
         if failed and self.keep is not None:
             self.keep.mkdir(exist_ok=True, parents=True)
-            (self.keep / f"{self.name}-{self.seed}-{k}{suffix}").write_bytes(data)
+            name = f"{self.name}-{self.seed}-{k}{suffix}".replace("/", "-")
+            (self.keep / name).write_bytes(data)
         return {"outcome": outcome, "message": message, "failed": failed, "growth": growth,
                 "seconds": seconds}  # fmt: skip
 
@@ -112,9 +115,11 @@ class _Reader:
         return suffix, mutate.damaged(data, rng), options
 
     def _write(self, suffix: str, data: bytes) -> Path:
-        path = self.folder / f"file{suffix}"
+        """Write a file, and return what is to be loaded: it, or the folder that it is a part of."""
+        folder, _, name = suffix.rpartition("/")
+        path = self.folder / folder / (name if folder else f"file{suffix}")
         path.write_bytes(data)
-        return path
+        return path.parent if folder else path
 
     def _outcome(self, path: Path, options: dict[str, Any]) -> tuple[str, str]:
         from oracles.reading import use
