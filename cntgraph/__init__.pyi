@@ -29,6 +29,7 @@ from .core.errors import NonFiniteWeightError as NonFiniteWeightError
 from .core.errors import OutOfRangeError as OutOfRangeError
 from .core.errors import ParameterError as ParameterError
 from .core.errors import SignedWeightError as SignedWeightError
+from .core.errors import SinkWarning as SinkWarning
 from .core.errors import StoreError as StoreError
 from .core.errors import TraceError as TraceError
 from .core.errors import UndefinedMeasureError as UndefinedMeasureError
@@ -142,6 +143,9 @@ from .store.writer import save as save
 from .training.change.comparison import compare as compare
 from .training.population import Population as Population
 from .training.recorder import Recorder as Recorder
+from .training.sinks.layer_histogram import LayerHistogram as LayerHistogram
+from .training.sinks.logged_measures import LoggedMeasures as LoggedMeasures
+from .training.sinks.sink import Sink as Sink
 from .training.statistics.clusterability import Clusterability as Clusterability
 from .training.statistics.clusterability import clusterability as clusterability
 from .training.statistics.dispersion import dispersion as dispersion

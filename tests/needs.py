@@ -23,9 +23,10 @@ EXTRAS = {
     "torch": "torch", "keras": "keras", "jax": "jax", "pyarrow": "parquet", "plotly": "report",
     "dask": "dask", "distributed": "dask", "sklearn": "sklearn", "networkit": "networkit",
     "gudhi": "topology", "torch_geometric": "pyg", "xarray": "xarray",
+    "tensorboardX": "tensorboard", "wandb": "wandb", "mlflow": "mlflow",
 } | dict.fromkeys(
     ("flax", "equinox", "transformers", "lightning", "accelerate", "onnxscript", "onnx_ir",
-     "playwright", "nbclient", "nbformat", "IPython"),
+     "playwright", "nbclient", "nbformat", "IPython", "tensorboard"),
     "test-all",
 )  # fmt: skip
 

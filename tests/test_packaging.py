@@ -18,7 +18,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 ON_CONDA = {"igraph": "python-igraph", "matplotlib": "matplotlib-base",
             "lazy_loader": "lazy-loader"}  # fmt: skip
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "distributed": "dask", "nbformat": "nbclient",
-                 "IPython": "ipykernel", "onnx_ir": "onnxscript"}  # fmt: skip
+                 "IPython": "ipykernel", "onnx_ir": "onnxscript",
+                 "mlflow": "mlflow-skinny"}  # fmt: skip
 
 
 def named(requirement):

@@ -118,6 +118,10 @@ class CoverageWarning(UserWarning):
     """Part of a model was left out of the graph; `net.coverage` says which part and why."""
 
 
+class SinkWarning(UserWarning):
+    """A tool that shows a training failed; what was recorded is in the recorder's file."""
+
+
 def require(module: str, extra: str, *, needed_for: str, package: str = "") -> ModuleType:
     """Import an optional dependency, or say which extra provides it.
 

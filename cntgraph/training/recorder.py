@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,8 @@ from cntgraph.store.reader import StoreFile
 from cntgraph.store.stack_writer import begin_stack
 from cntgraph.store.writer import write_snapshot, write_topology
 from cntgraph.training.neurons import check_repeatable, summarize
+from cntgraph.training.sinks.logged_measures import logged_measures
+from cntgraph.training.sinks.open_sinks import OpenSinks
 
 if TYPE_CHECKING:
     import h5py
@@ -73,15 +76,30 @@ class Recorder:
     every : int, default 1
         Of the optimizer steps or epochs that `attach` and `callback` see, each how many-th is
         recorded. A call always records.
+    sinks : list of str or object, optional
+        Where the measures of each snapshot are shown besides, whatever `store` is:
+        ``"tensorboard"`` (in the folder ``run.tensorboard`` beside ``run.h5``), ``"wandb"`` and
+        ``"mlflow"`` (in the run that is open, else in a new one); or what is open already: a
+        ``SummaryWriter``, a run of wandb or MLflow, a pair of an ``MlflowClient`` and a run's id,
+        or any object with the methods of `cntgraph.training.sinks.Sink`. Of the layers that
+        `analyze` shows, what it shows are curves (``cntgraph/fluctuation/conv1``), the
+        distributions of nodes' strengths and link weights histograms; the axis is the label
+        ``step``, else ``epoch``, else the number of the snapshot.
 
     Raises
     ------
     StoreError
         If the file exists and `mode` is "error"; if the one to be resumed holds another network or
         another kind of snapshots; if another writer is at work on it.
+    CntGraphError
+        If there is no such sink, its package is not installed, or it cannot be begun.
 
     Notes
     -----
+    A snapshot is in the file before any sink sees it. A sink that fails later ends no training: a
+    `SinkWarning` says what it missed, and it is tried again at the next snapshot. What was begun
+    here is ended by `close`, or at the end of the ``with`` block.
+
     Of several processes that train one model, only that of rank 0 writes: the rank in
     ``torch.distributed`` if that is initialized, else the environment variable ``RANK``. In the
     others, a call does nothing and returns None.
@@ -112,6 +130,7 @@ class Recorder:
         inputs: Any = None,
         mode: Mode = "error",
         every: int = 1,
+        sinks: Iterable[Any] = (),
     ) -> None:
         for name, given, known in (("store", store, Store), ("mode", mode, Mode)):
             if given not in get_args(known):
@@ -129,8 +148,10 @@ class Recorder:
         # Whatever the tracer made besides (constants of the program) does not change.
         self._live = self._known & self.net.parameters.keys()
         self._bins: LayerBins | None = None
+        self._sinks: OpenSinks | None = None
         if is_first_process():
             self._begin(mode)
+            self._sinks = OpenSinks(sinks, self.path, resume=mode == "resume")
 
     def _begin(self, mode: Mode) -> None:
         """Do with a file that is there already what `mode` says."""
@@ -179,20 +200,34 @@ class Recorder:
             return None
         checked = check_labels({"step": step, "epoch": epoch, **labels})
         parameters = self._present_parameters()
-        survey = None if self.store == "parameters" else self._survey(parameters)
+        survey = self._survey(parameters) if self._sinks or self.store != "parameters" else None
+        measured = None if self.store == "parameters" else survey
         kept = None if self.store == "measures" else parameters
         layers = neurons = None
         if self.inputs is not None:
             layers, neurons = summarize(self.model, self.inputs, self._options)
         with append(self.path) as file:
-            self._prepare(file, survey, layers)
+            self._prepare(file, measured, layers)
             number = write_snapshot(file, kept, checked, compression=self.compression)
-            if survey is not None:
+            if measured is not None:
                 group = file.require_group(f"snapshots/{number}")
-                write_measures(group, survey.rows, survey.counts)
+                write_measures(group, measured.rows, measured.counts)
             if neurons is not None:
                 write_neurons(file.require_group(f"snapshots/{number}"), neurons)
+        if self._sinks and survey is not None:
+            self._sinks.log_measures(logged_measures(survey, self._bins or {}, checked, number))
         return number
+
+    def close(self) -> None:
+        """End what was begun for sinks; nothing is recorded in them afterwards.
+
+        Every call has finished its snapshot in the file by itself.
+        """
+        self._close(failed=False)
+
+    def _close(self, *, failed: bool) -> None:
+        if self._sinks is not None:
+            self._sinks.close(failed=failed)
 
     def attach(self, optimizer: Any, *, step: int | None = None) -> Any:
         """Record after each `every`-th step of a PyTorch optimizer.
@@ -370,4 +405,5 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave: every call has already finished its snapshot."""
+        """End what was begun for sinks, as failed after an exception."""
+        self._close(failed=kind is not None)

@@ -21,6 +21,17 @@ def path(tmp_path):
     return tmp_path / "run.h5"
 
 
+class Steps(list):
+    """A sink: of what it is shown, it keeps where that is on the axis."""
+
+    def log_measures(self, measures):
+        self.append(measures.step)
+        assert any("/fluctuation/" in name for name in measures.scalars)
+
+    def close(self, *, failed):
+        """There is nothing to close."""
+
+
 class Weights(list):
     """Copies of a layer's weights, taken at chosen moments."""
 
@@ -108,9 +119,11 @@ def test_lightning_by_epochs(path):
 def test_lightning_counts_steps_of_the_optimizer(path):
     """Of two batches each, where gradients are accumulated."""
     model = Regression(Weights())
-    record = cg.Recorder(path, model.net, input_shape=(6,), store="measures", every=2)
+    record = cg.Recorder(
+        path, model.net, input_shape=(6,), store="measures", every=2, sinks=[shown := Steps()]
+    )
     lightning_fit(model, record.callback("lightning"), accumulate_grad_batches=2)
-    assert cg.open(path).labels["step"].tolist() == [2, 4]
+    assert cg.open(path).labels["step"].tolist() == shown == [2, 4]
 
 
 # --- Keras ------------------------------------------------------------------------------------
@@ -164,9 +177,9 @@ def test_keras_by_epochs(path):
 
 def test_keras_counts_steps_of_the_optimizer(path):
     model = keras_model(gradient_accumulation_steps=2)
-    record = cg.Recorder(path, model)
+    record = cg.Recorder(path, model, sinks=[shown := Steps()])
     keras_fit(model, record.callback("keras"))
-    assert cg.open(path).labels["step"].tolist() == [1, 2, 3, 4]
+    assert cg.open(path).labels["step"].tolist() == shown == [1, 2, 3, 4]
 
 
 # --- transformers -----------------------------------------------------------------------------
@@ -226,10 +239,12 @@ def test_transformers_by_steps(path, tmp_path, capsys):
 
 def test_transformers_by_epochs(path, tmp_path, capsys):
     model = Classifier()
-    record = cg.Recorder(path, model.net, input_shape=(6,), store="measures")
+    record = cg.Recorder(
+        path, model.net, input_shape=(6,), store="measures", sinks=[shown := Steps()]
+    )
     transformers_fit(tmp_path, model, [record.callback("transformers", per="epoch")])
     labels = cg.open(path).labels
-    assert labels["step"].tolist() == [4, 8]
+    assert labels["step"].tolist() == shown == [4, 8]
     assert labels["epoch"].tolist() == [1, 2]
 
 
