@@ -41,8 +41,10 @@ from .data.demo import demo_file as demo_file
 from .data.toys import toy as toy
 from .export.csv import CsvTables as CsvTables
 from .export.csv import write_csv as write_csv
+from .export.cx2 import write_cx2 as write_cx2
 from .export.gexf import write_gexf as write_gexf
 from .export.graphml import write_graphml as write_graphml
+from .export.graphology import write_graphology as write_graphology
 from .export.parquet import ParquetTables as ParquetTables
 from .export.parquet import write_parquet as write_parquet
 from .graph.attribution.attribution_graph import read_attribution_graph as read_attribution_graph

@@ -26,7 +26,8 @@ EXTRAS = {
     "tensorboardX": "tensorboard", "wandb": "wandb", "mlflow": "mlflow",
 } | dict.fromkeys(
     ("flax", "equinox", "transformers", "lightning", "accelerate", "onnxscript", "onnx_ir",
-     "playwright", "nbclient", "nbformat", "IPython", "tensorboard"),
+     "playwright", "nbclient", "nbformat", "IPython", "tensorboard",
+     "ndex2"),
     "test-all",
 )  # fmt: skip
 

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from cntgraph.network.network import Network
 
 
+#: What is drawn, and the function that writes it.
+_DRAWINGS = {"gexf": "write_gexf", "graphml": "write_graphml", "cx2": "write_cx2",
+             "json": "write_graphology"}  # fmt: skip
 #: What is written as tables, not drawn.
 _TABLES = ("csv", "parquet")
 
@@ -60,8 +63,9 @@ def export(
         typer.Option(
             "-o",
             "--output",
-            help="What to write: a file .gexf, .graphml (or these with .gz); .csv, which gives "
-            "one of nodes and one of edges; or .parquet, a folder with both, of any size.",
+            help="What to write: a file .gexf, .graphml, .cx2 (Cytoscape), .json (graphology), or "
+            "one of these and .gz; .csv, which gives one of nodes and one of edges; or .parquet, "
+            "a folder with both, of any size.",
         ),
     ],
     factory: Factory = None,
@@ -143,10 +147,10 @@ def export(
 def _kind(output: Path) -> str:
     """Return the kind of a file, by its name; it may be compressed."""
     kind = output.name.lower().removesuffix(".gz").rpartition(".")[2]
-    if kind not in ("gexf", "graphml", *_TABLES):
+    if kind not in (*_DRAWINGS, *_TABLES):
         raise CntGraphError(
-            f"{output}: expected a file that ends in .gexf, .graphml or .csv, or in one of these "
-            f"and .gz, or a folder that ends in .parquet; got {output.suffix!r}"
+            f"{output}: expected a file that ends in .{', .'.join(_DRAWINGS)} or .csv, or in one "
+            f"of these and .gz, or a folder that ends in .parquet; got {output.suffix!r}"
         )
     return kind
 
@@ -157,8 +161,7 @@ def _write(source: Network | Graph, output: Path, kind: str, options: dict[str, 
     if kind in _TABLES:
         write_tables = cg.write_csv if kind == "csv" else cg.write_parquet
         return "\n".join(str(path) for path in write_tables(source, output, **options))
-    write = cg.write_gexf if kind == "gexf" else cg.write_graphml
-    return str(write(source, output, **options))
+    return str(getattr(cg, _DRAWINGS[kind])(source, output, **options))
 
 
 def _measured(

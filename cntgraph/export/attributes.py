@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -79,6 +79,39 @@ def node_values(graph: Graph, measures: Measures | None = None) -> dict[str, NDA
         given = {"strength": node_strength(graph), **given}
     found = graph.node_attributes(given)
     return {_NAMES.get(name, name): values for name, values in found.items()}
+
+
+def renamed(values: Mapping[str, NDArray[Any]], taken: Collection[str]) -> dict[str, NDArray[Any]]:
+    """Return attributes under names that a format has no other meaning for.
+
+    Parameters
+    ----------
+    values : mapping of str to ndarray
+    taken : collection of str
+        The names that it has: what is called so gets ``node_`` before it.
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    CntGraphError
+        If nodes have an attribute of such a name, too.
+
+    Examples
+    --------
+    >>> list(renamed({"size": np.ones(1), "strength": np.ones(1)}, ["size"]))
+    ['node_size', 'strength']
+    """
+    names = {name: f"node_{name}" if name in taken else name for name in values}
+    for name, new in names.items():
+        if name != new and new in values:
+            raise CntGraphError(
+                f"nodes have attributes called {name!r} and {new!r}, and {name!r} has a meaning of "
+                "its own in this format; give one of them another name"
+            )
+    return {names[name]: own for name, own in values.items()}
 
 
 def typed(values: Mapping[str, NDArray[Any]]) -> Iterator[Attribute]:

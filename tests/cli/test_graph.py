@@ -45,6 +45,17 @@ class TestExport:
         with gzip.open(out) as file:
             assert nx.read_graphml(file).number_of_edges() == 638
 
+    @pytest.mark.parametrize("name", ["out.json", "out.cx2"])
+    def test_json_of_graphology_and_cytoscape(self, name, model, tmp_path):
+        out = tmp_path / name
+        run("export", model, "-o", out, "--measure", "degree", "--size", "degree")
+        parts = json.loads(out.read_text())
+        found = {k: v for part in parts for k, v in part.items()} if name[-3:] == "cx2" else parts
+        assert len(found["nodes"]) == 129
+        assert len(found["edges"]) == 638
+        own = found["nodes"][-1].get("v") or found["nodes"][-1]["attributes"]
+        assert own["degree"] == cg.degree(cg.toy("cnn"))[-1]
+
     def test_csv_tells_both_files(self, model, tmp_path):
         written = run("export", model, "-o", tmp_path / "out.csv", "--size", "strength").stdout
         nodes, edges = written.split()
@@ -107,7 +118,7 @@ class TestExport:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["-o", "out.dot"], "ends in .gexf, .graphml or .csv"),
+            (["-o", "out.dot"], "ends in .gexf, .graphml, .cx2, .json or .csv"),
             (["-o", "out.gexf", "--max-edges", "5"], "granularity='channel'"),
             (["-o", "out.gexf", "--backbone", "disparity"], "pass sign='absolute'"),
             (["-o", "out.gexf", "--measure", "pagerank"], "pass sign='absolute'"),
