@@ -8,6 +8,7 @@ from typing import Any
 
 from cntgraph.adapters import registry
 from cntgraph.adapters.builder import Norm, Zeros
+from cntgraph.adapters.huggingface.hub import is_address, local_folder
 from cntgraph.adapters.options import Options
 from cntgraph.core.errors import FormatError
 from cntgraph.network.network import Network
@@ -112,6 +113,7 @@ def load(
         own = {"model": options.pop("model")} if "model" in options else {}
         options["base"] = load(options["base"], **vars(shared), **own)
         shared = Options(strict=strict)
+    source = located(source, download=options.pop("download", False))
     if isinstance(source, str | PathLike):
         source = Path(source)
         if not source.exists():
@@ -129,6 +131,25 @@ def load(
 
             return read_network(source)
     return registry.load(source, **vars(shared), **options)
+
+
+def located(source: Any, *, download: bool = False) -> Any:
+    """Return where a source is: of an address of the Hugging Face Hub, the folder in its cache.
+
+    Parameters
+    ----------
+    source : object
+        As of `load`; whatever is no address stays as it is.
+    download : bool, default False
+        Whether the files of an address may be fetched.
+    """
+    if is_address(source):
+        return local_folder(source, download=download)
+    if download:
+        raise FormatError(
+            f"download=True is for addresses of the Hugging Face Hub (hf://org/name), got {source}"
+        )
+    return source
 
 
 def is_own_file(path: Path) -> bool:

@@ -24,10 +24,10 @@ EXTRAS = {
     "dask": "dask", "distributed": "dask", "sklearn": "sklearn", "networkit": "networkit",
     "gudhi": "topology", "torch_geometric": "pyg", "xarray": "xarray",
     "tensorboardX": "tensorboard", "wandb": "wandb", "mlflow": "mlflow",
+    "transformers": "hf", "huggingface_hub": "hf", "diffusers": "diffusers",
 } | dict.fromkeys(
-    ("flax", "equinox", "transformers", "lightning", "accelerate", "onnxscript", "onnx_ir",
-     "playwright", "nbclient", "nbformat", "IPython", "tensorboard",
-     "ndex2"),
+    ("flax", "equinox", "lightning", "accelerate", "onnxscript", "onnx_ir",
+     "playwright", "nbclient", "nbformat", "IPython", "tensorboard", "ndex2"),
     "test-all",
 )  # fmt: skip
 

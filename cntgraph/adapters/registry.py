@@ -22,7 +22,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import fields
 from importlib.metadata import EntryPoint, entry_points
 from itertools import chain
@@ -60,6 +60,7 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "keras": (".keras", ".h5", ".hdf5"),
     "torch": (".pt2", ".pt", ".pth", ".ckpt", ".bin", ".bin.index.json"),
     "onnx": (".onnx",),
+    "huggingface": (),
     "safetensors": (".safetensors", ".safetensors.index.json"),
     "gguf": (".gguf",),
     "numpy": (".npz", ".npy"),
@@ -68,14 +69,17 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "jax": (),
 }
 #: Adapters that need no framework, and their modules.
-_ALONE = {"safetensors": "weights.safetensors", "gguf": "weights.gguf", "numpy": "weights",
-          "nir": "nir", "sklearn": "weights.multilayer_perceptron"}  # fmt: skip
+_ALONE = {"huggingface": "huggingface", "safetensors": "weights.safetensors",
+          "gguf": "weights.gguf", "numpy": "weights", "nir": "nir",
+          "sklearn": "weights.multilayer_perceptron"}  # fmt: skip
 #: Those of them that are asked of any live object.
 _WEIGHTS = ("safetensors", "numpy")
 #: Those that read files alone, whether a package of that name is imported or not.
-_FILES = ("gguf",)
-#: Adapters that read folders, and what the names of the files in them end in.
+_FILES = ("gguf", "huggingface")
+#: Adapters that read folders, and what the names of files in them end in: the first that finds one
+#: reads the folder.
 _FOLDERS = {
+    "huggingface": ("/config.json",),
     "safetensors": BUILTIN["safetensors"],
     "torch": (".bin", ".bin.index.json", ".metadata"),
 }
@@ -178,6 +182,11 @@ def _by_adapter(
         raise FormatError(f"{path}: the file cannot be read ({error})") from error
 
 
+def called(adapter: Adapter, source: Any, options: dict[str, Any]) -> Network:
+    """Return what an adapter makes of a source; an option that it does not know is an error."""
+    return _call(adapter, lambda known: known.load, source, options)
+
+
 def _call(
     adapter: Adapter, does: Callable[[Adapter], Callable[..., Result]], source: Any,
     options: dict[str, Any],
@@ -231,9 +240,8 @@ def adapter_of(source: Any) -> Adapter:
 def _path_adapter(path: Path) -> Adapter:
     """Return the adapter of a file, or of a folder of shards, or what a third party reads."""
     if path.is_dir():
-        for name, suffixes in _FOLDERS.items():
-            if any(file.name.endswith(suffixes) for file in path.iterdir()):
-                return builtin(name, f"reading a folder of {suffixes[0]} files")
+        if name := _folder_adapter(path, _FOLDERS):
+            return builtin(name, f"reading a folder of {_FOLDERS[name][0]} files")
     elif not path.is_file():
         raise FormatError(f"{path}: expected a file, found something else (a device, a pipe)")
     else:
@@ -244,6 +252,29 @@ def _path_adapter(path: Path) -> Adapter:
         if _suffix(path, plugin.suffixes):
             return plugin
     raise _unknown(path)
+
+
+def weights_adapter(folder: Path) -> Adapter:
+    """Return the adapter of a folder's weights, whatever else is in it.
+
+    Raises
+    ------
+    FormatError
+        If there are none that an adapter reads.
+    """
+    name = _folder_adapter(folder, _FOLDERS.keys() - {"huggingface"})
+    if not name:
+        raise _unknown(folder)
+    return builtin(name, f"reading a folder of {_FOLDERS[name][0]} files")
+
+
+def _folder_adapter(folder: Path, among: Collection[str]) -> str:
+    """Return which of some adapters reads a folder; nothing where none does."""
+    names = [f"/{file.name}" for file in folder.iterdir()]
+    return next(
+        (adapter for adapter, suffixes in _FOLDERS.items()
+         if adapter in among and any(name.endswith(suffixes) for name in names)), "",
+    )  # fmt: skip
 
 
 def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from cntgraph.cli.network import load_network
 from cntgraph.cli.options import (
+    Download,
     Factory,
     Format,
     FormatOption,
@@ -17,6 +18,7 @@ from cntgraph.cli.options import (
     NormOption,
     Output,
     Overwrite,
+    Separate,
     Strict,
     Unroll,
 )
@@ -34,6 +36,8 @@ def compare(
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    separate: Separate = False,
+    download: Download = False,
     max_rank_side: Annotated[
         int | None,
         typer.Option(min=0, help="No effective rank of matrices with more rows and columns."),
@@ -47,7 +51,10 @@ def compare(
 
     check_output(output, [before, after], overwrite=overwrite)
     nets = [
-        load_network(path, input_shape, unroll, norm, strict, factory) for path in (before, after)
+        load_network(
+            path, input_shape, unroll, norm, strict, factory, separate=separate, download=download
+        )
+        for path in (before, after)
     ]
     options = {} if max_rank_side is None else {"max_rank_side": max_rank_side}
     table = cg.compare(*nets, **options, show_progress=True).reset_index()

@@ -12,6 +12,7 @@ from cntgraph.cli.network import load_network, title_of
 from cntgraph.cli.options import (
     Aggregation,
     AggregationOption,
+    Download,
     Edges,
     Factory,
     Format,
@@ -24,6 +25,7 @@ from cntgraph.cli.options import (
     NormOption,
     Output,
     Overwrite,
+    Separate,
     Sign,
     SignOption,
     Strict,
@@ -73,6 +75,8 @@ def export(
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    separate: Separate = False,
+    download: Download = False,
     granularity: GranularityOption = Granularity.neuron,
     aggregation: AggregationOption = Aggregation.sum,
     edges: Annotated[Edges, typer.Option(help="Which edges the graph has.")] = Edges.all,
@@ -129,7 +133,9 @@ def export(
             written = cg.write_gexf(trajectory, output, **looks, **building, **writing)
         typer.echo(str(written))
         return
-    net = load_network(model, input_shape, unroll, norm, strict, factory)
+    net = load_network(
+        model, input_shape, unroll, norm, strict, factory, separate=separate, download=download
+    )
     if measure:
         coarse = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
         writing["measures"] = _measured(coarse, measure, sign, layer)
@@ -205,6 +211,8 @@ def profile(
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    separate: Separate = False,
+    download: Download = False,
     granularity: GranularityOption = Granularity.neuron,
     aggregation: AggregationOption = Aggregation.sum,
     sign: SignOption = None,
@@ -223,7 +231,9 @@ def profile(
     import cntgraph as cg
 
     check_output(output, [model], overwrite=overwrite)
-    net = load_network(model, input_shape, unroll, norm, strict, factory)
+    net = load_network(
+        model, input_shape, unroll, norm, strict, factory, separate=separate, download=download
+    )
     net = cg.coarsen(net, granularity.value, aggregation=aggregation.value)
     table = cg.cnt_profile(
         net, sign=sign.value if sign else None, measures=measure, budget=budget,

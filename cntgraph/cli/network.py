@@ -12,6 +12,7 @@ from cntgraph.cli.options import (
     AggregationOption,
     Columns,
     ColumnsOption,
+    Download,
     Edges,
     Factory,
     Format,
@@ -24,6 +25,7 @@ from cntgraph.cli.options import (
     NormOption,
     Output,
     Overwrite,
+    Separate,
     Strict,
     Unroll,
     made_by,
@@ -45,6 +47,8 @@ def describe(
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    separate: Separate = False,
+    download: Download = False,
     granularity: GranularityOption = Granularity.neuron,
     aggregation: AggregationOption = Aggregation.sum,
     tree: Annotated[
@@ -65,7 +69,9 @@ def describe(
     coarse: dict[str, Any] = {"granularity": granularity.value, "aggregation": aggregation.value}
     measured = _of_measures(model)
     net = (
-        load_network(model, input_shape, unroll, norm, strict, factory)
+        load_network(
+            model, input_shape, unroll, norm, strict, factory, separate=separate, download=download
+        )
         if measured is None
         else measured.topology
     )
@@ -88,6 +94,8 @@ def analyze(
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    separate: Separate = False,
+    download: Download = False,
     granularity: GranularityOption = Granularity.neuron,
     aggregation: AggregationOption = Aggregation.sum,
     edges: Annotated[Edges, typer.Option(help="Which edges count.")] = Edges.parametric,
@@ -123,7 +131,19 @@ def analyze(
         found = columns_of(table.loc[:, "layer":])  # type: ignore[misc]
         title = title_of(model, measured.topology, granularity)
     else:
-        net = cg.coarsen(load_network(model, input_shape, unroll, norm, strict, factory), **coarse)
+        net = cg.coarsen(
+            load_network(
+                model,
+                input_shape,
+                unroll,
+                norm,
+                strict,
+                factory,
+                separate=separate,
+                download=download,
+            ),
+            **coarse,
+        )
         found = layer_columns(net, show_progress=True, **options)
         title = title_of(model, net, granularity)
     if not any(found["n_edges"]):
@@ -144,6 +164,8 @@ def convert(
     unroll: Unroll = None,
     norm: NormOption = Norm.fold,
     strict: Strict = False,
+    separate: Separate = False,
+    download: Download = False,
     compression: Annotated[
         int | None, typer.Option(min=1, max=9, help="Level of gzip; by default none.")
     ] = None,
@@ -156,7 +178,9 @@ def convert(
         raise CntGraphError(f"{output}: expected a file that ends in .h5, got {output.suffix!r}")
     # Also in place: all is read and written before the file gets its name.
     check_output(output, [], overwrite=overwrite)
-    net = load_network(model, input_shape, unroll, norm, strict, factory)
+    net = load_network(
+        model, input_shape, unroll, norm, strict, factory, separate=separate, download=download
+    )
     cg.save(net, output, compression=compression, overwrite=overwrite)
     typer.echo(f"{output}: {net!r}")
 
@@ -186,12 +210,18 @@ def load_network(
     norm: Norm,
     strict: bool,
     factory: str | None = None,
+    *,
+    separate: bool = False,
+    download: bool = False,
 ) -> Network:
     """Return the network of a file, as the options say; print what was left out."""
     import cntgraph as cg
 
     shape = None if input_shape is None else parse_shape(input_shape)
-    into = {} if factory is None else {"model": made_by(factory)}
+    into: dict[str, Any] = {} if factory is None else {"model": made_by(factory)}
+    into |= ({"description": "separate"} if separate else {}) | (
+        {"download": True} if download else {}
+    )
     with warnings_said():
         return cg.load(
             model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict, **into

@@ -69,8 +69,8 @@ class Sign(StrEnum):
 Model = Annotated[
     Path,
     typer.Argument(
-        help="A saved model: .pt2, .onnx, .keras, .h5; or weights: .safetensors (or a folder of "
-        "shards), .pt, .ckpt, .npz."
+        help="A saved model: .pt2, .onnx, .keras, .h5; a folder of Hugging Face, or hf://org/name; "
+        "or weights: .safetensors (or a folder of shards), .pt, .ckpt, .npz."
     ),
 ]
 InputShape = Annotated[
@@ -83,6 +83,16 @@ Factory = Annotated[
         help="What makes the PyTorch module that weights belong to, as package.module:function; "
         "its graph is then theirs. It is imported, from the current folder too, and called.",
     ),
+]
+Separate = Annotated[
+    bool,
+    typer.Option(
+        "--separate",
+        help="Leave a folder's config.json aside: its weights alone, each a block of its own.",
+    ),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch what of hf://org/name is not in the local cache.")
 ]
 Unroll = Annotated[
     int | None,

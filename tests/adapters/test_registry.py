@@ -51,7 +51,7 @@ def install(monkeypatch):
     return install
 
 
-ADAPTERS = "keras, torch, onnx, safetensors, gguf, numpy, nir, sklearn, jax"
+ADAPTERS = "keras, torch, onnx, huggingface, safetensors, gguf, numpy, nir, sklearn, jax"
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_frameworks_that_are_not_installed_are_named_with_their_extra(
     shown = str(caught.value)
     for name in ("torch", "keras"):
         assert f"{name} (needs pip install 'cntgraph[{name}]')" in shown
-    assert "onnx, safetensors, gguf, numpy, nir, sklearn, jax" in shown
+    assert "onnx, huggingface, safetensors, gguf, numpy, nir, sklearn, jax" in shown
     assert "jax" not in sys.modules
 
 

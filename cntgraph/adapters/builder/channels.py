@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,10 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
     """
     if ids.ndim < 2 or not ids.size:
         return (0,)[: ids.ndim]
+    # A deep network has thousands of layers, an array shows few of them.
+    first, last = int(ids[ids >= 0].min(initial=ids.max())), int(ids.max())
+    low, high = (bisect_right(layers, k, key=attrgetter("start")) for k in (first, last))
+    layers = layers[max(low - 1, 0) : high]
     of_layer = np.searchsorted([layer.start for layer in layers], ids, side="right") - 1
     starts = np.array([layer.start for layer in layers])
     sizes = np.array([max(layer.n_nodes // max(layer.shape[0], 1), 1) if layer.shape else 1

@@ -27,13 +27,13 @@ from cntgraph.adapters.torch.other_values import other_values
 from cntgraph.adapters.torch.program import trace_program
 from cntgraph.adapters.torch.running import execution_of
 from cntgraph.adapters.torch.state_dict import is_state, tensors_of
-from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
+from cntgraph.adapters.weights.tensors import Layout, Tensors, check_separate, network_of
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
 suffixes = (".pt2", *checkpoint.suffixes)
-options = ("model", "layout")
+options = ("model", "layout", "description")
 
 
 def recognizes(source: object) -> bool:
@@ -47,6 +47,7 @@ def load(
     *,
     model: torch.nn.Module | None = None,
     layout: Layout | None = None,
+    description: str | None = None,
     **shared: Any,
 ) -> Network:
     """Return the network of a live module, a ``.pt2`` file, a checkpoint or a state dict.
@@ -60,6 +61,8 @@ def load(
         is not changed.
     layout : {"OIHW", "OHWI", "HWIO"}, optional
         The order of the axes of convolutions' kernels, for weights without a model.
+    description : {None, "separate"}, optional
+        That each tensor of a checkpoint is a block of its own may be said, too.
     **shared
         The fields of `Options`; `example_input` may be a dict of named arguments.
 
@@ -74,6 +77,7 @@ def load(
     FormatError
         If a file is damaged, or its weights are not those of `model`.
     """
+    check_separate(description, source)
     given, tensors = Options(**shared), _weights(source)
     if tensors is not None:
         if model is None:
@@ -102,8 +106,8 @@ def execution(source: Any, **shared: Any) -> Execution | None:
     Execution or None
         None for a file, which PyTorch does not run without running code of it, and for weights.
     """
-    others = shared.pop("model", None), shared.pop("layout", None)
-    if isinstance(source, str | Path) or is_state(source) or others != (None, None):
+    others = [shared.pop(name, None) for name in options]
+    if isinstance(source, str | Path) or is_state(source) or any(x is not None for x in others):
         return None
     return execution_of(_uncompiled(source), Observed(**vars(_exemplified(source, shared))))
 
@@ -159,6 +163,11 @@ def load_weighted(tensors: Tensors, model: Any, given: Options) -> Network:
             f"{type(model).__qualname__}"
         )
     return bind_weights(load(model, **vars(given)), _uncompiled(model), tensors, zeros=given.zeros)
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Return the tensors of a checkpoint, or of a folder of them; no weight is read."""
+    return checkpoint.read_checkpoint(path)
 
 
 def _weights(source: Any) -> Tensors | None:

@@ -24,8 +24,9 @@ _PREFIXES = ("module.", "model.")
 
 
 def bind_weights(
-    net: Network, model: torch.nn.Module, tensors: Tensors, *, zeros: Zeros = "pruned"
-) -> Network:
+    net: Network, model: torch.nn.Module, tensors: Tensors, *, zeros: Zeros = "pruned",
+    unneeded: frozenset[str] = frozenset(),
+) -> Network:  # fmt: skip
     """Return the network of a module with other values of its parameters.
 
     Parameters
@@ -39,6 +40,8 @@ def bind_weights(
         wrappers write them, that is dropped if the names then fit.
     zeros : {"pruned", "edges"}, default "pruned"
         Whether what a sparse tensor does not store is no edge, also where the module's is dense.
+    unneeded : frozenset of str, optional
+        Names of tensors that the model may lack; any other that is not the model's is an error.
 
     Raises
     ------
@@ -51,7 +54,8 @@ def bind_weights(
     known = {name for group in groups for name in group}
     given = _renamed(given, known)
     unexpected = {name: p for name, p in given.items() if name not in known}
-    _check_names(model, [group[0] for group in groups if not given.keys() & set(group)], unexpected)
+    needless = {name: p for name, p in unexpected.items() if name not in unneeded}
+    _check_names(model, [group[0] for group in groups if not given.keys() & set(group)], needless)
     bound = dict(net.parameters)
     for group in groups:
         found = [(name, given[name]) for name in group if name in given]
@@ -65,7 +69,7 @@ def bind_weights(
     if zeros == "pruned":
         net = _without_stored_zeros(net, patterns)
     left_out = {name: p for name, p in unexpected.items() if name not in patterns}
-    return replace(net, entries=_entries(net, left_out))
+    return replace(net, entries=_entries(net, left_out) + tuple(tensors.left_out))
 
 
 def _without_stored_zeros(net: Network, patterns: Mapping[str, Parameter]) -> Network:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ def _stored(
             yield (parameter_of(name, own, trainable=trainable),), tensor
 
 
-def trace_live(model: torch.nn.Module, given: Options) -> Builder:
+def trace_live(model: torch.nn.Module, given: Options, *, shapes_only: bool = False) -> Builder:
     """Run a module once, and return what its network is built with.
 
     Parameters
@@ -64,6 +65,8 @@ def trace_live(model: torch.nn.Module, given: Options) -> Builder:
         The model, which is left as it was.
     given : Options
         What it is run on; where only a shape is given, numbers are tried and then indices.
+    shapes_only : bool, default False
+        Whether the values of an example do not matter either: the weights are stand-ins.
 
     Raises
     ------
@@ -75,6 +78,8 @@ def trace_live(model: torch.nn.Module, given: Options) -> Builder:
     failed: TraceError | None = None
     with evaluating(model):
         for example in make_examples(model, given):
+            if shapes_only:
+                example = replace(example, shapes_only=True)
             try:
                 return _traced(model, given, example)
             except TraceError as error:

@@ -17,13 +17,13 @@ from cntgraph.adapters.weights.lora import CONFIG, WEIGHTS, is_adapter, network_
 from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.shards import INDEX, json_object, model_in, read_shards
 from cntgraph.adapters.weights.stored import StoredArray, file_state
-from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
+from cntgraph.adapters.weights.tensors import Layout, Tensors, check_separate, network_of
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.network.network import Network
 
 suffixes = (".safetensors", ".safetensors.index.json")
-options = ("model", "layout", "base")
+options = ("model", "layout", "base", "description")
 
 #: The format's types that are real numbers.
 DTYPES = {
@@ -46,7 +46,7 @@ def recognizes(source: object) -> bool:
 
 def load(
     source: str | Path, *, model: Any = None, layout: Layout | None = None,
-    base: Network | None = None, **shared: Any,
+    base: Network | None = None, description: str | None = None, **shared: Any,
 ) -> Network:  # fmt: skip
     """Return the network of a file, an index or a folder of safetensors.
 
@@ -61,6 +61,8 @@ def load(
         The order of the axes of convolutions' kernels, without a model.
     base : Network, optional
         Of a folder of PEFT, the model that its LoRA updates; see `lora`.
+    description : {None, "separate"}, optional
+        That each tensor is a block of its own may be said, too.
     **shared
         The fields of `Options`; all but `strict` are of use only with a `model`.
 
@@ -69,6 +71,7 @@ def load(
     FormatError
         If the file is damaged, a shard is missing, or the tensors are not the model's.
     """
+    check_separate(description, source)
     given, tensors = Options(**shared), read_tensors(Path(source))
     if is_adapter(Path(source)) and model is None:
         given.refuse_input()

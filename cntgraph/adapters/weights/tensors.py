@@ -168,6 +168,20 @@ def network_of(
     return replace(net.bind(net.parameters, tensors.labels), entries=tuple(entries.values()))
 
 
+def check_separate(description: str | None, source: Any) -> None:
+    """Raise where weights are described in another way than as blocks of their own.
+
+    Raises
+    ------
+    FormatError
+    """
+    if description not in (None, "separate"):
+        raise FormatError(
+            f"{source if isinstance(source, str | Path) else 'these weights'}: expected "
+            f"description='separate', that each is a block of its own; got {description!r:.40}"
+        )
+
+
 def _noted(
     entry: CoverageEntry, folded: Mapping[str, str], notes: Mapping[str, str]
 ) -> CoverageEntry:

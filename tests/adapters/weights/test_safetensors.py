@@ -173,7 +173,7 @@ def test_a_model_saved_in_shards_by_transformers(tmp_path):
         model, other = GPT2LMHeadModel(config), GPT2LMHeadModel(config)
         model.save_pretrained(tmp_path, max_shard_size="8KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
-    net = cg.load(tmp_path, strict=True)
+    net = cg.load(tmp_path, strict=True, description="separate")
     assert set(net.coverage["status"]) == {"included"}
     found, state = net.split(cg.node_strength(net)), model.state_dict()
     # Its matrices are stored (n_in, n_out), the square ones, too.
