@@ -8,6 +8,7 @@ the weights stay in their files. No code of a folder is run (``auto_map``), and 
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,10 @@ def load(source: str | Path, *, description: str | None = None, **options: Any) 
     alone = description == "separate" or bool(own)
     found = None if alone else description_of(folder)
     weights: Any = registry.weights_adapter(folder)
+    if [*own] == ["model"] and _is_of_transformers(own["model"]):
+        building: Any = require(f"{__name__}.building", "hf", needed_for="a graph")
+        into: Network = building.put_into(own["model"], weights.read_tensors(folder), options)
+        return into
     if found is None:
         return registry.called(weights, folder, own | options)
     given = Options(**options)
@@ -74,7 +79,7 @@ def load(source: str | Path, *, description: str | None = None, **options: Any) 
     reason = library.unknown(found)
     if reason:
         return _weights_alone(weights, found, given, reason)
-    building: Any = require("cntgraph.adapters.huggingface.building", "hf", needed_for="a graph")
+    building = require(f"{__name__}.building", "hf", needed_for="a graph")
     net: Network = building.network_of(found, library, weights.read_tensors(folder), given)
     return net
 
@@ -89,7 +94,13 @@ def _library(found: Description) -> Any:
     """Return the module that builds what a library has; the library is imported only here."""
     extra, doing = _EXTRAS[found.library], f"the graph of {found.name}"
     require(found.library, extra, needed_for=doing)
-    return require(f"cntgraph.adapters.huggingface.of_{found.library}", extra, needed_for=doing)
+    return require(f"{__name__}.of_{found.library}", extra, needed_for=doing)
+
+
+def _is_of_transformers(model: Any) -> bool:
+    """Whether a module is of `transformers`, which keeps other names in files than its own."""
+    library = sys.modules.get("transformers.modeling_utils")
+    return library is not None and isinstance(model, library.PreTrainedModel)
 
 
 def _weights_alone(weights: Any, found: Description, given: Options, reason: str) -> Network:

@@ -15,6 +15,7 @@ import torch
 from cntgraph.adapters.huggingface.description import Description
 from cntgraph.adapters.huggingface.placing import check_places, dequantized
 from cntgraph.adapters.options import Options
+from cntgraph.adapters.torch import load_weighted
 from cntgraph.adapters.torch.hollow import hollow, load_hollow
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import CntGraphError, FormatError
@@ -60,6 +61,23 @@ def network_of(
             example = library.example(module, found, given)
         given = replace(given, input_shape=None, example_input=example)
         return load_hollow(module, tensors, given, unneeded)
+
+
+def put_into(model: Any, tensors: Tensors, options: dict[str, Any]) -> Network:
+    """Return the network of a live model of `transformers` with the weights of a folder.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        It is not changed.
+    tensors : Tensors
+        As they are stored, which is by other names than the model's.
+    options : dict
+        The fields of `Options`.
+    """
+    from cntgraph.adapters.huggingface.conversion import converted
+
+    return load_weighted(converted(model, dequantized(tensors)), model, Options(**options))
 
 
 def _built(found: Description, library: ModuleType, tensors: Tensors) -> torch.nn.Module:

@@ -145,23 +145,41 @@ def load_hollow(
                         unneeded=unneeded)  # fmt: skip
 
 
+#: By its id, a tensor, which is kept so that no other gets the id, and what takes its place.
+_Filled = dict[int, tuple[torch.Tensor, torch.Tensor]]
+
+
 def _fill(module: torch.nn.Module, stored: dict[str, Parameter]) -> None:
     """Give a hollow module what it is run with; a tensor of several names stays one."""
-    made: dict[int, torch.Tensor] = {}
-    for path, part in module.named_modules():
-        prefix = f"{path}." if path else ""
-        for table in (part._parameters, part._buffers):
-            for name, tensor in table.items():
-                if tensor is None:
-                    continue
-                if id(tensor) not in made:
-                    made[id(tensor)] = _filled(prefix + name, tensor, stored.get(prefix + name))
-                table[name] = made[id(tensor)]  # type: ignore[assignment]
+    made = _Filled()
+    parts = dict(module.named_modules())
+    for path, part in parts.items():
+        _fill_table(part._parameters, path, stored, made)
+    for part in parts.values():
+        remake = getattr(part, "init_non_persistent_buffers", None)
+        if remake is not None and any(b is not None and b.is_meta for b in part._buffers.values()):
+            remake()  # timm makes them where the weights are, on the device meta at first
+    for path, part in parts.items():
+        _fill_table(part._buffers, path, stored, made)
+
+
+def _fill_table(
+    table: dict[str, Any], path: str, stored: dict[str, Parameter], made: _Filled
+) -> None:
+    """Fill in the tensors of one module."""
+    prefix = f"{path}." if path else ""
+    for name, tensor in table.items():
+        if tensor is None:
+            continue
+        if id(tensor) not in made:
+            filled = _filled(prefix + name, tensor, stored.get(prefix + name))
+            made[id(tensor)] = tensor, filled
+        table[name] = made[id(tensor)][1]
 
 
 def _filled(name: str, tensor: torch.Tensor, stored: Parameter | None) -> torch.Tensor:
     """Return a tensor with values: those stored, where they are few, or one zero many times."""
-    learned = isinstance(tensor, torch.nn.Parameter)
+    learned, values = isinstance(tensor, torch.nn.Parameter), tensor
     fits = stored is not None and stored.shape == tuple(tensor.shape)
     if stored is not None and fits and tensor.numel() <= (_SMALL if learned else _LARGE):
         values = torch.from_numpy(stored.read().copy()).to(tensor.dtype)
@@ -169,11 +187,9 @@ def _filled(name: str, tensor: torch.Tensor, stored: Parameter | None) -> torch.
         values = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
     elif tensor.is_meta:
         raise FormatError(
-            f"the buffer {name!r} of the model, of shape {tuple(tensor.shape)}, is too large to be "
-            "made without need; build the model yourself and pass it: model="
+            f"the buffer {name!r} of the model, of shape {tuple(tensor.shape)}, has no values: it "
+            "is very large, or made of the weights'; build the model yourself and pass it: model="
         )
-    else:
-        return tensor
-    if not learned:
-        return values
-    return torch.nn.Parameter(values, requires_grad=tensor.requires_grad)
+    if learned and values is not tensor:
+        return torch.nn.Parameter(values, requires_grad=tensor.requires_grad)
+    return values
