@@ -11,25 +11,21 @@ besides reading: where both keep all cores busy, nothing can overlap.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import cntgraph as cg
 from benchmarks.apart import apart
+from benchmarks.llama import Llama, check_disk, write_model
 from benchmarks.memory import peak
 from benchmarks.timing import markdown
 from cntgraph.core.parallel import ordered_map
 
-HIDDEN, INNER, ENTRIES, N_SHARDS = 2048, 5632, 32000, 4
+N_SHARDS = 4
 
 
 TITLE = "Larger than memory"
@@ -45,7 +41,7 @@ def table(gigabytes: int) -> str:
     """Write a model, read it, measure it, and remove it."""
     check_disk(1.1e9 * gigabytes)
     with tempfile.TemporaryDirectory() as folder:
-        size = write_model(Path(folder), gigabytes * 1e9)
+        size = write_model(Path(folder), Llama.of_bytes(gigabytes * 1e9), N_SHARDS)
         reading = read_everything(Path(folder))
         found = apart(measure, folder)
     rows = [_row("reading the files and nothing else", size, reading["memory"], reading["memory"])]
@@ -69,81 +65,6 @@ def _row(name: str, size: int, times: list[float], reading: list[float]) -> list
 
 def _rate(n_bytes: int, seconds: float) -> str:
     return f"{n_bytes / seconds / 1e9:.2f} GB/s"
-
-
-def check_disk(needed: float) -> None:
-    """Raise if there is no room for a model."""
-    place = tempfile.gettempdir()
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise OSError(f"{needed / 1e9:.1f} GB are needed in {place}, {free / 1e9:.1f} GB are free")
-
-
-# -- the model ------------------------------------------------------------------------------------
-
-
-def tensors(n_bytes: float) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield names and shapes until there are that many bytes."""
-    yield "model.embed_tokens.weight", (ENTRIES, HIDDEN)
-    left, k = n_bytes / 2 - 2 * ENTRIES * HIDDEN, 0
-    while left > 0:
-        layer = {
-            "input_layernorm": (HIDDEN,),
-            "mlp.down_proj": (HIDDEN, INNER),
-            "mlp.gate_proj": (INNER, HIDDEN),
-            "mlp.up_proj": (INNER, HIDDEN),
-            "post_attention_layernorm": (HIDDEN,),
-            **{f"self_attn.{name}_proj": (HIDDEN, HIDDEN) for name in "koqv"},
-        }
-        for name, shape in layer.items():
-            yield f"model.layers.{k}.{name}.weight", shape
-            left -= prod(shape)
-        k += 1
-    yield "model.norm.weight", (HIDDEN,)
-    yield "lm_head.weight", (ENTRIES, HIDDEN)
-
-
-def write_model(folder: Path, n_bytes: float) -> int:
-    """Write the shards and their index; return how many bytes the tensors take."""
-    listed = list(tensors(n_bytes))
-    total = sum(2 * prod(shape) for _, shape in listed)
-    shards: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in range(N_SHARDS)]
-    written = 0
-    for name, shape in listed:
-        shards[min(written * N_SHARDS // total, N_SHARDS - 1)].append((name, shape))
-        written += 2 * prod(shape)
-    index = {}
-    rng = np.random.default_rng(0)
-    for k, shard in enumerate(shards, start=1):
-        name = f"model-{k:05}-of-{N_SHARDS:05}.safetensors"
-        write_shard(folder / name, shard, rng)
-        index |= {tensor: name for tensor, _ in shard}
-    text = json.dumps({"metadata": {"total_size": total}, "weight_map": index})
-    (folder / "model.safetensors.index.json").write_text(text)
-    return total
-
-
-def write_shard(
-    path: Path, shard: list[tuple[str, tuple[int, ...]]], rng: np.random.Generator
-) -> None:
-    header, at = {}, 0
-    for name, shape in shard:
-        end = at + 2 * prod(shape)
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, end]}
-        at = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for _, shape in shard:
-            left = prod(shape)
-            while left:
-                n = min(left, 1 << 22)
-                # Any sign and mantissa, exponents from 2**-16 to 2**-1.
-                bits = rng.integers(0, 1 << 16, n, dtype=np.uint16)
-                bits = (bits & 0x87FF) + np.uint16(0x3780)
-                file.write(bits.tobytes())
-                left -= n
 
 
 # -- measuring ------------------------------------------------------------------------------------

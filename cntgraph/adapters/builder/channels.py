@@ -39,10 +39,10 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
     """
     if ids.ndim < 2 or not ids.size:
         return (0,)[: ids.ndim]
-    # A deep network has thousands of layers, an array shows few of them.
+    # A deep network has thousands of layers, an array shows few of them (none, if all is -1).
     first, last = int(ids[ids >= 0].min(initial=ids.max())), int(ids.max())
     low, high = (bisect_right(layers, k, key=attrgetter("start")) for k in (first, last))
-    layers = layers[max(low - 1, 0) : high]
+    layers = layers[max(low - 1, 0) : max(high, 1)]
     of_layer = np.searchsorted([layer.start for layer in layers], ids, side="right") - 1
     starts = np.array([layer.start for layer in layers])
     sizes = np.array([max(layer.n_nodes // max(layer.shape[0], 1), 1) if layer.shape else 1

@@ -140,9 +140,21 @@ def load_hollow(
            for name, buffer in module.state_dict(keep_vars=True).items()
            if name not in stored and not isinstance(buffer, torch.nn.Parameter)]  # fmt: skip
     tensors.parameters += own
-    builder = trace_live(module, given, shapes_only=True)
+    with _one_thread():
+        builder = trace_live(module, given, shapes_only=True)
     return bind_weights(given.finish(builder), module, tensors, zeros=given.zeros,
                         unneeded=unneeded)  # fmt: skip
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch work on one thread: with stand-ins, sharing takes longer than the work."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 #: By its id, a tensor, which is kept so that no other gets the id, and what takes its place.

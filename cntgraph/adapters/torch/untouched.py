@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from functools import cache
 from typing import Any
 
 import torch
@@ -47,6 +48,18 @@ def _has_memory(value: Any) -> bool:
     return is_tensor and value.layout == torch.strided
 
 
+@cache
+def _written_by(func: Any) -> tuple[str, ...]:
+    """Return the arguments that an operation writes over: few do, and all are asked."""
+    return tuple(
+        argument.name
+        for argument in func._schema.arguments
+        if (argument.alias_info is not None and argument.alias_info.is_write)
+        # Those of a batch norm are written over without saying so.
+        or argument.name in ("running_mean", "running_var")
+    )
+
+
 class _Kept(TorchDispatchMode):
     """Keeps what the tensors of a model hold before an operation writes over them."""
 
@@ -62,13 +75,10 @@ class _Kept(TorchDispatchMode):
         return False  # as for `Watch`
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        values = named_arguments(func, args, kwargs or {})
-        for argument in func._schema.arguments:
-            # Those of a batch norm are written over without saying so.
-            written = argument.alias_info is not None and argument.alias_info.is_write
-            if written or argument.name in ("running_mean", "running_var"):
-                for value in leaves([values[argument.name]]):
-                    self._keep(value)
+        if names := _written_by(func):
+            values = named_arguments(func, args, kwargs or {})
+            for value in leaves([values[name] for name in names]):
+                self._keep(value)
         return func(*args, **(kwargs or {}))
 
     def _keep(self, value: Any) -> None:
