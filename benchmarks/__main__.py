@@ -27,7 +27,7 @@ QUICK = ("dense", "vgg", "small", "explicit", "start", "alternatives", "growth",
 #: What runs only when it is named, or with ``--size full``.
 LONG = ("matrix_free", "gexf_writer", "profile_estimates", "population_speed", "auc_interval",
         "divergence", "larger_than_memory", "language_models", "backed_graph", "parquet",
-        "activity", "zoo", "recorder_overhead", "trajectory_speed", "spectra")  # fmt: skip
+        "activity", "zoo", "recorder_overhead", "trajectory_speed", "weightwatcher")  # fmt: skip
 
 
 def main() -> None:
