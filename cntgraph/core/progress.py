@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -54,7 +55,8 @@ def progress(items: Iterable[Item], what: str, *, show: bool) -> Iterator[Item]:
     if not show:
         yield from items
         return
-    if "IPython" in sys.modules:  # a notebook has bars of its own
+    # A notebook has bars of its own; without their package tqdm would warn that it is not there.
+    if "IPython" in sys.modules and find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm

@@ -32,3 +32,12 @@ def test_short_work_has_none(monkeypatch, capsys):
 def test_nobody_sees_it_elsewhere(monkeypatch, capsys):
     monkeypatch.setattr(module, "_DELAY", 0.0)
     assert shown(capsys, show=True) == ""
+
+
+def test_a_notebook_without_widgets_has_no_warning(monkeypatch):
+    for name in ("tqdm.auto", "tqdm.autonotebook"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "IPython", sys)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert list(progress([1], "counting", show=True)) == [1]  # a warning would be an error
+    assert "tqdm.auto" not in sys.modules
