@@ -38,10 +38,14 @@ def load(
         list of arrays; packed ones (GPTQ, AWQ, bitsandbytes, MLX, …) are unpacked where they are
         read. Each weight is then a block of its own, from a layer
         ``name.in`` to a layer ``name``; a list in the order of Keras's ``get_weights()`` is a
-        chain of layers.
+        chain of layers. A folder of Hugging Face is the graph that its ``config.json`` describes,
+        if transformers, timm or diffusers is installed, its weights read when needed;
+        ``hf://org/name``, perhaps with ``@revision``, is that folder in the local cache.
     input_shape : tuple of int, optional
         Shape of one sample, channels first, without the batch dimension. Needed for a live
-        model unless `example_input` is given.
+        model unless `example_input` is given. Of a folder of Hugging Face it is that of the main
+        input, ``(n_tokens,)`` or that of an image; by default one token, or an image of the size
+        that is configured.
     example_input : array or tuple of arrays, optional
         What the model is called with, batch dimension included.
     norm : {"fold", "keep"}, default "fold"
@@ -62,7 +66,10 @@ def load(
     **options
         What only one kind of source takes: ``params`` for a function of JAX; ``model``, the
         PyTorch module to which the weights of a checkpoint, a state dict or safetensors belong,
-        for its graph with these weights; ``description`` of the layers of a list of arrays;
+        for its graph with these weights; ``description`` of the layers of a list of arrays, or
+        ``"separate"``, for which each weight is a block of its own, whatever a folder's
+        ``config.json`` says; ``download=True``, which fetches what of ``hf://org/name`` is not in
+        the local cache;
         ``layout``, the order of the axes of kernels without a graph (``"OHWI"``, as MLX has it);
         ``base``, the model that a folder of PEFT's LoRA updates: a `Network`, or what is loaded as
         one, with these options. Without it the folder is a network of the updates.
@@ -99,9 +106,15 @@ def load(
         cg.load("model.pt2")
         cg.load("model.onnx")
 
+    Folders of Hugging Face: a text of one token, and of 128; the weights alone::
+
+        cg.load("hf://org/name")
+        cg.load("folder/", input_shape=(128,))
+        cg.load("folder/", description="separate")
+
     Weights alone, and in the graph of a module, which is not changed::
 
-        cg.load("folder/")
+        cg.load("weights.safetensors")
         cg.load("last.ckpt", model=Net(), input_shape=(1, 28, 28))
         cg.load("lora/", base="folder/")
         cg.load(keras_model.get_weights(), input_shape=(1, 28, 28),

@@ -55,6 +55,17 @@ def load(source: str | Path, *, description: str | None = None, **options: Any) 
         If no input is given, and the configuration does not tell one.
     TraceError
         If the model cannot be followed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from transformers import LlamaConfig, LlamaForCausalLM
+    >>> sizes = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 32}
+    >>> config = LlamaConfig(**sizes, num_hidden_layers=2, num_attention_heads=4)
+    >>> folder = tempfile.mkdtemp()
+    >>> LlamaForCausalLM(config).save_pretrained(folder)
+    >>> load(folder)
+    <Network: 35 layers, 48 blocks, 696 nodes, 7,712 edges, 7,248 parameters>
     """
     folder = Path(source)
     check_separate(description, folder)

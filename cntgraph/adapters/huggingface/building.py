@@ -18,7 +18,7 @@ from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch import load_weighted
 from cntgraph.adapters.torch.hollow import hollow, load_hollow
 from cntgraph.adapters.weights.tensors import Tensors
-from cntgraph.core.errors import CntGraphError, FormatError
+from cntgraph.core.errors import CntGraphError, FormatError, require
 from cntgraph.network.network import Network
 
 #: The way that is always left.
@@ -83,7 +83,7 @@ def put_into(model: Any, tensors: Tensors, options: dict[str, Any]) -> Network:
 def _built(found: Description, library: ModuleType, tensors: Tensors) -> torch.nn.Module:
     """Return the module that a library builds; it may fail in any way."""
     try:
-        with hollow(tensors):
+        with hollow(tensors), offline():
             module = library.build(found)
     except CntGraphError as error:
         raise type(error)(f"{found.folder}: {error}. {ALONE}") from error
@@ -95,6 +95,17 @@ def _built(found: Description, library: ModuleType, tensors: Tensors) -> torch.n
         ) from error
     assert isinstance(module, torch.nn.Module)
     return module.eval()
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Let huggingface_hub fetch nothing, whatever a configuration asks a library for."""
+    hub: Any = require("huggingface_hub", "hf", needed_for="the graph of a folder")
+    before, hub.constants.HF_HUB_OFFLINE = hub.constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        hub.constants.HF_HUB_OFFLINE = before
 
 
 @contextmanager

@@ -21,6 +21,12 @@ from cntgraph.core.errors import InputShapeError
 
 #: Tokens that a language model is run on: with one, each weight is an edge once.
 TOKENS = 1
+#: Settings that say how a model is run, or where more of it comes from.
+_NO_ARCHITECTURE = frozenset(
+    "auto_map quantization_config attn_implementation _attn_implementation "
+    "_attn_implementation_internal experts_implementation _experts_implementation "
+    "_experts_implementation_internal".split()
+)
 
 
 def unknown(found: Description) -> str:
@@ -37,13 +43,27 @@ def unknown(found: Description) -> str:
 
 def build(found: Description) -> torch.nn.Module:
     """Return the model of a configuration, as the library builds it for these weights."""
-    settings = {key: value for key, value in found.settings.items() if key != "auto_map"}
-    settings.pop("quantization_config", None)  # weights are unpacked where they are read
+    settings = _of_architecture(found.settings)
     config = CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
     made = _class(found)
     assert made is not None
     module: torch.nn.Module = made._from_config(config)
     return module
+
+
+def _of_architecture(settings: Any) -> Any:
+    """Return a configuration without what is no part of an architecture, in any depth.
+
+    That is which code carries it out (kernels may be fetched and run), how weights are packed,
+    which are unpacked where they are read, and where those of a part may be fetched.
+    """
+    if isinstance(settings, list):
+        return [*map(_of_architecture, settings)]
+    if not isinstance(settings, dict):
+        return settings
+    kept = {key: _of_architecture(value) for key, value in settings.items()
+            if key not in _NO_ARCHITECTURE}  # fmt: skip
+    return kept | ({"use_pretrained_backbone": False} if "use_pretrained_backbone" in kept else {})
 
 
 def _class(found: Description) -> Any:

@@ -6,6 +6,7 @@ import tracemalloc
 import warnings
 from math import prod
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -31,6 +32,8 @@ from oracles.torch_checks import same_networks
 from safetensors.torch import load_file, save_file
 
 import cntgraph as cg
+from cntgraph.adapters.huggingface import of_transformers
+from cntgraph.adapters.huggingface.building import offline
 from cntgraph.core.errors import CoverageError, CoverageWarning, FormatError, InputShapeError
 
 EIGHT = {"num_attention_heads": 8, "num_hidden_layers": 1}
@@ -257,6 +260,24 @@ def test_code_of_a_folder_is_not_run(tmp_path):
     # Code beside an architecture that the library has is not asked for either.
     configured(tmp_path, architectures=["LlamaForCausalLM"])
     assert not cg.load(tmp_path).is_weights_alone
+
+
+def test_how_a_model_is_carried_out_is_no_part_of_it(tmp_path):
+    """Kernels of the name of a repository would be fetched and run."""
+    live = cg.load(saved(randomized(llama()), tmp_path))
+    for named in ("flash_attention_2", "org/kernels"):
+        configured(tmp_path, attn_implementation=named, _attn_implementation=named)
+        same_weights(cg.load(tmp_path), live)
+
+
+def test_weights_of_a_part_are_not_fetched(tmp_path):
+    settings = {"text_config": {"backbone": "x", "use_pretrained_backbone": True},
+                "layers": [{"_attn_implementation": "org/kernels", "n": 1}]}  # fmt: skip
+    assert of_transformers._of_architecture(settings) == {
+        "text_config": {"backbone": "x", "use_pretrained_backbone": False}, "layers": [{"n": 1}],
+    }  # fmt: skip
+    with offline(), pytest.raises(Exception, match=r"(?i)offline"):
+        huggingface_hub.HfApi().model_info("org/tiny")
 
 
 # -- weights alone ---------------------------------------------------------------------------------
