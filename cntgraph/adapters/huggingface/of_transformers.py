@@ -14,10 +14,12 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from cntgraph.adapters.huggingface.building import image_sizes, sizes_of, zeros
 from cntgraph.adapters.huggingface.conversion import converted
 from cntgraph.adapters.huggingface.description import Description, read_settings
+from cntgraph.adapters.huggingface.placing import put_together
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.tensors import parameter_of
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import InputShapeError
+from cntgraph.core.recipe import Recipe
 
 #: Tokens that a language model is run on: with one, each weight is an edge once.
 TOKENS = 1
@@ -82,7 +84,7 @@ def placed(module: Any, tensors: Tensors) -> Tensors:
 
     Tables that are frozen (sines of positions) are not stored; the library computes them.
     """
-    found = converted(module, tensors)
+    found = converted(module, _turned(tensors))
     names = found.names()
     for path, part in module.named_modules():
         prefix = f"{path}." if path else ""
@@ -98,6 +100,17 @@ def placed(module: Any, tensors: Tensors) -> Tensors:
                 for name in frozen
             ]
     return found
+
+
+def _turned(tensors: Tensors) -> Tensors:
+    """Return experts in MXFP4 with their inputs first, as gpt-oss multiplies by them.
+
+    They are packed along the inputs, outputs first (see `weights.packed.mxfp4`).
+    """
+    stacked = {p.name: Recipe.of(p).transpose((0, 2, 1)) for p in tensors.parameters
+               if len(p.shape) == 3
+               and tensors.notes.get(p.name, "").startswith("unpacked: MXFP4")}  # fmt: skip
+    return put_together(tensors, stacked) if stacked else tensors
 
 
 def example(module: Any, found: Description, given: Options) -> dict[str, Any]:

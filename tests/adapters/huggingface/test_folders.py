@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from oracles import mutate
 from oracles.hf_folders import (
     HEADS,
     MODELS,
@@ -28,20 +29,25 @@ from oracles.hf_folders import (
     vit,
 )
 from oracles.packed_files import cases, split
+from oracles.reading import outcome
 from oracles.torch_checks import same_networks
 from safetensors.torch import load_file, save_file
+from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 import cntgraph as cg
 from cntgraph.adapters.huggingface import of_transformers
 from cntgraph.adapters.huggingface.building import offline
+from cntgraph.adapters.torch import hollow
 from cntgraph.core.errors import CoverageError, CoverageWarning, FormatError, InputShapeError
 
 EIGHT = {"num_attention_heads": 8, "num_hidden_layers": 1}
 PACKED = {name: case for name, case in cases().items() if name != "mxfp4"}
 
 
+@pytest.mark.parametrize("n_read", [hollow._SMALL, 0], ids=["small weights read", "none read"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_folder_is_its_live_model(tmp_path, name):
+def test_a_folder_is_its_live_model(tmp_path, monkeypatch, name, n_read):
+    monkeypatch.setattr(hollow, "_SMALL", n_read)
     make, example = MODELS[name]
     model = randomized(make())
     net = cg.load(saved(model, tmp_path), strict=True)
@@ -174,6 +180,36 @@ def test_eight_bit_floats_with_a_scale_a_block(tmp_path):
     assert np.allclose(block.weight.read().reshape(384, 256), narrow.float() * wide, rtol=1e-6)
 
 
+def test_experts_in_four_bits_as_gpt_oss_has_them(tmp_path):
+    """A matrix is as wide as it is high: only the values tell that it is turned."""
+    kind = {"num_local_experts": 3, "num_experts_per_tok": 2, "head_dim": 16}
+    model = hf.GptOssForCausalLM(hf.GptOssConfig(
+        **SMALL | HEADS | EIGHT | kind | {"hidden_size": 64, "intermediate_size": 32},
+        layer_types=["full_attention"],
+    ))  # fmt: skip
+    path, name = saved(model, tmp_path) / "model.safetensors", "model.layers.0.mlp.experts"
+    generator, tensors = torch.Generator().manual_seed(0), load_file(path)
+    expected = {}
+    for part, groups in (("gate_up_proj", 2), ("down_proj", 1)):
+        shape = (3, 64, groups)
+        blocks = torch.randint(0, 256, (*shape, 16), generator=generator).to(torch.uint8)
+        scales = torch.randint(120, 130, shape, generator=generator).to(torch.uint8)
+        del tensors[f"{name}.{part}"]
+        tensors |= {f"{name}.{part}_blocks": blocks, f"{name}.{part}_scales": scales}
+        expected[part] = convert_moe_packed_tensors(blocks, scales, dtype=torch.float32)
+    save_file(tensors, path)
+    configured(tmp_path, quantization_config={"quant_method": "mxfp4"})
+    net = cg.load(tmp_path)
+    for part, values in expected.items():
+        parameter = net.parameters[f"{name}.{part}"]
+        assert np.array_equal(parameter.read(), values.numpy())
+        assert np.array_equal(parameter.read(0, 1, 2), values[1:2].numpy())
+    with torch.no_grad():
+        for part, values in expected.items():
+            model.get_parameter(f"{name}.{part}").copy_(values)
+    same_weights(net, cg.load(model, input_shape=(1,)))
+
+
 def test_a_way_of_packing_that_is_not_known(tmp_path):
     saved(llama(), tmp_path)
     path, name = tmp_path / "model.safetensors", "model.layers.0.mlp.gate_proj"
@@ -234,6 +270,18 @@ def test_a_configuration_of_another_size_than_the_weights(tmp_path, change):
     configured(saved(llama(), tmp_path), **change)
     with pytest.raises(FormatError, match=r"many times as large|cannot build"):
         cg.load(tmp_path)
+
+
+def test_damaged_configurations(tmp_path):
+    """Whatever a configuration says, there is a network or an error of cntgraph."""
+    saved(llama(num_hidden_layers=1), tmp_path)
+    path = tmp_path / "config.json"
+    found = []
+    for damaged in mutate.mutations(path.read_bytes(), 40, structured=mutate.json_text):
+        path.write_bytes(damaged)
+        found.append(outcome(tmp_path))
+    assert found.count("loaded") > 5
+    assert found.count("FormatError") > 5
 
 
 def test_weights_of_another_model(tmp_path):
