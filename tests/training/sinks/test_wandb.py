@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
 
 def read(folder):
     """Return what the last run in a folder has logged, its axes, and how it ended."""
+    wandb.teardown()  # its own process has written everything when it has ended
     path = max(folder.rglob("*.wandb"), key=lambda path: path.stat().st_mtime_ns)
     found = _records(path)
     for _ in range(200):  # the process that writes it may still be at it
