@@ -53,9 +53,10 @@ def participation_ratio(edges, n, direction):
     return found
 
 
-def average_neighbor_strength(edges, strengths, source, size=lambda w: 1.0):
+def average_neighbor_strength(neighbors, strengths, size=lambda w: 1.0):
+    """Of every node, the mean over what is `around` it, weighted by the size of an edge."""
     found = []
-    for own in around(edges, len(strengths), source):
+    for own in neighbors:
         total = math.fsum(size(w) for _, w in own)
         weighed = math.fsum(size(w) * strengths[j] for j, w in own)
         found.append(weighed / total if total else math.nan)

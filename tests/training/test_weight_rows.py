@@ -253,8 +253,11 @@ def both(net, weights, tmp_path):
     return zoo, by_files(tmp_path, zoo)
 
 
-@pytest.mark.parametrize("measure", ["strength", "in_strength", "out_strength", "link_weights"])
-@pytest.mark.parametrize("max_samples", [1_000_000, 40])
+@pytest.mark.parametrize(
+    ("measure", "max_samples"),
+    [("strength", 1_000_000), ("in_strength", 1_000_000), ("out_strength", 1_000_000),
+     ("link_weights", 1_000_000), ("strength", 40), ("link_weights", 40)],
+)  # fmt: skip
 def test_densities_and_divergences_are_those_of_files(both, measure, max_samples):
     zoo, files = both
     for layer in ("conv1", "fc", "input"):

@@ -23,12 +23,13 @@ def net(request):
 @pytest.mark.parametrize("edges", ["parametric", "all"])
 @pytest.mark.parametrize("source", DIRECTIONS)
 def test_it_is_the_mean_over_edges(net, source, edges):
-    listed, graph = edge_list(net, edges), cg.build_graph(net)
+    graph = cg.build_graph(net)
+    around = local.around(edge_list(net, edges), net.n_nodes, source)
     for target in DIRECTIONS:
         for transform, bias in zip(TRANSFORMS, [True, False] * 4, strict=False):
             of = {"transform": transform, "edges": edges, "bias": bias}
             strengths = cg.node_strength(net, direction=target, **of)
-            expected = local.average_neighbor_strength(listed, strengths, source)
+            expected = local.average_neighbor_strength(around, strengths)
             for measured in (net, graph):
                 found = average_neighbor_strength(measured, source=source, target=target, **of)
                 assert found.dtype == np.float64
@@ -37,12 +38,13 @@ def test_it_is_the_mean_over_edges(net, source, edges):
 
 @pytest.mark.parametrize("source", DIRECTIONS)
 def test_weighted_it_is_the_mean_by_magnitude(net, source):
-    listed, strengths = edge_list(net, "parametric"), cg.node_strength(net)
+    strengths = cg.node_strength(net)
+    around = local.around(edge_list(net, "parametric"), net.n_nodes, source)
     for measured in (net, cg.build_graph(net)):
         options = {"source": source, "weighted": True}
         split = average_neighbor_strength(measured, sign="split", **options)
         for sign, size in local.MAGNITUDES.items():
-            expected = local.average_neighbor_strength(listed, strengths, source, size)
+            expected = local.average_neighbor_strength(around, strengths, size)
             found = average_neighbor_strength(measured, sign=sign, **options)
             assert np.allclose(found, expected, rtol=1e-9, atol=1e-9, equal_nan=True), sign
             if sign != "absolute":

@@ -33,8 +33,12 @@ def test_measures_of_nodes(net):
         "degree": local.degree(edges, n, "total"),
         "disparity": local.disparity(edges, n, "out", "absolute"),
         "participation_ratio": local.participation_ratio(edges, n, "in"),
-        "average_neighbor_strength": local.average_neighbor_strength(edges, strength, "total"),
-        "weighted": local.average_neighbor_strength(edges, strength, "in", abs),
+        "average_neighbor_strength": local.average_neighbor_strength(
+            local.around(edges, len(strength), "total"), strength
+        ),
+        "weighted": local.average_neighbor_strength(
+            local.around(edges, len(strength), "in"), strength, abs
+        ),
     }
     for measured in (net, cg.build_graph(net)):
         by_size = {"source": "in", "weighted": True, "sign": "absolute"}

@@ -293,7 +293,7 @@ def check_learned(drawn, aggregation):
     check(net, Coarse(net.layers).learned(net.blocks[0], edges, values, aggregation), aggregation)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(conv_nets(), st.sampled_from(AGGREGATIONS))
 def test_convolutions(drawn, aggregation):
     check_learned(drawn, aggregation)
@@ -311,13 +311,13 @@ def test_a_bias_reaches_channels_that_no_edge_does():
         check_learned((net, [(0, 1, 0), (0, 4, 1)], values), aggregation)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(other_nets, st.sampled_from(AGGREGATIONS))
 def test_other_learned_blocks(drawn, aggregation):
     check_learned(drawn, aggregation)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(structural_nets, st.sampled_from(AGGREGATIONS))
 def test_structural_blocks(drawn, aggregation):
     net, edges, _ = drawn
