@@ -27,8 +27,8 @@ Indices = NDArray[np.int64]
 class Edges(NamedTuple):
     """Position before, position after and weight of each edge along an axis."""
 
-    rows: Indices
-    columns: Indices
+    rows: NDArray[np.integer[Any]]
+    columns: NDArray[np.integer[Any]]
     weights: Values
 
 
@@ -216,18 +216,24 @@ class AxisOperator:
         place = self.rows * self.n_out + self.columns
         order = np.argsort(place, kind="stable")
         place, weights = place[order], self.weights[order]
-        starts = np.flatnonzero(np.diff(place, prepend=-1))
-        if len(starts) < len(place):
+        del order  # of millions of edges, what is not needed any more is given back
+        is_first = np.diff(place, prepend=-1) != 0
+        if not is_first.all():
+            starts = np.flatnonzero(is_first)
             place, weights = place[starts], np.add.reduceat(weights, starts)
-        return Edges(*np.divmod(place, max(self.n_out, 1)), weights)
+        # As SciPy has them: in 32 bits, if they fit.
+        kind = np.int32 if max(self.n_in, self.n_out) < 2**31 else np.int64
+        n_out = max(self.n_out, 1)
+        return Edges((place // n_out).astype(kind), (place % n_out).astype(kind), weights)
 
     @cached_property
     def matrix(self) -> csr_array:
         """The weights as a matrix of shape (n_in, n_out)."""
-        from scipy.sparse import coo_array
+        from scipy.sparse import csr_array
 
         rows, columns, weights = self.edges
-        return coo_array((weights, (rows, columns)), shape=(self.n_in, self.n_out)).tocsr()
+        starts = np.searchsorted(rows, np.arange(self.n_in + 1)).astype(rows.dtype)
+        return csr_array((weights, columns, starts), shape=(self.n_in, self.n_out))
 
     def transformed(self, transform: Transform) -> csr_array:
         """Return f of the matrix, entry by entry of what is stored."""

@@ -158,10 +158,9 @@ class Pool(Block):
         """Return the edges of one channel, as a matrix."""
         from scipy.sparse import csr_array, kron
 
-        one = csr_array(np.ones((1, 1)))
-        return csr_array(
-            reduce(lambda a, b: kron(a, b, format="csr"), (s.matrix for s in self.operators), one)
-        )
+        # A product by [[1]] would be several copies of a long axis.
+        axes = [operator.matrix for operator in self.operators] or [csr_array(np.ones((1, 1)))]
+        return csr_array(reduce(lambda a, b: kron(a, b, format="csr"), axes))
 
     def fill(self, starts: Starts, column: int, indices: Array, data: Array) -> None:
         """Write the edges of every row into the arrays of a CSR matrix (see `Block.fill`)."""
