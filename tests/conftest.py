@@ -53,11 +53,11 @@ def pytest_collection_finish(session):
     """What was imported is not searched for garbage again; what tests make is, now and then.
 
     What compiling a kernel leaves stays, too: to search all of it as often as a small program needs
-    took a tenth of the time.
+    took much of the time; and more seldom, arrays in cycles of exceptions would take much memory.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    gc.set_threshold(10_000, 5, 5)
     gc.enable()
     if "keras" in sys.modules:
         draw_by_numpy()
