@@ -1,7 +1,6 @@
 """The file of an offline run of Weights & Biases has the recorded measures."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -27,24 +26,13 @@ def read(folder):
     """Return what the last run in a folder has logged, its axes, and how it ended."""
     wandb.teardown()  # its own process has written everything when it has ended
     path = max(folder.rglob("*.wandb"), key=lambda path: path.stat().st_mtime_ns)
-    found = _records(path)
-    for _ in range(200):  # the process that writes it may still be at it
-        if found["exit"]:
-            break
-        time.sleep(0.1)
-        found = _records(path)
-    rows = [_row(history.item) for history in found["history"]]
-    axes = [(one.glob_name or one.name, one.step_metric) for one in found["metric"]]
-    return rows, axes, [one.exit_code for one in found["exit"]]
-
-
-def _records(path):
-    """Return the records of a file by their kind."""
     found = {"history": [], "metric": [], "exit": []}
     for record in records(path):
         kind = record.WhichOneof("record_type")
         found.setdefault(kind, []).append(getattr(record, kind))
-    return found
+    rows = [_row(history.item) for history in found["history"]]
+    axes = [(one.glob_name or one.name, one.step_metric) for one in found["metric"]]
+    return rows, axes, [one.exit_code for one in found["exit"]]
 
 
 def _row(items):
