@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from cntgraph.core.arguments import takes
 from cntgraph.core.new_file import check_free
 from cntgraph.export.appearance import Appearance, Positions, appearance
-from cntgraph.export.attributes import BLOCK, Attribute, node_values, typed
+from cntgraph.export.attributes import BLOCK, Attribute, node_values, renamed, typed
 from cntgraph.export.edges import EdgeList, edge_list
 from cntgraph.export.limits import MAX_EDGES
 from cntgraph.export.markup import escape
@@ -92,7 +92,8 @@ def write_graphml(
     edges = edge_list(graph, parallel)
     values = node_values(graph, measures)
     looks = appearance(graph, values, size=size, color=color, positions=positions)
-    attributes = [*typed(values), *_drawing(looks)]
+    drawn = [*_drawing(looks)]
+    attributes = [*typed(renamed(values, [own.name for own in drawn])), *drawn]
     with new_text(target, overwrite=overwrite) as file:
         file.write(_HEAD)
         file.writelines(_keys(attributes, "node", "n"))

@@ -97,6 +97,15 @@ def test_the_drawing_is_in_attributes_that_gephi_knows(tmp_path):
     assert not {"x", "y", "z"} & set(igraph.Graph.Read_GraphML(str(path)).vs.attributes())
 
 
+def test_a_measure_that_is_called_as_the_drawing_is(tmp_path):
+    graph = cg.build_graph(cg.toy("mlp"))
+    size = np.arange(graph.n_nodes) / 2
+    path = write_graphml(graph, tmp_path / "g.graphml", measures={"size": size}, size=None)
+    found = nx.read_graphml(path).nodes
+    assert [node["node_size"] for node in found.values()] == size.tolist()
+    assert path.read_text().count('attr.name="size"') <= 1
+
+
 def test_parallel_edges_are_added_up(tmp_path):
     graph = cg.build_graph(cg.toy("residual"))
     read = igraph.Graph.Read_GraphML(
