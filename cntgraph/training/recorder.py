@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 from cntgraph.adapters.builder import Norm
 from cntgraph.adapters.callbacks import Framework, Per, callback_for
@@ -14,29 +14,13 @@ from cntgraph.adapters.processes import is_first_process
 from cntgraph.adapters.registry import adapter_of, load
 from cntgraph.core.errors import StoreError
 from cntgraph.core.parameter import Parameter
-from cntgraph.measures.survey import LayerSurvey, layer_bins, survey_layers
-from cntgraph.network.blocks.histogram import LayerBins
+from cntgraph.measures.survey import LayerSurvey, survey_layers
 from cntgraph.network.network import Network
-from cntgraph.network.node_values import NEURON_MEASURES
-from cntgraph.store.description import differences
-from cntgraph.store.hdf5 import append
-from cntgraph.store.journal import discard, recover
 from cntgraph.store.labels import check_labels
-from cntgraph.store.measured import check_bins, write_measures, write_measures_head
-from cntgraph.store.neurons import write_neurons, write_neurons_head
-from cntgraph.store.reader import StoreFile
-from cntgraph.store.stack_writer import begin_stack
-from cntgraph.store.writer import write_snapshot, write_topology
 from cntgraph.training.neurons import check_repeatable, summarize
+from cntgraph.training.record_file import Mode, RecordFile, Store
 from cntgraph.training.sinks.logged_measures import logged_measures
 from cntgraph.training.sinks.open_sinks import OpenSinks
-
-if TYPE_CHECKING:
-    import h5py
-
-Store = Literal["parameters", "measures", "both"]
-#: What becomes of a file that is there already.
-Mode = Literal["error", "resume", "overwrite"]
 
 
 class Recorder:
@@ -137,7 +121,7 @@ class Recorder:
                 raise StoreError(f"expected {name} to be one of {get_args(known)}, got {given!r}")
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise StoreError(f"expected every to be a positive whole number, got {every!r}")
-        self.path, self.model, self.compression = Path(path), model, compression
+        self.path, self.model = Path(path), model
         check_repeatable(inputs)
         self.store, self.every, self.inputs = store, every, inputs
         self._adapter = adapter_of(model)
@@ -147,26 +131,12 @@ class Recorder:
         self._known = frozenset(self._adapter.parameters(model))
         # Whatever the tracer made besides (constants of the program) does not change.
         self._live = self._known & self.net.parameters.keys()
-        self._bins: LayerBins | None = None
+        self._file = RecordFile(self.path, self.net, store, neurons=inputs is not None,
+                                compression=compression)  # fmt: skip
         self._sinks: OpenSinks | None = None
         if is_first_process():
-            self._begin(mode)
+            self._file.begin(mode)
             self._sinks = OpenSinks(sinks, self.path, resume=mode == "resume")
-
-    def _begin(self, mode: Mode) -> None:
-        """Do with a file that is there already what `mode` says."""
-        if mode == "overwrite":
-            discard(self.path)
-            return
-        recover(self.path)
-        if not self.path.exists():
-            return
-        if mode == "error":
-            raise StoreError(
-                f"{self.path} exists; mode='resume' adds to its snapshots, mode='overwrite' begins "
-                "it anew"
-            )
-        self._resume()
 
     def __call__(
         self, /, step: int | None = None, epoch: float | None = None, **labels: float | str | bool
@@ -201,21 +171,13 @@ class Recorder:
         checked = check_labels({"step": step, "epoch": epoch, **labels})
         parameters = self._present_parameters()
         survey = self._survey(parameters) if self._sinks or self.store != "parameters" else None
-        measured = None if self.store == "parameters" else survey
-        kept = None if self.store == "measures" else parameters
-        layers = neurons = None
+        neurons = None
         if self.inputs is not None:
-            layers, neurons = summarize(self.model, self.inputs, self._options)
-        with append(self.path) as file:
-            self._prepare(file, measured, layers)
-            number = write_snapshot(file, kept, checked, compression=self.compression)
-            if measured is not None:
-                group = file.require_group(f"snapshots/{number}")
-                write_measures(group, measured.rows, measured.counts)
-            if neurons is not None:
-                write_neurons(file.require_group(f"snapshots/{number}"), neurons)
+            neurons = summarize(self.model, self.inputs, self._options)
+        number = self._file.append(parameters, checked, survey, neurons)
         if self._sinks and survey is not None:
-            self._sinks.log_measures(logged_measures(survey, self._bins or {}, checked, number))
+            bins = self._file.bins(self.net)
+            self._sinks.log_measures(logged_measures(survey, bins, checked, number))
         return number
 
     def close(self) -> None:
@@ -270,7 +232,7 @@ class Recorder:
                 f"expected an optimizer of PyTorch 2, got {type(optimizer).__name__}; call the "
                 "recorder after each step, or use its callback()"
             )
-        count = self._last_step() if step is None else step
+        count = self._file.last_step() if step is None else step
 
         def hook(*_: Any) -> None:
             nonlocal count
@@ -331,70 +293,7 @@ class Recorder:
 
     def _survey(self, parameters: dict[str, Parameter]) -> LayerSurvey:
         net = self.net.bind(parameters, {})
-        if self._bins is None and self.path.exists():
-            self._resume()  # another recorder has begun the file in the meantime
-        if self._bins is None:
-            self._bins = layer_bins(net)
-        return survey_layers(net, self._bins)
-
-    def _prepare(
-        self, file: h5py.File, survey: LayerSurvey | None, layers: list[str] | None
-    ) -> None:
-        """Write what all snapshots share, if this is the first one.
-
-        Parameters
-        ----------
-        layers : list of str or None
-            Those whose neurons are summarized.
-        """
-        if "network" in file:
-            if survey is not None:
-                check_bins(file, self._bins or {})
-            return
-        write_topology(file, self.net, measures=survey is not None, neurons=layers is not None)
-        kept = None if self.store == "measures" else self.net.parameters
-        begin_stack(file, kept, compression=self.compression)
-        if layers is not None:
-            write_neurons_head(file, NEURON_MEASURES, layers)
-        if survey is not None and self._bins is not None:
-            parameters = self.store == "both"
-            write_measures_head(file, self._bins, survey.rows, parameters=parameters)
-
-    def _resume(self) -> None:
-        """Check that the file is of this network, and take over the bins of its histograms."""
-        store = StoreFile(self.path)
-        try:
-            if store.kind != self.store:
-                raise StoreError(
-                    f"{self.path} was recorded with store={store.kind!r}, not {self.store!r}; "
-                    f"pass store={store.kind!r}, or record into another file"
-                )
-            if (store.neurons is None) != (self.inputs is None):
-                found = "with" if self.inputs is None else "without"
-                raise StoreError(
-                    f"{self.path} was recorded {found} inputs=, and has summaries of neurons at "
-                    "all snapshots or at none; do likewise, or record into another file"
-                )
-            net = store.network() if store.has_parameters else store.topology
-            different = differences(self.net, net)
-            if store.measures is not None:
-                self._bins = store.measures.bins
-        finally:
-            store.close()
-        if different:
-            raise StoreError(
-                f"{self.path} holds another network (its {' and '.join(different)} differ); "
-                "record into another file, or remove this one"
-            )
-
-    def _last_step(self) -> int:
-        if not self.path.exists():
-            return 0
-        store = StoreFile(self.path)
-        try:
-            return int(store.labels(-1).get("step", 0))
-        finally:
-            store.close()
+        return survey_layers(net, self._file.bins(net))
 
     def __enter__(self) -> Self:
         return self
