@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.weights.packed.packed_array import PackedArray
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.box import read_box
 
 
 class Composed(PackedArray):
@@ -22,6 +22,7 @@ class Composed(PackedArray):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = (Recipe.constant(np.ones((1, 2))), Recipe.constant(np.zeros((1, 2))))
     >>> Composed(Recipe.concatenate(rows, 0))[1:]
     array([[0., 0.]])
@@ -32,11 +33,7 @@ class Composed(PackedArray):
 
     def box(self, *part: range) -> NDArray[Any]:
         """Return the values of a range along each axis."""
-        found = self.recipe
-        for axis, (along, size) in enumerate(zip(part, self.shape, strict=True)):
-            if len(along) < size:
-                found = found.gather(axis, np.arange(along.start, along.stop))
-        return found.read()
+        return read_box(self.recipe, part)
 
 
 def composed(name: str, recipe: Recipe) -> Parameter:
