@@ -20,7 +20,7 @@ from cntgraph.adapters.execution import Execution
 from cntgraph.core.errors import CntGraphError
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Array
-from cntgraph.loading import is_own_file, load
+from cntgraph.loading import is_own_file, load, located
 from cntgraph.network.network import Network
 from cntgraph.network.node_values import NodeValues
 
@@ -145,6 +145,7 @@ def _runner(
         if options:
             raise CntGraphError(f"a network takes no options of loading; got {', '.join(options)}")
         return _OfBlocks(source, Propagation(source, functions))
+    source = located(source)
     path = Path(source) if isinstance(source, str | PathLike) else None
     if path is not None and path.exists() and is_own_file(path):
         return _runner(load(path, **options), first, functions, {})
