@@ -27,6 +27,10 @@ from cntgraph.core.types import Array, Ids
 LARGEST_CONSTANT = 64
 
 
+#: Values of a constant that are looked at together.
+_TOGETHER = 1 << 16
+
+
 class Constants(ABC):
     """Turns constants and weights into recipes and into nodes."""
 
@@ -61,7 +65,7 @@ class Constants(ABC):
             return Recipe.constant(array)
         # The layers of a model often read the same constants, such as rotations by position.
         name, bits, dtype = self.stored(value)
-        key = bits.shape, dtype or bits.dtype.str, sha256(bits.tobytes()).digest()
+        key = bits.shape, dtype or bits.dtype.str, _digest(bits)
         if key not in self._stored:
             self._stored[key] = self.builder.constant(name, bits, dtype)
         return self._stored[key]
@@ -142,3 +146,17 @@ class Constants(ABC):
             ids = self.builder.learned(label, recipe.reshape(sizes or (1,)), sizes or (1,))
             self._fixed[id(recipe)] = recipe, ids.reshape(recipe.shape)
         return self._fixed[id(recipe)][1]
+
+
+def _digest(bits: Array) -> bytes:
+    """Return what tells a constant from others: of its values in C order, some at a time.
+
+    All of them may be one number in memory (a tensor of ones), and very many written out.
+    """
+    digest = sha256()
+    parts = np.nditer(
+        bits, ["external_loop", "buffered", "zerosize_ok"], order="C", buffersize=_TOGETHER
+    )
+    for part in parts:
+        digest.update(np.asarray(part).tobytes())
+    return digest.digest()

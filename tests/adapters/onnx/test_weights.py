@@ -1,5 +1,7 @@
 """Functions of stored weights in ONNX models: recipes."""
 
+import tracemalloc
+
 import numpy as np
 import onnx
 import pytest
@@ -205,3 +207,17 @@ def test_weights_that_are_doubled_or_negated_over_and_over():
     with pytest.warns(CoverageWarning, match="used as a constant, by way of Neg"):
         net = adapter.load(proto)
     np.testing.assert_array_equal(net.blocks[0].weight.read(), whole((20, 4)).T)
+
+
+def test_weights_that_are_all_one_number_are_not_written_out():
+    """As in architectures without their weights: 36 MB here, 411 in one of them."""
+    shape = {"shape": np.array([3000, 3000], np.int64)}
+    nodes = [node("ConstantOfShape", "shape", "w"), node("Gemm", "x w", transB=1)]
+    proto = model(nodes, shape, (1, 3000))
+    adapter.load(proto)  # what is imported for it
+    tracemalloc.start()
+    net = adapter.load(proto)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert net.n_edges == 9_000_000
+    assert peak < 8_000_000
