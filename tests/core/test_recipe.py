@@ -9,7 +9,13 @@ from oracles.spy import Spy
 
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.parameter import Parameter
-from cntgraph.core.recipe import CHUNK_BYTES, Recipe, recipe_from_json, recipe_to_json
+from cntgraph.core.recipe import (
+    CHUNK_BYTES,
+    Recipe,
+    matrix_sums,
+    recipe_from_json,
+    recipe_to_json,
+)
 
 
 def same(found, expected):
@@ -177,7 +183,8 @@ def test_gathering_in_equal_steps_is_a_part():
         lambda w: w.reshape((1000, 10, 100)).square().sum((2,)).sqrt(),
     ],
 )
-def test_sums_are_taken_in_chunks(make):
+def test_sums_are_taken_in_chunks(make, monkeypatch):
+    monkeypatch.setattr(matrix_sums, "_PART", 4 * CHUNK_BYTES)
     spy = Spy(1000, 1000)
     recipe = make(spy.as_recipe())
     values = recipe.read()
