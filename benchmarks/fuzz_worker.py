@@ -30,6 +30,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "index": ("oracles.shard_files", ""),
     "lora": ("oracles.folder_files", "lora"),
     "dcp": ("oracles.folder_files", "dcp"),
+    "orbax": ("oracles.folder_files", "orbax"),
     "npz": ("oracles.weight_files", "npz"),
     "npy": ("oracles.weight_files", "npy"),
     "pt": ("oracles.weight_files", "pt"),

@@ -34,9 +34,9 @@ def load(
         A live model, or a file: cntgraph's own ``.h5``, ``.pt2``, ``.onnx``, ``.keras``, Keras's
         ``.h5``; or weights alone, which have no graph: ``.pt``, ``.pth``, ``.ckpt``, ``.bin``,
         ``.safetensors`` (of these two also a folder of shards, or of PEFT), a folder of
-        ``torch.distributed.checkpoint``, ``.gguf``, ``.npz``, ``.npy``, a state dict, a dict or a
-        list of arrays; packed ones (GPTQ, AWQ, bitsandbytes, MLX, …) are unpacked where they are
-        read. Each weight is then a block of its own, from a layer
+        ``torch.distributed.checkpoint`` or of orbax, ``.gguf``, ``.npz``, ``.npy``, a state
+        dict, a dict or a list of arrays; packed ones (GPTQ, AWQ, bitsandbytes, MLX, …) are unpacked
+        where they are read. Each weight is then a block of its own, from a layer
         ``name.in`` to a layer ``name``; a list in the order of Keras's ``get_weights()`` is a
         chain of layers. A folder of Hugging Face is the graph that its ``config.json`` describes,
         if transformers, timm or diffusers is installed, its weights read when needed;

@@ -27,7 +27,7 @@ EXTRAS = {
     "transformers": "hf", "huggingface_hub": "hf", "diffusers": "diffusers",
 } | dict.fromkeys(
     ("flax", "equinox", "lightning", "accelerate", "onnxscript", "onnx_ir",
-     "playwright", "nbclient", "nbformat", "IPython", "tensorboard", "ndex2"),
+     "playwright", "nbclient", "nbformat", "IPython", "tensorboard", "ndex2", "orbax"),
     "test-all",
 )  # fmt: skip
 

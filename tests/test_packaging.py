@@ -18,7 +18,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 ON_CONDA = {"igraph": "python-igraph", "matplotlib": "matplotlib-base",
             "lazy_loader": "lazy-loader"}  # fmt: skip
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "distributed": "dask", "nbformat": "nbclient",
-                 "IPython": "ipykernel", "onnx_ir": "onnxscript",
+                 "IPython": "ipykernel", "orbax": "orbax-checkpoint", "onnx_ir": "onnxscript",
                  "mlflow": "mlflow-skinny"}  # fmt: skip
 
 

@@ -64,24 +64,26 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "safetensors": (".safetensors", ".safetensors.index.json"),
     "gguf": (".gguf",),
     "numpy": (".npz", ".npy"),
+    "orbax": (),
     "nir": (".nir",),
     "sklearn": (),
     "jax": (),
 }
 #: Adapters that need no framework, and their modules.
 _ALONE = {"huggingface": "huggingface", "safetensors": "weights.safetensors",
-          "gguf": "weights.gguf", "numpy": "weights", "nir": "nir",
+          "gguf": "weights.gguf", "numpy": "weights",
+          "orbax": "weights.orbax", "nir": "nir",
           "sklearn": "weights.multilayer_perceptron"}  # fmt: skip
 #: Those of them that are asked of any live object.
 _WEIGHTS = ("safetensors", "numpy")
 #: Those that read files alone, whether a package of that name is imported or not.
-_FILES = ("gguf", "huggingface")
-#: Adapters that read folders, and what the names of files in them end in: the first that finds one
-#: reads the folder.
+_FILES = ("gguf", "huggingface", "orbax")
+#: Adapters that read folders, and the files in them: the first that finds one reads the folder.
 _FOLDERS = {
-    "huggingface": ("/config.json",),
-    "safetensors": BUILTIN["safetensors"],
-    "torch": (".bin", ".bin.index.json", ".metadata"),
+    "huggingface": ("config.json",),
+    "safetensors": ("*.safetensors", "*.safetensors.index.json"),
+    "torch": ("*.bin", "*.bin.index.json", ".metadata"),
+    "orbax": ("_METADATA", "*/_METADATA", "*/*/_METADATA"),
 }
 #: What to do with files that no adapter reads.
 _INSTEAD = {
@@ -96,7 +98,6 @@ _INSTEAD = {
     ".engine": "pass the ONNX file that the engine was built from",
     ".plan": "pass the ONNX file that the engine was built from",
     ".msgpack": "read it with flax.serialization and pass the dict of arrays, or save it as .npz",
-    ".orbax": "restore it and pass the dict of arrays, or save it as .npz",
     ".pdparams": "convert the model to ONNX with paddle2onnx",
     ".mat": "read it with scipy.io.loadmat and pass the dict of arrays",
     ".gz": "unpack it",
@@ -106,10 +107,6 @@ _INSTEAD = {
 #: What to do with folders of other programs: by a file in them.
 _INSTEAD_OF_FOLDERS = {
     "saved_model.pb": _INSTEAD[".pb"],
-    "_METADATA": "pass what orbax restores: "
-    "cg.load(orbax.checkpoint.StandardCheckpointer().restore(folder))",
-    "*/default/_METADATA": "pass what orbax restores of a step: "
-    "cg.load(orbax.checkpoint.CheckpointManager(folder).restore(step))",
 }
 #: The options that every adapter takes.
 COMMON_OPTIONS = frozenset(option.name for option in fields(Options))
@@ -270,10 +267,9 @@ def weights_adapter(folder: Path) -> Adapter:
 
 def _folder_adapter(folder: Path, among: Collection[str]) -> str:
     """Return which of some adapters reads a folder; nothing where none does."""
-    names = [f"/{file.name}" for file in folder.iterdir()]
     return next(
-        (adapter for adapter, suffixes in _FOLDERS.items()
-         if adapter in among and any(name.endswith(suffixes) for name in names)), "",
+        (adapter for adapter, files in _FOLDERS.items()
+         if adapter in among and any(any(folder.glob(file)) for file in files)), "",
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def install(monkeypatch):
     return install
 
 
-ADAPTERS = "keras, torch, onnx, huggingface, safetensors, gguf, numpy, nir, sklearn, jax"
+ADAPTERS = "keras, torch, onnx, huggingface, safetensors, gguf, numpy, orbax, nir, sklearn, jax"
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_frameworks_that_are_not_installed_are_named_with_their_extra(
     shown = str(caught.value)
     for name in ("torch", "keras"):
         assert f"{name} (needs pip install 'cntgraph[{name}]')" in shown
-    assert "onnx, huggingface, safetensors, gguf, numpy, nir, sklearn, jax" in shown
+    assert "onnx, huggingface, safetensors, gguf, numpy, orbax, nir, sklearn, jax" in shown
     assert "jax" not in sys.modules
 
 
@@ -117,17 +117,6 @@ def test_a_missing_file_a_folder_and_what_is_neither(tmp_path):
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(FormatError, match="found something else"):
         cg.load(tmp_path / "pipe.onnx")
-
-
-@pytest.mark.parametrize(
-    ("file", "advice"),
-    [("_METADATA", "StandardCheckpointer"), ("3/default/_METADATA", "CheckpointManager")],
-)  # fmt: skip
-def test_folders_of_other_programs_say_what_to_do(tmp_path, file, advice):
-    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / file).write_bytes(b"x")
-    with pytest.raises(FormatError, match=f"Instead, .*{advice}"):
-        cg.load(tmp_path)
 
 
 def test_a_folder_of_safetensors(tmp_path):
