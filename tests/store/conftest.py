@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a Recorder write each snapshot as a group, as it did before version 5."""
-    monkeypatch.setattr("cntgraph.training.recorder.begin_stack", lambda *_, **__: None)
+    monkeypatch.setattr("cntgraph.training.record_file.begin_stack", lambda *_, **__: None)
 
 
 @pytest.fixture
