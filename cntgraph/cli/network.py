@@ -219,9 +219,10 @@ def load_network(
 
     shape = None if input_shape is None else parse_shape(input_shape)
     into: dict[str, Any] = {} if factory is None else {"model": made_by(factory)}
-    into |= ({"description": "separate"} if separate else {}) | (
-        {"download": True} if download else {}
-    )
+    if separate:
+        into["description"] = "separate"
+    if download:
+        into["download"] = True
     with warnings_said():
         return cg.load(
             model, input_shape=shape, unroll=unroll, norm=norm.value, strict=strict, **into

@@ -9,14 +9,15 @@ from math import prod
 from typing import TypeVar
 
 from cntgraph.core.computing import computes_here
-from cntgraph.core.parallel import ordered_map
+from cntgraph.core.parallel import n_threads, ordered_map
 from cntgraph.network.blocks.base import Block
 
 Result = TypeVar("Result")
 
-#: Bytes that are read of a block, or written of its nodes, beyond which it is worked on by itself,
-#: on all cores: what is held of several at once stays small.
+#: Bytes that are read of a block beyond which it is worked on by itself, on all cores.
 _LARGE = 1 << 26
+#: Bytes of the nodes of all blocks that are held at once, whatever the number of threads.
+_HELD = 1 << 28
 #: Bytes of blocks that are worth the threads.
 _MANY = 1 << 20
 
@@ -44,9 +45,11 @@ def each_block(function: Callable[[Block], Result], blocks: Iterable[Block]) -> 
     >>> [*each_block(lambda block: block.n_edges, cg.toy("cnn").blocks)]
     [512, 72, 54]
     """
-    for large, run in groupby(blocks, lambda block: _n_bytes(block) > _LARGE):
+    share = _HELD // (2 * n_threads() + 1)
+    for large, run in groupby(blocks, lambda b: _read(b) > _LARGE or _written(b) > share):
         several = list(run)
-        if large or not computes_here() or sum(map(_n_bytes, several)) < _MANY:
+        worth = sum(max(_read(block), _written(block)) for block in several)
+        if large or not computes_here() or worth < _MANY:
             yield from map(function, several)
         else:
             # A context of its own for each: no two threads can be in one.
@@ -54,7 +57,12 @@ def each_block(function: Callable[[Block], Result], blocks: Iterable[Block]) -> 
             yield from ordered_map(lambda work: work[0].run(function, work[1]), works)
 
 
-def _n_bytes(block: Block) -> int:
+def _read(block: Block) -> int:
+    """Return the bytes of a block's weights."""
     weight = block.weight
-    read = 0 if weight is None else prod(weight.shape) * weight.dtype.itemsize
-    return max(read, 8 * sum(block.shape))
+    return 0 if weight is None else prod(weight.shape) * weight.dtype.itemsize
+
+
+def _written(block: Block) -> int:
+    """Return the bytes of a value for each of its nodes, which is the most that is found."""
+    return 8 * sum(block.shape)

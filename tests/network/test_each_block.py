@@ -35,6 +35,14 @@ def test_small_blocks_are_worked_on_side_by_side(net, monkeypatch):
     assert alone == [True, False, False, True]
 
 
+def test_blocks_of_many_nodes_are_held_one_at_a_time(net, monkeypatch):
+    monkeypatch.setenv("CNTGRAPH_NUM_THREADS", "2")
+    monkeypatch.setattr(module, "_MANY", 0)
+    monkeypatch.setattr(module, "_HELD", 5 * 8 * 800)
+    alone = [thread is threading.main_thread() for thread in where(net)]
+    assert alone == [False, False, False, True]
+
+
 def test_what_threads_or_a_cluster_would_slow_down_stays(net, monkeypatch):
     assert set(where(cg.toy("cnn"))) == {threading.main_thread()}
     with computing_on("threads"):

@@ -186,6 +186,8 @@ def _opened(folder: Path, leaf: _Leaf, described: Mapping[str, Any]) -> Any:
 
 def _keeping_chunks(opened: Mapping[_Leaf, Any]) -> dict[_Leaf, Any]:
     """Return arrays of which chunks are kept that were unpacked, for the next part of them."""
+    if not opened:
+        return {}
     import tensorstore
 
     sizes = (prod(s.chunk_layout.read_chunk.shape) * s.dtype.numpy_dtype.itemsize

@@ -43,37 +43,8 @@ _FAST = {"reassoc", "nsz", "contract"}
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def add_sums(w, by_row, by_column, taps, group_rows, row_sums, column_sums):
-    """Add the signed sums of w."""
-    width, (tile, asks) = w.shape[1], _tile_of(w, taps)
-    totals, lanes = np.empty(_ROWS), np.empty(_LANES * taps)
-    first = np.int64(0)
-    while first < len(w):
-        group, fours, end = _rows_of_group(first, len(w), group_rows)
-        for r in range(first, fours, _ROWS):
-            for start in range(0, width, tile):
-                columns = column_sums[group, start : min(start + tile, width)]
-                if asks:
-                    ask_for_rows(w, r + _ROWS, _ROWS, start, start + columns.size)
-                _add_four(w, by_row, by_column, r, start, columns, totals)
-                if taps == 1:
-                    _add_totals(totals, row_sums, r)
-                else:
-                    _add_taps(w, by_row, by_column, r, _ROWS, start, columns.size, lanes, row_sums)
-        for r in range(fours, end):
-            for start in range(0, width, tile):
-                columns = column_sums[group, start : min(start + tile, width)]
-                total = _add_one(w, by_row, by_column, r, start, columns)
-                if taps == 1:
-                    row_sums[r, 0] += total
-                else:
-                    _add_taps(w, by_row, by_column, r, 1, start, columns.size, lanes, row_sums)
-        first = end
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def add_sums_and_tally(w, by_row, by_column, taps, group_rows, row_sums, column_sums, tally):
-    """Do as `add_sums`, and tally the weights (see `moments`)."""
+def add_sums(w, by_row, by_column, taps, group_rows, row_sums, column_sums, tally):
+    """Add the signed sums of w, and tally the weights (see `moments`) unless `tally` is None."""
     width, (tile, asks) = w.shape[1], _tile_of(w, taps)
     totals, lanes, row = np.empty(_ROWS), np.empty(_LANES * taps), np.empty(tile)
     first = np.int64(0)
@@ -84,7 +55,10 @@ def add_sums_and_tally(w, by_row, by_column, taps, group_rows, row_sums, column_
                 columns = column_sums[group, start : min(start + tile, width)]
                 if asks:
                     ask_for_rows(w, r + _ROWS, _ROWS, start, start + columns.size)
-                _add_four_and_tally(w, by_row, by_column, r, start, columns, totals, tally)
+                if tally is None:
+                    _add_four(w, by_row, by_column, r, start, columns, totals)
+                else:
+                    _add_four_and_tally(w, by_row, by_column, r, start, columns, totals, tally)
                 if taps == 1:
                     _add_totals(totals, row_sums, r)
                 else:
@@ -93,8 +67,9 @@ def add_sums_and_tally(w, by_row, by_column, taps, group_rows, row_sums, column_
             for start in range(0, width, tile):
                 columns = column_sums[group, start : min(start + tile, width)]
                 total = _add_one(w, by_row, by_column, r, start, columns)
-                scale_row(w, by_row, by_column, r, start, row[: columns.size])
-                add_tile(row[: columns.size], tally)
+                if tally is not None:
+                    scale_row(w, by_row, by_column, r, start, row[: columns.size])
+                    add_tile(row[: columns.size], tally)
                 if taps == 1:
                     row_sums[r, 0] += total
                 else:

@@ -83,5 +83,5 @@ class _Adding:
             code = ABSOLUTE if self.transform == "absolute" else SQUARE
             kernels.add_transformed_sums(values, *given, code, *places)
         else:
-            kernels.add_sums(values, *given, *places)
+            kernels.add_sums(values, *given, *places, None)
         return by_row[:, 0], by_column[0]

@@ -222,7 +222,8 @@ class AxisOperator:
             starts = np.flatnonzero(is_first)
             place, weights = place[starts], np.add.reduceat(weights, starts)
         # As SciPy has them: in 32 bits, if they fit.
-        kind = np.int32 if max(self.n_in, self.n_out) < 2**31 else np.int64
+        fits = max(self.n_in, self.n_out, len(place)) < 2**31
+        kind = np.int32 if fits else np.int64
         n_out = max(self.n_out, 1)
         return Edges((place // n_out).astype(kind), (place % n_out).astype(kind), weights)
 

@@ -295,10 +295,7 @@ class _Adding:
         from cntgraph.core.kernels import row_column_sums as kernels
 
         given = read.values, *read.factors, self.taps, self.group_rows(part), *sums
-        if tally is None:
-            kernels.add_sums(*given)
-        else:
-            kernels.add_sums_and_tally(*given, tally.sums)
+        kernels.add_sums(*given, None if tally is None else tally.sums)
 
     def add_transformed(
         self, read: _Read, transform: Transform, part: _Part, sums: RowColumnSums

@@ -67,6 +67,13 @@ def test_what_is_no_array_is_named(tmp_path):
     assert net.coverage.loc["step", "reason"].startswith("no array")
 
 
+def test_a_tree_without_arrays(tmp_path, monkeypatch):
+    folder = saved(tmp_path / "c", {"step": 7})
+    monkeypatch.setitem(sys.modules, "tensorstore", None)
+    with pytest.raises(FormatError, match=r"expected tensors of two or more dimensions.*\(step\)"):
+        cg.load(folder)
+
+
 def test_steps_of_a_manager(tmp_path):
     with ocp.CheckpointManager(tmp_path / "m") as manager:
         manager.save(3, args=ocp.args.StandardSave(PARAMS))

@@ -111,7 +111,7 @@ def test_every_bit_pattern_is_widened_as_by_ml_dtypes(dtype):
     values = every_value(dtype)
     widened, kernel = np.zeros(len(values)), kernel_values(values, dtype)
     given = kernel.reshape(-1, 1), *Factors(), 1, (0, len(values))
-    kernels.add_sums(*given, widened[:, None], np.zeros((1, 1)))
+    kernels.add_sums(*given, widened[:, None], np.zeros((1, 1)), None)
     expected = values.view(getattr(ml_dtypes, dtype, dtype)).astype(np.float64)
     np.testing.assert_array_equal(widened, expected)
 
