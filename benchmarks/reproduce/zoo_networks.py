@@ -1,4 +1,4 @@
-"""The networks of the zoo: how each is drawn, where its weights lie in a row, what they compute.
+"""The networks of the zoo: how each is drawn, and where its weights lie in a row.
 
 A row has the parameters of a network as the Small CNN Zoo stores them, in TensorFlow's layout.
 Rows are what is trained, and what is written.
@@ -9,27 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import pairwise, product
-from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jax import Array, lax
 from numpy.typing import NDArray
 
 GROUP = 16
-"""Networks that are trained side by side; they share activation and optimizer."""
+"""Networks of a file, one after the other; they share activation and optimizer."""
 
-ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
+ACTIVATIONS = ("relu", "tanh")
 KINDS = tuple(product(ACTIVATIONS, ("sgd", "adam", "rmsprop")))
 INITIALIZERS = ("glorot_normal", "he_normal", "orthogonal", "RandomNormal", "TruncatedNormal")
 SCALED = ("RandomNormal", "TruncatedNormal")
 """Those with a deviation of their own; for the others it is not drawn."""
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
+SIDE = 32
 CHANNELS = (1, 16, 16, 16)
 CLASSES = 10
 
@@ -93,9 +89,10 @@ class Place:
         """Where the next one begins."""
         return self.start + math.prod(self.shape)
 
-    def of(self, row: Array) -> Array:
+    def of(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the parameter of a network: a bias, or a matrix (taps × inputs, outputs)."""
-        return row[self.start : self.stop].reshape(-1, *self.shape[-1:])
+        own = row[self.start : self.stop]
+        return own.reshape(-1, self.shape[-1]) if len(self.shape) > 1 else own
 
 
 def places() -> Iterator[Place]:
@@ -115,6 +112,12 @@ def places() -> Iterator[Place]:
 PLACES = tuple(places())
 SIZE = PLACES[-1].stop
 KERNELS = tuple(place for place in PLACES if len(place.shape) > 1)
+
+
+def parameters(row: NDArray[np.float32]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return kernel and bias of each layer, as views."""
+    own = [place.of(row) for place in PLACES]
+    return [*zip(own[::2], own[1::2], strict=True)]
 
 
 def layout() -> pd.DataFrame:
@@ -157,74 +160,3 @@ def _truncated(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.f
     while (far := np.abs(values) > 2).any():
         values[far] = rng.standard_normal(int(far.sum()))
     return values
-
-
-# -- what they compute -----------------------------------------------------------------------------
-
-
-def logits(activation: str, row: Array, x: Array, dropout: Dropout | None = None) -> Array:
-    """Return what a network computes of images (images, 32, 32, 1): (images, 10)."""
-    for kernel, bias in zip(PLACES[:-2:2], PLACES[1:-2:2], strict=True):
-        x = ACTIVATIONS[activation](patches(x) @ kernel.of(row) + bias.of(row))
-        if dropout is not None:
-            x, dropout = dropout.of(x)
-    weight, bias = PLACES[-2:]
-    return x.mean((1, 2)) @ weight.of(row) + bias.of(row)
-
-
-def patches(x: Array) -> Array:
-    """Return what a kernel of 3 × 3 and stride 2 sees: (images, height, width, 9 × channels).
-
-    A convolution as a product with these takes half the time of XLA's own, and of PyTorch's.
-    """
-    n = (x.shape[1] - 3) // 2 + 1
-    taps = [slice(k, k + 2 * n - 1, 2) for k in range(3)]
-    return jnp.concatenate([x[:, a, b] for a, b in product(taps, taps)], axis=-1)
-
-
-class Dropout(NamedTuple):
-    """Draws of 16 bits, one for each value, and the share that is dropped; means are kept."""
-
-    draws: Array
-    rate: Array
-
-    def of(self, x: Array) -> tuple[Array, Dropout]:
-        """Return what is left of values, and the dropout of those that follow."""
-        own, rest = self.draws[: x.size], self.draws[x.size :]
-        kept = own.reshape(x.shape) >= jnp.round(self.rate * 2**16).astype(jnp.uint16)
-        return jnp.where(kept, x / (1 - self.rate), 0), Dropout(rest, self.rate)
-
-
-N_DROPPED = sum(n * n * CHANNELS[-1] for n in (15, 7, 3))
-"""Values of an image that dropout may drop."""
-
-
-@partial(jax.jit, static_argnums=0)
-def gradients(activation: str, rows: Array, x: Array, y: Array, dropout: Dropout) -> Array:
-    """Return the gradient of each network's mean loss over its own images and classes.
-
-    One network after another: each stays in the cache, and `jax.vmap` takes twice as long.
-    """
-
-    def loss(row: Array, x: Array, y: Array, dropout: Dropout) -> Array:
-        return cross_entropy(logits(activation, row, x, dropout), y).mean()
-
-    return lax.map(lambda network: jax.grad(loss)(*network), (rows, x, y, dropout))
-
-
-@partial(jax.jit, static_argnums=0)
-def scores(activation: str, rows: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Return the accuracy and the mean loss of each network over its own images and classes."""
-
-    def score(network: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        row, x, y = network
-        found = logits(activation, row, x)
-        return (found.argmax(1) == y).mean(), cross_entropy(found, y).mean()
-
-    found: tuple[Array, Array] = lax.map(score, (rows, x, y))
-    return found
-
-
-def cross_entropy(logits: Array, y: Array) -> Array:
-    """Return the loss of each image."""
-    return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1)[:, 0]

@@ -23,13 +23,19 @@ def zoo():
     sys.path.insert(0, str(HERE))
     try:
         import zoo
+        import zoo_convolution
         import zoo_networks
+        import zoo_passes
         import zoo_training
 
-        yield SimpleNamespace(files=zoo, networks=zoo_networks, training=zoo_training)
+        yield SimpleNamespace(
+            files=zoo, networks=zoo_networks, convolution=zoo_convolution, passes=zoo_passes,
+            training=zoo_training,
+        )  # fmt: skip
     finally:
         sys.path.remove(str(HERE))
-        for name in ("data", "zoo", "zoo_networks", "zoo_training"):
+        for name in ("data", "zoo", "zoo_convolution", "zoo_networks", "zoo_passes",
+                     "zoo_training"):  # fmt: skip
             sys.modules.pop(name, None)
 
 
@@ -45,17 +51,16 @@ def short(zoo, monkeypatch):
 
 def images(zoo):
     rng = np.random.default_rng(0)
-    x = rng.random((zoo.training.N_TRAIN, 32, 32, 1), np.float32)
+    x = rng.random((zoo.training.N_TRAIN, 32, 32), np.float32)
     y = rng.integers(10, size=len(x))
     return zoo.training.Gray(x, y, x[:50], y[:50])
 
 
-def rows_and_settings(zoo, n=4, **given):
-    rngs = [np.random.default_rng(k) for k in range(n)]
-    drawn = [zoo.networks.draw(0, rng) for rng in rngs]
-    settings = [type(s)(**{**vars(s), **given}) for s in drawn]
-    rows = [zoo.networks.initial_row(s, r) for s, r in zip(settings, rngs, strict=True)]
-    return np.stack(rows), settings
+def row_and_settings(zoo, seed=0, **given):
+    rng = np.random.default_rng(seed)
+    drawn = zoo.networks.draw(0, rng)
+    settings = type(drawn)(**{**vars(drawn), **given})
+    return zoo.networks.initial_row(settings, rng), settings
 
 
 class SmallCNN(torch.nn.Module):
@@ -87,40 +92,85 @@ def of_row(zoo, row):
 
 
 def channels_first(x):
-    return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
+
+
+@pytest.mark.parametrize("size", [15, 7])
+def test_convolutions_and_their_gradients_are_those_of_pytorch(zoo, size):
+    rng = np.random.default_rng(size)
+    x = rng.standard_normal((5, size, size, 16), np.float32)
+    kernel = rng.standard_normal((144, 16), np.float32)
+    bias = rng.standard_normal(16, np.float32)
+    inputs = channels_first(x).requires_grad_()
+    weight = channels_first(kernel.reshape(3, 3, 16, 16).transpose(3, 0, 1, 2)).requires_grad_()
+    expected = torch.nn.functional.conv2d(inputs, weight, torch.tensor(bias), stride=2)
+    found = zoo.convolution.convolve(x, kernel, bias)
+    torch.testing.assert_close(channels_first(found), expected.detach(), rtol=1e-5, atol=1e-4)
+    slopes = rng.standard_normal(found.shape, np.float32)
+    expected.backward(channels_first(slopes))
+    for own, theirs in (
+        (channels_first(zoo.convolution.input_gradient(slopes, kernel, size)), inputs.grad),
+        (zoo.convolution.kernel_gradient(x, slopes), weight.grad.permute(2, 3, 1, 0)),
+    ):
+        own = torch.as_tensor(own).reshape(theirs.shape)
+        torch.testing.assert_close(own, theirs, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop"])
-def test_rows_are_trained_as_modules_by_the_optimizers_of_pytorch(zoo, monkeypatch, name):
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_rows_are_trained_as_modules_by_the_optimizers_of_pytorch(
+    zoo, monkeypatch, name, activation
+):
     made = {
         "sgd": lambda v: torch.optim.SGD(v, lr=1e-2),
         "adam": lambda v: torch.optim.Adam(v, lr=1e-2, eps=1e-7),
         "rmsprop": lambda v: torch.optim.RMSprop(v, lr=1e-2, alpha=0.9, eps=1e-7),
     }[name]
-    rows, settings = rows_and_settings(
-        zoo, activation="tanh", w_init="he_normal", optimizer=name, learning_rate=1e-2, dropout=0.0
-    )
-    data, order = images(zoo), np.arange(4 * 64 * 3).reshape(4, -1)
+    row, settings = row_and_settings(
+        zoo, activation=activation, w_init="he_normal", optimizer=name, learning_rate=1e-2,
+        dropout=0.0, l2reg=1e-2,
+    )  # fmt: skip
+    data, order = images(zoo), np.arange(64 * 3)
     monkeypatch.setattr(zoo.training, "CHECKPOINTS", (0, 3))
+    found, scores = zoo.training.follow(settings, row, order, data, np.random.default_rng(0))[3]
+    model = SmallCNN(zoo, activation, row)
+    optimizer = made(model.parameters())
+    for chosen in np.split(order, 3):
+        optimizer.zero_grad()
+        x, y = channels_first(data.train_x[chosen][..., None]), torch.tensor(data.train_y[chosen])
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        kernels = [v for v in model.parameters() if v.ndim > 1]
+        (loss + settings.l2reg * sum(v.square().sum() for v in kernels)).backward()
+        optimizer.step()
+    before, own = of_row(zoo, row), of_row(zoo, found)
+    # By norms: where a slope is next to nothing, its sign is rounding, and RMSprop follows it.
+    for key, value in model.named_parameters():
+        change = float((value.detach() - before[key]).norm())
+        assert float((value.detach() - own[key]).norm()) < 2e-3 * change, key
+    x, y = channels_first(data.test_x[..., None]), torch.tensor(data.test_y)
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+    assert scores["test_loss"] == pytest.approx(float(loss), rel=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_gradient_with_dropout_is_that_of_pytorch(zoo, activation):
+    row, _ = row_and_settings(zoo, activation=activation, w_init="he_normal", dropout=0.4)
     rng = np.random.default_rng(0)
-    found, scores = zoo.training.follow(settings, rows, order, data, rng)[3]
-    assert len(scores) == 4
-    for k, row in enumerate(rows):
-        model = SmallCNN(zoo, "tanh", row)
-        optimizer = made(model.parameters())
-        for chosen in np.split(order[k], 3):
-            optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(
-                model(channels_first(data.train_x[chosen])), torch.from_numpy(data.train_y[chosen])
-            )
-            kernels = [v for v in model.parameters() if v.ndim > 1]
-            (loss + settings[k].l2reg * sum(v.square().sum() for v in kernels)).backward()
-            optimizer.step()
-        before, own = of_row(zoo, row), of_row(zoo, found[k])
-        # By norms: where a slope is next to nothing, its sign is rounding, and RMSprop follows it.
-        for key, value in model.named_parameters():
-            change = float((value.detach() - before[key]).norm())
-            assert float((value.detach() - own[key]).norm()) < 2e-3 * change, key
+    x, y = rng.standard_normal((6, 32, 32), np.float32), rng.integers(10, size=6)
+    drawn = zoo.passes.Dropout.drawn(0.4, 6, rng)
+    found = zoo.passes.gradient(activation, row, zoo.passes.patches(x), y, drawn)
+    model = SmallCNN(zoo, activation, row)
+    z, at = channels_first(x[..., None]), 0
+    for conv in model.convs:
+        z = model.activation(conv(z))
+        own = drawn.draws[at : at + z.numel()].reshape(6, *z.shape[2:], 16)
+        at += z.numel()
+        z = z * channels_first(own >= round(0.4 * 2**16)) / 0.6
+    torch.nn.functional.cross_entropy(model.dense(z.mean((-2, -1))), torch.tensor(y)).backward()
+    for key, own in of_row(zoo, found).items():
+        slope = model.get_parameter(key).grad
+        torch.testing.assert_close(own, slope, rtol=1e-4, atol=1e-6)
 
 
 def test_a_zoo_that_is_written_is_read_as_the_modules_that_were_trained(short, tmp_path):
@@ -137,7 +187,7 @@ def test_a_zoo_that_is_written_is_read_as_the_modules_that_were_trained(short, t
     assert labels["step"].tolist() == [0, 1, 2] * 4
     assert labels["network_id"].tolist() == np.repeat(range(4), 3).tolist()
     rows = np.concatenate([found.weights for found in trained])
-    x, y = channels_first(data.test_x), torch.from_numpy(data.test_y)
+    x, y = channels_first(data.test_x[..., None]), torch.from_numpy(data.test_y)
     for k, activation in enumerate(labels["config.activation"]):
         model = SmallCNN(short, activation, rows[k]).eval()
         net, own = population[k], cg.load(model, input_shape=(1, 32, 32))
@@ -161,21 +211,21 @@ def test_initializers_have_the_deviation_of_keras(zoo):
     expected = {"glorot_normal": (2 / 288) ** 0.5, "he_normal": (2 / 144) ** 0.5,
                 "RandomNormal": 0.3, "TruncatedNormal": 0.3 * 0.8796}  # fmt: skip
     for name, deviation in expected.items():
-        rows, _ = rows_and_settings(zoo, n=8, w_init=name, init_std=0.3)
-        values = rows[:, place.start : place.stop]
+        rows = [row_and_settings(zoo, k, w_init=name, init_std=0.3)[0] for k in range(8)]
+        values = np.stack(rows)[:, place.start : place.stop]
         assert float(values.std()) == pytest.approx(deviation, rel=0.03), name
-    rows, _ = rows_and_settings(zoo, n=1, w_init="orthogonal")
-    kernel = rows[0, place.start : place.stop].reshape(144, 16)
+    row, _ = row_and_settings(zoo, w_init="orthogonal")
+    kernel = row[place.start : place.stop].reshape(144, 16)
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(16), atol=1e-5)
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean(zoo):
-    shares = np.array([0.001, 0.3, 0.7], np.float32)
-    drawn = zoo.training.dropout(shares, np.random.default_rng(0))
-    for k, share in enumerate(shares):
-        found, rest = zoo.networks.Dropout(drawn.draws[k], share).of(np.ones((64, 15, 15, 16)))
-        assert rest.draws.size == 64 * (49 + 9) * 16
-        values = np.unique(found)
-        assert values == pytest.approx([0, 1 / (1 - share)])
-        assert float(np.mean(found == 0)) == pytest.approx(share, abs=0.005)
-        assert float(np.mean(found)) == pytest.approx(1, abs=0.01)
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.7])
+def test_dropout_drops_its_share_and_keeps_the_mean(zoo, share):
+    drawn = zoo.passes.Dropout.drawn(share, 64, np.random.default_rng(0))
+    assert drawn.draws.size == 64 * (225 + 49 + 9) * 16
+    found = np.ones(drawn.draws.size, np.float32)
+    slopes = drawn.bend("relu", found)
+    np.testing.assert_array_equal(slopes, found)
+    assert np.unique(found) == pytest.approx([0, 1 / (1 - share)])
+    assert float(np.mean(found == 0)) == pytest.approx(share, abs=0.005)
+    assert float(np.mean(found)) == pytest.approx(1, abs=0.01)
