@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from cntgraph.core.parameter import kernel_values
@@ -41,9 +42,9 @@ def stack_sums(one: Block, all_: Block, statistics: Values) -> Sides | None:
         return None
     n_rows, inner, *kernel = weight.shape[1:]
     shape = n_rows, inner, prod(kernel)
-    values, places = in_memory_order(weight)
+    flat, step, places = _in_place(weight)
     by_row, by_column = np.empty((n, n_rows * shape[2])), np.empty((n, inner * shape[2]))
-    add_sums_of_each(values, places, shape, by_row, by_column, statistics)
+    add_sums_of_each(flat, step, places, shape, by_row, by_column, statistics)
     return all_.sides_of(RowColumnSums(by_row.reshape(n * n_rows, -1), by_column))
 
 
@@ -72,8 +73,39 @@ def in_memory_order(weight: Recipe) -> tuple[Array, Ids]:
         As kernels take them.
     places : ndarray of int64, shape (size,)
     """
+    stored, places = _stored(weight)
+    return kernel_values(stored, weight.stored_dtype).reshape(len(stored), -1), places
+
+
+def _stored(weight: Recipe) -> tuple[NDArray[np.generic], Ids]:
+    """Return the stored values, axes in the order of memory, and their places in C order."""
     stored: NDArray[np.generic] = weight.read_stored()
     axes = sorted(range(1, stored.ndim), key=lambda axis: -stored.strides[axis])
-    values = kernel_values(stored.transpose(0, *axes), weight.stored_dtype)
     places = np.arange(prod(stored.shape[1:])).reshape(stored.shape[1:])
-    return values.reshape(len(stored), -1), places.transpose([k - 1 for k in axes]).reshape(-1)
+    return stored.transpose(0, *axes), places.transpose([k - 1 for k in axes]).reshape(-1)
+
+
+def _in_place(weight: Recipe) -> tuple[Array, int, Ids]:
+    """Return the values of all networks as they lie in memory, flat, so that none is copied.
+
+    Parameters
+    ----------
+    weight : Recipe
+        As in `in_memory_order`.
+
+    Returns
+    -------
+    flat : ndarray, shape (size,)
+        As kernels take them; between two networks there may be values of others.
+    step : int
+        How far the values of a network are from those of the one before.
+    places : ndarray of int64, shape (size of a network,)
+    """
+    stored, places = _stored(weight)
+    step, rest = divmod(stored.strides[0], stored.itemsize)
+    is_whole = not rest and step >= places.size > 0 and stored[:1].flags.c_contiguous
+    if not is_whole or not weight.stored_dtype.startswith(("float", "bfloat")):  # to be converted
+        values = kernel_values(stored, weight.stored_dtype)
+        return values.reshape(-1), places.size, places
+    flat = as_strided(stored, ((len(stored) - 1) * step + places.size,), (stored.itemsize,))
+    return kernel_values(flat, weight.stored_dtype), step, places

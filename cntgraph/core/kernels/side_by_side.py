@@ -17,55 +17,61 @@ _LANES = 16
 
 
 @njit(cache=True, nogil=True)
-def add_sums_of_each(rows, places, shape, row_sums, column_sums, found):
+def add_sums_of_each(flat, step, places, shape, row_sums, column_sums, found):
     """Write the signed sums of each network's weight (see `row_column_sums`), and tally it.
 
-    A weight of `shape` (rows, inner, taps) is a row of `rows`, in which value k has the place
-    ``places[k]`` of its C order. Sums are of shape (n, rows * taps) and (n, inner * taps), `found`
-    is as in `stacks`.
+    The weight of network i, of `shape` (rows, inner, taps), begins at ``flat[i * step]``; its value
+    k has the place ``places[k]`` of its C order. Sums are of shape (n, rows * taps) and
+    (n, inner * taps), `found` is as in `stacks`.
     """
-    values = np.zeros((rows.shape[1], _LANES))
+    size = places.size
+    values = np.zeros((size, _LANES))
     by_row = np.empty((row_sums.shape[1], _LANES))
     by_column = np.empty((column_sums.shape[1], _LANES))
-    tally, one = np.empty(4 * _LANES), np.empty(rows.shape[1])
-    for first in range(0, len(rows), _LANES):
-        n = min(_LANES, len(rows) - first)
-        _lay_side_by_side(rows, places, first, n, values)
+    tally, one = np.empty(4 * _LANES), np.empty(size)
+    for first in range(0, len(found), _LANES):
+        n = min(_LANES, len(found) - first)
+        _lay_side_by_side(flat[first * step :], step, places, n, values)
         _add_up(values, shape, by_row, by_column)
         _tally(values, shape[0], by_row, tally)
         for lane in range(n):
             row_sums[first + lane] = by_row[:, lane]
             column_sums[first + lane] = by_column[:, lane]
             mean, m2, m3, m4 = tally[lane::_LANES]
-            own = found[first + lane]
+            own, start = found[first + lane], (first + lane) * step
             if np.isfinite(mean):
-                extremes = extremes_of(rows[first + lane])
-                merge_statistics(len(values), mean, (m2, m3, m4), extremes, own)
+                extremes = extremes_of(flat[start : start + size])
+                merge_statistics(size, mean, (m2, m3, m4), extremes, own)
             else:
                 one[:] = values[:, lane]
                 add_row(one, own)
 
 
 @njit(cache=True, nogil=True)
-def _lay_side_by_side(rows, places, first, n, values):
-    for k in range(rows.shape[1]):
+def _lay_side_by_side(flat, step, places, n, values):
+    for k in range(places.size):
         own = values[places[k]]
         for lane in range(n):
-            own[lane] = value_of(rows[first + lane, k])
+            own[lane] = value_of(flat[lane * step + k])
 
 
 @njit(cache=True, nogil=True)
 def _add_up(values, shape, by_row, by_column):
     n_rows, inner, taps = shape
     by_row[:], by_column[:] = 0.0, 0.0
+    rows, columns, flat = by_row.reshape(-1), by_column.reshape(-1), values.reshape(-1)
+    width = taps * _LANES  # what lies next to each other in all three
     for r in range(n_rows):
+        own = flat[r * inner * width : (r + 1) * inner * width]
+        _add_to(own, columns)
         for i in range(inner):
-            for t in range(taps):
-                own = values[(r * inner + i) * taps + t]
-                row, column = by_row[r * taps + t], by_column[i * taps + t]
-                for lane in range(_LANES):
-                    row[lane] += own[lane]
-                    column[lane] += own[lane]
+            _add_to(own[i * width : (i + 1) * width], rows[r * width : (r + 1) * width])
+
+
+@njit(cache=True, nogil=True)
+def _add_to(values, sums):
+    for k in range(sums.size):
+        sums[k] += values[k]
 
 
 @njit(cache=True, nogil=True)

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from cntgraph.core.kernels.floats import value_of
+from cntgraph.core.kernels.moments import is_zero, larger, lesser
 
 #: The columns of statistics: how many values are finite, their mean, the sums of powers of the
 #: deviations from it, the extremes, and how many are zero, not a number, infinite.
@@ -99,16 +100,15 @@ def merge_statistics(size, mean, powers, extremes, found):
     found[N_ZERO] += n_zero
 
 
-# Of finite values: comparing them vectorizes where none is NaN.
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
 def extremes_of(row):
     """Return the least and the largest of finite values, as stored, and how many are zero."""
     least = largest = value_of(row[0])
-    n_zero = 0
+    n_zero = np.int64(0)
     for k in range(row.size):
         x = value_of(row[k])
-        least, largest = min(least, x), max(largest, x)
-        n_zero += x == 0.0
+        least, largest = lesser(least, x), larger(largest, x)
+        n_zero += is_zero(x)
     return least, largest, n_zero
 
 

@@ -27,7 +27,7 @@ _SIZES: Final = ("link_weight_std", "fluctuation")
 #: Of fewer, none is far from the others.
 _FEWEST: Final = 3
 #: Rows of a table that are compared at a time.
-_ROWS: Final = 1 << 13
+_ROWS: Final = 1 << 15
 #: Networks in which all of this is the same are of one architecture.
 _ARCHITECTURE: Final = ("layer", "kind", "shape", "n_edges", "n_weights")
 
