@@ -27,6 +27,9 @@ from zoo_verdicts import EVERY, GRAPH, LAST, LEAST_GAIN, LEVEL, is_tested, verdi
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from timing import machine, markdown
 
+GZIP = {"method": "gzip", "mtime": 0}
+"""The same bytes for the same table."""
+
 LEAST_FITTED, LEAST_TESTED = 60, 30
 BOUNDS = (0.01, 0.1)
 """Between the classes of initial deviations."""
@@ -124,6 +127,12 @@ def divergence(labels: pd.DataFrame) -> pd.DataFrame:
     return labels.groupby(keys)["diverged"].agg(checkpoints="size", diverged="sum").reset_index()
 
 
+def measures_at_the_end(labels: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return labels and measures of the last checkpoints that did not diverge."""
+    rows = labels.index[(labels["step"] == int(LAST)) & ~labels["diverged"]]
+    return pd.concat([labels.loc[rows], *(sets[name].loc[rows] for name in MEASURES)], axis=1)
+
+
 # -- what is written -------------------------------------------------------------------------------
 
 
@@ -203,6 +212,8 @@ def main() -> None:
     if options.final:
         found["verdicts"] = verdicts(scores, gains)
     out.mkdir(parents=True, exist_ok=True)
+    measures = measures_at_the_end(labels, sets)
+    measures.to_csv(out / "measures.csv.gz", index=False, float_format="%.4g", compression=GZIP)
     for name, table in found.items():
         table.to_csv(out / f"{name}.csv", index=name == "verdicts", float_format="%.5g")
     draw(scores, out / "zoo.png")

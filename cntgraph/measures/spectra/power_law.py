@@ -82,7 +82,8 @@ def fit_power_law(values: Values, n_minima: int | None = None) -> PowerLaw:
     best[2:] = [np.full(top.shape, np.inf), np.zeros(top.shape)]
     begins = _begins(ordered)
     for k in _some(np.flatnonzero(begins.any(axis=(*range(begins.ndim - 1),))), n_minima):
-        alpha = 1.0 + (n - k) / (sums[..., k] - (n - k) * logs[..., k])
+        with np.errstate(divide="ignore", invalid="ignore"):  # zeros again
+            alpha = 1.0 + (n - k) / (sums[..., k] - (n - k) * logs[..., k])
         found = [alpha, stored[..., k], _distance(logs[..., k:], alpha), n - k]
         best = np.where(begins[..., k] & (found[2] < best[2]), np.broadcast_arrays(*found), best)
     distance = np.where(best[3] > 0, best[2], np.nan)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, product
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
 from cntgraph.core.arguments import takes
-from cntgraph.core.errors import CntGraphError
+from cntgraph.core.errors import CntGraphError, NoCopiesError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.progress import progress
 from cntgraph.core.types import Values
 from cntgraph.measures.fluctuation import layer_fluctuation
+from cntgraph.measures.stacks import analyze_stack
 from cntgraph.measures.strength import node_strength
 from cntgraph.network.network import Network
 from cntgraph.network.node_sums import BYTES_PER_NODE
-from cntgraph.training.statistics.randomized import flip_signs, redraw_weights, shuffle_weights
+from cntgraph.network.stack import FEWEST_TOGETHER, Stack, Stacked, n_together
+from cntgraph.training.statistics.randomized import (
+    flip_signs,
+    redraw_weights,
+    shuffle_weights,
+    weight_tensors,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,8 +101,9 @@ def z_scores(
     -----
     With m nulls, ``p`` is (b + 1)/(m + 1), b of them being as far as the network is from
     the mean of them all; no p is below 1/(m + 1). Where the null does not touch a measure (such as
-    shuffling the mean strength of a dense layer), it varies by rounding only, and z is NaN. One
-    null is in memory at a time.
+    shuffling the mean strength of a dense layer), it varies by rounding only, and z is NaN. Of
+    small networks, many nulls are measured together, if these are the measures and nulls that come
+    along; else one is in memory at a time.
 
     Examples
     --------
@@ -112,10 +120,14 @@ def z_scores(
         raise CntGraphError(f"expected at least 2 nulls, got n_nulls={n_nulls}")
     chosen = measures or {"fluctuation": layer_fluctuation, "strength_mean": strength_mean}
     random = np.random.default_rng(rng)
-    value, draws = _measured(net, chosen), range(n_nulls)
-    nulls = np.array(
-        [_measured(make(net, random), chosen) for _ in progress(draws, "nulls", show=show_progress)]
-    )
+    draws = progress(range(n_nulls), "nulls", show=show_progress)
+    drawn = (make(net, random) for _ in draws)
+    stack = _stack_of(net) if measures is None and isinstance(null, str) else None
+    value = _measured(net, chosen)
+    if stack is None:
+        nulls = np.array([_measured(one, chosen) for one in drawn])
+    else:
+        nulls = np.concatenate([*_measured_together(stack, drawn)])
     rows = product([layer.name for layer in net.layers], chosen)
     table = pd.DataFrame(rows, columns=["layer", "measure"])
     return table.assign(value=value, **_scores(value, nulls))
@@ -235,3 +247,23 @@ def _measured(net: Network, measures: Mapping[str, Measure]) -> Values:
     names = [layer.name for layer in net.layers]
     columns = [measure(net).reindex(names).to_numpy(np.float64) for measure in measures.values()]
     return np.stack(columns, axis=1).reshape(-1)
+
+
+def _stack_of(net: Network) -> Stack | None:
+    """Return what measures many nulls of a network together; None where one is at a time."""
+    if n_together(net) < FEWEST_TOGETHER or not {*weight_tensors(net)} <= {*net.parameters}:
+        return None
+    try:
+        return Stack(net)
+    except NoCopiesError:
+        return None
+
+
+def _measured_together(stack: Stack, nulls: Iterator[Network]) -> Iterator[Values]:
+    """Yield the default measures of nulls, a row for each, as `_measured` returns them."""
+    n = n_together(stack.net)
+    while some := [*islice(nulls, n)]:
+        together = Stacked.read(stack.net.parameters, lambda null: null.parameters, some)
+        own = analyze_stack(stack, together.parameters).own
+        columns = np.stack([own["strength_std"], own["strength_mean"]], axis=2)
+        yield columns.reshape(len(some), -1)

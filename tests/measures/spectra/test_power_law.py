@@ -59,3 +59,10 @@ def test_values_that_do_not_differ_have_no_exponent(values):
     assert np.isnan(found[:3]).all()
     assert found.n == 0
     assert np.isnan(hill_exponent(np.array(values)))
+
+
+def test_values_of_zero_in_one_row_are_not_in_the_way_of_the_others():
+    rows = np.array([[0.0, 0.0, 1.0, 2.0, 4.0, 9.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    both, alone = fit_power_law(rows), [fit_power_law(row) for row in rows]
+    for found, own in zip(both, zip(*alone, strict=True), strict=True):
+        np.testing.assert_array_equal(found, own)

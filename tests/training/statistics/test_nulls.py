@@ -5,14 +5,19 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from needs import needs
 
 import cntgraph as cg
+from cntgraph.core.errors import NoCopiesError
 from cntgraph.core.parameter import Parameter
+from cntgraph.network.stack import Stack
 from cntgraph.training.statistics.nulls import (
+    NULLS,
     _scores,
     iid_strength_std,
     redraw_weights,
     shuffle_weights,
+    strength_mean,
     z_scores,
 )
 from cntgraph.training.statistics.randomized import weight_tensors
@@ -39,6 +44,28 @@ def test_scores_by_a_loop():
         assert row["p"] == pytest.approx((far.sum() + 1) / 31)
     again = z_scores(net, shuffle_weights, n_nulls=30, rng=4)
     pd.testing.assert_frame_equal(found, again)
+
+
+@pytest.mark.parametrize("null", [*NULLS])
+def test_nulls_together_are_as_one_by_one(null):
+    one_by_one = {"fluctuation": cg.layer_fluctuation, "strength_mean": strength_mean}
+    with cg.open(cg.demo_file("training")) as training:  # its norms are folded
+        net = training[-1]
+        found = z_scores(net, null, n_nulls=20)
+        expected = z_scores(net, null, n_nulls=20, measures=one_by_one)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-11)
+
+
+def test_nulls_of_a_pruned_network_are_measured_one_by_one():
+    torch = needs("torch")
+    model = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Linear(5, 3))
+    prune = needs("torch.nn.utils.prune")
+    prune.random_unstructured(model[0], "weight", 0.5)
+    net = cg.load(model, input_shape=(6,))
+    with pytest.raises(NoCopiesError):
+        Stack(net)
+    found = z_scores(net, n_nulls=20)
+    assert found["z"].notna().any()
 
 
 def test_what_a_null_does_not_touch_has_no_score():
