@@ -79,11 +79,8 @@ def drawn_again(values: Values, n: int, rng: np.random.Generator) -> Iterator[Va
     [(2, 5, 3)]
     """
     n_networks = values.shape[1]
-    drawn = rng.integers(n_networks, size=(n, n_networks))
-    first = 0
     for size in _portions(n, values.size):
-        yield values[:, drawn[first : first + size]]
-        first += size
+        yield values[:, rng.integers(n_networks, size=(size, n_networks))]
 
 
 def _portions(n: int, width: int) -> Iterator[int]:
