@@ -3,8 +3,9 @@
     python benchmarks/reproduce/zoo_analysis.py FOLDER --out OUT [--final]
 
 FOLDER is what `zoo.py` writes for one task. Without ``--final``, networks that are not held out
-are predicted from each other, to find faults of this code: OUT/TASK/development. With it, the
-held-out ones are predicted from them, with verdicts: OUT/TASK/final, which is written once.
+are predicted from each other, to find faults of this code: OUT/zoo_TASK_development, and a page of
+that name. With it, the held-out ones are predicted from them, with verdicts: OUT/zoo_TASK, which is
+written once.
 Most of the time goes into fitting trees: of development five times as often.
 """
 
@@ -29,6 +30,18 @@ from timing import machine, markdown
 
 GZIP = {"method": "gzip", "mtime": 0}
 """The same bytes for the same table."""
+
+COMMANDS = """```sh
+python benchmarks/reproduce/zoo.py --data FOLDER --out ZOO
+python benchmarks/reproduce/zoo_analysis.py ZOO/TASK --out benchmarks/results --final
+```"""
+
+ABOUT = (
+    ", ".join(f"{k}: {v}" for k, v in MEASURES.items())
+    + ", f: hyperparameters; 95 % intervals. Everything is as "
+    "`benchmarks/reproduce/zoo_protocol.md` says, which is older than the first result. The "
+    "measures of all networks at the last checkpoint are in `measures.csv.gz`, beside the picture."
+)
 
 LEAST_FITTED, LEAST_TESTED = 60, 30
 BOUNDS = (0.01, 0.1)
@@ -121,6 +134,23 @@ def with_tests(gains: pd.DataFrame) -> pd.DataFrame:
     return gains
 
 
+def overview(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return, by checkpoint, how many networks there are, and how accurate they are."""
+    above, below = THRESHOLDS[labels["config.dataset"].iloc[0]]
+    rows = []
+    for step, own in labels.groupby("step"):
+        accuracy = own.loc[~own["diverged"], "test_accuracy"]
+        rows.append({
+            "updates": step, "networks": len(own), "held out": int(own["held_out"].sum()),
+            "diverged": int(own["diverged"].sum()),
+            "test accuracy: least": accuracy.min(), "quartile": accuracy.quantile(0.25),
+            "median": accuracy.median(), "upper quartile": accuracy.quantile(0.75),
+            "largest": accuracy.max(), f"accurate (> {above})": int((accuracy > above).sum()),
+            f"poor (< {below})": int((accuracy < below).sum()),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def divergence(labels: pd.DataFrame) -> pd.DataFrame:
     """Return how many checkpoints diverged, by optimizer and initializer."""
     keys = ["config.optimizer", "config.w_init"]
@@ -151,22 +181,23 @@ def cells(table: pd.DataFrame, name: str, column: str) -> list[list[str]]:
     return rows
 
 
-def report(found: Mapping[str, pd.DataFrame], title: str) -> str:
+def report(found: Mapping[str, pd.DataFrame], title: str, picture: str) -> str:
     """Return all tables in Markdown."""
     scores, gains = found["scores"], found["gains"]
-    sets, about = [*scores["set"].unique()], ", ".join(f"{k}: {v}" for k, v in MEASURES.items())
-    parts = [f"# {title}", f"On {machine()}. {about}, f: hyperparameters; 95 % intervals.",
-             "Protocol: benchmarks/reproduce/zoo_protocol.md."]  # fmt: skip
+    sets = [*scores["set"].unique()]
+    parts = [f"# {title}", COMMANDS, f"On {machine()}. {ABOUT}"]
     if "verdicts" in found:
         rows = [[str(x) for x in row] for row in found["verdicts"].itertuples()]
         parts.append(markdown("Verdicts", ["claim", *found["verdicts"].columns], rows))
+    parts.append(f"![R² of each set, by stratum]({picture})")
     for name, text in (("r2", "R²"), ("kendall", "Kendall's τ"), ("auc", "AUC")):
         parts.append(markdown(text, ["stratum", *sets], cells(scores, name, "set")))
     named = gains.assign(pair=gains["set"] + " − " + gains["over"])
     head = ["stratum", *named["pair"].unique()]
     parts.append(markdown("Gains in R²", head, cells(named, "gain", "pair")))
     tested = gains.dropna(subset="p")[["stratum", "set", "over", "gain", "p", "p_holm", "counts"]]
-    for text, table in (("Tests", tested), ("Diverged", found["diverged"])):
+    for text, table in (("Tests", tested), ("Networks", found["overview"]),
+                        ("Diverged checkpoints", found["diverged"])):  # fmt: skip
         rows = [[f"{x:.3g}" if isinstance(x, float) else str(x) for x in row]
                 for row in table.itertuples(index=False)]  # fmt: skip
         parts.append(markdown(text, [*table.columns], rows))
@@ -199,25 +230,28 @@ def main() -> None:
     parser.add_argument("--final", action="store_true", help="predict held-out networks, once")
     options = parser.parse_args()
     labels = read_labels(options.folder)
-    part = "final" if options.final else "development"
     task = labels["config.dataset"].iloc[0]
-    out: Path = options.out / task / part
+    name = f"zoo_{task}" if options.final else f"zoo_{task}_development"
+    out: Path = options.out / name
     if options.final and out.exists():
         parser.error(f"{out} is there: held-out networks are analyzed once")
     if not options.final:
         labels = labels[~labels["held_out"]]
     sets = feature_sets(options.folder, labels[~labels["diverged"]])
     scores, gains = evaluated(labels, sets, final=options.final)
-    found = {"scores": scores, "gains": gains, "diverged": divergence(labels)}
+    found = {"scores": scores, "gains": gains, "overview": overview(labels),
+             "diverged": divergence(labels)}  # fmt: skip
     if options.final:
         found["verdicts"] = verdicts(scores, gains)
     out.mkdir(parents=True, exist_ok=True)
     measures = measures_at_the_end(labels, sets)
     measures.to_csv(out / "measures.csv.gz", index=False, float_format="%.4g", compression=GZIP)
-    for name, table in found.items():
-        table.to_csv(out / f"{name}.csv", index=name == "verdicts", float_format="%.5g")
-    draw(scores, out / "zoo.png")
-    (out / "zoo.md").write_text(report(found, f"A zoo of small CNNs: {task}, {part}"), "utf-8")
+    for key, table in found.items():
+        table.to_csv(out / f"{key}.csv", index=key == "verdicts", float_format="%.5g")
+    draw(scores, out / "r2.png")
+    title = f"Does the graph tell accuracy in a zoo of small CNNs? {task.upper()}"
+    text = report(found, title, f"{name}/r2.png")
+    (options.out / f"{name}.md").write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
