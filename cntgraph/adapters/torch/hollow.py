@@ -32,6 +32,9 @@ _SMALL = 1 << 12
 _LARGE = 1 << 24
 #: What makes a tensor of a shape alone.
 _MAKERS = {getattr(torch, name) for name in ("empty", "zeros", "ones", "rand", "randn")}
+#: What gives a tensor other values and does nothing else, by name: of PyTorch's functions, and of
+#: those that libraries put in their place.
+_FILLERS = frozenset("normal_ uniform_ constant_ kaiming_uniform_ zero_ fill_".split())
 
 
 class _Room:
@@ -62,11 +65,15 @@ class _Room:
             )
 
 
-class _LargeOnMeta(TorchFunctionMode):
-    """Makes large tensors without values, before they become parameters."""
+class _WithoutValues(TorchFunctionMode):
+    """Makes large tensors without values, before they become parameters; gives none to those."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _FILLERS:
+            filled = next(iter((*args, *kwargs.values())), None)
+            if isinstance(filled, torch.Tensor) and filled.is_meta:  # there is nothing to fill
+                return filled
         if func in _MAKERS and kwargs.get("device") is None and _n_values(args, kwargs) > _LARGE:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
@@ -103,7 +110,7 @@ def hollow(tensors: Tensors) -> Iterator[None]:
     kept: list[torch.nn.Parameter] = []
     handle = register_module_parameter_registration_hook(without_values)
     try:
-        with torch.random.fork_rng(devices=[]), _LargeOnMeta():
+        with torch.random.fork_rng(devices=[]), _WithoutValues():
             yield
     finally:
         handle.remove()
