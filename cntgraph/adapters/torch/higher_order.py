@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import RLock
 from typing import Any
 
@@ -12,12 +13,21 @@ from torch.utils._pytree import tree_map
 
 #: The compiler is switched off for all threads: one after another does so.
 _SWITCH = RLock()
+#: The key of what makes an operation of others, and of what carries it out as one.
+_OF_OTHERS = torch._C.DispatchKey.CompositeImplicitAutograd
 _PLAIN = torch._C.DispatchKey.CompositeExplicitAutograd
 
 
 def is_of_functions(operation: Any) -> bool:
     """Whether an operation takes functions (`torch.cond`, `flex_attention`)."""
     return isinstance(operation, torch._ops.HigherOrderOperator)
+
+
+@cache
+def has_parts(operation: Any) -> bool:
+    """Whether PyTorch makes an operation of smaller ones."""
+    own: bool = operation.has_kernel_for_dispatch_key(_OF_OTHERS)
+    return own or is_of_functions(operation)
 
 
 def carry_out_parts(operation: Any, args: Any, kwargs: Any) -> Any:

@@ -207,7 +207,7 @@ class _Modules:
     """Keeps track of which module is running, to name its operations after it."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self.paths = {module: name for name, module in model.named_modules()}
+        self.places = {module: _place(name, module) for name, module in model.named_modules()}
         self.stack: list[torch.nn.Module] = []
 
     @contextmanager
@@ -226,8 +226,9 @@ class _Modules:
 
     def place(self) -> Place:
         """Return where the present operation stands."""
-        module = self.stack[-1] if self.stack else None
-        if module is None or module not in self.paths:
-            return Place()
-        is_leaf = next(module.children(), None) is None
-        return Place(self.paths[module], is_leaf and type(module).__module__.startswith("torch.nn"))
+        return self.places.get(self.stack[-1], Place()) if self.stack else Place()
+
+
+def _place(path: str, module: torch.nn.Module) -> Place:
+    is_leaf = next(module.children(), None) is None
+    return Place(path, is_leaf and type(module).__module__.startswith("torch.nn"))

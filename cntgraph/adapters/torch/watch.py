@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _len_torch_dispatch_stack,
+    _pop_mode,
+    _push_mode,
+)
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cntgraph.adapters.torch.aten.complex_numbers import as_pair, as_typed, pair_of
@@ -25,7 +30,7 @@ from cntgraph.adapters.torch.aten.values import (
     name_of_operation,
     named_arguments,
 )
-from cntgraph.adapters.torch.higher_order import carry_out_parts, is_of_functions
+from cntgraph.adapters.torch.higher_order import carry_out_parts, has_parts, is_of_functions
 from cntgraph.adapters.torch.script import Script, see_results
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data
@@ -41,6 +46,20 @@ def watching(mode: TorchDispatchMode) -> Iterator[None]:
     """
     with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), mode:
         yield
+
+
+class Unwatched:
+    """Lets what is done to node ids pass by the modes that watch a model: it is none of its steps.
+
+    A mode takes ten times as long to be told of a small operation as that takes.
+    """
+
+    def __enter__(self) -> None:
+        self.modes = [_pop_mode() for _ in range(_len_torch_dispatch_stack())]
+
+    def __exit__(self, *_: object) -> None:
+        for mode in reversed(self.modes):
+            _push_mode(mode)
 
 
 def taken_apart(tracer: AtenTracer, call: Call) -> Any:
@@ -148,8 +167,9 @@ class Watch(TorchDispatchMode):
         if name_of_operation(func) == "one_hot" and traced[0].source == "neurons":
             return self._open_choice(traced[0], result)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
-        yielded = _strided(call, args[0]) if call.name == "as_strided" else None
-        yielded = self.tracer.attempt(call) if yielded is None else yielded
+        with Unwatched():
+            yielded = _strided(call, args[0]) if call.name == "as_strided" else None
+            yielded = self.tracer.attempt(call) if yielded is None else yielded
         if yielded is None:
             parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
@@ -157,11 +177,12 @@ class Watch(TorchDispatchMode):
             if self.stand_ins and not call.has(Nodes | Data):
                 raise RuntimeError("weights without their values have no constant in their place")
             yielded = self.tracer.give_up(call)
-        self._remember(result, yielded)
-        if number is not None:
-            see_results(self.tracer, number, self.lookup(result))
-        if before is not None:
-            self._write_back(func, args[0], before, beside)
+        with Unwatched():
+            self._remember(result, yielded)
+            if number is not None:
+                see_results(self.tracer, number, self.lookup(result))
+            if before is not None:
+                self._write_back(func, args[0], before, beside)
         return result
 
     def _open_choice(self, choice: Data, one_hot: torch.Tensor) -> torch.Tensor:
@@ -175,6 +196,8 @@ class Watch(TorchDispatchMode):
 
     def _taken_apart(self, func: Any, args: Any, kwargs: Any, number: int | None) -> Any:
         """Carry out an operation that PyTorch makes of smaller ones, and see those."""
+        if not has_parts(func):
+            return NotImplemented
         with self:
             made = carry_out_parts(func, args, kwargs)
         if self.script is not None and number is not None and made is not NotImplemented:
@@ -331,9 +354,13 @@ def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:
     if name not in LAYERS:
         return operation(*args, **kwargs)
     device = next(x.device for x in leaves([args]) if isinstance(x, torch.Tensor))
-    args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
-    made = operation(*args, **kwargs)
-    return map_leaves(made, lambda x: torch.zeros_like(x, device=device), of=torch.Tensor)
+
+    def zeros(x: torch.Tensor) -> torch.Tensor:
+        return torch.empty_strided(x.size(), x.stride(), dtype=x.dtype, device=device).zero_()
+
+    with Unwatched():
+        args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
+        return map_leaves(operation(*args, **kwargs), zeros, of=torch.Tensor)
 
 
 def _zeros_by_group(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import cntgraph as cg
 
@@ -117,3 +118,38 @@ def test_an_example_is_left_as_it_was():
     for example in (torch.full((1, 3), -1.0), np.full((1, 3), -1.0, np.float32)):
         cg.load(model, example_input=example)
         assert (example == -1).all()
+
+
+class Seen(TorchDispatchMode):
+    """Lists the operations that are carried out while a model runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.runs = [], False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if self.runs:
+            self.names.append(func._schema.name.removeprefix("aten::"))
+        return func(*args, **(kwargs or {}))
+
+
+def test_modes_that_are_open_see_nothing_of_node_ids():
+    """Of a model of two operations they see these, not what is done to find out its graph."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.seen = nn.Linear(3, 3), Seen()
+
+        def forward(self, x):
+            self.seen.runs = True
+            x = torch.relu(self.fc(x).t())
+            self.seen.runs = False
+            return x
+
+    model = Model()
+    with model.seen:
+        net = cg.load(model, example_input=torch.ones(1, 3))
+        assert torch.utils._python_dispatch._get_current_dispatch_mode() is model.seen
+    assert model.seen.names == ["linear", "t", "relu"]
+    assert net.n_edges == 9
