@@ -261,7 +261,7 @@ class _Program:
 
     def _example(self, call: Call) -> Any:
         """Return what an operation on indices and masks yields for the stand-in input."""
-        values = [self._stand_in(v) for v in call.values() if isinstance(v, Nodes | Data)]
+        values = [self._stand_in(v) for v in call.values if isinstance(v, Nodes | Data)]
         if call.has(Recipe) or any(value is None for value in values):
             return None
         try:

@@ -15,9 +15,9 @@ from cntgraph.core.recipe import Recipe
 
 def step(t: Tracer, call: Call) -> Nodes | None:
     """Return what a comparison is as a number, nodes of their own: a spike of a potential."""
-    for recipe in (v for v in call.values() if isinstance(v, Recipe)):
+    for recipe in (v for v in call.values if isinstance(v, Recipe)):
         t.builder.coefficient(recipe, "step")
-    judged = next((v.judged for v in call.values() if isinstance(v, Data)), None)
+    judged = next((v.judged for v in call.values if isinstance(v, Data)), None)
     dtype = call.arguments.get("dtype")
     if judged is None or call.name not in IDENTITY or not (dtype and dtype.is_floating_point):
         return None

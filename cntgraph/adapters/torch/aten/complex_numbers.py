@@ -47,15 +47,16 @@ _Function = Callable[[Tracer, Arguments, str], Any]
 
 def is_of_complex(call: Call) -> bool:
     """Whether complex numbers go into an operation, or come out of it."""
-    found: list[bool] = []
+    return call.name.strip("_") in _MAKING or _is_complex([call.args, [*call.kwargs.values()]])
 
-    def look(value: Any) -> None:
-        dtype = getattr(value, "dtype", value)
-        known = isinstance(value, complex) or getattr(dtype, "is_complex", False) is True
-        found.append(known or isinstance(value, Complex))
 
-    map_leaves([call.args, call.kwargs], look)
-    return any(found) or call.name.strip("_") in _MAKING
+def _is_complex(value: Any) -> bool:
+    """Whether there are complex numbers, or their type, in a nesting of lists."""
+    if isinstance(value, list | tuple):
+        return any(map(_is_complex, value))
+    dtype = getattr(value, "dtype", value)
+    known = isinstance(value, complex | Complex) or getattr(dtype, "is_complex", False) is True
+    return known
 
 
 def follow(t: Tracer, call: Call) -> Any:

@@ -36,7 +36,7 @@ _OF_INDICES = frozenset(
 
 def is_derived(call: Call) -> bool:
     """Whether what an operation yields depends on neurons, but is no neuron itself."""
-    name, nodes = call.name, [value for value in call.values() if isinstance(value, Nodes)]
+    name, nodes = call.name, [value for value in call.values if isinstance(value, Nodes)]
     if nodes and name.removesuffix("_") in _JUDGING:
         return True
     if not nodes or call.has(Recipe):
@@ -54,23 +54,24 @@ def is_derived(call: Call) -> bool:
 
 def is_tokens(call: Call) -> bool:
     """Whether whole numbers are shifted, or some of them made zero: tokens all the same."""
-    found = [value for value in call.values() if isinstance(value, Nodes | Data | Recipe)]
-    name, tokens = call.name.strip("_"), [v for v in found if isinstance(v, Nodes)]
+    tokens = [value for value in call.values if isinstance(value, Nodes)]
     if len(tokens) != 1 or not tokens[0].is_index or tokens[0].shape != call.shapes:
         return False
-    if any(isinstance(v, torch.Tensor) and v.is_floating_point() for v in call.values()):
+    name = call.name.strip("_")
+    found = [value for value in call.values if isinstance(value, Nodes | Data | Recipe)]
+    if any(isinstance(v, torch.Tensor) and v.is_floating_point() for v in call.values):
         return False
     if name in ("add", "sub"):
         return len(found) == 1
     if name == "mul" and len(found) == 1:  # a time, once for each sample
-        return all((torch.as_tensor(v) == 1).all() for v in call.values() if v is not tokens[0])
+        return all((torch.as_tensor(v) == 1).all() for v in call.values if v is not tokens[0])
     masks = [value for value in found if isinstance(value, Data) and is_mask(value)]
     return name == "mul" and len(found) == 2 and len(masks) == 1
 
 
 def is_number(call: Call, n_samples: int) -> bool:
     """Whether one whole number per sample, as a time, becomes a value like any other."""
-    nodes = [value for value in call.values() if isinstance(value, Nodes)]
+    nodes = [value for value in call.values if isinstance(value, Nodes)]
     one = all(v.tensor.numel() <= max(n_samples, 1) and v.dtype != torch.bool for v in nodes)
     dtype = call.arguments.get("dtype")
     return one and call.name in IDENTITY and bool(dtype and dtype.is_floating_point)
@@ -91,7 +92,7 @@ def derive(call: Call) -> Any:
 
     def is_known(k: int) -> bool:
         # In which order choices are sorted does not matter: they are put back in their own.
-        name, given = call.name, [v for v in call.values() if isinstance(v, Nodes | Data)]
+        name, given = call.name, [v for v in call.values if isinstance(v, Nodes | Data)]
         order = name == "argsort" or (name == "sort" and k == 1)
         values = (v.value for v in given if isinstance(v, Data))
         return not call.has(Nodes) and (order or all(value is not None for value in values))
@@ -109,12 +110,12 @@ def _hides(value: torch.Tensor) -> bool:
 
 def _judged(call: Call) -> Nodes | None:
     """Return the neurons that are compared with a constant, if that is what is done."""
-    one, *others = [value for value in call.values() if isinstance(value, Nodes | Data)]
+    one, *others = [value for value in call.values if isinstance(value, Nodes | Data)]
     return None if others or not isinstance(one, Nodes) or one.is_index else one
 
 
 def _source(call: Call) -> Source:
-    name, found = call.name.removesuffix("_"), call.values()
+    name, found = call.name.removesuffix("_"), call.values
     sources = {value.source for value in found if isinstance(value, Data)}
     nodes = [value for value in found if isinstance(value, Nodes)]
     if "neurons" in sources or not all(value.is_index for value in nodes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from cntgraph.adapters.torch.aten.values import Arguments, name_of_operation
@@ -71,6 +72,7 @@ def handler_of(name: str) -> Handler | None:
     return HANDLERS.get(name.strip("_"))
 
 
+@cache
 def writes_over(operation: Any) -> bool:
     """Whether an operation puts other values in the place of those of its first argument."""
     name = name_of_operation(operation)

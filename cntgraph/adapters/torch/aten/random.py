@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from cntgraph.adapters.torch.aten.values import TRACED, Call, name_of_operation
@@ -18,6 +19,7 @@ _DRAWN: Mapping[str, Source] = {
 }  # fmt: skip
 
 
+@cache
 def is_random(operation: Any) -> bool:
     """Whether an operation draws random numbers."""
     return name_of_operation(operation).rstrip("_") in _DRAWN

@@ -41,6 +41,7 @@ from cntgraph.adapters.torch.aten.values import (
     Place,
     leaves,
     map_leaves,
+    n_results_of,
     per_result,
 )
 from cntgraph.adapters.torch.aten.weights import MOVING_WEIGHTS, compute_recipe, move_recipe
@@ -119,7 +120,7 @@ class AtenTracer(Tracer):
         if complex_numbers.is_of_complex(call):
             return self._on_complex(call)
         if is_tokens(call):
-            return _in_place(call, next(v for v in call.values() if isinstance(v, Nodes)))
+            return _in_place(call, next(v for v in call.values if isinstance(v, Nodes)))
         derived = is_derived(call) and not is_number(call, self.n_samples)
         if derived or not call.has(Nodes | Recipe):
             if call.name in CHOOSING and call.has(Nodes):
@@ -129,7 +130,7 @@ class AtenTracer(Tracer):
             return choices.step(self, call) or derive(call)
         if call.name in RECURRENT and not call.has(Nodes):
             key = next(iter(call.arguments))
-            call.arguments[key] = self.fixed(call.arguments[key])
+            call.put(key, self.fixed(call.arguments[key]))
         if call.has(Nodes) or call.name in RECURRENT:
             return _in_place(call, self._on_nodes(call))
         return self.of_weights(self._on_recipes(call))
@@ -137,10 +138,10 @@ class AtenTracer(Tracer):
     def give_up(self, call: Call) -> Any:
         """Cut the graph at an operation on nodes; take one on parameters as a constant."""
         if not call.has(Nodes | Data):
-            frozen = partial(self.frozen, call.values(), f"aten.{call.name}")
+            frozen = partial(self.frozen, call.values, f"aten.{call.name}")
             return map_leaves(call.result, frozen, of=torch.Tensor)
         full = call.operation._schema.name.replace("::", ".")
-        noise = any(map(is_noise, call.values()))
+        noise = any(map(is_noise, call.values))
         what = "random numbers" if noise else "positions or masks that depend on the input"
         reason = f"{full} of {what}"
         if call.has(Nodes):
@@ -158,7 +159,7 @@ class AtenTracer(Tracer):
 
     def _on_nodes(self, call: Call) -> Any:
         name, a, handler = call.name, call.arguments, handler_of(call.name)
-        n_results, first = len(call.operation._schema.returns), next(iter(a.values()))
+        n_results, first = n_results_of(call.operation), next(iter(a.values()))
         if isinstance(call.shapes, tuple) and 0 in call.shapes and _is_without_rows(call):
             return Nodes(torch.empty(call.shapes, dtype=torch.int64))  # an expert without tokens
         if name in COPYING and isinstance(first, Nodes):
@@ -204,7 +205,7 @@ class AtenTracer(Tracer):
 
         Which of its entries are read may depend on the input: then it is as for the example.
         """
-        derived, name = [value for value in call.values() if isinstance(value, Data)], call.name
+        derived, name = [value for value in call.values if isinstance(value, Data)], call.name
         if name in OF_A_SHAPE:
             return call.result
         if any(map(is_noise, derived)):
@@ -218,7 +219,7 @@ class AtenTracer(Tracer):
         if name in MOVEMENT or name in IDENTITY or name.strip("_") in MOVING_WEIGHTS:
             return move_recipe(self, call)
         found = None if derived else compute_recipe(self, name, call.arguments)
-        n_results = len(call.operation._schema.returns)
+        n_results = n_results_of(call.operation)
         # Statistics and indices come along in a tuple: constants, if anything reads them.
         alone = n_results > 1 and isinstance(found, Recipe)
         return [found] + [None] * (n_results - 1) if alone else found
@@ -228,7 +229,7 @@ class AtenTracer(Tracer):
         label, operation = call.place.name(call.name.strip("_")), f"aten.{call.name}"
         returns = call.operation._schema.returns
         indices = [k for k, returned in enumerate(returns) if returned.name == "indices"]
-        return self.cut(label, operation, call.values(), call.shapes, reason, indices)
+        return self.cut(label, operation, call.values, call.shapes, reason, indices)
 
     def cut(
         self, label: str, operation: str, values: Sequence[Any], shapes: Any, reason: str,
@@ -332,14 +333,14 @@ def _moved(call: Call) -> Any:
 def _unshared(result: Nodes, call: Call) -> Nodes:
     """Give what an operation computes memory of its own, apart from its operands."""
     memory = result.tensor.untyped_storage().data_ptr()
-    operands = (value.tensor for value in call.values() if isinstance(value, Nodes))
+    operands = (value.tensor for value in call.values if isinstance(value, Nodes))
     shared = any(ids.untyped_storage().data_ptr() == memory for ids in operands)
     return Nodes(result.tensor.clone()) if shared else result
 
 
 def _is_without_rows(call: Call) -> bool:
     """Whether the data have chosen nothing: by now, or before."""
-    return call.has(Data) or any(0 in v.shape for v in call.values() if isinstance(v, Nodes))
+    return call.has(Data) or any(0 in v.shape for v in call.values if isinstance(v, Nodes))
 
 
 def _in_place(call: Call, result: Any) -> Any:

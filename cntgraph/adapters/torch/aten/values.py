@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -111,13 +111,19 @@ class Call:
         """The arguments by name."""
         return named_arguments(self.operation, self.args, self.kwargs)
 
+    @cached_property
+    def values(self) -> tuple[Any, ...]:
+        """All arguments, out of their lists, and complex numbers as their parts."""
+        return tuple(leaves(self.arguments.values()))
+
+    def put(self, name: str, value: Any) -> None:
+        """Put another value in the place of an argument, for all who hold the call."""
+        self.arguments[name] = value
+        vars(self).pop("values", None)
+
     def has(self, kind: Any) -> bool:
         """Whether there is a value of a kind among the arguments."""
-        return any(isinstance(value, kind) for value in self.values())
-
-    def values(self) -> list[Any]:
-        """Return all arguments, out of their lists."""
-        return list(leaves(self.arguments.values()))
+        return any(isinstance(value, kind) for value in self.values)
 
     def of(self, function: Callable[[Any], Any], kind: Any) -> Call:
         """Return the call with a function applied to all arguments of a kind."""
@@ -129,18 +135,30 @@ class Call:
         return self.operation(*self.args, **self.kwargs)
 
 
+@cache
 def name_of_operation(operation: Any) -> str:
     """Return the name of an operation without overload; of ATen's without namespace, too."""
     namespace, _, name = operation._schema.name.rpartition("::")
     return f"quantized.{name}" if namespace == "quantized" else name
 
 
+@cache
+def n_results_of(operation: Any) -> int:
+    """Return how many results an operation has."""
+    return len(operation._schema.returns)
+
+
 def named_arguments(operation: Any, args: Sequence[Any], kwargs: Arguments) -> Arguments:
     """Return the arguments of an ATen operation by name, with the schema's defaults."""
+    defaults = _defaults(operation)
+    return {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
+
+
+@cache
+def _defaults(operation: Any) -> Arguments:
+    """Return what an operation's arguments are by default, by name and in order."""
     schema = operation._schema.arguments
-    defaults = {arg.name: arg.default_value if arg.has_default_value() else None for arg in schema}
-    given = {arg.name: value for arg, value in zip(schema, args, strict=False)}
-    return {**defaults, **given, **kwargs}
+    return {arg.name: arg.default_value if arg.has_default_value() else None for arg in schema}
 
 
 def per_result(shapes: Any, make: Callable[[int, Any], Any]) -> Any:
@@ -167,6 +185,13 @@ def are_neurons_written(args: Iterable[Any]) -> bool:
     return any(isinstance(part, Nodes) for part in leaves(written))
 
 
+#: Types of most of what there is, none of which holds anything else.
+_SINGLE = frozenset(
+    [torch.Tensor, torch.nn.Parameter, Nodes, Recipe, Data, Complex, torch.dtype, torch.device,
+     torch.layout, torch.memory_format, bool, int, float, complex, str, type(None)]
+)  # fmt: skip
+
+
 def map_leaves(value: Any, function: Callable[[Any], Any], of: Any = object) -> Any:
     """Apply a function to every leaf of type `of` in nested lists, tuples, dicts and dataclasses.
 
@@ -175,12 +200,12 @@ def map_leaves(value: Any, function: Callable[[Any], Any], of: Any = object) -> 
     object
         Tuples and dataclasses as lists.
     """
-    if isinstance(value, Recipe | Data | Complex):  # records, too, but leaves
+    if type(value) in _SINGLE:  # some are records, too
         return function(value) if isinstance(value, of) else value
-    if is_dataclass(value) and not isinstance(value, type):
-        value = [getattr(value, item.name) for item in fields(value)]
     if isinstance(value, list | tuple):
         return [map_leaves(item, function, of) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [map_leaves(getattr(value, item.name), function, of) for item in fields(value)]
     if isinstance(value, Mapping):
         return {key: map_leaves(item, function, of) for key, item in value.items()}
     return function(value) if isinstance(value, of) else value

@@ -75,7 +75,7 @@ def _together(t: Tracer, call: Call) -> Recipe | None:
         real = isinstance(value, torch.Tensor) and value.is_floating_point()
         return real or isinstance(value, Recipe)
 
-    values = call.values()
+    values = call.values
     parts = [t.recipe(value) for value in values if is_moved(value)]
     if any(isinstance(value, float) and value for value in values) or call.arguments.get("reduce"):
         return None
