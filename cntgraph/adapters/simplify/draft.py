@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.places import Places
 from cntgraph.core.types import Ids
@@ -225,8 +224,9 @@ def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:
     kept = [k for k in range(len(draft.layers)) if k not in dropped]
     sizes = [draft.layers[k].n_nodes for k in kept]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    shift = np.zeros(len(draft.layers), dtype=np.int64)
-    shift[kept] = starts[:-1] - draft.starts[kept]
+    shifts = [0] * len(draft.layers)
+    for k, start in zip(kept, starts.tolist(), strict=False):
+        shifts[k] = start - draft.layers[k].start
     outputs = draft.output_layers()
     layers = [
         replace(
@@ -245,8 +245,8 @@ def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:
     blocks = [
         replace(
             block,
-            source=_renumbered(block.source, draft, shift),
-            target=_renumbered(block.target, draft, shift),
+            source=_renumbered(block.source, draft, shifts),
+            target=_renumbered(block.target, draft, shifts),
         )
         for block in ordered
     ]
@@ -264,10 +264,10 @@ def _idle(draft: Draft) -> set[int]:
     }
 
 
-def _renumbered(view: View, draft: Draft, shift: NDArray[np.int64]) -> View:
+def _renumbered(view: View, draft: Draft, shifts: list[int]) -> View:
     layers = draft.layers_of(view)
-    if len({int(shift[k]) for k in layers}) <= 1:
-        return view.shifted(int(shift[layers[0]])) if layers else view
+    if len({shifts[k] for k in layers}) <= 1:
+        return view.shifted(shifts[layers[0]]) if layers else view
     ids = view.as_ids()
     index = np.searchsorted(draft.starts, ids, side="right") - 1
-    return View.of(np.where(ids < 0, -1, ids + shift[index]), view.shape)
+    return View.of(np.where(ids < 0, -1, ids + np.array(shifts)[index]), view.shape)

@@ -101,6 +101,8 @@ def _fold(draft: Draft, k: int, block: Diagonal | Identity) -> dict[str, str]:
 
 def _absorb(draft: Draft, k: int, block: Block) -> None:
     """Hand the blocks of every branch that ends in an addition over to it."""
+    if _absorb_whole(draft, k, block):
+        return
     source, target = block.source.as_ids(), block.target.as_ids()
     for u in draft.layers_of(block.source):
         layer = draft.layers[u]
@@ -120,6 +122,20 @@ def _absorb(draft: Draft, k: int, block: Block) -> None:
             block = rest
         else:
             draft.hand_over(u, k, block, moved)
+
+
+def _absorb_whole(draft: Draft, k: int, block: Block) -> bool:
+    """Hand over the blocks of a branch that is one layer in order; return whether it is."""
+    sources = draft.layers_of(block.source)
+    if block.source.ids is not None or block.target.ids is not None or len(sources) != 1:
+        return False
+    (u,), into = sources, draft.into(sources[0])
+    if block.source.size != draft.layers[u].n_nodes or not _ends_here(draft, u):
+        return False
+    offset = block.target.start - block.source.start
+    moved = [replace(b, target=b.target.shifted(offset)) for b in into]
+    draft.hand_over(u, k, block, moved)
+    return True
 
 
 def _by_one(block: Block) -> Block:

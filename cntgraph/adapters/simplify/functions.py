@@ -14,7 +14,7 @@ import numpy as np
 from cntgraph.adapters.simplify.draft import Draft, is_learned
 from cntgraph.core.types import Ids
 from cntgraph.network.activations import OF_SEVERAL
-from cntgraph.network.blocks import Diagonal, Identity
+from cntgraph.network.blocks import Block, Diagonal, Identity
 
 #: Kinds of layer that are not linear in what they read.
 _NOT_LINEAR = frozenset({"multiply", "where", "max", "min"})
@@ -39,53 +39,71 @@ def collapse_functions(draft: Draft) -> None:
     """Let every layer that is a function of neurons with a name be that function of them."""
     for k, layer in enumerate(draft.layers):
         if layer.kind in _NOT_LINEAR or layer.kind == "add":
-            found = _origin(draft, k)
-            if found is not None:
-                nodes, between = found
-                parts = {name for other in between for name in draft.applied(other)} - {"where"}
-                if any(draft.layers[other].kind == "multiply" for other in between):
-                    parts.add("pow")  # x · x · x
-                if name := _NAMES.get(frozenset(parts)):
-                    _collapse(draft, k, nodes, between, name)
+            # Most layers are told by what lies around them: their nodes need not be looked at.
+            between = _between(draft, k)
+            name = None if between is None else _name(draft, between)
+            nodes = None if name is None else _origin(draft, k, between or [])
+            if name is not None and nodes is not None:
+                _collapse(draft, k, nodes, between or [], name)
 
 
-def _origin(draft: Draft, k: int) -> tuple[Ids, list[int]] | None:
-    """Return the node for each of k's that it is a function of, and the layers that lie between.
+def _name(draft: Draft, between: list[int]) -> str | None:
+    """Return the name of a function by the layers that lie between it and what it is of."""
+    parts = {name for other in between for name in draft.applied(other)} - {"where"}
+    if any(draft.layers[other].kind == "multiply" for other in between):
+        parts.add("pow")  # x · x · x
+    return _NAMES.get(frozenset(parts))
 
-    Layers are passed in reverse order, so that the first one at which all paths meet is it.
+
+def _between(draft: Draft, k: int) -> list[int] | None:
+    """Return the layers between layer k and the one that it may be a function of.
+
+    They are passed in reverse order, so that the first one at which all paths meet is it; None
+    where one of them is no function of single neurons.
     """
-    frontier: dict[int, Ids] = {}
-    whole = np.arange(draft.layers[k].n_nodes, dtype=np.int64) + draft.layers[k].start
-    between: list[int] = []
-    if not _enter(draft, k, whole, frontier):
-        return None
-    while len(frontier) > 1:
+    between, frontier, last = list[int](), set[int](), k
+    while True:
+        read = _read(draft, last)
+        if read is None:
+            return None
+        frontier.update(source for source, _ in read)
+        if len(frontier) == 1:
+            break
         last = max(frontier)
-        ids = frontier.pop(last)
+        frontier.remove(last)
         between.append(last)
-        if draft.layers[last].kind not in _ELEMENTWISE:
+        own = draft.applied(last)
+        if draft.layers[last].kind not in _ELEMENTWISE or OF_SEVERAL.intersection(own):
             return None
-        if OF_SEVERAL.intersection(draft.applied(last)) or not _enter(draft, last, ids, frontier):
-            return None
-    if not any(draft.layers[layer].kind in _NOT_LINEAR for layer in (k, *between)):
-        return None
-    ((_, ids),) = frontier.items()
-    return ids, between
+    linear = not any(draft.layers[layer].kind in _NOT_LINEAR for layer in (k, *between))
+    return None if linear else between
 
 
-def _enter(draft: Draft, k: int, nodes: Ids, frontier: dict[int, Ids]) -> bool:
-    """Add what nodes of layer k are read from; False where that is not one node for each."""
-    start, into = draft.layers[k].start, draft.into(k)
-    for block in into:
-        if not isinstance(block, Identity | Diagonal) or is_learned(block):
-            return False
-        ids = draft.read_by(block, k)[nodes - start]
+def _read(draft: Draft, k: int) -> list[tuple[int, Block]] | None:
+    """Return what leads to layer k, and from which layer; None unless each does one by one."""
+    found: list[tuple[int, Block]] = []
+    for block in draft.into(k):
         layers = draft.layers_of(block.source)
-        if len(layers) != 1 or layers[0] >= k or ids.min(initial=0) < 0:
-            return False  # of a loop, what leads back
-        if not np.array_equal(frontier.setdefault(layers[0], ids), ids):
-            return False
-    return bool(into)
+        if not isinstance(block, Identity | Diagonal) or is_learned(block):
+            return None
+        if len(layers) != 1 or layers[0] >= k:
+            return None  # of a loop, what leads back
+        found.append((layers[0], block))
+    return found or None
+
+
+def _origin(draft: Draft, k: int, between: list[int]) -> Ids | None:
+    """Return the node for each of k's that it is a function of; None where paths do not meet."""
+    layer = draft.layers[k]
+    frontier: dict[int, Ids] = {k: np.arange(layer.start, layer.slice.stop, dtype=np.int64)}
+    for end in (k, *between):
+        places = frontier.pop(end) - draft.layers[end].start
+        for source, block in _read(draft, end) or ():
+            ids = draft.read_by(block, end)[places]
+            if ids.min(initial=0) < 0 or not np.array_equal(frontier.setdefault(source, ids), ids):
+                return None
+    ((_, ids),) = frontier.items()
+    return ids
 
 
 def _collapse(draft: Draft, k: int, nodes: Ids, between: list[int], name: str) -> None:

@@ -185,10 +185,11 @@ class Expression:
                 f"expected indices from 0 to {self.shape[axis] - 1} along axis {axis} of a value "
                 f"of shape {self.shape}; got some from {chosen.min()} to {chosen.max()}"
             )
-        steps = np.unique(np.diff(chosen))
-        if not chosen.size or (len(steps) <= 1 and np.all(steps > 0)):
+        steps = np.diff(chosen)
+        step = int(steps[0]) if steps.size else 1
+        if step > 0 and (steps == step).all():
             start, stop = (int(chosen[0]), int(chosen[-1]) + 1) if chosen.size else (0, 0)
-            return self.take(axis, start, stop, int(steps[0]) if steps.size else 1)
+            return self.take(axis, start, stop, step)
         options = {"axis": axis, "indices": chosen}
         return type(self)("gather", self.resized(axis, len(chosen)), self.dtype, (self,), options)
 
