@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -11,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.types import Ids, Values
+
+#: Node ids that are looked at together.
+_TOGETHER = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class View:
             return cls(shape, int(flat[0]))
         return cls(shape, 0, np.maximum(flat, -1))
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Number of positions, those without a node included."""
         return prod(self.shape)
@@ -86,13 +88,13 @@ class View:
 
     def reshape(self, shape: tuple[int, ...]) -> View:
         """Return the same nodes seen in another shape (C order)."""
-        return replace(self, shape=shape)
+        return View(shape, self.start, self.ids)
 
     def shifted(self, offset: int) -> View:
         """Return the view with every node id moved by `offset`."""
         if self.ids is None:
-            return replace(self, start=self.start + offset)
-        return replace(self, ids=np.where(self.ids < 0, -1, self.ids + offset))
+            return View(self.shape, self.start + offset)
+        return View(self.shape, self.start, np.where(self.ids < 0, -1, self.ids + offset))
 
     def gather(self, values: NDArray[Any]) -> Values:
         """Return the values of the nodes seen, 0 where there is no node.
@@ -149,8 +151,13 @@ class View:
         """Return the smallest node id seen and one more than the largest; (0, 0) if none."""
         if self.ids is None:
             return self.start, self.start + self.size
-        nodes = self.ids[self.ids >= 0]
-        return (int(nodes.min()), int(nodes.max()) + 1) if nodes.size else (0, 0)
+        last = int(self.ids.max(initial=-1))
+        if last < 0:
+            return 0, 0
+        first = int(self.ids.min())
+        if first < 0:  # where there is no node
+            first = int(self.ids.min(where=self.ids >= 0, initial=last))
+        return first, last + 1
 
 
 def parts_of(ids: Ids, starts: NDArray[np.int64]) -> list[int]:
@@ -185,13 +192,11 @@ def parts_of(ids: Ids, starts: NDArray[np.int64]) -> list[int]:
 
 def _is_consecutive(ids: Ids) -> bool:
     """Whether ids count up by one; looks at parts that fit in cache, and stops early."""
-    first, step = int(ids[0]), min(1 << 15, ids.size)
-    if first < 0 or ids[-1] != first + ids.size - 1:
+    first, last, middle = int(ids[0]), ids.size - 1, ids.size // 2
+    if first < 0 or ids[last] != first + last or ids[middle] != first + middle:
         return False
-    expected = np.arange(first, first + step)
-    for k in range(0, ids.size, step):
-        part = ids[k : k + step]
-        if not (part == expected[: part.size]).all():
+    for k in range(0, ids.size, _TOGETHER):
+        part = ids[k : k + _TOGETHER]
+        if np.count_nonzero(part != np.arange(first + k, first + k + part.size)):
             return False
-        expected += step
     return True

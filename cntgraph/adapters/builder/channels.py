@@ -43,12 +43,14 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
     first, last = int(ids[ids >= 0].min(initial=ids.max())), int(ids.max())
     low, high = (bisect_right(layers, k, key=attrgetter("start")) for k in (first, last))
     layers = layers[max(low - 1, 0) : max(high, 1)]
-    of_layer = np.searchsorted([layer.start for layer in layers], ids, side="right") - 1
     starts = np.array([layer.start for layer in layers])
     sizes = np.array([max(layer.n_nodes // max(layer.shape[0], 1), 1) if layer.shape else 1
                       for layer in layers])  # fmt: skip
-    channel = (ids - starts[of_layer]) // sizes[of_layer]
     nodes = ids >= 0
+    if len(layers) == 1:
+        return _changing((ids - starts[0]) // sizes[0], nodes) or (0,)
+    of_layer = np.searchsorted(starts, ids, side="right") - 1
+    channel = (ids - starts[of_layer]) // sizes[of_layer]
     return _changing(channel, nodes) or _changing(of_layer, nodes) or (0,)
 
 
@@ -56,5 +58,5 @@ def _changing(labels: Ids, nodes: NDArray[np.bool_]) -> tuple[int, ...]:
     """Return the axes along which labels change, positions without a node left aside."""
     high = np.where(nodes, labels, np.iinfo(np.int64).min)
     low = np.where(nodes, labels, np.iinfo(np.int64).max)
-    axes = range(labels.ndim)
+    axes = (axis for axis, size in enumerate(labels.shape) if size > 1)
     return tuple(axis for axis in axes if (high.max(axis) > low.min(axis)).any())

@@ -229,6 +229,8 @@ class Layout:
         layers = self.layers_of(view)
         if len(layers) == 1 and view.size == layers[0].n_nodes:
             (source,) = layers
+            if view.ids is None:
+                return self.add_layer(name, source.shape, kind, unique=False).reshape(ids.shape)
             flat = view.as_ids() - source.start
             whole = flat.size and flat.min() >= 0
             if whole and (np.bincount(flat, minlength=flat.size) == 1).all():

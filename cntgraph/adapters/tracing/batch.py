@@ -59,7 +59,9 @@ class Samples:
         """Return the node ids of the first sample, without the batch dimension."""
         if self.axis is None:
             return _unnumbered(ids)
-        part = ids if self.places is None else ids.take(self.places[0], self.axis)
+        if self.places is None:
+            return ids.squeeze(self.axis)  # a batch of one has no numbers
+        part = ids.take(self.places[0], self.axis)
         return _unnumbered(part.squeeze(self.axis) if self.alone else part)
 
     def spread(self, ids: Ids, axis: int | None = None) -> Ids:
@@ -75,7 +77,7 @@ class Samples:
         axis = self.axis if axis is None else axis
         if axis is None:
             return ids if not self.number else np.where(ids < 0, -1, ids | self.number << _BITS)
-        whole = np.expand_dims(ids, axis) if self.alone else ids
+        whole = ids[(slice(None),) * axis + (np.newaxis,)] if self.alone else ids
         if self.places is None:
             return whole
         made = numbered(whole, axis, len(self.places))

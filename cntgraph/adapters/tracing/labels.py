@@ -24,15 +24,17 @@ class Labeled(Generic[Values]):
 
     def size(self, label: Hashable) -> int:
         """Return the length of an axis; 1 for one that there is not."""
-        return self.values.shape[list(self.labels).index(label)] if label in self.labels else 1
+        return self.values.shape[self.labels.index(label)] if label in self.labels else 1
 
     def arranged(self, order: Labels) -> Values:
         """Return the values with the axes of `order` alone; all others must be of length one."""
+        if (*order,) == (*self.labels,):
+            return self.values
         known = [
             *(k for k in order if k in self.labels),
             *(k for k in self.labels if k not in order),
         ]
-        axes = tuple(list(self.labels).index(label) for label in known)
+        axes = tuple(map(self.labels.index, known))
         return self.values.transpose(axes).reshape(tuple(map(self.size, order)))
 
 
