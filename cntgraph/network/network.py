@@ -17,7 +17,7 @@ from cntgraph.core.names import matching, unknown_name
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.table_html import unfolding_table
 from cntgraph.core.types import Array, Columns, Values
-from cntgraph.core.view import View
+from cntgraph.core.view import View, parts_of
 from cntgraph.network.block_columns import block_columns
 from cntgraph.network.blocks.base import Block, broadcasts
 from cntgraph.network.blocks.class_values import ClassValues
@@ -222,10 +222,7 @@ class Network:
         if view.ids is None:
             found = range(self._layer_index(view.start), self._layer_index(view.span()[1] - 1) + 1)
             return tuple(self.layers[k] for k in found) if view.size else ()
-        starts = [layer.start for layer in self.layers]
-        nodes = view.ids[view.ids >= 0]
-        index = np.unique(np.searchsorted(starts, nodes, side="right") - 1)
-        return tuple(self.layers[k] for k in index)
+        return tuple(self.layers[k] for k in parts_of(view.ids, np.array(self._starts)))
 
     def around(self, layer: Layer) -> Network:
         """Return the network with only those blocks that may lead to or from a layer's nodes."""
@@ -322,7 +319,14 @@ class Network:
 
     def blocks_into(self, layer: Layer) -> tuple[Block, ...]:
         """Return the blocks whose edges end in a layer."""
-        return tuple(b for b in self.blocks if self.ends[b.name] == layer.name)
+        return tuple(self._into.get(layer.name, ()))
+
+    @cached_property
+    def _into(self) -> dict[str, list[Block]]:
+        found: dict[str, list[Block]] = {}
+        for block in self.blocks:
+            found.setdefault(self.ends[block.name], []).append(block)
+        return found
 
     @cached_property
     def ends(self) -> dict[str, str]:

@@ -74,10 +74,11 @@ def bind_weights(
 
 def _without_stored_zeros(net: Network, patterns: Mapping[str, Parameter]) -> Network:
     """Return a network in which what a file's sparse tensors do not store is no edge."""
+    new = patterns.keys() - net.parameters.keys()
     values = {
         name: pruned_by(Recipe.of(patterns[pattern_name(name)]), Recipe.of(p))
         for name, p in net.parameters.items()
-        if pattern_name(name) in patterns.keys() - net.parameters.keys()
+        if pattern_name(name) in new
     }
     return put_in(net, values) if values else net
 
