@@ -94,8 +94,8 @@ def examine(model, *example, unroll=None, batched=True, **named):
     """Trace a model; return what it was built with, and of each layer that is a sum: its name,
     what its edges add up to, what PyTorch computed, and the largest sum of absolute terms."""
     builder = Builder(unroll=unroll)
-    with mock.patch.object(live, "Watch", Recording), live.evaluating(model):
-        live.trace_module(model, builder, Example(example, named, batched=batched))
+    with mock.patch.object(live, "Watch", Recording), live.evaluating(model) as kept:
+        live.trace_module(model, builder, Example(example, named, batched=batched), kept)
     starts = [layer.start for layer in builder.layers]
     in_cell = np.zeros(builder.layers[-1].slice.stop, bool)
     for layer in builder.layers:

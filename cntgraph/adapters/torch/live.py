@@ -24,8 +24,8 @@ from cntgraph.adapters.torch.sparse_tensors import (
     put_dense,
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_constant_mask, is_weight, parameter_of
-from cntgraph.adapters.torch.untouched import untouched
-from cntgraph.adapters.torch.watch import Watch, watching
+from cntgraph.adapters.torch.untouched import Kept, untouched
+from cntgraph.adapters.torch.watch import Watch, alone, watching
 from cntgraph.adapters.tracing.complex_numbers import of_pairs
 from cntgraph.core.errors import CntGraphError, TraceError
 from cntgraph.core.parameter import Parameter
@@ -76,39 +76,41 @@ def trace_live(model: torch.nn.Module, given: Options, *, shapes_only: bool = Fa
         If the model fails on this input.
     """
     failed: TraceError | None = None
-    with evaluating(model):
+    with evaluating(model) as kept:
         for example in make_examples(model, given):
             if shapes_only:
                 example = replace(example, shapes_only=True)
             try:
-                return _traced(model, given, example)
+                return _traced(model, given, example, kept)
             except TraceError as error:
                 failed = failed or error
     assert failed is not None
     raise failed
 
 
-def _traced(model: torch.nn.Module, given: Options, example: Example) -> Builder:
+def _traced(model: torch.nn.Module, given: Options, example: Example, kept: Kept) -> Builder:
     """Trace a module; once more without PyTorch's compiler, where that cannot be watched."""
     builder = given.builder()
     try:
-        trace_module(model, builder, example)
+        trace_module(model, builder, example, kept)
     except TraceError as error:
         if not is_of_compiler(error.__cause__):
             raise
         builder = given.builder()
         with without_compiler():
-            trace_module(model, builder, example)
+            trace_module(model, builder, example, kept)
     return builder
 
 
-def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> None:
+def trace_module(model: torch.nn.Module, builder: Builder, example: Example, kept: Kept) -> None:
     """Run a module in evaluation mode, and build its network from what it carries out.
 
     Parameters
     ----------
     example : Example
         What the model is called with.
+    kept : Kept
+        Keeps what the model writes over; nothing else sees what it does.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     """
     tracer, modules = AtenTracer(builder), _Modules(model)
     tracer.n_samples = int(example.batched)
-    watch = Watch(tracer, modules.place, shapes_only=example.shapes_only)
+    watch = Watch(tracer, modules.place, shapes_only=example.shapes_only, kept=kept)
     for stored, tensor in _stored(model, put_dense(model)):
         recipe, *pattern = (Recipe.of(builder.parameter(parameter)) for parameter in stored)
         recipe = recipe * pattern[0] if pattern else recipe
@@ -138,7 +140,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example) -> 
     if builder.sightings is not None:
         watch.script = Script()
         builder.sightings.notes = example, watch.script
-    with modules.followed():
+    with modules.followed(), alone():
         result = call_module(model, example, watch)
     tracer.output(watch.lookup(result))
 
@@ -184,21 +186,21 @@ def _named_arguments(
 
 
 @contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and leave it as it was afterwards."""
+def evaluating(model: torch.nn.Module) -> Iterator[Kept]:
+    """Put a model into evaluation mode, and leave it as it was afterwards (`untouched`)."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     if not hasattr(model, "training"):
         raise TraceError(
             "the parameters of a frozen TorchScript module are constants; pass the module as it "
             "was before torch.jit.freeze"
         )
-    with untouched(model):
+    with untouched(model) as kept:
         with suppress(NotImplementedError):  # an exported program is as it was exported
             model.eval()
         # The fast path of attention is one opaque operation.
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            yield
+            yield kept
         finally:
             torch.backends.mha.set_fastpath_enabled(fast_path)
 

@@ -16,18 +16,18 @@ from cntgraph.adapters.torch.aten.values import leaves, named_arguments
 
 
 @contextmanager
-def untouched(model: torch.nn.Module) -> Iterator[None]:
-    """Put back what a model changes of itself while it runs.
+def untouched(model: torch.nn.Module) -> Iterator[Kept]:
+    """Put back what a model changes of itself while it runs; yield what keeps that.
 
     That is the attributes of its modules, their modes included, and the values of tensors among
     them: parameters, and buffers such as counters and running statistics. What a module changes
     inside a list or a dict of its own stays changed.
     """
     modules = [(module, module.training, _attributes(module)) for module in model.modules()]
-    kept = _Kept(model)
+    kept = Kept(model)
     try:
         with kept:
-            yield
+            yield kept
     finally:
         for module, training, attributes in modules:
             module.training = training  # of a scripted module it is no attribute
@@ -60,7 +60,7 @@ def _written_by(func: Any) -> tuple[str, ...]:
     )
 
 
-class _Kept(TorchDispatchMode):
+class Kept(TorchDispatchMode):
     """Keeps what the tensors of a model hold before an operation writes over them."""
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -75,11 +75,15 @@ class _Kept(TorchDispatchMode):
         return False  # as for `Watch`
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.before_writing(func, args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+    def before_writing(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Keep what an operation is about to write over; told by a mode that sees it first."""
         if names := _written_by(func):
-            values = named_arguments(func, args, kwargs or {})
+            values = named_arguments(func, args, kwargs)
             for value in leaves([values[name] for name in names]):
                 self._keep(value)
-        return func(*args, **(kwargs or {}))
 
     def _keep(self, value: Any) -> None:
         if _has_memory(value):

@@ -32,6 +32,7 @@ from cntgraph.adapters.torch.aten.values import (
 )
 from cntgraph.adapters.torch.higher_order import carry_out_parts, has_parts, is_of_functions
 from cntgraph.adapters.torch.script import Script, see_results
+from cntgraph.adapters.torch.untouched import Kept
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
@@ -48,17 +49,18 @@ def watching(mode: TorchDispatchMode) -> Iterator[None]:
         yield
 
 
-class Unwatched:
-    """Lets what is done to node ids pass by the modes that watch a model: it is none of its steps.
+@contextmanager
+def alone() -> Iterator[None]:
+    """Set aside the modes that are open: they are told of nothing that is done meanwhile.
 
-    A mode takes ten times as long to be told of a small operation as that takes.
+    While a model is traced, most of what is done is done to node ids, and a mode takes ten times as
+    long to be told of a small operation as that takes.
     """
-
-    def __enter__(self) -> None:
-        self.modes = [_pop_mode() for _ in range(_len_torch_dispatch_stack())]
-
-    def __exit__(self, *_: object) -> None:
-        for mode in reversed(self.modes):
+    modes = [_pop_mode() for _ in range(_len_torch_dispatch_stack())]
+    try:
+        yield
+    finally:
+        for mode in reversed(modes):
             _push_mode(mode)
 
 
@@ -97,6 +99,8 @@ class Watch(TorchDispatchMode):
         Whether values do not matter, so that products need not be computed.
     stand_ins : bool, default False
         Whether weights have other values than their own, so that none can be taken as constants.
+    kept : Kept, optional
+        Keeps what operations write over.
 
     Attributes
     ----------
@@ -108,10 +112,10 @@ class Watch(TorchDispatchMode):
 
     def __init__(
         self, tracer: AtenTracer, place: Callable[[], Place], *, shapes_only: bool,
-        stand_ins: bool = False,
+        stand_ins: bool = False, kept: Kept | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.stand_ins = stand_ins
+        self.stand_ins, self.kept = stand_ins, kept
         self.tracer, self.place, self.shapes_only = tracer, place, shapes_only
         self.known: Any = WeakTensorKeyDictionary()
         self.script: Script | None = None
@@ -147,7 +151,7 @@ class Watch(TorchDispatchMode):
         traced, named = self.lookup([args, kwargs])
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
         if not values and not is_random(func):
-            return _emptied(func(*args, **kwargs), func)
+            return _emptied(self._carried_out(func, args, kwargs), func)
         if handler_of(name_of_operation(func)) is None and name_of_operation(func) != "one_hot":
             parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
@@ -162,14 +166,13 @@ class Watch(TorchDispatchMode):
         before = self._values_before(args[0]) if beside else None
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
-        result = _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
+        result = self._carried_out(func, args, kwargs, thin=thin)
         result = _emptied(result, func)
         if name_of_operation(func) == "one_hot" and traced[0].source == "neurons":
             return self._open_choice(traced[0], result)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
-        with Unwatched():
-            yielded = _strided(call, args[0]) if call.name == "as_strided" else None
-            yielded = self.tracer.attempt(call) if yielded is None else yielded
+        yielded = _strided(call, args[0]) if call.name == "as_strided" else None
+        yielded = self.tracer.attempt(call) if yielded is None else yielded
         if yielded is None:
             parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
@@ -177,13 +180,18 @@ class Watch(TorchDispatchMode):
             if self.stand_ins and not call.has(Nodes | Data):
                 raise RuntimeError("weights without their values have no constant in their place")
             yielded = self.tracer.give_up(call)
-        with Unwatched():
-            self._remember(result, yielded)
-            if number is not None:
-                see_results(self.tracer, number, self.lookup(result))
-            if before is not None:
-                self._write_back(func, args[0], before, beside)
+        self._remember(result, yielded)
+        if number is not None:
+            see_results(self.tracer, number, self.lookup(result))
+        if before is not None:
+            self._write_back(func, args[0], before, beside)
         return result
+
+    def _carried_out(self, func: Any, args: Any, kwargs: Any, *, thin: bool = False) -> Any:
+        """Carry out an operation of the model."""
+        if self.kept is not None:
+            self.kept.before_writing(func, args, kwargs)
+        return _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
 
     def _open_choice(self, choice: Data, one_hot: torch.Tensor) -> torch.Tensor:
         """Let everything be chosen that the data may choose (every expert), once."""
@@ -358,9 +366,8 @@ def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:
     def zeros(x: torch.Tensor) -> torch.Tensor:
         return torch.empty_strided(x.size(), x.stride(), dtype=x.dtype, device=device).zero_()
 
-    with Unwatched():
-        args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
-        return map_leaves(operation(*args, **kwargs), zeros, of=torch.Tensor)
+    args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
+    return map_leaves(operation(*args, **kwargs), zeros, of=torch.Tensor)
 
 
 def _zeros_by_group(
