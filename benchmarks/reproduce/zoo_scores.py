@@ -56,9 +56,10 @@ def predict(
         parts = []
         for train, test in splits:
             model = HistGradientBoostingRegressor(**SETTINGS)
+            known = features.columns[features.loc[train].notna().any()]  # others cannot be binned
             with threadpool_limits(1):  # by which trees this small are grown faster
-                model.fit(features.loc[train].to_numpy(), target.loc[train].to_numpy())
-            parts.append(model.predict(features.loc[test].to_numpy()))
+                model.fit(features.loc[train, known].to_numpy(), target.loc[train].to_numpy())
+            parts.append(model.predict(features.loc[test, known].to_numpy()))
         told[name] = np.concatenate(parts)
     return Predictions(target.loc[rows].to_numpy(), networks.loc[rows].to_numpy(), told)
 

@@ -68,7 +68,8 @@ def test_no_network_is_told_by_its_own_checkpoints(scores, final):
     n = 150
     networks = pd.Series(np.repeat(np.arange(n), 3))
     accuracy = np.random.default_rng(0).uniform(size=n)
-    held_out, features = networks % 3 == 0, pd.DataFrame({"number": networks})
+    held_out = networks % 3 == 0
+    features = pd.DataFrame({"number": networks, "of no network": np.nan})
     target = pd.Series(accuracy[networks])
     found = scores.predict({"x": features}, target, networks, held_out, final=final)
     assert set(found.networks % 3) == ({0} if final else {1, 2})
