@@ -206,17 +206,22 @@ def report(found: Mapping[str, pd.DataFrame], title: str, picture: str) -> str:
 
 def draw(scores: pd.DataFrame, path: Path) -> None:
     """Draw R² of each set alone, a panel per stratum."""
-    names = [*scores["stratum"].unique()]
-    figure = Figure(figsize=(10, 2 * -(-len(names) // 4)), dpi=80, layout="constrained")
-    axes = figure.subplots(-(-len(names) // 4), 4, sharex=True, squeeze=False).reshape(-1)
+    names, sets = [*scores["stratum"].unique()], MEASURES | {"f": "hyperparameters"}
+    n_rows = -(-len(names) // 4)
+    figure = Figure(figsize=(10, 1.7 * n_rows + 0.3), dpi=80, layout="constrained")
+    axes = figure.subplots(n_rows, 4, sharex=True, sharey=True, squeeze=False).reshape(-1)
     for ax, name in zip(axes, names, strict=False):  # the last row may have more
-        own = scores[(scores["stratum"] == name) & scores["set"].isin([*MEASURES, "f"])]
+        own = scores[scores["stratum"] == name].set_index("set").loc[[*sets]]
         errors = np.abs(own[["r2_low", "r2_high"]].to_numpy().T - own["r2"].to_numpy())
         ax.errorbar(own["r2"], range(len(own)), xerr=errors, fmt="o", ms=3, lw=1)
-        ax.set_yticks(range(len(own)), own["set"])
-        ax.set_title(name, size=8)
-        ax.set(xlim=(-0.2, 1.02), xlabel="R²")
-        ax.invert_yaxis()
+        title = f"{name} updates" if name.isdecimal() else name.removeprefix("initializer ")
+        ax.set_title(title, size=8)
+    axes[0].set_yticks(range(len(sets)), [f"{what} ({key})" for key, what in sets.items()], size=8)
+    axes[0].set(xlim=(-0.2, 1.02))
+    axes[0].invert_yaxis()
+    for ax in axes[len(names) - 4 : len(names)]:
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel("R²")
     for ax in axes[len(names) :]:
         ax.remove()
     figure.savefig(path)
