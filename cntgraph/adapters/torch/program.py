@@ -26,6 +26,7 @@ from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, are_neurons_written, leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large, refuse_unfit
 from cntgraph.adapters.torch.inputs import Inputs
+from cntgraph.adapters.torch.known import is_beside
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
     LISTS,
@@ -40,7 +41,7 @@ from cntgraph.adapters.torch.serialized import (
     torch_dtype,
 )
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
-from cntgraph.adapters.torch.watch import as_memory, as_written, base_of, is_beside, taken_apart
+from cntgraph.adapters.torch.watch import as_memory, as_written, base_of, taken_apart
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
 from cntgraph.adapters.tracing.values import FIRST_TOKEN, Data

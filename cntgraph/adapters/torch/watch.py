@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import (
     _pop_mode,
     _push_mode,
 )
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from cntgraph.adapters.torch.aten.complex_numbers import as_pair, as_typed, pair_of
 from cntgraph.adapters.torch.aten.operations import LAYERS, handler_of, writes_over
@@ -31,6 +30,7 @@ from cntgraph.adapters.torch.aten.values import (
     named_arguments,
 )
 from cntgraph.adapters.torch.higher_order import carry_out_parts, has_parts, is_of_functions
+from cntgraph.adapters.torch.known import Known
 from cntgraph.adapters.torch.script import Script, see_results
 from cntgraph.adapters.torch.untouched import Kept
 from cntgraph.adapters.tracing.complex_numbers import Complex
@@ -104,7 +104,7 @@ class Watch(TorchDispatchMode):
 
     Attributes
     ----------
-    known : WeakTensorKeyDictionary
+    known : Known
         What tensors stand for: `Nodes`, `Recipe` or `Data`; any other is a constant.
     script : Script or None
         What is carried out, written down where the model is to be run again.
@@ -117,7 +117,7 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.stand_ins, self.kept = stand_ins, kept
         self.tracer, self.place, self.shapes_only = tracer, place, shapes_only
-        self.known: Any = WeakTensorKeyDictionary()
+        self.known = Known()
         self.script: Script | None = None
 
     #: They are seen, too, and taken apart.
@@ -230,8 +230,7 @@ class Watch(TorchDispatchMode):
     def _seen_beside(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         """Return what shares the memory of a tensor: what it is a view of, and what is known."""
         base = [] if tensor._base is None else [tensor._base]
-        known = [x for x in self.known if is_beside(x, tensor) and x is not tensor]
-        return base + [x for x in known if x is not tensor._base]
+        return base + [x for x in self.known.beside(tensor) if x is not tensor._base]
 
     def _values_before(self, tensor: torch.Tensor) -> Any:
         """Return what all that shares a tensor's memory is before weights are written into it."""
@@ -269,12 +268,6 @@ class Watch(TorchDispatchMode):
 def base_of(tensor: torch.Tensor) -> torch.Tensor:
     """Return what a tensor is a view of; itself, if it is none."""
     return tensor if tensor._base is None else tensor._base
-
-
-def is_beside(tensor: Any, other: torch.Tensor) -> bool:
-    """Whether a tensor lies in the memory of another."""
-    place = other.untyped_storage().data_ptr()
-    return isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() == place
 
 
 def as_memory(

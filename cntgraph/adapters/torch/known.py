@@ -1,0 +1,73 @@
+"""Known: what tensors stand for, found by the tensor, or by the memory that it lies in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
+
+
+def memory_of(tensor: torch.Tensor) -> int:
+    """Return what names the memory that a tensor lies in; one without values has a name as well."""
+    storage = tensor.untyped_storage()
+    return storage.data_ptr() or storage._cdata
+
+
+def is_beside(tensor: Any, other: torch.Tensor) -> bool:
+    """Whether a tensor lies in the memory of another."""
+    return isinstance(tensor, torch.Tensor) and memory_of(tensor) == memory_of(other)
+
+
+class Known:
+    """What tensors stand for: `Nodes`, `Recipe` or `Data`; it is forgotten with the tensor.
+
+    Examples
+    --------
+    >>> known, tensor = Known(), torch.zeros(4)
+    >>> known[tensor[:2]] = "forgotten"
+    >>> part = tensor[2:]
+    >>> known[part] = "a part"
+    >>> known.get(part), [seen is part for seen in known.beside(tensor)]
+    ('a part', [True])
+    """
+
+    def __init__(self) -> None:
+        self._values: Any = WeakTensorKeyDictionary()
+        self._in_memory: defaultdict[int, list[Any]] = defaultdict(list)
+
+    def __contains__(self, tensor: torch.Tensor) -> bool:
+        """Whether it is known what a tensor stands for."""
+        return tensor in self._values
+
+    def __getitem__(self, tensor: torch.Tensor) -> Any:
+        """Return what a tensor stands for."""
+        return self._values[tensor]
+
+    def __setitem__(self, tensor: torch.Tensor, value: Any) -> None:
+        """Let a tensor stand for something."""
+        if tensor not in self._values:
+            self._in_memory[memory_of(tensor)].append(TensorWeakRef(tensor))
+        self._values[tensor] = value
+
+    def get(self, tensor: torch.Tensor, default: Any = None) -> Any:
+        """Return what a tensor stands for, or the default."""
+        return self._values.get(tensor, default)
+
+    def pop(self, tensor: torch.Tensor, default: Any = None) -> Any:
+        """Forget what a tensor stands for, and return it."""
+        return self._values.pop(tensor, default)
+
+    def beside(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """Return the known tensors that lie in the memory of one, without itself.
+
+        Looked up, not searched for: what is written into memory is mostly a small part of what is
+        known.
+        """
+        place, found = memory_of(tensor), dict[int, torch.Tensor]()
+        for reference in self._in_memory.get(place, ()):
+            seen = reference()
+            if seen is not None and seen is not tensor and seen in self._values:
+                found[id(seen)] = seen
+        return [seen for seen in found.values() if memory_of(seen) == place]
