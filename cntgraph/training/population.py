@@ -367,8 +367,8 @@ class Population(Gathered, EachNetwork):
         return each_measured(self._measuring, measure, where, options)
 
     def _judge(self, table: pd.DataFrame) -> None:
-        found = diverged(table)
         members = self._measuring.members
+        found = diverged(table, alike=members.template is not None)
         found.insert(1, "path", [members.key(int(k))[0] for k in found["network"]])
         self._diverged = found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +32,7 @@ _ROWS: Final = 1 << 15
 _ARCHITECTURE: Final = ("layer", "kind", "shape", "n_edges", "n_weights")
 
 
-def diverged(table: pd.DataFrame, *, network: str = "network") -> pd.DataFrame:
+def diverged(table: pd.DataFrame, *, network: str = "network", alike: bool = False) -> pd.DataFrame:
     """Return which networks diverged, and why.
 
     A network diverged if a weight, a bias or a strength of it is NaN or infinite; or if the
@@ -47,6 +47,8 @@ def diverged(table: pd.DataFrame, *, network: str = "network") -> pd.DataFrame:
         One row per network and layer, as `Population.analyze` and `Trajectory.analyze` return it.
     network : str, default "network"
         The column that numbers the networks; ``"snapshot"`` in a table of a trajectory.
+    alike : bool, default False
+        Whether all networks are known to be of one architecture, so that it need not be compared.
 
     Returns
     -------
@@ -93,7 +95,8 @@ def diverged(table: pd.DataFrame, *, network: str = "network") -> pd.DataFrame:
     reasons: defaultdict[Any, list[str]] = defaultdict(list)
     for number, layers in table[_not_finite(table)].groupby(network, sort=False)["layer"]:
         reasons[number].append(f"weights or strengths of {', '.join(layers)} are not finite")
-    for name, row in _beyond(table, network):
+    groups = (_layers if alike else _groups)(table, network)
+    for name, row in _beyond(table, groups):
         number, layer, value = table.loc[row, [network, "layer", name]]
         if number not in reasons or not reasons[number][0].endswith("not finite"):
             reasons[number].append(f"{name} of {layer} is {value:.3g}, beyond the bound")
@@ -111,13 +114,20 @@ def _not_finite(table: pd.DataFrame) -> pd.Series:
     )
 
 
-def _beyond(table: pd.DataFrame, network: str) -> list[tuple[str, int]]:
+def _beyond(table: pd.DataFrame, groups: Iterable[Ids]) -> list[tuple[str, int]]:
     """Return what is beyond the bound: a size and a row, those of one size together, in order."""
     found: dict[str, list[int]] = {name: [] for name in _SIZES}
-    for rows in _groups(table, network):
+    for rows in groups:
         for name, beyond in found.items():
             beyond += _too_large(table[name].to_numpy(dtype=np.float64), rows).tolist()
     return [(name, row) for name, beyond in found.items() for row in sorted(beyond)]
+
+
+def _layers(table: pd.DataFrame, network: str) -> Iterator[Ids]:
+    """Yield the rows of each layer in all networks, which are of one architecture."""
+    n_layers = int((table[network] == table[network].iloc[0]).sum()) if len(table) else 0
+    for k in range(n_layers):
+        yield np.arange(k, len(table), n_layers)
 
 
 def _groups(table: pd.DataFrame, network: str) -> Iterator[Ids]:

@@ -173,3 +173,14 @@ def test_networks_whose_rows_are_not_together():
     by_layer = table.iloc[np.arange(len(table)).reshape(6, -1).T.reshape(-1)]
     assert len(diverged(by_layer)) == 1
     assert diverged(by_layer).equals(diverged(table))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 12])
+def test_networks_that_are_known_to_be_alike_need_not_be_compared(n):
+    nets = population(12)
+    nets[4] = changed(nets[4], lambda _, v: v * 1e5)
+    nets[7] = spoilt(nets[7], "fc1.weight", np.nan)
+    table = analyzed(nets)
+    table = table[table["network"] >= 12 - n]
+    pd.testing.assert_frame_equal(diverged(table, alike=True), diverged(table))
+    assert len(diverged(table)) == (2 if n == 12 else 0)
