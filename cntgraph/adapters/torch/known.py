@@ -12,7 +12,8 @@ from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 def memory_of(tensor: torch.Tensor) -> int:
     """Return what names the memory that a tensor lies in; one without values has a name as well."""
     storage = tensor.untyped_storage()
-    return storage.data_ptr() or storage._cdata
+    place: int = storage.data_ptr() or storage._cdata
+    return place
 
 
 def is_beside(tensor: Any, other: torch.Tensor) -> bool:
