@@ -39,7 +39,8 @@ python benchmarks/reproduce/zoo_analysis.py ZOO/TASK --out benchmarks/results --
 ABOUT = (
     ", ".join(f"{k}: {v}" for k, v in MEASURES.items())
     + ", f: hyperparameters; 95 % intervals. Everything is as "
-    "`benchmarks/reproduce/zoo_protocol.md` says, which is older than the first result. The "
+    "`benchmarks/reproduce/zoo_protocol.md` says, which is older than the first result; what no "
+    "network of a stratum has (a deviation of initializers that have none) is left out there. The "
     "measures of all networks at the last checkpoint are in `measures.csv.gz`, beside the picture."
 )
 
