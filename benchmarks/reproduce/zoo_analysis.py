@@ -220,7 +220,7 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
     axes[0].set_yticks(range(len(sets)), [f"{what} ({key})" for key, what in sets.items()], size=8)
     axes[0].set(xlim=(-0.2, 1.02))
     axes[0].invert_yaxis()
-    for ax in axes[len(names) - 4 : len(names)]:
+    for ax in axes[max(len(names) - 4, 0) : len(names)]:
         ax.tick_params(labelbottom=True)
         ax.set_xlabel("R²")
     for ax in axes[len(names) :]:

@@ -59,41 +59,39 @@ class Dropout(NamedTuple):
 
     def bend(self, activation: str, z: Floats) -> Floats:
         """Make of sums, in place, what is left of their activations; return the slopes."""
-        slopes = np.empty_like(z)
-        if activation == "tanh":
-            np.tanh(z, out=z)
+        activate(activation, z)
+        slopes = 1 - z * z if activation == "tanh" else (z > 0).astype(np.float32)
         least, factor = round(self.share * 2**16), np.float32(1 / (1 - self.share))
-        compiled = _drop_tanh if activation == "tanh" else _drop_relu
-        compiled(z.reshape(-1), slopes.reshape(-1), self.draws, least, factor)
+        _drop(z.reshape(-1), slopes.reshape(-1), self.draws, least, factor)
         return slopes
 
 
 @njit(nogil=True)
-def _drop_relu(
-    z: Floats, slopes: Floats, draws: NDArray[np.uint16], least: int, factor: np.float32
+def _drop(
+    values: Floats, slopes: Floats, draws: NDArray[np.uint16], least: int, factor: np.float32
 ) -> None:
-    for k in range(z.size):
-        slope = factor if draws[k] >= least else np.float32(0)
-        slopes[k] = slope if z[k] > 0 else np.float32(0)
-        z[k] *= slopes[k]
+    for k in range(values.size):
+        kept = factor if draws[k] >= least else np.float32(0)
+        values[k] *= kept
+        slopes[k] *= kept
 
 
-@njit(nogil=True)
-def _drop_tanh(
-    z: Floats, slopes: Floats, draws: NDArray[np.uint16], least: int, factor: np.float32
-) -> None:
-    for k in range(z.size):
-        slope = factor if draws[k] >= least else np.float32(0)
-        slopes[k] = slope * (np.float32(1) - z[k] * z[k])
-        z[k] *= slope
+def activate(activation: str, z: Floats) -> None:
+    """Apply an activation in place."""
+    np.tanh(z, out=z) if activation == "tanh" else np.maximum(z, 0, out=z)
+
+
+def sums(k: int, x: Floats, kernel: Floats, bias: Floats) -> Floats:
+    """Return what comes to the k-th convolution's channels; the first reads patches."""
+    return convolve(x, kernel, bias) if k else product(x, np.vstack([kernel, bias]))
 
 
 def logits(activation: str, row: Floats, seen: Floats) -> Floats:
     """Return what a network computes of the patches of images: (n, 10)."""
     x = seen
     for k, (kernel, bias) in enumerate(parameters(row)[:-1]):
-        x = convolve(x, kernel, bias) if k else product(x, np.vstack([kernel, bias]))
-        np.tanh(x, out=x) if activation == "tanh" else np.maximum(x, 0, out=x)
+        x = sums(k, x, kernel, bias)
+        activate(activation, x)
     weight, bias = parameters(row)[-1]
     return x.mean((1, 2)) @ weight + bias
 
@@ -105,8 +103,7 @@ def gradient(
     *layers, (weight, bias) = parameters(row)
     inputs, slopes = [seen], []
     for k, (kernel, offset) in enumerate(layers):
-        x = inputs[-1]
-        y = convolve(x, kernel, offset) if k else product(x, np.vstack([kernel, offset]))
+        y = sums(k, inputs[-1], kernel, offset)
         own, dropout = dropout.apart(y.size)
         slopes.append(own.bend(activation, y))
         inputs.append(y)

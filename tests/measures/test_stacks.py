@@ -71,6 +71,30 @@ def test_stored_types_are_widened_where_they_are_added_up():
         assert np.allclose(found[name], values, rtol=1e-12, atol=1e-14, equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8"])
+@pytest.mark.parametrize("n", [1, 19])
+def test_parts_of_rows_are_read_where_they_lie(dtype, n):
+    """Parameters are columns of one matrix, in several layouts, which has others, too."""
+    net, rng = cg.toy("cnn"), np.random.default_rng(0)
+    bits, first = ("u2", 16_000) if dtype == "bfloat16" else (dtype, 1)
+    size = sum(p.size for p in net.parameters.values())
+    matrix = rng.integers(first, first + 90, (n, size + 5)).astype(bits)
+    layouts = matrix, matrix[::-1], np.asfortranarray(matrix)
+
+    def stacked(rows, made):
+        found, at = {}, 2
+        for name, p in net.parameters.items():
+            values = made(rows[:, at : at + p.size].reshape(n, *p.shape))
+            found[name] = Parameter(name, values.shape, dtype, values)
+            at += p.size
+        return analyze_stack(Stack(net), found).own
+
+    for rows in layouts:
+        found, expected = stacked(rows, lambda part: part), stacked(rows, np.ascontiguousarray)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values)
+
+
 def test_weights_that_are_too_large_to_lie_side_by_side():
     rng, sizes = np.random.default_rng(0), (7, 150, 130, 3)
     net = cg.load([rng.normal(size=shape) for shape in pairwise(sizes)])

@@ -38,13 +38,15 @@ _NAMES: dict[frozenset[str], str] = {
 def collapse_functions(draft: Draft) -> None:
     """Let every layer that is a function of neurons with a name be that function of them."""
     for k, layer in enumerate(draft.layers):
-        if layer.kind in _NOT_LINEAR or layer.kind == "add":
-            # Most layers are told by what lies around them: their nodes need not be looked at.
-            between = _between(draft, k)
-            name = None if between is None else _name(draft, between)
-            nodes = None if name is None else _origin(draft, k, between or [])
-            if name is not None and nodes is not None:
-                _collapse(draft, k, nodes, between or [], name)
+        if layer.kind not in _NOT_LINEAR and layer.kind != "add":
+            continue
+        # Most layers are told by what lies around them: their nodes need not be looked at.
+        between = _between(draft, k)
+        if between is None or (name := _name(draft, between)) is None:
+            continue
+        nodes = _origin(draft, k, between)
+        if nodes is not None:
+            _collapse(draft, k, nodes, between, name)
 
 
 def _name(draft: Draft, between: list[int]) -> str | None:

@@ -55,8 +55,7 @@ def _is_complex(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_is_complex, value))
     dtype = getattr(value, "dtype", value)
-    known = isinstance(value, complex | Complex) or getattr(dtype, "is_complex", False) is True
-    return known
+    return isinstance(value, complex | Complex) or getattr(dtype, "is_complex", False) is True
 
 
 def follow(t: Tracer, call: Call) -> Any:
