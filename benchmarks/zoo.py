@@ -11,14 +11,13 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import cntgraph as cg
-from benchmarks import memory
+from benchmarks import memory, stacked_numpy
 from benchmarks.apart import apart
 from benchmarks.timing import compare, markdown
 
@@ -26,9 +25,9 @@ TITLE = "A zoo of small networks"
 #: Networks, by the size of the benchmark; networks that the slower ways are timed on.
 NETWORKS = {"small": 20_000, "full": 270_000}
 STACKED, ALONE = 1024, 32
+LAYERS = ("conv2d_0", "conv2d_1", "conv2d_2", "dense")
 #: Networks of which the memory is compared.
 FEW, MANY = {"small": 5_000, "full": 10_000}, {"small": 20_000, "full": 200_000}
-CHANNELS = (1, 16, 16, 16)
 
 
 def tables(size: str) -> Iterator[str]:
@@ -42,9 +41,8 @@ def tables(size: str) -> Iterator[str]:
 def write_zoo(folder: Path, n: int) -> None:
     """Write the three files of a zoo of n networks."""
     shapes: list[tuple[str, tuple[int, ...]]] = []
-    for k, (n_in, n_out) in enumerate(pairwise(CHANNELS)):
-        shapes += [(f"conv2d_{k}/kernel", (3, 3, n_in, n_out)), (f"conv2d_{k}/bias", (n_out,))]
-    shapes += [("dense/kernel", (CHANNELS[-1], 10)), ("dense/bias", (10,))]
+    for layer, kernel in zip(LAYERS, stacked_numpy.KERNELS, strict=True):
+        shapes += [(f"{layer}/kernel", kernel), (f"{layer}/bias", kernel[-1:])]
     ends = np.cumsum([np.prod(shape) for _, shape in shapes])
     layout = {"varname": [f"{name}:0" for name, _ in shapes],
               "start_idx": [0, *ends[:-1]], "end_idx": ends,
@@ -64,45 +62,42 @@ def write_zoo(folder: Path, n: int) -> None:
 
 def _speeds(folder: str) -> str:
     zoo = cg.Population.from_cnn_zoo(folder)
-    zoo[:2048].analyze()
-    start = time.perf_counter()
-    zoo.analyze()
-    seconds = time.perf_counter() - start
-    some, few = zoo[:STACKED], [zoo[k] for k in range(ALONE)]
-    rows = np.load(Path(folder, "weights.npy"), mmap_mode="r")[:STACKED]
+    mapped = np.load(Path(folder, "weights.npy"), mmap_mode="r")
+    layout = Path(folder, "layout.csv")
+    matrix = cg.Population.from_matrix(mapped, layout=layout, template=zoo[0])
+    some, few, rows = matrix[:STACKED], [zoo[k] for k in range(ALONE)], mapped[:STACKED]
+    _check(some[:ALONE].analyze(), stacked_numpy.analysis(rows[:ALONE]))
+    files = [Path(folder, f"{k}.h5") for k in range(ALONE)]
+    for net, path in zip(few, files, strict=True):
+        cg.save(net, path)
     times = compare({
-        "a few lines of NumPy over stacked arrays: fluctuation alone": lambda: by_numpy(rows),
-        "one by one: analyze": lambda: [cg.analyze(net) for net in few],
-        "many at a time: Population.analyze": some.analyze,
+        "Population.analyze": some.analyze,
+        "NumPy over stacked arrays: the same columns": lambda: stacked_numpy.analysis(rows),
+        "NumPy over stacked arrays: fluctuation alone": lambda: stacked_numpy.fluctuation(rows),
+        "one by one: load a file, analyze": lambda: [cg.analyze(cg.load(path)) for path in files],
+        "one by one: analyze a network in memory": lambda: [cg.analyze(net) for net in few],
     }, rounds=5)  # fmt: skip
-    counts = (STACKED, ALONE, STACKED)
-    whole = len(zoo) / seconds
-    body = [[f"**Population.analyze** of {len(zoo):,} networks, {seconds:.1f} s",
-             f"{whole:,.0f}", "1"]]  # fmt: skip
+    counts = (STACKED, STACKED, STACKED, ALONE, ALONE)
+    wholes = {"a file that is mapped": _seconds(matrix), "a file that is read": _seconds(zoo)}
+    fastest = len(zoo) / min(wholes.values())
+    body = [[f"**Population.analyze** of {len(zoo):,} networks, {name}, {seconds:.1f} s",
+             f"{len(zoo) / seconds:,.0f}", f"{fastest / (len(zoo) / seconds):.3g}"]
+            for name, seconds in wholes.items()]  # fmt: skip
     for (name, t), n in zip(times.items(), counts, strict=True):
-        body.append([f"{name} ({n:,} networks)", f"{n / t:,.0f}", f"{whole / (n / t):.2f}"])
+        body.append([f"{name} ({n:,} networks)", f"{n / t:,.0f}", f"{fastest / (n / t):.3g}"])
     return markdown("Networks a second", ["", "networks / s", "the first is faster by"], body)
 
 
-def by_numpy(rows: np.ndarray) -> np.ndarray:
-    """Return the fluctuation of each layer of networks, as one writes it over stacked arrays."""
-    n, at, size = len(rows), 0, 32
-    strengths = [np.zeros((n, 1, size, size))]
-    for n_in, n_out in pairwise(CHANNELS):
-        kernel = rows[:, at : at + 9 * n_in * n_out].reshape(n, 3, 3, n_in, n_out)
-        bias = rows[:, at + 9 * n_in * n_out :][:, :n_out]
-        at += 9 * n_in * n_out + n_out
-        size = (size - 3) // 2 + 1
-        into, out = kernel.sum((1, 2, 3), np.float64), kernel.sum(4, np.float64)
-        for i in range(3):
-            for j in range(3):
-                rows_, columns = slice(i, i + 2 * size - 1, 2), slice(j, j + 2 * size - 1, 2)
-                strengths[-1][:, :, rows_, columns] += out[:, i, j][:, :, None, None]
-        made = np.broadcast_to((into + bias)[:, :, None, None], (n, n_out, size, size))
-        strengths.append(made.copy())
-    dense = rows[:, at : at + 160].reshape(n, 16, 10)
-    strengths += [dense.sum(2, np.float64), dense.sum(1, np.float64) + rows[:, at + 160 :]]
-    return np.stack([own.reshape(n, -1).std(1) for own in strengths], 1)
+def _seconds(zoo: cg.Population) -> float:
+    start = time.perf_counter()
+    zoo.analyze()
+    return time.perf_counter() - start
+
+
+def _check(table: pd.DataFrame, by_numpy: dict[str, np.ndarray]) -> None:
+    """Raise unless NumPy finds what is in a table, so that both do the same work."""
+    for name, values in by_numpy.items():
+        np.testing.assert_allclose(values.reshape(-1), table[name], rtol=1e-9, atol=1e-9)
 
 
 def _memory(folder: str, size: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -15,12 +16,17 @@ from cntgraph.core.types import Array, Values
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import Sides
 from cntgraph.network.blocks.statistics import WeightStatistics
-from cntgraph.network.stack_sums import in_memory_order, stack_sums
+from cntgraph.network.stack_sums import stack_sums, values_of_each
 
 
 def no_statistics(n: int) -> Values:
     """Return those of no weights, of n networks, as `core.kernels.stacks` has them: (n, 10)."""
-    return np.tile(_row(WeightStatistics()), (n, 1))
+    return np.tile(_nothing(), (n, 1))
+
+
+@cache
+def _nothing() -> Values:
+    return _row(WeightStatistics())
 
 
 def _row(found: WeightStatistics) -> Values:
@@ -82,5 +88,5 @@ def rows_in_any_order(weight: Recipe, n: int, own: Recipe) -> NDArray[Any]:
     while weight.op in ("reshape", "transpose") or prod(weight.shape) > n * prod(own.shape):
         weight = weight.args[0]
     if weight.shape[:1] == (n,):
-        return in_memory_order(weight)[0]
+        return values_of_each(weight)
     return kernel_values(weight.read_stored(), weight.stored_dtype).reshape(n, -1)

@@ -192,17 +192,13 @@ class _StackTotals:
     def columns(self) -> LayerColumns:
         """Return the columns of `analyze`."""
         layers, none = self.net.layers, no_statistics(self.n)
-        strengths = [self._strength_columns(k) for k in range(len(layers))]
-        statistics = [self.statistics.get(layer.name, none) for layer in layers]
-        sizes = [int(found[:1, _SIZES].sum()) for found in statistics]
-        own: dict[str, NDArray[Any]] = {}
-        for found in (strengths, [*map(_weight_columns, statistics)]):
-            own |= {name: np.stack([layer[name] for layer in found], 1) for name in found[0]}
+        found = np.stack([self.statistics.get(layer.name, none) for layer in layers], axis=1)
+        own = self._strength_columns() | _weight_columns(found)
         status, statuses = self._statuses(own["link_weight_n_nan"] + own["link_weight_n_inf"] > 0)
         same = {
             **{name: [getattr(layer, name) for layer in layers] for name in _OF_LAYERS},
             "n_edges": [self.n_edges[layer.name] for layer in layers],
-            "n_weights": sizes,
+            "n_weights": found[0][:, _SIZES].sum(axis=1).astype(np.int64).tolist(),
         }
         return LayerColumns({"layer": same.pop("name"), **same}, own | {"status": status}, statuses)
 
@@ -219,17 +215,22 @@ class _StackTotals:
                 numbers[own == is_odd, k] = statuses.index(status)
         return numbers, statuses
 
-    def _strength_columns(self, k: int) -> dict[str, Values]:
-        found: dict[str, Values] = {}
-        for name, direction in STRENGTHS.items():
-            summary = summarize_each(self.sums.of_layer(k, direction), self.n)
-            found |= {f"{name}_{what}": summary[:, j] for j, what in enumerate(SUMMARY)}
-        return found
+    def _strength_columns(self) -> dict[str, NDArray[Any]]:
+        n_layers = len(self.net.layers)
+        each = [
+            summarize_each(self.sums.of_layer(k, direction), self.n)
+            for direction in STRENGTHS.values()
+            for k in range(n_layers)
+        ]
+        found = np.stack(each).reshape(len(STRENGTHS), n_layers, self.n, len(SUMMARY))
+        columns = np.ascontiguousarray(found.transpose(0, 3, 2, 1)).reshape(-1, self.n, n_layers)
+        names = [f"{name}_{what}" for name in STRENGTHS for what in SUMMARY]
+        return dict(zip(names, columns, strict=True))
 
 
 def _weight_columns(found: Values) -> dict[str, NDArray[Any]]:
-    """Return what `weight_columns` does, of networks whose statistics are the rows of an array."""
-    n, mean, m2, m3, m4, least, largest, n_zero, n_nan, n_inf = found.T
+    """Return what `weight_columns` does, of statistics in the last axis of an array."""
+    n, mean, m2, m3, m4, least, largest, n_zero, n_nan, n_inf = np.moveaxis(found, -1, 0)
     size = n + n_nan + n_inf
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         variance = m2 / n

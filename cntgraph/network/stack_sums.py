@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -14,7 +15,6 @@ from cntgraph.core.types import Array, Ids, Values
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.class_values import Sides
 from cntgraph.network.blocks.conv import Conv
-from cntgraph.network.blocks.row_column_sums import RowColumnSums
 
 #: Weights of a network whose values are laid beside those of others; larger ones are read in parts.
 _SMALL = 1 << 14
@@ -41,11 +41,18 @@ def stack_sums(one: Block, all_: Block, statistics: Values) -> Sides | None:
     if weight is None or not isinstance(all_, Conv):
         return None
     n_rows, inner, *kernel = weight.shape[1:]
-    shape = n_rows, inner, prod(kernel)
-    flat, step, places = _in_place(weight)
-    by_row, by_column = np.empty((n, n_rows * shape[2])), np.empty((n, inner * shape[2]))
-    add_sums_of_each(flat, step, places, shape, by_row, by_column, statistics)
-    return all_.sides_of(RowColumnSums(by_row.reshape(n * n_rows, -1), by_column))
+    values, axes = _in_place(weight)
+    rows, columns = _rows_and_columns(weight.shape[1:], axes)
+    coarse, fine = all_.tap_sums("coarse"), all_.tap_sums("fine")
+    by_row = np.empty((n, n_rows, coarse.n_sums))
+    by_column = np.empty((n, inner, fine.n_sums))
+    add_sums_of_each(
+        values, rows, columns, prod(kernel),
+        (coarse.additions, by_row), (fine.additions, by_column), statistics,
+    )  # fmt: skip
+    return all_.sides_at(
+        fine.at_positions(by_column, n * inner), coarse.at_positions(by_row, n * n_rows)
+    )
 
 
 def _stacked(one: Block, all_: Block, n: int) -> Recipe | None:
@@ -59,8 +66,45 @@ def _stacked(one: Block, all_: Block, n: int) -> Recipe | None:
     return weight.args[0] if weight.args[0].shape == (n, *shape) else None
 
 
-def in_memory_order(weight: Recipe) -> tuple[Array, Ids]:
-    """Return the values of each network as they lie in memory, and their places in C order.
+@lru_cache(maxsize=256)
+def _rows_and_columns(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[Ids, Ids]:
+    """Return among which row sums and column sums each value counts, in the order of some axes.
+
+    The axes of a kernel are its rows, its columns and its taps; a sum is that of one tap.
+    """
+    n_taps = prod(shape[2:])
+    row, column, *_ = np.indices(shape)
+    tap = np.arange(prod(shape)).reshape(shape) % n_taps
+    rows, columns = (own * n_taps + tap for own in (row, column))
+    return rows.transpose(axes).reshape(-1), columns.transpose(axes).reshape(-1)
+
+
+def values_of_each(weight: Recipe) -> Array:
+    """Return the values of each network, a row for each, in the order they have in memory.
+
+    Parameters
+    ----------
+    weight : Recipe
+        Of shape (n, *shape).
+
+    Returns
+    -------
+    ndarray, shape (n, size)
+        As kernels take them.
+    """
+    stored, _ = _stored(weight)
+    return kernel_values(stored, weight.stored_dtype).reshape(len(stored), -1)
+
+
+def _stored(weight: Recipe) -> tuple[NDArray[np.generic], tuple[int, ...]]:
+    """Return the stored values, axes in the order of memory, and which of a network these are."""
+    stored: NDArray[np.generic] = weight.read_stored()
+    axes = sorted(range(1, stored.ndim), key=lambda axis: -stored.strides[axis])
+    return stored.transpose(0, *axes), tuple(axis - 1 for axis in axes)
+
+
+def _in_place(weight: Recipe) -> tuple[Array, tuple[int, ...]]:
+    """Return the values of all networks where they lie in memory, so that none is copied.
 
     Parameters
     ----------
@@ -70,42 +114,16 @@ def in_memory_order(weight: Recipe) -> tuple[Array, Ids]:
     Returns
     -------
     values : ndarray, shape (n, size)
-        As kernels take them.
-    places : ndarray of int64, shape (size,)
-    """
-    stored, places = _stored(weight)
-    return kernel_values(stored, weight.stored_dtype).reshape(len(stored), -1), places
-
-
-def _stored(weight: Recipe) -> tuple[NDArray[np.generic], Ids]:
-    """Return the stored values, axes in the order of memory, and their places in C order."""
-    stored: NDArray[np.generic] = weight.read_stored()
-    axes = sorted(range(1, stored.ndim), key=lambda axis: -stored.strides[axis])
-    places = np.arange(prod(stored.shape[1:])).reshape(stored.shape[1:])
-    return stored.transpose(0, *axes), places.transpose([k - 1 for k in axes]).reshape(-1)
-
-
-def _in_place(weight: Recipe) -> tuple[Array, int, Ids]:
-    """Return the values of all networks as they lie in memory, flat, so that none is copied.
-
-    Parameters
-    ----------
-    weight : Recipe
-        As in `in_memory_order`.
-
-    Returns
-    -------
-    flat : ndarray, shape (size,)
         As kernels take them; between two networks there may be values of others.
-    step : int
-        How far the values of a network are from those of the one before.
-    places : ndarray of int64, shape (size of a network,)
+    axes : tuple of int
+        The axes of a network's weight, in the order of its values.
     """
-    stored, places = _stored(weight)
-    step, rest = divmod(stored.strides[0], stored.itemsize)
-    is_whole = not rest and step >= places.size > 0 and stored[:1].flags.c_contiguous
-    if not is_whole or not weight.stored_dtype.startswith(("float", "bfloat")):  # to be converted
-        values = kernel_values(stored, weight.stored_dtype)
-        return values.reshape(-1), places.size, places
-    flat = as_strided(stored, ((len(stored) - 1) * step + places.size,), (stored.itemsize,))
-    return kernel_values(flat, weight.stored_dtype), step, places
+    stored, axes = _stored(weight)
+    n, size, step = len(stored), stored[0].size, stored.strides[0] // stored.itemsize
+    in_place = stored[:1].flags.c_contiguous and step >= size
+    if not in_place or not weight.stored_dtype.startswith(("float", "bfloat")):  # to be converted
+        return kernel_values(stored, weight.stored_dtype).reshape(n, -1), axes
+    flat = as_strided(stored, ((n - 1) * step + size,), (stored.itemsize,))
+    own = kernel_values(flat, weight.stored_dtype)
+    steps = step * own.itemsize, own.itemsize
+    return as_strided(own, (n, size), steps, writeable=False), axes

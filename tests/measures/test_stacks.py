@@ -12,8 +12,11 @@ from oracles.copied import NETS, copied, listed
 import cntgraph as cg
 from cntgraph.core.errors import NoCopiesError
 from cntgraph.core.parameter import Parameter
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.view import View
 from cntgraph.measures.stacks import analyze_stack
 from cntgraph.network import Layer, Network
+from cntgraph.network.blocks import Conv, Window
 from cntgraph.network.blocks.scaled import Scaled
 from cntgraph.network.stack import Stack
 from cntgraph.network.stack_sums import _SMALL
@@ -44,7 +47,12 @@ def test_networks_of_every_kind_of_block(name, odd, options):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@given(conv_stacks(), st.integers(1, 5), st.booleans(), st.sampled_from(["parametric", "all"]))
+@given(
+    conv_stacks(),
+    st.sampled_from([1, 4, 18]),
+    st.booleans(),
+    st.sampled_from(["parametric", "all"]),
+)
 @settings(max_examples=60)
 def test_random_networks(net, n, odd, edges):
     if net.parameters:
@@ -101,6 +109,19 @@ def test_weights_that_are_too_large_to_lie_side_by_side():
     assert max(p.size for p in net.parameters.values()) > _SMALL > 3 * 130
     check(net, 3, rng)
     check(net, 20, rng, odd=True)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("odd", [False, True])
+def test_weights_that_are_read_in_several_tiles(odd):
+    rng = np.random.default_rng(0)
+    window = Window(fine=9, coarse=5, kernel=3, stride=2, before=1)
+    weight = Parameter.from_array("w", rng.normal(size=(17, 20, 3, 3)))
+    layers = (Layer("input", (20, 9, 9), "input", is_input=True),
+              Layer("conv", (17, 5, 5), "conv", start=20 * 81))  # fmt: skip
+    block = Conv(name="conv", source=View((20, 9, 9)), target=View((17, 5, 5), 20 * 81),
+                 weight=Recipe.of(weight), windows=(window, window))  # fmt: skip
+    check(Network(layers, (block,), {"w": weight}), 35, rng, odd=odd)
 
 
 def test_bits_do_not_depend_on_who_is_measured_together():

@@ -1,106 +1,112 @@
 """Sums and statistics of small weights of many networks, some networks side by side.
 
 What is done to the weights of one network is done to those of all, each in a lane of its own: its
-bits depend on no other.
+bits depend on no other. Weights are read once, tile by tile.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from cntgraph.core.kernels.floats import value_of
-from cntgraph.core.kernels.stacks import add_row, extremes_of, merge_statistics
+from cntgraph.core.kernels.lanes import (
+    LANES,
+    LARGEST,
+    LEAST,
+    M2,
+    M3,
+    M4,
+    MEAN,
+    N_TALLIED,
+    N_ZERO,
+    add_lanes,
+    lay,
+    tally_lanes,
+)
+from cntgraph.core.kernels.prefetch import ask_for_rows
+from cntgraph.core.kernels.stacks import add_row, merge_statistics
+from cntgraph.core.kernels.tap_sums import write_sums
 
-#: Networks side by side: a row of them is a few registers wide.
-_LANES = 16
+#: Values of a network that are looked at at a time: those of all lanes stay in the nearest cache.
+_TILE = 256
 
 
 @njit(cache=True, nogil=True)
-def add_sums_of_each(flat, step, places, shape, row_sums, column_sums, found):
-    """Write the signed sums of each network's weight (see `row_column_sums`), and tally it.
+def add_sums_of_each(values, rows, columns, n_taps, row_sums, column_sums, found):
+    """Write the signed sums of each network's weight at every class of positions, and tally it.
 
-    The weight of network i, of `shape` (rows, inner, taps), begins at ``flat[i * step]``; its value
-    k has the place ``places[k]`` of its C order. Sums are of shape (n, rows * taps) and
-    (n, inner * taps), `found` is as in `stacks`.
+    A network's weight is a row of `values`. Column k counts among the row sums at ``rows[k]`` and
+    among the column sums at ``columns[k]``, which have a place for each tap of each channel.
+    `row_sums` and `column_sums` say what becomes of those: the additions that the taps of a channel
+    go through (see `tap_sums`), and the array of shape (n, channels, sums) that the result is
+    written to. `found` is as in `stacks`.
     """
-    size = places.size
-    values = np.zeros((size, _LANES))
-    by_row = np.empty((row_sums.shape[1], _LANES))
-    by_column = np.empty((column_sums.shape[1], _LANES))
-    tally, one = np.empty(4 * _LANES), np.empty(size)
-    for first in range(0, len(found), _LANES):
-        n = min(_LANES, len(found) - first)
-        _lay_side_by_side(flat[first * step :], step, places, n, values)
-        _add_up(values, shape, by_row, by_column)
-        _tally(values, shape[0], by_row, tally)
+    by_row, row_lanes = _room_for(n_taps, row_sums)
+    by_column, column_lanes = _room_for(n_taps, column_sums)
+    tile, tally = np.zeros((_TILE, LANES)), np.empty((N_TALLIED, LANES))
+    for first in range(0, len(found), LANES):
+        n = min(LANES, len(found) - first)
+        own = found[first : first + n]
+        by_row[:], by_column[:] = 0.0, 0.0
+        for start in range(0, rows.size, _TILE):
+            size = min(_TILE, rows.size - start)
+            _lay_tile(values, first, start, n, tile[:size])
+            for k in range(size):
+                if k % LANES == 0:
+                    _ask_for_next(values, first, start, k // LANES)
+                add_lanes(by_row, rows[start + k], tile, k)
+                add_lanes(by_column, columns[start + k], tile, k)
+            tally_lanes(tile, size, tally)
+            _merge(tile[:size], tally, own)
+        _write(by_row, n_taps, row_sums, row_lanes, first, n)
+        _write(by_column, n_taps, column_sums, column_lanes, first, n)
+
+
+@register_jitable
+def _room_for(n_taps, sums):
+    """Return room for the sums of the taps of all channels, and for what becomes of a channel's."""
+    additions, out = sums
+    return np.empty((out.shape[1] * n_taps, LANES)), np.empty((n_taps + len(additions), LANES))
+
+
+@register_jitable
+def _lay_tile(values, first, start, n, tile):
+    """Lay values of n networks side by side."""
+    whole = len(tile) // LANES * LANES if n == LANES else 0
+    for k in range(0, whole, LANES):
+        lay(values, first, start + k, tile, k)
+    for k in range(whole, len(tile)):
         for lane in range(n):
-            row_sums[first + lane] = by_row[:, lane]
-            column_sums[first + lane] = by_column[:, lane]
-            mean, m2, m3, m4 = tally[lane::_LANES]
-            own, start = found[first + lane], (first + lane) * step
-            if np.isfinite(mean):
-                extremes = extremes_of(flat[start : start + size])
-                merge_statistics(size, mean, (m2, m3, m4), extremes, own)
-            else:
-                one[:] = values[:, lane]
-                add_row(one, own)
+            tile[k, lane] = value_of(values[first + lane, start + k])
 
 
-@njit(cache=True, nogil=True)
-def _lay_side_by_side(flat, step, places, n, values):
-    for k in range(places.size):
-        own = values[places[k]]
-        for lane in range(n):
-            own[lane] = value_of(flat[lane * step + k])
+@register_jitable
+def _ask_for_next(values, first, start, lane):
+    """Ask for what a lane has in the tile after that at `start`."""
+    start += _TILE
+    if start >= values.shape[1]:  # the next networks
+        first, start = first + LANES, 0
+    ask_for_rows(values, first + lane, 1, start, min(start + _TILE, values.shape[1]))
 
 
-@njit(cache=True, nogil=True)
-def _add_up(values, shape, by_row, by_column):
-    n_rows, inner, taps = shape
-    by_row[:], by_column[:] = 0.0, 0.0
-    rows, columns, flat = by_row.reshape(-1), by_column.reshape(-1), values.reshape(-1)
-    width = taps * _LANES  # what lies next to each other in all three
-    for r in range(n_rows):
-        own = flat[r * inner * width : (r + 1) * inner * width]
-        _add_to(own, columns)
-        for i in range(inner):
-            _add_to(own[i * width : (i + 1) * width], rows[r * width : (r + 1) * width])
+@register_jitable
+def _merge(tile, tally, found):
+    """Add a tally of lanes to the statistics of their networks; if it can't be, the values."""
+    for lane in range(len(found)):
+        own = tally[:, lane]
+        if np.isfinite(own[MEAN]):
+            powers, extremes = (own[M2], own[M3], own[M4]), (own[LEAST], own[LARGEST], own[N_ZERO])
+            merge_statistics(len(tile), own[MEAN], powers, extremes, found[lane])
+        else:
+            add_row(tile[:, lane].copy(), found[lane])
 
 
-@njit(cache=True, nogil=True)
-def _add_to(values, sums):
-    for k in range(sums.size):
-        sums[k] += values[k]
-
-
-@njit(cache=True, nogil=True)
-def _tally(values, n_rows, by_row, tally):
-    """Write the mean and the sums of powers of the deviations from it of each lane.
-
-    They are in one flat array, so that the compiler sees that they do not overlap.
-    """
-    tally[:] = 0.0
-    for k in range(len(by_row)):
-        for lane in range(_LANES):
-            tally[lane] += by_row[k, lane]
-    for lane in range(_LANES):
-        tally[lane] /= len(values)
-    width, part = values.size // n_rows, np.empty(4 * _LANES)
-    part[:_LANES] = tally[:_LANES]
-    for r in range(n_rows):  # row by row, so that rounding does not add up
-        part[_LANES:] = 0.0
-        _add_powers(values.reshape(-1)[r * width : (r + 1) * width], part)
-        for k in range(_LANES, 4 * _LANES):
-            tally[k] += part[k]
-
-
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _add_powers(values, part):
-    for start in range(0, values.size, _LANES):
-        for lane in range(_LANES):
-            d = values[start + lane] - part[lane]
-            square = d * d
-            part[_LANES + lane] += square
-            part[2 * _LANES + lane] += square * d
-            part[3 * _LANES + lane] += square * square
+@register_jitable
+def _write(by_channel, n_taps, sums, lanes, first, n):
+    """Write what becomes of the sums of each channel of n networks to where it belongs."""
+    additions, out = sums
+    for c in range(out.shape[1]):
+        lanes[:n_taps] = by_channel[c * n_taps : (c + 1) * n_taps]
+        write_sums(lanes, additions, n, out[first : first + n, c])

@@ -121,7 +121,7 @@ def summarize_rows(table, shares, found):
     for k in range(len(table)):
         row = table[k]
         mean = _weighted_sum(row, shares)
-        least, largest = _range(row)
+        least, largest = _finite_range(row) if np.isfinite(mean) else _range(row)
         found[k, 0], found[k, 1], found[k, 2], found[k, 3] = mean, np.nan, least, largest
         if least == largest:
             found[k, 0], found[k, 1] = least, 0.0 if np.isfinite(least) else np.nan
@@ -146,6 +146,14 @@ def _variance(row, shares, mean):
         second += shares[k] * d * d
     variance = second - first * first  # the rounding of the mean is taken out again
     return 0.0 if variance < 0.0 else variance
+
+
+@njit(inline="always")
+def _finite_range(row):
+    least = largest = row[0]
+    for k in range(row.size):
+        least, largest = lesser(least, row[k]), larger(largest, row[k])
+    return least, largest
 
 
 @njit(cache=True, nogil=True)

@@ -19,16 +19,17 @@ from cntgraph.core.types import Array, Values
 from cntgraph.core.view import View
 from cntgraph.network.blocks.base import Block
 from cntgraph.network.blocks.block_sums import ClassSums
-from cntgraph.network.blocks.class_values import Sides
+from cntgraph.network.blocks.class_values import ClassValues, Sides
 from cntgraph.network.blocks.conv_product import ConvProduct
 from cntgraph.network.blocks.conv_uses import ConvUses
 from cntgraph.network.blocks.csr import Starts, fill_threads
 from cntgraph.network.blocks.histogram import Bins
 from cntgraph.network.blocks.row_classes import RowClasses
 from cntgraph.network.blocks.row_column_sums import RowColumnSums, row_column_sums
+from cntgraph.network.blocks.tap_sums import TapSums
 from cntgraph.network.blocks.transform import Transform
 from cntgraph.network.blocks.weight_uses import Ends, WeightUses
-from cntgraph.network.blocks.window import Window, add_up_taps
+from cntgraph.network.blocks.window import Side, Window
 
 Slices = tuple[slice, ...]
 
@@ -123,12 +124,17 @@ class Conv(Block):
 
     def sides_of(self, sums: RowColumnSums) -> Sides:
         """Return the sums at every position, given those of the kernel."""
-        kernel = self.weight.shape[2:]
-        at_fine = sums.column.reshape(self._fine_channels, *kernel)
-        at_coarse = sums.row.reshape(self.weight.shape[0], *kernel)
-        fine = add_up_taps(at_fine, [w.fine_classes for w in self.windows])
-        coarse = add_up_taps(at_coarse, [w.coarse_classes for w in self.windows])
+        fine = self.tap_sums("fine").of_table(sums.column.reshape(self._fine_channels, -1))
+        coarse = self.tap_sums("coarse").of_table(sums.row.reshape(self.weight.shape[0], -1))
+        return self.sides_at(fine, coarse)
+
+    def sides_at(self, fine: ClassValues, coarse: ClassValues) -> Sides:
+        """Return the sums that are known at the fine and at the coarse positions."""
         return Sides(*self._sides(fine, coarse))
+
+    def tap_sums(self, side: Side) -> TapSums:
+        """Return how the sums of the taps of a channel make those at the positions of one side."""
+        return TapSums.of(self.windows, side)
 
     # -- uses of weights ----------------------------------------------------------------------
 

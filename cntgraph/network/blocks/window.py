@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
 from itertools import product
-from math import prod
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,8 +14,6 @@ from numpy.typing import NDArray
 from cntgraph.core.errors import GraphSizeError, ParameterError
 from cntgraph.core.types import Values
 from cntgraph.network.blocks.axis_classes import AxisClasses
-from cntgraph.network.blocks.class_values import ClassValues
-from cntgraph.network.blocks.grid import Grid, grid_of
 
 Side = Literal["fine", "coarse"]
 
@@ -169,63 +166,11 @@ class Window:
         return coarse * self.stride + tap * self.dilation - self.before, coarse, tap
 
 
-_Sizes = tuple[int, int, int]
-
-
 class Cover(NamedTuple):
     """Which positions of an axis are alike, and which taps cover each class, (kernel, classes)."""
 
     classes: AxisClasses
     taps: NDArray[np.bool_]
-
-
-def add_up_taps(table: Values, covers: Sequence[Cover]) -> ClassValues:
-    """Return, for every position, the sum of `table` over the taps that cover it.
-
-    Positions in the interior are all covered alike, so only the few distinct coverings of an
-    axis are summed.
-
-    Parameters
-    ----------
-    table : ndarray of float64, shape (channels, *kernel)
-        One value per channel and tap.
-    covers : sequence of Cover
-        One a spatial axis.
-
-    Returns
-    -------
-    ClassValues
-        Of the shape (channels, *positions).
-
-    Examples
-    --------
-    >>> cover = Window(fine=4, coarse=4, kernel=3, before=1).coarse_classes
-    >>> add_up_taps(np.array([[1.0, 10.0, 100.0]]), [cover]).values()
-    array([110., 111., 111.,  11.])
-    """
-    from cntgraph.core.kernels.spread import sum_over_taps
-
-    steps, grid = _steps_over_axes(table.shape, tuple([cover.classes for cover in covers]))
-    for cover, (before, after) in zip(covers, steps, strict=True):
-        if before == after and cover.taps.all():  # of one tap
-            continue
-        summed = np.empty(after)
-        sum_over_taps(table.reshape(before), cover.taps, summed)
-        table = summed
-    return ClassValues(table.reshape(grid.table_shape), grid)
-
-
-@lru_cache(maxsize=1024)
-def _steps_over_axes(
-    shape: tuple[int, ...], classes: tuple[AxisClasses, ...]
-) -> tuple[list[tuple[_Sizes, _Sizes]], Grid]:
-    """Return the shapes of a table before and after the sum along each axis, and what it is on."""
-    steps = []
-    for axis, own in enumerate(classes, start=1):
-        before, after = prod(shape[:axis]), prod(shape[axis + 1 :])
-        steps.append(((before, shape[axis], after), (before, own.n_classes, after)))
-        shape = (*shape[:axis], own.n_classes, *shape[axis + 1 :])
-    return steps, grid_of((AxisClasses.own(shape[0]), *classes))
 
 
 def count_per_tap(

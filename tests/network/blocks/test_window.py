@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from cntgraph.core.errors import GraphSizeError, ParameterError
 from cntgraph.network.blocks import Window
-from cntgraph.network.blocks.window import add_up_taps
 
 windows = st.builds(
     Window,
@@ -53,31 +52,6 @@ def test_covers_are_those_of_the_definition(w):
         fine[t, q] = coarse[t, o] = True
     assert np.array_equal(w.fine_cover, fine)
     assert np.array_equal(w.coarse_cover, coarse)
-
-
-@given(st.lists(windows, min_size=1, max_size=2), st.booleans())
-def test_added_up_are_the_taps_that_cover_a_position(axes, on_fine):
-    covers = [w.fine_cover if on_fine else w.coarse_cover for w in axes]
-    rng = np.random.default_rng(0)
-    table = rng.normal(size=(2, *(w.kernel for w in axes)))
-    classes = [w.fine_classes if on_fine else w.coarse_classes for w in axes]
-    added = add_up_taps(table, classes)
-    found = added.values().reshape(added.shape)
-    assert found.shape == (2, *(c.shape[1] for c in covers))
-    for c, *place in product(range(2), *(range(n) for n in found.shape[1:])):
-        taps = product(*(range(w.kernel) for w in axes))
-        expected = sum(
-            table[(c, *t)]
-            for t in taps
-            if all(cover[tap, at] for cover, tap, at in zip(covers, t, place, strict=True))
-        )
-        assert found[(c, *place)] == pytest.approx(expected, abs=1e-12)
-
-
-def test_what_is_not_covered_does_not_count_even_if_not_finite():
-    cover = Window(fine=4, coarse=4, kernel=3, before=1).coarse_classes
-    found = add_up_taps(np.array([[np.nan, 1.0, np.inf]]), [cover]).values()
-    assert np.array_equal(found, [np.inf, np.nan, np.nan, np.nan], equal_nan=True)
 
 
 @pytest.mark.parametrize(
