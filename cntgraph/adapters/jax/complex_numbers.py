@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -47,31 +47,16 @@ def follow(t: Any, op: Op, args: Sequence[Any]) -> Any:
     NotFollowed
         If it has no edges.
     """
-    args, name, label = [_whole(t, a) for a in args], op.name, t.label(op)
-    x, made = args[0], None
-    if name == "complex":
-        made = Complex(*args)
-    elif name in ("real", "imag"):
-        made = complex_numbers.parts_of(x)[name == "imag"]
-    elif name == "convert_element_type":
-        real, imaginary = complex_numbers.parts_of(x)
-        made = Complex(real, imaginary) if op.outputs[0].is_complex else real
-    elif name == "conj":
-        made = complex_numbers.conjugate(t, Complex(*complex_numbers.parts_of(x)), label)
-    elif name == "exp":
-        made = complex_numbers.exponential(t, x, label)
-    elif name == "abs":
-        made = complex_numbers.size(t, x, label)
-    elif name == "fft":
-        made = _transform(t, op, x, label)
-    elif name in ("mul", "div", "dot_general"):
-        made = _product(t, op, args, label)
-    elif name in _OF_EACH:
+    args = [_whole(t, a) for a in args]
+    if op.name in _OF_EACH:
         parts = [_part(t, op, args, k) for k in (0, 1)]
         return [Complex(*both) for both in zip(*parts, strict=True)]
+    if op.name not in _HANDLERS:
+        return None
+    made = _HANDLERS[op.name](t, op, args)
     if isinstance(made, Complex):
         return [Complex(*(_of_shape(part, op.outputs[0]) for part in made.parts))]
-    return None if made is None else [_of_shape(made, op.outputs[0])]
+    return [_of_shape(made, op.outputs[0])]
 
 
 def _whole(t: Any, value: Any) -> Any:
@@ -111,7 +96,16 @@ def _part(t: Any, op: Op, args: Sequence[Any], k: int) -> list[Any]:
     return [_whole(t, made) for made in t.call(_in_reals(op), given)]
 
 
-def _product(t: Any, op: Op, args: Sequence[Any], name: str) -> Complex:
+def _converted(t: Any, op: Op, args: Sequence[Any]) -> Any:
+    real, imaginary = complex_numbers.parts_of(args[0])
+    return Complex(real, imaginary) if op.outputs[0].is_complex else real
+
+
+def _conjugate(t: Any, op: Op, args: Sequence[Any]) -> Any:
+    return complex_numbers.conjugate(t, Complex(*complex_numbers.parts_of(args[0])), t.label(op))
+
+
+def _product(t: Any, op: Op, args: Sequence[Any]) -> Complex:
     """Return a product value by value or over axes, or a quotient."""
     left, right = args
     real, imaginary = complex_numbers.parts_of(right)
@@ -125,11 +119,12 @@ def _product(t: Any, op: Op, args: Sequence[Any], name: str) -> Complex:
         (made,) = t.call(_in_reals(multiplies), [_of_shape(value, var) for value, var in pairs])
         return _whole(t, made)
 
-    return complex_numbers.times(t, left, right, product, name)
+    return complex_numbers.times(t, left, right, product, t.label(op))
 
 
-def _transform(t: Any, op: Op, x: Any, name: str) -> Any:
+def _transform(t: Any, op: Op, args: Sequence[Any]) -> Any:
     """Return a Fourier transform over the last axes."""
+    x, name = args[0], t.label(op)
     lengths = [int(n) for n in op.params["fft_lengths"]]
     kind = jax.lax.FftType(op.params["fft_type"]).name
     axes = [len(x.shape) - len(lengths) + k for k in range(len(lengths))]
@@ -138,3 +133,19 @@ def _transform(t: Any, op: Op, x: Any, name: str) -> Any:
     if kind == "IRFFT":
         return fourier.real_inverse(t, x, axes, lengths[-1], scale, name)
     return fourier.transform(t, x, axes, scale, name, inverse=inverse, half=kind == "RFFT")
+
+
+#: What each operation makes of its arguments, whose real and imaginary parts differ.
+_HANDLERS: dict[str, Callable[[Any, Op, Sequence[Any]], Any]] = {
+    "complex": lambda t, op, args: Complex(*args),
+    "real": lambda t, op, args: complex_numbers.parts_of(args[0])[0],
+    "imag": lambda t, op, args: complex_numbers.parts_of(args[0])[1],
+    "convert_element_type": _converted,
+    "conj": _conjugate,
+    "exp": lambda t, op, args: complex_numbers.exponential(t, args[0], t.label(op)),
+    "abs": lambda t, op, args: complex_numbers.size(t, args[0], t.label(op)),
+    "fft": _transform,
+    "mul": _product,
+    "div": _product,
+    "dot_general": _product,
+}

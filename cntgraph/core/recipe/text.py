@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -148,6 +148,18 @@ def _read(
     return found
 
 
+#: How an operation on one recipe is made again from its arguments, by its name.
+_OF_ONE: dict[str, Callable[[Recipe, Mapping[str, Any]], Recipe]] = {
+    "transpose": lambda x, data: x.transpose(tuple(data["axes"])),
+    "reshape": lambda x, data: x.reshape(tuple(data["shape"])),
+    "take": lambda x, data: x.take(data["axis"], data["start"], data["stop"], data["step"]),
+    "gather": lambda x, data: x.gather(data["axis"], data["indices"]),
+    "sum": lambda x, data: x.sum(tuple(data["axes"])),
+    "max": lambda x, data: x.max(tuple(data["axes"])),
+    "sum_by": lambda x, data: x.sum_by(data["axis"], data["labels"], data["n"]),
+}
+
+
 def _rebuild(data: Mapping[str, Any], args: tuple[Recipe, ...]) -> Recipe:
     op = data.get("op")
     if op in BINARY and len(args) == 2:
@@ -160,21 +172,8 @@ def _rebuild(data: Mapping[str, Any], args: tuple[Recipe, ...]) -> Recipe:
         return args[0] @ args[1]
     if op == "concatenate" and args:
         return Recipe.concatenate(args, data["axis"])
-    if len(args) == 1:
-        if op == "transpose":
-            return args[0].transpose(tuple(data["axes"]))
-        if op == "reshape":
-            return args[0].reshape(tuple(data["shape"]))
-        if op == "take":
-            return args[0].take(data["axis"], data["start"], data["stop"], data["step"])
-        if op == "gather":
-            return args[0].gather(data["axis"], data["indices"])
-        if op == "sum":
-            return args[0].sum(tuple(data["axes"]))
-        if op == "max":
-            return args[0].max(tuple(data["axes"]))
-        if op == "sum_by":
-            return args[0].sum_by(data["axis"], data["labels"], data["n"])
+    if op in _OF_ONE and len(args) == 1:
+        return _OF_ONE[op](args[0], data)
     raise ParameterError(
         f"unknown operation {op!r} in a recipe; was it written by a newer cntgraph?"
     )
