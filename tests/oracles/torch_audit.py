@@ -43,12 +43,14 @@ class Recording(Watch):
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.seen, self.sources = [], {}
+        self.seen, self.sources, self.looked_up = [], {}, []
         Recording.last = self
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         layers = self.tracer.builder.layers
         known, n_before = list(self.values_of([args, kwargs or {}])), len(layers)
+        if "embedding" in str(func):
+            self.looked_up += known
         result = super().__torch_dispatch__(func, types, args, kwargs)
         for k in range(n_before, len(layers)):
             self.sources.setdefault(layers[k].start, known)
@@ -128,12 +130,15 @@ def put(values, ids, numbers, in_cell):
 
 
 def fill_inputs(builder, values, tensors):
-    """Put the inputs and what is learned at their nodes; indices are one-hot."""
+    """Put the inputs and what is learned at their nodes; indices are one-hot, as the table is read:
+    an entry of it may be asked for by another number."""
     inputs = {layer.name: layer for layer in builder.layers if layer.is_input}
     for tensor in (x for x in tensors if torch.is_tensor(x)):
         # Edges, positions and masks are taken as they are.
         for ids, numbers in pairs(Recording.last.lookup(tensor), tensor):
             values[ids] = numbers
+    for ids, numbers in Recording.last.looked_up:
+        values[ids] = numbers
     for name, layer in inputs.items():
         if f"{name}.index" in inputs:
             numbers = np.arange(layer.shape[0])[:, None]

@@ -16,14 +16,18 @@ from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Choice, Nodes, Value, Weight, has_nodes
 from cntgraph.adapters.jax.weights import whole
 from cntgraph.adapters.tracing.tables import look_up
+from cntgraph.adapters.tracing.tokens import AS_IN_EXAMPLE
 from cntgraph.core.types import Array
 
 
-def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | None:
+def tokens_of(
+    t: JaxTracer, value: Value, component: int | None, n_entries: int
+) -> Nodes | None:  # fmt: skip
     """Return the integer input that a component of an index is, entry by entry.
 
     JAX counts negative indices from the end and keeps others within bounds; for those from zero
-    to the number of entries, this changes nothing.
+    to the number of entries, this changes nothing. Where a function of the input makes others of
+    some, they are what they are in the example.
 
     Parameters
     ----------
@@ -39,10 +43,12 @@ def tokens_of(value: Value, component: int | None, n_entries: int) -> Nodes | No
         return replace(value, ids=value.ids[part]) if value.is_index else None
     if not isinstance(value, Choice):
         return None
-    return _chosen(value, n_entries, lambda index: index[part])
+    return _chosen(t, value, n_entries, lambda index: index[part])
 
 
-def _chosen(value: Choice, n_entries: int, read: Callable[[Array], Array]) -> Nodes | None:
+def _chosen(
+    t: JaxTracer, value: Choice, n_entries: int, read: Callable[[Array], Array]
+) -> Nodes | None:  # fmt: skip
     """Return the integer input that a choice shows, entry by entry.
 
     Parameters
@@ -65,13 +71,29 @@ def _chosen(value: Choice, n_entries: int, read: Callable[[Array], Array]) -> No
             (results[id(part)],) = computed(part.op, args)
         return read(np.asarray(results[id(value)]))
 
-    if any((follow(k) != k).any() for k in {0, n_entries // 2, n_entries - 1}):
+    tried = sorted({0, min(1, n_entries - 1), n_entries // 2, n_entries - 1})
+    kept = {k: follow(k) == k for k in tried}
+    example = t.example_of(tokens)
+    good = [k for k, same in kept.items() if (same.all() if example is None else same.any())]
+    # Of an example it is known which are made others, as some of those that are tried may be.
+    some = example is not None and len(good) > 1 and good[-1] > 1
+    if good != tried and not some:
         return None
-    # Which token an entry shows is found out digit by digit: numbers below two are in bounds.
+    low, high = good[0], good[-1]
+    # Which token an entry shows is found out digit by digit.
     places = np.arange(tokens.ids.size).reshape(tokens.shape)
-    shown = sum(follow(places >> k & 1) << k for k in range(int(tokens.ids.size).bit_length()))
+    digits = (follow(np.where(places >> k & 1, high, low)) == high
+              for k in range(int(tokens.ids.size).bit_length()))  # fmt: skip
+    shows = kept[low] & kept[high]
+    shown = np.where(shows, sum(digit * (1 << k) for k, digit in enumerate(digits)), 0)
     ids = tokens.ids.reshape(-1)[shown] if n_entries > 1 else np.broadcast_to(
         tokens.ids, np.shape(shown))  # fmt: skip
+    if example is not None:
+        numbers = follow(example)
+        other = ~shows | (example.reshape(-1)[shown] != numbers)
+        if (other & (follow(low) != follow(high))).any():
+            t.note(t.label(value.op), AS_IN_EXAMPLE)
+        ids = np.where(other, t.as_tokens(np.asarray(numbers), ""), ids)
     return Nodes(ids, is_index=True)
 
 
@@ -91,7 +113,7 @@ def _parts(value: Value) -> list[Choice]:
     return list(found.values())
 
 
-def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
+def one_hot_tokens(t: JaxTracer, value: Value, axes: Sequence[int]) -> Nodes | None:
     """Return the integer input whose one-hot vectors lie along an axis of a value."""
     if not isinstance(value, Choice) or len(axes) != 1:
         return None
@@ -101,7 +123,7 @@ def one_hot_tokens(value: Value, axes: Sequence[int]) -> Nodes | None:
         one_hot = ((vectors == 0) | (vectors == 1)).all() and (vectors.sum(axis) == 1).all()
         return vectors.argmax(axis) if one_hot else np.full(vectors.shape[:axis], -1)
 
-    return _chosen(value, value.shape[axis], read)
+    return _chosen(t, value, value.shape[axis], read)
 
 
 @handles("gather")
@@ -114,7 +136,7 @@ def gather(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     if chosen is None:
         return "what depends on the data chooses parts of a weight"
     axis, component = chosen
-    tokens = tokens_of(indices, component, table.shape[axis])
+    tokens = tokens_of(t, indices, component, table.shape[axis])
     if tokens is None:
         return "it looks up rows of a table by indices that are computed from the data"
     d, n = op.params["dimension_numbers"], len(table.shape)

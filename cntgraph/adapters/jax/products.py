@@ -71,7 +71,7 @@ def _embedding(
     t: JaxTracer, op: Op, x: Any, of_x: Labels, w: Any, of_w: Labels, labels: Labels
 ) -> Ids | None:
     """Return a product of one-hot vectors with a table: rows of the table."""
-    tokens = one_hot_tokens(x, [axis for axis, k in enumerate(of_x) if k[0] == "summed"])
+    tokens = one_hot_tokens(t, x, [axis for axis, k in enumerate(of_x) if k[0] == "summed"])
     if tokens is None or any(k[0] == "shared" for k in of_x):
         return None
     table = whole(as_weight(w, t.constant), range(len(w.shape))).recipe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -52,6 +52,8 @@ class Traced:
         Inputs that are constants, with their values.
     structure : pytree
         How the inputs are nested.
+    examples : dict of str to ndarray
+        Inputs of whole numbers that are not, with what they are in the example.
     """
 
     model: Model
@@ -60,6 +62,7 @@ class Traced:
     n_samples: int
     constants: dict[str, Array]
     structure: Any
+    examples: dict[str, Array] = field(default_factory=dict)
 
 
 def trace(model: Model, given: Options) -> Traced:
@@ -123,10 +126,12 @@ def _traced(model: Model, example: tuple[Any, ...], n_samples: int, given: Optio
         raise ValueError(f"it does not yield {n_samples} samples where it is given as many")
     names, values = _input_names(model, example), jax.tree_util.tree_leaves(example)
     whole = {k: np.asarray(value) for k, value in zip(names, values, strict=True)
-             if not given.batched and not jax.dtypes.issubdtype(value.dtype, np.inexact)
-             and not isinstance(value, jax.ShapeDtypeStruct)}  # fmt: skip
+             if not isinstance(value, jax.ShapeDtypeStruct)
+             and not jax.dtypes.issubdtype(value.dtype, np.inexact)
+             and not jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended)}  # fmt: skip
     structure = jax.tree_util.tree_structure(example)
-    return Traced(model, program, names, n_samples, whole, structure)
+    both = ({}, whole) if given.batched else (whole, {})
+    return Traced(model, program, names, n_samples, both[0], structure, both[1])
 
 
 def _shape(value: Any) -> Shapes:
@@ -178,6 +183,7 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
         values.append(made)
         if isinstance(made, Nodes):
             tracer.see(("argument", k), made)
+            _note_example(tracer, made, traced.examples.get(name))
     if builder.sightings is not None:
         tracer.shown = {v: (op.number, k) for op in program.ops for k, v in enumerate(op.outputs)}
     for value in tracer.run(program, values):
@@ -185,6 +191,16 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
         for nodes in read:
             for part in filter(has_nodes, parts_of(nodes)):
                 builder.output(tracer.any_sample(tracer.nodes(part)))
+
+
+def _note_example(tracer: JaxTracer, made: Nodes, example: Array | None) -> None:
+    """Note what the nodes of whole numbers are in the first sample of the example."""
+    if example is None or not made.is_index:
+        return
+    ids = tracer.sample(made)
+    first = example[0] if example.shape[1:] == ids.shape else example
+    if first.shape == ids.shape:
+        tracer.examples |= zip(ids.ravel().tolist(), first.ravel().tolist(), strict=True)
 
 
 def _array(builder: Builder, leaf: Leaf) -> Value:

@@ -49,7 +49,7 @@ def relu(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 @handles("Clip", of_weights=True)
 def clip(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Note bounds."""
-    return activations.clamp(t, a["x"], operation.x_min, operation.x_max)
+    return arithmetic.clamp(t, a["x"], operation.x_min, operation.x_max, t.name(operation))
 
 
 @handles_layer("Activation")

@@ -122,7 +122,9 @@ class KerasTracer(Tracer):
                 found = None
             return self._frozen(operation, args, kwargs) if found is None else found
         spec = self._check_size(operation, args, kwargs)
-        judged = None if spec is None else derived(a, spec)
+        judged = None if spec is None else derived(
+            a, spec, lambda: self._example(operation, args, kwargs)
+        )  # fmt: skip
         if judged is not None:
             return judged
         handler = OPERATIONS.get(type(operation).__name__)
@@ -130,9 +132,23 @@ class KerasTracer(Tracer):
             result = NotImplemented if handler is None else handler(self, operation, with_data(a))
             if result is NotImplemented:
                 raise NotFollowed("it is not a known linear or elementwise operation")
-            return result
+            return result if spec is None else _typed(result, spec)
         except NotFollowed as error:
             return self._cut(operation, args, kwargs, error)
+
+    def _example(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
+        """Return what an operation on whole numbers and masks yields for the example; or None."""
+        leaves = [x for x in keras.tree.flatten([args, kwargs]) if isinstance(x, Nodes | Derived)]
+        if not self.examples or any(self.example_of(leaf) is None for leaf in leaves):
+            return None
+
+        def known(leaf: Any) -> Any:
+            if not isinstance(leaf, Nodes | Derived):
+                return leaf
+            return keras.ops.convert_to_tensor(self.example_of(leaf), dtype=leaf.dtype)
+
+        args, kwargs = keras.tree.map_structure(known, [args, kwargs])
+        return keras.tree.map_structure(as_array, operation.call(*args, **kwargs))
 
     def _see(self, number: int, made: Any) -> None:
         """Note which nodes a call yields, if it is one that a run for real makes, too."""
@@ -254,6 +270,10 @@ class KerasTracer(Tracer):
         """Return ids, the batch dimension included, as a symbolic tensor."""
         return Nodes(ids, like.dtype) if isinstance(like, Nodes) else Nodes(ids)
 
+    def example_of(self, value: Any) -> Array | None:
+        """Return what masks and whole numbers are for the example given; None if nobody knows."""
+        return super().example_of(value.data if isinstance(value, Derived) else value)
+
     def array(self, value: Any) -> Array | None:
         """Return the values of a number, an array or a tensor; None for anything else."""
         return as_array(value) if is_constant(value) else None
@@ -280,6 +300,13 @@ class KerasTracer(Tracer):
 
 def _computed_dtype(dtype: str) -> str:
     return dtype if dtype in ("float16", "bfloat16", "float32", "float64") else "float32"
+
+
+def _typed(made: Any, spec: Any) -> Any:
+    """Return nodes of whole numbers, that an operation makes activations of, as these."""
+    if not isinstance(made, Nodes) or not made.is_index or spec.dtype == made.dtype:
+        return made
+    return Nodes(made.ids, spec.dtype)
 
 
 def _plain(leaf: Any) -> Any:

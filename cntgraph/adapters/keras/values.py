@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,6 +16,10 @@ from cntgraph.network.activations import activation_name
 
 #: An operation's arguments by name.
 Arguments = dict[str, Any]
+
+
+#: Types of whole numbers that choose something; bytes may be an image.
+_OF_TOKENS = frozenset(["int32", "int64", "uint32", "uint64"])
 
 
 class Nodes(keras.KerasTensor, Neurons):
@@ -33,15 +38,17 @@ class Nodes(keras.KerasTensor, Neurons):
 
     def __init__(self, ids: Ids, dtype: str = "float32") -> None:
         super().__init__(ids.shape, dtype=dtype, name="nodes")
-        self.ids = ids
+        self.ids, self.is_index = ids, dtype in _OF_TOKENS
 
 
 class Derived(keras.KerasTensor):
     """A symbolic tensor that depends on neurons without being some, as a comparison does."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str, source: Source) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: str, source: Source, value: Any = None
+    ) -> None:
         super().__init__(shape, dtype=dtype, name="derived")
-        self.data = Data(tuple(shape), source=source)
+        self.data = Data(tuple(shape), value, source)
 
 
 class Weights(keras.KerasTensor):
@@ -65,7 +72,7 @@ def has(value: Any, *kinds: type) -> bool:
     return any(isinstance(leaf, kinds) for leaf in keras.tree.flatten(value))
 
 
-def derived(a: Arguments, spec: Any) -> Any:
+def derived(a: Arguments, spec: Any, computed: Callable[[], Any]) -> Any:
     """Return what an operation yields that is no neuron: truth values, and what is made of them.
 
     Parameters
@@ -74,6 +81,8 @@ def derived(a: Arguments, spec: Any) -> Any:
         The operation's arguments.
     spec : nested KerasTensor
         Shapes and types of what it yields.
+    computed : callable
+        Returns what it yields for the example at hand, nested alike, or None.
 
     Returns
     -------
@@ -88,7 +97,10 @@ def derived(a: Arguments, spec: Any) -> Any:
         leaf.data.source == "mask" for leaf in read if isinstance(leaf, Derived)
     )
     source: Source = "mask" if tokens else "neurons"
-    return keras.tree.map_structure(lambda x: Derived(x.shape, x.dtype, source), spec)
+    values = keras.tree.flatten(computed()) if tokens else [None]
+    values = values if len(values) == len(yielded) else [None] * len(yielded)
+    made = [Derived(x.shape, x.dtype, source, v) for x, v in zip(yielded, values, strict=True)]
+    return keras.tree.pack_sequence_as(spec, made)
 
 
 def with_data(a: Arguments) -> Arguments:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cntgraph.adapters.onnx.reference import compute
 from cntgraph.adapters.onnx.values import Call, Nodes
-from cntgraph.adapters.tracing.values import Data, Source, is_mask, is_noise
+from cntgraph.adapters.tracing.values import Data, Source, is_mask, is_noise, is_tokens
 from cntgraph.core.recipe import Recipe
 
 #: Operations that say something about values: what they yield is no neuron.
@@ -37,9 +37,20 @@ def is_derived(call: Call) -> bool:
         return False
     if call.operation in _JUDGING:
         return True
+    if _changes_tokens(call):
+        return False
     if any(isinstance(value, Recipe | list) for value in call.inputs):
         return False
     return not nodes or (call.operation in _COUNTING and all(n.is_index for n in nodes))
+
+
+def _changes_tokens(call: Call) -> bool:
+    """Whether some of the tokens become others, by a choice or a factor of zero: tokens still."""
+    operation, values = call.operation, call.inputs
+    if operation == "Mul":
+        masks = [isinstance(value, Data) and is_mask(value) for value in values]
+        return any(masks) and any(map(is_tokens, values))
+    return operation == "Where" and any(map(is_tokens, values[1:]))
 
 
 #: Operations that draw numbers.

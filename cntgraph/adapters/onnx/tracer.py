@@ -53,8 +53,6 @@ class OnnxTracer(Tracer):
         Whether an operation was met that reads several samples of the batch.
     values : dict of str to object
         What flows through the model, by name, as long as something reads it.
-    examples : dict of int to number
-        What each node of an input is for the example that was given.
     noted : dict of str to tuple of int or None
         Shapes that the model notes, by name; None for incomplete ones.
     """
@@ -63,7 +61,6 @@ class OnnxTracer(Tracer):
         super().__init__(builder)
         self.declared, self.n_samples, self.mixes = declared, 1, False
         self.values: dict[str, Any] = {}
-        self.examples: dict[int, Any] = {}
         self.noted: dict[str, Sizes | None] = {}
 
     # -- inputs and outputs ---------------------------------------------------------------------
@@ -224,16 +221,7 @@ class OnnxTracer(Tracer):
             return None
         return self.recipe(value)
 
-    def example_of(self, value: Any) -> Any:
+    def example_of(self, value: Any) -> Array | None:
         """Return what a value is for the example that was given, None where that is not known."""
-        if isinstance(value, Data):
-            return value.value
-        if not isinstance(value, Nodes):
-            return concrete(value)
-        if not self.examples:
-            return None
-        ids = Samples().first(value.ids)
-        nodes = ids.ravel().tolist()
-        if not self.examples.keys() >= set(nodes):
-            return None
-        return np.array([self.examples[node] for node in nodes]).reshape(ids.shape)
+        other = value is None or isinstance(value, Nodes | Data)
+        return super().example_of(value) if other else concrete(value)

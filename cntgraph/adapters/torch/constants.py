@@ -30,7 +30,7 @@ _ALLOWED = (
         "matmul addmm index_put index_put_ index_copy slice_scatter select_scatter "
         "scatter scatter_ scatter_add scatter_add_ index_add index_add_ scatter_reduce "
         "scatter_reduce_ complex polar view_as_complex view_as_real _conj _conj_physical real imag "
-        "hann_window hamming_window blackman_window bartlett_window".split()
+        "constant_pad_nd pad hann_window hamming_window blackman_window bartlett_window".split()
     )
 )
 _CUTTING = frozenset(

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.adapters.options import Options
 from cntgraph.core.errors import GraphSizeError, InputShapeError
@@ -79,6 +80,14 @@ class Inputs:
         """Return the inputs whose values are those of the example: whole numbers, unbatched."""
         whole = (k for k, v in self.examples.items() if np.asarray(v).dtype.kind in "iub")
         return {} if self.batched else {name: self.examples[name] for name in whole}
+
+    def whole_numbers(self, name: str) -> NDArray[Any] | None:
+        """Return what whole numbers are in the example, without samples those of the first."""
+        given = np.asarray(self.examples.get(name))
+        if given.dtype.kind not in "iub":
+            return None
+        batched = self.batched and given.ndim > max(self.batch_axis, 1)
+        return given.take(0, self.batch_axis) if batched else given
 
     def _sizes(self, name: str) -> Any:
         return self.graph["tensor_values"][name]["sizes"]

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 
+from cntgraph.adapters.torch.aten.values import Nodes
+
 
 def memory_of(tensor: torch.Tensor) -> int:
     """Return what names the memory that a tensor lies in; one without values has a name as well."""
@@ -47,9 +49,12 @@ class Known:
         return self._values[tensor]
 
     def __setitem__(self, tensor: torch.Tensor, value: Any) -> None:
-        """Let a tensor stand for something."""
+        """Let a tensor stand for something; whole numbers know the tensor that holds them."""
+        reference = TensorWeakRef(tensor)
         if tensor not in self._values:
-            self._in_memory[memory_of(tensor)].append(TensorWeakRef(tensor))
+            self._in_memory[memory_of(tensor)].append(reference)
+        if isinstance(value, Nodes) and value.is_index:
+            value.look = reference
         self._values[tensor] = value
 
     def get(self, tensor: torch.Tensor, default: Any = None) -> Any:

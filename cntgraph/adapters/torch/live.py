@@ -118,7 +118,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example, kep
         If the model fails on this input.
     """
     tracer, modules = AtenTracer(builder), _Modules(model)
-    tracer.n_samples = int(example.batched)
+    tracer.n_samples, tracer.has_example = int(example.batched), not example.shapes_only
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only, kept=kept)
     for stored, tensor in _stored(model, put_dense(model)):
         recipe, *pattern = (Recipe.of(builder.parameter(parameter)) for parameter in stored)

@@ -47,6 +47,8 @@ from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
 from cntgraph.adapters.tracing.values import FIRST_TOKEN, Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Array
+from cntgraph.network.layer import Layer
 
 #: Index that stands in for tokens; the first few mean padding and the like in many vocabularies.
 _TOKEN = 3
@@ -91,6 +93,7 @@ class _Program:
         self.symbols: dict[str, int] = {}
         self.parts: set[str] = set()
         self.tracer = AtenTracer(builder)
+        self.tracer.look, self.tracer.has_example = self._stand_in, given.example_input is not None
         self.numbers = np.zeros(1, np.int8)
         self.modules = Modules(self.graph["nodes"], archive.tensors)
 
@@ -114,7 +117,7 @@ class _Program:
         return [spec[kind] for spec in self.signature["input_specs"] if kind in spec]
 
     def _add_inputs(self, names: list[str]) -> None:
-        """Add the inputs; a stand-in for their values gives masks and positions."""
+        """Add the inputs; their values, or a stand-in for these, give masks and positions."""
         inputs = Inputs(self.graph, names, self.given)
         shapes = {name: inputs.shape(name) for name in names}
         self.symbols = inputs.symbols
@@ -127,9 +130,15 @@ class _Program:
                 self.values[name] = torch.as_tensor(constants[name])
                 continue
             self.values[name] = self.tracer.input(name, shape, dtype, inputs.batch_axis)
-        each = [np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN, np.int8)
-                for layer in self.builder.layers]  # fmt: skip
+        each = [self._whole_numbers(layer, inputs) for layer in self.builder.layers]
         self.numbers = np.concatenate([*each, np.zeros(1, np.int8)])  # the last for no node
+
+    def _whole_numbers(self, layer: Layer, inputs: Inputs) -> Array:
+        """Return what whole numbers are in the example, of the first sample, or may be."""
+        given = inputs.whole_numbers(layer.name)
+        if given is not None and given.size == layer.n_nodes:
+            return given.reshape(-1)
+        return np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN, np.int8)
 
     def _read_tensors(self) -> None:
         for kind in ("parameter", "buffer", "tensor_constant"):
@@ -146,7 +155,7 @@ class _Program:
                 self.values[value] = of_pairs(self.tracer, recipe) if is_complex else recipe
                 return
             self.builder.skip(recipe, NO_WEIGHT)
-        tensor = torch.from_numpy(np.ascontiguousarray(parameter.raw()).copy())
+        tensor = torch.from_numpy(np.array(parameter.raw(), order="C"))
         if self.archive.is_complex(name):
             tensor = torch.view_as_complex(tensor)
         is_half = parameter.dtype == "bfloat16"
@@ -254,7 +263,10 @@ class _Program:
     def _follow(self, call: Call, noted: Any) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
         refuse_large(call, call.name, noted)
-        result = self.tracer.attempt(replace(call, result=self._example(call)))
+        example = self._example(call)
+        result = self.tracer.attempt(replace(call, result=example))
+        if isinstance(result, Nodes) and isinstance(example, torch.Tensor):
+            result.look = lambda: example
         if result is None:
             result = taken_apart(self.tracer, call)
         traced = call.has(Nodes | Data)
@@ -276,9 +288,10 @@ class _Program:
             return value.value
         if not value.is_index:
             return None
-        ids = Samples().first(value.ids)
+        ids, shown = Samples().first(value.ids), value.look()
         known = np.where((ids >= 0) & (ids < len(self.numbers) - 1), ids, -1)
-        numbers = np.where(ids <= FIRST_TOKEN, FIRST_TOKEN - ids, self.numbers[known])
+        numbers = self.numbers[known] if shown is None else shown.numpy()
+        numbers = np.where(ids <= FIRST_TOKEN, FIRST_TOKEN - ids, numbers)
         return torch.as_tensor(numbers).to(value.dtype)
 
     def _assign(self, outputs: Any, result: Any) -> None:

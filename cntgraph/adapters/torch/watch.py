@@ -34,7 +34,7 @@ from cntgraph.adapters.torch.known import Known
 from cntgraph.adapters.torch.script import Script, see_results
 from cntgraph.adapters.torch.untouched import Kept
 from cntgraph.adapters.tracing.complex_numbers import Complex
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.tracing.values import Data, is_tokens
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.movement import moved, moved_together
 
@@ -72,10 +72,12 @@ def taken_apart(tracer: AtenTracer, call: Call) -> Any:
         if isinstance(value, torch.Tensor):
             kind = torch.complex64 if value.is_complex() else torch.float32
             return value.to(kind) if value.is_complex() or value.is_floating_point() else value
-        whole = isinstance(value, Nodes) and value.is_index
+        known = value.value if isinstance(value, Data) else None
+        if is_tokens(value):
+            known = tracer.look(value)
         kind = torch.complex64 if isinstance(value, Complex) else torch.float32
-        zero = torch.zeros((), dtype=torch.int64 if whole else kind)
-        tensor = zero.expand(value.shape)  # which takes no memory
+        zero = torch.zeros((), dtype=torch.int64 if is_tokens(value) else kind)
+        tensor = zero.expand(value.shape) if known is None else known.clone()  # zeros: no memory
         watch.known[tensor] = value
         return tensor
 
@@ -284,12 +286,14 @@ def as_memory(
     """
     base, ids = base_of(tensor), _memory_of(tensor)
     if base.is_complex():
-        held = leaves([as_pair(lookup(base))])
-        for shown, part in zip(_shown(ids, base).unbind(-1), held, strict=True):
+        parts = leaves([as_pair(lookup(base))])
+        for shown, part in zip(_shown(ids, base).unbind(-1), parts, strict=True):
             shown.copy_(tracer.fixed(part).tensor)
     elif base.is_floating_point():
         _shown(ids, base).copy_(tracer.fixed(lookup(base)).tensor)
-    return lambda x: pair_of(_shown(ids, x)) if x.is_complex() else Nodes(_shown(ids, x))
+    elif base.dtype != torch.bool and (held := tracer.example_of(lookup(base))) is not None:
+        _shown(ids, base).copy_(torch.from_numpy(tracer.as_tokens(held, "constant")))
+    return lambda x: pair_of(_shown(ids, x)) if x.is_complex() else Nodes(_shown(ids, x), x.dtype)
 
 
 def _memory_of(tensor: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ import numpy as np
 from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.masks import pass_beside, split_mask, split_weights, take_away
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tokens import bounded, choice_among, is_whole, shifted
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import (
     Data,
@@ -27,6 +28,7 @@ from cntgraph.adapters.tracing.values import (
     is_learned,
     is_mask,
     is_noise,
+    is_tokens,
     weights_of,
 )
 from cntgraph.core.recipe import Recipe
@@ -58,6 +60,8 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
             right = t.scale(right, factor, None, f"{name}.factor", parametric=False)
         return add_branches(t, [left, right], name, None if sign > 0 else (1.0, -1.0))
     x, other = (left, right) if isinstance(left, Neurons) else (right, left)
+    if is_tokens(x) and is_whole(t, other) and (x is left or sign > 0):
+        return shifted(t, x, other, int(sign) if x is left else 1)
     if isinstance(other, Data):
         if other.source == "neurons":
             raise NotFollowed("it adds what the data choose, which is no neuron")
@@ -137,6 +141,8 @@ def multiply(t: Tracer, left: Any, right: Any, name: str) -> Any:
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         return multiply_branches(t, left, right, name)
     x, factor = (left, right) if isinstance(left, Neurons) else (right, left)
+    if is_tokens(x) and isinstance(factor, Data) and is_mask(factor):
+        return select(t, factor, (x, 0), name)
     if isinstance(factor, Data):
         return pass_beside(t, x, factor, name)
     if _is(factor, 1.0, t):
@@ -221,6 +227,8 @@ def _scaled_noise(t: Tracer, left: Any, right: Any, name: str) -> Any:
 
 def clamp(t: Tracer, x: Any, low: Any, high: Any, name: str) -> Any:
     """Keep neurons within bounds, None where there is none; neurons are bounds, too."""
+    if is_tokens(x) and are_weights(low, high):
+        return bounded(t, x, low, high, name)
     if not any(isinstance(bound, Neurons) for bound in (low, high)):
         return activations.clamp(t, x, low, high)
     x = x if low is None else extreme(t, [x, low], "max", name)
@@ -258,9 +266,9 @@ def extreme(t: Tracer, values: Sequence[Any], mode: str, name: str) -> Any:
 def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
     """Choose among values, neuron by neuron.
 
-    A constant choice moves neurons. By what depends on the input, all neurons that may be chosen
-    lead to the result; a choice between functions of the same neurons is an activation, and one
-    by a mask hides nothing.
+    A constant choice moves neurons, and one by the data tokens, as in the example. By what depends
+    on the input, all neurons that may be chosen lead to the result; a choice between functions of
+    the same neurons is an activation, and one by a mask hides nothing.
 
     Parameters
     ----------
@@ -270,6 +278,7 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
         What is chosen where it is true, and where it is not; weights that the data choose are
         nodes whose biases they are.
     """
+    choice = choice_among(t, choice, options, name)
     if are_weights(choice, *options):
         chosen = t.array(choice)
         which = t.recipe(choice if chosen is None else chosen.astype(np.float32))
@@ -296,7 +305,7 @@ def select(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
 
 def _placed(t: Tracer, choice: Any, options: Sequence[Any], name: str) -> Any:
     """Return neurons where a constant chooses them, and other constants as nodes."""
-    tokens = [x for x in options if isinstance(x, Neurons) and x.is_index]
+    tokens = [x for x in options if is_tokens(x)]
     chosen, nodes_of = t.array(choice), t.as_tokens if tokens else t.as_ids
     if chosen is None:
         chosen = t.recipe(choice).read()

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import (
     FIRST_TOKEN,
     HIDDEN,
+    Data,
     Neurons,
     is_learned,
     is_noise,
@@ -32,10 +34,17 @@ _TOGETHER = 1 << 16
 
 
 class Constants(ABC):
-    """Turns constants and weights into recipes and into nodes."""
+    """Turns constants and weights into recipes and into nodes.
+
+    Attributes
+    ----------
+    examples : dict of int to number
+        What each node of an input of whole numbers is for the example that was given.
+    """
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
+        self.examples: dict[int, Any] = {}
         self._stored: dict[Any, Recipe] = {}
         self._fixed: dict[int, tuple[Recipe, Ids]] = {}
 
@@ -46,6 +55,18 @@ class Constants(ABC):
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return what a large constant is called, its stored bits, and their type if not theirs."""
         return "constant", np.asarray(self.array(value)), None
+
+    def example_of(self, value: Any) -> Array | None:
+        """Return what masks and whole numbers are for the example given; None if nobody knows.
+
+        Constants are what they are.
+        """
+        if not isinstance(value, Neurons):
+            return value.value if isinstance(value, Data) else self.array(value)
+        ids = Samples().first(value.ids)
+        found = [FIRST_TOKEN - k if k <= FIRST_TOKEN else self.examples.get(k)
+                 for k in ids.ravel().tolist()]  # fmt: skip
+        return None if None in found else np.array(found, np.int64).reshape(ids.shape)
 
     def recipe(self, value: Any) -> Recipe:
         """Return weights or a constant as a recipe; a large constant is stored, once.
@@ -124,12 +145,13 @@ class Constants(ABC):
     def as_tokens(self, value: Any, name: str) -> Ids:
         """Return what moves along with tokens as ids: constant tokens are ids below zero.
 
-        A number below zero is no entry of a table, and no node.
+        What follows from the input without being tokens is what it is for the example. A number
+        below zero is no entry of a table, and no node.
         """
-        array = self.array(value)
+        array = self.example_of(value)
         if isinstance(value, Neurons) or array is None:
             return self.as_ids(value, name)
-        tokens = array.astype(np.int64)
+        tokens = np.asarray(array).astype(np.int64)
         return np.where(tokens < 0, -1, FIRST_TOKEN - tokens)
 
     def _nodes_of(self, recipe: Recipe, name: str) -> Ids:

@@ -82,6 +82,11 @@ def are_weights(*values: Any) -> bool:
     return not any(isinstance(value, Neurons | Data) for value in values)
 
 
+def is_tokens(value: Any) -> bool:
+    """Whether a value is whole numbers of the input, which choose something."""
+    return isinstance(value, Neurons) and value.is_index
+
+
 def is_learned(value: Any) -> bool:
     """Whether a value depends on a trainable parameter."""
     recipe = weights_of(value)

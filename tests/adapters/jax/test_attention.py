@@ -184,18 +184,35 @@ def test_tokens_may_be_moved():
     assert not strength[:, 0].any()
 
 
-COMPUTED = {
-    "arithmetic": lambda t: (t * 2) % ENTRIES,
-    "a constant before it": lambda t: jnp.concatenate([jnp.zeros_like(t[:, :1]), t[:, 1:]], 1),
-    "padding": lambda t: jnp.pad(t, ((0, 0), (1, 0)))[:, :-1],
+def test_an_index_that_is_computed_is_cut():
+    with pytest.warns(CoverageWarning, match="computed from the data"):
+        cg.load(lambda p, t: p[(t * 2) % ENTRIES], params=normal(ENTRIES, WIDTH),
+                example_input=TOKENS)  # fmt: skip
+
+
+#: Shifted tokens, a constant one before them.
+SHIFTED = {
+    "written over": lambda t: jnp.concatenate([jnp.zeros_like(t[:, :1]), t[:, 1:]], 1),
+    "padded": lambda t: jnp.pad(t, ((0, 0), (1, 0)))[:, :-1],
 }
 
 
-@pytest.mark.parametrize("name", COMPUTED)
-def test_an_index_that_is_computed_is_cut(name):
-    with pytest.warns(CoverageWarning, match="computed from the data"):
-        cg.load(lambda p, t: p[COMPUTED[name](t)], params=normal(ENTRIES, WIDTH),
-                example_input=TOKENS)  # fmt: skip
+@pytest.mark.parametrize("name", SHIFTED)
+def test_a_constant_token_is_a_row_of_the_table(name):
+    table = normal(ENTRIES, WIDTH)
+    net = cg.load(lambda p, t: p[SHIFTED[name](t)], params=table, example_input=TOKENS, strict=True)
+    (row,) = [layer for layer in net.layers if layer.kind == "learned"]
+    np.testing.assert_array_equal(net.bias()[row.slice], table[0])
+    assert net.n_edges == (T - 1) * table.size
+
+
+def test_without_an_example_no_token_is_known_to_be_another():
+    def function(p, t):
+        return p[jnp.where(t == ENTRIES - 2, 0, t)]
+
+    given = jax.ShapeDtypeStruct(TOKENS.shape, TOKENS.dtype)
+    net = cg.load(function, params=normal(ENTRIES, WIDTH), example_input=given, strict=True)
+    assert [layer.kind for layer in net.layers] == ["input", "dense"]
 
 
 def test_integers_may_be_quantities():

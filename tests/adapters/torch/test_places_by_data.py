@@ -231,22 +231,27 @@ def test_tokens_may_be_padded(how):
     assert checked >= 2
 
 
+class Left(nn.Module):
+    """A number below zero stands for what is left out, and no table has an entry of it."""
+
+    def __init__(self, token, least):
+        super().__init__()
+        self.token, self.least = token, least
+        self.rows, self.one = nn.Embedding(20, 4), nn.Linear(4, 2)
+
+    def forward(self, tokens):
+        tokens = torch.where(torch.arange(3) < 2, tokens, self.token)
+        return self.one(self.rows(tokens.clamp(min=self.least)))
+
+
 @pytest.mark.parametrize("token", [-1, -100])
-def test_a_token_below_zero_is_no_node(token):
-    """It stands for what is left out; no table has an entry of it."""
-
-    class Left(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rows, self.one = nn.Embedding(200, 4), nn.Linear(4, 2)
-
-        def forward(self, tokens):
-            tokens = torch.where(torch.arange(3) < 2, tokens, token)
-            return self.one(self.rows(tokens.clamp(min=0)))
-
-    net = cg.load(Left(), example_input=torch.tensor([[3, 4, 5]]), strict=True)
-    (rows,) = [b for b in net.blocks if "rows.weight" in {p.name for p in b.parameters()}]
-    assert rows.n_edges == 2 * 200 * 4
+@pytest.mark.parametrize("least", [0, 3])
+def test_a_token_below_zero_is_what_it_is_made(token, least):
+    net, _ = audit(Left(token, least), torch.tensor([[3, 4, 5]]), strict=True)
+    (row,) = [layer for layer in net.layers if layer.kind == "learned"]
+    assert row.n_nodes == 4
+    n_edges = sum(b.n_edges for b in net.blocks if net.layers[0] in net.layers_of(b.source))
+    assert n_edges == 2 * 20 * 4
 
 
 def test_edges_that_are_an_input_are_cut_with_what_to_do():

@@ -60,6 +60,30 @@ parameters: 1 included""",
 0 input 5×2
 1 dense 3×2 out | learned conv + bias, 30 from 0
 parameters: 1 folded, 1 included""",
+    "tokens, some of which become others": """\
+0 input 5×4
+1 dense 3×4 out | learned conv, 30 from 0
+2 learned 3 out | learned sparse + bias, 0 from nothing
+parameters: 1 included
+left out: what the input selects is taken as for the example""",
+    "tokens, masked": """\
+0 input 5×4
+1 dense 3×4 out | learned conv, 45 from 0
+2 learned 3 out | learned sparse + bias, 0 from nothing
+parameters: 1 included
+left out: what the input selects is taken as for the example""",
+    "tokens, constants at some places": """\
+0 input 5×4
+1 dense 3×4 out | learned conv, 45 from 0
+2 learned 3 out | learned sparse + bias, 0 from nothing
+parameters: 1 included""",
+    "tokens within bounds": """\
+0 input 5×4
+1 dense 3×4 out | learned conv, 30 from 0
+2 learned 3 out | learned sparse + bias, 0 from nothing
+3 learned 3 out | learned sparse + bias, 0 from nothing
+parameters: 1 included
+left out: what the input selects is taken as for the example""",
     "a weight that is computed": """\
 0 input 4
 1 dense 3 out | learned dense, 12 from 0

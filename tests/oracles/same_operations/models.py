@@ -103,6 +103,13 @@ class Operation:
             for shape, x in zip(self.inputs, self.samples, strict=True)
         ]  # fmt: skip
 
+    def options(self, framework=None):
+        """What `load` is told; of tokens the values, where a framework is given shapes else."""
+        options = {"unroll": self.unroll} if self.unroll else {}
+        if framework and any(isinstance(shape, Tokens) for shape in self.inputs):
+            options["example_input"] = tuple(self.given(framework))
+        return options
+
     def frameworks(self):
         """All ways in which it is written; a saved program is that of the live module."""
         for way in self.written:
@@ -214,19 +221,17 @@ def torch_inputs(operation):
 
 
 def load_torch(operation, written, folder):
-    options = {"unroll": operation.unroll} if operation.unroll else {}
     model = torch_model(operation, written)
-    return cg.load(model, example_input=torch_inputs(operation), **options)
+    return cg.load(model, example_input=torch_inputs(operation), **operation.options())
 
 
 def load_pt2(operation, written, folder):
     import torch
 
-    options = {"unroll": operation.unroll} if operation.unroll else {}
     path = folder / "model.pt2"
     program = torch.export.export(torch_model(operation, written), torch_inputs(operation))
     torch.export.save(program, path)
-    return cg.load(path, **options)
+    return cg.load(path, **operation.options("torch"))
 
 
 def run_torch(operation, written):
@@ -306,8 +311,7 @@ def onnx_model(operation, written):
 
 
 def load_onnx(operation, written, folder):
-    options = {"unroll": operation.unroll} if operation.unroll else {}
-    return cg.load(onnx_model(operation, written), **options)
+    return cg.load(onnx_model(operation, written), **operation.options("onnx"))
 
 
 def run_onnx(operation, written):
@@ -403,8 +407,7 @@ def keras_model(operation, written):
 
 
 def load_keras(operation, written, folder):
-    options = {"unroll": operation.unroll} if operation.unroll else {}
-    return cg.load(keras_model(operation, written), **options)
+    return cg.load(keras_model(operation, written), **operation.options("keras"))
 
 
 def run_keras(operation, written):
@@ -461,9 +464,9 @@ def jax_model(operation, written):
 
 
 def load_jax(operation, written, folder):
-    options = {"unroll": operation.unroll} if operation.unroll else {}
     apply, params = jax_model(operation, written)
-    return cg.load(apply, params=params, example_input=tuple(operation.given("jax")), **options)
+    given = tuple(operation.given("jax"))
+    return cg.load(apply, params=params, example_input=given, **operation.options())
 
 
 def run_jax(operation, written):

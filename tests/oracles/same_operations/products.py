@@ -1,5 +1,6 @@
 """Matrix products, tables, and what is made of weights before they are applied."""
 
+import numpy as np
 from oracles.same_operations.models import ENTRIES, Tokens
 from oracles.same_operations.table import A, B, operation
 
@@ -163,6 +164,51 @@ operation(
     keras=lambda m, x: m.own(lambda p, x: x + p["g"], "g")(
         m.put(kl().Embedding(ENTRIES, 3), "e")(x)),
     jax=lambda m, x: m["e"][x] + m["g"],
+)  # fmt: skip
+
+operation(
+    "tokens, some of which become others", Tokens((4,)), weights=TABLE,
+    torch={
+        "": lambda m, x: F().embedding(x.where(x < 3, 1), m["e"]),
+        "masked_fill": lambda m, x: F().embedding(x.masked_fill(x > 2, 1), m["e"]),
+        "in place": lambda m, x: F().embedding(t().clamp(x, max=9).masked_fill_(x > 2, 1), m["e"]),
+    },
+    onnx=lambda m, x: m("Gather", m["e"], m("Where", m("Less", x, m.const(3, np.int64)), x,
+                                            m.const(1, np.int64))),
+    keras=lambda m, x: m.put(kl().Embedding(ENTRIES, 3), "e")(ops().where(x < 3, x, 1)),
+    jax=lambda m, x: m["e"][jnp().where(x < 3, x, 1)],
+)  # fmt: skip
+
+operation(
+    "tokens, masked", Tokens((4,)), weights=TABLE,
+    torch=lambda m, x: F().embedding(x * (x > 1), m["e"]),
+    onnx=lambda m, x: m("Gather", m["e"], m("Mul", x, m(
+        "Cast", m("Greater", x, m.const(1, np.int64)), to=7))),
+    keras=lambda m, x: m.put(kl().Embedding(ENTRIES, 3), "e")(x * ops().cast(x > 1, "int32")),
+    jax=lambda m, x: m["e"][x * (x > 1)],
+)  # fmt: skip
+
+operation(
+    "tokens, constants at some places", Tokens((4,)), weights=TABLE,
+    torch={
+        "": lambda m, x: F().embedding(x.where(t().arange(4) != 2, 3), m["e"]),
+        "index_put": lambda m, x: F().embedding(
+            x.index_put((t().tensor([0]), t().tensor([2])), t().tensor(3)), m["e"]),
+    },
+    onnx=lambda m, x: m("Gather", m["e"], m("Where", m.const([[1, 1, 0, 1]], bool), x,
+                                            m.const(3, np.int64))),
+    keras=lambda m, x: m.put(kl().Embedding(ENTRIES, 3), "e")(
+        ops().where(ops().arange(4) != 2, x, 3)),
+    jax=lambda m, x: m["e"][jnp().where(jnp().arange(4) != 2, x, 3)],
+)  # fmt: skip
+
+operation(
+    "tokens within bounds", Tokens((4,)), weights=TABLE,
+    torch=lambda m, x: F().embedding(x.clamp(1, 3), m["e"]),
+    onnx=lambda m, x: m("Gather", m["e"], m("Clip", x, m.const(1, np.int64),
+                                            m.const(3, np.int64))),
+    keras=lambda m, x: m.put(kl().Embedding(ENTRIES, 3), "e")(ops().clip(x, 1, 3)),
+    jax=lambda m, x: m["e"][jnp().clip(x, 1, 3)],
 )  # fmt: skip
 
 operation(

@@ -6,7 +6,7 @@ from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, shape_of
-from cntgraph.adapters.tracing import activations
+from cntgraph.adapters.tracing import activations, arithmetic
 from cntgraph.adapters.tracing.values import Neurons, are_weights
 from cntgraph.network.activations import activation_name
 
@@ -37,7 +37,7 @@ def clip(t: OnnxTracer, call: Call) -> Any:
     """Note bounds, which older models have as attributes."""
     low, high = (call.get(end) if call.input(k) is None else call.input(k)
                  for k, end in ((1, "min"), (2, "max")))  # fmt: skip
-    return activations.clamp(t, call.inputs[0], low, high)
+    return arithmetic.clamp(t, call.inputs[0], low, high, call.name)
 
 
 @handles("Pow", "Mod", of_weights=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT
+from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, OF_A_SHAPE
 from cntgraph.adapters.torch.aten.values import Call, Nodes, per_result
-from cntgraph.adapters.tracing.values import HIDDEN, Data, Source, is_mask
+from cntgraph.adapters.tracing.values import HIDDEN, Data, Source, is_mask, is_tokens
 from cntgraph.core.recipe import Recipe
 
 #: Operations that judge: what they yield is no neuron.
@@ -29,8 +29,9 @@ CHOOSING = frozenset("argmax argmin argsort multinomial nonzero".split())
 _COUNTING = frozenset("cumsum sum".split())
 #: Operations that leave indices what they are: those of the same table.
 _OF_INDICES = frozenset(
-    "clamp clamp_min clamp_max constant_pad_nd embedding embedding_bag where masked_fill "
-    "index_put".split()
+    "clamp clamp_min clamp_max constant_pad_nd copy embedding embedding_bag fill index_copy "
+    "index_fill index_put masked_fill masked_scatter pad scatter select_scatter slice_scatter "
+    "where zero".split()
 )
 
 
@@ -43,6 +44,8 @@ def is_derived(call: Call) -> bool:
         return False
     if not all(value.is_index for value in nodes):
         return False
+    if name in OF_A_SHAPE or changes_tokens(call):
+        return False
     if name in IDENTITY:
         # Indices and masks that are made numbers; bytes may be an image.
         dtype = call.arguments.get("dtype")
@@ -52,21 +55,20 @@ def is_derived(call: Call) -> bool:
     return name not in MOVEMENT and name.strip("_") not in _OF_INDICES
 
 
-def is_tokens(call: Call) -> bool:
+def changes_tokens(call: Call) -> bool:
     """Whether whole numbers are shifted, or some of them made zero: tokens all the same."""
-    tokens = [value for value in call.values if isinstance(value, Nodes)]
-    if len(tokens) != 1 or not tokens[0].is_index or tokens[0].shape != call.shapes:
+    tokens = [value for value in call.values if is_tokens(value)]
+    if len(tokens) != 1 or tokens[0].shape != call.shapes:
         return False
-    name = call.name.strip("_")
-    found = [value for value in call.values if isinstance(value, Nodes | Data | Recipe)]
+    name, (x,) = call.name.strip("_"), tokens
+    others = [v for v in call.values if v is not x and isinstance(v, Nodes | Data | Recipe)]
     if any(isinstance(v, torch.Tensor) and v.is_floating_point() for v in call.values):
         return False
     if name in ("add", "sub"):
-        return len(found) == 1
-    if name == "mul" and len(found) == 1:  # a time, once for each sample
-        return all((torch.as_tensor(v) == 1).all() for v in call.values if v is not tokens[0])
-    masks = [value for value in found if isinstance(value, Data) and is_mask(value)]
-    return name == "mul" and len(found) == 2 and len(masks) == 1
+        return not others and (name == "add" or call.arguments["self"] is x)
+    if name == "mul" and not others:  # a time, once for each sample
+        return all((torch.as_tensor(v) == 1).all() for v in call.values if v is not x)
+    return name == "mul" and all(isinstance(v, Data) and is_mask(v) for v in others)
 
 
 def is_number(call: Call, n_samples: int) -> bool:

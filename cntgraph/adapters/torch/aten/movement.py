@@ -13,6 +13,7 @@ from cntgraph.adapters.torch.aten.operations import OF_A_SHAPE, handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing import movement
+from cntgraph.adapters.tracing.values import is_tokens
 
 
 @handles("constant_pad_nd", of_weights=True)
@@ -75,5 +76,7 @@ for _name, _value in OF_A_SHAPE.items():
 @handles("copy", "fill", "zero")
 def overwrite(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Write nodes over nodes, or a constant, which is one node unless it is zero."""
-    written = a.get("src", a.get("value", 0.0))
-    return Nodes(t.fixed(written).tensor.expand(a["self"].shape).clone())
+    base, written = a["self"], a.get("src", a.get("value", 0))
+    if is_tokens(base):
+        return Nodes(torch.from_numpy(t.as_tokens(written, name)).expand(base.shape).clone())
+    return Nodes(t.fixed(written).tensor.expand(base.shape).clone())

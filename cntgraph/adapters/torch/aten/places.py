@@ -12,18 +12,24 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves
-from cntgraph.adapters.tracing import reductions
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves, map_leaves
+from cntgraph.adapters.tracing import reductions, tokens
 from cntgraph.adapters.tracing.masks import hides, pass_beside
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Data, is_mask
+from cntgraph.adapters.tracing.tokens import AS_IN_EXAMPLE
+from cntgraph.adapters.tracing.values import Data, is_mask, is_tokens
 from cntgraph.core.recipe import Recipe
+from cntgraph.core.types import Ids
 from cntgraph.network.blocks import PoolMode
 
 #: What becomes of values that are put at one place, by PyTorch's name for it.
 _MODES: dict[str, PoolMode] = {
     "sum": "sum", "add": "sum", "mean": "average", "amax": "max", "amin": "min",
 }  # fmt: skip
+
+
+#: What is written, by its names.
+_WRITTEN = ("values", "src", "source")
 
 
 @handles("index_add", "scatter_add", "scatter_reduce", of_weights=True)
@@ -63,17 +69,41 @@ def _put(t: AtenTracer, a: Arguments, name: str, function: Callable[..., Any]) -
     """Put nodes in the place of others, at constant places."""
     value = a.pop("value", None)
     if value is not None:
-        a["src"] = t.fixed(torch.as_tensor(value)).tensor.expand(a["index"].shape)
-    given = [v for k, v in a.items() if k != "accumulate"]
-    written = [v for v in leaves(given[1:]) if isinstance(v, Nodes)]
-    if isinstance(a["self"], Nodes) and a["self"].is_index and not written:
-        return a["self"]  # some tokens are others: they are tokens still
-    chosen = [v for v in leaves(given) if isinstance(v, Data)]
+        a["src"] = torch.as_tensor(value).expand(a["index"].shape)
+    a.pop("accumulate", None)
+    if any(is_tokens(a.get(key)) for key in ("self", *_WRITTEN)):
+        return _put_tokens(t, a, name, function)
+    if value is not None:
+        a["src"] = t.fixed(a["src"])
+    chosen = [v for v in leaves(a.values()) if isinstance(v, Data)]
     if any(v.value is None for v in chosen):
         raise NotFollowed("the data say where it puts neurons")
     if chosen:
-        t.note(name, "what the input selects is taken as for the example")
-    return Nodes(function(*(_moving(t, v) for v in given)))
+        t.note(name, AS_IN_EXAMPLE)
+    return Nodes(function(*(_moving(t, v) for v in a.values())))
+
+
+def _put_tokens(t: AtenTracer, a: Arguments, name: str, function: Callable[..., Any]) -> Any:
+    """Put tokens in the place of others, where constants or the example say."""
+    (key,) = (key for key in _WRITTEN if key in a)
+    said = [k for k in a if k not in ("self", key)]
+    places = [*leaves(a[k] for k in said)]
+
+    def carry_out(base: Ids, found: list[Any], written: Ids) -> Ids:
+        known = iter(found)
+        told = {k: map_leaves(a[k], lambda _: _as_place(next(known))) for k in said}
+        ids = {"self": torch.from_numpy(base), key: torch.from_numpy(written)}
+        array: Ids = function(*({**told, **ids}[k] for k in a)).numpy()
+        return array
+
+    return tokens.put(t, a["self"], places, a[key], name, carry_out)
+
+
+def _as_place(found: Any) -> Any:
+    """Return a number as one, and places in an array as PyTorch takes them."""
+    if found is None or not np.ndim(found):
+        return found if found is None else found.item()
+    return torch.from_numpy(found)
 
 
 def _moving(t: AtenTracer, value: Any) -> Any:
@@ -82,6 +112,17 @@ def _moving(t: AtenTracer, value: Any) -> Any:
 
 for _name in ("index_copy", "slice_scatter", "select_scatter", "masked_scatter"):
     handles(_name)(partial(_put, function=getattr(torch, _name)))
+
+
+@handles("index_fill")
+def index_fill(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Put one value at constant places of an axis."""
+    base, index, axis = a["self"], a["index"], int(a["dim"])
+    shape = [len(index) if k == axis % len(base.shape) else n for k, n in enumerate(base.shape)]
+    value = torch.as_tensor(a["value"]).expand(shape)
+    source = value if is_tokens(base) else t.fixed(value)
+    return _put(t, {"self": base, "dim": axis, "index": index, "source": source}, name,
+                torch.index_copy)  # fmt: skip
 
 
 @handles("scatter")

@@ -8,7 +8,7 @@ depend on the input) and plain tensors (constants).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -23,7 +23,6 @@ from cntgraph.adapters.torch.aten.derived import (
     derive,
     is_derived,
     is_number,
-    is_tokens,
 )
 from cntgraph.adapters.torch.aten.operations import (
     COPYING,
@@ -68,12 +67,18 @@ class AtenTracer(Tracer):
         Where the present operation stands.
     shapes : tuple of int, list of them, or None
         The shape of its result, or of each of several.
+    has_example : bool
+        Whether whole numbers and masks are those of an example, or stand in for any.
+    look : callable
+        Returns what `Nodes` of whole numbers are for the example at hand, or None.
     """
 
     def __init__(self, builder: Builder) -> None:
         super().__init__(builder)
         self.place = Place()
         self.shapes: Any = None
+        self.has_example = True
+        self.look: Callable[[Nodes], Any] = lambda nodes: nodes.look()
         self._indices: list[int] = []
         self._counts: Counter[str] = Counter()
 
@@ -119,8 +124,6 @@ class AtenTracer(Tracer):
             return drawn
         if complex_numbers.is_of_complex(call):
             return self._on_complex(call)
-        if is_tokens(call):
-            return _in_place(call, next(v for v in call.values if isinstance(v, Nodes)))
         derived = is_derived(call) and not is_number(call, self.n_samples)
         if derived or not call.has(Nodes | Recipe):
             if call.name in CHOOSING and call.has(Nodes):
@@ -300,6 +303,13 @@ class AtenTracer(Tracer):
         tensor = value if isinstance(value, torch.Tensor) else torch.from_numpy(value)
         bits, dtype = stored_array(tensor)
         return "constant", bits.copy(), dtype
+
+    def example_of(self, value: Any) -> Array | None:
+        """Return what masks and whole numbers are for the example given; None if nobody knows."""
+        if not isinstance(value, Nodes | Data):
+            return self.array(value)
+        known = self.look(value) if isinstance(value, Nodes) else value.value
+        return self.array(known) if self.has_example else None
 
     def array(self, value: Any) -> Array | None:
         """Return the values of a constant tensor or a number; None for anything else."""

@@ -29,6 +29,9 @@ class Nodes(Neurons):
         Of the tensor the nodes stand for; integers are indices (tokens).
     """
 
+    #: Returns the whole numbers that they stand for, for the example at hand; None if unknown.
+    look: Callable[[], torch.Tensor | None] = staticmethod(lambda: None)
+
     def __init__(self, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> None:
         self.tensor, self.dtype = tensor, dtype
 
@@ -46,7 +49,7 @@ class Nodes(Neurons):
     def typed(self, dtype: torch.dtype) -> Nodes:
         """Return nodes that stand for a tensor of a type; what has the same ids keeps its own."""
         made = self if self.dtype in (None, dtype) else Nodes(self.tensor.clone())
-        made.dtype = dtype
+        made.dtype, made.look = dtype, self.look
         return made
 
     @property
