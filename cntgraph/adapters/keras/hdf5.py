@@ -8,8 +8,6 @@ from itertools import count, takewhile
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from cntgraph.adapters.weights.hdf5_source import Source
 from cntgraph.adapters.weights.hdf5_tensors import Tensor, tensor_of, walk
 
@@ -91,15 +89,12 @@ def contents(source: Source, *, names: bool = False) -> Contents:
                 continue
             made.groups[path] = {}
             if names:
-                made.texts.update({(path, k): v for k, v in _texts(found)})
+                made.texts.update({(path, k): v for k, v in _texts(source, found)})
     return made
 
 
-def _texts(group: Any) -> Iterator[tuple[str, list[str]]]:
+def _texts(source: Source, group: Any) -> Iterator[tuple[str, list[str]]]:
     """Yield the attributes of a group that are texts or lists of texts."""
     for name in group.attrs:
-        values = group.attrs[name]
-        listed = values if isinstance(values, np.ndarray) and values.ndim == 1 else [values]
-        found = [v.decode() if isinstance(v, bytes) else v for v in listed]
-        if found and all(isinstance(v, str) for v in found):
-            yield name, [str(v) for v in found]
+        if found := source.attribute_texts(group, name):
+            yield name, found

@@ -12,6 +12,9 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cntgraph.adapters.weights.hdf5_attributes import stored_attributes
 from cntgraph.core.errors import CntGraphError, FormatError
 
 if TYPE_CHECKING:
@@ -112,22 +115,64 @@ class Source:
             return []
         if place is None or dataset.id.get_storage_size() != n * _REFERENCE.size:
             raise FormatError(f"{self.path}: {dataset.name} has texts that are packed or damaged")
-        texts: dict[tuple[int, int, int], str] = {}
-        found = []
         with self._bytes() as data:
-            start, stop = self.offset, self.offset + self.nbytes
-            heaps: dict[int, dict[int, bytes]] = {}
-            stored = data[start + place : min(start + place + n * _REFERENCE.size, stop)]
-            for reference in _REFERENCE.iter_unpack(stored):
-                length, address, number = reference
-                if length and address not in heaps:
-                    heaps[address] = self._heap(data, start + address, stop)
-                if reference not in texts:
-                    text = heaps[address].get(number) if length else b""
-                    if text is None or len(text) != length:
-                        raise FormatError(f"{self.path}: a text of {dataset.name} is damaged")
-                    texts[reference] = text.decode()
-                found.append(texts[reference])
+            first = self.offset + place
+            stored = data[first : min(first + n * _REFERENCE.size, self.offset + self.nbytes)]
+            return self._referred(data, stored, n, dataset.name)
+
+    def attribute_texts(self, found: h5py.Group, name: str) -> list[str] | None:
+        """Return the text of an attribute of a group, or its list; None if it is something else.
+
+        Raises
+        ------
+        FormatError
+            If it is damaged, or stored outside of the group's header.
+        """
+        import h5py
+
+        attribute = found.attrs.get_id(name)
+        kind, shape = h5py.check_string_dtype(attribute.dtype), attribute.shape
+        if kind is None or shape is None or len(shape) > 1:
+            return None
+        if kind.length is not None:
+            values = np.ravel(found.attrs[name])
+            return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+        place = h5py.h5o.get_info(found.id).addr
+        with self._bytes() as data:
+            stop = self.offset + self.nbytes
+            stored = stored_attributes(data, self.offset, stop, place).get(name)
+            if stored is None:
+                raise FormatError(
+                    f"{self.path}: the attribute {name!r} of {found.name} is damaged, or stored "
+                    "where it cannot be read safely; save the model again"
+                )
+            return self._referred(
+                data, stored, prod(shape), f"the attribute {name!r} of {found.name}"
+            )
+
+    def _referred(self, data: bytes | mmap, stored: bytes, n: int, what: str) -> list[str]:
+        """Return the texts that references lead to.
+
+        Raises
+        ------
+        FormatError
+            If there are fewer than n, or one leads elsewhere.
+        """
+        texts: dict[tuple[int, int, int], str | None] = {}
+        found, heaps = list[str](), dict[int, dict[int, bytes]]()
+        start, stop = self.offset, self.offset + self.nbytes
+        if len(stored) < n * _REFERENCE.size:
+            raise FormatError(f"{self.path}: {what} is cut off; copy the file again")
+        for reference in _REFERENCE.iter_unpack(stored[: n * _REFERENCE.size]):
+            length, address, number = reference
+            if length and address not in heaps:
+                heaps[address] = self._heap(data, start + address, stop)
+            if reference not in texts:
+                texts[reference] = _text(heaps[address].get(number) if length else b"", length)
+            text = texts[reference]
+            if text is None:
+                raise FormatError(f"{self.path}: a text of {what} is damaged")
+            found.append(text)
         return found
 
     def _heap(self, data: bytes | mmap, at: int, stop: int) -> dict[int, bytes]:
@@ -200,6 +245,14 @@ def damage(path: Path, what: str, then: str) -> Iterator[None]:
         text = " ".join(str(error).split())
         text = text if len(text) <= 300 else f"{text[:300]}…"
         raise FormatError(f"{path}: {what} ({type(error).__name__}: {text}); {then}") from error
+
+
+def _text(data: bytes | None, length: int) -> str | None:
+    """Return a text; None if it is not as long as it should be, or is none."""
+    try:
+        return data.decode() if data is not None and len(data) == length else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _widths(header: bytes) -> tuple[int, int] | None:

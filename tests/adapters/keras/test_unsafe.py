@@ -441,6 +441,19 @@ def test_texts_that_go_in_circles(length, tmp_path):
         cg.load(path)
 
 
+def test_a_text_that_claims_a_gigabyte(tmp_path):
+    """HDF5 would take the memory before it looks how long the text is."""
+    path = saved(small(), tmp_path / "model.h5")
+    with h5py.File(path) as file:
+        length = len(file.attrs["model_config"])
+    data = bytearray(path.read_bytes())
+    reference = data.index(struct.pack("<IQ", length, data.index(b"GCOL")))
+    struct.pack_into("<I", data, reference, 1 << 30)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="a text of the attribute 'model_config' of / is damaged"):
+        cg.load(path)
+
+
 def test_texts_and_objects_among_the_tensors(tmp_path):
     model = small()
     path = saved(model, tmp_path / "model.weights.h5")
