@@ -1,4 +1,4 @@
-"""Known: what tensors stand for, found by the tensor, or by the memory that it lies in."""
+"""What tensors and names stand for, found by these, or by the memory that a tensor lies in."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ def memory_of(tensor: torch.Tensor) -> int:
     storage = tensor.untyped_storage()
     place: int = storage.data_ptr() or storage._cdata
     return place
-
-
-def is_beside(tensor: Any, other: torch.Tensor) -> bool:
-    """Whether a tensor lies in the memory of another."""
-    return isinstance(tensor, torch.Tensor) and memory_of(tensor) == memory_of(other)
 
 
 class Known:
@@ -77,3 +72,40 @@ class Known:
             if seen is not None and seen is not tensor and seen in self._values:
                 found[id(seen)] = seen
         return [seen for seen in found.values() if memory_of(seen) == place]
+
+
+class NamedValues:
+    """What names stand for: tensors among them are found by the memory that they lie in, too.
+
+    Examples
+    --------
+    >>> values, tensor = NamedValues(), torch.zeros(4)
+    >>> values["whole"], values["part"], values["other"] = tensor, tensor[2:], "no tensor"
+    >>> list(values.beside(tensor[:1]))
+    ['whole', 'part']
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._in_memory: defaultdict[int, dict[str, None]] = defaultdict(dict)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return what a name stands for."""
+        return self._values[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Let a name stand for something."""
+        self.pop(name)
+        self._values[name] = value
+        if isinstance(value, torch.Tensor):
+            self._in_memory[memory_of(value)][name] = None
+
+    def pop(self, name: str) -> None:
+        """Forget what a name stands for, if anything."""
+        value = self._values.pop(name, None)
+        if isinstance(value, torch.Tensor):
+            self._in_memory[memory_of(value)].pop(name, None)
+
+    def beside(self, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the tensors that lie in the memory of one, itself included, by name."""
+        return {name: self._values[name] for name in self._in_memory.get(memory_of(tensor), ())}

@@ -26,7 +26,7 @@ from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import TRACED, Call, Nodes, are_neurons_written, leaves
 from cntgraph.adapters.torch.constants import carry_out, refuse_large, refuse_unfit
 from cntgraph.adapters.torch.inputs import Inputs
-from cntgraph.adapters.torch.known import is_beside
+from cntgraph.adapters.torch.known import NamedValues
 from cntgraph.adapters.torch.serialized import (
     CHECKS,
     LISTS,
@@ -40,18 +40,13 @@ from cntgraph.adapters.torch.serialized import (
     operation_of,
     torch_dtype,
 )
+from cntgraph.adapters.torch.stand_ins import StandIns
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
 from cntgraph.adapters.torch.watch import as_memory, as_written, base_of, taken_apart
-from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
-from cntgraph.adapters.tracing.values import FIRST_TOKEN, Data
+from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.types import Array
-from cntgraph.network.layer import Layer
-
-#: Index that stands in for tokens; the first few mean padding and the like in many vocabularies.
-_TOKEN = 3
 
 
 def trace_program(path: Path, builder: Builder, given: Options) -> None:
@@ -89,12 +84,11 @@ class _Program:
         self.archive, self.builder, self.given = archive, builder, given
         module = archive.program["graph_module"]
         self.graph, self.signature = module["graph"], module["signature"]
-        self.values: dict[str, Any] = {}
+        self.values = NamedValues()
         self.symbols: dict[str, int] = {}
         self.parts: set[str] = set()
         self.tracer = AtenTracer(builder)
-        self.tracer.look, self.tracer.has_example = self._stand_in, given.example_input is not None
-        self.numbers = np.zeros(1, np.int8)
+        self.tracer.has_example = given.example_input is not None
         self.modules = Modules(self.graph["nodes"], archive.tensors)
 
     def run(self) -> None:
@@ -109,7 +103,7 @@ class _Program:
         for node, done in zip(nodes, last_reads(nodes, outputs), strict=True):
             self._step(node)
             for name in done:  # ids take as much memory as activations
-                self.values.pop(name, None)
+                self.values.pop(name)
         for spec in (spec["user_output"] for spec in outputs if "user_output" in spec):
             self.tracer.output(self._argument(spec["arg"]))
 
@@ -130,15 +124,8 @@ class _Program:
                 self.values[name] = torch.as_tensor(constants[name])
                 continue
             self.values[name] = self.tracer.input(name, shape, dtype, inputs.batch_axis)
-        each = [self._whole_numbers(layer, inputs) for layer in self.builder.layers]
-        self.numbers = np.concatenate([*each, np.zeros(1, np.int8)])  # the last for no node
-
-    def _whole_numbers(self, layer: Layer, inputs: Inputs) -> Array:
-        """Return what whole numbers are in the example, of the first sample, or may be."""
-        given = inputs.whole_numbers(layer.name)
-        if given is not None and given.size == layer.n_nodes:
-            return given.reshape(-1)
-        return np.full(layer.n_nodes, 1 if "mask" in layer.name else _TOKEN, np.int8)
+        self.stand_ins = StandIns(self.builder, inputs)
+        self.tracer.look = self.stand_ins.look
 
     def _read_tensors(self) -> None:
         for kind in ("parameter", "buffer", "tensor_constant"):
@@ -195,7 +182,9 @@ class _Program:
         """Carry out the operations of a part whose names are its own."""
         outside = self.graph, self.values
         self.graph = part
-        self.values = dict(zip(names_of(part["inputs"]), given, strict=True))
+        self.values = NamedValues()
+        for name, value in zip(names_of(part["inputs"]), given, strict=True):
+            self.values[name] = value
         try:
             for inner in part["nodes"]:
                 self._step(inner)
@@ -226,8 +215,9 @@ class _Program:
         result = self._follow(call, self._noted(node["outputs"]))
         if isinstance(result, Recipe) and before is not None:
             weights_of = as_written(args[0], self.tracer.recipe(before), result)
-            seen = {k: weights_of(v) for k, v in self.values.items() if is_beside(v, args[0])}
-            self.values |= seen
+            seen = self.values.beside(args[0])
+            for name, tensor in seen.items():
+                self.values[name] = weights_of(tensor)
             self.parts.update(seen if len(seen) > 1 else ())
         self._note_parts(call, node)
         if result is not None:
@@ -250,7 +240,8 @@ class _Program:
         if not isinstance(first, torch.Tensor) or not are_neurons_written(args[1:]):
             return first
         nodes_of = as_memory(self.tracer, first)
-        self.values |= {k: nodes_of(v) for k, v in self.values.items() if is_beside(v, first)}
+        for seen, tensor in self.values.beside(first).items():
+            self.values[seen] = nodes_of(tensor)
         return nodes_of(first)
 
     def _note_parts(self, call: Call, node: Any) -> None:
@@ -263,7 +254,7 @@ class _Program:
     def _follow(self, call: Call, noted: Any) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
         refuse_large(call, call.name, noted)
-        example = self._example(call)
+        example = self.stand_ins.result(call)
         result = self.tracer.attempt(replace(call, result=example))
         if isinstance(result, Nodes) and isinstance(example, torch.Tensor):
             result.look = lambda: example
@@ -271,28 +262,6 @@ class _Program:
             result = taken_apart(self.tracer, call)
         traced = call.has(Nodes | Data)
         return self.tracer.give_up(call) if result is None and traced else result
-
-    def _example(self, call: Call) -> Any:
-        """Return what an operation on indices and masks yields for the stand-in input."""
-        values = [self._stand_in(v) for v in call.values if isinstance(v, Nodes | Data)]
-        if call.has(Recipe) or any(value is None for value in values):
-            return None
-        try:
-            return carry_out(call.of(self._stand_in, Nodes | Data), call.name)
-        except TraceError:
-            return None
-
-    def _stand_in(self, value: Nodes | Data) -> torch.Tensor | None:
-        """Return what indices, masks and what depends on them are for the stand-in input."""
-        if isinstance(value, Data):
-            return value.value
-        if not value.is_index:
-            return None
-        ids, shown = Samples().first(value.ids), value.look()
-        known = np.where((ids >= 0) & (ids < len(self.numbers) - 1), ids, -1)
-        numbers = self.numbers[known] if shown is None else shown.numpy()
-        numbers = np.where(ids <= FIRST_TOKEN, FIRST_TOKEN - ids, numbers)
-        return torch.as_tensor(numbers).to(value.dtype)
 
     def _assign(self, outputs: Any, result: Any) -> None:
         results = list(result) if isinstance(result, list | tuple) else [result]

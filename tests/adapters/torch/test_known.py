@@ -2,7 +2,8 @@
 
 import torch
 
-from cntgraph.adapters.torch.known import Known, is_beside
+from cntgraph.adapters.torch import known as known_module
+from cntgraph.adapters.torch.known import Known, NamedValues
 
 
 def ids(tensors):
@@ -44,5 +45,31 @@ def test_tensors_that_are_gone_are_forgotten():
 
 def test_tensors_without_values_share_memory_only_with_their_views():
     one, other = torch.empty(4, device="meta"), torch.empty(4, device="meta")
-    assert is_beside(one[1:], one)
-    assert not is_beside(one, other)
+    part, known = one[1:], Known()
+    known[part] = known[other] = "something"
+    assert ids(known.beside(one)) == ids([part])
+
+
+def test_names_are_found_by_the_memory_of_their_tensors():
+    whole, other, values = torch.zeros(6), torch.zeros(6), NamedValues()
+    for name, value in {"a": whole[:2], "b": other, "c": "text", "d": whole}.items():
+        values[name] = value
+    assert list(values.beside(whole[4:])) == ["a", "d"]
+    assert values["c"] == "text"
+    values["a"] = other[1:]
+    assert (list(values.beside(whole)), list(values.beside(other))) == (["d"], ["b", "a"])
+    values["d"] = "no tensor any more"
+    values.pop("b")
+    values.pop("never there")
+    assert (list(values.beside(whole)), list(values.beside(other))) == ([], ["a"])
+
+
+def test_no_value_is_looked_at_that_lies_elsewhere(monkeypatch):
+    """Of a program with thousands of values, each write would look at all of them."""
+    values = NamedValues()
+    for k in range(100):
+        values[str(k)] = torch.zeros(2)
+    looked_at = []
+    monkeypatch.setattr(known_module, "memory_of", lambda x: looked_at.append(x) or 0)
+    values.beside(torch.zeros(2))
+    assert len(looked_at) == 1
