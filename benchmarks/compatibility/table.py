@@ -33,7 +33,8 @@ is left out; *values in the graph* is the share of learned numbers that are incl
 mean over the models. *Sums* are layers whose Aᵀz + b was held against the framework's own values
 on random input: of linear and convolutional modules by hooks, in PyTorch also of every layer as it
 was traced, in ONNX and JAX of whole networks (`benchmarks/compatibility/audit/` says how, and what
-is not checked). *Edges* are linear and convolutional blocks whose edges were counted independently.
+is not checked); what is off in the model's own precision is decided in double precision, to a
+billionth of the sum of the terms. *Edges* are linear and convolutional blocks whose edges were counted independently.
 *Other errors* are those that are no `CntGraphError`. {untried}
 
 """

@@ -47,7 +47,8 @@ def attempt(case: Case, say: Callable[[Record], None]) -> None:
             return
         record |= size_of(net) | coverage_of(net)
         say(record := record | {"phase": "audit"})
-        record["audit"] = audited(made, net)
+        handed, net = [net], None
+        record["audit"] = audited(made, handed)
     say(record | {"phase": "done"})
 
 
@@ -68,12 +69,18 @@ def _load(made: Made, record: Record) -> cg.Network | None:
     return net
 
 
-def audited(made: Made, net: cg.Network) -> Record:
-    """Return how many layers agree with the framework, and which do not."""
+def audited(made: Made, handed: list[cg.Network]) -> Record:
+    """Return how many layers agree with the framework, and which do not.
+
+    Parameters
+    ----------
+    handed : list of Network
+        What was loaded, and nobody else has: an audit that needs the memory lets go of it.
+    """
     if not made.audit:
         return {}
     try:
-        return AUDITS[made.audit](made, net)
+        return AUDITS[made.audit](made, handed)
     except BaseException as error:
         return {"failed": told(error)}
 

@@ -43,7 +43,7 @@ class Recording(Watch):
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.seen, self.sources, self.looked_up = [], {}, []
+        self.before, self.sources, self.looked_up = np.full(1024, np.nan), {}, []
         Recording.last = self
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -68,7 +68,17 @@ class Recording(Watch):
     def _remember(self, result, yielded):
         super()._remember(result, yielded)
         if isinstance(result, torch.Tensor):
-            self.seen += pairs(yielded, result)
+            for ids, values in pairs(yielded, result):
+                self._note(ids, values)
+
+    def _note(self, ids, values):
+        """Keep the first value that each node was seen to have."""
+        missing = self.tracer.builder.layers[-1].slice.stop - len(self.before)
+        if missing > 0:  # room for twice as many is made at once
+            more = max(missing, len(self.before))
+            self.before = np.concatenate([self.before, np.full(more, np.nan)])
+        fresh = np.isnan(self.before[ids])
+        self.before[ids[fresh]] = values[fresh]
 
 
 def pairs(known, tensor):
@@ -79,9 +89,10 @@ def pairs(known, tensor):
         return [found for part in both for found in pairs(*part)]
     if not isinstance(known, Nodes) or tensor.is_complex():  # cut: nobody knows what they are
         return []
-    ids = known.ids.reshape(-1).copy()
-    values = tensor.detach().double().reshape(-1).resolve_neg().numpy().copy()
-    return [(ids[ids >= 0], values[ids >= 0])]
+    ids, values = known.ids.reshape(-1), tensor.detach().reshape(-1).resolve_neg()
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
+    return [(ids[ids >= 0], values.numpy()[ids >= 0])]  # copies: the model may write over them
 
 
 def audit(model, *example, strict=True, norm="fold", **named):
@@ -103,9 +114,8 @@ def examine(model, *example, unroll=None, batched=True, **named):
     for layer in builder.layers:
         in_cell[layer.slice] = layer.kind in OF_CELLS
     before = np.full(builder.layers[-1].slice.stop, np.nan)
-    for ids, values in Recording.last.seen:
-        fresh = np.isnan(before[ids])
-        before[ids[fresh]] = values[fresh]
+    seen = Recording.last.before[: len(before)]
+    before[: len(seen)] = seen
     given = np.full(len(before), np.nan)
     fill_inputs(builder, given, tree_leaves((example, named)))
     found, sources, ends = [], given.copy(), {}

@@ -27,6 +27,8 @@ import cntgraph as cg
 
 #: Of the largest sum of absolute terms: frameworks compute in float32.
 TOLERANCE = 2e-4
+#: The same of models that compute in float64.
+IN_DOUBLE = 1e-9
 #: Modes of poolings whose edges do not add up to their values.
 NO_SUMS = ("max", "min", "choice", "modulation", "attention")
 Array = NDArray[Any]
@@ -34,7 +36,10 @@ Array = NDArray[Any]
 
 @dataclass
 class Call:
-    """One call of a module: values of shape (channels, *positions), for one sample."""
+    """One call of a module: values of shape (channels, *positions), for one sample.
+
+    All are kept in the framework's type, and made float64 one call at a time.
+    """
 
     given: Array
     returned: Array
@@ -43,7 +48,9 @@ class Call:
     n_edges: tuple[int, int] | None  # the fewest and the most
 
 
-def examine(net: cg.Network, calls: dict[str, list[Call]]) -> dict[str, Any]:
+def examine(
+    net: cg.Network, calls: dict[str, list[Call]], tolerance: float = TOLERANCE
+) -> dict[str, Any]:  # fmt: skip
     """Return how many sums, counts and layers were checked, and which are not what they should be.
 
     Parameters
@@ -52,8 +59,12 @@ def examine(net: cg.Network, calls: dict[str, list[Call]]) -> dict[str, Any]:
         Loaded with ``norm="keep"``.
     calls : dict of str to list of Call
         By the name of the module.
+    tolerance : float, optional
+        How far a sum may be off, of the largest sum of absolute terms.
     """
-    found = _Found(np.full(net.n_nodes, np.nan))
+    types = {call.given.dtype for made in calls.values() for call in made}
+    values = np.full(net.n_nodes, np.nan, np.result_type(np.float32, *types))
+    found = _Found(values, tolerance)
     for block in net.blocks:
         made = calls.get(block.name, [])
         if len(made) == 1 and block.source.size == made[0].given.size:
@@ -66,15 +77,15 @@ def examine(net: cg.Network, calls: dict[str, list[Call]]) -> dict[str, Any]:
 class _Found:
     """What was found so far; `values` are those of nodes, behind their activation."""
 
-    def __init__(self, values: Array) -> None:
-        self.values = values
+    def __init__(self, values: Array, tolerance: float) -> None:
+        self.values, self.tolerance = values, tolerance
         self.sums = self.folded = self.counts = 0
         self.wrong: list[tuple[str, str]] = []
         self.edges: list[tuple[str, str]] = []
 
     def compare(self, block: Any, call: Call) -> None:
         """Hold a block against the call of its module."""
-        z, mask = call.given.reshape(-1), block.source.mask
+        z, mask = call.given.reshape(-1).astype(np.float64), block.source.mask
         if call.n_edges is not None:
             self.counts += 1
             low, high = call.n_edges
@@ -88,11 +99,11 @@ class _Found:
             self.folded += 1
             return
         self.sums += 1
-        found, expected = block.rmatvec(z), call.returned
+        found, expected = block.rmatvec(z), call.returned.astype(np.float64)
         if call.bias is not None:  # the block's may be more: what is added later
             expected = expected - call.bias.reshape(-1, *(1,) * (expected.ndim - 1))
         off = difference(found, expected.reshape(-1), scale_of(block, z))
-        if off > TOLERANCE:
+        if off > self.tolerance:
             self.wrong.append((block.name, f"not what the module returned, by {off:.2g}"))
 
     def _note(self, block: Any, z: Array) -> None:
@@ -103,7 +114,7 @@ class _Found:
         known = ~np.isnan(before)
         scale = np.abs(z).max(initial=1e-30)
         off = np.abs(before[known] - z[known]).max(initial=0) / scale
-        if off > TOLERANCE:
+        if off > self.tolerance:
             self.wrong.append(
                 (block.name, f"reads nodes that others read as other values: {off:.2g}")
             )
@@ -138,7 +149,7 @@ def _compare_layers(net: cg.Network, found: _Found) -> None:
             value = ACTIVATIONS[name](value)
         found.sums += 1
         off = difference(value, seen, scale)
-        if off > 5 * TOLERANCE:
+        if off > 5 * found.tolerance:
             text = f"not what is read from it ({layer.kind}, {layer.activation}), by {off:.2g}"
             found.wrong.append((layer.name, text))
 
@@ -165,5 +176,6 @@ def _same_weights(block: Any, weights: Array) -> bool:
     if block.weight is None:
         return False
     read = block.weight.read()
-    pairs = [(np.sum(f(read)), np.sum(f(weights))) for f in (np.abs, np.square, np.asarray)]
+    pairs = [[np.sum(f(x), dtype=np.float64) for x in (read, weights)]
+             for f in (np.abs, np.square, np.asarray)]  # fmt: skip
     return read.size == weights.size and np.allclose(*np.array(pairs).T, rtol=1e-5, atol=1e-5)

@@ -12,7 +12,12 @@ from cntgraph.adapters.torch.aten.values import Nodes
 
 
 def memory_of(tensor: torch.Tensor) -> int:
-    """Return what names the memory that a tensor lies in; one without values has a name as well."""
+    """Return what names the memory that a tensor lies in; one without values has a name as well.
+
+    A sparse tensor lies in several pieces, which nothing is written into by way of others.
+    """
+    if tensor.layout != torch.strided:
+        return -id(tensor)
     storage = tensor.untyped_storage()
     place: int = storage.data_ptr() or storage._cdata
     return place

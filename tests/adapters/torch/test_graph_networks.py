@@ -107,3 +107,27 @@ def test_nothing_is_a_sample():
     assert cg.load(model, input_shape=(5, 3), batched=False).layers[0].shape == (5, 3)
     with pytest.raises(InputShapeError, match="expected the size"):
         cg.load(model, batched=False)
+
+
+class Pooled(nn.Module):
+    """Nodes that the data choose, and the paths of two steps between them (a graph U-Net)."""
+
+    def __init__(self):
+        super().__init__()
+        self.score, self.one = nn.Linear(3, 1), nn.Linear(3, 2)
+
+    def forward(self, x, edges):
+        chosen = self.score(x)[:, 0].topk(4).indices
+        source, target = x.new_full((5,), -1).long().index_put((chosen,), torch.arange(4))[edges]
+        kept = torch.stack([source, target])[:, (source >= 0) & (target >= 0)]
+        steps = torch.sparse_coo_tensor(kept, x.new_ones(kept.shape[1]), (4, 4)).to_sparse_csr()
+        paths = (steps @ steps).to_sparse_coo()
+        (source, target), weights = paths.indices(), paths.values()
+        y = self.one(x[chosen])
+        return torch.zeros_like(y).index_add(0, target, y[source] * weights[:, None])
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_a_sparse_matrix_may_follow_from_what_the_data_choose():
+    net = cg.load(Pooled().double(), example_input=(X, EDGES), batched=False)
+    assert {b.name for b in net.blocks if b.parametric} == {"score", "one"}

@@ -13,6 +13,7 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, OF_A_SHAPE
 from cntgraph.adapters.torch.aten.values import Call, Nodes, per_result
+from cntgraph.adapters.torch.sparse_tensors import is_sparse
 from cntgraph.adapters.tracing.values import HIDDEN, Data, Source, is_mask, is_tokens
 from cntgraph.core.recipe import Recipe
 
@@ -104,7 +105,7 @@ def derive(call: Call) -> Any:
 
 def _hides(value: torch.Tensor) -> bool:
     """Whether numbers hide positions where they are added, and change no others."""
-    if not value.is_floating_point() or not value.numel():
+    if not value.is_floating_point() or not value.numel() or is_sparse(value):
         return False
     hidden = value <= HIDDEN
     return bool(hidden.any() and ((value == 0) | hidden).all())
