@@ -34,8 +34,8 @@ mean over the models. *Sums* are layers whose Aᵀz + b was held against the fra
 on random input: of linear and convolutional modules by hooks, in PyTorch also of every layer as it
 was traced, in ONNX and JAX of whole networks (`benchmarks/compatibility/audit/` says how, and what
 is not checked); what is off in the model's own precision is decided in double precision, to a
-billionth of the sum of the terms. *Edges* are linear and convolutional blocks whose edges were counted independently.
-*Other errors* are those that are no `CntGraphError`. {untried}
+billionth of the sum of the terms. *Edges* are linear and convolutional blocks whose edges were
+counted independently. *Other errors* are those that are no `CntGraphError`. {untried}
 
 """
 

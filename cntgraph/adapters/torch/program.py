@@ -41,8 +41,9 @@ from cntgraph.adapters.torch.serialized import (
     torch_dtype,
 )
 from cntgraph.adapters.torch.stand_ins import StandIns
+from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
-from cntgraph.adapters.torch.watch import as_memory, as_written, base_of, taken_apart
+from cntgraph.adapters.torch.watch import taken_apart
 from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.errors import CntGraphError, FormatError, TraceError

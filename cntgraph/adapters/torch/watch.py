@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import (
     _push_mode,
 )
 
-from cntgraph.adapters.torch.aten.complex_numbers import as_pair, as_typed, pair_of
-from cntgraph.adapters.torch.aten.operations import LAYERS, handler_of, writes_over
+from cntgraph.adapters.torch.aten.complex_numbers import as_typed
+from cntgraph.adapters.torch.aten.operations import handler_of, writes_over
 from cntgraph.adapters.torch.aten.random import is_random
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import (
@@ -27,16 +27,17 @@ from cntgraph.adapters.torch.aten.values import (
     leaves,
     map_leaves,
     name_of_operation,
-    named_arguments,
 )
 from cntgraph.adapters.torch.higher_order import carry_out_parts, has_parts, is_of_functions
 from cntgraph.adapters.torch.known import Known
 from cntgraph.adapters.torch.script import Script, see_results
+from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of, strided
 from cntgraph.adapters.torch.untouched import Kept
+from cntgraph.adapters.torch.without_values import emptied, without_values
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data, is_tokens
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.movement import moved, moved_together
+from cntgraph.core.recipe.movement import moved
 
 
 @contextmanager
@@ -153,47 +154,43 @@ class Watch(TorchDispatchMode):
         traced, named = self.lookup([args, kwargs])
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
         if not values and not is_random(func):
-            return _emptied(self._carried_out(func, args, kwargs), func)
+            return emptied(self._carried_out(func, args, kwargs), func)
         if handler_of(name_of_operation(func)) is None and name_of_operation(func) != "one_hot":
             parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
                 return parts
-        beside = []
-        if writes_over(func) and isinstance(args[0], torch.Tensor):
-            traced[0] = self._before_writing(args[0], traced)
-            of_weights = not any(isinstance(v, Nodes | Data) for v in values)
-            beside = self._seen_beside(args[0]) if of_weights else []
-            if traced[0] is args[0]:  # a constant, as it is before it is written over
-                traced[0] = args[0].clone()
-        before = self._values_before(args[0]) if beside else None
+        written = self._about_to_write(func, args, traced, values)
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
-        result = self._carried_out(func, args, kwargs, thin=thin)
-        result = _emptied(result, func)
+        result = emptied(self._carried_out(func, args, kwargs, thin=thin), func)
         if name_of_operation(func) == "one_hot" and traced[0].source == "neurons":
             return self._open_choice(traced[0], result)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
-        yielded = _strided(call, args[0]) if call.name == "as_strided" else None
+        yielded = strided(call, args[0]) if call.name == "as_strided" else None
         yielded = self.tracer.attempt(call) if yielded is None else yielded
         if yielded is None:
             parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
                 return parts
-            if self.stand_ins and not call.has(Nodes | Data):
-                raise RuntimeError("weights without their values have no constant in their place")
-            yielded = self.tracer.give_up(call)
+            yielded = self._given_up(call)
         self._remember(result, yielded)
         if number is not None:
             see_results(self.tracer, number, self.lookup(result))
-        if before is not None:
-            self._write_back(func, args[0], before, beside)
+        if written is not None:
+            self._write_back(func, args[0], *written)
         return result
 
     def _carried_out(self, func: Any, args: Any, kwargs: Any, *, thin: bool = False) -> Any:
         """Carry out an operation of the model."""
         if self.kept is not None:
             self.kept.before_writing(func, args, kwargs)
-        return _without_values(func, args, kwargs) if thin else func(*args, **kwargs)
+        return without_values(func, args, kwargs) if thin else func(*args, **kwargs)
+
+    def _given_up(self, call: Call) -> Any:
+        """Return what stands for the result of an operation that is not followed."""
+        if self.stand_ins and not call.has(Nodes | Data):
+            raise RuntimeError("weights without their values have no constant in their place")
+        return self.tracer.give_up(call)
 
     def _open_choice(self, choice: Data, one_hot: torch.Tensor) -> torch.Tensor:
         """Let everything be chosen that the data may choose (every expert), once."""
@@ -213,6 +210,24 @@ class Watch(TorchDispatchMode):
         if self.script is not None and number is not None and made is not NotImplemented:
             self.script.apart.add(number)
         return made
+
+    def _about_to_write(
+        self, operation: Any, args: Any, traced: list[Any], values: list[Any]
+    ) -> tuple[Any, list[torch.Tensor]] | None:
+        """Let `traced` say what a tensor is that is written over.
+
+        Where weights alone are written, return what it is, and what shares its memory.
+        """
+        if not writes_over(operation) or not isinstance(args[0], torch.Tensor):
+            return None
+        tensor = args[0]
+        traced[0] = self._before_writing(tensor, traced)
+        of_weights = not any(isinstance(v, Nodes | Data) for v in values)
+        beside = self._seen_beside(tensor) if of_weights else []
+        if traced[0] is tensor:  # a constant, as it is before it is written over
+            traced[0] = tensor.clone()
+        before = self._values_before(tensor) if beside else None
+        return None if before is None else (before, beside)
 
     def _before_writing(self, tensor: torch.Tensor, traced: list[Any]) -> Any:
         """Return what a tensor stands for that is written over, if it is no neurons by then.
@@ -265,125 +280,6 @@ class Watch(TorchDispatchMode):
         elif isinstance(result, list | tuple) and isinstance(yielded, list | tuple):
             for part, value in zip(result, yielded, strict=False):
                 self._remember(part, value)
-
-
-def base_of(tensor: torch.Tensor) -> torch.Tensor:
-    """Return what a tensor is a view of; itself, if it is none."""
-    return tensor if tensor._base is None else tensor._base
-
-
-def as_memory(
-    tracer: AtenTracer, tensor: torch.Tensor, lookup: Callable[[Any], Any] = lambda value: value
-) -> Callable[[torch.Tensor], Nodes | Complex]:
-    """Return what gives the nodes of each tensor that lies in the memory of one.
-
-    Parameters
-    ----------
-    tensor : torch.Tensor
-        Neurons are about to be written into its memory.
-    lookup : callable, optional
-        Returns what it stands for until then, weights or a constant.
-    """
-    base, ids = base_of(tensor), _memory_of(tensor)
-    if base.is_complex():
-        parts = leaves([as_pair(lookup(base))])
-        for shown, part in zip(_shown(ids, base).unbind(-1), parts, strict=True):
-            shown.copy_(tracer.fixed(part).tensor)
-    elif base.is_floating_point():
-        _shown(ids, base).copy_(tracer.fixed(lookup(base)).tensor)
-    elif base.dtype != torch.bool and (held := tracer.example_of(lookup(base))) is not None:
-        _shown(ids, base).copy_(torch.from_numpy(tracer.as_tokens(held, "constant")))
-    return lambda x: pair_of(_shown(ids, x)) if x.is_complex() else Nodes(_shown(ids, x), x.dtype)
-
-
-def _memory_of(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a place for each value of the memory in which a tensor lies, and no node there."""
-    n_values = tensor.untyped_storage().nbytes() // tensor.element_size()
-    n_values = 2 * n_values if tensor.is_complex() else n_values
-    return torch.full((n_values,), -1, dtype=torch.int64)
-
-
-def _shown(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
-    """Return what a tensor shows of the memory in which it lies; complex numbers as pairs."""
-    if tensor.is_complex():
-        tensor = torch.view_as_real(torch.zeros_like(tensor) if tensor.is_conj() else tensor)
-    return memory.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
-
-
-def _strided(call: Call, tensor: torch.Tensor) -> Nodes | None:
-    """Return what a tensor shows of another's memory; None if that reaches beyond the other."""
-    nodes, outermost = call.args[0], sorted(range(tensor.ndim), key=lambda k: -tensor.stride(k))
-    if not isinstance(nodes, Nodes) or not tensor.permute(outermost).is_contiguous():
-        return None
-    beyond = torch.iinfo(torch.int64).min
-    memory = _memory_of(tensor).fill_(beyond)
-    _shown(memory, tensor).copy_(nodes.tensor)
-    shown = _shown(memory, call.result).clone()
-    return None if (shown == beyond).any() else Nodes(shown)
-
-
-def as_written(
-    tensor: torch.Tensor, before: Recipe, made: Recipe
-) -> Callable[[torch.Tensor], Recipe | None]:
-    """Return what gives the weights of each tensor that lies in the memory of one.
-
-    Parameters
-    ----------
-    tensor : torch.Tensor
-        Weights were written into it.
-    before : Recipe
-        What its memory held, in the shape of what it is a view of.
-    made : Recipe
-        What it holds now.
-    """
-    base = base_of(tensor)
-
-    def weights_of(x: torch.Tensor) -> Recipe | None:
-        def move(places: list[Any]) -> Any:
-            old, new = map(torch.from_numpy, places)
-            held = _memory_of(tensor)
-            _shown(held, base).copy_(old.reshape(base.shape))
-            _shown(held, tensor).copy_(new.reshape(tensor.shape))
-            return _shown(held, x).numpy()
-
-        return moved_together([before, made], move)
-
-    return weights_of
-
-
-def _without_values(operation: Any, args: Any, kwargs: Any) -> Any:
-    """Carry out an operation of which only the shape matters: a layer yields zeros."""
-    name = name_of_operation(operation)
-    if name == "_grouped_mm":
-        return _zeros_by_group(**named_arguments(operation, args, kwargs))
-    if name not in LAYERS:
-        return operation(*args, **kwargs)
-    device = next(x.device for x in leaves([args]) if isinstance(x, torch.Tensor))
-
-    def zeros(x: torch.Tensor) -> torch.Tensor:
-        return torch.empty_strided(x.size(), x.stride(), dtype=x.dtype, device=device).zero_()
-
-    args, kwargs = map_leaves([args, kwargs], lambda x: x.to("meta"), of=torch.Tensor)
-    return map_leaves(operation(*args, **kwargs), zeros, of=torch.Tensor)
-
-
-def _zeros_by_group(
-    self: torch.Tensor, mat2: torch.Tensor, offs: torch.Tensor | None = None, **_: Any
-) -> torch.Tensor:
-    """Return zeros of the shape of a product by groups, whose own rules are of types and strides.
-
-    A matrix without an axis of groups has them one after the other along rows, or what is summed.
-    """
-    rows, columns = self.shape[-2], mat2.shape[-1]
-    groups = [x.shape[0] for x in (self, mat2) if x.ndim == 3]
-    if not groups and offs is not None:
-        groups = [offs.numel()] * 2
-    return self.new_zeros((*groups[:1], rows, columns) if len(groups) == 2 else (rows, columns))
-
-
-def _emptied(result: Any, operation: Any) -> Any:
-    """Return memory that holds anything as zeros, from which what is written there is told."""
-    return result.zero_() if "empty" in name_of_operation(operation) else result
 
 
 def _shapes(result: Any) -> Any:
