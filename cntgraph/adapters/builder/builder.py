@@ -74,7 +74,9 @@ class Builder(Affine, Attention, Elementwise):
         if not self.layers:
             raise TraceError("expected a model that computes something from its input; got none")
         places = None if self.sightings is None else Places(self.layers[-1].slice.stop)
-        draft = Draft(self.layers, self.blocks, self.activations, self.outputs, self.tokens, places)
+        blocks, self.blocks = self.blocks, []  # they may be large: nobody keeps what is replaced
+        draft = Draft(self.layers, blocks, self.activations, self.outputs, self.tokens, places)
+        del blocks
         unfoldable = self.unfoldable | (self.norms if norm == "keep" else set())
         gains = self.gains if norm == "fold" else None
         layers, blocks, folded = simplify(draft, unfoldable, gains)

@@ -48,7 +48,9 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
                       for layer in layers])  # fmt: skip
     nodes = ids >= 0
     if len(layers) == 1:
-        return _changing((ids - starts[0]) // sizes[0], nodes) or (0,)
+        channel = ids - starts[0]
+        channel //= sizes[0]
+        return _changing(channel, nodes) or (0,)
     of_layer = np.searchsorted(starts, ids, side="right") - 1
     channel = (ids - starts[of_layer]) // sizes[of_layer]
     return _changing(channel, nodes) or _changing(of_layer, nodes) or (0,)
@@ -56,7 +58,25 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
 
 def _changing(labels: Ids, nodes: NDArray[np.bool_]) -> tuple[int, ...]:
     """Return the axes along which labels change, positions without a node left aside."""
+    if nodes.all():
+        return _changing_everywhere(labels)
     high = np.where(nodes, labels, np.iinfo(np.int64).min)
     low = np.where(nodes, labels, np.iinfo(np.int64).max)
     axes = (axis for axis, size in enumerate(labels.shape) if size > 1)
     return tuple(axis for axis in axes if (high.max(axis) > low.min(axis)).any())
+
+
+def _changing_everywhere(labels: Ids) -> tuple[int, ...]:
+    """Return the same where every position is a node.
+
+    Where nothing changes along an axis, one of its positions stands for all: scores of an
+    attention have many positions and few axes along which the channel changes.
+    """
+    found = []
+    for axis, size in enumerate(labels.shape):
+        along = labels.swapaxes(0, axis)
+        if size > 1 and ((along[-1] != along[0]).any() or (along[1:] != along[:1]).any()):
+            found.append(axis)
+        else:
+            labels = along[:1].swapaxes(0, axis)
+    return tuple(found)

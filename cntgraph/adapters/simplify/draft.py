@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -52,7 +53,8 @@ class Draft:
         self._output_layers: tuple[list[View], set[int]] = [], set()
         self._starts = [layer.start for layer in layers]
         self.starts = np.array(self._starts, dtype=np.int64)
-        self._seen: dict[int, tuple[View, list[int]]] = {}
+        # Views may be large, and most of them do not stay.
+        self._seen: WeakKeyDictionary[View, list[int]] = WeakKeyDictionary()
         self._into: dict[int, dict[str, Block]] = {k: {} for k in range(-1, len(self.layers))}
         self._readers: dict[int, dict[str, Block]] = {k: {} for k in range(len(self.layers))}
         for block in blocks:
@@ -77,9 +79,17 @@ class Draft:
         if view.ids is None:
             low = bisect_right(self._starts, view.start) - 1
             return [*range(low, bisect_right(self._starts, view.start + view.size - 1, lo=low))]
-        if id(view) not in self._seen:
-            self._seen[id(view)] = view, parts_of(view.ids, self.starts)
-        return self._seen[id(view)][1]
+        found = self._seen.get(view)
+        if found is None:
+            found = self._seen[view] = parts_of(view.ids, self.starts)
+        return found
+
+    def taken(self, waiting: list[Block]) -> Iterator[Block]:
+        """Yield blocks from the last to the first, and let go of each, as of all that it has."""
+        for blocks in (*self._into.values(), *self._readers.values()):
+            blocks.clear()
+        while waiting:
+            yield waiting.pop()
 
     def by_end(self) -> dict[int, list[Block]]:
         """Return the blocks by the layer in which they end, -1 for those that end nowhere."""
@@ -175,8 +185,8 @@ class Draft:
     def renumber(self, k: int, nodes: View) -> None:
         """Let everything read other nodes instead of those of layer k, one for each."""
         readers = self.readers(k)
-        changed = [replace(b, source=self.moved(b.source, k, nodes)) for b in readers]
-        self.substitute(readers, changed)
+        views = {block.source: self.moved(block.source, k, nodes) for block in readers}
+        self.substitute(readers, [replace(b, source=views[b.source]) for b in readers])
         if k in self.output_layers():
             self.outputs = [self.moved(view, k, nodes) for view in self.outputs]
 
@@ -241,15 +251,14 @@ def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:
     if draft.places is not None:
         for k in kept:
             draft.places.find(draft.layers[k], into[k])
-    ordered = (*(b for k in kept for b in into[k]), *into[-1])
-    blocks = [
-        replace(
-            block,
-            source=_renumbered(block.source, draft, shifts),
-            target=_renumbered(block.target, draft, shifts),
-        )
-        for block in ordered
-    ]
+    waiting = [*(b for k in kept for b in into[k]), *into[-1]][::-1]
+    del into
+    blocks, views = [], WeakKeyDictionary[View, View]()
+    for block in draft.taken(waiting):
+        for view in (block.source, block.target):
+            if view not in views:
+                views[view] = _renumbered(view, draft, shifts)
+        blocks.append(replace(block, source=views[block.source], target=views[block.target]))
     return layers, blocks
 
 
