@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 import cntgraph as cg
 
+from .node_values import NodeValues
+
 #: Of the largest sum of absolute terms: frameworks compute in float32.
 TOLERANCE = 2e-4
 #: The same of models that compute in float64.
@@ -63,8 +65,7 @@ def examine(
         How far a sum may be off, of the largest sum of absolute terms.
     """
     types = {call.given.dtype for made in calls.values() for call in made}
-    values = np.full(net.n_nodes, np.nan, np.result_type(np.float32, *types))
-    found = _Found(values, tolerance)
+    found = _Found(NodeValues(net, np.result_type(np.float32, *types)), tolerance)
     for block in net.blocks:
         made = calls.get(block.name, [])
         if len(made) == 1 and block.source.size == made[0].given.size:
@@ -77,7 +78,7 @@ def examine(
 class _Found:
     """What was found so far; `values` are those of nodes, behind their activation."""
 
-    def __init__(self, values: Array, tolerance: float) -> None:
+    def __init__(self, values: NodeValues, tolerance: float) -> None:
         self.values, self.tolerance = values, tolerance
         self.sums = self.folded = self.counts = 0
         self.wrong: list[tuple[str, str]] = []
@@ -108,17 +109,15 @@ class _Found:
 
     def _note(self, block: Any, z: Array) -> None:
         """Note the values of the nodes that a block reads."""
-        ids = block.source.as_ids()
-        ids, z = ids[ids >= 0], z[ids >= 0]
-        before = self.values[ids]
-        known = ~np.isnan(before)
-        scale = np.abs(z).max(initial=1e-30)
+        before = self.values.note(block.source, z)
+        mask = block.source.mask
+        known = ~np.isnan(before) if mask is None else mask & ~np.isnan(before)
+        scale = np.abs(z if mask is None else z[mask]).max(initial=1e-30)
         off = np.abs(before[known] - z[known]).max(initial=0) / scale
         if off > self.tolerance:
             self.wrong.append(
                 (block.name, f"reads nodes that others read as other values: {off:.2g}")
             )
-        self.values[ids[~known]] = z[~known]
 
 
 #: Activations of one meaning: of others, a name says the family alone.
@@ -130,21 +129,19 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 def _compare_layers(net: cg.Network, found: _Found) -> None:
     """Hold layers whose sources' values are known against what reads them."""
-    for layer in net.layers:
-        blocks, seen = net.blocks_into(layer), found.values[layer.slice]
+    for k, layer in enumerate(net.layers):
+        blocks, seen = net.blocks_into(layer), found.values.of_layer(k)
         names = layer.activation.split("+")
-        if not blocks or np.isnan(seen).any() or not all(n in ACTIVATIONS for n in names):
+        if not blocks or seen is None or not all(n in ACTIVATIONS for n in names):
+            continue
+        if np.isnan(seen).any():
             continue
         if any(b.modulatory or getattr(b, "mode", "") in NO_SUMS for b in blocks):
             continue
-        value, scale = np.zeros(layer.n_nodes), 0.0
-        for block in blocks:
-            z = block.source.gather(found.values)
-            target = block.target.shifted(-layer.start)
-            target.scatter_add(value, block.rmatvec(z) + bias_of(block))
-            scale += scale_of(block, z)
-        if np.isnan(value).any():
+        summed = _sum_into(layer, blocks, found.values)
+        if summed is None:
             continue
+        value, scale = summed
         for name in names:
             value = ACTIVATIONS[name](value)
         found.sums += 1
@@ -152,6 +149,19 @@ def _compare_layers(net: cg.Network, found: _Found) -> None:
         if off > 5 * found.tolerance:
             text = f"not what is read from it ({layer.kind}, {layer.activation}), by {off:.2g}"
             found.wrong.append((layer.name, text))
+
+
+def _sum_into(layer: Any, blocks: Any, values: NodeValues) -> tuple[Array, float] | None:
+    """Return Aᵀz + b of a layer and the scale of its terms; None where a source is not known."""
+    total, scale = np.zeros(layer.n_nodes), 0.0
+    for block in blocks:
+        z = values.gather(block.source)
+        made = block.rmatvec(z)
+        if np.isnan(made).any():
+            return None
+        block.target.shifted(-layer.start).scatter_add(total, made + bias_of(block))
+        scale += scale_of(block, z)
+    return total, scale
 
 
 def bias_of(block: Any) -> Array:
