@@ -186,7 +186,8 @@ def parts_of(ids: Ids, starts: NDArray[np.int64]) -> list[int]:
     if low == high:
         return [int(low)]
     found = np.zeros(len(starts), dtype=bool)
-    found[np.searchsorted(starts, nodes, side="right") - 1] = True
+    for k in range(0, nodes.size, _TOGETHER):
+        found[np.searchsorted(starts, nodes[k : k + _TOGETHER], side="right") - 1] = True
     return [int(k) for k in np.flatnonzero(found)]
 
 

@@ -109,13 +109,14 @@ class Elementwise(Forms):
         wide = np.broadcast_shapes(*(ids.shape for ids in operands))
         operands = self._together(operands)
         made = self.like(name, operands[0], "add")
+        target = self.view(made)
         for k, ids in enumerate(operands):
             branch = self.unique(f"{name}.{k}")
             if signs is None or signs[k] == 1.0:
-                self.connect(Identity, branch, ids, made)
+                self.connect(Identity, branch, ids, target)
             else:
                 weight = Recipe.constant(signs[k])
-                self.connect(Diagonal, branch, ids, made, weight=weight, parametric=False)
+                self.connect(Diagonal, branch, ids, target, weight=weight, parametric=False)
         return reduce(self._still_hidden, operands, spread(made, wide))
 
     def multiply(self, name: str, operands: Sequence[Ids]) -> Ids:
@@ -132,8 +133,9 @@ class Elementwise(Forms):
         own = all(np.array_equal(origin, other) for other in others)
         # A product of functions of the same nodes is like a SiLU; a product of gates is one.
         self.rank(made, GATES["silu"] if own else self.gating(operands[0]))
+        target = self.view(made)
         for k, ids in enumerate(operands):
-            self.connect(Identity, self.unique(f"{name}.{k}"), ids, made, modulatory=k > 0)
+            self.connect(Identity, self.unique(f"{name}.{k}"), ids, target, modulatory=k > 0)
         return spread(made, wide)
 
     def _together(self, operands: Sequence[Ids]) -> list[Ids]:

@@ -124,7 +124,7 @@ class Layout:
             self.unroll = unroll
 
     def connect(
-        self, kind: type[Block], name: str, source: Ids, target: Ids, **fields: Any
+        self, kind: type[Block], name: str, source: Ids, target: Ids | View, **fields: Any
     ) -> None:
         """Add the edges of one operation, a block of that kind with these fields.
 
@@ -132,12 +132,13 @@ class Layout:
         ----------
         name : str
             A name of its own, or that of the layer it leads to.
+        target : ndarray of int64 or View
+            A view where several operations lead to the same nodes: they share it.
         """
         if self.is_frozen(fields.get("weight")):
             fields["parametric"] = False
-        self.blocks.append(
-            kind(name=name, source=self.view(source), target=self.view(target), **fields)
-        )
+        target = target if isinstance(target, View) else self.view(target)
+        self.blocks.append(kind(name=name, source=self.view(source), target=target, **fields))
 
     def consecutive(self, start: int, shape: tuple[int, ...]) -> Ids:
         """Return ids that follow each other; `view` need not look at them to know it.

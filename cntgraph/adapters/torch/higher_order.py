@@ -1,15 +1,21 @@
-"""Operations whose arguments are functions: conditions, loops, attention by functions of scores."""
+"""Operations that are made of others: conditions, loops, attention by functions, own ones.
+
+An operation of a library's own may be a function of Python (`torch.library`): what that carries
+out is followed, as it is in a module.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from threading import RLock
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map
+from torch._library.custom_ops import OPDEFS
+from torch.utils._pytree import tree_leaves, tree_map
 
 #: The compiler is switched off for all threads: one after another does so.
 _SWITCH = RLock()
@@ -25,15 +31,47 @@ def is_of_functions(operation: Any) -> bool:
 
 @cache
 def has_parts(operation: Any) -> bool:
-    """Whether PyTorch makes an operation of smaller ones."""
+    """Whether PyTorch makes an operation of smaller ones, or Python does."""
     own: bool = operation.has_kernel_for_dispatch_key(_OF_OTHERS)
-    return own or is_of_functions(operation)
+    return own or is_of_functions(operation) or is_of_python(operation)
+
+
+@cache
+def is_of_python(operation: Any) -> bool:
+    """Whether an operation is a function of Python that somebody has registered."""
+    return _function_of(operation) is not None
+
+
+@cache
+def _function_of(operation: Any) -> Callable[..., Any] | None:
+    """Return the function of Python that an operation is on a processor; None if it is none.
+
+    PyTorch says of every kernel in which file it was registered, and calls it by the key that it
+    was registered for; of `torch.library.custom_op` it has the function.
+    """
+    if is_of_functions(operation) or operation.namespace in ("aten", "prim", "prims"):
+        return None
+    defined = OPDEFS.get(operation._schema.name)
+    kernel = re.search(
+        r"^CPU: registered at (.*):\d+ ", torch._C._dispatch_dump(operation.name()), re.M
+    )
+    if kernel and not (defined and kernel[1].endswith("custom_ops.py")):
+        ours = kernel[1].endswith(".py")
+        return partial(operation._op_dk, torch._C.DispatchKey.CPU) if ours else None
+    functions = {} if defined is None else defined._backend_fns
+    function: Callable[..., Any] | None = functions.get("cpu") or functions.get(None)
+    return function
 
 
 def carry_out_parts(operation: Any, args: Any, kwargs: Any) -> Any:
     """Carry out the operations that one is made of; NotImplemented where it is one by itself."""
     if is_of_functions(operation):
         return _carry_out_functions(operation, args, kwargs)
+    function = _function_of(operation)
+    if function is not None:
+        tensors = (x for x in tree_leaves([args, kwargs]) if isinstance(x, torch.Tensor))
+        on_processor = all(x.device.type == "cpu" for x in tensors)
+        return function(*args, **kwargs) if on_processor else NotImplemented
     return operation.decompose(*args, **kwargs)
 
 

@@ -94,10 +94,11 @@ class Replay(TorchDispatchMode):
             raise OtherRun(f"its operation {number} is {func.name()}, it was {was}")
         if number in self.script.apart:
             with self:
-                return carry_out_parts(func, args, kwargs or {})
-        if func._schema.is_mutable:
-            self._set_aside(written(func, args, kwargs or {}))
-        result = func(*args, **(kwargs or {}))
+                result = carry_out_parts(func, args, kwargs or {})
+        else:
+            if func._schema.is_mutable:
+                self._set_aside(written(func, args, kwargs or {}))
+            result = func(*args, **(kwargs or {}))
         for key in self._wanted.get(number, ()):
             made = result[key[1]] if isinstance(result, list | tuple) else result
             if made.is_complex():

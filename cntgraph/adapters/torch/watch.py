@@ -28,7 +28,12 @@ from cntgraph.adapters.torch.aten.values import (
     map_leaves,
     name_of_operation,
 )
-from cntgraph.adapters.torch.higher_order import carry_out_parts, has_parts, is_of_functions
+from cntgraph.adapters.torch.higher_order import (
+    carry_out_parts,
+    has_parts,
+    is_of_functions,
+    is_of_python,
+)
 from cntgraph.adapters.torch.known import Known
 from cntgraph.adapters.torch.script import Script, see_results
 from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of, strided
@@ -155,7 +160,8 @@ class Watch(TorchDispatchMode):
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
         if not values and not is_random(func):
             return emptied(self._carried_out(func, args, kwargs), func)
-        if handler_of(name_of_operation(func)) is None and name_of_operation(func) != "one_hot":
+        name = name_of_operation(func)
+        if is_of_python(func) or (handler_of(name) is None and name != "one_hot"):
             parts = self._taken_apart(func, args, kwargs, number)
             if parts is not NotImplemented:
                 return parts
@@ -163,7 +169,7 @@ class Watch(TorchDispatchMode):
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
         result = emptied(self._carried_out(func, args, kwargs, thin=thin), func)
-        if name_of_operation(func) == "one_hot" and traced[0].source == "neurons":
+        if name == "one_hot" and traced[0].source == "neurons":
             return self._open_choice(traced[0], result)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
         yielded = strided(call, args[0]) if call.name == "as_strided" else None
@@ -209,7 +215,15 @@ class Watch(TorchDispatchMode):
             made = carry_out_parts(func, args, kwargs)
         if self.script is not None and number is not None and made is not NotImplemented:
             self.script.apart.add(number)
-        return made
+        return NotImplemented if is_of_python(func) and not self._sees(made) else made
+
+    def _sees(self, made: Any) -> bool:
+        """Whether all numbers that a function of Python yields come from operations seen.
+
+        It may have computed with something else than PyTorch.
+        """
+        found = [x for x in leaves([made]) if isinstance(x, torch.Tensor) and x.is_floating_point()]
+        return bool(found) and all(x in self.known for x in found)
 
     def _about_to_write(
         self, operation: Any, args: Any, traced: list[Any], values: list[Any]

@@ -327,6 +327,7 @@ def choose_among(t: Tracer, operands: Sequence[Neurons], kind: str, name: str) -
         return t.made(ids[0], samples)
     name = t.builder.unique(name)
     made = t.builder.fresh(name, ids[0], kind)
+    target = t.builder.view(made)
     for k, branch in enumerate(ids):
-        t.builder.connect(Identity, t.builder.unique(f"{name}.{k}"), branch, made)
+        t.builder.connect(Identity, t.builder.unique(f"{name}.{k}"), branch, target)
     return t.made(made, samples)

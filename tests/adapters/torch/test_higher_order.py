@@ -1,5 +1,6 @@
 """Operations that take functions: conditions, loops, attention by functions of the scores."""
 
+import numpy as np
 import pytest
 import torch
 from oracles.torch_checks import Function, check, same_networks
@@ -115,3 +116,70 @@ def test_the_compiler_is_as_before():
 
     test_of_a_condition_both_sides_are_there()
     assert eval_frame._stance.stance == "default"
+
+
+# -- operations that a library has registered -----------------------------------------------------
+
+LIBRARY = torch.library.Library("cntgraph_tests", "FRAGMENT")
+LIBRARY.define("leaking(Tensor x, Tensor w, float slope) -> (Tensor, Tensor)")
+LIBRARY.define("relu(Tensor x) -> Tensor")
+
+
+def leaking(x, w, slope):
+    y = functional.linear(x, w)
+    return functional.leaky_relu(y, slope), y.sum(-1)
+
+
+LIBRARY.impl("leaking", leaking, "CPU")
+LIBRARY.impl("relu", lambda x: torch.tanh(x), "CPU")  # another one than PyTorch's
+
+
+@torch.library.custom_op("cntgraph_tests::centered", mutates_args=())
+def centered(x: torch.Tensor) -> torch.Tensor:
+    return x - x.mean(-1, keepdim=True)
+
+
+@torch.library.custom_op("cntgraph_tests::elsewhere", mutates_args=())
+def elsewhere(x: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(2 * x.numpy())
+
+
+OWN = torch.ops.cntgraph_tests
+OWN_OPERATIONS = {
+    "of a library": (
+        lambda m, x: m.out(OWN.leaking(m.a(x), m.a.weight, 0.1)[0]),
+        lambda m, x: m.out(leaking(m.a(x), m.a.weight, 0.1)[0])),
+    "by a decorator": (
+        lambda m, x: m.out(centered(m.a(x))),
+        lambda m, x: m.out((lambda y: y - y.mean(-1, keepdim=True))(m.a(x)))),
+    "called as one of PyTorch's": (
+        lambda m, x: m.out(OWN.relu(m.a(x))), lambda m, x: m.out(torch.tanh(m.a(x)))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN_OPERATIONS)
+def test_an_operation_of_python_is_what_it_carries_out(name):
+    own, written_out = (
+        cg.load(Function(f, a=linear(), out=linear()), input_shape=(N,), strict=True)
+        for f in OWN_OPERATIONS[name]
+    )
+    same_networks(own, written_out, names=False)
+
+
+def test_what_it_carries_out_elsewhere_is_cut():
+    model = Function(lambda m, x: m.out(elsewhere(m.a(x))), a=linear(), out=linear())
+    with pytest.warns(cg.CoverageWarning, match="elsewhere"):
+        net = cg.load(model, input_shape=(N,))
+    (cut,) = [entry for entry in net.entries if entry.status == "skipped"]
+    assert "is not a known linear or elementwise operation" in cut.reason
+    assert [layer.kind.split()[0] for layer in net.layers][-2:] == ["unknown", "dense"]
+
+
+@pytest.mark.parametrize("own", [OWN.relu, centered])
+def test_an_operation_of_python_runs_on_data(own):
+    model = Function(lambda m, x: m.out(own(m.a(x))), a=linear(), out=linear())
+    data = torch.randn(5, N, generator=torch.Generator().manual_seed(0)).double()
+    found = cg.neuron_activation(model, data)
+    with torch.no_grad():
+        expected = model(data).mean(0).numpy()
+    np.testing.assert_allclose(found.split(found.mean)["out"], expected, rtol=1e-9)
