@@ -98,6 +98,11 @@ def is_noise(value: Any) -> bool:
     return isinstance(value, Data) and value.source == "noise"
 
 
+def is_drawn(data: Data) -> bool:
+    """Whether something is random numbers, or places that were drawn."""
+    return data.source == "noise" or (data.source == "mask" and data.value is None)
+
+
 def is_mask(value: Any) -> bool:
     """Whether a value says which tokens count."""
     if isinstance(value, Neurons):

@@ -105,3 +105,32 @@ def test_a_random_order_is_a_choice(tmp_path):
     net = cg.load(model, input_shape=(8,), strict=True)
     assert [block.mode for block in net.blocks if block.kind == "pool"] == ["choice"]
     same_networks(cg.load(saved(model, tmp_path / "m.pt2"), strict=True), net, names=False)
+
+
+#: Places along an axis of eight, by numbers that are drawn.
+PLACES = {
+    "argsort": lambda: torch.rand(8).argsort(),
+    "sort": lambda: torch.rand(8).sort()[1],
+    "topk": lambda: torch.rand(8).topk(3)[1],
+    "put back": lambda: torch.rand(8).argsort().argsort(),
+    "randint": lambda: torch.randint(0, 8, (3,)),
+    "multinomial": lambda: torch.rand(8).multinomial(3),
+}
+
+
+@pytest.mark.parametrize("gathered", [False, True])
+@pytest.mark.parametrize("name", PLACES)
+def test_places_by_random_numbers_are_a_choice(name, gathered, tmp_path):
+    def forward(m, x):
+        places = PLACES[name]()[:2]
+        hidden = m.a(x)
+        found = hidden.gather(1, places.expand(len(x), -1)) if gathered else hidden[:, places]
+        return m.out(found)
+
+    model = Function(forward, a=linear(), out=linear(2, 3))
+    model.input_shape = (8,)
+    net = cg.load(model, input_shape=(8,), strict=True)
+    (pool,) = [block for block in net.blocks if block.kind == "pool"]
+    assert pool.mode == "choice"
+    assert pool.n_edges == 8 * 2
+    same_networks(cg.load(saved(model, tmp_path / "m.pt2"), strict=True), net, names=False)

@@ -14,7 +14,7 @@ import torch
 from cntgraph.adapters.torch.aten.operations import IDENTITY, MOVEMENT, OF_A_SHAPE
 from cntgraph.adapters.torch.aten.values import Call, Nodes, per_result
 from cntgraph.adapters.torch.sparse_tensors import is_sparse
-from cntgraph.adapters.tracing.values import HIDDEN, Data, Source, is_mask, is_tokens
+from cntgraph.adapters.tracing.values import HIDDEN, Data, Source, is_drawn, is_mask, is_tokens
 from cntgraph.core.recipe import Recipe
 
 #: Operations that judge: what they yield is no neuron.
@@ -84,10 +84,13 @@ def derive(call: Call) -> Any:
     """Return what stands for the result of an operation on indices, masks and constants."""
     source, shapes = _source(call), call.shapes
     judged = _judged(call) if call.name in _COMPARING else None
+    drawn = any(isinstance(v, Data) and is_drawn(v) for v in call.values)
 
     def made(k: int, shape: Any) -> Data:
         of_many = isinstance(shapes, list) and call.result is not None
         value = call.result[k] if of_many else call.result
+        if drawn and isinstance(value, torch.Tensor) and _is_whole(value):
+            return Data(tuple(shape), source="mask")  # places that are drawn: a choice
         known = isinstance(value, torch.Tensor) and (source != "neurons" or is_known(k))
         hides = isinstance(value, torch.Tensor) and _hides(value)
         of = "mask" if hides else source
@@ -101,6 +104,10 @@ def derive(call: Call) -> Any:
         return not call.has(Nodes) and (order or all(value is not None for value in values))
 
     return per_result(shapes, made)
+
+
+def _is_whole(value: torch.Tensor) -> bool:
+    return not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
 
 
 def _hides(value: torch.Tensor) -> bool:
