@@ -215,7 +215,7 @@ REFUSED = {
     "a product of two inputs is not an edge": lambda: Function(
         lambda m, x: m.a(x.flatten(1), x.flatten(1)), a=nn.Bilinear(120, 120, 2)),
     "a distance is not linear": lambda: Function(
-        lambda m, x: torch.cdist(x.flatten(1, 2), m.a.weight[None]), a=nn.Linear(6, 2, bias=False)),
+        lambda m, x: torch.pdist(m.a(x).flatten(0, 2)), a=nn.Linear(6, 2, bias=False)),
 }  # fmt: skip
 
 

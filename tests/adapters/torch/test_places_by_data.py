@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from oracles.torch_audit import audit, examine
+from oracles.torch_checks import same_networks
 from torch import nn
 
 import cntgraph as cg
@@ -84,6 +85,47 @@ def test_the_entries_of_a_codebook_are_what_the_data_choose_from():
     assert "entries.weight" not in skipped(net)
     (chosen,) = [b for b in net.blocks if getattr(b, "mode", "") == "choice"]
     assert chosen.n_edges == 6 * 5 * 3
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_distances_are_the_lengths_of_differences(p):
+    class Distances(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            torch.manual_seed(0)
+            self.one, self.entries, self.function = nn.Linear(4, 3), nn.Embedding(5, 3), function
+
+        def forward(self, x):
+            z = self.one(x)
+            return self.function(z, self.entries.weight[None]), self.function(z, z)
+
+    def written_out(x, y):
+        return (x[:, :, None] - y[:, None]).norm(p, -1)
+
+    nets = [audit(Distances(f), rand(1, 6, 4), strict=True)[0]
+            for f in (lambda x, y: torch.cdist(x, y, p), written_out)]  # fmt: skip
+    same_networks(*nets, names=False)
+
+
+def test_the_nearest_entries_of_a_codebook_are_chosen():
+    class Nearest(Codebook):
+        def forward(self, x):
+            z = self.encode(x)
+            return self.decode(self.entries(torch.cdist(z, self.entries.weight[None]).argmin(-1)))
+
+    net = cg.load(Nearest(), example_input=rand(1, 6, 4))
+    assert skipped(net) == []
+    (chosen,) = [b for b in net.blocks if getattr(b, "mode", "") == "choice"]
+    assert chosen.n_edges == 6 * 5 * 3
+
+
+def test_more_differences_than_are_a_layer_are_cut():
+    class Far(nn.Module):
+        def forward(self, x):
+            return torch.cdist(x, x) * 2
+
+    with pytest.warns(CoverageWarning, match="its 8,000,000 differences"):
+        cg.load(Far(), example_input=torch.zeros(1, 2000, 2))
 
 
 def test_an_entry_is_chosen_among_too_many_to_draw_edges_from_each():
@@ -299,7 +341,7 @@ def test_a_constant_may_be_convolved():
 
 
 @pytest.mark.parametrize(("function", "reason"), [
-    (lambda x: torch.cdist(x, x), "a distance is not linear"),
+    (lambda x: torch.pdist(x[0]), "a distance is not linear"),
     (lambda x: torch.fft.fft(x).angle(), "complex numbers"),
     (lambda x: torch.linalg.solve_triangular(torch.eye(3)[None] + x.tril(-1), x, upper=False),
      "it solves equations"),

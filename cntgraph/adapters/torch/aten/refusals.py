@@ -6,7 +6,7 @@ from cntgraph.adapters.torch.aten.operations import HANDLERS
 
 _REASONS = {
     "bilinear trilinear": "a product of two inputs is not an edge",  # x₁ᵀ W x₂ has one for pairs
-    "cdist_forward euclidean_dist pdist_forward": "a distance is not linear in both of its ends",
+    "pdist_forward": "a distance is not linear in both of its ends",
     "grid_sampler_2d grid_sampler_3d": "the data say where it reads",
     "linalg_solve_triangular linalg_solve_ex": "it solves equations that the data write",
     "nms roi_align roi_pool ps_roi_align ps_roi_pool": "the data say which boxes it looks at",

@@ -11,8 +11,9 @@ import torch
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments
+from cntgraph.adapters.torch.aten.values import Arguments, Nodes
 from cntgraph.adapters.tracing import activations, arithmetic, pooling, reductions
+from cntgraph.adapters.tracing import distances as of_rows
 from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.windows import Sliding, per_axis
 from cntgraph.network.blocks import AxisOperator, PoolMode
@@ -110,6 +111,22 @@ def norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     (axes, keep), order = _settings(a), a.get("ord", a.get("p"))
     order = 2.0 if order is None else float(order)
     return reductions.norm(t, a["self"], axes, order, name, keepdims=keep)
+
+
+@handles("euclidean_dist", "cdist_forward")
+def distances(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Take the lengths of the differences of all rows."""
+    left, right = (_with_axis(a[key], axis) for key, axis in (("x1", -2), ("x2", -3)))
+    return of_rows.distances(t, left, right, float(a.get("p", 2.0)), name)
+
+
+def _with_axis(value: Any, axis: int) -> Any:
+    """Return nodes, weights or a constant with one more axis, counted from the end."""
+    if isinstance(value, Nodes):
+        return Nodes(value.tensor.unsqueeze(axis))
+    shape = list(value.shape)
+    shape.insert(len(shape) + 1 + axis, 1)
+    return value.reshape(tuple(shape))
 
 
 def _loss(t: AtenTracer, a: Arguments, name: str, function: str) -> Any:
