@@ -119,6 +119,39 @@ def test_the_nearest_entries_of_a_codebook_are_chosen():
     assert chosen.n_edges == 6 * 5 * 3
 
 
+class Residual(nn.Module):
+    """Entries that are means of what chose them, and what is left is looked up again (Encodec)."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(4, 3), nn.Linear(3, 2)
+        self.register_buffer("total", torch.rand(5, 3))
+        self.register_buffer("used", torch.rand(5) + 1)
+
+    def forward(self, x):
+        entries = self.total / self.used.clamp(min=1e-5)[:, None]
+
+        def nearest(z):
+            return nn.functional.embedding(torch.cdist(z, entries[None]).argmin(-1), entries)
+
+        z = self.encode(x)
+        first = nearest(z)
+        return self.decode(first + nearest(z - first))
+
+
+def test_entries_that_nobody_trains_are_chosen_as_well():
+    model = Residual()
+    net = cg.load(model, example_input=rand(1, 6, 4))
+    (entries,) = [layer for layer in net.layers if layer.kind == "learned"]
+    values = (model.total / model.used[:, None]).double().T.numpy().reshape(-1)
+    np.testing.assert_allclose(net.bias()[entries.slice], values, rtol=1e-6)
+    chosen = [b for b in net.blocks if getattr(b, "mode", "") == "choice"]
+    assert [block.n_edges for block in chosen] == [6 * 5 * 3] * 2
+    assert not [
+        entry for entry in net.entries if entry.kind == "operation" and "cut" in entry.reason
+    ]
+
+
 def test_more_differences_than_are_a_layer_are_cut():
     class Far(nn.Module):
         def forward(self, x):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import torch
+
 from cntgraph.adapters.torch.aten.operations import IDENTITY
 from cntgraph.adapters.torch.aten.values import Call, Nodes, leaves
 from cntgraph.adapters.tracing import reductions
@@ -35,8 +37,15 @@ def indices_of(call: Call) -> list[Any]:
 def is_of_rows(call: Call) -> bool:
     """Whether the data say which rows of a table are taken: of a codebook, of experts' biases."""
     table, indices = next(iter(call.arguments.values())), indices_of(call)
-    rows = isinstance(table, Recipe) and len(table.shape) == 2
+    of_numbers = isinstance(table, torch.Tensor) and table.is_floating_point()
+    rows = (isinstance(table, Recipe) or of_numbers) and len(table.shape) == 2
     return rows and bool(indices) and all(isinstance(value, Data) for value in indices)
+
+
+def are_chosen(call: Call) -> bool:
+    """Whether neurons decide which rows of a constant table are taken."""
+    by_neurons = any(v.source == "neurons" for v in indices_of(call) if isinstance(v, Data))
+    return call.name in ("embedding", "index") and by_neurons and is_of_rows(call)
 
 
 def choose(t: Tracer, call: Call) -> Any:

@@ -124,6 +124,8 @@ class AtenTracer(Tracer):
             return drawn
         if complex_numbers.is_of_complex(call):
             return self._on_complex(call)
+        if not call.has(Nodes | Recipe) and choices.are_chosen(call):
+            return choices.choose(self, call.of(self.fixed, torch.Tensor))
         derived = is_derived(call) and not is_number(call, self.n_samples)
         if derived or not call.has(Nodes | Recipe):
             if call.name in CHOOSING and call.has(Nodes):
