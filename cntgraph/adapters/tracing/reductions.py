@@ -27,7 +27,7 @@ from cntgraph.network.blocks import AxisOperator, PoolMode
 Axes = int | Sequence[int] | None
 
 #: Of more candidates and choices than these, no edges are drawn from each to each.
-_MOST_CHOICES = 1 << 22
+MOST_CHOICES = 1 << 22
 
 #: What the modes of a pooling are over whole axes of weights.
 _OF_WEIGHTS: dict[str, Callable[..., Recipe]] = {
@@ -291,7 +291,7 @@ def chosen(t: Tracer, x: Neurons, axis: int, n: int, name: str) -> Any:
     """
     samples = _apart(t, x, axis % len(x.shape))
     ids, (own,) = samples.first(x.ids), samples.axes([axis % len(x.shape)])
-    if ids.shape[own] * n > _MOST_CHOICES:
+    if ids.shape[own] * n > MOST_CHOICES:
         raise NotFollowed(f"the data choose {n:,} of {ids.shape[own]:,}")
     operators = {own: AxisOperator.ones(ids.shape[own], n)}
     t.note(name, "which it is depends on the data: an edge from every neuron that it may be")

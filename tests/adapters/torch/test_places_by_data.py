@@ -8,6 +8,7 @@ from oracles.torch_checks import same_networks
 from torch import nn
 
 import cntgraph as cg
+from cntgraph.adapters.tracing import reductions
 from cntgraph.core.errors import CoverageWarning
 
 
@@ -150,6 +151,31 @@ def test_entries_that_nobody_trains_are_chosen_as_well():
     assert not [
         entry for entry in net.entries if entry.kind == "operation" and "cut" in entry.reason
     ]
+
+
+class Anchored(nn.Module):
+    """What is best of eight is moved: a table that is kept, or one that is made."""
+
+    def __init__(self, *, kept):
+        super().__init__()
+        self.score, self.move, self.kept = nn.Linear(4, 8), nn.Linear(4, 2), kept
+        self.register_buffer("anchors", torch.rand(8, 2))
+
+    def forward(self, x):
+        anchors = self.anchors if self.kept else torch.arange(1.0, 17.0).reshape(8, 2)
+        return anchors[self.score(x)[0].topk(3)[1]] + self.move(x)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_table_too_large_to_choose_from_is_cut(kept, monkeypatch):
+    model = Anchored(kept=kept)
+    net = cg.load(model, example_input=rand(1, 4))
+    chosen = [block.n_edges for block in net.blocks if getattr(block, "mode", "") == "choice"]
+    assert 8 * 3 * 2 in chosen
+    monkeypatch.setattr(reductions, "MOST_CHOICES", 3 * 8 - 1)
+    with pytest.warns(CoverageWarning, match="the data choose"):
+        net = cg.load(model, example_input=rand(1, 4))
+    assert not [block for block in net.blocks if getattr(block, "mode", "") == "choice"]
 
 
 def test_more_differences_than_are_a_layer_are_cut():

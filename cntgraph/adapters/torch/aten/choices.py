@@ -43,9 +43,12 @@ def is_of_rows(call: Call) -> bool:
 
 
 def are_chosen(call: Call) -> bool:
-    """Whether neurons decide which rows of a constant table are taken."""
-    by_neurons = any(v.source == "neurons" for v in indices_of(call) if isinstance(v, Data))
-    return call.name in ("embedding", "index") and by_neurons and is_of_rows(call)
+    """Whether neurons decide which rows of a constant table are taken, among not too many."""
+    if call.name not in ("embedding", "index") or not is_of_rows(call):
+        return False
+    table, chosen = next(iter(call.arguments.values())), indices_of(call)
+    few = all(len(table) * prod(v.shape) <= reductions.MOST_CHOICES for v in chosen)
+    return few and any(value.source == "neurons" for value in chosen)
 
 
 def choose(t: Tracer, call: Call) -> Any:

@@ -216,8 +216,7 @@ class AtenTracer(Tracer):
         if any(map(is_noise, derived)):
             return compute_recipe(self, name, call.arguments) if name in _MIXED else None
         if any(value.value is None or value.source != "mask" for value in derived):
-            rows = choices.is_of_rows(call)
-            return choices.choose(self, call.of(self.fixed, Recipe)) if rows else None
+            return self._chosen_rows(call) if choices.is_of_rows(call) else None
         if derived:
             self.note(name, "indices that the input's length or mask gives: as for the example")
             call = call.of(lambda data: data.value, Data)
@@ -228,6 +227,13 @@ class AtenTracer(Tracer):
         # Statistics and indices come along in a tuple: constants, if anything reads them.
         alone = n_results > 1 and isinstance(found, Recipe)
         return [found] + [None] * (n_results - 1) if alone else found
+
+    def _chosen_rows(self, call: Call) -> Any:
+        """Return rows of a table of weights of which the data say which they are."""
+        try:
+            return choices.choose(self, call.of(self.fixed, Recipe))
+        except NotFollowed as refusal:
+            return self._cut(call, f"aten.{call.name}: {refusal}")
 
     def _cut(self, call: Call, reason: str) -> Any:
         """Cut the graph at an operation, and say why; where it found its values is no neurons."""
