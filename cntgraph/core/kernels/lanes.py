@@ -35,10 +35,8 @@ def add_lanes(typing_context: Any, sums: Any, i: Any, values: Any, k: Any) -> An
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds, (own, at, others, from_) = signature.args, arguments
-        total = _Rows(context, builder, kinds[0], own)
-        total.write(
-            at, builder.fadd(total.read(at), _Rows(context, builder, kinds[2], others).read(from_))
-        )
+        total, added = (_Rows(context, builder, kinds[k], a) for k, a in ((0, own), (2, others)))
+        total.write(at, builder.fadd(total.read(at), added.read(from_)))
         return context.get_dummy_value()
 
     return types.void(sums, types.int64, values, types.int64), generate

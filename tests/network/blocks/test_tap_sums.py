@@ -4,20 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.windows import windows
 
 from cntgraph.network.blocks import Window
 from cntgraph.network.blocks import tap_sums as module
 from cntgraph.network.blocks.tap_sums import TapSums
-
-windows = st.builds(
-    Window,
-    fine=st.integers(0, 9),
-    coarse=st.integers(0, 9),
-    kernel=st.integers(1, 4),
-    stride=st.integers(1, 4),
-    dilation=st.integers(1, 3),
-    before=st.integers(-3, 6),
-)
 
 
 @given(

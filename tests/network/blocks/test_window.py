@@ -3,20 +3,10 @@ from itertools import product
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from oracles.windows import windows
 
 from cntgraph.core.errors import GraphSizeError, ParameterError
 from cntgraph.network.blocks import Window
-
-windows = st.builds(
-    Window,
-    fine=st.integers(0, 9),
-    coarse=st.integers(0, 9),
-    kernel=st.integers(1, 4),
-    stride=st.integers(1, 4),
-    dilation=st.integers(1, 3),
-    before=st.integers(-3, 6),
-)
 
 
 def triples(w):

@@ -17,6 +17,7 @@ from cntgraph.adapters.tracing import arithmetic, movement
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.reductions import chosen, put_together
 from cntgraph.adapters.tracing.tables import look_up
+from cntgraph.adapters.tracing.tokens import AS_IN_EXAMPLE
 from cntgraph.adapters.tracing.values import Data, are_weights, is_mask
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.functions import OF_TWO
@@ -67,7 +68,7 @@ def _how(t: OnnxTracer, value: Any, name: str) -> Any:
         raise NotFollowed(
             "which values it moves depends on the input; pass example_input with its values"
         )
-    t.note(name, "what the input selects is taken as for the example")
+    t.note(name, AS_IN_EXAMPLE)
     return found
 
 
@@ -157,7 +158,7 @@ def where(t: OnnxTracer, call: Call) -> Any:
     choice, *options = call.inputs
     if isinstance(choice, Data) and choice.value is not None and is_mask(choice):
         choice = choice.value
-        t.note(call.name, "what the input selects is taken as for the example")
+        t.note(call.name, AS_IN_EXAMPLE)
     return arithmetic.select(t, choice, options, call.name)
 
 

@@ -48,6 +48,7 @@ from cntgraph.adapters.torch.tensors import stored_array
 from cntgraph.adapters.tracing.batch import Samples, numbered
 from cntgraph.adapters.tracing.complex_numbers import UNKNOWN, Complex
 from cntgraph.adapters.tracing.operations import NotFollowed
+from cntgraph.adapters.tracing.tokens import AS_IN_EXAMPLE
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Data, Neurons, is_noise
 from cntgraph.core.memory import check_memory
@@ -125,7 +126,7 @@ class AtenTracer(Tracer):
         if complex_numbers.is_of_complex(call):
             return self._on_complex(call)
         if not call.has(Nodes | Recipe) and choices.are_chosen(call):
-            return choices.choose(self, call.of(self.fixed, torch.Tensor))
+            return self._chosen_rows(call)
         derived = is_derived(call) and not is_number(call, self.n_samples)
         if derived or not call.has(Nodes | Recipe):
             if call.name in CHOOSING and call.has(Nodes):
@@ -201,8 +202,7 @@ class AtenTracer(Tracer):
         if any(isinstance(value, Data) and value.value is None for value in indices):
             return choices.choose(self, call)
         if any(isinstance(value, Data) for value in indices):
-            reason = "what the input selects is taken as for the example"
-            self.note(call.place.name(call.name), reason)
+            self.note(call.place.name(call.name), AS_IN_EXAMPLE)
         return map_leaves(_moved(call.of(self.moving, object)), Nodes, of=torch.Tensor)
 
     def _on_recipes(self, call: Call) -> Any:
@@ -229,9 +229,9 @@ class AtenTracer(Tracer):
         return [found] + [None] * (n_results - 1) if alone else found
 
     def _chosen_rows(self, call: Call) -> Any:
-        """Return rows of a table of weights of which the data say which they are."""
+        """Return rows of a table, of weights or constants, of which the data say which they are."""
         try:
-            return choices.choose(self, call.of(self.fixed, Recipe))
+            return choices.choose(self, call.of(self.fixed, Recipe | torch.Tensor))
         except NotFollowed as refusal:
             return self._cut(call, f"aten.{call.name}: {refusal}")
 
