@@ -49,3 +49,19 @@ class Layer:
     def slice(self) -> slice:
         """Its node ids."""
         return slice(self.start, self.start + self.n_nodes)
+
+
+def unique_name(name: str, taken: set[str]) -> str:
+    """Return a name that nothing has yet, which is then taken.
+
+    Examples
+    --------
+    >>> unique_name("conv", {"conv"})
+    'conv_2'
+    """
+    candidate, k = name, 1
+    while candidate in taken:
+        k += 1
+        candidate = f"{name}_{k}"
+    taken.add(candidate)
+    return candidate

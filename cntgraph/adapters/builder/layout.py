@@ -24,7 +24,7 @@ from cntgraph.core.types import Ids
 from cntgraph.core.view import View, parts_of
 from cntgraph.network.blocks import Block
 from cntgraph.network.coverage import CoverageEntry
-from cntgraph.network.layer import Layer
+from cntgraph.network.layer import Layer, unique_name
 from cntgraph.network.size import MAX_NODES
 
 
@@ -160,12 +160,7 @@ class Layout:
 
     def unique(self, name: str) -> str:
         """Return a name that nothing has yet, and take it."""
-        candidate, k = name, 1
-        while candidate in self._names:
-            k += 1
-            candidate = f"{name}_{k}"
-        self._names.add(candidate)
-        return candidate
+        return unique_name(name, self._names)
 
     # -- layers -----------------------------------------------------------------------------
 

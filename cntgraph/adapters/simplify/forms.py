@@ -20,6 +20,7 @@ from cntgraph.core.types import Ids
 from cntgraph.core.view import View
 from cntgraph.network.activations import OF_SEVERAL
 from cntgraph.network.blocks import Block
+from cntgraph.network.layer import unique_name
 
 #: Functions of functions that have a name.
 _CHAINS = {
@@ -167,7 +168,7 @@ class _Merging:
         """Give a form its name, and leave out the nodes of it that nothing reads."""
         draft, edge, layer = self.draft, self.edge(k), self.draft.layers[k]
         source = draft.layers[self.sources(k)[0]].name
-        name = self._unique(f"{source}.{'+'.join(draft.applied(k))}")
+        name = unique_name(f"{source}.{'+'.join(draft.applied(k))}", self.names)
         draft.activations[name] = draft.activations.pop(layer.name)
         shape, places = _compact(self.needed(k), layer.shape)
         if shape != layer.shape:
@@ -178,14 +179,6 @@ class _Merging:
             edge = replace(edge, source=View.of(ids, shape), target=View(shape, layer.start))
         draft.layers[k] = replace(layer, name=name, shape=shape)
         draft.rename(self.edge(k), replace(edge, name=name))
-
-    def _unique(self, name: str) -> str:
-        candidate, n = name, 1
-        while candidate in self.names:
-            n += 1
-            candidate = f"{name}_{n}"
-        self.names.add(candidate)
-        return candidate
 
 
 def _compact(needed: NDArray[np.bool_], shape: tuple[int, ...]) -> tuple[tuple[int, ...], Ids]:
