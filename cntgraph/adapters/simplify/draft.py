@@ -91,16 +91,8 @@ class Draft:
         while waiting:
             yield waiting.pop()
 
-    def by_end(self) -> dict[int, list[Block]]:
-        """Return the blocks by the layer in which they end, -1 for those that end nowhere."""
-        return {k: list(blocks.values()) for k, blocks in self._into.items()}
-
-    def by_source(self) -> dict[int, list[Block]]:
-        """Return the blocks that read from each layer."""
-        return {k: list(blocks.values()) for k, blocks in self._readers.items()}
-
     def into(self, k: int) -> list[Block]:
-        """Return the blocks that end in a layer."""
+        """Return the blocks that end in a layer; of -1, those that end nowhere."""
         return list(self._into[k].values())
 
     def readers(self, k: int) -> list[Block]:
@@ -129,17 +121,18 @@ class Draft:
         nodes[block.target.as_ids() - self.layers[k].start] = block.source.as_ids()
         return nodes
 
-    def bypass(self, k: int, nodes: View, readers: Sequence[Block] | None = None) -> None:
-        """Let everything read other nodes instead of layer k, which is then no more.
+    def bypass(self, k: int, readers: Sequence[Block] | None = None) -> None:
+        """Let everything read what leads to layer k one by one; the layer is then no more.
 
         Parameters
         ----------
-        nodes : View
-            One for each of the layer's.
         readers : sequence of Block, optional
             What its readers become; they stay as they are by default.
         """
-        self.substitute(self.into(k), [])
+        (block,) = self.into(k)
+        in_order = block.target.ids is None and block.target.size == self.layers[k].n_nodes
+        nodes = block.source if in_order else View.of(self.read_by(block, k))
+        self.substitute([block], [])
         self.substitute([] if readers is None else self.readers(k), readers or [])
         self.renumber(k, nodes)
         self.removed.add(k)
@@ -155,16 +148,12 @@ class Draft:
         """Put changed blocks in the place of those of the same names, and drop the others."""
         changed = {block.name: block for block in new}
         for block in {block.name: block for block in old}.values():
-            if block.name in changed:
-                self._exchange(block, changed[block.name])
-            else:
+            if block.name not in changed:
                 self._leave(block)
-
-    def _exchange(self, old: Block, new: Block) -> None:
-        """Put a block in the place of another one of the same name, which ends where that does."""
-        for k in self.layers_of(old.source):
-            self._readers[k].pop(old.name, None)
-        self._enter(new)
+                continue
+            for k in self.layers_of(block.source):
+                self._readers[k].pop(block.name, None)
+            self._enter(changed[block.name])  # in its place among those that end where it does
 
     def hand_over(self, u: int, k: int, old: Block, new: Sequence[Block]) -> None:
         """Put blocks in the place of one that leads from layer u to k; layer u is no more."""
@@ -230,29 +219,17 @@ def hands_on(block: Block) -> bool:
 
 def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:
     """Return the layers and blocks of a draft with the node ids that they end up with."""
-    dropped = draft.removed | _idle(draft)
+    dropped, outputs = draft.removed | _idle(draft), draft.output_layers()
     kept = [k for k in range(len(draft.layers)) if k not in dropped]
-    sizes = [draft.layers[k].n_nodes for k in kept]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    shifts = [0] * len(draft.layers)
-    for k, start in zip(kept, starts.tolist(), strict=False):
-        shifts[k] = start - draft.layers[k].start
-    outputs = draft.output_layers()
-    layers = [
-        replace(
-            draft.layers[k],
-            start=int(start),
-            activation="+".join(draft.applied(k)),
-            is_output=k in outputs,
-        )
-        for k, start in zip(kept, starts, strict=False)
-    ]
-    into = draft.by_end()
-    if draft.places is not None:
-        for k in kept:
-            draft.places.find(draft.layers[k], into[k])
-    waiting = [*(b for k in kept for b in into[k]), *into[-1]][::-1]
-    del into
+    layers, shifts, start = list[Layer](), [0] * len(draft.layers), 0
+    for k in kept:
+        layer, activation = draft.layers[k], "+".join(draft.applied(k))
+        if draft.places is not None:
+            draft.places.find(layer, draft.into(k))
+        shifts[k] = start - layer.start
+        layers.append(replace(layer, start=start, activation=activation, is_output=k in outputs))
+        start += layer.n_nodes
+    waiting = [b for k in (*kept, -1) for b in draft.into(k)][::-1]
     blocks, views = [], WeakKeyDictionary[View, View]()
     for block in draft.taken(waiting):
         for view in (block.source, block.target):
@@ -264,12 +241,11 @@ def finished(draft: Draft) -> tuple[list[Layer], list[Block]]:
 
 def _idle(draft: Draft) -> set[int]:
     """Return the layers that nothing leads to or from, and that are not asked for."""
-    into, readers, outputs = draft.by_end(), draft.by_source(), draft.output_layers()
     return {
         k
         for k, layer in enumerate(draft.layers)
-        if layer.n_nodes and not into[k] and not readers[k] and k not in outputs
-        if not layer.is_input or layer.name in draft.unused
+        if layer.n_nodes and not draft.into(k) and not draft.readers(k)
+        if k not in draft.output_layers() and (not layer.is_input or layer.name in draft.unused)
     }
 
 

@@ -33,7 +33,7 @@ def merge_forms(draft: Draft) -> None:
     """Note functions on the nodes, or on the product, that they can be told from; keep the rest."""
     work = _Merging(draft)
     for k in reversed(work.forms):
-        if not work.is_read(k) and not work.is_only_form(k):
+        if not work.is_only_form(k):
             draft.drop_unread([k])
     for k in work.left():
         if work.may_merge(k):
@@ -70,9 +70,6 @@ class _Merging:
     def sources(self, k: int) -> list[int]:
         """Return the layers that a form is of."""
         return self.draft.layers_of(self.edge(k).source)
-
-    def is_read(self, k: int) -> bool:
-        return k in self.draft.output_layers() or bool(self.draft.readers(k))
 
     def is_only_form(self, k: int) -> bool:
         """Whether nothing else reads the layers that a form is of."""
@@ -136,10 +133,9 @@ class _Merging:
 
     def merge(self, k: int, into: list[int]) -> None:
         """Note a form on other layers, and let its readers read what it is of."""
-        draft, edge = self.draft, self.edge(k)
         for layer in into:
-            draft.note(layer, draft.applied(k))
-        draft.bypass(k, edge.source)
+            self.draft.note(layer, self.draft.applied(k))
+        self.draft.bypass(k)
 
     def note_places(self, k: int) -> None:
         """Note that the nodes that a form is of hand on its values."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.simplify.draft import Draft
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity
+from cntgraph.network.blocks.base import broadcasts
 from cntgraph.network.layer import Layer
 
 
@@ -34,32 +34,35 @@ def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
     dict of str to str
         For each parameter that was folded, the operation it belonged to.
     """
-    into, outputs = draft.by_end(), draft.output_layers()
     folded: dict[str, str] = {}
-    for k, blocks in into.items():
-        if len(blocks) != 1 or k in outputs or draft.applied(k) or blocks[0].name not in gains:
+    for k, layer in enumerate(draft.layers):
+        gain, *others = draft.into(k) or (None,)
+        if gain is None or others or gain.name not in gains:
             continue
-        (gain,) = blocks
-        by_channel = all(_is_by_channel(r, draft.layers[k]) for r in (gain.weight, gain.bias))
+        if k in draft.output_layers() or draft.applied(k):
+            continue
+        channels = (*layer.shape[:1], *(1 for _ in layer.shape[1:]))
+        values = [recipe for recipe in (gain.weight, gain.bias) if recipe is not None]
+        by_channel = all(broadcasts(recipe.shape, channels) for recipe in values)
         if not isinstance(gain, Diagonal | Identity) or not by_channel:
             continue
-        changed = [_folded(reader, gain, draft.layers[k]) for reader in draft.readers(k)]
+        changed = [_folded(draft, reader, gain, k) for reader in draft.readers(k)]
         if not changed or any(block is None for block in changed):
             continue
         if draft.places is not None:
             draft.places.note_gain(gain)
-        draft.bypass(k, View.of(draft.read_by(gain, k)), [block for block in changed if block])
+        draft.bypass(k, [block for block in changed if block])
         folded |= {parameter.name: gain.name for parameter in gain.parameters()}
     return folded
 
 
-def _folded(reader: Block, gain: Diagonal | Identity, layer: Layer) -> Block | None:
-    """Return a reader of g ⊙ x + b as a reader of x, or None where it cannot be one."""
+def _folded(draft: Draft, reader: Block, gain: Diagonal | Identity, k: int) -> Block | None:
+    """Return a reader of g ⊙ x + b, of layer k alone, as one of x; None where it cannot be one."""
     if not isinstance(reader, Dense | Conv) or reader.modulatory:
         return None
-    if isinstance(reader, Conv) and reader.groups != 1:
+    if draft.layers_of(reader.source) != [k] or (isinstance(reader, Conv) and reader.groups != 1):
         return None
-    channels = _channels(reader, layer)
+    channels = _channels(reader, draft.layers[k])
     if channels is None:
         return None
     axis = 0 if isinstance(reader, Conv) and reader.transposed else 1
@@ -69,7 +72,8 @@ def _folded(reader: Block, gain: Diagonal | Identity, layer: Layer) -> Block | N
         if not _reads_everything(reader):
             return None
         axes = tuple(range(1, len(weight.shape)))
-        constant = (weight * shift).sum(axes).reshape((-1, *_ones(reader)))
+        ones = (1,) * (len(reader.target.shape) - 1)
+        constant = (weight * shift).sum(axes).reshape((-1, *ones))
         bias = constant if bias is None else bias + constant
     return replace(reader, weight=weight if scale is None else weight * scale, bias=bias)
 
@@ -86,28 +90,10 @@ def _along(
     return recipe.reshape(tuple(n if k == axis else 1 for k in range(len(reader.weight.shape))))
 
 
-def _ones(reader: Block) -> tuple[int, ...]:
-    return (1,) * (len(reader.target.shape) - 1)
-
-
-def _is_by_channel(recipe: Recipe | None, layer: Layer) -> bool:
-    """Whether a recipe that broadcasts against a layer has one value per channel."""
-    if recipe is None:
-        return True
-    padded = (1,) * (len(layer.shape) - len(recipe.shape)) + recipe.shape
-    return all(n == 1 for n in padded[1:])
-
-
 def _channels(reader: Dense | Conv, layer: Layer) -> NDArray[np.int64] | None:
     """Return the channel of the layer that each input channel of a reader shows."""
-    size = prod(layer.shape[1:])
     ids = reader.source.as_ids()
-    channel = np.where(ids < 0, -1, (ids - layer.start) // size)
-    if (
-        ids.max(initial=-1) >= layer.slice.stop
-        or ids[ids >= 0].min(initial=layer.start) < layer.start
-    ):
-        return None
+    channel = np.where(ids < 0, -1, (ids - layer.start) // prod(layer.shape[1:]))
     if isinstance(reader, Dense):
         return channel if channel.min(initial=0) >= 0 else None
     by_channel = channel.reshape(reader.source.shape[0], -1)

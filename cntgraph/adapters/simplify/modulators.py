@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cntgraph.adapters.simplify.draft import Draft
-from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Diagonal
 
 
@@ -13,19 +12,13 @@ def drop_scalings(draft: Draft) -> None:
     An edge that only modulates carries no size, so the scaling says nothing; frameworks put it
     on the query, on query and key, or on the scores.
     """
-    for k, blocks in draft.by_end().items():
-        scales = k >= 0 and draft.layers[k].kind == "scale" and not draft.applied(k)
-        if scales and all(map(_is_constant_scaling, blocks)):
-            _drop(draft, k)
-
-
-def _drop(draft: Draft, k: int) -> None:
-    """Drop layer k, a constant scaling, if only modulators read it."""
-    into, readers = draft.into(k), draft.readers(k)
-    if len(into) != 1 or not readers or not all(reader.modulatory for reader in readers):
-        return
-    if k not in draft.output_layers() and _is_constant_scaling(into[0]):
-        draft.bypass(k, View.of(draft.read_by(into[0], k)))
+    for k, layer in enumerate(draft.layers):
+        into, readers = draft.into(k), draft.readers(k)
+        if layer.kind != "scale" or draft.applied(k) or k in draft.output_layers():
+            continue
+        modulates = bool(readers) and all(reader.modulatory for reader in readers)
+        if modulates and len(into) == 1 and _is_constant_scaling(into[0]):
+            draft.bypass(k)
 
 
 def _is_constant_scaling(block: Block) -> bool:

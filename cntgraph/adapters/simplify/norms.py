@@ -70,17 +70,13 @@ def _normalized(draft: Draft, k: int) -> _Found | None:
     found = _Found("rms_norm", nodes, set())
     if not more:
         found = _without_mean(draft, origin, found) or found
-    branch = _branch(draft, others, {origin, *more, *_layers_of(draft, found)})
+    branch = _branch(draft, others, {origin, *more, *draft.layers_of(View.of(found.nodes))})
     if branch is None:
         return None
     found = replace(found, passed=found.passed | branch)
     if found.name == "rms_norm" and _is_sum(draft, branch):
         return _softmax(draft, origin, found) or replace(found, name="unit_norm")
     return found
-
-
-def _layers_of(draft: Draft, found: _Found) -> list[int]:
-    return draft.layers_of(View.of(found.nodes))
 
 
 def _without_mean(

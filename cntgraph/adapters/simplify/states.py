@@ -32,7 +32,7 @@ def tie_states(draft: Draft) -> None:
         if not into or not _may_go(draft, k, one):
             continue
         if one:
-            draft.bypass(k, View.of(draft.read_by(into[0], k)))
+            draft.bypass(k)
         else:
             for reader in draft.readers(k):
                 draft.rename(reader, *_of_each_source(draft, k, reader))
