@@ -23,6 +23,7 @@ from cntgraph.adapters.simplify.draft import Draft, hands_on
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.view import View
 from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity, Pool
+from cntgraph.network.blocks.base import broadcasts
 
 
 def fold_backward(draft: Draft, unfoldable: Collection[str]) -> dict[str, str]:
@@ -43,11 +44,11 @@ def fold_backward(draft: Draft, unfoldable: Collection[str]) -> dict[str, str]:
         for block in draft.into(k):
             if not isinstance(block, Diagonal | Identity) or block.source.mask is not None:
                 continue
-            if len(draft.into(k)) == 1 and not _is_plain(block):
-                if block.name not in unfoldable:
-                    folded |= _fold(draft, k, block)
-            elif hands_on(block) and layer.kind == "add":
+            changes = block.weight is not None or block.bias is not None
+            if hands_on(block) and layer.kind == "add":
                 _absorb(draft, k, block)
+            elif changes and len(draft.into(k)) == 1 and block.name not in unfoldable:
+                folded |= _fold(draft, k, block)
     return folded
 
 
@@ -57,25 +58,24 @@ def _ends_here(draft: Draft, u: int) -> bool:
     return one and not draft.layers[u].is_input and not draft.applied(u) and bool(draft.into(u))
 
 
+def _whole_before(draft: Draft, block: Block) -> int | None:
+    """Return the layer that ends in a block's target, all of it in order; None if none does."""
+    sources, views = draft.layers_of(block.source), (block.source, block.target)
+    in_order = all(view.ids is None for view in views) and len(sources) == 1
+    if not in_order or not _ends_here(draft, sources[0]):
+        return None
+    return sources[0] if block.source.size == draft.layers[sources[0]].n_nodes else None
+
+
 # -- folding --------------------------------------------------------------------------------------
 
 
 def _fold(draft: Draft, k: int, block: Diagonal | Identity) -> dict[str, str]:
-    """Fold v = w ⊙ u + b into the blocks that lead to u, if u ends in v in order.
-
-    Returns
-    -------
-    dict of str to str
-        For each parameter that was folded, the operation it belonged to.
-    """
-    sources = draft.layers_of(block.source)
-    if len(sources) != 1:
+    """Fold v = w ⊙ u + b into the blocks that lead to u, if u ends in v in order."""
+    u = _whole_before(draft, block)
+    if u is None:
         return {}
-    (u,), into = sources, draft.into(sources[0])
-    layer, target = draft.layers[u], draft.layers[k]
-    whole = block.source.ids is None and block.source.size == layer.n_nodes
-    if not whole or block.target.ids is not None or not _ends_here(draft, u):
-        return {}
+    into, layer, target = draft.into(u), draft.layers[u], draft.layers[k]
     # The constant is added once to every node: by one block that leads to all of them.
     carrier = next((b for b in into if b.target.size == layer.n_nodes), None)
     if carrier is None and block.bias is not None:
@@ -101,7 +101,11 @@ def _fold(draft: Draft, k: int, block: Diagonal | Identity) -> dict[str, str]:
 
 def _absorb(draft: Draft, k: int, block: Block) -> None:
     """Hand the blocks of every branch that ends in an addition over to it."""
-    if _absorb_whole(draft, k, block):
+    whole = _whole_before(draft, block)
+    if whole is not None:  # which need not be looked at node by node
+        offset = block.target.start - block.source.start
+        moved = [replace(b, target=b.target.shifted(offset)) for b in draft.into(whole)]
+        draft.hand_over(whole, k, block, moved)
         return
     source, target = block.source.as_ids(), block.target.as_ids()
     for u in draft.layers_of(block.source):
@@ -122,20 +126,6 @@ def _absorb(draft: Draft, k: int, block: Block) -> None:
             block = rest
         else:
             draft.hand_over(u, k, block, moved)
-
-
-def _absorb_whole(draft: Draft, k: int, block: Block) -> bool:
-    """Hand over the blocks of a branch that is one layer in order; return whether it is."""
-    sources = draft.layers_of(block.source)
-    if block.source.ids is not None or block.target.ids is not None or len(sources) != 1:
-        return False
-    (u,), into = sources, draft.into(sources[0])
-    if block.source.size != draft.layers[u].n_nodes or not _ends_here(draft, u):
-        return False
-    offset = block.target.start - block.source.start
-    moved = [replace(b, target=b.target.shifted(offset)) for b in into]
-    draft.hand_over(u, k, block, moved)
-    return True
 
 
 def _by_one(block: Block) -> Block:
@@ -159,10 +149,6 @@ def _is_its_bias(shift: Diagonal | Identity, block: Block) -> bool:
     shape = shift.bias.shape
     by_channel = len(shape) == len(shift.target.shape) and prod(shape[1:]) == 1
     return isinstance(block, Dense | Conv) and by_channel
-
-
-def _is_plain(block: Block) -> bool:
-    return isinstance(block, Identity) and block.bias is None
 
 
 def _retargeted(block: Block, moved_to: NDArray[np.int64], start: int) -> Block:
@@ -191,10 +177,8 @@ def _scaled(block: Block, by: Diagonal | Identity, *, shifted: bool) -> Block | 
     weight = _scaled_weight(block, scale)
     if weight is None:
         return None
-    if isinstance(block, Diagonal) and isinstance(by, Diagonal):
-        parametric = block.parametric or by.parametric
-        return replace(block, weight=weight, bias=bias, parametric=parametric)
-    return replace(block, weight=weight, bias=bias)
+    parametric = block.parametric or (isinstance(block, Diagonal) and by.parametric)
+    return replace(block, weight=weight, bias=bias, parametric=parametric)
 
 
 def _fitted(recipe: Recipe, by: Block, block: Block) -> Recipe | None:
@@ -227,12 +211,12 @@ def _scaled_weight(block: Block, scale: Recipe) -> Recipe | None:
         return block.weight * scale
     if not isinstance(block, Dense | Conv):
         return None
-    padded = (1,) * (len(block.target.shape) - len(scale.shape)) + scale.shape
-    if any(size != 1 for size in padded[1:]):
+    n_channels, *positions = block.target.shape
+    if not broadcasts(scale.shape, (n_channels, *(1 for _ in positions))):
         return None
     ones = (1,) * (len(block.weight.shape) - 1)
     if isinstance(block, Conv) and block.transposed:
         # Its weight has the output channels of a group on the second axis.
-        by_channel = (1, padded[0], *ones[1:])
+        by_channel = (1, -1, *ones[1:])
         return None if block.groups != 1 else block.weight * scale.reshape(by_channel)
-    return block.weight * scale.reshape((padded[0], *ones))
+    return block.weight * scale.reshape((-1, *ones))
