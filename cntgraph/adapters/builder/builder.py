@@ -77,9 +77,8 @@ class Builder(Affine, Attention, Elementwise):
         blocks, self.blocks = self.blocks, []  # they may be large: nobody keeps what is replaced
         draft = Draft(self.layers, blocks, self.activations, self.outputs, self.tokens, places)
         del blocks
-        unfoldable = self.unfoldable | (self.norms if norm == "keep" else set())
-        gains = self.gains if norm == "fold" else None
-        layers, blocks, folded = simplify(draft, unfoldable, gains)
+        kept = self.norms if norm == "keep" else None
+        layers, blocks, folded = simplify(draft, self.gains, kept)
         stored = self.parameters.values()
         entries = coverage_entries(stored, blocks, folded, self.reasons, self.coefficients)
         entries += self.operations

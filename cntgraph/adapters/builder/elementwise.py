@@ -70,7 +70,6 @@ class Elementwise(Forms):
         if kind == "norm":
             self.norms.add(name)
         if not foldable:
-            self.unfoldable.add(name)
             self.gains.add(name)
         made = np.moveaxis(made, 0, axis) if axis else made
         return self._still_hidden(spread(made, ids.shape), ids)

@@ -51,7 +51,6 @@ class Layout:
     outputs: list[View] = field(default_factory=list)
     activations: dict[str, list[str]] = field(default_factory=dict)
     norms: set[str] = field(default_factory=set)
-    unfoldable: set[str] = field(default_factory=set)
     gains: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     has_loops: bool = False

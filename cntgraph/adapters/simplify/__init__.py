@@ -29,17 +29,16 @@ __all__ = ["Draft", "simplify"]
 
 
 def simplify(
-    draft: Draft, unfoldable: Collection[str] = (), gains: Collection[str] | None = ()
+    draft: Draft, gains: Collection[str] = (), kept: Collection[str] | None = None
 ) -> tuple[list[Layer], list[Block], dict[str, str]]:
     """Tidy up a traced network.
 
     Parameters
     ----------
-    unfoldable : collection of str
-        Names of scalings (normalizations) that are not folded into what they follow.
-    gains : collection of str, or None
-        Names of those that are gains of normalizations, folded into what reads them; None
-        keeps all gains as they are.
+    gains : collection of str
+        Names of scalings that are gains of normalizations, folded into what reads them.
+    kept : collection of str, optional
+        Names of normalizations that are not folded into what they follow; nor are gains, then.
 
     Returns
     -------
@@ -52,11 +51,11 @@ def simplify(
     """
     drop_dead_ends(draft)
     collapse_functions(draft)
-    found = collapse_norms(draft)
+    gains = {*gains, *collapse_norms(draft)}
     tie_states(draft)
     merge_forms(draft)
     drop_scalings(draft)
-    folded = fold_backward(draft, {*unfoldable, *found})
-    if gains is not None:
-        folded |= fold_gains(draft, {*gains, *found})
+    folded = fold_backward(draft, {*gains, *(kept or ())})
+    if kept is None:
+        folded |= fold_gains(draft, gains)
     return *finished(draft), folded
