@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cntgraph.adapters.arrangement import OtherRun
-from cntgraph.adapters.torch.aten.values import Nodes, leaves, named_arguments
+from cntgraph.adapters.torch.aten.values import Nodes
 from cntgraph.adapters.torch.higher_order import carry_out_parts
+from cntgraph.adapters.torch.untouched import written
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.core.types import Array
@@ -96,8 +97,7 @@ class Replay(TorchDispatchMode):
             with self:
                 result = carry_out_parts(func, args, kwargs or {})
         else:
-            if func._schema.is_mutable:
-                self._set_aside(written(func, args, kwargs or {}))
+            self._set_aside(written(func, args, kwargs or {}))
             result = func(*args, **(kwargs or {}))
         for key in self._wanted.get(number, ()):
             made = result[key[1]] if isinstance(result, list | tuple) else result
@@ -107,19 +107,11 @@ class Replay(TorchDispatchMode):
             self._lying.setdefault(made.untyped_storage().data_ptr(), []).append(key)
         return result
 
-    def _set_aside(self, tensors: list[torch.Tensor]) -> None:
+    def _set_aside(self, tensors: Iterable[torch.Tensor]) -> None:
         """Copy the kept values that lie where tensors do, which are about to be written over."""
         for tensor in tensors:
             for key in self._lying.pop(tensor.untyped_storage().data_ptr(), ()):
                 self.kept[key] = self.kept[key].copy()
-
-
-def written(operation: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """Return the tensors that an operation writes over."""
-    values = named_arguments(operation, args, kwargs)
-    aliases = {a.name: a.alias_info for a in operation._schema.arguments}
-    over = [values[name] for name, alias in aliases.items() if alias is not None and alias.is_write]
-    return [value for value in leaves(over) if isinstance(value, torch.Tensor)]
 
 
 def as_array(tensor: torch.Tensor) -> Array:

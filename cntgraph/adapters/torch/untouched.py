@@ -60,6 +60,14 @@ def _written_by(func: Any) -> tuple[str, ...]:
     )
 
 
+def written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors that an operation writes over."""
+    if names := _written_by(func):
+        values = named_arguments(func, args, kwargs)
+        found = leaves([values[name] for name in names])
+        yield from (value for value in found if isinstance(value, torch.Tensor))
+
+
 class Kept(TorchDispatchMode):
     """Keeps what the tensors of a model hold before an operation writes over them."""
 
@@ -80,14 +88,8 @@ class Kept(TorchDispatchMode):
 
     def before_writing(self, func: Any, args: Any, kwargs: Any) -> None:
         """Keep what an operation is about to write over; told by a mode that sees it first."""
-        if names := _written_by(func):
-            values = named_arguments(func, args, kwargs)
-            for value in leaves([values[name] for name in names]):
-                self._keep(value)
-
-    def _keep(self, value: Any) -> None:
-        if _has_memory(value):
-            storage = value.untyped_storage()
+        for tensor in filter(_has_memory, written(func, args, kwargs)):
+            storage = tensor.untyped_storage()
             place = storage.data_ptr()
             if place in self.places and place not in self.before:
                 self.before[place] = storage, storage.clone()
