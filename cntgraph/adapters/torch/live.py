@@ -90,33 +90,17 @@ def trace_live(model: torch.nn.Module, given: Options, *, shapes_only: bool = Fa
 
 def _traced(model: torch.nn.Module, given: Options, example: Example, kept: Kept) -> Builder:
     """Trace a module; once more without PyTorch's compiler, where that cannot be watched."""
-    builder = given.builder()
     try:
-        trace_module(model, builder, example, kept)
+        return _followed(model, given.builder(), example, kept)
     except TraceError as error:
         if not is_of_compiler(error.__cause__):
             raise
-        builder = given.builder()
         with without_compiler():
-            trace_module(model, builder, example, kept)
-    return builder
+            return _followed(model, given.builder(), example, kept)
 
 
-def trace_module(model: torch.nn.Module, builder: Builder, example: Example, kept: Kept) -> None:
-    """Run a module in evaluation mode, and build its network from what it carries out.
-
-    Parameters
-    ----------
-    example : Example
-        What the model is called with.
-    kept : Kept
-        Keeps what the model writes over; nothing else sees what it does.
-
-    Raises
-    ------
-    TraceError
-        If the model fails on this input.
-    """
+def _followed(model: torch.nn.Module, builder: Builder, example: Example, kept: Kept) -> Builder:
+    """Run a module, which nothing else sees but `kept`, and build its network from what it does."""
     tracer, modules = AtenTracer(builder), _Modules(model)
     tracer.n_samples, tracer.has_example = int(example.batched), not example.shapes_only
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only, kept=kept)
@@ -143,6 +127,7 @@ def trace_module(model: torch.nn.Module, builder: Builder, example: Example, kep
     with modules.followed(), alone():
         result = call_module(model, example, watch)
     tracer.output(watch.lookup(result))
+    return builder
 
 
 def call_module(model: torch.nn.Module, example: Example, mode: TorchDispatchMode) -> Any:

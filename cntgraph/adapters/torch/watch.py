@@ -38,7 +38,7 @@ from cntgraph.adapters.torch.known import Known
 from cntgraph.adapters.torch.script import Script, see_results
 from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of, strided
 from cntgraph.adapters.torch.untouched import Kept
-from cntgraph.adapters.torch.without_values import emptied, without_values
+from cntgraph.adapters.torch.without_values import without_values
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data, is_tokens
 from cntgraph.core.recipe import Recipe
@@ -159,7 +159,7 @@ class Watch(TorchDispatchMode):
         traced, named = self.lookup([args, kwargs])
         values = [v for v in leaves([traced, [*named.values()]]) if isinstance(v, TRACED)]
         if not values and not is_random(func):
-            return emptied(self._carried_out(func, args, kwargs), func)
+            return self._carried_out(func, args, kwargs)
         name = name_of_operation(func)
         if is_of_python(func) or (handler_of(name) is None and name != "one_hot"):
             parts = self._taken_apart(func, args, kwargs, number)
@@ -168,7 +168,7 @@ class Watch(TorchDispatchMode):
         written = self._about_to_write(func, args, traced, values)
         # What is computed from weights alone may be a weight itself: it is computed for real.
         thin = self.shapes_only and any(isinstance(v, Nodes | Data) for v in values)
-        result = emptied(self._carried_out(func, args, kwargs, thin=thin), func)
+        result = self._carried_out(func, args, kwargs, thin=thin)
         if name == "one_hot" and traced[0].source == "neurons":
             return self._open_choice(traced[0], result)
         call = Call(func, traced, named, self.place(), _shapes(result), result)
@@ -187,10 +187,11 @@ class Watch(TorchDispatchMode):
         return result
 
     def _carried_out(self, func: Any, args: Any, kwargs: Any, *, thin: bool = False) -> Any:
-        """Carry out an operation of the model."""
+        """Carry out an operation of the model; memory that holds anything is zeros."""
         if self.kept is not None:
             self.kept.before_writing(func, args, kwargs)
-        return without_values(func, args, kwargs) if thin else func(*args, **kwargs)
+        made = without_values(func, args, kwargs) if thin else func(*args, **kwargs)
+        return made.zero_() if "empty" in name_of_operation(func) else made
 
     def _given_up(self, call: Call) -> Any:
         """Return what stands for the result of an operation that is not followed."""

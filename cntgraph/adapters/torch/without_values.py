@@ -43,8 +43,3 @@ def _zeros_by_group(
     if not groups and offs is not None:
         groups = [offs.numel()] * 2
     return self.new_zeros((*groups[:1], rows, columns) if len(groups) == 2 else (rows, columns))
-
-
-def emptied(result: Any, operation: Any) -> Any:
-    """Return memory that holds anything as zeros, from which what is written there is told."""
-    return result.zero_() if "empty" in name_of_operation(operation) else result
