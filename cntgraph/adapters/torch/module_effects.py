@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -76,16 +76,7 @@ class ModuleEffects:
         changes : ndarray of float64, shape (n_classes, n_parts, n_parts)
             Σ over samples of ‖output of the column − that without the row‖; zero for earlier ones.
         """
-        tensors = _tensors(self.model, inputs)
-        plain = self._run(tensors, None, lambda own: own, _value)
-        n = len(self.parts)
-        changes = np.zeros((len(of_class), n, n))
-        for k, part in enumerate(self.parts):
-            found = self._run(tensors, part, torch.zeros_like, _value)
-            for j in range(k + 1, n):
-                norms = _norms(found[j] - plain[j], self.parts[j], tensors[0])
-                changes[:, k, j] = of_class @ norms
-        return self._sizes(plain, tensors[0], of_class), changes
+        return self._measured(inputs, of_class, torch.zeros_like, _value, torch.sub)
 
     def attributed(self, inputs: tuple[Array, ...], of_class: Values) -> tuple[Values, Values]:
         """Return the same to first order: the derivative along the output, J · output.
@@ -95,23 +86,25 @@ class ModuleEffects:
         TraceError
             If PyTorch has no forward derivative of an operation on the way.
         """
+        return self._measured(inputs, of_class, _along_itself, _tangent, lambda found, _: found)
+
+    def _measured(
+        self, inputs: tuple[Array, ...], of_class: Values, change: Change,
+        read: Callable[[torch.Tensor], Any], compare: Callable[[Any, torch.Tensor], Any],
+    ) -> tuple[Values, Values]:  # fmt: skip
+        """Return the sizes of outputs, and of their changes where an earlier one is changed."""
         tensors = _tensors(self.model, inputs)
         plain = self._run(tensors, None, lambda own: own, _value)
         n = len(self.parts)
         changes = np.zeros((len(of_class), n, n))
         for k, part in enumerate(self.parts):
             with forward_ad.dual_level():
-                found = self._run(tensors, part, _along_itself, _tangent)
-            for j in range(k + 1, n):
-                if found[j] is not None:
-                    changes[:, k, j] = of_class @ _norms(found[j], self.parts[j], tensors[0])
-        return self._sizes(plain, tensors[0], of_class), changes
-
-    def _sizes(
-        self, plain: Sequence[torch.Tensor], batch: torch.Tensor, of_class: Values
-    ) -> Values:
-        pairs = zip(plain, self.parts, strict=True)
-        return np.stack([of_class @ _norms(own, part, batch) for own, part in pairs], axis=1)
+                found = self._run(tensors, part, change, read)
+            for j in (j for j in range(k + 1, n) if found[j] is not None):
+                norms = _norms(compare(found[j], plain[j]), self.parts[j], tensors[0])
+                changes[:, k, j] = of_class @ norms
+        sizes = [of_class @ _norms(plain[j], self.parts[j], tensors[0]) for j in range(n)]
+        return np.stack(sizes, axis=1), changes
 
     # -- runs ----------------------------------------------------------------------------------
 
