@@ -44,6 +44,7 @@ EXPECTED = {
     "hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "hardswish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "log_sigmoid": lambda x: -np.logaddexp(-x, 0), "softsign": lambda x: x / (1 + abs(x)),
+    "squareplus": lambda x: (x + np.hypot(x, 2)) / 2,
     "tanhshrink": lambda x: x - np.tanh(x), "softmax": lambda x: special.softmax(x, -1),
     "log_softmax": lambda x: special.log_softmax(x, -1),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import permutations, product
+from itertools import permutations, product, takewhile
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from cntgraph.adapters.jax.body import (
     follow,
     n_entries,
 )
-from cntgraph.adapters.jax.functions import PLAIN
+from cntgraph.adapters.jax.functions import values_of
 from cntgraph.adapters.jax.program import Program
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Unknown, has_nodes, name_of
@@ -101,6 +101,8 @@ class _Numbers:
         self.known = defaultdict(lambda: rng.normal(size=_N_NUMBERS), {input: _NOT_READ})
         self.new = [np.asarray(evaluate(v, self.known)) for v in new]
         self.sums = [v for v in self.known if isinstance(v, Sum)]
+        self.of = {(name, v): values_of(name, self.known[v])
+                   for name in (*_GATES, *_FUNCTIONS) for v in self.sums}  # fmt: skip
 
     def cell(self) -> Cell | None:
         """Return the cell that makes the new states of the old ones."""
@@ -114,20 +116,19 @@ class _Numbers:
 
     def _simple(self) -> Cell | None:
         (of,) = self.sums
-        name = next((f for f in _FUNCTIONS if self._is(0, PLAIN[f](self.known[of]))), None)
+        name = next((f for f in _FUNCTIONS if self._is(0, self.of[f, of])), None)
         gates = [self._gate(of, self.states[0])]
         return None if name is None else _cell("rnn", gates, (name,))
 
     def _lstm(self) -> Cell | None:
         """Of c' = f c + i g and h' = o φ(c')."""
-        for (i, f, g, o), gate, phi, psi in product(
-            permutations(self.sums), _GATES, _FUNCTIONS, _FUNCTIONS
-        ):
-            enter, forget, leave = (PLAIN[gate](self.known[v]) for v in (i, f, o))
-            content = forget * self.known[self.states[1]] + enter * PLAIN[phi](self.known[g])
-            if self._is(1, content) and self._is(0, leave * PLAIN[psi](content)):
-                gates = [self._gate(v, self.states[0]) for v in (i, f, g, o)]
-                return _cell("lstm", gates, (gate, phi, psi))
+        for (i, f, g, o), gate, phi in product(permutations(self.sums), _GATES, _FUNCTIONS):
+            before = self.of[gate, f] * self.known[self.states[1]]
+            content = before + self.of[gate, i] * self.of[phi, g]
+            for psi in _FUNCTIONS if self._is(1, content) else ():
+                if self._is(0, self.of[gate, o] * values_of(psi, content)):
+                    gates = [self._gate(v, self.states[0]) for v in (i, f, g, o)]
+                    return _cell("lstm", gates, (gate, phi, psi))
         return None
 
     def _gru(self) -> Cell | None:
@@ -143,9 +144,9 @@ class _Numbers:
         for (r, z), sign, gate, phi in product(
             permutations(of_gates), (1.0, -1.0), _GATES, _FUNCTIONS
         ):
-            reset, update = PLAIN[gate](self.known[r]), PLAIN[gate](sign * self.known[z])
+            reset, update = self.of[gate, r], values_of(gate, sign * self.known[z])
             inner = self.known[candidate] + (0.0 if hidden is None else reset * self.known[hidden])
-            if not self._is(0, (1.0 - update) * PLAIN[phi](inner) + update * h):
+            if not self._is(0, (1.0 - update) * values_of(phi, inner) + update * h):
                 continue
             gates = [self._gate(r, state), self._gate(z.times(sign), state),
                      self._candidate(candidate, hidden, reset * h)]  # fmt: skip
@@ -188,9 +189,5 @@ def _bias(of: Sum) -> Recipe | None:
 def _name(cell: Cell) -> str:
     """Return the name that the modules of a cell's weights have in common."""
     names = [name_of(r).split(".") for gate in cell.gates for r in (gate.input, gate.hidden)]
-    shared = []
-    for parts in zip(*names, strict=False):
-        if len(set(parts)) != 1:
-            break
-        shared.append(parts[0])
-    return ".".join(shared)
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*names, strict=False))
+    return ".".join(first for first, *_ in shared)

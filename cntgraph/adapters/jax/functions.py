@@ -5,54 +5,34 @@ Libraries write one activation in many ways; on a grid of numbers they all yield
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.jax.numeric import plain
+from cntgraph.core.recipe import Recipe
+from cntgraph.core.recipe.functions import FUNCTIONS
 from cntgraph.core.types import Values
-from cntgraph.network.activations import clamp_name
+from cntgraph.network.activations import OF_SEVERAL, clamp_name
 
 #: Where functions are compared; zero, and the places where pieces meet, are among them.
 GRID: Values = np.linspace(-9.0, 9.0, 289)
 _TOLERANCE = 2e-5
 
 
-_sigmoid, _erf = partial(plain, "logistic"), partial(plain, "erf")
+def values_of(name: str, x: Values, **settings: Any) -> Values:
+    """Return what a function yields on numbers, as it does on weights."""
+    with np.errstate(all="ignore"):
+        return np.asarray(FUNCTIONS[name](Recipe.constant(x), **settings).read())
 
 
-def _softplus(x: Values) -> Values:
-    return np.logaddexp(0.0, x)
-
-
-def _selu(x: Values) -> Values:
-    scale, alpha = 1.0507009873554805, 1.6732632423543772
-    return scale * np.where(x > 0, x, alpha * np.expm1(x))
-
-
-#: Activations without a coefficient, named as the other adapters do.
-PLAIN: dict[str, Callable[[Values], Values]] = {
-    "relu": lambda x: np.maximum(x, 0.0),
-    "sigmoid": _sigmoid,
-    "tanh": np.tanh,
-    "gelu": lambda x: 0.5 * x * (1.0 + _erf(x / np.sqrt(2.0))),
-    "softplus": _softplus,
-    "selu": _selu,
-    "hardsigmoid": lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0),
-    "hardswish": lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
-    "mish": lambda x: x * np.tanh(_softplus(x)),
-    "log_sigmoid": lambda x: -_softplus(-x),
-    "softsign": lambda x: x / (1.0 + np.abs(x)),
-    "tanhshrink": lambda x: x - np.tanh(x),
-    "squareplus": lambda x: 0.5 * (x + np.sqrt(x * x + 4.0)),
-    "pow": np.square,
-    "reciprocal": lambda x: 1.0 / x,
-}
-# Of the primitives, "log" and others behind it are defined for some numbers only.
-PLAIN |= {name: partial(plain, name) for name in
-          "abs sign exp expm1 erf sin cos log sqrt rsqrt log1p".split()}  # fmt: skip
-_GELU_BY_TANH = 0.5 * GRID * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (GRID + 0.044715 * GRID**3)))
+@cache
+def _on_grid() -> list[tuple[str, Values]]:
+    """Return the functions of one neuron, their coefficients as usual, with what they yield."""
+    names = [name for name in FUNCTIONS if name not in OF_SEVERAL]
+    by_tanh = "gelu", values_of("gelu", GRID, approximate="tanh")
+    return [*((name, values_of(name, GRID)) for name in names), by_tanh]
 
 
 def function_name(y: Values) -> str | None:
@@ -69,9 +49,7 @@ def function_name(y: Values) -> str | None:
     >>> function_name(GRID**2 + np.sin(GRID)) is None
     True
     """
-    with np.errstate(all="ignore"):
-        names = (name for name, function in PLAIN.items() if _same(y, function(GRID)))
-        found = next(names, "gelu" if _same(y, _GELU_BY_TANH) else None)
+    found = next((name for name, reference in _on_grid() if _same(y, reference)), None)
     if found is not None or not np.isfinite(y).all():
         return found
     return next((name for name, reference in _of_a_family(y) if _same(y, reference)), None)
@@ -83,19 +61,17 @@ def _same(y: Values, reference: Values) -> bool:
 
 def _of_a_family(y: Values) -> Iterator[tuple[str, Values]]:
     """Yield the members of families with a coefficient that might be it."""
-    low, high = float(y.min()), float(y.max())
+    low, high = y.min(), y.max()
     yield clamp_name(low, high), np.clip(GRID, low, high)
-    yield "leaky_relu", np.where(GRID > 0, GRID, GRID * y[0] / GRID[0])
-    alpha = y[0] / np.expm1(GRID[0])
-    yield "elu", np.where(GRID > 0, GRID, alpha * np.expm1(GRID))
+    yield "leaky_relu", values_of("leaky_relu", GRID, negative_slope=y[0] / GRID[0])
+    yield "elu", values_of("elu", GRID, alpha=y[0] / np.expm1(GRID[0]))
     with np.errstate(all="ignore"):
         at = len(y) // 2 + 1  # beside zero
         slope = np.log(y[at] / (GRID[at] - y[at])) / GRID[at]
-        yield "silu", GRID * _sigmoid(slope * GRID)
-        yield "celu", np.where(GRID > 0, GRID, -low * np.expm1(GRID / -low))
+        yield "silu", GRID * values_of("sigmoid", slope * GRID)
+        yield "celu", values_of("celu", GRID, alpha=-low)
         middle = y[len(y) // 2]  # log(2) / beta at zero
-        beta = np.log(2.0) / middle
-        yield "softplus", np.logaddexp(0.0, beta * GRID) / beta
+        yield "softplus", values_of("softplus", GRID, beta=np.log(2.0) / middle)
         power = np.log(abs(y[-1])) / np.log(GRID[-1])
         whole = float(np.round(power)) if np.isfinite(power) else 0.0
         if whole > 2:

@@ -84,6 +84,10 @@ def _softplus(x: Recipe, beta: float = 1.0) -> Recipe:
     return (x * float(beta)).unary("softplus") / float(beta)
 
 
+def _squareplus(x: Recipe, b: float = 4.0) -> Recipe:
+    return (x + (x.square() + float(b)).sqrt()) * 0.5
+
+
 def _round(x: Recipe, decimals: int = 0) -> Recipe:
     return (x * 10.0**decimals).unary("round") / 10.0**decimals if decimals else x.unary("round")
 
@@ -149,7 +153,8 @@ FUNCTIONS: dict[str, Callable[..., Recipe]] = {
     "mish": lambda x: x * x.unary("softplus").unary("tanh"),
     "hardsigmoid": _hard_sigmoid, "hardswish": lambda x: x * _hard_sigmoid(x),
     "log_sigmoid": lambda x: -(-x).unary("softplus"),
-    "softsign": lambda x: x / (abs(x) + 1.0), "tanhshrink": lambda x: x - x.unary("tanh"),
+    "softsign": lambda x: x / (abs(x) + 1.0), "squareplus": _squareplus,
+    "tanhshrink": lambda x: x - x.unary("tanh"),
     "softmax": softmax, "log_softmax": _log_softmax,
 }  # fmt: skip
 
