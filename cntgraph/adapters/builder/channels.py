@@ -50,13 +50,13 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
     if len(layers) == 1:
         channel = ids - starts[0]
         channel //= sizes[0]
-        return _changing(channel, nodes) or (0,)
+        return changing_axes(channel, nodes) or (0,)
     of_layer = np.searchsorted(starts, ids, side="right") - 1
     channel = (ids - starts[of_layer]) // sizes[of_layer]
-    return _changing(channel, nodes) or _changing(of_layer, nodes) or (0,)
+    return changing_axes(channel, nodes) or changing_axes(of_layer, nodes) or (0,)
 
 
-def _changing(labels: Ids, nodes: NDArray[np.bool_]) -> tuple[int, ...]:
+def changing_axes(labels: Ids, nodes: NDArray[np.bool_]) -> tuple[int, ...]:
     """Return the axes along which labels change, positions without a node left aside."""
     if nodes.all():
         return _changing_everywhere(labels)

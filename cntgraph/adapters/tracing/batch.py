@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.builder.channels import changing_axes
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.types import Ids
 
@@ -165,7 +166,7 @@ def find(ids: Ids, n: int) -> Samples:
             return one_a_sample(axis, n)
     numbers = ids >> _BITS  # -1 stays -1
     counted = numbers > 0
-    axes = _changing(numbers, counted)
+    axes = changing_axes(numbers, counted)
     if len(axes) > 1:
         raise MixedSamplesError
     if not axes:
@@ -194,17 +195,6 @@ def _unmixed(ids: Ids, numbers: Ids, counted: NDArray[np.bool_], n: int) -> Samp
     if ids.ndim > 1 and ids.shape[0] == n and (ids == ids[:1]).all():
         return one_a_sample(0, n)  # shared, once a sample
     return Samples()
-
-
-def _changing(numbers: Ids, counted: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Return the axes along which the number changes."""
-    high = np.where(counted, numbers, 0)
-    low = np.where(counted, numbers, np.iinfo(np.int64).max)
-    return tuple(
-        axis
-        for axis in range(numbers.ndim)
-        if numbers.size and (high.max(axis) > low.min(axis)).any()
-    )
 
 
 def _unnumbered(ids: Ids) -> Ids:
