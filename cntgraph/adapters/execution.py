@@ -11,17 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cntgraph.adapters.arrangement import arrangement, by_sample, matching
+from cntgraph.adapters.arrangement import OtherRun, arrangement, by_sample, matching
 from cntgraph.adapters.builder import Builder
 from cntgraph.adapters.builder.sightings import Part, Reading, Sighting, Sightings
 from cntgraph.adapters.options import Options
-from cntgraph.core.errors import InputShapeError, TraceError
+from cntgraph.core.errors import CntGraphError, InputShapeError, TraceError
 from cntgraph.core.memory import check_memory
 from cntgraph.core.types import Array
 from cntgraph.network.node_values import NodeValues
 
-#: Runs a model on a batch; returns the tensors that are asked for, by their keys, or fewer.
-Run = Callable[[tuple[Array, ...], Collection[Hashable]], Mapping[Hashable, Array]]
+#: Runs a model on a batch; returns tensors by their keys.
+Run = Callable[[tuple[Array, ...]], Mapping[Hashable, Array]]
+#: Makes that, of the keys of the tensors that are wanted; it may return fewer.
+Runner = Callable[[Collection[Hashable]], Run]
 
 
 class Observed(Options):
@@ -60,8 +62,10 @@ class Execution:
         As for `load`.
     builder : Builder
         What the network was built with, of which the sightings are known.
-    run : callable
-        Runs the model, see `Run`.
+    runner : callable
+        Makes what runs the model, see `Runner`; whatever that raises is a model that fails.
+    n_inputs : int
+        How many arrays the model takes.
     batching : Batching
         How it takes samples.
 
@@ -72,16 +76,18 @@ class Execution:
     """
 
     def __init__(
-        self, given: Options, builder: Builder, run: Run, batching: Batching | None = None
-    ) -> None:
+        self, given: Options, builder: Builder, runner: Runner, n_inputs: int,
+        batching: Batching | None = None,
+    ) -> None:  # fmt: skip
         assert builder.sightings is not None
         self.net = given.finish(builder)
         assert builder.places is not None
-        self._run, self.batching = run, batching or Batching()
+        self.n_inputs, self.batching = n_inputs, batching or Batching()
         self._readings = {
             name: readings for name, *readings in builder.sightings.readings(builder.places)
         }
-        self._keys = {part.sighting.key for part in self._parts()}
+        keys = {part.sighting.key for part in self._parts()}
+        self._run = runner(keys - {("input", k) for k in range(n_inputs)})
         #: How values of several samples lie where a batch of one does not tell, once it is known.
         self._runs: dict[Sighting, int] = {}
         self._one_by_one = False
@@ -112,6 +118,8 @@ class Execution:
         TraceError
             If the model does not compute what it did when it was traced.
         """
+        if len(inputs) != self.n_inputs:
+            raise InputShapeError(f"expected {self.n_inputs} inputs, got {len(inputs)}")
         inputs = tuple(np.asarray(values) for values in inputs)
         n, batching = self._n_samples(inputs), self.batching
         axis, least = batching.axis, batching.size or batching.least
@@ -158,7 +166,7 @@ class Execution:
     # -- one batch ------------------------------------------------------------------------------
 
     def _batch(self, inputs: tuple[Array, ...], n: int) -> dict[str, NodeValues]:
-        tensors = self._tensors(inputs, self._keys)
+        tensors = self._tensors(inputs)
         shown = {id(r) for r in self._all() if all(p.sighting.key in tensors for p in r.parts)}
         self._settle(inputs, tensors, n)
         made: dict[int, Array] = {}
@@ -173,11 +181,15 @@ class Execution:
                 found[name] = NodeValues(*values)
         return found
 
-    def _tensors(
-        self, inputs: tuple[Array, ...], keys: Collection[Hashable]
-    ) -> dict[Hashable, Array]:
+    def _tensors(self, inputs: tuple[Array, ...]) -> dict[Hashable, Array]:
         own: dict[Hashable, Array] = {("input", k): v for k, v in enumerate(inputs)}
-        return {**own, **self._run(inputs, {*keys} - own.keys())}
+        try:
+            return {**own, **self._run(inputs)}
+        except CntGraphError:
+            raise
+        except Exception as error:  # whatever the framework raises
+            shapes = ", ".join(str(values.shape) for values in inputs)
+            raise OtherRun(f"it fails on inputs of shape {shapes}: {error}") from error
 
     def _read(self, reading: Reading, tensors: Mapping[Hashable, Array], n: int) -> Array:
         """Return the values of nodes, shape (n, n_nodes)."""
@@ -222,8 +234,7 @@ class Execution:
         if not unsure:
             return
         axis = self.batching.axis or 0
-        first = _taken(inputs, np.array([0]), axis, n)
-        alone = self._tensors(first, {one.key for one in unsure})
+        alone = self._tensors(_taken(inputs, np.array([0]), axis, n))
         for one in unsure:
             tensor, wanted = tensors[one.key], alone[one.key].reshape(-1)
             found = arrangement(one, tensor.shape, n)
@@ -253,12 +264,12 @@ def _as_float(values: Array) -> Array:
 def _check_sample(
     inputs: Sequence[Array], k: int, wanted: tuple[int, ...], axis: int | None
 ) -> None:
-    shape = inputs[k].shape if k < len(inputs) else ()
+    shape = inputs[k].shape
     same = [m == n or i == axis for i, (m, n) in enumerate(zip(shape, wanted, strict=False))]
     if len(shape) != len(wanted) or not all(same):
         raise InputShapeError(
             f"expected input {k} of shape {wanted}, any number of samples along axis {axis}; got "
-            f"{shape or 'nothing'}"
+            f"{shape}"
         )
 
 

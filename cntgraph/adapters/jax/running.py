@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from cntgraph.adapters.arrangement import OtherRun
 from cntgraph.adapters.execution import Batching, Execution, Observed
 from cntgraph.adapters.jax.program import Flattening, as_numpy
 from cntgraph.adapters.jax.tracing import Traced, build
-from cntgraph.core.errors import FormatError, InputShapeError
+from cntgraph.core.errors import FormatError
 from cntgraph.core.types import Array
 
 
@@ -28,7 +29,8 @@ def execution_of(traced: Traced, given: Observed) -> Execution:
     alone = given.batched and not traced.n_samples  # it takes one sample, which has no axis
     batching = Batching(0, 1 if alone else None, max(traced.n_samples, 1))
     batching = batching if given.batched else Batching(None)
-    return Execution(given, build(traced, given.builder), _Runner(traced, alone), batching)
+    builder, runner = build(traced, given.builder), partial(_Runner, traced, alone)
+    return Execution(given, builder, runner, len(traced.names), batching)
 
 
 class _Runner:
@@ -40,33 +42,22 @@ class _Runner:
         Whether the model takes a sample without an axis for it.
     """
 
-    def __init__(self, traced: Traced, alone: bool) -> None:
+    def __init__(self, traced: Traced, alone: bool, keys: Collection[Any]) -> None:
         self.traced, self.alone = traced, alone
         self.names = {op.number: op.name for op in traced.program.ops}
-        self.keys: list[Any] = []
+        self.keys = [key for key in keys if key[0] != "argument"]
         self._jitted = jax.jit(self._evaluated)
 
-    def __call__(
-        self, inputs: tuple[Array, ...], keys: Collection[Hashable]
-    ) -> Mapping[Hashable, Array]:
-        """Return variables by their keys; those of the first call are what it may be asked for."""
+    def __call__(self, inputs: tuple[Array, ...]) -> Mapping[Hashable, Array]:
+        """Return the variables by their keys."""
         own: dict[Hashable, Array] = {
             ("argument", k): values[0] if self.alone else values for k, values in enumerate(inputs)
         }
-        self.keys = self.keys or [key for key in keys if key not in own]
         variables = self.traced.program.inputs[len(self.traced.model.leaves) :]
-        if len(inputs) != len(variables):
-            raise InputShapeError(f"expected {len(variables)} inputs, got {len(inputs)}")
         pairs = zip(own.values(), variables, strict=True)
         given = [jax.numpy.asarray(values, variable.dtype) for values, variable in pairs]
         arrays = [leaf.value for leaf in self.traced.model.leaves]
-        try:
-            made = self._jitted(arrays, given)
-        except OtherRun:
-            raise
-        except Exception as error:  # whatever the model raises
-            shapes = ", ".join(str(values.shape) for values in inputs)
-            raise OtherRun(f"it fails on inputs of shape {shapes}: {error}") from error
+        made = self._jitted(arrays, given)
         return own | {key: as_numpy(x) for key, x in zip(self.keys, made, strict=True)}
 
     def _evaluated(self, arrays: list[Any], inputs: list[Any]) -> list[Any]:

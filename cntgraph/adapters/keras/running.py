@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from cntgraph.adapters.keras.script import BEFORE, Script
 from cntgraph.adapters.keras.tracer import evaluating
 from cntgraph.adapters.keras.values import Arguments, as_array, has
 from cntgraph.adapters.keras.watch import watching
-from cntgraph.core.errors import InputShapeError, TraceError
+from cntgraph.core.errors import TraceError
 from cntgraph.core.types import Array
 
 
@@ -26,29 +27,23 @@ def execution_of(model: Any, given: Observed) -> Execution:
     trace_model(model, builder, input_shape=given.input_shape, example_input=given.example_input)
     assert builder.sightings is not None
     inputs, script = builder.sightings.notes
-    return Execution(given, builder, _Runner(model, inputs, script))
+    n_inputs = len(keras.tree.flatten(inputs))
+    return Execution(given, builder, partial(_Runner, model, inputs, script), n_inputs)
 
 
 class _Runner:
     """Runs a model on a batch, and keeps some of its tensors."""
 
-    def __init__(self, model: Any, inputs: tuple[Any, ...], script: Script) -> None:
-        self.model, self.inputs, self.script = model, inputs, script
+    def __init__(
+        self, model: Any, inputs: tuple[Any, ...], script: Script, keys: Collection[Hashable]
+    ) -> None:
+        self.model, self.inputs, self.script, self.keys = model, inputs, script, keys
         types = [leaf.dtype for leaf in keras.tree.flatten(inputs)]
         self.types = ["int32" if dtype == "int64" else dtype for dtype in types]
-        self.keys: list[Hashable] = []
         self._functions: dict[int, Callable[[Any], dict[Hashable, Any]]] = {}
 
-    def __call__(
-        self, inputs: tuple[Array, ...], keys: Collection[Hashable]
-    ) -> Mapping[Hashable, Array]:
-        """Return tensors by their keys, those of the first call or fewer.
-
-        What a layer does that could only be called whole is not seen.
-        """
-        self.keys = self.keys or list(keys)
-        if len(inputs) != len(self.types):
-            raise InputShapeError(f"expected {len(self.types)} inputs, got {len(inputs)}")
+    def __call__(self, inputs: tuple[Array, ...]) -> Mapping[Hashable, Array]:
+        """Return the tensors; what a layer does that could only be called whole is not seen."""
         n = len(inputs[0])
         if n not in self._functions:
             self._functions[n] = self._function(n)
@@ -56,11 +51,7 @@ class _Runner:
             keras.ops.convert_to_tensor(values.astype(_as_numpy(dtype)), dtype)
             for values, dtype in zip(inputs, self.types, strict=True)
         ]
-        try:
-            made = self._functions[n](given)
-        except Exception as error:  # of the backend, for another number of samples
-            raise OtherRun(f"it fails for {n} samples: {error}") from error
-        return {key: as_array(tensor) for key, tensor in made.items() if key in keys}
+        return {key: as_array(tensor) for key, tensor in self._functions[n](given).items()}
 
     def _function(self, n: int) -> Callable[[Any], dict[Hashable, Any]]:
         """Return what yields the tensors for `n` samples: open sizes would stay in the calls."""

@@ -7,6 +7,7 @@ Weights stay in the file until they are read (`message`, `tensors`).
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,8 @@ def execution(source: Any, **shared: Any) -> Execution:
         assert builder.sightings is not None
         inputs = builder.sightings.notes
         path = Path(source) if isinstance(source, str | Path) else None
-        session = Session(model, [*inputs.values], path)
-        return Execution(given, builder, session, batching_of(inputs))
+        session = partial(Session, model, [*inputs.values], path)
+        return Execution(given, builder, session, len(inputs.values), batching_of(inputs))
 
 
 def _built(model: onnx.ModelProto, tensors: Tensors, given: Options) -> Builder:

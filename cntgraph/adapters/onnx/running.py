@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from cntgraph.adapters.arrangement import OtherRun
 from cntgraph.adapters.execution import Batching
 from cntgraph.adapters.onnx.inputs import Inputs
-from cntgraph.core.errors import FormatError, InputShapeError, require
+from cntgraph.core.errors import FormatError, require
 from cntgraph.core.types import Array
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
@@ -40,29 +39,24 @@ class Session:
         Its inputs.
     path : Path or None
         The file that its weights are in, or beside.
+    keys : collection of str
+        Names of the tensors.
     """
 
-    def __init__(self, model: onnx.ModelProto, names: list[str], path: Path | None) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, names: list[str], path: Path | None,
+        keys: Collection[Hashable],
+    ) -> None:  # fmt: skip
         self.model, self.names, self.path = model, names, path
-        self._keys: list[Any] = []
+        self.keys = sorted(map(str, keys))
 
-    def __call__(
-        self, inputs: tuple[Array, ...], keys: Collection[Hashable]
-    ) -> Mapping[Hashable, Array]:
-        """Return tensors by their names; those of the first call are what it may be asked for."""
-        self._keys = self._keys or sorted(map(str, keys))
-        if len(inputs) != len(self.names):
-            raise InputShapeError(f"expected {len(self.names)} inputs, got {len(inputs)}")
+    def __call__(self, inputs: tuple[Array, ...]) -> Mapping[Hashable, Array]:
+        """Return the tensors by their names."""
         feed = {
             one.name: inputs[self.names.index(one.name)].astype(_dtype(one.type))
             for one in self._session.get_inputs()
         }
-        wanted = [name for name in self._keys if name in keys]
-        try:
-            return dict(zip(wanted, self._session.run(wanted, feed), strict=True))
-        except Exception as error:  # whatever onnxruntime raises
-            shapes = ", ".join(str(values.shape) for values in inputs)
-            raise OtherRun(f"onnxruntime fails on inputs of shape {shapes}: {error}") from error
+        return dict(zip(self.keys, self._session.run(self.keys, feed), strict=True))
 
     @cached_property
     def _session(self) -> Any:
@@ -71,7 +65,7 @@ class Session:
             "onnxruntime", "onnx", needed_for="Running an ONNX model", package="onnxruntime"
         )
         graph, known = self.model.graph, {out.name for out in self.model.graph.output}
-        more = [onnx.ValueInfoProto(name=name) for name in self._keys if name not in known]
+        more = [onnx.ValueInfoProto(name=name) for name in self.keys if name not in known]
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         if self.path is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,31 +28,29 @@ def execution_of(model: torch.nn.Module, given: Observed) -> Execution:
     builder = trace_live(model, given)
     assert builder.sightings is not None
     example, script = builder.sightings.notes
-    runner = _Runner(model, example, script)
-    return Execution(given, builder, runner, Batching(example.axis if example.batched else None))
+    runner = partial(_Runner, model, example, script)
+    batching = Batching(example.axis if example.batched else None)
+    return Execution(given, builder, runner, len(example.tensors), batching)
 
 
 class _Runner:
     """Runs a module on a batch, and keeps some of its tensors."""
 
-    def __init__(self, model: torch.nn.Module, example: Example, script: Script) -> None:
-        self.model, self.example, self.script = model, example, script
+    def __init__(
+        self, model: torch.nn.Module, example: Example, script: Script, keys: Collection[Hashable]
+    ) -> None:
+        self.model, self.example, self.script, self.keys = model, example, script, keys
 
-    def __call__(
-        self, inputs: tuple[Array, ...], keys: Collection[Hashable]
-    ) -> Mapping[Hashable, Array]:
+    def __call__(self, inputs: tuple[Array, ...]) -> Mapping[Hashable, Array]:
         example = self._example(inputs)
-        replay = Replay(self.script, keys)
+        replay = Replay(self.script, self.keys)
         with evaluating(self.model):
             call_module(self.model, example, replay)
         return replay.kept
 
     def _example(self, inputs: tuple[Array, ...]) -> Example:
         """Return the example with other values."""
-        tensors = self.example.tensors
-        if len(tensors) != len(inputs):
-            raise InputShapeError(f"expected {len(tensors)} inputs, got {len(inputs)}")
-        pairs = zip(inputs, tensors, strict=True)
+        pairs = zip(inputs, self.example.tensors, strict=True)
         values = iter([_like(array, tensor) for array, tensor in pairs])
 
         def filled(value: Any) -> Any:

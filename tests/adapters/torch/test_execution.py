@@ -150,7 +150,7 @@ def test_inputs_that_do_not_fit_are_errors():
         run.run((np.ones((2, 4), np.float32),))
     with pytest.raises(InputShapeError, match="at least one sample"):
         run.run((np.ones((0, 3), np.float32),))
-    with pytest.raises(InputShapeError, match="got nothing"):
+    with pytest.raises(InputShapeError, match="expected 1 inputs, got 0"):
         run.run(())
     with pytest.raises(InputShapeError, match="expected 1 inputs, got 2"):
         run.run((np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)))
