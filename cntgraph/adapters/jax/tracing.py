@@ -183,7 +183,7 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
         values.append(made)
         if isinstance(made, Nodes):
             tracer.see(("argument", k), made)
-            _note_example(tracer, made, traced.examples.get(name))
+            tracer.note_example(made, traced.examples.get(name))
     if builder.sightings is not None:
         tracer.shown = {v: (op.number, k) for op in program.ops for k, v in enumerate(op.outputs)}
     for value in tracer.run(program, values):
@@ -191,16 +191,6 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
         for nodes in read:
             for part in filter(has_nodes, parts_of(nodes)):
                 builder.output(tracer.any_sample(tracer.nodes(part)))
-
-
-def _note_example(tracer: JaxTracer, made: Nodes, example: Array | None) -> None:
-    """Note what the nodes of whole numbers are in the first sample of the example."""
-    if example is None or not made.is_index:
-        return
-    ids = tracer.sample(made)
-    first = example[0] if example.shape[1:] == ids.shape else example
-    if first.shape == ids.shape:
-        tracer.examples |= zip(ids.ravel().tolist(), first.ravel().tolist(), strict=True)
 
 
 def _array(builder: Builder, leaf: Leaf) -> Value:

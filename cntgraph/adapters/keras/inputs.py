@@ -66,16 +66,6 @@ def make_inputs(
     return tuple(keras.tree.pack_sequence_as(specs, nodes))
 
 
-def numbers_of(inputs: tuple[Any, ...], example_input: Any) -> dict[int, Any]:
-    """Return what the nodes of whole numbers are in the first sample of an example."""
-    found: dict[int, Any] = {}
-    arrays = map(np.asarray, keras.tree.flatten(example_input))
-    for leaf, array in zip(keras.tree.flatten(inputs), arrays, strict=True):
-        if leaf.is_index and array.dtype.kind in "iu" and array[:1].size == leaf.ids.size:
-            found |= zip(leaf.ids.ravel().tolist(), array[:1].ravel().tolist(), strict=True)
-    return found
-
-
 def _specs(model: Any, given: Any) -> tuple[tuple[Any, ...], list[str]]:
     """Return the model's arguments as nested symbolic tensors, and a name for each."""
     declared = _declared(model)

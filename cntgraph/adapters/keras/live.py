@@ -18,7 +18,7 @@ from cntgraph.adapters.keras import (  # noqa: F401  (they register their handle
     pooling,
     recurrent,
 )
-from cntgraph.adapters.keras.inputs import make_inputs, numbers_of
+from cntgraph.adapters.keras.inputs import make_inputs
 from cntgraph.adapters.keras.tracer import KerasTracer, evaluating
 from cntgraph.adapters.keras.values import Arguments, Nodes
 from cntgraph.adapters.keras.variables import parameters_of
@@ -69,7 +69,9 @@ def trace_model(
             builder.skip(Recipe.of(parameter), "the state of a random number generator")
     tracer = KerasTracer(builder, parameters, max_size)
     if example_input is not None:
-        tracer.examples |= numbers_of(inputs, example_input)
+        leaves, arrays = map(keras.tree.flatten, (inputs, example_input))
+        for leaf, array in zip(leaves, arrays, strict=True):
+            tracer.note_example(leaf, array)
     if builder.sightings is not None:
         builder.sightings.notes = inputs, tracer.script
         for k, leaf in enumerate(keras.tree.flatten(inputs)):

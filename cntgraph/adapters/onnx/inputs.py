@@ -121,15 +121,13 @@ class Inputs:
 
     def _nodes(self, t: OnnxTracer, name: str, is_index: bool) -> Nodes:
         """Return the nodes of an input, which may be tokens."""
-        shape, axis, example = self.shapes[name], self.batch_axis(name), self.examples.get(name)
+        shape, axis = self.shapes[name], self.batch_axis(name)
         if axis is None:
             return Nodes(t.builder.input(name, shape), is_index)
         ids = t.builder.input(name, (*shape[:axis], *shape[axis + 1 :]))
-        if is_index and example is not None and np.shape(example)[axis:]:
-            first = np.asarray(example).take(0, axis)
-            if first.shape == ids.shape:
-                t.examples |= zip(ids.ravel().tolist(), first.ravel(), strict=True)
-        return Nodes(numbered(ids, axis, t.n_samples), is_index)
+        made = Nodes(numbered(ids, axis, t.n_samples), is_index)
+        t.note_example(made, self.examples.get(name))
+        return made
 
     def _shape(
         self, value: onnx.ValueInfoProto, given: tuple[int | None, ...] | None, axis: int

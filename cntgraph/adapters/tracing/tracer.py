@@ -152,6 +152,18 @@ class Tracer(Constants):
             elif samples.axis is None and samples.number == 0:
                 self.builder.sightings.see(Sighting(key, x.shape, self.n_samples), found)
 
+    def note_example(self, x: Neurons, example: Any) -> None:
+        """Note what the tokens of an input are in the first sample of an example that fits it."""
+        values = np.asarray(example)
+        if not x.is_index or values.dtype.kind not in "iub":
+            return
+        samples = self.samples(x)
+        ids, axis = samples.first(x.ids), samples.axis or 0
+        first = np.moveaxis(values, axis, 0)[:1] if values.ndim > axis else values
+        values = first if first.size == ids.size else values
+        if values.size == ids.size:
+            self.examples |= zip(ids.ravel().tolist(), values.ravel().tolist(), strict=True)
+
     # -- the operations that others are made of -----------------------------------------------
 
     def activate(self, x: Neurons, activation: str) -> Any:
