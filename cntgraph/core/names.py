@@ -44,6 +44,19 @@ def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> list[s
     return [name for name in names if name in found]
 
 
+def some_of(names: Iterable[object], most: int = 4) -> str:
+    """Return the first of some names, for a message, and how many more there are.
+
+    Examples
+    --------
+    >>> some_of(["fc1", "fc2", "fc3"], 2), some_of([])
+    ('fc1, fc2 and 1 more', 'none')
+    """
+    texts = [*map(str, names)]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more if texts else "none"
+
+
 def unknown_name(name: object, names: Iterable[str], what: str) -> UnknownNameError:
     """Return the error that nothing is called so.
 

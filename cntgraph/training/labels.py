@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from cntgraph.core.errors import CntGraphError
+from cntgraph.core.names import some_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,13 +69,13 @@ def _rows_of(paths: Sequence[Path], labels: pd.DataFrame) -> list[int]:
     numbers = {entry: number for number, entry in enumerate(entries)}
     if len(numbers) < len(entries):
         twice = [entry for entry in numbers if entries.count(entry) > 1]
-        raise CntGraphError(f"expected a row of labels a file, got several of {_some(twice)}")
+        raise CntGraphError(f"expected a row of labels a file, got several of {some_of(twice)}")
     found = [next((name for name in _names(path) if name in numbers), None) for path in paths]
     missing = [str(path) for path, name in zip(paths, found, strict=True) if name is None]
     left_over = [entry for entry in entries if entry not in set(found)]
     if missing or left_over:
-        said = [f"no row for {_some(missing)}"] * bool(missing)
-        said += [f"no file for {_some(left_over)}"] * bool(left_over)
+        said = [f"no row for {some_of(missing)}"] * bool(missing)
+        said += [f"no file for {some_of(left_over)}"] * bool(left_over)
         raise CntGraphError(
             "expected labels whose index has the path, the name or the stem of every file; got "
             + " and ".join(said)
@@ -84,7 +85,9 @@ def _rows_of(paths: Sequence[Path], labels: pd.DataFrame) -> list[int]:
         named[str(name)].append(str(path))
     for name, several in named.items():
         if len(several) > 1:
-            raise CntGraphError(f"labels of {name!r} may be of {_some(several)}; give their paths")
+            raise CntGraphError(
+                f"labels of {name!r} may be of {some_of(several)}; give their paths"
+            )
     return [numbers[str(name)] for name in found]
 
 
@@ -94,11 +97,6 @@ def _names(path: Path) -> list[str]:
     ends = ["/".join(whole.parts[k:]) for k in range(1, len(whole.parts))]
     return [name for end in [str(path), whole.as_posix(), *ends]
             for name in (end, end.removesuffix(whole.suffix))]  # fmt: skip
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + rest
 
 
 def in_bins(values: pd.Series, bins: Bins) -> pd.Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -13,6 +12,7 @@ from cntgraph.adapters.weights.composed import composed
 from cntgraph.adapters.weights.pair_tensors import Companions
 from cntgraph.adapters.weights.tensors import Tensors, block_name
 from cntgraph.core.errors import CoverageError, CoverageWarning, FormatError
+from cntgraph.core.names import some_of
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.coverage import CoverageEntry
@@ -95,14 +95,14 @@ def check_places(
     if missing or beside:
         raise FormatError(
             f"{found.folder}: the weights are not those of {found.name}, which config.json "
-            f"names: missing {_listed(missing)}; without a place {_listed(sorted(beside))}."
+            f"names: missing {some_of(missing)}; without a place {some_of(sorted(beside))}."
             f"{_how_packed(found, unread)} Pass model=, the module that they belong to; "
             "description='separate' gives the weights alone, each a block of its own"
         )
     strange = sorted(unneeded - buffers)
     if strange:
         message = (
-            f"{found.folder}: {found.name} has no place for {_listed(strange)}, which are left out "
+            f"{found.folder}: {found.name} has no place for {some_of(strange)}, which are left out "
             "of the graph. net.coverage lists everything"
         )
         if strict:
@@ -121,9 +121,3 @@ def _how_packed(found: Description, unread: list[str]) -> str:
         f" They are quantized ({method!r:.40}), in a way that is not read into a graph: "
         "dequantize the model and save it."
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    some = list(names)
-    more = f" and {len(some) - 4} more" if len(some) > 4 else ""
-    return ", ".join(some[:4]) + more if some else "none"

@@ -12,6 +12,7 @@ from cntgraph.adapters.builder import Zeros
 from cntgraph.adapters.weights.sparse import pattern_name
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
+from cntgraph.core.names import some_of
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.pruned import pruned_by
@@ -92,7 +93,7 @@ def _check_names(
     if needed or strange:
         raise FormatError(
             f"the tensors are not those of the model ({type(model).__name__}): "
-            f"missing {_listed(needed)}; not in the model {_listed(strange)}. Pass the model that "
+            f"missing {some_of(needed)}; not in the model {some_of(strange)}. Pass the model that "
             "they belong to, or leave model= out"
         )
 
@@ -170,8 +171,3 @@ def _entries(net: Network, unexpected: Mapping[str, Parameter]) -> tuple[Coverag
         CoverageEntry(name, "buffer", "skipped", "", reason, p.shape, p.dtype)
         for name, p in unexpected.items()
     )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(names[:4]) + more if names else "none"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from cntgraph.adapters.torch.tensors import parameter_of, stored_array
+from cntgraph.adapters.torch.tensors import parameter_of, stored_array, tensor_of
 from cntgraph.core.errors import ParameterError
-from cntgraph.core.parameter import EXTENDED, Parameter
+from cntgraph.core.names import some_of
+from cntgraph.core.parameter import Parameter
 
 
 @contextmanager
@@ -43,7 +42,8 @@ def other_values(model: torch.nn.Module, parameters: Mapping[str, Parameter]) ->
                 continue
             before[name] = tensor.data.clone()
             # By way of .data: no graph of autograd that waits for its backward pass takes notice.
-            tensor.data.copy_(_tensor(bits, parameters[name].dtype, tensor.is_complex()))
+            dtype, is_complex = parameters[name].dtype, tensor.is_complex()
+            tensor.data.copy_(tensor_of(bits, dtype, is_complex=is_complex))
         yield
     finally:
         for name, values in before.items():
@@ -57,8 +57,8 @@ def _check(tensors: Mapping[str, torch.Tensor], parameters: Mapping[str, Paramet
     if missing or strange:
         raise ParameterError(
             "expected the parameters and buffers of the model, by name; missing are "
-            f"{_listed(missing)}, and the model has no {_listed(strange)}. Pass the model that "
-            "was recorded"
+            f"{some_of(map(repr, missing))}, and the model has no {some_of(map(repr, strange))}. "
+            "Pass the model that was recorded"
         )
     for name, tensor in tensors.items():
         own, given = parameter_of(name, tensor, trainable=False), parameters[name]
@@ -68,18 +68,3 @@ def _check(tensors: Mapping[str, torch.Tensor], parameters: Mapping[str, Paramet
                 f"are {given.dtype} of shape {given.shape}; pass the model that was recorded, in "
                 "the type that it had then"
             )
-
-
-def _tensor(bits: NDArray[Any], dtype: str, is_complex: bool) -> torch.Tensor:
-    """Return stored bits as a tensor of the type that they are of."""
-    bits = np.require(bits, requirements="W")
-    if dtype in EXTENDED:
-        signed = bits.view(np.int16 if bits.itemsize == 2 else np.uint8)
-        return torch.from_numpy(signed).view(getattr(torch, dtype))
-    values = torch.from_numpy(bits)
-    return torch.view_as_complex(values) if is_complex else values
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(map(repr, names[:4])) + more if names else "none"

@@ -42,7 +42,7 @@ from cntgraph.adapters.torch.serialized import (
 )
 from cntgraph.adapters.torch.stand_ins import StandIns
 from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of
-from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight
+from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight, tensor_of
 from cntgraph.adapters.torch.watch import taken_apart
 from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
 from cntgraph.adapters.tracing.values import Data
@@ -143,11 +143,8 @@ class _Program:
                 self.values[value] = of_pairs(self.tracer, recipe) if is_complex else recipe
                 return
             self.builder.skip(recipe, NO_WEIGHT)
-        tensor = torch.from_numpy(np.array(parameter.raw(), order="C"))
-        if self.archive.is_complex(name):
-            tensor = torch.view_as_complex(tensor)
-        is_half = parameter.dtype == "bfloat16"
-        self.values[value] = tensor.view(torch.bfloat16) if is_half else tensor
+        bits, is_complex = np.array(parameter.raw(), order="C"), self.archive.is_complex(name)
+        self.values[value] = tensor_of(bits, parameter.dtype, is_complex=is_complex)
 
     # -- operations -----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.nn.parameter import is_lazy
 
 from cntgraph.core.errors import ParameterError
-from cntgraph.core.parameter import Parameter
+from cntgraph.core.parameter import EXTENDED, Parameter
 
 
 def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
@@ -52,6 +52,16 @@ def stored_array(tensor: torch.Tensor) -> tuple[NDArray[Any], str]:
     if name.startswith("float8_"):
         return plain.view(torch.uint8).numpy(), name
     return plain.numpy(), name
+
+
+def tensor_of(bits: NDArray[Any], dtype: str, *, is_complex: bool) -> torch.Tensor:
+    """Return stored bits, as of `stored_array`, as a tensor of the type that they are of."""
+    bits = np.require(bits, requirements=("C", "W"))
+    if dtype in EXTENDED:
+        signed = bits.view(np.int16 if bits.itemsize == 2 else np.uint8)
+        return torch.from_numpy(signed).view(getattr(torch, dtype))
+    values = torch.from_numpy(bits)
+    return torch.view_as_complex(values) if is_complex else values
 
 
 def parameter_of(name: str, tensor: torch.Tensor, *, trainable: bool) -> Parameter:
