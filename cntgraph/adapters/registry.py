@@ -104,10 +104,6 @@ _INSTEAD = {
     ".tar": "unpack it",
     ".zip": "unpack it",
 }
-#: What to do with folders of other programs: by a file in them.
-_INSTEAD_OF_FOLDERS = {
-    "saved_model.pb": _INSTEAD[".pb"],
-}
 #: The options that every adapter takes.
 COMMON_OPTIONS = frozenset(option.name for option in fields(Options))
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
@@ -281,11 +277,8 @@ def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
 
 def _unknown(path: Path) -> FormatError:
     """Return what to raise for a file or folder that no adapter reads, with what to do instead."""
-    suffix = path.suffix.lower()
+    suffix = ".pb" if (path / "saved_model.pb").is_file() else path.suffix.lower()
     advice = _INSTEAD.get(suffix, "")
-    if path.is_dir():
-        known_by = (way for name, way in _INSTEAD_OF_FOLDERS.items() if any(path.glob(name)))
-        advice = next(known_by, advice)
     instead = f" Instead, {advice}." if advice else ""
     if path.is_dir():
         return FormatError(

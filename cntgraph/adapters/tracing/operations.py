@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Set
 from typing import Any, Generic, NoReturn, TypeVar
 
 from cntgraph.adapters.tracing.values import is_learned
@@ -101,6 +101,3 @@ class OperationTable(Generic[Handler]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._handlers
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._handlers)
