@@ -16,7 +16,7 @@ from cntgraph.adapters.keras.live import run_symbolically, trace_model
 from cntgraph.adapters.keras.script import BEFORE, Script
 from cntgraph.adapters.keras.tracer import evaluating
 from cntgraph.adapters.keras.values import Arguments, as_array, has
-from cntgraph.adapters.keras.watch import watching
+from cntgraph.adapters.keras.watch import unwatched, watching
 from cntgraph.core.errors import TraceError
 from cntgraph.core.types import Array
 
@@ -129,11 +129,8 @@ class _Follower:
         self.calls = self.script.end[number]
 
     def _unwatched(self, function: Callable[..., Any], args: Any, kwargs: Arguments) -> Any:
-        self.active = False
-        try:
+        with unwatched(self):
             return function(*args, **kwargs)
-        finally:
-            self.active = True
 
     def _kept(self, number: int, made: Any) -> Any:
         self.tensors |= {(number, k): x for k, x in enumerate(keras.tree.flatten(made))}

@@ -10,8 +10,7 @@ What cannot be followed is cut out of the graph, with the reason.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -32,6 +31,7 @@ from cntgraph.adapters.keras.values import (
     is_constant,
     with_data,
 )
+from cntgraph.adapters.keras.watch import unwatched
 from cntgraph.adapters.tracing import activations
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -141,14 +141,8 @@ class KerasTracer(Tracer):
         leaves = [x for x in keras.tree.flatten([args, kwargs]) if isinstance(x, Nodes | Derived)]
         if not self.examples or any(self.example_of(leaf) is None for leaf in leaves):
             return None
-
-        def known(leaf: Any) -> Any:
-            if not isinstance(leaf, Nodes | Derived):
-                return leaf
-            return keras.ops.convert_to_tensor(self.example_of(leaf), dtype=leaf.dtype)
-
-        args, kwargs = keras.tree.map_structure(known, [args, kwargs])
-        return keras.tree.map_structure(as_array, operation.call(*args, **kwargs))
+        made = _carried_out(operation, args, kwargs, Nodes | Derived, self.example_of)
+        return keras.tree.map_structure(as_array, made)
 
     def _see(self, number: int, made: Any) -> None:
         """Note which nodes a call yields, if it is one that a run for real makes, too."""
@@ -171,7 +165,7 @@ class KerasTracer(Tracer):
     def _check_size(self, operation: Any, args: Any, kwargs: Arguments) -> Any:
         """Refuse what would make a tensor too large, before it is made; return what is yielded."""
         try:
-            with self._unwatched():
+            with unwatched(self):
                 spec = operation.compute_output_spec(*args, **kwargs)
         except Exception:  # what is wrong shows when it is carried out
             return None
@@ -199,18 +193,12 @@ class KerasTracer(Tracer):
         """Compute with the present values of parameters; another snapshot would not be followed."""
         operands = keras.tree.flatten([args, kwargs])
 
-        def value(leaf: Any) -> Any:
-            if not isinstance(leaf, Weights):
-                return leaf
-            return keras.ops.convert_to_tensor(leaf.recipe.read(), dtype=leaf.dtype)
-
-        args, kwargs = keras.tree.map_structure(value, [args, kwargs])
-
         def frozen(made: Any) -> Any:
             recipe = self.frozen(operands, type(operation).__name__, made)
             return made if recipe is None else Weights(recipe, str(made.dtype).rpartition(".")[2])
 
-        return keras.tree.map_structure(frozen, operation.call(*args, **kwargs))
+        made = _carried_out(operation, args, kwargs, Weights, lambda leaf: leaf.recipe.read())
+        return keras.tree.map_structure(frozen, made)
 
     # -- what cannot be followed ------------------------------------------------------------
 
@@ -228,7 +216,7 @@ class KerasTracer(Tracer):
         self.skip(weights, f"{reason}; the graph is cut here")
         name = self.name(called)
         try:
-            with self._unwatched():
+            with unwatched(self):
                 plain = keras.tree.map_structure(_plain, [args, kwargs])
                 spec = called.compute_output_spec(*plain[0], **plain[1])
         except Exception as unknown:
@@ -239,15 +227,6 @@ class KerasTracer(Tracer):
         return keras.tree.map_structure(
             lambda leaf: self.unknown(name, kind, leaf.shape, reason), spec
         )
-
-    @contextmanager
-    def _unwatched(self) -> Iterator[None]:
-        """Let Keras see its own variables and calls for a while."""
-        self.active = False
-        try:
-            yield
-        finally:
-            self.active = True
 
     # -- names ------------------------------------------------------------------------------
 
@@ -296,6 +275,20 @@ class KerasTracer(Tracer):
             raise
         except Exception:  # it computes with the backend's own functions
             return activations.activate(self, x, activation_label(function))
+
+
+def _carried_out(
+    operation: Any, args: Any, kwargs: Arguments, kind: Any, value: Callable[[Any], Any]
+) -> Any:
+    """Carry out an operation on values, in the place of symbols of a kind."""
+
+    def tensor(leaf: Any) -> Any:
+        if not isinstance(leaf, kind):
+            return leaf
+        return keras.ops.convert_to_tensor(value(leaf), dtype=leaf.dtype)
+
+    args, kwargs = keras.tree.map_structure(tensor, [args, kwargs])
+    return operation.call(*args, **kwargs)
 
 
 def _computed_dtype(dtype: str) -> str:

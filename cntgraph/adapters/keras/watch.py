@@ -78,6 +78,16 @@ def watching(watcher: Watcher, symbols: Mapping[int, Any] | None = None) -> Iter
 
 
 @contextmanager
+def unwatched(watcher: Watcher) -> Iterator[None]:
+    """Let Keras see its own variables and calls for a while."""
+    watcher.active = False
+    try:
+        yield
+    finally:
+        watcher.active = True
+
+
+@contextmanager
 def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Put another method in the place of a class's own, for a while and for this thread alone.
 
