@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,32 +111,26 @@ def path_name(path: Iterable[Any]) -> str:
 _TRAINED = "params"
 
 
-def leaves_of(tree: Any, prefix: str = "", name: str = "parameter") -> list[Leaf]:
+def leaves_of(tree: Any, name: str = "parameter") -> list[Leaf]:
     """Return the arrays of a pytree, in the order of its leaves.
 
     Parameters
     ----------
     tree : pytree
         Parameters. Where it has Flax's collections, only those of ``"params"`` are trained.
-    prefix : str, default ""
-        What names begin with.
     name : str, default "parameter"
         Name of a tree that is an array itself.
     """
     found = jax.tree_util.tree_leaves_with_path(tree)
     collections = hasattr(tree, "keys") and _TRAINED in tree
     return [
-        Leaf(
-            prefix + (path_name(path) or name),
-            value,
-            not collections or path_name(path[:1]) == _TRAINED,
-        )
+        Leaf(path_name(path) or name, value, not collections or path_name(path[:1]) == _TRAINED)
         for path, value in found
         if is_array(value)
     ]
 
 
-def module_of(name: str, collections: Sequence[str] = (_TRAINED, "batch_stats")) -> str:
+def module_of(name: str) -> str:
     """Return the name of the module that a parameter belongs to.
 
     Examples
@@ -146,4 +140,4 @@ def module_of(name: str, collections: Sequence[str] = (_TRAINED, "batch_stats"))
     """
     module, _, _ = name.rpartition(".")
     first, _, rest = module.partition(".")
-    return rest if first in collections else module
+    return rest if first in (_TRAINED, "batch_stats") else module

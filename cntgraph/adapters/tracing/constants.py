@@ -95,7 +95,7 @@ class Constants(ABC):
         """Return `recipe(value)`, or None for None."""
         return None if value is None else self.recipe(value)
 
-    def as_ids(self, value: Any, name: str, zeros: str = "zeros where neurons are") -> Ids:
+    def as_ids(self, value: Any, name: str) -> Ids:
         """Return what moves along with neurons as node ids, in the shape it has in the model.
 
         Parameters
@@ -105,8 +105,6 @@ class Constants(ABC):
             is zero or hides a position: there is no node.
         name : str
             What the nodes of a constant are called.
-        zeros : str, optional
-            What the coverage table says of a stored constant that is no node.
 
         Raises
         ------
@@ -129,7 +127,7 @@ class Constants(ABC):
         nothing = (values == 0) | hidden
         if nothing.all():
             if recipe is not None:
-                self.builder.skip(recipe, zeros)
+                self.builder.skip(recipe, "zeros where neurons are")
             return np.broadcast_to(self._where_hidden(np.asarray(-1), hidden), shape)
         if recipe is None:  # one node is enough for what is the same everywhere
             same = (values == values.flat[0]).all()
