@@ -1,9 +1,4 @@
-"""What depends on the input without being a neuron: masks, positions, choices.
-
-Truth values and functions of tokens say which tokens count and where; they are no activations,
-and a graph that holds for every input cannot depend on them. They are followed only so far that
-what they touch is not lost: a mask hides nothing, a position is what it is for the example given.
-"""
+"""Which operations of ONNX yield `Data`, and what it is then."""
 
 from __future__ import annotations
 

@@ -49,6 +49,10 @@ class Neurons:
 class Data:
     """What depends on the input without being a neuron: masks, positions, choices.
 
+    It says which tokens count, and where: a graph that holds for every input cannot depend on
+    that. It is followed only so far that what it touches is not lost: a mask hides nothing, a
+    position or a choice is what it is for the example at hand.
+
     Parameters
     ----------
     shape : tuple of int

@@ -1,9 +1,4 @@
-"""What depends on the input without being a neuron: masks, positions, choices.
-
-Truth values and sums of them say which tokens count; they are no activations, and a graph that
-holds for every input cannot depend on them. They are followed only so far that what they touch is
-not lost: a mask hides nothing, a position or a choice is what it is for the example at hand.
-"""
+"""Which operations of ATen yield `Data`, and what it is then."""
 
 from __future__ import annotations
 

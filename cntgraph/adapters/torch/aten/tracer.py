@@ -1,9 +1,4 @@
-"""AtenTracer: from one ATen operation after another to calls of a `Builder`.
-
-Four things flow through a model: `Nodes` (ids of neurons, in a tensor of the same shape as the
-values they stand for), `Recipe` (a function of parameters), `Data` (masks and positions that
-depend on the input) and plain tensors (constants).
-"""
+"""AtenTracer: from one ATen operation after another to calls of a `Builder`."""
 
 from __future__ import annotations
 
