@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import Any, get_args
@@ -56,6 +57,20 @@ class Options:
                 "out input_shape and example_input, or pass what gives the graph: model=, the "
                 "module they belong to, config= of a Keras model, description= of a list of arrays"
             )
+
+    def examples(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return what a saved model is called with, by the names of its inputs, where it is given.
+
+        That is an array, several in a tuple or a list, or a dict of them by name.
+        """
+        given = self.example_input
+        if isinstance(given, Mapping):
+            return {str(name): value for name, value in given.items()}
+        several = isinstance(given, tuple) or (
+            isinstance(given, list) and all(hasattr(value, "shape") for value in given)
+        )
+        values = given if several else () if given is None else (given,)
+        return dict(zip(names, values, strict=False))
 
     def builder(self) -> Builder:
         """Return what a network is built with."""

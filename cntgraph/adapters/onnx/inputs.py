@@ -6,7 +6,6 @@ beside what it computes with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -64,7 +63,8 @@ class Inputs:
         if not self.values:
             raise TraceError("the model has no input that is not a stored weight")
         names, batched = list(self.values), options.batched
-        self.examples, self.batched = _examples(names, options.example_input), batched
+        self.examples = {k: np.asarray(value) for k, value in options.examples(names).items()}
+        self.batched = batched
         own = batch in (None, BY_OPERATION)
         self.axes = {name: roles.batch_axis(name) if own else int(batch or 0) for name in names}
         given = {name: _open_batch(np.shape(value), self.axes.get(name, 0) if batched else None)
@@ -174,19 +174,6 @@ class Inputs:
         if symbol:
             self.symbols[symbol] = wanted
         return wanted
-
-
-def _examples(names: list[str], example_input: Any) -> dict[str, Any]:
-    """Return what the caller gave, by the name of the input."""
-    if example_input is None:
-        return {}
-    if isinstance(example_input, Mapping):
-        return {str(name): np.asarray(value) for name, value in example_input.items()}
-    several = isinstance(example_input, tuple | list) and all(
-        hasattr(value, "shape") for value in example_input
-    )
-    values = example_input if several else (example_input,)
-    return {name: np.asarray(value) for name, value in zip(names, values, strict=False)}
 
 
 def _open_batch(shape: tuple[int, ...], axis: int | None) -> tuple[int | None, ...]:

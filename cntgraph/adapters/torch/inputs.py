@@ -40,9 +40,7 @@ class Inputs:
 
     def __init__(self, graph: Mapping[str, Any], names: list[str], given: Options) -> None:
         self.graph, self.input_shape, self.batched = graph, given.input_shape, given.batched
-        example = given.example_input
-        many = example if isinstance(example, tuple | list) else [example]
-        self.examples = dict(zip(names, many if example is not None else (), strict=False))
+        self.examples = given.examples(names)
         self.symbols: dict[str, int] = {}
         self.batch_axis = self._find_batch_axis(names)
 

@@ -101,6 +101,14 @@ def test_tokens_that_are_changed_are_what_they_are_in_the_example(name, tmp_path
     assert not fingerprint(saved).difference(fingerprint(net))
 
 
+def test_the_example_of_a_saved_program_may_be_given_by_name(tmp_path):
+    model, source = Language(in_place), tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(model, (TOKENS,)), source)
+    saved = cg.load(source, example_input={"tokens": TOKENS}, strict=True)
+    live = cg.load(model, example_input=TOKENS, strict=True)
+    assert not fingerprint(saved).difference(fingerprint(live))
+
+
 #: What says by the data alone which tokens become others.
 BY_DATA = ("in place", "by the data", "times a mask", "no more than")
 
