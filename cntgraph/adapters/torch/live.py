@@ -91,16 +91,16 @@ def trace_live(model: torch.nn.Module, given: Options, *, shapes_only: bool = Fa
 def _traced(model: torch.nn.Module, given: Options, example: Example, kept: Kept) -> Builder:
     """Trace a module; once more without PyTorch's compiler, where that cannot be watched."""
     try:
-        return _followed(model, given.builder(), example, kept)
+        return trace_module(model, given.builder(), example, kept)
     except TraceError as error:
         if not is_of_compiler(error.__cause__):
             raise
         with without_compiler():
-            return _followed(model, given.builder(), example, kept)
+            return trace_module(model, given.builder(), example, kept)
 
 
-def _followed(model: torch.nn.Module, builder: Builder, example: Example, kept: Kept) -> Builder:
-    """Run a module, which nothing else sees but `kept`, and build its network from what it does."""
+def trace_module(model: torch.nn.Module, builder: Builder, example: Example, kept: Kept) -> Builder:
+    """Run a module, which nothing but `kept` sees, and build its network from what it does."""
     tracer, modules = AtenTracer(builder), _Modules(model)
     tracer.n_samples, tracer.has_example = int(example.batched), not example.shapes_only
     watch = Watch(tracer, modules.place, shapes_only=example.shapes_only, kept=kept)
