@@ -166,18 +166,6 @@ class Affine(Layout):
                      groups=groups, transposed=transposed)  # fmt: skip
         return made
 
-    def add_bias(self, layer: Layer, bias: Recipe) -> bool:
-        """Give an affine operation a bias, of shape (channels, 1, …); False if it takes none."""
-        block = next((b for b in reversed(self.blocks) if b.name == layer.name), None)
-        if not isinstance(block, Dense | Conv) or block.bias is not None:
-            return False
-        if prod(bias.shape[1:]) != 1:
-            return False
-        shape = bias.shape if isinstance(block, Conv) else bias.shape[:1]
-        self.renewed(layer)
-        self.blocks[self.blocks.index(block)] = replace(block, bias=bias.reshape(shape))
-        return True
-
     def pool(self, name: str, ids: Ids, operators: tuple[AxisOperator, ...], mode: PoolMode) -> Ids:
         """Apply a pooling to ids of shape (channels, *spatial); see `blocks.Pool`."""
         name = self.unique(name)

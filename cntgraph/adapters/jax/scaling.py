@@ -27,7 +27,6 @@ from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons, is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
-from cntgraph.network.blocks.base import broadcasts
 
 #: Names for what operations make.
 _LABELS = {
@@ -173,24 +172,12 @@ class Scaling(Tracer):
         return self.neurons(samples.spread(made), like=x)
 
     def biased(self, op: Op, args: Sequence[Any]) -> Nodes | None:
-        """Return the sum of what an affine operation yields and a bias, which becomes its own."""
+        """Return what an affine operation yields and its bias, which is no part of what follows."""
         x = next((a for a in args if isinstance(a, Nodes) and a.awaits_bias), None)
         bias = next((a for a in args if isinstance(a, Weight)), None)
-        out = op.outputs[0]
-        if op.name != "add" or x is None or bias is None or x.shape != out.shape:
+        if op.name != "add" or x is None or bias is None or x.shape != op.outputs[0].shape:
             return None
-        samples = self.samples(x)
-        ids = samples.first(x.ids)
-        recipe = self.of_sample(bias.recipe, x, samples, ids)
-        shown = self.builder.once(ids)  # the steps of a loop are one
-        (layer, *others) = self.builder.layers_of(self.builder.view(shown))
-        order = None if others else layout.in_layer_order(shown, layer)
-        if recipe is None or order is None or not broadcasts(recipe.shape, shown.shape):
-            return None
-        vector = layout.relaid(recipe, shown.shape, order, layer.shape)
-        if vector is None or not self.builder.add_bias(layer, vector):
-            return None
-        return Nodes(x.ids)
+        return self.affine(Scaled(x, op, shift=bias))
 
 
 def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:
