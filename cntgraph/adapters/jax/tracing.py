@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -48,21 +48,21 @@ class Traced:
         Of the inputs.
     n_samples : int
         How many samples it takes; 0 if it takes one, without an axis for samples.
-    constants : dict of str to ndarray
-        Inputs that are constants, with their values.
     structure : pytree
         How the inputs are nested.
-    examples : dict of str to ndarray
-        Inputs of whole numbers that are not, with what they are in the example.
+    whole : dict of str to ndarray
+        Inputs of whole numbers, with what they are in the example.
+    batched : bool
+        Whether an axis holds samples; without one, those are constants.
     """
 
     model: Model
     program: Program
     names: list[str]
     n_samples: int
-    constants: dict[str, Array]
     structure: Any
-    examples: dict[str, Array] = field(default_factory=dict)
+    whole: dict[str, Array]
+    batched: bool
 
 
 def trace(model: Model, given: Options) -> Traced:
@@ -124,14 +124,12 @@ def _traced(model: Model, example: tuple[Any, ...], n_samples: int, given: Optio
     program = flatten(jax.make_jaxpr(model.call)(arrays, *inputs))
     if n_samples > 1 and not all(n_samples in out.shape for out in program.outputs):
         raise ValueError(f"it does not yield {n_samples} samples where it is given as many")
-    names, values = _input_names(model, example), jax.tree_util.tree_leaves(example)
-    whole = {k: np.asarray(value) for k, value in zip(names, values, strict=True)
-             if not isinstance(value, jax.ShapeDtypeStruct)
-             and not jax.dtypes.issubdtype(value.dtype, np.inexact)
-             and not jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended)}  # fmt: skip
-    structure = jax.tree_util.tree_structure(example)
-    both = ({}, whole) if given.batched else (whole, {})
-    return Traced(model, program, names, n_samples, both[0], structure, both[1])
+    names, (values, structure) = _input_names(model, example), jax.tree_util.tree_flatten(example)
+    given_as = zip(names, values, program.inputs[len(model.leaves) :], strict=True)
+    whole = {name: np.asarray(value) for name, value, var in given_as
+             if not (isinstance(value, jax.ShapeDtypeStruct) or var.is_float or var.is_complex
+                     or jax.dtypes.issubdtype(var.dtype, jax.dtypes.extended))}  # fmt: skip
+    return Traced(model, program, names, n_samples, structure, whole, given.batched)
 
 
 def _shape(value: Any) -> Shapes:
@@ -178,12 +176,13 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
     for k, (name, var) in enumerate(
         zip(traced.names, program.inputs[len(model.leaves) :], strict=True)
     ):
-        known = traced.constants.get(name)
-        made = _input(tracer, name, var, k, channels.get(k, 0)) if known is None else known
+        whole = traced.whole.get(name)
+        constant = whole is not None and not traced.batched
+        made = whole if constant else _input(tracer, name, var, k, channels.get(k, 0))
         values.append(made)
         if isinstance(made, Nodes):
             tracer.see(("argument", k), made)
-            tracer.note_example(made, traced.examples.get(name))
+            tracer.note_example(made, whole)
     if builder.sightings is not None:
         tracer.shown = {v: (op.number, k) for op in program.ops for k, v in enumerate(op.outputs)}
     for value in tracer.run(program, values):

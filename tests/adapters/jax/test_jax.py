@@ -60,6 +60,21 @@ def test_that_decides_an_adapter(seed, precise):
     assert compared
 
 
+def test_a_plain_number_is_an_input_as_an_array_is():
+    params = {"w": jnp.ones((3, 2))}
+
+    def scaled(params, x, n):
+        return (x @ params["w"]) * jnp.where(n > 2, 2.0, 1.0)
+
+    x = np.ones((1, 3), np.float32)
+    for batched in (True, False):
+        nets = [cg.load(scaled, params=params, example_input=(x, n), batched=batched)
+                for n in (3, np.asarray(3))]  # fmt: skip
+        assert [*nets[0].layers] == [*nets[1].layers]
+        strengths = [cg.node_strength(net, edges="all") for net in nets]
+        np.testing.assert_array_equal(*strengths)
+
+
 @pytest.mark.parametrize("seed", SEEDS[::4])
 def test_measures_of_random_networks_are_those_of_their_graphs(seed):
     model, variables, x = random_flax(seed)
