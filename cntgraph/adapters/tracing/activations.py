@@ -60,22 +60,14 @@ def clamp(t: Tracer, x: Any, low: Any, high: Any) -> Any:
     recipe = weights_of(x)
     if recipe is not None:
         return clamped(recipe, t.optional_recipe(low), t.optional_recipe(high))
-    name = clamp_name(*(None if bound is None else _number(t, bound) for bound in (low, high)))
+    name = clamp_name(*(None if bound is None else t.number(bound) for bound in (low, high)))
     return activate(t, x, name, bounds)
 
 
 def power(t: Tracer, x: Any, exponent: Any) -> Any:
-    """Note a power of neurons; of weights it is a recipe."""
-    number, recipe = _number(t, exponent), weights_of(x)
+    """Note a power of neurons, as wide as its exponent; of weights it is a recipe."""
+    number, recipe = t.number(exponent), weights_of(x)
     if recipe is None:
         return activate(t, x, power_name(number), [exponent])
     return (recipe.binary("power", t.recipe(exponent)) if np.isnan(number)
             else power_of_weights(recipe, number))  # fmt: skip
-
-
-def _number(t: Tracer, value: Any) -> float:
-    """Return the one number that a constant is; of anything else not a number."""
-    array = t.array(value)
-    if array is None or not array.size or (array != array.flat[0]).any():
-        return float("nan")
-    return float(array.flat[0])

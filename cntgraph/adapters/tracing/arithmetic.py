@@ -95,7 +95,7 @@ def shift(t: Tracer, x: Neurons, other: Any, name: str, sign: float = 1.0) -> An
         keep, rest = mask
         t.use_as_mask(other)
         return take_away(t, t.scale(x, None, t.recipe(rest), name) if rest.any() else x, keep)
-    if _is(other, 0.0, t):
+    if t.number(other) == 0.0:
         return t.widened(x, np.shape(other))
     bias = t.recipe(other) if masked is None else masked[1]
     made = t.scale(x, None, bias if sign == 1.0 else bias * Recipe.constant(sign), name)
@@ -145,7 +145,7 @@ def multiply(t: Tracer, left: Any, right: Any, name: str) -> Any:
         return select(t, factor, (x, 0), name)
     if isinstance(factor, Data):
         return pass_beside(t, x, factor, name)
-    if _is(factor, 1.0, t):
+    if t.number(factor) == 1.0:
         return t.widened(x, np.shape(factor))
     return t.scale(x, t.recipe(factor), None, name, parametric=is_learned(factor))
 
@@ -169,7 +169,7 @@ def divide(t: Tracer, left: Any, right: Any, name: str) -> Any:
         return multiply(t, left, right, name)
     if isinstance(right, Data):
         return pass_beside(t, left, right, name)
-    if _is(right, 1.0, t):
+    if t.number(right) == 1.0:
         return t.widened(left, np.shape(right))
     divisor = t.recipe(right)
     weight = Recipe.constant(1.0) / divisor

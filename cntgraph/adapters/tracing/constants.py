@@ -52,6 +52,13 @@ class Constants(ABC):
     def array(self, value: Any) -> Array | None:
         """Return the values of a constant; None for neurons, weights and data."""
 
+    def number(self, value: Any) -> float:
+        """Return the one number that a constant is everywhere; of anything else not a number."""
+        array = self.array(value)
+        if array is None or not array.size or (array != array.flat[0]).any():
+            return float("nan")
+        return float(array.flat[0])
+
     def stored(self, value: Any) -> tuple[str, Array, str | None]:
         """Return what a large constant is called, its stored bits, and their type if not theirs."""
         return "constant", np.asarray(self.array(value)), None

@@ -81,7 +81,7 @@ def normalize(
     """
     x = _normalized(t, x, (gain, shift), f"the gain or shift of its {kind} depends on the input")
     weight, bias = (
-        None if value is None or _is_everywhere(t, value, nothing) else t.recipe(value)
+        None if value is None or t.number(value) == nothing else t.recipe(value)
         for value, nothing in ((gain, 1.0), (shift, 0.0))
     )
     if axes is not None:
@@ -127,11 +127,6 @@ def _normalized(t: Tracer, x: Any, values: Sequence[Any], reason: str) -> Any:
     if isinstance(x, Data) or any(isinstance(value, Neurons | Data) for value in values):
         raise NotFollowed(reason)
     return x if isinstance(x, Neurons) else t.recipe(x)
-
-
-def _is_everywhere(t: Tracer, value: Any, number: float) -> bool:
-    array = t.array(value)
-    return array is not None and bool((array == number).all())
 
 
 def _name(t: Tracer, name: str, values: Sequence[Any]) -> str:
