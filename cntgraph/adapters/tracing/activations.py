@@ -68,6 +68,6 @@ def power(t: Tracer, x: Any, exponent: Any) -> Any:
     """Note a power of neurons, as wide as its exponent; of weights it is a recipe."""
     number, recipe = t.number(exponent), weights_of(x)
     if recipe is None:
-        return activate(t, x, power_name(number), [exponent])
+        return t.widened(activate(t, x, power_name(number), [exponent]), np.shape(exponent))
     return (recipe.binary("power", t.recipe(exponent)) if np.isnan(number)
             else power_of_weights(recipe, number))  # fmt: skip

@@ -136,6 +136,7 @@ def test_the_slope_of_a_prelu_is_part_of_an_activation():
 
 
 POINTS = torch.tensor([[True, False, True, False]])
+POWERS = torch.full((4,), 3.0)
 #: What is made of two linear layers (a, c), a vector p and a matrix w, all of them or some.
 MADE = {
     "lerp": lambda m, a, c: torch.lerp(a, c, 0.25) * m.p @ m.w,
@@ -148,6 +149,7 @@ MADE = {
     "addcmul of neurons": lambda m, a, c: torch.addcmul(m.p, a, torch.sigmoid(c)) @ m.w,
     "addcdiv": lambda m, a, c: torch.addcdiv(a, c, m.p) @ m.w,
     "bounds": lambda m, a, c: a.clamp(min=c) * m.p @ m.w,
+    "powers": lambda m, a, c: (a[..., :1] ** POWERS * m.p + c) @ m.w,
     "fold": lambda m, a, c: functional.fold(
         ((a + c) * m.p @ m.w).transpose(1, 2), (3, 4), (2, 2)).flatten(2),
     "spike": lambda m, a, c: ((a > m.p).to(a.dtype) + a + c) @ m.w,

@@ -13,7 +13,7 @@ from cntgraph.network.activations import activation_name
 #: Functions of one neuron, and of the neurons along an axis.
 _ACTIVATIONS = tuple(
     "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid "
-    "HardSwish Hardmax LRN LeakyRelu Log LogSoftmax LpNormalization Mish PRelu Reciprocal "
+    "HardSwish Hardmax LRN LeakyRelu Log LogSoftmax LpNormalization Mish Mod PRelu Reciprocal "
     "Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh "
     "ThresholdedRelu com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QuickGelu".split()
 )
@@ -29,7 +29,8 @@ def activation(t: OnnxTracer, call: Call) -> Any:
         return None  # it was over all axes from one on
     settings = {**_DEFAULTS.get(call.operation, {}), **call.attributes}
     name = activation_name(call.node.op_type)
-    return activations.activate(t, x, name, coefficients, **settings)
+    made = activations.activate(t, x, name, coefficients, **settings)
+    return t.widened(made, *map(shape_of, coefficients)) if isinstance(made, Neurons) else made
 
 
 @handles("Clip", of_weights=True)
@@ -40,10 +41,7 @@ def clip(t: OnnxTracer, call: Call) -> Any:
     return arithmetic.clamp(t, call.inputs[0], low, high, call.name)
 
 
-@handles("Pow", "Mod", of_weights=True)
+@handles("Pow", of_weights=True)
 def power(t: OnnxTracer, call: Call) -> Any:
-    """Note a power of neurons, or what is left by a division."""
-    x, other = call.inputs
-    made = (activations.power(t, x, other) if call.operation == "Pow"
-            else activations.activate(t, x, "mod", [other]))  # fmt: skip
-    return t.widened(made, shape_of(other)) if isinstance(made, Neurons) else made
+    """Note a power of neurons."""
+    return activations.power(t, *call.inputs)
