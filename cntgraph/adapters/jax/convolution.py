@@ -10,7 +10,7 @@ from cntgraph.adapters.jax.layout import dilated
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.tracer import JaxTracer
-from cntgraph.adapters.jax.values import Nodes, Weight, has_nodes, name_of
+from cntgraph.adapters.jax.values import Nodes, Weight, has_nodes
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.operations import NotFollowed
@@ -46,23 +46,20 @@ def convolution(t: JaxTracer, op: Op, args: list[Any]) -> Any:
 
 def _convolved(t: JaxTracer, op: Op, x: Any, recipe: Recipe) -> Any:
     """Convolve ids, or weights, of shape (samples, channels, *spatial)."""
-    p, groups, name = op.params, int(op.params["feature_group_count"]), name_of(recipe)
-    kernel, steps, pads = recipe.shape[2:], p["rhs_dilation"], p["padding"]
-    transposed = any(n != 1 for n in p["lhs_dilation"]) and all(n == 1 for n in p["window_strides"])
+    p, groups, kernel = op.params, int(op.params["feature_group_count"]), recipe.shape[2:]
+    strides, steps, pads = p["window_strides"], p["rhs_dilation"], p["padding"]
+    transposed = any(n != 1 for n in p["lhs_dilation"]) and all(n == 1 for n in strides)
     if transposed:
         edges = [d * (k - 1) for k, d in zip(kernel, steps, strict=True)]
         pads = [(edge - low, edge - high) for edge, (low, high) in zip(edges, pads, strict=True)]
-        windows = Sliding(kernel, p["lhs_dilation"], pads, steps).transposed(x.shape[2:])
-        recipe = _turned(recipe, groups)
-    else:
-        if isinstance(x, np.ndarray):
-            x = dilated(x, (1, 1, *p["lhs_dilation"]))
-        elif any(n != 1 for n in p["lhs_dilation"]):
-            raise NotFollowed("a convolution of weights, dilated and with steps")
-        windows = Sliding(kernel, p["window_strides"], pads, steps).windows(x.shape[2:])
-    options: dict[str, Any] = {"groups": groups, "transposed": transposed}
+        strides, recipe = p["lhs_dilation"], _turned(recipe, groups)
+    elif isinstance(x, np.ndarray):
+        x = dilated(x, (1, 1, *p["lhs_dilation"]))
+    elif any(n != 1 for n in p["lhs_dilation"]):
+        raise NotFollowed("a convolution of weights, dilated and with steps")
+    sliding = Sliding(kernel, strides, pads, steps)
     x = Nodes(x) if isinstance(x, np.ndarray) else x
-    made = convolve(t, x, recipe, None, windows, name or t.label(op), **options)
+    made = convolve(t, x, recipe, None, sliding, t.label(op), groups=groups, transposed=transposed)
     return made.ids if isinstance(made, Nodes) else made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes
-from cntgraph.adapters.keras.windows import channels_first, sliding_of, transposed_windows
+from cntgraph.adapters.keras.windows import channels_first, sliding_of, transposed_sliding_of
 from cntgraph.adapters.tracing.convolution import convolve
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.recipe import Recipe
@@ -38,17 +38,11 @@ def _convolved(
     Its windows slide as the settings say, unless it is said here.
     """
     kernel = weight.shape[2:]
+    slides = sliding or (transposed_sliding_of if transposed else sliding_of)(settings, kernel)
 
     def convolved(images: Nodes) -> Any:
-        channels, *spatial = images.shape[1:]
-        if transposed:
-            windows, groups = transposed_windows(settings, spatial, kernel), 1
-        else:
-            windows = (sliding or sliding_of(settings, kernel)).windows(spatial)
-            groups = channels // weight.shape[1]
-        return convolve(
-            t, images, weight, bias, windows, name, groups=groups, transposed=transposed
-        )
+        groups = 1 if transposed else images.shape[1] // weight.shape[1]
+        return convolve(t, images, weight, bias, slides, name, groups=groups, transposed=transposed)
 
     return channels_first(t, settings, x, len(kernel), convolved)
 

@@ -12,7 +12,6 @@ from cntgraph.adapters.keras.values import has_channels_last
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import weights_of
 from cntgraph.adapters.tracing.windows import Pads, Sizes, Sliding, per_axis
-from cntgraph.network.blocks import Window
 
 
 def channels_first(
@@ -49,8 +48,8 @@ def sliding_of(settings: Any, kernel: Sizes) -> Sliding:
     return Sliding(kernel, settings.strides, settings.padding, settings.dilation_rate)
 
 
-def transposed_windows(settings: Any, spatial: Sizes, kernel: Sizes) -> tuple[Window, ...]:
-    """Return the windows of a transposed convolution that reads axes of some sizes."""
+def transposed_sliding_of(settings: Any, kernel: Sizes) -> Sliding:
+    """Return how the windows of a transposed convolution slide."""
     rank, extra = len(kernel), settings.output_padding
     strides, dilation = (
         per_axis(getattr(settings, key), rank) for key in ("strides", "dilation_rate")
@@ -58,7 +57,7 @@ def transposed_windows(settings: Any, spatial: Sizes, kernel: Sizes) -> tuple[Wi
     extras = (None,) * rank if extra is None else per_axis(extra, rank)
     each = zip(kernel, strides, dilation, extras, strict=True)
     pads = [_transposed_pads(k, s, d, settings.padding, e) for k, s, d, e in each]
-    return Sliding(kernel, strides, pads, dilation).transposed(spatial)
+    return Sliding(kernel, strides, pads, dilation)
 
 
 def _transposed_pads(

@@ -78,9 +78,8 @@ def affine(t: NirTracer, node: NirNode, x: Nodes, name: str) -> Any:
 
 def _convolution(t: NirTracer, node: NirNode, x: Nodes, name: str, rank: int) -> Any:
     weight, bias = _affine_weights(node)
-    windows = _sliding(node, weight.shape[2:], rank).windows(x.shape[-rank:])
-    (groups,) = node.sizes("groups", 1)
-    return convolve(t, x, weight, bias, windows, name, groups=groups)
+    sliding, (groups,) = _sliding(node, weight.shape[2:], rank), node.sizes("groups", 1)
+    return convolve(t, x, weight, bias, sliding, name, groups=groups)
 
 
 def _sliding(node: NirNode, kernel: Any, rank: int) -> Sliding:

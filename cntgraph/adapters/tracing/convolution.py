@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,15 @@ from numpy.typing import NDArray
 from cntgraph.adapters.tracing.images import Images
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons
+from cntgraph.adapters.tracing.windows import Sizes, Sliding
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.over_axes import convolved
 from cntgraph.network.blocks import Window
 
 
 def convolve(
-    t: Tracer, x: Any, weight: Recipe, bias: Recipe | None, windows: Sequence[Window],
-    name: str, *, groups: int = 1, transposed: bool = False,
+    t: Tracer, x: Any, weight: Recipe, bias: Recipe | None, sliding: Sliding, name: str, *,
+    groups: int = 1, transposed: bool = False, extra: int | Sizes = 0,
 ) -> Any:  # fmt: skip
     """Return a convolution.
 
@@ -30,26 +30,31 @@ def convolve(
         Of shape (out, in / groups, *taps); transposed, (in, out / groups, *taps).
     bias : Recipe or None
         One value per channel.
-    windows : sequence of Window
-        One an axis of positions.
+    sliding : Sliding
+        How its windows slide over the axes of positions.
+    name : str
+        Name of the operation, if its weight has none.
     groups : int, default 1
         Groups of channels that are convolved by themselves.
+    extra : int or sequence of int, default 0
+        Positions that a transposed convolution makes behind, besides those its kernel reaches.
     """
+    rank = len(sliding.kernel)
+    spatial = x.shape[-rank:]
+    windows = sliding.transposed(spatial, extra) if transposed else sliding.windows(spatial)
     if not isinstance(x, Neurons):
-        recipe = t.recipe(x)
-        rank = len(windows)
-        of_images = recipe.reshape((-1, *x.shape[-rank - 1 :]))
+        of_images = t.recipe(x).reshape((-1, *x.shape[-rank - 1 :]))
         places = [_places(window, n, transposed=transposed)
-                  for window, n in zip(windows, x.shape[-rank:], strict=True)]  # fmt: skip
+                  for window, n in zip(windows, spatial, strict=True)]  # fmt: skip
         found = convolved(of_images, weight, places, groups, transposed=transposed)
         found = found if bias is None else found + bias.reshape((-1, *(1,) * rank))
         return found.reshape((*x.shape[: -rank - 1], *found.shape[1:]))
-    images = Images.of(t, x, len(windows))
+    images, name = Images.of(t, x, rank), t.name_of(weight, name)
     if images.number > 1:
         windows = (Window(images.number, images.number, 1), *windows)
         weight = weight.reshape((*weight.shape[:2], 1, *weight.shape[2:]))
     made = t.builder.conv(
-        name, images.ids, weight, bias, tuple(windows), groups=groups, transposed=transposed
+        name, images.ids, weight, bias, windows, groups=groups, transposed=transposed
     )
     return t.neurons(images.spread(made))
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from cntgraph.adapters.onnx.values import Call
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.windows import Rule, Sizes, Sliding, halves
-from cntgraph.network.blocks import Window
 
 #: What automatic paddings are called here.
 _RULES: dict[str, Rule] = {"SAME_UPPER": "same", "SAME_LOWER": "same_lower", "VALID": "valid"}
@@ -30,25 +29,28 @@ def _sizes(call: Call, name: str, rank: int) -> list[int]:
     return sizes
 
 
-def transposed_windows(call: Call, spatial: Sizes, kernel: Sizes) -> tuple[Window, ...]:
-    """Return the windows of a transposed convolution, whose output may have a size of its own.
+def extra_of(call: Call) -> Sizes:
+    """Return how many positions a transposed convolution makes behind, besides all others."""
+    return [int(n) for n in call.get("output_padding") or [0]]
+
+
+def transposed_sliding_of(call: Call, kernel: Sizes, spatial: Sizes) -> Sliding:
+    """Return how the windows of a transposed convolution slide, whose output may have a size.
 
     Parameters
     ----------
-    spatial, kernel : sequence of int
-        Sizes of what it reads and of its kernel.
+    spatial : sequence of int
+        Sizes of the axes of what it reads.
     """
     sliding, auto = sliding_of(call, kernel), call.get("auto_pad", "NOTSET")
-    extra = [int(n) for n in call.get("output_padding") or [0] * len(kernel)]
     wanted = call.get("output_shape")
     if not wanted and auto in ("SAME_UPPER", "SAME_LOWER"):
         wanted = [n * s for n, s in zip(spatial, _sizes(call, "strides", len(kernel)), strict=True)]
-    if wanted:
-        full = replace(sliding, padding="valid").transposed(spatial, extra)
-        sizes = [int(n) for n in wanted][-len(kernel) :]
-        totals = [window.fine - n for window, n in zip(full, sizes, strict=True)]
-        if min(totals) < 0:
-            raise NotFollowed("its output is larger than what it reads from can reach")
-        pads = [halves(total, lower=auto != "SAME_UPPER") for total in totals]
-        sliding = replace(sliding, padding=pads)
-    return sliding.transposed(spatial, extra)
+    if not wanted:
+        return sliding
+    full = replace(sliding, padding="valid").transposed(spatial, extra_of(call))
+    sizes = [int(n) for n in wanted][-len(kernel) :]
+    totals = [window.fine - n for window, n in zip(full, sizes, strict=True)]
+    if min(totals) < 0:
+        raise NotFollowed("its output is larger than what it reads from can reach")
+    return replace(sliding, padding=[halves(n, lower=auto != "SAME_UPPER") for n in totals])

@@ -34,13 +34,12 @@ def _sliding(a: Arguments, kernel: Sequence[int]) -> Sliding:
 @handles("convolution", "conv1d", "conv2d", "conv3d", of_weights=True)
 def convolution(t: AtenTracer, a: Arguments, name: str, *, transposed: bool = False) -> Any:
     """Return a convolution, transposed or not."""
-    x, weight, bias = a["input"], t.recipe(a["weight"]), t.optional_recipe(a.get("bias"))
-    kernel, transposed = weight.shape[2:], bool(a.get("transposed", transposed))
-    sliding, spatial = _sliding(a, kernel), x.shape[-len(kernel) :]
-    windows = (sliding.transposed(spatial, a.get("output_padding", 0)) if transposed
-               else sliding.windows(spatial))  # fmt: skip
-    return convolve(t, x, weight, bias, windows, t.name_of(weight, name),
-                    groups=int(a.get("groups", 1)), transposed=transposed)  # fmt: skip
+    weight, bias = t.recipe(a["weight"]), t.optional_recipe(a.get("bias"))
+    return convolve(
+        t, a["input"], weight, bias, _sliding(a, weight.shape[2:]), name,
+        groups=int(a.get("groups", 1)), transposed=bool(a.get("transposed", transposed)),
+        extra=a.get("output_padding", 0),
+    )  # fmt: skip
 
 
 handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", of_weights=True)(
