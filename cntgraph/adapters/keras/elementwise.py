@@ -86,12 +86,19 @@ def gated(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 
 # -- arithmetic -----------------------------------------------------------------------------
 
+#: Comparisons, and what these are called here.
+_COMPARISONS = {
+    "Equal": "eq", "Greater": "gt", "GreaterEqual": "ge", "Less": "lt", "LessEqual": "le",
+    "NotEqual": "ne",
+}  # fmt: skip
 #: What two operands become.
 _OF_TWO: dict[str, Callable[..., Any]] = {
     "Add": arithmetic.add,
     "Subtract": partial(arithmetic.add, sign=-1.0),
     "Multiply": arithmetic.multiply,
     **dict.fromkeys(("Divide", "TrueDivide", "DivideNoNan"), arithmetic.divide),
+    "Power": lambda t, x, exponent, name: activations.power(t, x, exponent),
+    **{kind: partial(arithmetic.compare, how=how) for kind, how in _COMPARISONS.items()},
 }
 #: Which of two operands is taken.
 _EXTREMES = {"Maximum": "max", "Fmax": "max", "Minimum": "min", "Fmin": "min"}
@@ -99,16 +106,12 @@ _EXTREMES = {"Maximum": "max", "Fmax": "max", "Minimum": "min", "Fmin": "min"}
 
 @handles(*_OF_TWO, of_weights=True)
 def of_two(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Return a sum, a difference, a product or a quotient."""
+    """Return a sum, a difference, a product, a quotient, a power or a comparison."""
     kind = type(operation).__name__
     made = _OF_TWO[kind](t, a["x1"], a["x2"], name=t.name(operation))
     added = t.array(a["x2"]) if kind in ("Add", "Subtract") else None
-    if (
-        isinstance(made, Nodes)
-        and added is not None
-        and hides(-added if kind == "Subtract" else added)
-    ):
-        made.hides = True
+    if isinstance(made, Nodes) and added is not None:
+        made.hides |= hides(-added if kind == "Subtract" else added)
     return made
 
 
@@ -123,10 +126,3 @@ def extreme(t: KerasTracer, operation: Any, a: Arguments) -> Any:
 def negative(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return -x."""
     return arithmetic.negate(t, a["x"], t.name(operation))
-
-
-@handles("Power", of_weights=True)
-def power(t: KerasTracer, operation: Any, a: Arguments) -> Any:
-    """Note a power of neurons, whose exponent is constant."""
-    made = activations.power(t, a["x1"], a["x2"])
-    return t.widened(made, np.shape(a["x2"])) if isinstance(made, Nodes) else made

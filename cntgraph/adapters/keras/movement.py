@@ -26,13 +26,7 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.functions import OF_TWO
 from cntgraph.core.recipe.movement import looked_up, moved, stacked
-
-_COMPARISONS = {
-    "Equal": "eq", "Greater": "gt", "GreaterEqual": "ge", "Less": "lt", "LessEqual": "le",
-    "NotEqual": "ne",
-}  # fmt: skip
 
 
 @handles(*(kind for kind in MOVES if kind != "Take"), of_weights=True)
@@ -115,12 +109,6 @@ def where(t: KerasTracer, operation: Any, a: Arguments) -> Any:
         options = [Nodes(np.full(side.shape, -1)) if getattr(side, "hides", False) else side
                    for side in options]  # fmt: skip
     return arithmetic.select(t, choice, options, name)
-
-
-@handles(*_COMPARISONS, of_weights=True)
-def compare(t: KerasTracer, operation: Any, a: Arguments) -> Recipe:
-    """Compare weights; what is said of neurons is derived."""
-    return OF_TWO[_COMPARISONS[type(operation).__name__]](t.recipe(a["x1"]), t.recipe(a["x2"]))
 
 
 @handles("ZerosLike", "OnesLike", "FullLike")

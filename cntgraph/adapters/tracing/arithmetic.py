@@ -32,7 +32,7 @@ from cntgraph.adapters.tracing.values import (
     weights_of,
 )
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.functions import maximum, minimum
+from cntgraph.core.recipe.functions import OF_TWO, maximum, minimum
 from cntgraph.network.blocks import Identity
 
 _NOISE = "random numbers: they are no nodes, and count as zero"
@@ -189,10 +189,14 @@ def gated_halves(t: Tracer, first: Neurons, second: Neurons, name: str) -> Any:
     return multiply_branches(t, first, t.activate(second, "sigmoid"), name)
 
 
-def _is(value: Any, number: float, t: Tracer) -> bool:
-    """Whether a constant is one number everywhere, so that it changes nothing."""
-    array = t.array(value)
-    return array is not None and array.size > 0 and bool((array == number).all())
+def compare(t: Tracer, left: Any, right: Any, name: str, how: str) -> Recipe:
+    """Compare weights; what is said of neurons is no neuron, and is derived by an adapter.
+
+    Parameters
+    ----------
+    how : {"eq", "ne", "lt", "le", "gt", "ge"}
+    """
+    return OF_TWO[how](t.recipe(left), t.recipe(right))
 
 
 # -- noise --------------------------------------------------------------------------------------

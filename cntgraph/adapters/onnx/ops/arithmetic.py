@@ -14,6 +14,10 @@ from cntgraph.adapters.tracing import arithmetic, contraction
 _OF_INPUTS: dict[str, Callable[..., Any]] = {
     "Add": arithmetic.add, "Div": arithmetic.divide, "MatMul": contraction.matmul,
     "Mul": arithmetic.multiply, "Neg": arithmetic.negate, "Sub": partial(arithmetic.add, sign=-1.0),
+    "Equal": partial(arithmetic.compare, how="eq"), "Less": partial(arithmetic.compare, how="lt"),
+    "LessOrEqual": partial(arithmetic.compare, how="le"),
+    "Greater": partial(arithmetic.compare, how="gt"),
+    "GreaterOrEqual": partial(arithmetic.compare, how="ge"),
 }  # fmt: skip
 _OF_SEVERAL: dict[str, Callable[..., Any]] = {
     "Max": partial(arithmetic.extreme, mode="max"), "Mean": arithmetic.mean_of,

@@ -20,14 +20,10 @@ from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.tokens import AS_IN_EXAMPLE
 from cntgraph.adapters.tracing.values import Data, are_weights, is_mask
 from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.functions import OF_TWO
 from cntgraph.core.recipe.movement import looked_up, moved, moved_together
 from cntgraph.network.blocks import PoolMode
 
 _FLOAT_TYPES = (1, 10, 11, 16)
-_COMPARISONS = {
-    "Equal": "eq", "Greater": "gt", "GreaterOrEqual": "ge", "Less": "lt", "LessOrEqual": "le",
-}  # fmt: skip
 
 
 @handles(*MOVEMENTS, of_weights=True)
@@ -160,12 +156,6 @@ def where(t: OnnxTracer, call: Call) -> Any:
         choice = choice.value
         t.note(call.name, AS_IN_EXAMPLE)
     return arithmetic.select(t, choice, options, call.name)
-
-
-@handles(*_COMPARISONS, of_weights=True)
-def compare(t: OnnxTracer, call: Call) -> Recipe:
-    """Compare weights; what is said of neurons is derived."""
-    return OF_TWO[_COMPARISONS[call.operation]](*map(t.recipe, call.inputs))
 
 
 # -- what brings in positions, or takes them away --------------------------------------------------

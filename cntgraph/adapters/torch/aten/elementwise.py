@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -118,18 +118,6 @@ handles("sub", of_weights=True)(partial(_sum, sign=-1.0, keys=("self", "other"))
 handles("rsub", of_weights=True)(partial(_sum, sign=-1.0, keys=("other", "self")))
 
 
-@handles("neg", "neg_view", of_weights=True)
-def negative(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return -x."""
-    return arithmetic.negate(t, a["self"], name)
-
-
-@handles("mul", of_weights=True)
-def multiply(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return x · y."""
-    return arithmetic.multiply(t, a["self"], a["other"], name)
-
-
 def _add_product(t: AtenTracer, a: Arguments, name: str, combine: Any) -> Any:
     """Return x + value · a · b, or with a quotient."""
     product = combine(t, a["tensor1"], a["tensor2"], name)
@@ -141,11 +129,21 @@ def _add_product(t: AtenTracer, a: Arguments, name: str, combine: Any) -> Any:
 handles("addcmul", of_weights=True)(partial(_add_product, combine=arithmetic.multiply))
 handles("addcdiv", of_weights=True)(partial(_add_product, combine=arithmetic.divide))
 
+#: What operands become, and the names of these.
+_OF_OPERANDS: dict[str, tuple[Callable[..., Any], str]] = {
+    **dict.fromkeys(("neg", "neg_view"), (arithmetic.negate, "self")),
+    "mul": (arithmetic.multiply, "self other"), "lerp": (arithmetic.between, "self end weight"),
+    **{how: (partial(arithmetic.compare, how=how), "self other")
+       for how in ("eq", "ne", "lt", "le", "gt", "ge")},
+}  # fmt: skip
 
-@handles("lerp", of_weights=True)
-def interpolate(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return what lies between two."""
-    return arithmetic.between(t, a["self"], a["end"], a["weight"], name)
+
+def _of_operands(t: AtenTracer, a: Arguments, name: str, function: Any, keys: str) -> Any:
+    return function(t, *(a[key] for key in keys.split()), name=name)
+
+
+for _name, (_function, _keys) in _OF_OPERANDS.items():
+    handles(_name, of_weights=True)(partial(_of_operands, function=_function, keys=_keys))
 
 
 @handles("div", of_weights=True)

@@ -10,10 +10,8 @@ from cntgraph.adapters.torch.aten.operations import COPYING, HANDLERS, IDENTITY
 from cntgraph.adapters.torch.aten.values import Arguments, Call, leaves, map_leaves
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
-from cntgraph.adapters.tracing.values import is_learned
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe import over_axes as weights
-from cntgraph.core.recipe.functions import OF_TWO
 from cntgraph.core.recipe.movement import (
     looked_up,
     moved,
@@ -119,8 +117,6 @@ def compute_recipe(t: Tracer, name: str, a: Arguments) -> Any:
     base, values = name.strip("_"), [*leaves(a.values())]
     if base == "weight_norm_interface":
         return _weight_norm(a)
-    if base in OF_TWO and base not in HANDLERS and any(map(is_learned, values)):  # a comparison
-        return OF_TWO[base](t.recipe(a["self"]), t.recipe(a["other"]))
     handler = HANDLERS.get_for_weights(base, values)
     try:
         return None if handler is None else handler(t, a, base)
