@@ -56,8 +56,7 @@ def add(t: Tracer, left: Any, right: Any, name: str, sign: float = 1.0) -> Any:
         return _beside_noise(t, left, right, name, sign)
     if isinstance(left, Neurons) and isinstance(right, Neurons):
         if abs(sign) != 1.0:  # a factor that may fold into what makes the branch
-            factor = Recipe.constant(abs(sign))
-            right = t.scale(right, factor, None, f"{name}.factor", parametric=False)
+            right = multiply(t, right, Recipe.constant(abs(sign)), f"{name}.factor")
         return add_branches(t, [left, right], name, None if sign > 0 else (1.0, -1.0))
     x, other = (left, right) if isinstance(left, Neurons) else (right, left)
     if is_tokens(x) and is_whole(t, other) and (x is left or sign > 0):
@@ -109,12 +108,17 @@ def negate(t: Tracer, x: Any, name: str) -> Any:
     return t.scale(x, Recipe.constant(-1.0), None, name, parametric=False)
 
 
+def weighted_sum(
+    t: Tracer, x: Any, addend: Any, name: str, alpha: float = 1.0, beta: float = 1.0
+) -> Any:
+    """Return alpha · x + beta · addend; None stands for nothing that is added."""
+    scaled = x if alpha == 1.0 else multiply(t, x, Recipe.constant(alpha), f"{name}.scale")
+    return scaled if addend is None or beta == 0.0 else add(t, scaled, addend, name, beta)
+
+
 def mean_of(t: Tracer, values: Sequence[Any], name: str) -> Any:
     """Return the mean of several values, neuron by neuron."""
-    share = Recipe.constant(1.0 / len(values))
-    if are_weights(*values):
-        return total(t, values, name) * share
-    return t.scale(total(t, values, name), share, None, name, parametric=False)
+    return multiply(t, total(t, values, name), Recipe.constant(1.0 / len(values)), name)
 
 
 def total(t: Tracer, values: Sequence[Any], name: str) -> Any:

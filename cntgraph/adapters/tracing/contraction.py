@@ -174,6 +174,20 @@ def matmul(t: Tracer, left: Any, right: Any, name: str, bias: Recipe | None = No
     return contract(t, left, of_left, right, of_right, labels, name, bias)
 
 
+def affine(
+    t: Tracer, left: Any, right: Any, addend: Any, name: str, alpha: float = 1.0, beta: float = 1.0
+) -> Any:
+    """Return alpha · left right + beta · addend; None stands for nothing that is added.
+
+    What is added to a product with a matrix of weights is its bias, where it is no neurons.
+    """
+    of_neurons = are_weights(right) and not are_weights(left)
+    if of_neurons and len(right.shape) == 2 and are_weights(addend) and alpha == beta == 1.0:
+        return matmul(t, left, right, name, t.optional_recipe(addend))
+    product = matmul(t, left, right, name)
+    return arithmetic.weighted_sum(t, product, addend, name, alpha, beta)
+
+
 # -- neurons with weights -------------------------------------------------------------------------
 
 

@@ -145,6 +145,7 @@ MADE = {
     "addmm": lambda m, a, c: torch.addmm(c[0] * m.p, a[0], m.w, beta=0.5, alpha=2.0)[None],
     "addmv": lambda m, a, c: torch.addmv(m.p, m.w, a[0, 0])[None] + c[:, 0],
     "baddbmm": lambda m, a, c: torch.baddbmm(c * m.p, a, m.w[None], beta=2.0),
+    "addbmm": lambda m, a, c: torch.addbmm(c[0] * m.p, a, m.w[None], alpha=2.0)[None],
     "addcmul": lambda m, a, c: torch.addcmul(a, m.p, c, value=0.5) @ m.w,
     "addcmul of neurons": lambda m, a, c: torch.addcmul(m.p, a, torch.sigmoid(c)) @ m.w,
     "addcdiv": lambda m, a, c: torch.addcdiv(a, c, m.p) @ m.w,

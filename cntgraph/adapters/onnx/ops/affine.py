@@ -6,39 +6,21 @@ from typing import Any
 
 from cntgraph.adapters.onnx.tracer import OnnxTracer, handles
 from cntgraph.adapters.onnx.values import Call, Nodes, shape_of
-from cntgraph.adapters.tracing import arithmetic, contraction
+from cntgraph.adapters.tracing import contraction
 from cntgraph.adapters.tracing.labels import equation_labels
-from cntgraph.core.recipe import Recipe
 
 
 @handles("Gemm", of_weights=True)
 def gemm(t: OnnxTracer, call: Call) -> Any:
-    """Return alpha · A B + beta · C."""
-    addend, beta = call.input(2), float(call.get("beta", 1.0))
-    if not isinstance(addend, Nodes):
-        bias = t.vector(addend)
-        return product(t, call, bias if bias is None or beta == 1.0 else bias * beta)
-    if beta != 1.0:
-        by = Recipe.constant(beta)
-        addend = t.scale(addend, by, None, f"{call.name}.beta", parametric=False)
-    return arithmetic.add(t, product(t, call), addend, call.name)
-
-
-def product(t: OnnxTracer, call: Call, bias: Recipe | None = None) -> Any:
-    """Return alpha · A B + bias, either operand transposed."""
+    """Return alpha · A B + beta · C, either matrix transposed."""
     left, right = (
         turned(t, value) if call.get(key, 0) else value
         for value, key in zip(call.inputs[:2], ("transA", "transB"), strict=True)
     )
-    alpha = float(call.get("alpha", 1.0))
-    if alpha != 1.0 and not isinstance(right, Nodes):
-        right = t.recipe(right) * alpha
-    elif alpha != 1.0 and not isinstance(left, Nodes):
-        left = t.recipe(left) * alpha
-    made = contraction.matmul(t, left, right, call.name, bias)
-    if alpha == 1.0 or not (isinstance(left, Nodes) and isinstance(right, Nodes)):
-        return made
-    return t.scale(made, Recipe.constant(alpha), None, f"{call.name}.scale", parametric=False)
+    addend = call.input(2)
+    addend = addend if isinstance(addend, Nodes) else t.vector(addend)
+    factors = (float(call.get(key, 1.0)) for key in ("alpha", "beta"))
+    return contraction.affine(t, left, right, addend, call.name, *factors)
 
 
 def turned(t: OnnxTracer, value: Any) -> Any:

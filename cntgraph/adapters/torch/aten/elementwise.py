@@ -121,9 +121,7 @@ handles("rsub", of_weights=True)(partial(_sum, sign=-1.0, keys=("other", "self")
 def _add_product(t: AtenTracer, a: Arguments, name: str, combine: Any) -> Any:
     """Return x + value · a · b, or with a quotient."""
     product = combine(t, a["tensor1"], a["tensor2"], name)
-    if a.get("value", 1) != 1:
-        product = arithmetic.multiply(t, product, a["value"], name)
-    return arithmetic.add(t, a["self"], product, name)
+    return arithmetic.add(t, a["self"], product, name, float(a.get("value", 1)))
 
 
 handles("addcmul", of_weights=True)(partial(_add_product, combine=arithmetic.multiply))

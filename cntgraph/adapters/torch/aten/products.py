@@ -18,9 +18,6 @@ from cntgraph.adapters.tracing.values import Data, are_weights
 from cntgraph.core.recipe import over_axes
 from cntgraph.network.blocks import PoolMode
 
-#: What is added, and what is multiplied.
-_ADDED = ("self", "mat1", "mat2", "batch1", "batch2", "mat", "vec")
-
 
 @handles("linear", of_weights=True)
 def linear(t: AtenTracer, a: Arguments, name: str) -> Any:
@@ -31,31 +28,31 @@ def linear(t: AtenTracer, a: Arguments, name: str) -> Any:
     return contraction.linear(t, x, weight, t.optional_recipe(bias), name)
 
 
-@handles("addmm", "baddbmm", "addbmm", "addmv", of_weights=True)
+@handles("addmm", "baddbmm", "addmv", of_weights=True)
 def addmm(t: AtenTracer, a: Arguments, name: str) -> Any:
-    """Return β b + α x W; with a constant b and factors of one, as a linear layer is decomposed."""
-    bias, left, right = (a[key] for key in _ADDED if key in a)
-    alpha, beta = a.get("alpha", 1), a.get("beta", 1)
-    if any(isinstance(value, Data) for value in (bias, left, right)):
+    """Return β b + α x W."""
+    addend, left, right, *_ = a.values()
+    if any(isinstance(value, Data) for value in (addend, left, right)):
         return None
-    if alpha == beta == 1 and not isinstance(bias, Nodes) and len(right.shape) == 2:
-        if isinstance(left, Nodes) and not isinstance(right, Nodes):
-            return contraction.matmul(t, left, right, name, t.recipe(bias))
-    product = contraction.matmul(t, left, right, name)
-    if "batch1" in a and len(bias.shape) == 2:
-        product = reduce_axes(t, product, 0, "sum", name)
-    product = product if alpha == 1 else arithmetic.multiply(t, product, alpha, name)
-    if beta == 0:
-        return product
-    bias = bias if beta == 1 else arithmetic.multiply(t, bias, beta, name)
-    return arithmetic.add(t, bias, product, name)
+    factors = float(a.get("alpha", 1)), float(a.get("beta", 1))
+    return contraction.affine(t, left, right, addend, name, *factors)
+
+
+@handles("addbmm", of_weights=True)
+def addbmm(t: AtenTracer, a: Arguments, name: str) -> Any:
+    """Return β b + α Σ x W, the sum of products of several matrices."""
+    addend, left, right, *_ = a.values()
+    labels = ("batch", "row", "sum"), ("batch", "sum", "column"), ("row", "column")
+    product = contraction.contract(t, left, labels[0], right, labels[1], labels[2], name)
+    factors = float(a.get("alpha", 1)), float(a.get("beta", 1))
+    return arithmetic.weighted_sum(t, product, addend, name, *factors)
 
 
 @handles("mm", "matmul", "bmm", "mv", "dot", "vdot", of_weights=True)
 def matmul(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return x W for a parameter W, or the product of neurons with neurons."""
-    right = next(a[key] for key in ("mat2", "other", "vec", "tensor") if key in a)
-    return contraction.matmul(t, a["self"], right, name)
+    left, right, *_ = a.values()
+    return contraction.matmul(t, left, right, name)
 
 
 @handles("grouped_mm")
