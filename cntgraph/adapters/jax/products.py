@@ -7,20 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.lookup import one_hot_tokens
 from cntgraph.adapters.jax.operations import handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, has_nodes
 from cntgraph.adapters.jax.weights import as_weight, whole
-from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.contraction import contract
 from cntgraph.adapters.tracing.labels import LabeledIds
-from cntgraph.adapters.tracing.pooling import pool_axes
+from cntgraph.adapters.tracing.pooling import mix_positions
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.core.types import Ids
-from cntgraph.network.blocks import AxisOperator
 
 #: One label per axis: what it is of the product, and its number there.
 Labels = list[tuple[str, int]]
@@ -94,20 +91,13 @@ def _interpolation(
     matrix = w.transpose(of_w.index(("summed", 0)), of_w.index(own)).astype(np.float64)
     if not np.isfinite(matrix).all() or matrix.min(initial=0.0) < 0:
         return None
-    samples = t.samples(x)
-    sample, batch = samples.first(x.ids), None if samples.axis is None else of_x[samples.axis]
-    if batch == ("summed", 0):
-        raise MixedSamplesError
-    of_sample = [k for k in of_x if k != batch or not samples.alone]
-    axis = of_sample.index(("summed", 0))
-    channels = channel_axes(sample, t.builder.layers)
-    if axis in channels:
-        if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
-            t.expect_channels(sample, [sample.ndim - 1] if axis < sample.ndim - 1 else [0])
-        return None
-    operators = {axis: AxisOperator.of_matrix(matrix)}
+    axis = of_x.index(("summed", 0))
     # Axes that are resized one after another make one layer.
-    made = pool_axes(t, sample, operators, channels, "linear", t.label(op), joined=x.awaits_bias)
-    found = LabeledIds(made, [own if k[0] == "summed" else k for k in of_sample])
-    one = found.arranged([k for k in labels if k != batch or not samples.alone])
-    return samples.spread(one, None if batch is None else labels.index(batch))
+    made = mix_positions(t, x, axis, matrix, t.label(op), joined=x.awaits_bias)
+    if made is not None:
+        return LabeledIds(made.ids, [*of_x[:axis], own, *of_x[axis + 1 :]]).arranged(labels)
+    samples = t.samples(x)
+    sample, (axis,) = samples.first(x.ids), samples.axes([axis])
+    if sample.ndim > 1:  # an input whose channels are elsewhere is laid out anew
+        t.expect_channels(sample, [sample.ndim - 1] if axis < sample.ndim - 1 else [0])
+    return None

@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.tracing import complex_numbers, contraction, movement
-from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.pooling import pool_axes
+from cntgraph.adapters.tracing.pooling import mix_positions
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import are_weights
-from cntgraph.core.recipe.over_axes import along_axis
 from cntgraph.core.types import Values
-from cntgraph.network.blocks import AxisOperator
 
 #: What is smaller is a sine or cosine that is zero.
 _ZERO = 1e-12
@@ -106,20 +102,13 @@ def _product(t: Tracer, axis: int) -> complex_numbers.Product:
     """
 
     def product(x: Any, matrix: Values, name: str) -> Any:
-        if are_weights(x):
-            return along_axis(t.recipe(x), axis, t.structural("fourier", matrix))
-        samples = t.samples(x)
-        if samples.axis == axis:
-            raise MixedSamplesError
-        ids, (own,) = samples.first(x.ids), samples.axes([axis])
-        channels = channel_axes(ids, t.builder.layers)
-        if own not in channels:
-            operators = {own: AxisOperator.of_matrix(matrix)}
-            return t.made(pool_axes(t, ids, operators, channels, "linear", name), samples)
+        mixed = None if are_weights(x) else mix_positions(t, x, axis, matrix, name)
+        if mixed is not None:
+            return mixed
+        fixed = t.structural("fourier", matrix)
         before, after = (
             [along if k == axis else k for k in range(len(x.shape))] for along in ("in", "out")
         )
-        fixed = t.structural("fourier", matrix)
         return contraction.contract(t, x, before, fixed, ("in", "out"), after, name)
 
     return product

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.builder.channels import channel_axes
+from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.images import Images
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
@@ -15,7 +17,7 @@ from cntgraph.adapters.tracing.values import Neurons, weights_of
 from cntgraph.adapters.tracing.windows import Sizes, Sliding
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.over_axes import along_axis
-from cntgraph.core.types import Ids
+from cntgraph.core.types import Ids, Values
 from cntgraph.network.blocks import AxisOperator, PoolMode
 
 
@@ -73,6 +75,32 @@ def _of_weights(t: Tracer, x: Recipe, operators: Sequence[AxisOperator], mode: P
         if matrix.shape[0] != matrix.shape[1] or (matrix != np.eye(len(matrix))).any():
             x = along_axis(x, axis, t.recipe(matrix))
     return x
+
+
+def mix_positions(
+    t: Tracer, x: Neurons, axis: int, matrix: Values, name: str, *, joined: bool = False
+) -> Any:
+    """Return what a matrix (before, after) makes of an axis, alike for every channel.
+
+    Parameters
+    ----------
+    joined : bool, default False
+        As of `pool_axes`.
+
+    Returns
+    -------
+    Neurons or None
+        None for an axis of channels, whose mixtures are new ones.
+    """
+    samples = t.samples(x)
+    if samples.axis == axis:
+        raise MixedSamplesError
+    ids, (own,) = samples.first(x.ids), samples.axes([axis])
+    channels = channel_axes(ids, t.builder.layers)
+    if own in channels:
+        return None
+    operators = {own: AxisOperator.of_matrix(matrix)}
+    return t.made(pool_axes(t, ids, operators, channels, "linear", name, joined=joined), samples)
 
 
 def pool_axes(
