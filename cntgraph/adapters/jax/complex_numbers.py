@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -107,19 +108,17 @@ def _conjugate(t: Any, op: Op, args: Sequence[Any]) -> Any:
 
 def _product(t: Any, op: Op, args: Sequence[Any]) -> Complex:
     """Return a product value by value or over axes, or a quotient."""
-    left, right = args
-    real, imaginary = complex_numbers.parts_of(right)
-    if op.name == "div" and not complex_numbers.is_zero(t, imaginary):
-        right, multiplies = complex_numbers.reciprocal(t, right), replace(op, name="mul")
-    else:
-        right, multiplies = (real if op.name == "div" else right), op
 
-    def product(x: Any, y: Any, name: str) -> Any:
+    def of_reals(x: Any, y: Any, name: str, op: Op = op) -> Any:
         pairs = zip((x, y), op.inputs, strict=True)
-        (made,) = t.call(_in_reals(multiplies), [_of_shape(value, var) for value, var in pairs])
+        (made,) = t.call(_in_reals(op), [_of_shape(value, var) for value, var in pairs])
         return _whole(t, made)
 
-    return complex_numbers.times(t, left, right, product, t.label(op))
+    (left, right), name = args, t.label(op)
+    if op.name != "div":
+        return complex_numbers.times(t, left, right, of_reals, name)
+    product = partial(of_reals, op=replace(op, name="mul"))
+    return complex_numbers.divide(t, left, right, product, of_reals, name)
 
 
 def _transform(t: Any, op: Op, args: Sequence[Any]) -> Any:

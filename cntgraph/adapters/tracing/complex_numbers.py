@@ -141,6 +141,16 @@ def _negative(t: Tracer, value: Any, name: str) -> Any:
     return arithmetic.negate(t, value, name) if array is None else -array
 
 
+def divide(
+    t: Tracer, left: Any, right: Any, product: Product, quotient: Product, name: str
+) -> Complex:
+    """Return a quotient, by those of real ones; of a divisor with an imaginary part a product."""
+    real, imaginary = parts_of(right)
+    if is_zero(t, imaginary):
+        return times(t, left, real, quotient, name)
+    return times(t, left, reciprocal(t, right), product, name)
+
+
 def reciprocal(t: Tracer, x: Any) -> Complex:
     """Return 1 / (a + bi) of weights."""
     if not are_weights(*parts_of(x)):

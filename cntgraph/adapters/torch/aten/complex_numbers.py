@@ -32,13 +32,10 @@ _OF_EACH = MOVEMENT | IDENTITY | frozenset(
 )  # fmt: skip
 #: Arguments that are numbers like those of tensors.
 _NUMBERS = ("other", "value", "fill_value")
-#: Products, by what they are called, and the names of both operands.
-_PRODUCTS = {
-    **dict.fromkeys(("mul", "matmul"), ("self", "other")), "mm": ("self", "mat2"),
-    "bmm": ("self", "mat2"), "mv": ("self", "vec"), "dot": ("self", "tensor"),
-    **dict.fromkeys(("linear", "convolution", "conv1d", "conv2d", "conv3d"), ("input", "weight")),
-    "addmm": ("mat1", "mat2"), "baddbmm": ("batch1", "batch2"),
-}  # fmt: skip
+#: Products of their first two arguments, and those to which their first argument is added.
+_PRODUCTS = frozenset(
+    "mul matmul mm bmm mv dot linear convolution conv1d conv2d conv3d addmm baddbmm".split()
+)
 _OF_A_SUM = {"addmm": "mm", "baddbmm": "bmm"}
 
 #: Takes the tracer, the arguments and a name for the operation.
@@ -199,18 +196,16 @@ def _carried_out(t: Any, call: Call) -> Any:
 
 def _product(t: Tracer, call: Call, name: str) -> Any:
     """Return a product of two operands, and what is added to it."""
-    kind, a = call.name.strip("_"), call.arguments
-    left, right = _PRODUCTS[kind]
+    kind, a = call.name.strip("_"), dict(call.arguments)
     handler = handler_of(_OF_A_SUM.get(kind, kind))
     assert handler is not None
-    rest = {k: v for k, v in a.items() if k not in (*_PRODUCTS[kind], "bias")}
-    keys = ("self", "mat2") if kind in _OF_A_SUM else (left, right)
+    bias = a.pop("self" if kind in _OF_A_SUM else "bias", None)
+    left, right, *_ = a
 
     def product(x: Any, y: Any, name: str) -> Any:
-        return handler(t, {**rest, keys[0]: x, keys[1]: y}, name)
+        return handler(t, {**a, left: x, right: y}, name)
 
     made: Any = complex_numbers.times(t, a[left], a[right], product, name)
-    bias = a["self"] if kind in _OF_A_SUM else a.get("bias")
     if bias is None:
         return made
     if any(a.get(key, 1) != 1 for key in ("alpha", "beta")):
@@ -222,16 +217,10 @@ def _product(t: Tracer, call: Call, name: str) -> Any:
 
 
 def _divide(t: Tracer, a: Arguments, name: str) -> Complex:
-    x, divisor = a["self"], a["other"]
     if a.get("rounding_mode") is not None:
         raise NotFollowed(UNKNOWN)
-    real, imaginary = complex_numbers.parts_of(divisor)
-    if complex_numbers.is_zero(t, imaginary):
-        product: Any = arithmetic.divide
-        divisor = real
-    else:
-        product, divisor = arithmetic.multiply, complex_numbers.reciprocal(t, divisor)
-    return complex_numbers.times(t, x, divisor, partial(product, t), name)
+    product, quotient = (partial(f, t) for f in (arithmetic.multiply, arithmetic.divide))
+    return complex_numbers.divide(t, a["self"], a["other"], product, quotient, name)
 
 
 # -- between real and complex numbers -----------------------------------------------------------
