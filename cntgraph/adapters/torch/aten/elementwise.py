@@ -27,14 +27,15 @@ _SYNONYMS = {
 }  # fmt: skip
 
 
-def _activation(t: AtenTracer, a: Arguments, name: str, activation: str) -> Any:
+def activation(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
+    """Note an activation function; what is given besides its operand are coefficients."""
     (_, x), *others = a.items()
     settings = {key: value for key, value in others if isinstance(value, int | float | str)}
-    return activations.activate(t, x, activation, [value for _, value in others], **settings)
+    return activations.activate(t, x, kind, [value for _, value in others], **settings)
 
 
 for _name, _other in ({name: name for name in ACTIVATIONS} | _SYNONYMS).items():
-    handles(_name, of_weights=True)(partial(_activation, activation=activation_name(_other)))
+    handles(_name, of_weights=True)(partial(activation, kind=activation_name(_other)))
 
 
 @handles("clamp", "clamp_min", "clamp_max", "hardtanh", of_weights=True)

@@ -5,15 +5,17 @@ Rounding an activation is no edge; of a weight that is trained with rounding it 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from cntgraph.adapters.torch.aten.elementwise import batch_norm, group_norm, layer_norm
+from cntgraph.adapters.torch.aten.elementwise import activation, batch_norm, group_norm, layer_norm
 from cntgraph.adapters.torch.aten.movement import concatenate
-from cntgraph.adapters.torch.aten.operations import handles
+from cntgraph.adapters.torch.aten.operations import Handler, handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments
 from cntgraph.adapters.torch.aten.windows import convolution
@@ -46,23 +48,32 @@ def fake_quantize(t: AtenTracer, a: Arguments, name: str) -> Any:
     return stepped(t.recipe(x), step, offset, a["quant_min"], a["quant_max"])
 
 
+def _with_relu(kinds: Iterable[str], handler: Handler, endings: Iterable[str] = ("",)) -> None:
+    """Register the handler of operations, and of the same with a ReLU behind them."""
+
+    def rectified(t: AtenTracer, a: Arguments, name: str) -> Any:
+        return activations.activate(t, handler(t, a, name), "relu")
+
+    for relu, function in (("", handler), ("_relu", rectified)):
+        handles(*(f"quantized.{kind}{relu}{end}" for kind in kinds for end in endings))(function)
+
+
 # -- layers of whole numbers, whose weights are packed --------------------------------------------
 
 
-def _linear(t: AtenTracer, a: Arguments, name: str, *, relu: bool) -> Any:
+def _linear(t: AtenTracer, a: Arguments, name: str) -> Any:
     x, packed, *_ = a.values()
     weight, bias = _unpacked(t, packed, name)
-    return _rectified(t, contraction.linear(t, x, weight, bias, t.name_of(weight, name)), relu)
+    return contraction.linear(t, x, weight, bias, name)
 
 
-def _convolution(t: AtenTracer, a: Arguments, name: str, *, relu: bool, rank: int) -> Any:
+def _convolution(t: AtenTracer, a: Arguments, name: str, *, rank: int) -> Any:
     x, packed, *_ = a.values()
     weight, bias = _unpacked(t, packed, name)
     sliding = {key: getattr(packed, key)()[-rank:]
                for key in ("stride", "padding", "dilation", "output_padding")}  # fmt: skip
     settings = {"groups": packed.groups(), "transposed": packed.transpose()}
-    given = {"input": x, "weight": weight, "bias": bias, **sliding, **settings}
-    return _rectified(t, convolution(t, given, name), relu)
+    return convolution(t, {"input": x, "weight": weight, "bias": bias, **sliding, **settings}, name)
 
 
 def _unpacked(t: AtenTracer, packed: Any, name: str) -> tuple[Recipe, Recipe | None]:
@@ -75,69 +86,48 @@ def _unpacked(t: AtenTracer, packed: Any, name: str) -> tuple[Recipe, Recipe | N
 def _stored(t: AtenTracer, name: str, value: torch.Tensor | None) -> Any:
     if value is None:
         return None
-    parameter = parameter_of(name, _real(value), trainable=True)
+    plain = value.detach().dequantize() if value.is_quantized else value.detach()
+    parameter = parameter_of(name, plain, trainable=True)
     known = t.builder.parameters.get(name)
     if known is not None and np.array_equal(known.raw(), parameter.raw()):
         return Recipe.of(known)  # the module is called again
     name = name if known is None else t.builder.unique(name)
-    return Recipe.of(t.builder.parameter(parameter_of(name, _real(value), trainable=True)))
+    return Recipe.of(t.builder.parameter(replace(parameter, name=name)))
 
 
-def _real(value: torch.Tensor) -> torch.Tensor:
-    return value.detach().dequantize() if value.is_quantized else value.detach()
-
-
-def _rectified(t: AtenTracer, x: Any, relu: bool) -> Any:
-    return activations.activate(t, x, "relu") if relu else x
-
-
-for _relu, _suffix in ((False, ""), (True, "_relu")):
-    handles(*(f"quantized.linear{_suffix}{_kind}" for _kind in ("", "_dynamic", "_dynamic_fp16")))(
-        partial(_linear, relu=_relu)
-    )
-    for _rank in (1, 2, 3):
-        handles(*(f"quantized.{_name}{_rank}d{_suffix}{_kind}"
-                  for _name in ("conv", "conv_transpose") for _kind in ("", "_dynamic")))(
-            partial(_convolution, relu=_relu, rank=_rank)
-        )  # fmt: skip
+_with_relu(["linear"], _linear, ("", "_dynamic", "_dynamic_fp16"))
+for _rank in (1, 2, 3):
+    _with_relu([f"conv{_rank}d", f"conv_transpose{_rank}d"], partial(_convolution, rank=_rank),
+               ("", "_dynamic"))  # fmt: skip
 
 # -- everything else ----------------------------------------------------------------------------
 
 
-def _of_two(t: AtenTracer, a: Arguments, name: str, *, relu: bool, operation: Any) -> Any:
+def _of_two(t: AtenTracer, a: Arguments, name: str, *, operation: Any) -> Any:
     left, right, *_ = a.values()
-    return _rectified(t, operation(t, left, right, name), relu)
+    return operation(t, left, right, name)
 
 
-def _join(t: AtenTracer, a: Arguments, name: str, *, relu: bool) -> Any:
-    joined = concatenate(t, {"tensors": a["qx"], "dim": a["dim"]}, name)
-    return _rectified(t, joined, relu)
+def _join(t: AtenTracer, a: Arguments, name: str) -> Any:
+    return concatenate(t, {"tensors": a["qx"], "dim": a["dim"]}, name)
 
 
-def _batch_norm(t: AtenTracer, a: Arguments, name: str, *, relu: bool) -> Any:
+def _batch_norm(t: AtenTracer, a: Arguments, name: str) -> Any:
     given = {"input": a["qx"], "running_mean": a["mean"], "running_var": a["var"]}
-    return _rectified(t, batch_norm(t, {**a, **given}, name), relu)
+    return batch_norm(t, {**a, **given}, name)
 
 
-for _relu, _suffix in ((False, ""), (True, "_relu")):
-    for _name, _operation in (("add", arithmetic.add), ("mul", arithmetic.multiply),
-                              ("matmul", contraction.matmul)):  # fmt: skip
-        names = {f"quantized.{_name}{_suffix}", f"quantized.{_name}_scalar{_suffix}"}
-        handles(*names)(partial(_of_two, relu=_relu, operation=_operation))
-    handles(f"quantized.cat{_suffix}")(partial(_join, relu=_relu))
-    for _axes in ("", "1d", "2d", "3d"):
-        handles(f"quantized.batch_norm{_axes}{_suffix}")(partial(_batch_norm, relu=_relu))
-
+_with_relu(["add", "add_scalar"], partial(_of_two, operation=arithmetic.add))
+_with_relu(["mul", "mul_scalar"], partial(_of_two, operation=arithmetic.multiply))
+_with_relu(["matmul"], partial(_of_two, operation=contraction.matmul))
+_with_relu(["cat"], _join)
+_with_relu([f"batch_norm{axes}" for axes in ("", "1d", "2d", "3d")], _batch_norm)
 handles("quantized.layer_norm")(layer_norm)
 handles("quantized.group_norm", "quantized.instance_norm")(group_norm)
 
 
-def _activation(t: AtenTracer, a: Arguments, name: str, activation: str) -> Any:
-    return activations.activate(t, next(iter(a.values())), activation)
-
-
 for _name in "celu elu hardswish leaky_relu prelu relu6 sigmoid softmax threshold".split():
-    handles(f"quantized.{_name}")(partial(_activation, activation=activation_name(_name)))
+    handles(f"quantized.{_name}")(partial(activation, kind=activation_name(_name)))
 
 
 @handles("quantized.dropout")
