@@ -10,7 +10,7 @@ import numpy as np
 from cntgraph.adapters.builder.channels import channel_axes
 from cntgraph.adapters.jax.layout import dilated
 from cntgraph.adapters.jax.numeric import axes_of
-from cntgraph.adapters.jax.operations import handles
+from cntgraph.adapters.jax.operations import HANDLERS, handles
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, has_nodes
@@ -21,16 +21,13 @@ from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import AxisOperator, PoolMode, Window
 
-_MODES_OF_AXES: dict[str, PoolMode] = {
-    "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min",
-}  # fmt: skip
-_MODES_OF_WINDOWS: dict[str, PoolMode] = {
-    "reduce_window_sum": "sum", "reduce_window_max": "max", "reduce_window_min": "min",
-}  # fmt: skip
-_MODES_OF_PLACES: dict[str, PoolMode] = {
-    "scatter-add": "sum", "scatter-max": "max", "scatter-min": "min",
-}  # fmt: skip
-_MODES_SO_FAR: dict[str, PoolMode] = {"cumsum": "sum", "cummax": "max", "cummin": "min"}
+#: How values come together, by how the names of primitives end.
+_MODES: dict[str, PoolMode] = {"sum": "sum", "add": "sum", "max": "max", "min": "min"}
+HANDLERS.refuses("reduce_prod is not linear", "reduce_prod")
+
+
+def _mode(op: Op) -> PoolMode:
+    return _MODES[op.name[-3:]]
 
 
 def _sliding(op: Op) -> Sliding:
@@ -38,7 +35,7 @@ def _sliding(op: Op) -> Sliding:
     return Sliding(p["window_dimensions"], p["window_strides"], p["padding"], p["window_dilation"])
 
 
-@handles(*_MODES_OF_WINDOWS)
+@handles("reduce_window_sum", "reduce_window_max", "reduce_window_min")
 def reduce_windows(t: JaxTracer, op: Op, args: list[Any]) -> Nodes:
     """Pool over sliding windows; axes over which none slides are channels."""
     x = t.nodes(args[0])
@@ -57,8 +54,7 @@ def reduce_windows(t: JaxTracer, op: Op, args: list[Any]) -> Nodes:
         ids, windows = ids[0], windows[1:]  # one image, as Equinox pools
         slides, images = [axis - 1 for axis in slides], images + 1
     operators = {axis: AxisOperator.of_window(windows[axis]) for axis in slides}
-    channels, mode = _channels(t, ids, slides), _MODES_OF_WINDOWS[op.name]
-    made = pool_axes(t, ids, operators, channels, mode, t.label(op))
+    made = pool_axes(t, ids, operators, _channels(t, ids, slides), _mode(op), t.label(op))
     return Nodes(samples.spread(made[(None,) * images]))
 
 
@@ -72,22 +68,19 @@ def _channels(t: JaxTracer, ids: Ids, slides: Sequence[int]) -> list[int]:
     return seen or still[-1:]
 
 
-@handles(*_MODES_OF_AXES, "reduce_prod")
+@handles("reduce_sum", "reduce_max", "reduce_min")
 def reduction(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Pool whole axes away."""
-    mode = _MODES_OF_AXES.get(op.name)
-    if mode is None:
-        return f"{op.name} is not linear"
-    return reductions.reduce_axes(t, t.nodes(args[0]), axes_of(op.params), mode, t.label(op))
+    return reductions.reduce_axes(t, t.nodes(args[0]), axes_of(op.params), _mode(op), t.label(op))
 
 
-@handles(*_MODES_SO_FAR)
+@handles("cumsum", "cummax", "cummin")
 def cumulative(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Return the sum, or the largest, of all entries so far along an axis."""
     if not has_nodes(args[0]):
         return None
     x, axis, reverse = t.nodes(args[0]), int(op.params["axis"]), bool(op.params.get("reverse"))
-    return reductions.cumulative(t, x, axis, _MODES_SO_FAR[op.name], t.label(op), reverse=reverse)
+    return reductions.cumulative(t, x, axis, _mode(op), t.label(op), reverse=reverse)
 
 
 @handles("sort")
@@ -99,7 +92,7 @@ def order(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     return reductions.chosen(t, x, axis, x.shape[axis], t.label(op))
 
 
-@handles(*_MODES_OF_PLACES)
+@handles("scatter-add", "scatter-max", "scatter-min")
 def put_together(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Put neurons together at constant places of the first axis: messages along edges."""
     base, places, x = args
@@ -109,5 +102,4 @@ def put_together(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     if tuple(d.inserted_window_dims) != (0,) or tuple(d.scatter_dims_to_operand_dims) != (0,):
         return "it puts neurons together at places of several axes"
     moved = Nodes(t.nodes(x).ids.reshape(places.size, *base.shape[1:]))
-    mode, places = _MODES_OF_PLACES[op.name], places.reshape(-1)
-    return reductions.put_together(t, base, moved, 0, places, mode, t.label(op))
+    return reductions.put_together(t, base, moved, 0, places.reshape(-1), _mode(op), t.label(op))
