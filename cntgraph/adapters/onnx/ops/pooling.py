@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,10 +46,10 @@ _REDUCTIONS: dict[str, tuple[str, PoolMode, str]] = {
 }  # fmt: skip
 
 
-def reduce(
-    t: OnnxTracer, call: Call, before: str = "", mode: PoolMode = "average", after: str = ""
-) -> Any:
+@handles(*_REDUCTIONS, of_weights=True)
+def reduce(t: OnnxTracer, call: Call) -> Any:
     """Pool whole axes away; all of them where none are named."""
+    before, mode, after = _REDUCTIONS[call.operation]
     x, given = call.values, call.constant(1, "axes")
     axes = None if given is None else np.ravel(given).tolist()
     if not axes and call.get("noop_with_empty_axes", 0):
@@ -59,10 +58,6 @@ def reduce(
         t, x, axes or None, (before, after), call.name, mode=mode,
         keepdims=bool(call.get("keepdims", 1)),
     )  # fmt: skip
-
-
-for _name, (_before, _mode, _after) in _REDUCTIONS.items():
-    handles(_name, of_weights=True)(partial(reduce, before=_before, mode=_mode, after=_after))
 
 
 @handles("CumSum", of_weights=True)
