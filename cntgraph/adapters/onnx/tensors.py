@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import SparseTensorProto, TensorProto, numpy_helper
 
+from cntgraph.adapters.weights.packed.fields import unpacked
 from cntgraph.adapters.weights.sparse import pattern_name
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.core.errors import FormatError
@@ -83,11 +84,8 @@ class PackedTensor:
 
     def _unpacked(self, start: int, stop: int) -> NDArray[Any]:
         each = 8 // self.bits
-        data = self.raw[start // each : -(-stop // each)]
-        shifts = np.arange(each, dtype=np.uint8) * np.uint8(self.bits)
-        codes = (data[:, None] >> shifts) & np.uint8((1 << self.bits) - 1)
-        first = start % each
-        values: NDArray[Any] = self.table[codes.reshape(-1)[first : first + stop - start]]
+        words, bit = self.raw[start // each : -(-stop // each)], start % each * self.bits
+        values: NDArray[Any] = self.table[unpacked(words, self.bits, bit, stop - start)]
         return values
 
 
