@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from cntgraph.adapters.keras.handlers import handles, handles_layer
 from cntgraph.adapters.keras.tracer import KerasTracer
 from cntgraph.adapters.keras.values import Arguments, Nodes
@@ -80,8 +78,7 @@ def masking(t: KerasTracer, layer: Any, a: Arguments) -> Any:
 @handles("Glu")
 def gated(t: KerasTracer, operation: Any, a: Arguments) -> Any:
     """Return the first half of the features, gated by the second."""
-    first, second = np.split(a["x"].ids, 2, axis=operation.axis)
-    return arithmetic.gated_halves(t, Nodes(first), Nodes(second), t.name(operation))
+    return arithmetic.gated_halves(t, a["x"], operation.axis, t.name(operation))
 
 
 # -- arithmetic -----------------------------------------------------------------------------

@@ -188,8 +188,9 @@ def between(t: Tracer, start: Any, end: Any, weight: Any, name: str) -> Any:
     return add(t, multiply(t, start, rest, name), multiply(t, end, weight, name), name)
 
 
-def gated_halves(t: Tracer, first: Neurons, second: Neurons, name: str) -> Any:
-    """Return one half of the features, gated by a sigmoid of the other (GLU)."""
+def gated_halves(t: Tracer, x: Neurons, axis: int, name: str) -> Any:
+    """Return the first half of an axis, gated by a sigmoid of the second (GLU)."""
+    first, second = map(t.neurons, np.split(x.ids, 2, axis))
     return multiply_branches(t, first, t.activate(second, "sigmoid"), name)
 
 

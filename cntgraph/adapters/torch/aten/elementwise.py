@@ -8,7 +8,7 @@ from typing import Any
 
 from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
-from cntgraph.adapters.torch.aten.values import Arguments, Nodes
+from cntgraph.adapters.torch.aten.values import Arguments
 from cntgraph.adapters.tracing import activations, arithmetic, normalization
 from cntgraph.network.activations import activation_name
 
@@ -156,8 +156,7 @@ def divide(t: AtenTracer, a: Arguments, name: str) -> Any:
 @handles("glu")
 def gated_linear_unit(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Return the first half of an axis, gated by a sigmoid of the second half."""
-    first, second = (Nodes(part) for part in a["self"].tensor.chunk(2, int(a.get("dim", -1))))
-    return arithmetic.gated_halves(t, first, second, name)
+    return arithmetic.gated_halves(t, a["self"], int(a.get("dim", -1)), name)
 
 
 # -- choices --------------------------------------------------------------------------------------
