@@ -128,7 +128,7 @@ def _of_weights(left: Operand, right: Operand, labels: Labels) -> Recipe:
     sides = []
     for recipe, of in (left, right):
         alone = [k for k in of if k not in both and k not in labels]
-        recipe = recipe.sum(tuple(of.index(k) for k in alone))
+        recipe = recipe.sum(tuple(of.index(k) for k in alone)) if alone else recipe
         sides.append(LabeledWeight(recipe, of).arranged([k for k in of if k not in alone]))
     own = [[k for k in of if k in both or k in labels] for _, of in (left, right)]
     axes = [([own[0].index(k) for k in part], [own[1].index(k) for k in part])
@@ -163,9 +163,6 @@ def matmul(t: Tracer, left: Any, right: Any, name: str, bias: Recipe | None = No
     A vector is a row on the left and a column on the right; axes before the last two broadcast.
     With weights, a bias may be added.
     """
-    if are_weights(left, right):
-        product = weights.matmul(t.recipe(left), t.recipe(right))
-        return product if bias is None else product + bias
     n_left, n_right = len(left.shape), len(right.shape)
     lead = range(max(n_left, n_right, 2) - 2)
     of_left = (*lead[len(lead) - max(n_left - 2, 0) :], *["row"][: n_left - 1], "sum")
