@@ -21,10 +21,9 @@ from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import HIDDEN, Neurons, weights_of
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe import over_axes as weights
+from cntgraph.core.recipe.over_axes import Axes, ascending
 from cntgraph.core.types import Array, Ids
 from cntgraph.network.blocks import AxisOperator, PoolMode
-
-Axes = int | Sequence[int] | None
 
 #: Of more candidates and choices than these, no edges are drawn from each to each.
 MOST_CHOICES = 1 << 22
@@ -61,7 +60,7 @@ def reduce_axes(
         if mode == "average":
             return weights.mean(recipe, axes, keepdims, correction)
         return _OF_WEIGHTS[mode](recipe, axes, keepdims)
-    samples, over = t.samples(x), _axes_of(x, axes)
+    samples, over = t.samples(x), ascending(axes, len(x.shape))
     if samples.axis in over and (len(over) < len(x.shape) or samples.places is not None):
         raise MixedSamplesError
     ids = samples.first(x.ids)
@@ -73,13 +72,6 @@ def reduce_axes(
         operators[own[0]] = replace(first, weights=first.weights * (n / (n - correction)))
     made = pool_axes(t, ids, operators, _channels(t, ids, own), mode, name)
     return _left(t, samples.spread(made), samples, () if keepdims else over)
-
-
-def _axes_of(x: Neurons, axes: Axes) -> tuple[int, ...]:
-    """Return axes counted from the front, ascending."""
-    rank = len(x.shape)
-    given = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
-    return tuple(sorted({int(axis) % rank for axis in given}))
 
 
 def _channels(t: Tracer, ids: Ids, pooled: Sequence[int]) -> list[int]:
@@ -155,7 +147,7 @@ def moments(
     variance = reduce_axes(t, off, axes, "average", name, **options)
     if weights_of(x) is not None:
         return reduce_axes(t, x, axes, "average", name, keepdims=keepdims), variance
-    dropped = () if keepdims else _axes_of(x, axes)
+    dropped = () if keepdims else ascending(axes, len(x.shape))
     return _left(t, mean.ids, t.samples(mean), dropped), variance
 
 
@@ -176,21 +168,20 @@ def cumulative(
     exclusive : bool, default False
         Whether a position itself is left out.
     """
-    recipe, over = weights_of(x), _axes_of(x, axis)
-    n = x.shape[over[0]]
-    reach = np.tri(n, k=-1 if exclusive else 0, dtype=bool)
-    reach = reach.T if reverse else reach
+    recipe, over = weights_of(x), ascending(axis, len(x.shape))
+    reach = np.tri(x.shape[over[0]], k=-1 if exclusive else 0, dtype=bool)
+    matrix = reach if reverse else reach.T
     if recipe is not None:
         if mode != "sum":
             raise NotFollowed("the extremes so far of weights")
-        return weights.along_axis(recipe, axis, t.recipe(reach.T.astype(np.float32)))
+        return weights.along_axis(recipe, axis, t.recipe(matrix.astype(np.float32)))
     samples = t.samples(x)
     if samples.axis in over:
         raise MixedSamplesError
     ids = samples.first(x.ids)
     (own,) = samples.axes(over)
-    after, before = np.nonzero(reach)
-    operator = AxisOperator(n, n, before, after, np.ones(len(after)))
+    before, after = np.nonzero(matrix)
+    operator = AxisOperator(*matrix.shape, before, after, np.ones(len(before)))
     made = pool_axes(t, ids, {own: operator}, _channels(t, ids, [own]), mode, name)
     return t.made(made, samples)
 

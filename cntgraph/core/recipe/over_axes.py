@@ -18,8 +18,8 @@ Axes = int | Sequence[int] | None
 AxisPairs = tuple[Sequence[int], Sequence[int]]
 
 
-def _over(axes: Axes, x: Recipe) -> tuple[int, ...]:
-    rank = len(x.shape)
+def ascending(axes: Axes, rank: int) -> tuple[int, ...]:
+    """Return axes counted from the front, each once, in order; all of them for None."""
     if axes is None:
         return tuple(range(rank))
     return tuple(sorted({int(k) % rank for k in ([axes] if isinstance(axes, int) else axes)}))
@@ -27,13 +27,13 @@ def _over(axes: Axes, x: Recipe) -> tuple[int, ...]:
 
 def total(x: Recipe, axes: Axes = None, keep: bool = False) -> Recipe:
     """Return the sum over axes, which stay as axes of length one if `keep`."""
-    over = _over(axes, x)
+    over = ascending(axes, len(x.shape))
     return _left(x.sum(over), over, keep)
 
 
 def largest(x: Recipe, axes: Axes = None, keep: bool = False) -> Recipe:
     """Return the largest value over axes."""
-    over = _over(axes, x)
+    over = ascending(axes, len(x.shape))
     return _left(x.max(over), over, keep)
 
 
@@ -49,7 +49,8 @@ def _left(made: Recipe, over: Sequence[int], keep: bool) -> Recipe:
 
 def mean(x: Recipe, axes: Axes = None, keep: bool = False, correction: float = 0.0) -> Recipe:
     """Return the mean over axes; the sum is divided by the number of values - correction."""
-    return total(x, axes, keep) / float(prod(x.shape[axis] for axis in _over(axes, x)) - correction)
+    number = prod(x.shape[axis] for axis in ascending(axes, len(x.shape)))
+    return total(x, axes, keep) / float(number - correction)
 
 
 def variance(x: Recipe, axes: Axes = None, keep: bool = False, correction: float = 0.0) -> Recipe:
@@ -70,7 +71,7 @@ def log_sum_exp(x: Recipe, axes: Axes = None, keep: bool = False) -> Recipe:
     """Return the logarithm of the sum of exponentials over axes."""
     most = largest(x, axes, keep=True)
     made = total((x - most).unary("exp"), axes, keep=True).unary("log") + most
-    return _left(made, _over(axes, x), keep)
+    return _left(made, ascending(axes, len(x.shape)), keep)
 
 
 def normalized(x: Recipe, axes: Axes, epsilon: float, *, centered: bool = True) -> Recipe:
