@@ -212,16 +212,20 @@ def put_together(
     if places.ndim <= 1:
         places = places.reshape([-1 if k == axis else 1 for k in range(len(shape))])
         places = np.broadcast_to(places, x.shape)
+    lines = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)
+    alike = bool((lines == lines[:, :1]).all())
+    along = _to_places(lines[:, 0], shape[axis], mode)
     recipe = weights_of(x)
     if recipe is not None:
-        return _added_up(t, base, recipe, axis, places, mode)
+        if mode != "sum" or places.shape != recipe.shape or not alike:
+            raise NotFollowed("each of the weights is put at a place of its own")
+        matrix = along.matrix.toarray().astype(np.float32)
+        return weights.along_axis(recipe, axis, t.recipe(matrix)) + t.recipe(base)
     x = t.neurons(x.ids[tuple(map(slice, places.shape))], like=x)
     samples = _apart(t, x, axis)
     ids, (own,) = samples.first(x.ids), samples.axes([axis])
-    lines = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)
-    if (lines == lines[:, :1]).all():
-        operators = {own: _to_places(lines[:, 0], shape[axis], mode)}
-        made = pool_axes(t, ids, operators, _channels(t, ids, [own]), mode, name)
+    if alike:
+        made = pool_axes(t, ids, {own: along}, _channels(t, ids, [own]), mode, name)
     else:
         if t.n_samples > 1:
             raise NotFollowed("each sample puts its neurons elsewhere")
@@ -240,16 +244,6 @@ def put_together(
     if mode == "sum":
         return arithmetic.add(t, made, base, name)
     return arithmetic.extreme(t, [made, base], mode, name)
-
-
-def _added_up(t: Tracer, base: Any, x: Recipe, axis: int, places: Array, mode: PoolMode) -> Recipe:
-    """Return weights that are added to others at places along an axis."""
-    lines = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)
-    if mode != "sum" or places.shape != x.shape or (lines != lines[:, :1]).any():
-        raise NotFollowed("each of the weights is put at a place of its own")
-    to = np.zeros((len(lines), np.shape(base)[axis]), np.float32)
-    to[np.arange(len(lines)), lines[:, 0]] = 1
-    return weights.along_axis(x, axis, t.recipe(to)) + t.recipe(base)
 
 
 def _to_places(places: Ids, n: int, mode: PoolMode) -> AxisOperator:
