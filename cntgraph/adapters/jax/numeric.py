@@ -10,19 +10,10 @@ import numpy as np
 
 from cntgraph.adapters.jax.movement import MOVEMENTS, move
 from cntgraph.adapters.jax.program import Op
+from cntgraph.core.recipe.elementwise import UNARY
 from cntgraph.core.types import Array
 
 Params = Mapping[str, Any]
-
-
-def _erf(x: Array) -> Array:
-    from scipy.special import erf
-
-    return np.asarray(erf(x))
-
-
-def _logistic(x: Array) -> Array:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(x))))
 
 
 def _clamp(low: Array, x: Array, high: Array) -> Array:
@@ -33,10 +24,11 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "abs": np.abs, "acos": np.arccos, "acosh": np.arccosh, "add": np.add, "add_any": np.add,
     "and": np.bitwise_and, "asin": np.arcsin, "asinh": np.arcsinh, "atan": np.arctan,
     "atan2": np.arctan2, "atanh": np.arctanh, "cbrt": np.cbrt, "ceil": np.ceil, "clamp": _clamp,
-    "cos": np.cos, "cosh": np.cosh, "div": np.divide, "eq": np.equal, "erf": _erf,
-    "erfc": lambda x: 1.0 - _erf(x), "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
+    "cos": np.cos, "cosh": np.cosh, "div": np.divide, "eq": np.equal, "erf": UNARY["erf"],
+    "erfc": lambda x: 1.0 - UNARY["erf"](x), "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
     "floor": np.floor, "ge": np.greater_equal, "gt": np.greater, "is_finite": np.isfinite,
-    "le": np.less_equal, "log": np.log, "log1p": np.log1p, "logistic": _logistic, "lt": np.less,
+    "le": np.less_equal, "log": np.log, "log1p": np.log1p, "logistic": UNARY["sigmoid"],
+    "lt": np.less,
     "max": np.maximum, "min": np.minimum, "mul": np.multiply, "ne": np.not_equal,
     "neg": np.negative, "or": np.bitwise_or, "pow": np.power, "rem": np.fmod, "round": np.round,
     "rsqrt": lambda x: 1.0 / np.sqrt(x), "sign": np.sign, "sin": np.sin, "sinh": np.sinh,
