@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -10,24 +9,22 @@ import numpy as np
 
 from cntgraph.adapters.onnx.reference import COMPUTABLE, run
 from cntgraph.adapters.onnx.values import Call, concrete, shape_of
+from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.core.recipe import Recipe
 
 #: Functions of weights that are no recipe are computed once, up to this many values.
 _LARGEST_COMPUTED = 1 << 24
-AsRecipe = Callable[[Any], Recipe]
 
 
-def dequantized(
-    as_recipe: AsRecipe, value: Any, scale: Any, zero: Any, axis: int, block: int = 0
-) -> Recipe:
+def dequantized(t: Tracer, value: Any, scale: Any, zero: Any, axis: int, block: int = 0) -> Recipe:
     """Return (x − zero point) · scale: by tensor, along an axis, or in blocks along it.
 
     Scale and zero point may be missing.
     """
-    x = as_recipe(value)
+    x = t.recipe(value)
     if zero is not None and not (isinstance(zero, np.ndarray) and not zero.any()):
-        x = x - along(as_recipe(zero), x.shape, axis, block)
-    return x if scale is None else x * along(as_recipe(scale), x.shape, axis, block)
+        x = x - along(t.recipe(zero), x.shape, axis, block)
+    return x if scale is None else x * along(t.recipe(scale), x.shape, axis, block)
 
 
 def along(recipe: Recipe, shape: tuple[int, ...], axis: int, block: int = 0) -> Recipe:

@@ -36,7 +36,7 @@ def dequantize(t: OnnxTracer, call: Call) -> Any:
     if isinstance(call.inputs[0], Recipe):
         axis, block = int(call.get("axis", 1)), int(call.get("block_size", 0))
         value, scale = call.inputs[:2]
-        return dequantized(t.recipe, value, scale, call.input(2), axis, block)
+        return dequantized(t, value, scale, call.input(2), axis, block)
     return replace(call.neurons, step=None, is_index=False)
 
 
@@ -75,7 +75,7 @@ def concatenate(t: OnnxTracer, call: Call) -> Any:
 def _value(t: OnnxTracer, call: Call, k: int, axis: int = -1) -> Any:
     """Return nodes, or the weight that stored whole numbers stand for, from input k on."""
     value, scale, zero = call.inputs[k : k + 3]
-    return value if isinstance(value, Nodes) else dequantized(t.recipe, value, scale, zero, axis)
+    return value if isinstance(value, Nodes) else dequantized(t, value, scale, zero, axis)
 
 
 @handles("ConvInteger", "MatMulInteger")
@@ -86,7 +86,7 @@ def of_integers(t: OnnxTracer, call: Call) -> Any:
     steps = [x.step for x in sides if isinstance(x, Nodes) and x.step is not None]
     values = [
         _from_zero(t, call, x, zero) if isinstance(x, Nodes)
-        else dequantized(t.recipe, x, None, zero, axis)
+        else dequantized(t, x, None, zero, axis)
         for x, zero, axis in zip(sides, zeros, axes, strict=True)
     ]  # fmt: skip
     # Neurons stand for what was quantized, not for its whole numbers.
@@ -106,7 +106,7 @@ def _from_zero(t: OnnxTracer, call: Call, x: Nodes, zero: Any) -> Any:
 def mixed(t: OnnxTracer, call: Call) -> Any:
     """Return a product of neurons, rounded on the way, with a quantized weight."""
     weight, scale, zero, bias = (call.input(k) for k in _MIXED[call.operation])
-    weight = dequantized(t.recipe, weight, scale, zero, -1)
+    weight = dequantized(t, weight, scale, zero, -1)
     return t.perform(call, "Gemm", call.inputs[0], weight, bias)
 
 
