@@ -13,6 +13,7 @@ from cntgraph.adapters.torch.aten.operations import handles
 from cntgraph.adapters.torch.aten.tracer import AtenTracer
 from cntgraph.adapters.torch.aten.values import Arguments, Nodes, leaves
 from cntgraph.adapters.tracing import movement
+from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import cut_gates, initial_state, run_stack
 from cntgraph.core.errors import TraceError
@@ -34,36 +35,32 @@ def _recurrent(t: AtenTracer, a: Arguments, name: str, kind: str) -> Any:
     if not isinstance(x, Nodes) or not all(isinstance(p, Recipe) for p in a["params"]):
         return None
     axis = 0 if a.get("batch_first") else 1
-    if len(x.shape) == 3 and t.n_samples <= 1 < x.shape[axis]:
-        return _side_by_side(t, a, name, kind, axis)
-    if len(x.shape) == 2:
+    side_by_side = len(x.shape) == 3 and t.n_samples <= 1 < x.shape[axis]
+    if side_by_side:
+        ids, samples = _of_one_sample(t, a, x, axis), Samples()
+    elif len(x.shape) == 2:
         samples = replace(t.samples(x), axis=None, places=None)
         ids = samples.first(x.ids)
     else:
         ids, samples = t.without_batch(x, axis)
     layers = _layers(t, a, t.name_of(a["params"][0], name), kind)
     sequences, states = run_stack(t.builder, ids, layers)
+    sequence = np.concatenate(sequences, axis=-1)
+    sequence = np.moveaxis(sequence, 1, axis) if side_by_side else sequence
     last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
     of_states = None if samples.axis is None else 1
     if is_packed:
         last = [states[:, None] for states in last]
-    return [
-        t.made(np.concatenate(sequences, axis=-1), samples),
-        *(t.neurons(samples.spread(state, of_states)) for state in last),
-    ]
+    made = (t.neurons(samples.spread(state, of_states)) for state in last)
+    return [t.made(sequence, samples), *made]
 
 
-def _side_by_side(t: AtenTracer, a: Arguments, name: str, kind: str, axis: int) -> Any:
-    """Return the same of several sequences of one sample, which lie where others have a batch."""
+def _of_one_sample(t: AtenTracer, a: Arguments, x: Nodes, axis: int) -> Ids:
+    """Return several sequences of one sample, which lie where others have a batch: steps first."""
     initial = [t.array(value) for value in leaves([a["hx"]])]
     if any(value is None or value.any() for value in initial):
         raise NotFollowed("several sequences of one sample that start in states of their own")
-    ids = np.moveaxis(a["input"].ids, axis, 1)
-    layers = _layers(t, a, t.name_of(a["params"][0], name), kind)
-    sequences, states = run_stack(t.builder, ids, layers)
-    made = np.moveaxis(np.concatenate(sequences, axis=-1), 1, axis)
-    last = [np.stack(of_cells) for of_cells in zip(*states, strict=True)]
-    return [t.neurons(made), *map(t.neurons, last)]
+    return np.moveaxis(x.ids, axis, 1)
 
 
 def _layers(t: AtenTracer, a: Arguments, name: str, kind: str) -> list[list[Cell]]:
