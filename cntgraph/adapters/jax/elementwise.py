@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,11 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import Data
 from cntgraph.network.activations import activation_name
 
-_SIGNS = {"add": 1.0, "add_any": 1.0, "sub": -1.0}
+#: What two operands become, where neither only scales or shifts the other.
+_OF_TWO: dict[str, Callable[..., Any]] = {
+    "add": arithmetic.add, "add_any": arithmetic.add, "sub": partial(arithmetic.add, sign=-1.0),
+    "mul": arithmetic.multiply, "div": arithmetic.divide,
+}  # fmt: skip
 
 
 @handles(*ELEMENTWISE)
@@ -83,26 +89,16 @@ def _compute(t: JaxTracer, name: str, left: Coefficient, right: Coefficient) -> 
                                      for c in (left, right)])  # fmt: skip
 
 
-def _combined(t: JaxTracer, op: Op, args: list[Any], name: str) -> Nodes:
+def _combined(t: JaxTracer, op: Op, args: list[Any], name: str) -> Any:
     """Return a sum, a product, an extreme or a function of neurons."""
-    nodes = [a for a in args if isinstance(a, Nodes)]
-    left, right, made = args[0], args[-1], nodes[0]
-    if op.name in _SIGNS:
-        made = arithmetic.add(t, left, right, name, _SIGNS[op.name])
-    elif op.name == "mul":
-        made = arithmetic.multiply(t, left, right, name)
-    elif op.name == "div" and len(nodes) == 2:
-        made = arithmetic.divide(t, left, right, name)
-    elif op.name == "div":
-        made = t.affine(Scaled(t.activate(nodes[0], "reciprocal"), op, left))
-    elif op.name in ("max", "min"):
-        made = arithmetic.extreme(t, args, op.name, name)
-    elif len(nodes) == 1:
-        others = [a for a in args if a is not nodes[0]]
-        made = activations.activate(t, nodes[0], activation_name(op.name), others)
-    else:
+    if op.name in _OF_TWO:
+        return _OF_TWO[op.name](t, *args, name=name)
+    if op.name in ("max", "min"):
+        return arithmetic.extreme(t, args, op.name, name)
+    x, *more = (a for a in args if isinstance(a, Nodes))
+    if more:
         raise NotFollowed(f"{op.name} of nodes with nodes is no sum or product")
-    return made
+    return activations.activate(t, x, activation_name(op.name), [a for a in args if a is not x])
 
 
 def _selected(t: JaxTracer, op: Op, args: list[Any]) -> Nodes:
