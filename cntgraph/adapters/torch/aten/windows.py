@@ -115,17 +115,14 @@ def norm(t: AtenTracer, a: Arguments, name: str) -> Any:
 @handles("euclidean_dist", "cdist_forward")
 def distances(t: AtenTracer, a: Arguments, name: str) -> Any:
     """Take the lengths of the differences of all rows."""
-    left, right = (_with_axis(a[key], axis) for key, axis in (("x1", -2), ("x2", -3)))
+    left, right = _with_axis(a["x1"], -1), _with_axis(a["x2"], -2)
     return of_rows.distances(t, left, right, float(a.get("p", 2.0)), name)
 
 
-def _with_axis(value: Any, axis: int) -> Any:
-    """Return nodes, weights or a constant with one more axis, counted from the end."""
-    if isinstance(value, Nodes):
-        return Nodes(value.tensor.unsqueeze(axis))
-    shape = list(value.shape)
-    shape.insert(len(shape) + 1 + axis, 1)
-    return value.reshape(tuple(shape))
+def _with_axis(value: Any, before: int) -> Any:
+    """Return nodes, weights or a constant with one more axis before another."""
+    shape = (*value.shape[:before], 1, *value.shape[before:])
+    return Nodes(value.tensor.reshape(shape)) if isinstance(value, Nodes) else value.reshape(shape)
 
 
 def _loss(t: AtenTracer, a: Arguments, name: str, function: str) -> Any:
