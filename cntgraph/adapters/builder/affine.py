@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from cntgraph.adapters.builder.broadcasting import axis_first
 from cntgraph.adapters.builder.layout import Layout, spread
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
@@ -127,16 +125,14 @@ class Affine(Layout):
                 self.sightings.note_tokens(self.layers[-1].slice, tokens)
         return self._one_hot[key]
 
-    def learned(self, name: str, recipe: Recipe, shape: Sequence[int]) -> Ids:
+    def learned(self, name: str, recipe: Recipe) -> Ids:
         """Add nodes whose value is learned (a class token, an initial state), features last.
 
-        They have no incoming edges; their bias is the parameter, which broadcasts to `shape`.
+        They have no incoming edges; their bias is the parameter.
         """
-        name = self.unique(name)
-        *positions, n_features = shape
-        made = self.add_layer(name, (n_features, *positions), "learned", unique=False)
-        bias = axis_first(recipe, len(shape), len(positions))
-        assert bias is not None
+        name, rank = self.unique(name), len(recipe.shape)
+        bias = recipe.transpose((rank - 1, *range(rank - 1)))
+        made = self.add_layer(name, bias.shape, "learned", unique=False)
         self.blocks.append(Sparse.without_edges(name, self.view(made), bias))
         return np.moveaxis(made, 0, -1)
 

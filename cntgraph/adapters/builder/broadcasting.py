@@ -5,18 +5,8 @@ from __future__ import annotations
 from cntgraph.core.recipe import Recipe
 
 
-def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
-    """Drop the leading axes of length one that a sample of `ndim` axes does not have.
-
-    Parameters
-    ----------
-    recipe : Recipe or None
-        Shaped for a batch of samples.
-    ndim : int
-        Number of axes of a sample, without the batch.
-    """
-    if recipe is None:
-        return None
+def narrowed(recipe: Recipe, ndim: int) -> Recipe:
+    """Drop leading axes of length one, as long as there are more than `ndim` axes."""
     shape = recipe.shape
     while len(shape) > ndim and shape[0] == 1:
         shape = shape[1:]
@@ -25,9 +15,6 @@ def for_sample(recipe: Recipe | None, ndim: int) -> Recipe | None:
 
 def axis_first(recipe: Recipe | None, ndim: int, axis: int) -> Recipe | None:
     """Re-lay a recipe that broadcasts against `ndim` axes as one of them is moved to the front."""
-    if recipe is None:
-        return None
-    if not recipe.shape:
+    if recipe is None or not recipe.shape:
         return recipe
-    padded = recipe.reshape((1,) * (ndim - len(recipe.shape)) + recipe.shape)
-    return padded.transpose((axis, *(k for k in range(ndim) if k != axis)))
+    return recipe.of_rank(ndim).transpose((axis, *(k for k in range(ndim) if k != axis)))

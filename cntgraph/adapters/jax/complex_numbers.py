@@ -72,9 +72,7 @@ def _whole(t: Any, value: Any) -> Any:
 def _of_shape(value: Any, out: Var) -> Any:
     """Return a part in the shape of a result."""
     if isinstance(value, Recipe):
-        return Weight(
-            value.reshape((1,) * (len(out.shape) - len(value.shape)) + value.shape), out.shape
-        )
+        return Weight(value.of_rank(len(out.shape)), out.shape)
     return value if isinstance(value, Nodes | Weight) else np.broadcast_to(value, out.shape)
 
 

@@ -72,7 +72,7 @@ def arithmetic(name: str, arguments: Sequence[Weight]) -> Weight:
         If it is no recipe.
     """
     shape = np.broadcast_shapes(*(w.shape for w in arguments))
-    operands = [_padded(w.recipe, len(shape)) for w in arguments]
+    operands = [w.recipe.of_rank(len(shape)) for w in arguments]
     if name in _OF_TWO:
         made = _OF_TWO[name](*operands)
     elif name == "select_n":
@@ -85,7 +85,7 @@ def arithmetic(name: str, arguments: Sequence[Weight]) -> Weight:
         made = clamped(x, low, high)
     else:
         made = _of_one(name, *operands)
-    return Weight(_padded(made, len(shape)), shape)
+    return Weight(made.of_rank(len(shape)), shape)
 
 
 def _of_one(name: str, x: Recipe) -> Recipe:
@@ -95,10 +95,6 @@ def _of_one(name: str, x: Recipe) -> Recipe:
     if function is None:
         raise NotFollowed(f"{name} of weights")
     return function(x)
-
-
-def _padded(recipe: Recipe, ndim: int) -> Recipe:
-    return recipe.reshape((1,) * (ndim - len(recipe.shape)) + recipe.shape)
 
 
 def compute(op: Op, arguments: Sequence[Any], constant: AsRecipe) -> list[Any] | None:

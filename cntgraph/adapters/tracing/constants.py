@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.builder.broadcasting import narrowed
 from cntgraph.adapters.tracing.batch import Samples
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.values import (
@@ -167,10 +168,7 @@ class Constants(ABC):
         recipe = once(recipe)
         if id(recipe) not in self._fixed:
             label = next((p.name for p in recipe.parameters()), name)
-            sizes = recipe.shape
-            while len(sizes) > 1 and sizes[0] == 1:
-                sizes = sizes[1:]
-            ids = self.builder.learned(label, recipe.reshape(sizes or (1,)), sizes or (1,))
+            ids = self.builder.learned(label, narrowed(recipe, 1).of_rank(1))
             self._fixed[id(recipe)] = recipe, ids.reshape(recipe.shape)
         return self._fixed[id(recipe)][1]
 

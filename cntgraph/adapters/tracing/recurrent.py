@@ -88,7 +88,7 @@ def initial_state(t: Tracer, name: str, value: Any) -> Ids | None:
         t.skip([value], "an initial state of zeros")
         return None
     recipe = (t.recipe(value) if recipe is None else recipe).reshape((-1,))
-    return t.builder.learned(f"{name}.initial", recipe, recipe.shape)
+    return t.builder.learned(f"{name}.initial", recipe)
 
 
 def run_stack(

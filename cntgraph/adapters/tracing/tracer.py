@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder.broadcasting import for_sample
+from cntgraph.adapters.builder.broadcasting import narrowed
 from cntgraph.adapters.builder.sightings import Sighting
 from cntgraph.adapters.tracing.batch import MixedSamplesError, Samples, find, one_a_sample
 from cntgraph.adapters.tracing.constants import Constants
@@ -205,8 +205,7 @@ class Tracer(Constants):
             if shape[samples.axis] != 1:
                 raise MixedSamplesError
             recipe = recipe.reshape(shape[: samples.axis] + shape[samples.axis + 1 :])
-        recipe = for_sample(recipe, ids.ndim)
-        assert recipe is not None
+        recipe = narrowed(recipe, ids.ndim)
         if not broadcasts(recipe.shape, ids.shape):
             raise NotFollowed("what it multiplies or adds differs from sample to sample")
         return recipe

@@ -139,6 +139,10 @@ class Expression:
             return source
         return type(self)("reshape", tuple(shape), self.dtype, (source,), {"shape": list(shape)})
 
+    def of_rank(self, rank: int) -> Self:
+        """Return the value with axes of length one in front, `rank` axes in all."""
+        return self.reshape((1,) * (rank - len(self.shape)) + self.shape)
+
     def take(self, axis: int, start: int, stop: int, step: int = 1) -> Self:
         """Return the part ``start:stop:step`` along `axis`."""
         (axis,) = axes_of((axis,), self.shape)

@@ -26,7 +26,7 @@ _LARGEST_JOINED = 1 << 22
 
 def repeated(recipe: Recipe, shape: Shape) -> Recipe:
     """Return a weight whose values are repeated to a shape, as `numpy.broadcast_to`."""
-    recipe = recipe.reshape((1,) * (len(shape) - len(recipe.shape)) + recipe.shape)
+    recipe = recipe.of_rank(len(shape))
     for axis, (ours, wanted) in enumerate(zip(recipe.shape, shape, strict=True)):
         if ours != wanted:
             recipe = recipe.gather(axis, np.zeros(wanted, np.int64))

@@ -81,7 +81,7 @@ def test_computed_indices_cut_the_graph():
 def test_a_class_token_is_nodes_whose_bias_is_learned():
     b = Builder()
     patches = b.linear("patch", b.input("x", (4, 3)).T, recipe(b, "w", 2, 4), None)
-    token = b.learned("token", recipe(b, "cls", 1, 1, 2).reshape((1, 2)), (1, 2))
+    token = b.learned("token", recipe(b, "cls", 1, 1, 2).reshape((1, 2)))
     joined = np.concatenate([token, patches])
     placed = b.scale("position", joined, None, recipe(b, "where", 4, 2))
     b.output(b.linear("head", placed[0], recipe(b, "ww", 5, 2), None))

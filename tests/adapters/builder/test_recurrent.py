@@ -168,7 +168,7 @@ def run_lstm(weights, x, reverse):
 def test_an_initial_state_leads_to_the_first_step():
     bench = Bench(3, unroll=3)
     b = bench.builder
-    initial = b.learned("h0", bench.recipe(N)[0], (N,))
+    initial = b.learned("h0", bench.recipe(N)[0])
     gate, (_, u, _) = bench.gate()
     _, (last,) = run_cell(b, bench.ids, Cell("rnn", "r", [gate], initial=[initial]))
     b.output(last)
