@@ -177,8 +177,10 @@ def _follow(traced: Traced, builder: Builder, channels: dict[int, int]) -> None:
         zip(traced.names, program.inputs[len(model.leaves) :], strict=True)
     ):
         whole = traced.whole.get(name)
-        constant = whole is not None and not traced.batched
-        made = whole if constant else _input(tracer, name, var, k, channels.get(k, 0))
+        if whole is not None and not traced.batched:
+            values.append(whole)
+            continue
+        made = _input(tracer, name, var, k, channels.get(k, 0))
         values.append(made)
         if isinstance(made, Nodes):
             tracer.see(("argument", k), made)
