@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import keras
 
-from cntgraph.adapters.weights.hdf5_source import damage
+from cntgraph.adapters.damage import damage
 from cntgraph.core.errors import FormatError, UnsafeFileError
 
 #: The layers that compute with nothing but their configuration and their weights.

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.keras.config import parse_config
 from cntgraph.adapters.keras.hdf5 import Contents, contents
 from cntgraph.adapters.keras.live import trace_model
@@ -17,7 +18,7 @@ from cntgraph.adapters.keras.names import named_tensors
 from cntgraph.adapters.keras.skeleton import build_skeleton
 from cntgraph.adapters.keras.weights import stored_parameters
 from cntgraph.adapters.options import Options
-from cntgraph.adapters.weights.hdf5_source import Source, damage
+from cntgraph.adapters.weights.hdf5_source import Source
 from cntgraph.adapters.weights.tensors import network_of
 from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
 from cntgraph.core.errors import FormatError, GraphSizeError

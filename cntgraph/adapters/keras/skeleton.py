@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras.src.saving.serialization_lib import ObjectSharingScope
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.keras.config import check_config
 from cntgraph.adapters.keras.watch import patched
-from cntgraph.adapters.weights.hdf5_source import damage
 from cntgraph.core.errors import FormatError
 
 #: Layers that look at the values of their variables when they are built.

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.weights.hdf5_source import Source, damage
+from cntgraph.adapters.damage import damage
+from cntgraph.adapters.weights.hdf5_source import Source
 from cntgraph.adapters.weights.hdf5_tensors import Tensor, tensor_of, walk
 from cntgraph.core.bounded_hdf5 import read_values
 from cntgraph.core.errors import FormatError

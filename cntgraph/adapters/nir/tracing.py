@@ -7,8 +7,6 @@ every edge leads, the ones that lead back included, as to a recurrent layer that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from math import prod
@@ -16,18 +14,13 @@ from math import prod
 import numpy as np
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.nir.description import Description, NirNode
 from cntgraph.adapters.nir.layers import HANDLERS, NEURONS, NirTracer, Nodes
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.tracing import arithmetic
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.core.errors import (
-    CntGraphError,
-    FormatError,
-    GraphSizeError,
-    InputShapeError,
-    TraceError,
-)
+from cntgraph.core.errors import FormatError, GraphSizeError, InputShapeError, TraceError
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Ids
 from cntgraph.network.blocks import Identity
@@ -79,7 +72,8 @@ class _Walk:
             names = " → ".join(map(str, error.args[1]))
             raise TraceError(f"{names}: layers in a circle without a neuron's state") from None
         for name in order:
-            with _naming(name):
+            what = "it does not fit what leads to it"
+            with damage(f"the node {name!r}", what, "write it again with nir.write"):
                 if name in circles:
                     self._add_state(name)
                 else:
@@ -172,15 +166,3 @@ class _Walk:
                 f"{_LARGEST_INPUT:,}; the file is damaged, or the network too large for its graph"
             )
         return sizes
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Say of which node a damaged value is."""
-    try:
-        yield
-    except CntGraphError:
-        raise
-    except Exception as error:  # what arrays that do not fit each other lead to
-        text = f"the node {name!r} does not fit what leads to it"
-        raise FormatError(f"{text} ({type(error).__name__}: {error})") from error

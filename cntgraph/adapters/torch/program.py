@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.archive import Archive
 from cntgraph.adapters.torch.aten.complex_numbers import as_typed
@@ -46,7 +47,7 @@ from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight, tensor_of
 from cntgraph.adapters.torch.watch import taken_apart
 from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
 from cntgraph.adapters.tracing.values import Data
-from cntgraph.core.errors import CntGraphError, FormatError, TraceError
+from cntgraph.core.errors import TraceError
 from cntgraph.core.recipe import Recipe
 
 
@@ -66,16 +67,11 @@ def trace_program(path: Path, builder: Builder, given: Options) -> None:
     UnsafeFileError
         If its tensors are pickled.
     """
-    try:
-        archive = Archive(path)
-        _Program(archive, builder, given).run()
-    except CntGraphError:
-        raise
-    except Exception as error:  # whatever damaged parts, or operations on them, raise
-        raise FormatError(
-            f"{path}: expected a program saved by torch.export.save, found one whose parts do not "
-            f"fit together ({type(error).__name__}: {str(error)[:300]}); save it again"
-        ) from error
+    what = (
+        "expected a program saved by torch.export.save, found one whose parts do not fit together"
+    )
+    with damage(path, what, "save it again"):
+        _Program(Archive(path), builder, given).run()
 
 
 class _Program:

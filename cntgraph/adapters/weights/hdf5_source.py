@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.weights.hdf5_attributes import stored_attributes
-from cntgraph.core.errors import CntGraphError, FormatError
+from cntgraph.core.errors import FormatError
 
 if TYPE_CHECKING:
     import h5py
@@ -232,19 +233,6 @@ class _Section(io.FileIO):
     # By way of `readinto`; those of `FileIO` read on behind the end of the section.
     read = io.RawIOBase.read  # type: ignore[assignment]
     readall = io.RawIOBase.readall
-
-
-@contextmanager
-def damage(path: Path, what: str, then: str) -> Iterator[None]:
-    """Say what is wrong and what to do then, whatever a damaged file leads to."""
-    try:
-        yield
-    except CntGraphError:
-        raise
-    except Exception as error:  # what h5py, JSON and Keras raise on damaged values is endless
-        text = " ".join(str(error).split())
-        text = text if len(text) <= 300 else f"{text[:300]}…"
-        raise FormatError(f"{path}: {what} ({type(error).__name__}: {text}); {then}") from error
 
 
 def _text(data: bytes | None, length: int) -> str | None:

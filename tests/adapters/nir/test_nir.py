@@ -188,9 +188,9 @@ WRONG = {
     "an edge to nowhere": (lambda: graph({"x": inputs(4)}, [("x", "y")]), "'y' is no node"),
     "no type": (lambda: graph({"x": {"shape": np.array([4])}}, []), "has no type"),
     "weights of another size": (
-        lambda: chain(inputs(5), affine(3, 4), outputs(3)), "the node '1' does not fit"),
+        lambda: chain(inputs(5), affine(3, 4), outputs(3)), "the node '1': it does not fit"),
     "a convolution of a vector": (
-        lambda: chain(inputs(5), conv(3, 2), outputs(3)), "the node '1' does not fit"),
+        lambda: chain(inputs(5), conv(3, 2), outputs(3)), "the node '1': it does not fit"),
     "nothing leads there": (
         lambda: graph({"x": inputs(4), "a": affine(3, 4)}, []), "nothing leads"),
     "no stride": (
