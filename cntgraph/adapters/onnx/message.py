@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from cntgraph.adapters.damage import damage
 from cntgraph.core.errors import FormatError
 
 #: Runs of raw bytes from this length on stay in the file.
@@ -33,20 +34,13 @@ def read_model(path: Path) -> onnx.ModelProto:
         If the file is no ONNX model, or is cut off.
     """
     try:
-        if path.stat().st_size == 0:
-            raise FormatError(f"{path}: expected an ONNX model, found an empty file")
-        data: Any = np.memmap(path, dtype=np.uint8, mode="r")
-        # A view without the map's own bookkeeping: thousands of small parts are cut from it.
-        model = _without_weights(memoryview(data), path.name)
-    except FormatError:
-        raise
+        data: Any = np.memmap(path, np.uint8, "r") if path.stat().st_size else b""
     except OSError as error:
         raise FormatError(f"{path}: the file cannot be read ({error})") from error
-    except Exception as error:  # what protobuf raises differs between its implementations
-        raise FormatError(
-            f"{path}: expected an ONNX model, found other or damaged bytes ({error}); "
-            "export or copy it again"
-        ) from error
+    what = "expected an ONNX model, found other or damaged bytes"
+    with damage(path, what, "export or copy it again"):
+        # A view without the map's own bookkeeping: thousands of small parts are cut from it.
+        model = _without_weights(memoryview(data), path.name)
     check_model(model, str(path))
     return model
 

@@ -39,15 +39,9 @@ class Archive:
         self.members = zip_members(path, "a .pt2 archive")
         self.unpacked: dict[str, bytes] = {}
         self.root = self._find_root()
-        try:
-            self.program = self._json("models/model.json")
-            self.tensors = self._tensors()
-            version = self.program["schema_version"]["major"]
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise FormatError(
-                f"{path}: expected a .pt2 archive (a zip file), found a damaged or truncated one "
-                f"({error}); copy it again, or save it again with torch.export.save"
-            ) from error
+        self.program = self._json("models/model.json")
+        self.tensors = self._tensors()
+        version = self.program["schema_version"]["major"]
         if version != _SCHEMA_MAJOR:
             raise FormatError(
                 f"{path}: expected a program of schema version {_SCHEMA_MAJOR}, found {version}; "

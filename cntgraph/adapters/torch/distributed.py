@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.torch.checkpoint_archive import archive_of
 from cntgraph.adapters.torch.checkpoint_contents import note_others, weights_in
 from cntgraph.adapters.torch.state_dict import leave_out_tensor, tensors_in
@@ -24,7 +25,7 @@ from cntgraph.adapters.weights.packed.packed_array import PackedArray
 from cntgraph.adapters.weights.pickled import read_pickle
 from cntgraph.adapters.weights.shards import inside
 from cntgraph.adapters.weights.tensors import Tensors
-from cntgraph.core.errors import CntGraphError, FormatError, ParameterError
+from cntgraph.core.errors import FormatError, ParameterError
 from cntgraph.core.parameter import storage_dtype
 
 METADATA = ".metadata"
@@ -133,7 +134,8 @@ def read_distributed(folder: Path) -> Tensors:
     if path.stat().st_size > _MAX_METADATA:
         raise FormatError(f"{path}: expected what describes a checkpoint, found a file too large")
     described = read_pickle(path.read_bytes(), path, _RECORDS)
-    try:
+    what = f"expected what {_MODULE} writes, found a damaged or another description"
+    with damage(path, what, _INSTEAD):
         tensors, places = _tensors(described), _places(described, path)
         shown = sum(prod(tensor.shape) for tensor in tensors.values())
         files = {place.path: place.path.stat().st_size for place in places.values()}
@@ -144,13 +146,6 @@ def read_distributed(folder: Path) -> Tensors:
         found = Tensors()
         for name, tensor in tensors_in(state, found):
             _add(found, name, tensor, (described, places))
-    except CntGraphError:
-        raise
-    except Exception as error:  # records with other attributes than they should have
-        raise FormatError(
-            f"{path}: expected what {_MODULE} writes, found a damaged or another description "
-            f"({type(error).__name__}: {str(error)[:200]}); {_INSTEAD}"
-        ) from error
     note_others(loaded, keys, found)
     return found
 

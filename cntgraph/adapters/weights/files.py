@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.weights.stored import StoredArray, file_state, strides_of
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.adapters.weights.zip_archive import member_offset, reading, zip_members
@@ -99,18 +100,14 @@ class _Header:
 
 def _read_header(file: IO[bytes], path: Path, name: str, size: int) -> _Header:
     """Read and check the header of an array that has that size, from its beginning."""
-    try:
+    what = f"expected an array of NumPy in {name}, found a damaged or other one"
+    with damage(path, what, "save it again with numpy.save"):
         head = io.BytesIO(file.read(_MAX_HEADER + 64))
         version = npy.read_magic(head)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"its version is {version}")
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         header = _Header(*read(head, max_header_size=_MAX_HEADER), head.tell())
-    except Exception as error:  # the header is a Python literal, and may be wrong in many ways
-        raise FormatError(
-            f"{path}: expected an array of NumPy in {name}, found a damaged or other one "
-            f"({type(error).__name__}: {str(error)[:200]}); save it again with numpy.save"
-        ) from error
     if header.dtype.hasobject:
         raise UnsafeFileError(
             f"{path}: {name} holds Python objects, which are a pickle, and reading one can run "

@@ -7,6 +7,7 @@ part of one that is asked for. Of the tree of a training, those under ``params``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.packed.packed_array import PackedArray, places
 from cntgraph.adapters.weights.shards import json_object
@@ -101,10 +103,8 @@ class OrbaxArray(PackedArray):
 
     def box(self, *part: range) -> NDArray[Any]:
         """Return the values of a range along each axis."""
-        try:
+        with _damage(self.store.kvstore.path):
             found = self.store[tuple(map(places, part))].read().result()
-        except Exception as error:  # of what is damaged or gone: tensorstore has no one kind
-            raise _damaged(self.store.kvstore.path, error) from error
         return np.ascontiguousarray(found).view(self.bits)
 
 
@@ -149,24 +149,20 @@ def _the_only_one(folder: Path) -> Path:
 
 def _described(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
-    try:
+    with _damage(path):
         if path.stat().st_size > _MAX_METADATA:
             raise ValueError("it is too large")
         return json_object(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, error) from error
 
 
 def _leaves(described: Mapping[str, Any], folder: Path) -> Iterator[_Leaf]:
     """Yield what a tree has at its ends, in its order."""
-    try:
+    with _damage(folder / METADATA):
         for entry in described["tree_metadata"].values():
             way = tuple(str(step["key"]) for step in entry["key_metadata"])
             if not way or any(set(step) & set("/\\\0") or step in ("", "..") for step in way):
                 raise ValueError(f"a name that is none: {way!r:.80}")
             yield _Leaf(way, str(entry["value_metadata"]["value_type"]))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _damaged(folder / METADATA, error) from error
 
 
 def _opened(folder: Path, leaf: _Leaf, described: Mapping[str, Any]) -> Any:
@@ -178,10 +174,8 @@ def _opened(folder: Path, leaf: _Leaf, described: Mapping[str, Any]) -> Any:
         base = {"driver": "file", "path": place}
         kept = {"driver": "ocdbt", "base": base, "path": f"{leaf.name}/"}
     spec = {"driver": "zarr3" if described.get("use_zarr3") else "zarr", "kvstore": kept}
-    try:
+    with _damage(folder / leaf.name):
         return tensorstore.open(spec, read=True, open=True).result()
-    except Exception as error:
-        raise _damaged(folder / leaf.name, error) from error
 
 
 def _keeping_chunks(opened: Mapping[_Leaf, Any]) -> dict[_Leaf, Any]:
@@ -216,8 +210,6 @@ def _add(found: Tensors, name: str, store: Any) -> None:
         found.leave_out(name, tuple(store.shape), dtype, str(error))
 
 
-def _damaged(path: Path | str, error: Exception) -> FormatError:
-    return FormatError(
-        f"{path}: expected a checkpoint of orbax, found a damaged or an unknown one "
-        f"({type(error).__name__}: {str(error)[:200]}); {_INSTEAD}"
-    )
+def _damage(path: Path | str) -> AbstractContextManager[None]:
+    what = "expected a checkpoint of orbax, found a damaged or an unknown one"
+    return damage(path, what, _INSTEAD)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.weights.checkpoint_values import (
     MADE_BY,
     SUBCLASS,
@@ -62,18 +63,12 @@ def read_pickle(data: bytes, path: Path, records: Collection[Name] = ()) -> Any:
     {'epoch': 3, 'shape': (1, 2)}
     """
     machine = _Machine(path, records)
-    try:
+    what = "expected a checkpoint saved by torch.save, found a damaged one"
+    with damage(path, what, "copy it again, or save it again"):
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
                 return machine.stack.pop()
             machine.step(opcode.name, argument)
-    except UnsafeFileError:
-        raise
-    except Exception as error:  # operands of other kinds than the instructions expect
-        raise FormatError(
-            f"{path}: expected a checkpoint saved by torch.save, found a damaged one "
-            f"({type(error).__name__}: {str(error)[:200]}); copy it again, or save it again"
-        ) from error
     raise FormatError(f"{path}: the checkpoint is cut off; copy it again")
 
 

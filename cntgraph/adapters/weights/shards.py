@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
 
@@ -99,13 +100,9 @@ def _shards(path: Path) -> dict[Path, set[str]]:
     """Return the shards that an index names, and which tensors it says that each has."""
     if path.stat().st_size > _MAX_INDEX:
         raise FormatError(f"{path}: expected an index of shards, found a file too large")
-    try:
+    what = "expected an index of shards, found a damaged or cut off one"
+    with damage(path, what, "copy it again"):
         index = json_object(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise FormatError(
-            f"{path}: expected an index of shards, found a damaged or cut off one ({error}); copy "
-            "it again"
-        ) from error
     listed = index.get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(v, str) for v in listed.values()):
         raise FormatError(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from cntgraph.core.errors import CntGraphError, FormatError
+from cntgraph.adapters.damage import damage
+from cntgraph.core.errors import FormatError
 
 #: Bytes that an unpacked member may always have.
 _SMALL = 1 << 24
+_AGAIN = "copy the file again, or save it again"
 
 
 class FilePart(io.RawIOBase):
@@ -74,14 +75,9 @@ def zip_members(
     FormatError
         If it is no zip archive or a damaged one: cut off, a name twice, members that overlap.
     """
-    try:
-        with _opened(path, part) as archive:
-            infos = archive.infolist()
-    except Exception as error:  # zipfile meets damage with a dozen kinds of exception
-        raise FormatError(
-            f"{path}: expected {what} (a zip archive), found other or damaged bytes ({error}); "
-            "copy the file again, or save it again"
-        ) from error
+    found = f"expected {what} (a zip archive), found other or damaged bytes"
+    with damage(path, found, _AGAIN), _opened(path, part) as archive:
+        infos = archive.infolist()
     members = {info.filename: info for info in infos}
     size = path.stat().st_size if part is None else part[1]
     stored = sum(info.compress_size for info in infos)
@@ -147,15 +143,6 @@ def read_member(
         return file.read(info.file_size)  # no more than it should have, whatever it unpacks to
 
 
-@contextmanager
-def reading(path: Path, info: zipfile.ZipInfo) -> Iterator[None]:
+def reading(path: Path, info: zipfile.ZipInfo) -> AbstractContextManager[None]:
     """Turn whatever a damaged member leads to into an error that says so."""
-    try:
-        yield
-    except CntGraphError:
-        raise
-    except Exception as error:  # zipfile meets damage with a dozen kinds of exception
-        raise FormatError(
-            f"{path}: the member {info.filename!r} is damaged and cannot be read ({error}); copy "
-            "the file again, or save it again"
-        ) from error
+    return damage(path, f"the member {info.filename!r} is damaged and cannot be read", _AGAIN)
