@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from cntgraph.adapters.keras.weights import stored_parameters
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.hdf5_source import Source
 from cntgraph.adapters.weights.tensors import network_of
-from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
+from cntgraph.adapters.weights.zip_archive import ZipArchive
 from cntgraph.core.errors import FormatError, GraphSizeError
 from cntgraph.network.network import Network
 
@@ -110,23 +109,15 @@ def _read_archive(path: Path) -> tuple[bytes, Source]:
     FormatError
         If it is damaged, or declares more than it holds.
     """
-    members = zip_members(path, "a .keras archive")
-    if _CONFIG not in members:
-        raise FormatError(
-            f"{path}: expected a .keras archive with {_CONFIG}, found {_listed(members)}; save "
-            "the model by model.save('model.keras')"
-        )
-    config = read_member(path, members[_CONFIG], _MAX_PACKED)
-    if _WEIGHTS not in members:
-        raise FormatError(
-            f"{path}: expected a .keras archive with {_WEIGHTS}, found {_listed(members)}; only "
-            "weights in HDF5 are read, save the model by model.save('model.keras')"
-        )
-    info = members[_WEIGHTS]
-    if info.compress_type == zipfile.ZIP_STORED:
-        return config, Source(path, member_offset(path, info), info.file_size)
-    return config, Source(path, memory=read_member(path, info, _MAX_PACKED))
-
-
-def _listed(members: dict[str, zipfile.ZipInfo]) -> str:
-    return ", ".join(sorted(members)[:5]) or "nothing"
+    archive = ZipArchive(path, "a .keras archive")
+    for name in (_CONFIG, _WEIGHTS):
+        if name not in archive.members:
+            raise FormatError(
+                f"{path}: expected a .keras archive with {name}, found "
+                f"{', '.join(sorted(archive.members)[:5]) or 'nothing'}; only weights in HDF5 are "
+                "read, save the model by model.save('model.keras')"
+            )
+    config = archive.read(_CONFIG, _MAX_PACKED)
+    if archive.is_packed(_WEIGHTS):
+        return config, Source(path, memory=archive.read(_WEIGHTS, _MAX_PACKED))
+    return config, Source(path, archive.offset(_WEIGHTS), archive.members[_WEIGHTS].file_size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cntgraph.adapters.weights.checkpoint_values import PARTS
-from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
-from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
+from cntgraph.adapters.weights.checkpoint_values import PARTS, Storage, StoredTensor
+from cntgraph.adapters.weights.stored import stored_tensor
+from cntgraph.adapters.weights.zip_archive import ZipArchive
 from cntgraph.core.errors import FormatError, UnsafeFileError
 from cntgraph.core.parameter import ArrayHandle, Parameter, storage_dtype
-
-Ints = tuple[int, ...]
 
 #: The archive's numbers for types of tensors.
 DTYPES = {
@@ -36,7 +33,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.members = zip_members(path, "a .pt2 archive")
+        self.archive = ZipArchive(path, "a .pt2 archive")
         self.unpacked: dict[str, bytes] = {}
         self.root = self._find_root()
         self.program = self._json("models/model.json")
@@ -49,11 +46,11 @@ class Archive:
             )
 
     def _find_root(self) -> str:
-        for name in self.members:
+        for name in self.archive.members:
             if name.endswith("models/model.json"):
                 return name.removesuffix("models/model.json")
         kind, hint = FormatError, "it has none"
-        if any(name.endswith("data.pkl") for name in self.members):
+        if any(name.endswith("data.pkl") for name in self.archive.members):
             kind, hint = UnsafeFileError, "it looks like a pickled checkpoint"
         raise kind(
             f"{self.path}: expected a program saved by torch.export.save (with models/model.json), "
@@ -61,7 +58,7 @@ class Archive:
         )
 
     def _json(self, name: str) -> dict[str, Any]:
-        found = json.loads(read_member(self.path, self.members[self.root + name], _MAX_TEXT))
+        found = json.loads(self.archive.read(self.root + name, _MAX_TEXT))
         if not isinstance(found, dict):
             raise FormatError(f"{self.path}: {name} is not a JSON object; the file is damaged")
         return found
@@ -71,7 +68,7 @@ class Archive:
         found = {}
         for folder in ("weights", "constants"):
             config = f"data/{folder}/model_{folder}_config.json"
-            if self.root + config in self.members:
+            if self.root + config in self.archive.members:
                 for name, entry in self._json(config)["config"].items():
                     found[name] = (f"data/{folder}/", entry)
         return found
@@ -95,6 +92,11 @@ class Archive:
 
         Complex numbers are pairs of real ones, along a last axis.
         """
+        tensor = self._described(name)
+        tensor = tensor.pairs if tensor.dtype in PARTS else tensor
+        return Parameter(name, tensor.shape, tensor.dtype, self._values(name, tensor), trainable)
+
+    def _described(self, name: str) -> StoredTensor:
         if name not in self.tensors:
             raise FormatError(f"{self.path}: the tensor {name!r} is missing; save the file again")
         folder, entry = self.tensors[name]
@@ -109,33 +111,23 @@ class Archive:
         dtype = DTYPES[meta["dtype"]]
         shape, strides = (tuple(int(n["as_int"]) for n in meta[k]) for k in ("sizes", "strides"))
         first = int(meta["storage_offset"]["as_int"])
-        if self.is_complex(name):
-            dtype, shape, first = PARTS[dtype], (*shape, 2), 2 * first
-            strides = (*(2 * n for n in strides), 1)
-        member, stored = folder + entry["path_name"], storage_dtype(dtype)
-        data = self._stored(name, member, stored, (shape, first, strides))
-        return Parameter(name, shape, dtype, data, trainable)
+        storage = Storage(folder + entry["path_name"], dtype)
+        return StoredTensor(shape, dtype, storage, first, strides)
 
-    def _stored(
-        self, name: str, member: str, dtype: np.dtype[Any], part: tuple[Ints, int, Ints]
-    ) -> ArrayHandle:
-        """Return a part of a member, read when needed; a compressed one is unpacked."""
-        if self.root + member not in self.members:
-            raise FormatError(f"{self.path}: the member {member!r} is missing; save the file again")
-        info = self.members[self.root + member]
-        n_values = info.file_size // dtype.itemsize
-        if prod(part[0]) > max(n_values, _MAX_EXPANDED):
+    def _values(self, name: str, tensor: StoredTensor) -> ArrayHandle:
+        """Return the values of a tensor, read when needed; of a compressed member, unpacked."""
+        assert tensor.storage is not None
+        member, dtype = self.root + tensor.storage.key, storage_dtype(tensor.dtype)
+        whole = self.archive.values(member, dtype)
+        if prod(tensor.shape) > max(*whole.shape, _MAX_EXPANDED):
             raise FormatError(
-                f"{self.path}: the tensor {name!r} of shape {part[0]} shows {n_values} values "
-                "again and again; it is damaged, save it again"
+                f"{self.path}: the tensor {name!r} of shape {tensor.shape} shows {whole.shape[0]} "
+                "values again and again; it is damaged, save it again"
             )
-        packed = info.compress_type != zipfile.ZIP_STORED
-        offset = 0 if packed else member_offset(self.path, info)
-        whole = StoredArray(self.path, offset, (n_values,), dtype, file_state(self.path))
-        found = stored_tensor(name, whole, *part)
-        if not packed:
+        found = stored_tensor(name, whole, tensor.shape, tensor.first, tensor.strides)
+        if not self.archive.is_packed(member):
             return found
         if member not in self.unpacked:
-            self.unpacked[member] = read_member(self.path, info, _MAX_PACKED)
-        data = self.unpacked[member]
-        return np.ndarray(found.shape, dtype, data, found.offset, found.strides)
+            self.unpacked[member] = self.archive.read(member, _MAX_PACKED)
+        data, start = self.unpacked[member], found.offset - whole.offset
+        return np.ndarray(found.shape, dtype, data, start, found.strides)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cntgraph.adapters.weights.checkpoint_values import StoredTensor
 from cntgraph.adapters.weights.pickled import SAVE
-from cntgraph.adapters.weights.stored import StoredArray, file_state, stored_tensor
-from cntgraph.adapters.weights.zip_archive import member_offset, read_member, zip_members
+from cntgraph.adapters.weights.stored import StoredArray, stored_tensor
+from cntgraph.adapters.weights.zip_archive import ZipArchive
 from cntgraph.core.errors import FormatError, UnsafeFileError
 from cntgraph.core.parameter import storage_dtype
 
@@ -24,44 +20,29 @@ class CheckpointArchive:
 
     Parameters
     ----------
-    path : Path
-        The file.
-    members : mapping of str to ZipInfo
-        By name, see `archive_of`.
+    archive : ZipArchive
+        See `archive_of`.
     root : str
-        What the names begin with.
-    part : tuple of int, optional
-        Where in the file the archive begins, and its size, if it is not the file.
+        What the names of the members begin with.
     """
 
-    path: Path
-    members: Mapping[str, zipfile.ZipInfo]
+    archive: ZipArchive
     root: str
-    part: tuple[int, int] | None = None
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a member."""
-        return read_member(self.path, self.members[self.root + name], largest=1, part=self.part)
+        return self.archive.read(self.root + name, largest=1)
 
     def array(self, name: str, tensor: StoredTensor) -> StoredArray:
         """Return a tensor of plain values, which are read when needed."""
         assert tensor.storage is not None
         dtype = storage_dtype(tensor.dtype).newbyteorder(self._order())
-        member = self._storage(tensor.storage.key, dtype)
+        member = self.archive.values(f"{self.root}data/{tensor.storage.key}", dtype)
         return stored_tensor(name, member, tensor.shape, tensor.first, tensor.strides)
 
     def _order(self) -> Any:
-        is_big = self.root + "byteorder" in self.members and self.read("byteorder") == b"big"
-        return ">" if is_big else "<"
-
-    def _storage(self, key: str, dtype: np.dtype[Any]) -> StoredArray:
-        name = f"{self.root}data/{key}"
-        if name not in self.members:
-            raise FormatError(f"{self.path}: the values {name!r} are missing; {SAVE}")
-        info = self.members[name]
-        start = 0 if self.part is None else self.part[0]
-        offset, n_values = member_offset(self.path, info, start), info.file_size // dtype.itemsize
-        return StoredArray(self.path, offset, (n_values,), dtype, file_state(self.path))
+        is_told = self.root + "byteorder" in self.archive.members
+        return ">" if is_told and self.read("byteorder") == b"big" else "<"
 
 
 def archive_of(path: Path, part: tuple[int, int] | None = None) -> CheckpointArchive:
@@ -85,7 +66,8 @@ def archive_of(path: Path, part: tuple[int, int] | None = None) -> CheckpointArc
             f"when it is read; if you trust it, load it with torch.load and {SAVE}, or use "
             "torch.export.save"
         )
-    members = zip_members(path, "a checkpoint saved by torch.save", part)
+    archive = ZipArchive(path, "a checkpoint saved by torch.save", part)
+    members = archive.members
     roots = [name for name in members if name.rpartition("/")[2] == "data.pkl"]
     if any(name.endswith("models/model.json") for name in members):
         raise FormatError(
@@ -98,9 +80,9 @@ def archive_of(path: Path, part: tuple[int, int] | None = None) -> CheckpointArc
         )
     if len(roots) != 1:
         raise FormatError(f"{path}: expected a checkpoint with one data.pkl, found {len(roots)}")
-    if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
+    if any(map(archive.is_packed, members)):
         raise FormatError(
             f"{path}: expected an archive as torch.save writes it, found a compressed one; "
             "load it with torch.load and save it again"
         )
-    return CheckpointArchive(path, members, roots[0].removesuffix("data.pkl"), part)
+    return CheckpointArchive(archive, roots[0].removesuffix("data.pkl"))

@@ -110,11 +110,11 @@ class Pieces(PackedArray):
     def _read(self, piece: _Piece, key: tuple[slice, ...]) -> NDArray[Any]:
         """Read a part of a piece."""
         archive = archive_of(piece.place.path, piece.place.part)
-        tensor = read_pickle(archive.read("data.pkl"), archive.path)
+        tensor = read_pickle(archive.read("data.pkl"), piece.place.path)
         described = isinstance(tensor, StoredTensor) and tensor.storage is not None
         if not described or (tensor.shape, tensor.dtype) != (piece.sizes, self.dtype):
             raise FormatError(
-                f"{archive.path}: a piece of the tensor {self.name!r} is not the one that "
+                f"{piece.place.path}: a piece of the tensor {self.name!r} is not the one that "
                 f"{METADATA} says; {_INSTEAD}"
             )
         return archive.array(self.name, tensor)[key]

@@ -7,7 +7,6 @@ at once.
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.lib import format as npy
 from cntgraph.adapters.damage import damage
 from cntgraph.adapters.weights.stored import StoredArray, file_state, strides_of
 from cntgraph.adapters.weights.tensors import Tensors
-from cntgraph.adapters.weights.zip_archive import member_offset, reading, zip_members
+from cntgraph.adapters.weights.zip_archive import ZipArchive
 from cntgraph.core.errors import FormatError, UnsafeFileError
 from cntgraph.core.parameter import ArrayHandle
 
@@ -56,26 +55,26 @@ def read_arrays(path: Path) -> Tensors:
             header = _read_header(file, path, path.name, size)
         found.add(path.stem, header.shape, header.dtype.name, header.stored(path, 0))
         return found
-    members = zip_members(path, "an .npz file")
-    if sum(info.file_size for info in members.values()) > _MAX_RATIO * size:
+    archive = ZipArchive(path, "an .npz file")
+    if sum(info.file_size for info in archive.members.values()) > _MAX_RATIO * size:
         raise FormatError(
             f"{path}: its arrays say that they are more than {_MAX_RATIO} times as large as the "
             "file, as no weights are; if they are, save them with numpy.savez"
         )
-    with zipfile.ZipFile(path) as archive:
-        for name, info in members.items():
+    with archive.opened() as opened:
+        for name, info in archive.members.items():
             if not name.endswith(".npy") or info.flag_bits & 1:
                 raise FormatError(
                     f"{path}: expected an .npz file as numpy.savez writes it, found {name!r} in it"
                 )
-            with reading(path, info), archive.open(info) as file:
+            with archive.reading(name), opened.open(info) as file:
                 header = _read_header(file, path, name, info.file_size)
-            if info.compress_type == zipfile.ZIP_STORED:
-                data: ArrayHandle = header.stored(path, member_offset(path, info))
-            else:
-                with reading(path, info), archive.open(info) as file:
+            if archive.is_packed(name):
+                with archive.reading(name), opened.open(info) as file:
                     array = npy.read_array(file, max_header_size=_MAX_HEADER)
-                data = array.astype(array.dtype.newbyteorder("="), copy=False)
+                data: ArrayHandle = array.astype(array.dtype.newbyteorder("="), copy=False)
+            else:
+                data = header.stored(path, archive.offset(name))
             found.add(name.removesuffix(".npy"), header.shape, header.dtype.name, data)
     return found
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from math import prod
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cntgraph.adapters.damage import damage
+from cntgraph.adapters.weights.file_part import FilePart
 from cntgraph.adapters.weights.hdf5_attributes import stored_attributes
 from cntgraph.core.errors import FormatError
 
@@ -206,33 +207,8 @@ class Source:
 
     def _stream(self) -> io.IOBase:
         if self.memory is None:
-            return _Section(self.path, self.offset, self.size)
+            return FilePart(self.path, self.offset, self.size)
         return io.BytesIO(self.memory)
-
-
-class _Section(io.FileIO):
-    """A part of a file, as a file that can be read."""
-
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        super().__init__(path)
-        self._offset, self._size = offset, size
-        self.seek(0)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
-        return super().seek(self._offset + max(start + offset, 0)) - self._offset
-
-    def tell(self) -> int:
-        return super().tell() - self._offset
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill a buffer from where the section stands; nothing lies beyond its end."""
-        view = memoryview(buffer).cast("B")
-        return super().readinto(view[: max(self._size - self.tell(), 0)]) or 0
-
-    # By way of `readinto`; those of `FileIO` read on behind the end of the section.
-    read = io.RawIOBase.read  # type: ignore[assignment]
-    readall = io.RawIOBase.readall
 
 
 def _text(data: bytes | None, length: int) -> str | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zipfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cntgraph.adapters.damage import damage
+from cntgraph.adapters.weights.file_part import FilePart
+from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.core.errors import FormatError
 
 #: Bytes that an unpacked member may always have.
@@ -17,132 +20,106 @@ _SMALL = 1 << 24
 _AGAIN = "copy the file again, or save it again"
 
 
-class FilePart(io.RawIOBase):
-    """Some bytes of a file, as a file of their own.
+class ZipArchive:
+    """A zip archive, of which was checked that the file holds what it lists.
 
     Parameters
     ----------
     path : Path
-    start, size : int
-        Where they begin, and how many they are.
-    """
-
-    def __init__(self, path: Path, start: int, size: int) -> None:
-        self.start, self.size, self._at = start, size, 0
-        self._file = path.open("rb")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place, counted as in any file."""
-        self._at = max(0, offset + (0, self._at, self.size)[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what is left, as much as there is room for."""
-        view = memoryview(buffer)[: max(0, self.size - self._at)]
-        self._file.seek(self.start + self._at)
-        n = self._file.readinto(view)
-        self._at += n
-        return n
-
-
-def zip_members(
-    path: Path, what: str, part: tuple[int, int] | None = None
-) -> dict[str, zipfile.ZipInfo]:
-    """Return the members of a zip archive by name, after checking that the file holds them.
-
-    Parameters
-    ----------
+        The file.
     what : str
         What was expected, for the message.
     part : tuple of int, optional
         Where in the file the archive begins, and its size; by default it is the file.
+
+    Attributes
+    ----------
+    members : dict of str to ZipInfo
+        By name.
 
     Raises
     ------
     FormatError
         If it is no zip archive or a damaged one: cut off, a name twice, members that overlap.
     """
-    found = f"expected {what} (a zip archive), found other or damaged bytes"
-    with damage(path, found, _AGAIN), _opened(path, part) as archive:
-        infos = archive.infolist()
-    members = {info.filename: info for info in infos}
-    size = path.stat().st_size if part is None else part[1]
-    stored = sum(info.compress_size for info in infos)
-    plain = [info for info in infos if info.compress_type == zipfile.ZIP_STORED]
-    reason = ""
-    if len(members) < len(infos):
-        reason = "two members have one name"
-    elif stored > size or any(info.file_size != info.compress_size for info in plain):
-        reason = "its members are larger than the file, or overlap"
-    if reason:
-        raise FormatError(f"{path}: expected {what}, found a damaged one: {reason}")
-    return members
 
+    def __init__(self, path: Path, what: str, part: tuple[int, int] | None = None) -> None:
+        self.path, self.part = path, part
+        found = f"expected {what} (a zip archive), found other or damaged bytes"
+        with damage(path, found, _AGAIN), self.opened() as archive:
+            infos = archive.infolist()
+        self.members = {info.filename: info for info in infos}
+        size = path.stat().st_size if part is None else part[1]
+        stored = sum(info.compress_size for info in infos)
+        plain = [info for info in infos if info.compress_type == zipfile.ZIP_STORED]
+        reason = ""
+        if len(self.members) < len(infos):
+            reason = "two members have one name"
+        elif stored > size or any(info.file_size != info.compress_size for info in plain):
+            reason = "its members are larger than the file, or overlap"
+        if reason:
+            raise FormatError(f"{path}: expected {what}, found a damaged one: {reason}")
 
-def _opened(path: Path, part: tuple[int, int] | None) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path if part is None else FilePart(path, *part))
+    def opened(self) -> zipfile.ZipFile:
+        """Open it for reading."""
+        return zipfile.ZipFile(self.path if self.part is None else FilePart(self.path, *self.part))
 
+    def is_packed(self, name: str) -> bool:
+        """Return whether a member is compressed."""
+        return self.members[name].compress_type != zipfile.ZIP_STORED
 
-def member_offset(path: Path, info: zipfile.ZipInfo, start: int = 0) -> int:
-    """Return where the bytes of a member that is not compressed begin.
+    def offset(self, name: str) -> int:
+        """Return where in the file the bytes of a member that is not compressed begin.
 
-    Parameters
-    ----------
-    start : int, default 0
-        Where in the file the archive begins.
+        Raises
+        ------
+        FormatError
+            If they are not in the file.
+        """
+        info = self.members[name]
+        header_at = info.header_offset + (self.part[0] if self.part else 0)
+        with self.path.open("rb") as file:
+            file.seek(header_at)
+            header = file.read(30)
+        if len(header) == 30 and header[:4] == b"PK\3\4":
+            offset: int = header_at + 30 + sum(struct.unpack("<26xHH", header))
+            if offset + info.compress_size <= self.path.stat().st_size:
+                return offset
+        raise FormatError(f"{self.path}: the member {name!r} is cut off; copy the file again")
 
-    Raises
-    ------
-    FormatError
-        If they are not in the file.
-    """
-    with path.open("rb") as file:
-        file.seek(start + info.header_offset)
-        header = file.read(30)
-    size = path.stat().st_size
-    if len(header) == 30 and header[:4] == b"PK\3\4":
-        offset: int = start + info.header_offset + 30 + sum(struct.unpack("<26xHH", header))
-        if offset + info.compress_size <= size:
-            return offset
-    raise FormatError(f"{path}: the member {info.filename!r} is cut off; copy the file again")
+    def values(self, name: str, dtype: np.dtype[Any]) -> StoredArray:
+        """Return a member as values in a row, which are read when needed, unless it is compressed.
 
+        Raises
+        ------
+        FormatError
+            If it is missing or cut off.
+        """
+        if name not in self.members:
+            raise FormatError(f"{self.path}: the values {name!r} are missing; {_AGAIN}")
+        shape = (self.members[name].file_size // dtype.itemsize,)
+        return StoredArray(self.path, self.offset(name), shape, dtype, file_state(self.path))
 
-def read_member(
-    path: Path, info: zipfile.ZipInfo, largest: int, part: tuple[int, int] | None = None
-) -> bytes:
-    """Return a member's bytes, unpacked, after checking that they are not made to fill the memory.
+    def read(self, name: str, largest: int) -> bytes:
+        """Return a member's bytes, unpacked, after checking that they do not fill the memory.
 
-    Parameters
-    ----------
-    largest : int
-        How many times its packed size a member may have, unless it is small.
-    part : tuple of int, optional
-        Where the archive is, as in `zip_members`.
-    """
-    known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    if not known or info.file_size > max(_SMALL, largest * info.compress_size):
-        raise FormatError(
-            f"{path}: the member {info.filename!r} is packed in a way that no such file is: it "
-            f"declares {info.file_size:,} bytes, {info.compress_size:,} are stored; it is damaged, "
-            "or made to fill the memory, or must be packed without compression (zip -0)"
-        )
-    with reading(path, info), _opened(path, part) as archive, archive.open(info) as file:
-        return file.read(info.file_size)  # no more than it should have, whatever it unpacks to
+        Parameters
+        ----------
+        largest : int
+            How many times its packed size a member may have, unless it is small.
+        """
+        info = self.members[name]
+        known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if not known or info.file_size > max(_SMALL, largest * info.compress_size):
+            raise FormatError(
+                f"{self.path}: the member {name!r} is packed in a way that no such file is: it "
+                f"declares {info.file_size:,} bytes, {info.compress_size:,} are stored; it is "
+                "damaged, or made to fill the memory, or must be packed without compression "
+                "(zip -0)"
+            )
+        with self.reading(name), self.opened() as archive, archive.open(info) as file:
+            return file.read(info.file_size)  # no more than it should have, whatever it unpacks to
 
-
-def reading(path: Path, info: zipfile.ZipInfo) -> AbstractContextManager[None]:
-    """Turn whatever a damaged member leads to into an error that says so."""
-    return damage(path, f"the member {info.filename!r} is damaged and cannot be read", _AGAIN)
+    def reading(self, name: str) -> AbstractContextManager[None]:
+        """Turn whatever a damaged member leads to into an error that says so."""
+        return damage(self.path, f"the member {name!r} is damaged and cannot be read", _AGAIN)

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from cntgraph.adapters.weights.zip_archive import member_offset, zip_members
+from cntgraph.adapters.weights.zip_archive import ZipArchive
 from cntgraph.core.errors import FormatError
 
 
@@ -17,9 +17,9 @@ def archive(path, *members, method=zipfile.ZIP_STORED):
 
 def test_members_and_where_they_lie(tmp_path):
     path = archive(tmp_path / "a.zip", ("one", b"11"), ("two", b"2222"))
-    members = zip_members(path, "an archive")
-    assert list(members) == ["one", "two"]
-    at = member_offset(path, members["two"])
+    found = ZipArchive(path, "an archive")
+    assert list(found.members) == ["one", "two"]
+    at = found.offset("two")
     assert path.read_bytes()[at : at + 4] == b"2222"
 
 
@@ -29,14 +29,14 @@ def test_archives_that_are_none(tmp_path):
     for damaged in (b"", b"PK", sound[:-5], sound[:50], b"x" * 300):
         path.write_bytes(damaged)
         with pytest.raises(FormatError, match="expected an archive"):
-            zip_members(path, "an archive")
+            ZipArchive(path, "an archive")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_twice(tmp_path):
     path = archive(tmp_path / "a.zip", ("one", b"1"), ("one", b"2"))
     with pytest.raises(FormatError, match="one name"):
-        zip_members(path, "an archive")
+        ZipArchive(path, "an archive")
 
 
 def test_members_that_overlap(tmp_path):
@@ -50,15 +50,15 @@ def test_members_that_overlap(tmp_path):
         again._didModify = True
     path.write_bytes(out.getvalue())
     with pytest.raises(FormatError, match="overlap"):
-        zip_members(path, "an archive")
+        ZipArchive(path, "an archive")
 
 
 def test_a_member_that_is_cut_off(tmp_path):
     path = archive(tmp_path / "a.zip", ("one", b"1" * 100))
-    info = zip_members(path, "an archive")["one"]
+    found = ZipArchive(path, "an archive")
     path.write_bytes(path.read_bytes()[:80])
     with pytest.raises(FormatError, match="cut off"):
-        member_offset(path, info)
+        found.offset("one")
     path.write_bytes(b"")
     with pytest.raises(FormatError, match="cut off"):
-        member_offset(path, info)
+        found.offset("one")
