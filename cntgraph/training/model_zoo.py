@@ -119,9 +119,9 @@ class CheckpointBatch(Batch):
 
 def _read(path: Path, template: Network) -> Network:
     """Return the network of a checkpoint; what is not in it is the template's, if not learned."""
-    from cntgraph.adapters.torch.checkpoint import read_checkpoint
+    from cntgraph.adapters.torch.checkpoint import read_tensors
 
-    found = {p.name: p for p in read_checkpoint(path).parameters}
+    found = read_tensors(path).by_name()
     own = {
         name: replace(found[name], trainable=p.trainable) if name in found else p
         for name, p in template.parameters.items()

@@ -51,7 +51,7 @@ def converted(module: Any, tensors: Tensors) -> Tensors:
     converters = [t for t in transforms if isinstance(t, WeightConverter)]
     state, names = module.state_dict(), dict[str, str]()
     gathered: dict[str, dict[str, list[Parameter]]] = {}
-    stored = {p.name: p for p in tensors.parameters}
+    stored = tensors.by_name()
     for name in sorted(tensors.names(), key=dot_natural_key):
         there, pattern = rename_source_key(
             name, renamings, converters, module.base_model_prefix, state

@@ -20,7 +20,7 @@ from cntgraph.network.coverage import CoverageEntry
 
 def dequantized(tensors: Tensors) -> Tensors:
     """Multiply stored integers and 8-bit floats by their scales, as where there is no graph."""
-    named = {p.name: p for p in tensors.parameters}
+    named = tensors.by_name()
     narrow = {name for name, p in named.items() if p.dtype.startswith(("float8", "int8", "uint8"))}
     if not narrow:
         return tensors
@@ -81,7 +81,7 @@ def check_places(
         modules: it might change what those are (a scale).
     """
     state = module.state_dict(keep_vars=True)
-    given = {p.name for p in tensors.parameters} | {*tensors.same}
+    given = {*tensors.by_name(), *tensors.same}
     groups: dict[int, list[str]] = {}
     for name, tensor in state.items():
         if isinstance(tensor, torch.nn.Parameter):

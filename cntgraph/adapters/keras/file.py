@@ -72,8 +72,7 @@ def load_file(path: Path, config: Any, given: Options) -> Network:
         if own is not None and config is not None:
             raise FormatError(f"{path}: the file says what the model is; leave out config=")
         if own is None and config is None:
-            given.refuse_input()
-            return network_of(named_tensors(found), strict=given.strict, zeros=given.zeros)
+            return network_of(named_tensors(found), given)
         model = _model(path, own if own is not None else config, found)
         builder = FileBuilder(unroll=given.unroll)
         trace_model(model, builder, stored_parameters(path, model, found), max_size=MAX_LAYER,

@@ -19,8 +19,8 @@ import torch
 
 from cntgraph.adapters.execution import Execution, Observed
 from cntgraph.adapters.options import Options
-from cntgraph.adapters.torch import checkpoint
 from cntgraph.adapters.torch.binding import bind_weights
+from cntgraph.adapters.torch.checkpoint import SUFFIXES, read_tensors
 from cntgraph.adapters.torch.live import module_parameters, trace_live
 from cntgraph.adapters.torch.module_effects import ModuleEffects
 from cntgraph.adapters.torch.other_values import other_values
@@ -32,7 +32,7 @@ from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
-suffixes = (".pt2", *checkpoint.suffixes)
+suffixes = (".pt2", *SUFFIXES)
 options = ("model", "layout", "description")
 
 
@@ -81,8 +81,7 @@ def load(
     given, tensors = Options(**shared), _weights(source)
     if tensors is not None:
         if model is None:
-            given.refuse_input()
-            return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
+            return network_of(tensors, given, layout)
         return load_weighted(tensors, model, given)
     if model is not None:
         raise FormatError(
@@ -165,16 +164,11 @@ def load_weighted(tensors: Tensors, model: Any, given: Options) -> Network:
     return bind_weights(load(model, **vars(given)), _uncompiled(model), tensors, zeros=given.zeros)
 
 
-def read_tensors(path: Path) -> Tensors:
-    """Return the tensors of a checkpoint, or of a folder of them; no weight is read."""
-    return checkpoint.read_checkpoint(path)
-
-
 def _weights(source: Any) -> Tensors | None:
     """Return the weights of what has no graph; None for what has one."""
     if isinstance(source, str | Path):
         is_program = Path(source).name.lower().endswith(".pt2")
-        return None if is_program else checkpoint.read_checkpoint(Path(source))
+        return None if is_program else read_tensors(Path(source))
     return tensors_of(source) if is_state(source) else None
 
 
@@ -185,5 +179,5 @@ def parameters(source: Any) -> dict[str, Parameter]:
     """
     weights = _weights(source)
     if weights is not None:
-        return {p.name: p for p in weights.parameters}
+        return weights.by_name()
     return module_parameters(_uncompiled(source))

@@ -50,10 +50,8 @@ def bind_weights(
         If a tensor of the model is missing, one is not the model's, or a shape is another.
     """
     groups = _groups(model)
-    given = {p.name: p for p in tensors.parameters}
-    given |= {name: given[first] for name, first in tensors.same.items() if first in given}
     known = {name for group in groups for name in group}
-    given = _renamed(given, known)
+    given = _renamed(tensors.by_every_name(), known)
     unexpected = {name: p for name, p in given.items() if name not in known}
     needless = {name: p for name, p in unexpected.items() if name not in unneeded}
     _check_names(model, [group[0] for group in groups if not given.keys() & set(group)], needless)

@@ -16,19 +16,18 @@ from cntgraph.adapters.torch.checkpoint_contents import note_others, weights_in
 from cntgraph.adapters.torch.distributed import METADATA, read_distributed
 from cntgraph.adapters.torch.state_dict import COMPLEX, leave_out_tensor, tensors_in
 from cntgraph.adapters.weights.checkpoint_values import PARTS, StoredTensor
-from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.pickled import SAVE, read_pickle
-from cntgraph.adapters.weights.shards import INDEX, model_in, read_shards
+from cntgraph.adapters.weights.shards import INDEX, read_model
 from cntgraph.adapters.weights.sparse import LAYOUTS, sparse_parameters
 from cntgraph.adapters.weights.stored import StoredArray
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError, ParameterError
 from cntgraph.core.parameter import storage_dtype
 
-suffixes = (".pt", ".pth", ".ckpt", ".bin", f".bin{INDEX}")
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", f".bin{INDEX}")
 
 
-def read_checkpoint(path: Path) -> Tensors:
+def read_tensors(path: Path) -> Tensors:
     """Return the tensors of a checkpoint; their values stay in the file.
 
     Parameters
@@ -51,11 +50,7 @@ def read_checkpoint(path: Path) -> Tensors:
     """
     if path.is_dir() and (path / METADATA).is_file():
         return read_distributed(path)
-    if path.is_dir():
-        path = model_in(path, ".bin", "pytorch_model.bin")
-    is_index = path.name.lower().endswith(INDEX)
-    found = read_shards(path, _read_file) if is_index else _read_file(path)
-    return unpacked(found, path.parent)
+    return read_model(path, _read_file, ".bin", "pytorch_model.bin")
 
 
 # -- reading a file ---------------------------------------------------------------------------

@@ -140,8 +140,7 @@ def load_hollow(
     TraceError
         If it cannot be run on such an input.
     """
-    stored = {p.name: p for p in tensors.parameters}
-    stored |= {name: stored[first] for name, first in tensors.same.items() if first in stored}
+    stored = tensors.by_every_name()
     _fill(module, stored)
     own = [parameter_of(name, buffer, trainable=False)
            for name, buffer in module.state_dict(keep_vars=True).items()

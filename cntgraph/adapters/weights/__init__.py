@@ -75,8 +75,7 @@ def load(
             named = (p.rename(f"{p.name}.kernel") if len(p.shape) > 1 else p
                      for p in tensors.parameters)  # fmt: skip
             tensors = Tensors(list(named))
-        given.refuse_input()
-        return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
+        return network_of(tensors, given, layout)
     if tensors.left_out:
         entry = tensors.left_out[0]
         raise FormatError(f"expected a list of weights; {entry.name}: {entry.reason}")
@@ -88,7 +87,7 @@ def load(
 
 def parameters(source: Any) -> dict[str, Parameter]:
     """Return the arrays of a file, a dict or a list by name."""
-    return {p.name: p for p in _tensors(source)[0].parameters}
+    return _tensors(source)[0].by_name()
 
 
 def _tensors(source: Any) -> tuple[Tensors, bool]:

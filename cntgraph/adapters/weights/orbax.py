@@ -65,15 +65,12 @@ def load(source: str | Path, *, layout: Layout | None = None, **shared: Any) -> 
     MissingExtraError
         If ``tensorstore`` is not installed.
     """
-    given = Options(**shared)
-    given.refuse_input()
-    tensors = read_tensors(Path(source))
-    return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
+    return network_of(read_tensors(Path(source)), Options(**shared), layout)
 
 
 def parameters(source: str | Path) -> dict[str, Parameter]:
     """Return the arrays of a checkpoint by name; they are read when needed."""
-    return {p.name: p for p in read_tensors(Path(source)).parameters}
+    return read_tensors(Path(source)).by_name()
 
 
 class _Leaf(NamedTuple):

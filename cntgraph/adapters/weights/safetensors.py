@@ -14,8 +14,7 @@ from typing import Any, cast
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
 from cntgraph.adapters.weights.lora import CONFIG, WEIGHTS, is_adapter, network_of_adapter
-from cntgraph.adapters.weights.packed import unpacked
-from cntgraph.adapters.weights.shards import INDEX, json_object, model_in, read_shards
+from cntgraph.adapters.weights.shards import json_object, read_model
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.adapters.weights.tensors import Layout, Tensors, check_separate, network_of
 from cntgraph.core.errors import FormatError
@@ -82,15 +81,14 @@ def load(
             "no model= of its own; leave one of them out"
         )
     if model is None:
-        given.refuse_input()
-        return network_of(tensors, strict=given.strict, layout=layout, zeros=given.zeros)
+        return network_of(tensors, given, layout)
     torch: Any = builtin("torch", "putting weights into a model")
     return cast(Network, torch.load_weighted(tensors, model, given))
 
 
 def parameters(source: str | Path) -> dict[str, Parameter]:
     """Return the tensors of a file, an index or a folder by name; they are read when needed."""
-    return {p.name: p for p in read_tensors(Path(source)).parameters}
+    return read_tensors(Path(source)).by_name()
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -101,12 +99,9 @@ def read_tensors(path: Path) -> Tensors:
     FormatError
         If a file is damaged or missing.
     """
-    if path.is_dir():
-        # What a trainer keeps beside an adapter is not of the model.
-        path = model_in(path, ".safetensors", WEIGHTS if is_adapter(path) else "")
-    is_index = path.name.lower().endswith(INDEX)
-    found = read_shards(path, _read_file) if is_index else _read_file(path)
-    return unpacked(found, path.parent)
+    # What a trainer keeps beside an adapter is not of the model.
+    usual = WEIGHTS if is_adapter(path) else ""
+    return read_model(path, _read_file, ".safetensors", usual)
 
 
 # -- one file -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cntgraph.adapters.damage import damage
+from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
 
@@ -18,19 +19,33 @@ INDEX = ".index.json"
 _MAX_INDEX = 100_000_000
 
 
-def read_shards(path: Path, read: Callable[[Path], Tensors]) -> Tensors:
-    """Return the tensors of all shards that an index names.
+def read_model(
+    path: Path, read: Callable[[Path], Tensors], suffix: str, usual: str = ""
+) -> Tensors:
+    """Return the tensors of a file, of the shards of an index, or of a folder with either.
 
     Parameters
     ----------
     read : callable
-        Reads one of them.
+        Reads one file.
+    suffix : str
+        What the names of its files end in.
+    usual : str, optional
+        The name of the file to read where a folder has several.
 
     Raises
     ------
     FormatError
-        If the index is damaged, a shard is missing, or they are not of one model.
+        If a file is damaged or missing, or it is not clear which are the model's.
     """
+    if path.is_dir():
+        path = _model_in(path, suffix, usual)
+    is_index = path.name.lower().endswith(INDEX)
+    return unpacked(_read_shards(path, read) if is_index else read(path), path.parent)
+
+
+def _read_shards(path: Path, read: Callable[[Path], Tensors]) -> Tensors:
+    """Return the tensors of all shards that an index names."""
     found = Tensors()
     for shard, listed in _shards(path).items():
         part = read(shard)
@@ -45,21 +60,8 @@ def read_shards(path: Path, read: Callable[[Path], Tensors]) -> Tensors:
     return found
 
 
-def model_in(folder: Path, suffix: str, usual: str = "") -> Path:
-    """Return the file to read in a folder: the index of its shards, or the only one.
-
-    Parameters
-    ----------
-    suffix : str
-        What the names of its files end in.
-    usual : str, optional
-        The name of the one to read where there are several.
-
-    Raises
-    ------
-    FormatError
-        If there is none, or it is not clear which.
-    """
+def _model_in(folder: Path, suffix: str, usual: str) -> Path:
+    """Return the file to read in a folder: the index of its shards, or the only one."""
     here = sorted(path for path in folder.iterdir() if path.is_file())
     indices = [path for path in here if path.name.endswith(suffix + INDEX)]
     files = indices or [path for path in here if path.name.endswith(suffix)]

@@ -25,7 +25,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from cntgraph.adapters.builder import Builder, Zeros
+from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.pair_tensors import (
     BUFFERS,
     Companions,
@@ -75,9 +76,18 @@ class Tensors:
         """Note what is in the file and cannot be a parameter of the network."""
         self.left_out.append(CoverageEntry(name, kind, "skipped", "", reason, shape, dtype))
 
+    def by_name(self) -> dict[str, Parameter]:
+        """Return the parameters by name."""
+        return {p.name: p for p in self.parameters}
+
+    def by_every_name(self) -> dict[str, Parameter]:
+        """Return the parameters by name, those of several names by each."""
+        found = self.by_name()
+        return found | {name: found[other] for name, other in self.same.items() if other in found}
+
     def names(self) -> set[str]:
         """Return the names of all tensors."""
-        return {p.name for p in self.parameters} | {e.name for e in self.left_out} | {*self.same}
+        return {*self.by_name(), *self.same, *(entry.name for entry in self.left_out)}
 
     def add(self, name: str, shape: tuple[int, ...], dtype: str, data: ArrayHandle) -> None:
         """Append a tensor, or note why it is no parameter: it is not of real numbers."""
@@ -107,26 +117,21 @@ class Tensors:
         self.notes |= others.notes
 
 
-def network_of(
-    tensors: Tensors, *, strict: bool = False, layout: Layout | None = None,
-    zeros: Zeros = "pruned",
-) -> Network:  # fmt: skip
+def network_of(tensors: Tensors, given: Options, layout: Layout | None = None) -> Network:
     """Return the network in which every weight is a block of its own.
 
     Parameters
     ----------
+    given : Options
+        Only `strict` and `zeros` are of use; an input is refused.
     layout : {"OIHW", "OHWI", "HWIO"}, optional
         The order of the axes of kernels of three and more dimensions: outputs, inputs, taps. By
         default as PyTorch has them, unless a name or a bias tells otherwise.
-    strict : bool, default False
-        Whether to raise where something is left out.
-    zeros : {"pruned", "edges"}, default "pruned"
-        What weights are that a mask makes zero: no edges, or edges of weight zero.
 
     Raises
     ------
     FormatError
-        If there is no weight among the tensors, or `layout` is none.
+        If there is no weight among the tensors, `layout` is none, or an input is given.
     CoverageError
         If `strict` and something is left out.
 
@@ -134,13 +139,14 @@ def network_of(
     --------
     >>> w = Parameter.from_array("fc.weight", np.ones((2, 3)))
     >>> b = Parameter.from_array("fc.bias", np.ones(2))
-    >>> net = network_of(Tensors([w, b]))
+    >>> net = network_of(Tensors([w, b]), Options())
     >>> [(layer.name, layer.shape) for layer in net.layers]
     [('fc.in', (3,)), ('fc', (2,))]
     """
+    given.refuse_input()
     if layout not in (None, *get_args(Layout)):
         raise FormatError(f"expected layout= as one of {get_args(Layout)}, got {layout!r:.40}")
-    found = Companions({p.name: p for p in tensors.parameters}, dict(tensors.reasons))
+    found = Companions(tensors.by_name(), dict(tensors.reasons))
     weights = found.in_order()
     if not weights:
         names = ", ".join(sorted(tensors.names())[:4]) or "nothing"
@@ -156,7 +162,7 @@ def network_of(
     usual = _usual_orientation(weights)
     for weight in weights:
         _add_block(builder, weight, usual, layout)
-    net = builder.finish(strict=strict, zeros=zeros)
+    net = builder.finish(strict=given.strict, zeros=given.zeros)
     notes = {p.name: w.note for w in found.weights.values() for p in w.value.parameters()}
     notes |= tensors.notes
     entries = {entry.name: _noted(entry, found.folded, notes) for entry in net.entries}

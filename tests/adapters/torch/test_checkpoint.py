@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import cntgraph as cg
-from cntgraph.adapters.torch.checkpoint import read_checkpoint
+from cntgraph.adapters.torch.checkpoint import read_tensors
 from cntgraph.core.errors import CoverageError, FormatError, UnsafeFileError
 
 
@@ -193,7 +193,7 @@ def test_values_are_those_that_torch_loads(tmp_path, dtype, protocol):
         "parameter": nn.Parameter(base, False), "empty": base[:0],
     }  # fmt: skip
     torch.save(state, tmp_path / "m.pt", pickle_protocol=protocol)
-    tensors = read_checkpoint(tmp_path / "m.pt")
+    tensors = read_tensors(tmp_path / "m.pt")
     found = {p.name: p for p in tensors.parameters}
     assert tensors.same == {"parameter": "whole"}
     assert not tensors.left_out

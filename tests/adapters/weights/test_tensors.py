@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cntgraph as cg
+from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.pair_tensors import expanded_scale, orientations
 from cntgraph.adapters.weights.tensors import Tensors, block_name, network_of
 from cntgraph.core.errors import CoverageError, FormatError
@@ -31,7 +32,7 @@ def tensors(**arrays):
 
 
 def network(*, strict=True, **arrays):
-    return network_of(tensors(**arrays), strict=strict)
+    return network_of(tensors(**arrays), Options(strict=strict))
 
 
 def strengths(net):
@@ -378,7 +379,7 @@ def test_further_names_of_a_tensor_are_listed():
     given_.labels["epoch"] = 3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cg.CoverageWarning)
-        net = network_of(given_)
+        net = network_of(given_, Options())
     assert reason(net, "head.weight") == "the same tensor as wte.weight"
     assert net.coverage.loc["head.weight", "block"] == "wte"
     assert net.coverage.loc["freqs", "status"] == "skipped"

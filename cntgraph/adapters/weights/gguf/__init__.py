@@ -57,7 +57,7 @@ def load(source: str | Path, *, layout: Layout | None = None, **shared: Any) -> 
     layout : {"OIHW", "OHWI", "HWIO"}, optional
         The order of the axes of convolutions' kernels.
     **shared
-        The fields of `Options`; only `strict` is of use.
+        The fields of `Options`; only `strict` and `zeros` are of use.
 
     Raises
     ------
@@ -66,14 +66,12 @@ def load(source: str | Path, *, layout: Layout | None = None, **shared: Any) -> 
     MissingExtraError
         If it has packed tensors, and the package ``gguf`` is not installed.
     """
-    given = Options(**shared)
-    given.refuse_input()
-    return network_of(read_tensors(Path(source)), strict=given.strict, layout=layout)
+    return network_of(read_tensors(Path(source)), Options(**shared), layout)
 
 
 def parameters(source: str | Path) -> dict[str, Parameter]:
     """Return the tensors of a file by name; they are read when needed."""
-    return {p.name: p for p in read_tensors(Path(source)).parameters}
+    return read_tensors(Path(source)).by_name()
 
 
 def read_tensors(path: Path) -> Tensors:

@@ -42,7 +42,7 @@ def unpacked(tensors: Tensors, folder: Path | None = None) -> Tensors:
     Tensors
         The same where nothing is packed.
     """
-    named = {p.name: p for p in tensors.parameters}
+    named = tensors.by_name()
     groups = _groups(named, Settings(folder))
     if not groups:
         return tensors
