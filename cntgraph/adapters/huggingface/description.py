@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cntgraph.adapters.weights.json_object import read_settings
 from cntgraph.adapters.weights.lora import is_adapter
-from cntgraph.adapters.weights.shards import json_object
 from cntgraph.core.errors import CoverageWarning
 
 CONFIG = "config.json"
-_MAX_CONFIG = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -73,16 +72,6 @@ def description_of(folder: Path) -> Description | None:
         return None
     found = _named(settings)
     return None if found is None else Description(folder, *found, settings)
-
-
-def read_settings(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file; None where it is damaged, or there is none."""
-    try:
-        if path.stat().st_size > _MAX_CONFIG:
-            return None
-        return json_object(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
 
 
 def _named(settings: dict[str, Any]) -> tuple[str, str] | None:

@@ -13,10 +13,11 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from cntgraph.adapters.huggingface.building import image_sizes, sizes_of, zeros
 from cntgraph.adapters.huggingface.conversion import converted
-from cntgraph.adapters.huggingface.description import Description, read_settings
+from cntgraph.adapters.huggingface.description import Description
 from cntgraph.adapters.huggingface.placing import put_together
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.torch.tensors import parameter_of
+from cntgraph.adapters.weights.json_object import read_settings
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import InputShapeError
 from cntgraph.core.recipe import Recipe

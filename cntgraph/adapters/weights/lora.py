@@ -7,7 +7,6 @@ s is the scale, alpha / r or alpha / √r. No product is formed before its value
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cntgraph.adapters.builder import Builder
+from cntgraph.adapters.weights.json_object import read_settings
 from cntgraph.adapters.weights.name_patterns import NamePatterns
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
@@ -29,7 +29,6 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 #: What the names of all tensors begin with.
 _PREFIX = "base_model.model."
-_MAX_CONFIG = 1 << 24
 _PART = re.compile(
     r"(?P<module>.+)\.(?P<part>lora_embedding_[AB]|lora_[AB]\.(?:weight|bias)"
     r"|lora_magnitude_vector(?:\.weight)?)$"
@@ -152,12 +151,8 @@ def network_of_adapter(
 
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
-    try:
-        small = path.stat().st_size <= _MAX_CONFIG
-        config = json.loads(path.read_text("utf-8")) if small else None
-    except (ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict) or not isinstance(config.get("r", 8), int):
+    config = read_settings(path)
+    if config is None or not isinstance(config.get("r", 8), int):
         raise FormatError(f"{path}: expected the JSON of a PEFT adapter, with a rank r")
     kind = config.get("peft_type", "LORA")
     if kind != "LORA":

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from cntgraph.adapters.damage import damage
 from cntgraph.adapters.options import Options
+from cntgraph.adapters.weights.json_object import read_json
 from cntgraph.adapters.weights.packed.packed_array import PackedArray, places
-from cntgraph.adapters.weights.shards import json_object
 from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
 from cntgraph.core.errors import FormatError, ParameterError, require
 from cntgraph.core.parameter import Parameter, storage_dtype
@@ -145,11 +145,8 @@ def _the_only_one(folder: Path) -> Path:
 
 
 def _described(folder: Path) -> dict[str, Any]:
-    path = folder / METADATA
-    with _damage(path):
-        if path.stat().st_size > _MAX_METADATA:
-            raise ValueError("it is too large")
-        return json_object(path.read_bytes())
+    with _damage(folder / METADATA):
+        return read_json(folder / METADATA, _MAX_METADATA)
 
 
 def _leaves(described: Mapping[str, Any], folder: Path) -> Iterator[_Leaf]:

@@ -13,8 +13,9 @@ from typing import Any, cast
 
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
+from cntgraph.adapters.weights.json_object import json_object
 from cntgraph.adapters.weights.lora import CONFIG, WEIGHTS, is_adapter, network_of_adapter
-from cntgraph.adapters.weights.shards import json_object, read_model
+from cntgraph.adapters.weights.shards import read_model
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.adapters.weights.tensors import Layout, Tensors, check_separate, network_of
 from cntgraph.core.errors import FormatError
@@ -139,7 +140,7 @@ def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:
         raise _damaged(path, "its header does not begin with a brace")
     try:
         header = json_object(raw)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _damaged(path, f"it has no header of JSON ({error})") from error
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from cntgraph.adapters.damage import damage
+from cntgraph.adapters.weights.json_object import read_json
 from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
@@ -76,35 +75,11 @@ def _model_in(folder: Path, suffix: str, usual: str) -> Path:
     )
 
 
-def json_object(raw: bytes) -> dict[str, Any]:
-    """Return a JSON object whose keys are all different.
-
-    Raises
-    ------
-    ValueError, RecursionError
-        If it is none.
-    """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a name stands twice")
-        "".join(found).encode()  # raises where half a character is escaped
-        return found
-
-    found: Any = json.loads(raw.decode(), object_pairs_hook=unique)
-    if not isinstance(found, dict):
-        raise ValueError("no object")
-    return found
-
-
 def _shards(path: Path) -> dict[Path, set[str]]:
     """Return the shards that an index names, and which tensors it says that each has."""
-    if path.stat().st_size > _MAX_INDEX:
-        raise FormatError(f"{path}: expected an index of shards, found a file too large")
     what = "expected an index of shards, found a damaged or cut off one"
     with damage(path, what, "copy it again"):
-        index = json_object(path.read_bytes())
+        index = read_json(path, _MAX_INDEX)
     listed = index.get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(v, str) for v in listed.values()):
         raise FormatError(

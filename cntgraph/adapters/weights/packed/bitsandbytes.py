@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import json
 from math import isfinite, prod
 from typing import Any
 
 import numpy as np
 
+from cntgraph.adapters.weights.json_object import json_object
 from cntgraph.adapters.weights.packed.group import Group, Settings, Tensors
 from cntgraph.adapters.weights.packed.table_codes import BlockScales, TableCodes
 from cntgraph.core.parameter import Parameter
@@ -42,10 +42,9 @@ def _described(state: Parameter) -> dict[str, Any]:
     if state.dtype != "uint8" or state.size > _MAX_STATE:
         return {}
     try:
-        found = json.loads(state.raw().tobytes())
-    except (ValueError, RecursionError):
+        return json_object(state.raw().tobytes())
+    except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _array(

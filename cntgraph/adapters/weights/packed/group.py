@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cntgraph.adapters.weights.json_object import read_settings
 from cntgraph.adapters.weights.packed.packed_array import PackedArray
 from cntgraph.core.parameter import Parameter
 
 Tensors = Mapping[str, Parameter]
 #: Files beside the weights in which a format says what the tensors do not.
 _SETTINGS = ("config.json", "quantize_config.json", "quant_config.json")
-_MAX_SETTINGS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -55,25 +54,15 @@ class Settings:
     @cached_property
     def all(self) -> dict[str, Any]:
         """The first that says anything of packing: of GPTQ and AWQ, or of MLX."""
-        for name in _SETTINGS if self.folder is not None else ():
-            found = self._read(name)
+        if self.folder is None:
+            return {}
+        for name in _SETTINGS:
+            found = read_settings(self.folder / name) or {}
             inner = [found.get(key) for key in ("quantization", "quantization_config")]
             for value in (*inner, found if name != _SETTINGS[0] else None):
                 if isinstance(value, dict) and value:
                     return value
         return {}
-
-    def _read(self, name: str) -> dict[str, Any]:
-        """Return a file's object; nothing where there is none: it says nothing then."""
-        assert self.folder is not None
-        path = self.folder / name
-        try:
-            if not path.is_file() or path.stat().st_size > _MAX_SETTINGS:
-                return {}
-            found = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
 
 
 #: Returns the group that a tensor is the first of; None, where it is none of this format.
