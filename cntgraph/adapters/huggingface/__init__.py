@@ -16,7 +16,7 @@ from typing import Any
 from cntgraph.adapters import registry
 from cntgraph.adapters.huggingface.description import Description, description_of
 from cntgraph.adapters.options import Options
-from cntgraph.adapters.weights.tensors import check_separate
+from cntgraph.adapters.weights.separate import check_separate
 from cntgraph.core.errors import CoverageWarning, FormatError, MissingExtraError, require
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network

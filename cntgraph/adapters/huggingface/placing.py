@@ -10,12 +10,10 @@ import torch
 from cntgraph.adapters.huggingface.description import Description
 from cntgraph.adapters.weights.composed import composed
 from cntgraph.adapters.weights.pair_tensors import Companions
-from cntgraph.adapters.weights.tensors import Tensors, block_name
+from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import CoverageError, CoverageWarning, FormatError
 from cntgraph.core.names import some_of
-from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
-from cntgraph.network.coverage import CoverageEntry
 
 
 def dequantized(tensors: Tensors) -> Tensors:
@@ -38,22 +36,10 @@ def put_together(tensors: Tensors, values: dict[str, Recipe]) -> Tensors:
     values : dict of str to Recipe
         By the name of what is computed.
     """
-    parts = {p.name: name for name, value in values.items() for p in value.parameters()}
-    found = replace(
-        tensors,
-        parameters=[p for p in tensors.parameters if p.name not in parts]
-        + [composed(name, value) for name, value in values.items()],
-        left_out=tensors.left_out
-        + [_part(p, parts[p.name]) for p in tensors.parameters
-           if p.name in parts and p.name not in values],
+    return tensors.put_together(
+        {composed(name, value): dict.fromkeys((p.name for p in value.parameters()), "a part")
+         for name, value in values.items()}
     )  # fmt: skip
-    return found
-
-
-def _part(parameter: Parameter, whole: str) -> CoverageEntry:
-    """Say what a tensor is a part of."""
-    return CoverageEntry(parameter.name, "buffer", "folded", block_name(whole),
-                         f"a part of {whole}", parameter.shape, parameter.dtype)  # fmt: skip
 
 
 def renamed(tensors: Tensors, names: dict[str, str]) -> Tensors:

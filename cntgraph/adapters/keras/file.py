@@ -18,7 +18,7 @@ from cntgraph.adapters.keras.skeleton import build_skeleton
 from cntgraph.adapters.keras.weights import stored_parameters
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.hdf5_source import Source
-from cntgraph.adapters.weights.tensors import network_of
+from cntgraph.adapters.weights.separate import network_of
 from cntgraph.adapters.weights.zip_archive import ZipArchive
 from cntgraph.core.errors import FormatError, GraphSizeError
 from cntgraph.network.network import Network

@@ -27,7 +27,8 @@ from cntgraph.adapters.torch.other_values import other_values
 from cntgraph.adapters.torch.program import trace_program
 from cntgraph.adapters.torch.running import execution_of
 from cntgraph.adapters.torch.state_dict import is_state, tensors_of
-from cntgraph.adapters.weights.tensors import Layout, Tensors, check_separate, network_of
+from cntgraph.adapters.weights.separate import Layout, check_separate, network_of
+from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network

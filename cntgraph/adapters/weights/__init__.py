@@ -1,7 +1,7 @@
 """Weights without a graph; and the adapter of NumPy, for arrays in files, dicts and lists.
 
 Files are ``.npz`` and ``.npy``, and lists are as Keras gives them. Arrays by name have no graph:
-each weight is a block of its own (`tensors`). A list of arrays, or the ``arr_0, arr_1, …`` that
+each weight is a block of its own (`separate`). A list of arrays, or the ``arr_0, arr_1, …`` that
 ``numpy.savez(path, *arrays)`` writes, is in the order of Keras's ``get_weights()`` (kernel, bias,
 kernel, bias, …) and is a chain of layers (`chain`): of dense ones as it stands, of others with a
 `description`.
@@ -21,7 +21,8 @@ from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.chain import chain_of
 from cntgraph.adapters.weights.files import read_arrays
 from cntgraph.adapters.weights.packed import unpacked
-from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
+from cntgraph.adapters.weights.separate import Layout, network_of
+from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import EXTENDED, Parameter
 from cntgraph.network.network import Network

@@ -19,7 +19,8 @@ from cntgraph.adapters.damage import damage
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.json_object import read_json
 from cntgraph.adapters.weights.packed.packed_array import PackedArray, places
-from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
+from cntgraph.adapters.weights.separate import Layout, network_of
+from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError, ParameterError, require
 from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.network.network import Network

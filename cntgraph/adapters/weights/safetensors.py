@@ -15,9 +15,10 @@ from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
 from cntgraph.adapters.weights.json_object import json_object
 from cntgraph.adapters.weights.lora import CONFIG, WEIGHTS, is_adapter, network_of_adapter
+from cntgraph.adapters.weights.separate import Layout, check_separate, network_of
 from cntgraph.adapters.weights.shards import read_model
 from cntgraph.adapters.weights.stored import StoredArray, file_state
-from cntgraph.adapters.weights.tensors import Layout, Tensors, check_separate, network_of
+from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.network.network import Network
@@ -56,7 +57,7 @@ def load(
         A ``.safetensors`` file, a ``.safetensors.index.json``, or the folder they lie in.
     model : torch.nn.Module, optional
         The model whose weights these are: its graph, with these weights. It is not changed.
-        Without it, each tensor is a block of its own; see `tensors`.
+        Without it, each tensor is a block of its own; see `separate`.
     layout : {"OIHW", "OHWI", "HWIO"}, optional
         The order of the axes of convolutions' kernels, without a model.
     base : Network, optional

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import cntgraph as cg
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.pair_tensors import expanded_scale, orientations
-from cntgraph.adapters.weights.tensors import Tensors, block_name, network_of
+from cntgraph.adapters.weights.separate import network_of
+from cntgraph.adapters.weights.tensors import Tensors, block_name
 from cntgraph.core.errors import CoverageError, FormatError
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe

@@ -20,8 +20,9 @@ from cntgraph.adapters.options import Options
 from cntgraph.adapters.weights.gguf.blocks import Blocks
 from cntgraph.adapters.weights.gguf.head_rows import HeadRows
 from cntgraph.adapters.weights.gguf.header import Header, StoredTensor, read_header
+from cntgraph.adapters.weights.separate import Layout, network_of
 from cntgraph.adapters.weights.stored import StoredArray, file_state
-from cntgraph.adapters.weights.tensors import Layout, Tensors, network_of
+from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError, require
 from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.network.network import Network
@@ -48,7 +49,7 @@ def recognizes(source: object) -> bool:
 
 
 def load(source: str | Path, *, layout: Layout | None = None, **shared: Any) -> Network:
-    """Return the network of a file, or of the first of several; see `tensors`.
+    """Return the network of a file, or of the first of several; see `separate`.
 
     Parameters
     ----------

@@ -18,9 +18,8 @@ from cntgraph.adapters.weights.packed.gptq import gptq
 from cntgraph.adapters.weights.packed.group import Group, Layout, Settings
 from cntgraph.adapters.weights.packed.mlx import mlx
 from cntgraph.adapters.weights.packed.mxfp4 import mxfp4
-from cntgraph.adapters.weights.tensors import Tensors, block_name
+from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.parameter import Parameter
-from cntgraph.network.coverage import CoverageEntry
 
 __all__ = ["unpacked"]
 
@@ -36,47 +35,26 @@ def unpacked(tensors: Tensors, folder: Path | None = None) -> Tensors:
         As they are stored.
     folder : Path, optional
         Where they lie: files beside them may say what they do not.
-
-    Returns
-    -------
-    Tensors
-        The same where nothing is packed.
     """
-    named = tensors.by_name()
-    groups = _groups(named, Settings(folder))
-    if not groups:
-        return tensors
-    found = replace(tensors, parameters=[], left_out=[*tensors.left_out],
-                    reasons=dict(tensors.reasons), notes=dict(tensors.notes))  # fmt: skip
-    parts = {part: group for group in groups.values() for part in group.parts}
-    for name, parameter in named.items():
-        if name in groups and (array := groups[name].array) is not None:
-            group = groups[name]
-            found.parameters.append(Parameter(group.name, array.shape, "float32", array))
-            found.notes[group.name] = f"unpacked: {group.note}"
-        if name not in parts:
-            found.parameters.append(parameter)
-        elif parts[name].array is None:
-            found.parameters.append(parameter)
-            found.reasons[name] = f"not unpacked: {parts[name].note}"
-        elif name != parts[name].name:
-            found.left_out.append(_entry(parameter, parts[name]))
-    return found
+    groups = _groups(tensors.by_name(), Settings(folder))
+    reasons, notes = dict(tensors.reasons), dict(tensors.notes)
+    wholes: dict[Parameter, dict[str, str]] = {}
+    for group in groups:
+        if group.array is None:
+            reasons |= dict.fromkeys(group.parts, f"not unpacked: {group.note}")
+            continue
+        whole = Parameter(group.name, group.array.shape, "float32", group.array)
+        wholes[whole] = {part: f"the {what}" for part, what in group.parts.items()}
+        notes[group.name] = f"unpacked: {group.note}"
+    return replace(tensors.put_together(wholes), reasons=reasons, notes=notes)
 
 
-def _groups(named: dict[str, Parameter], settings: Settings) -> dict[str, Group]:
-    """Return the packed weights by the name of their first tensor."""
-    found: dict[str, Group] = {}
+def _groups(named: dict[str, Parameter], settings: Settings) -> list[Group]:
+    """Return the packed weights."""
+    found = []
     for name in named:
         layouts = (layout(name, named, settings) for layout in LAYOUTS)
         group = next((group for group in layouts if group is not None), None)
         if group is not None and (group.name == name or group.name not in named):
-            found[name] = group
+            found.append(group)
     return found
-
-
-def _entry(parameter: Parameter, group: Group) -> CoverageEntry:
-    """Say what a tensor is to the weight that it is a part of."""
-    reason = f"the {group.parts[parameter.name]} of {group.name}"
-    return CoverageEntry(parameter.name, "buffer", "folded", block_name(group.name), reason,
-                         parameter.shape, parameter.dtype)  # fmt: skip
