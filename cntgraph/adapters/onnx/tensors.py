@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import SparseTensorProto, TensorProto, numpy_helper
 
 from cntgraph.adapters.weights.packed.fields import unpacked
+from cntgraph.adapters.weights.packed.four_bit_floats import E2M1
 from cntgraph.adapters.weights.sparse import pattern_name
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.core.errors import FormatError
@@ -36,8 +37,7 @@ _PACKED: dict[str, tuple[int, NDArray[Any]]] = {
     "UINT4": (4, np.arange(16, dtype="uint8")),
     "INT2": (2, np.array([0, 1, -2, -1], "int8")),
     "UINT2": (2, np.arange(4, dtype="uint8")),
-    "FLOAT4E2M1": (4, np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6],
-                               "float32")),
+    "FLOAT4E2M1": (4, E2M1),
 }  # fmt: skip
 # A version of onnx knows some of them.
 _KINDS: dict[str, int] = dict(TensorProto.DataType.items())

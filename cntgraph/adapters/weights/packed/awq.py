@@ -32,4 +32,4 @@ def awq(name: str, tensors: Tensors, settings: Settings) -> Group | None:
         (outputs, inputs), Fields(words, 4, 1, _ORDER), scales, group, Fields(zeros, 4, 1, _ORDER),
         inputs_first=True,
     )  # fmt: skip
-    return Group(f"{stem}weight", parts, array, f"AWQ of 4 bits in groups of {group}")
+    return Group(f"{stem}weight", parts, array, f"AWQ of {array.note}")

@@ -15,12 +15,8 @@ from cntgraph.core.parameter import Parameter
 
 _ROLES = {"scale": "scales", "zero_point": "packed zero points", "shape": "shape",
           "g_idx": "groups of the inputs", "global_scale": "scale of all"}  # fmt: skip
-#: By the type of the scales: its name, the type that they are read as, values that share one.
-_FLOATS = {
-    "float8_e4m3fn": ("NVFP4", "float8_e4m3fn", 16),
-    "uint8": ("MXFP4", "float8_e8m0fnu", 32),
-    "float8_e8m0fnu": ("MXFP4", "float8_e8m0fnu", 32),
-}
+#: Kinds of floats, by the type that their scales are stored in.
+_FLOATS = {"float8_e4m3fn": "NVFP4", "uint8": "MXFP4", "float8_e8m0fnu": "MXFP4"}
 
 
 def compressed_tensors(name: str, tensors: Tensors, settings: Settings) -> Group | None:
@@ -43,7 +39,9 @@ def _array(
     if not matrices(words, scale):
         return None, "of other than two axes"
     if words.dtype == "uint8" and scale.dtype in _FLOATS:
-        return _floats(words, scale, found["global_scale"])
+        kind = _FLOATS[scale.dtype]
+        floats = FourBitFloats.of(kind, words, scale, found["global_scale"])
+        return floats, floats.note if floats else f"{kind} whose scales do not fit"
     shape = None if found["shape"] is None else tuple(found["shape"].read().reshape(-1).astype(int))
     if words.dtype != "int32" or shape is None or len(shape) != 2 or shape[0] != words.shape[0]:
         return None, "whose shape is not said"
@@ -60,15 +58,4 @@ def _array(
     group = -(-inputs // groups)
     zero = float(1 << (bits - 1)) if zeros is None else Fields(zeros, bits, 0)
     array = Grouped((outputs, inputs), Fields(words, bits, 1), scale, group, zero, belongs=belongs)
-    return array, f"{bits} bits in groups of {group}"
-
-
-def _floats(
-    words: Parameter, scale: Parameter, whole: Parameter | None
-) -> tuple[FourBitFloats | None, str]:
-    called, kind, group = _FLOATS[scale.dtype]
-    shape = words.shape[0], 2 * words.shape[1]
-    fits_all = whole is None or whole.size == 1
-    if scale.shape != (shape[0], shape[1] // group) or shape[1] % group or not fits_all:
-        return None, f"{called} whose scales do not fit"
-    return FourBitFloats(shape, words, scale, kind, group, whole), f"{called} in groups of {group}"
+    return array, array.note

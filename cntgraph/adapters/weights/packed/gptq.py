@@ -39,4 +39,4 @@ def gptq(name: str, tensors: Tensors, settings: Settings) -> Group | None:
         (outputs, inputs), Fields(words, bits, 0), scales, group, Fields(zeros, bits, 1),
         more=0 if is_second else 1, belongs=belongs, inputs_first=True,
     )  # fmt: skip
-    return Group(f"{stem}weight", parts, array, f"GPTQ of {bits} bits in groups of {group}")
+    return Group(f"{stem}weight", parts, array, f"GPTQ of {array.note}")

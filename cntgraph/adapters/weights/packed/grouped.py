@@ -49,6 +49,11 @@ class Grouped(PackedArray):
     belongs: Parameter | None = None
     inputs_first: bool = False
 
+    @property
+    def note(self) -> str:
+        """How it is packed."""
+        return f"{self.numbers.bits} bits in groups of {self.group}"
+
     def box(self, *part: range) -> Values:
         """Return the values of some outputs and inputs."""
         outputs, inputs = part

@@ -19,6 +19,5 @@ def mxfp4(name: str, tensors: Tensors, settings: Settings) -> Group | None:
     parts = {name: "packed numbers", scales.name: "scales"}
     if blocks.shape != (*scales.shape, 16) or len(scales.shape) < 2 or not blocks.size:
         return Group(stem, parts, None, "MXFP4 whose scales do not fit")
-    shape = (*scales.shape[:-1], 32 * scales.shape[-1])
-    array = FourBitFloats(shape, blocks, scales, "float8_e8m0fnu", 32)
+    array = FourBitFloats.of("MXFP4", blocks, scales)
     return Group(stem, parts, array, "MXFP4 in groups of 32")
