@@ -70,25 +70,22 @@ class Pieces(PackedArray):
 
     Parameters
     ----------
-    name, dtype : str
-        What it is called, and of which type.
+    name : str
+        What it is called.
     pieces : tuple
         The boxes of which it consists.
+    dtype : str
+        The type of its values.
     """
 
     shape: Sizes
     name: str
-    dtype: str
     pieces: tuple[_Piece, ...]
-
-    @property
-    def bits(self) -> np.dtype[Any]:  # type: ignore[override]
-        """The type of its bits."""
-        return storage_dtype(self.dtype)
+    dtype: str
 
     def box(self, *part: range) -> NDArray[Any]:
         """Return a box, of the pieces that it lies in."""
-        found = np.zeros([len(along) for along in part], self.bits)
+        found = np.zeros([len(along) for along in part], storage_dtype(self.dtype))
         n_found = 0
         for piece in self.pieces:
             inner, outer = [], []
@@ -218,4 +215,4 @@ def _add(found: Tensors, name: str, tensor: StoredTensor, where: tuple[Record, A
     stored = sum(piece.place.part[1] for piece in pieces)
     if prod(shape) > stored:
         raise FormatError(f"the tensor {name!r} shows more values than are stored")
-    found.add(name, shape, tensor.dtype, Pieces(shape, name, tensor.dtype, tuple(pieces)))
+    found.add(name, shape, tensor.dtype, Pieces(shape, name, tuple(pieces), tensor.dtype))

@@ -29,7 +29,7 @@ class Composed(PackedArray):
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.shape, self.bits = recipe, recipe.shape, recipe.dtype
+        self.recipe, self.shape, self.dtype = recipe, recipe.shape, recipe.dtype.name
 
     def box(self, *part: range) -> NDArray[Any]:
         """Return the values of a range along each axis."""
@@ -48,4 +48,5 @@ def composed(name: str, recipe: Recipe) -> Parameter:
     """
     if recipe.op == "parameter" and recipe.parameter is not None:
         return recipe.parameter.rename(name)
-    return Parameter(name, recipe.shape, recipe.dtype.name, Composed(recipe))
+    values = Composed(recipe)
+    return Parameter(name, values.shape, values.dtype, values)

@@ -21,7 +21,7 @@ from cntgraph.adapters.weights.json_object import read_json
 from cntgraph.adapters.weights.packed.packed_array import PackedArray, places
 from cntgraph.adapters.weights.separate import Layout, network_of
 from cntgraph.adapters.weights.tensors import Tensors
-from cntgraph.core.errors import FormatError, ParameterError, require
+from cntgraph.core.errors import FormatError, require
 from cntgraph.core.parameter import Parameter, storage_dtype
 from cntgraph.network.network import Network
 
@@ -92,18 +92,16 @@ class OrbaxArray(PackedArray):
     Parameters
     ----------
     store : tensorstore.TensorStore
-    dtype : str
-        Of its values.
     """
 
-    def __init__(self, store: Any, dtype: str) -> None:
-        self.store, self.shape, self.bits = store, tuple(store.shape), storage_dtype(dtype)
+    def __init__(self, store: Any) -> None:
+        self.store, self.shape, self.dtype = store, tuple(store.shape), str(store.dtype.name)
 
     def box(self, *part: range) -> NDArray[Any]:
         """Return the values of a range along each axis."""
         with _damage(self.store.kvstore.path):
             found = self.store[tuple(map(places, part))].read().result()
-        return np.ascontiguousarray(found).view(self.bits)
+        return np.ascontiguousarray(found).view(storage_dtype(self.dtype))
 
 
 def read_tensors(folder: Path) -> Tensors:
@@ -128,7 +126,8 @@ def read_tensors(folder: Path) -> Tensors:
             opened[leaf] = _opened(folder, leaf, described)
     _check_size(folder, opened)
     for leaf, store in _keeping_chunks(opened).items():
-        _add(found, ".".join(leaf.way[1:] if in_params else leaf.way), store)
+        array, name = OrbaxArray(store), ".".join(leaf.way[1:] if in_params else leaf.way)
+        found.add(name, array.shape, array.dtype, array)
     return found
 
 
@@ -194,15 +193,6 @@ def _check_size(folder: Path, opened: Mapping[_Leaf, Any]) -> None:
     shown = sum(prod(store.shape) for store in opened.values())
     if shown > _MOST * stored:
         raise FormatError(f"{folder}: its arrays show more values than the files hold; {_INSTEAD}")
-
-
-def _add(found: Tensors, name: str, store: Any) -> None:
-    """Append an array, or note why it is no parameter."""
-    dtype = store.dtype.name
-    try:
-        found.add(name, tuple(store.shape), dtype, OrbaxArray(store, dtype))
-    except ParameterError as error:
-        found.leave_out(name, tuple(store.shape), dtype, str(error))
 
 
 def _damage(path: Path | str) -> AbstractContextManager[None]:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cntgraph.core.parameter import storage_dtype
+
 #: Values that are unpacked at once: what is made on the way takes several times their bytes.
 _AT_ONCE = 1 << 18
 
@@ -20,10 +22,10 @@ Values = NDArray[np.float32]
 
 
 class PackedArray(ABC):
-    """What a `Parameter` reads from, of float32 where nothing else is said in `bits`."""
+    """What a `Parameter` reads from, of float32 where nothing else is said in `dtype`."""
 
     shape: tuple[int, ...]
-    bits: np.dtype[Any] = np.dtype(np.float32)
+    dtype: str = "float32"
 
     @abstractmethod
     def box(self, *part: range) -> NDArray[Any]:
@@ -43,7 +45,7 @@ class PackedArray(ABC):
                 part[axis] = part[axis][k]
             else:
                 left[axis] = k
-        found = np.empty([len(along) for along in part], self.bits)
+        found = np.empty([len(along) for along in part], storage_dtype(self.dtype))
         self._fill(found, tuple(part))
         return found[tuple(left)]
 
