@@ -19,10 +19,8 @@ from cntgraph.adapters.weights.checkpoint_values import PARTS, StoredTensor
 from cntgraph.adapters.weights.pickled import SAVE, read_pickle
 from cntgraph.adapters.weights.shards import INDEX, read_model
 from cntgraph.adapters.weights.sparse import LAYOUTS, sparse_parameters
-from cntgraph.adapters.weights.stored import StoredArray
 from cntgraph.adapters.weights.tensors import Tensors
-from cntgraph.core.errors import FormatError, ParameterError
-from cntgraph.core.parameter import storage_dtype
+from cntgraph.core.errors import FormatError
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", f".bin{INDEX}")
 
@@ -79,27 +77,18 @@ def _tensors_of(archive: CheckpointArchive, state: Mapping[str, Any]) -> Tensors
         first[tensor] = name
         if tensor.dtype in PARTS and tensor.storage is not None:
             tensor, found.reasons[name] = tensor.pairs, COMPLEX
-        is_sparse = tensor.layout in LAYOUTS
-        parts = tensor.parts if is_sparse else (tensor,)
-        arrays = [_values(archive, name, part) for part in parts]
-        known = [array for array in arrays if array is not None]
-        if known and not is_sparse:
-            found.add(name, tensor.shape, tensor.dtype, known[0])
-        elif len(known) == LAYOUTS.get(tensor.layout):
-            given = name, tensor.shape, tensor.dtype, tensor.layout, known
+        parts = tensor.parts or (tensor,)
+        whole = len(parts) == LAYOUTS.get(tensor.layout, 1)
+        if not whole or not all(part.is_plain for part in parts):
+            leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
+            continue
+        arrays = [archive.array(name, part) for part in parts]
+        if tensor.parts:
+            given = name, tensor.shape, tensor.dtype, tensor.layout, arrays
             found.parameters += sparse_parameters(*given)
         else:
-            leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
+            found.add(name, tensor.shape, tensor.dtype, arrays[0])
     return found
-
-
-def _values(archive: CheckpointArchive, name: str, tensor: StoredTensor) -> StoredArray | None:
-    """Return what reads the values of a tensor; None, if they are no plain real numbers."""
-    try:
-        storage_dtype(tensor.dtype)
-    except ParameterError:
-        return None
-    return None if tensor.storage is None else archive.array(name, tensor)
 
 
 def _check_sizes(state: Mapping[str, Any], path: Path) -> None:

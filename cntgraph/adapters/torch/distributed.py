@@ -25,7 +25,7 @@ from cntgraph.adapters.weights.packed.packed_array import PackedArray
 from cntgraph.adapters.weights.pickled import read_pickle
 from cntgraph.adapters.weights.shards import inside
 from cntgraph.adapters.weights.tensors import Tensors
-from cntgraph.core.errors import FormatError, ParameterError
+from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import storage_dtype
 
 METADATA = ".metadata"
@@ -193,9 +193,7 @@ def _add(found: Tensors, name: str, tensor: StoredTensor, where: tuple[Record, A
     described, places = where
     assert tensor.storage is not None
     key, shape = tensor.storage.key, tensor.shape
-    try:
-        storage_dtype(tensor.dtype)
-    except ParameterError:
+    if not tensor.is_plain:
         leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
         return
     pieces = []

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cntgraph.core.errors import ParameterError
+from cntgraph.core.parameter import storage_dtype
+
 #: What a storage of each class holds; a storage without a type is of bytes.
 _STORAGES = {
     "FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16",
@@ -69,6 +72,15 @@ class StoredTensor:
     strides: tuple[int, ...] = ()
     layout: str = "strided"
     parts: tuple[StoredTensor, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is of real numbers whose values lie in a row."""
+        try:
+            storage_dtype(self.dtype)
+        except ParameterError:
+            return False
+        return self.storage is not None
 
     @property
     def pairs(self) -> StoredTensor:
