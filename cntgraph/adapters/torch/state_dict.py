@@ -65,7 +65,7 @@ def tensors_in(state: Mapping[str, Any], found: Tensors) -> Iterator[tuple[str, 
         if isinstance(value, TENSORS):
             yield str(name), value
         elif isinstance(value, np.ndarray):
-            found.add(str(name), value.shape, value.dtype.name, value)
+            found.add_array(str(name), value)
         else:
             kind = "parameter" if holds_tensors(value) else "buffer"
             reason = f"no tensor: a value of type {type(value).__name__}"

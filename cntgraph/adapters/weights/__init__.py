@@ -24,7 +24,7 @@ from cntgraph.adapters.weights.packed import unpacked
 from cntgraph.adapters.weights.separate import Layout, network_of
 from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError
-from cntgraph.core.parameter import EXTENDED, Parameter
+from cntgraph.core.parameter import Parameter
 from cntgraph.network.network import Network
 
 suffixes = (".npz", ".npy")
@@ -98,9 +98,7 @@ def _tensors(source: Any) -> tuple[Tensors, bool]:
     else:
         tensors = Tensors()
         for name, array in _named_arrays(source):
-            dtype = array.dtype.name
-            bits = array.view(EXTENDED.get(dtype, array.dtype))
-            tensors.add(name, array.shape, dtype, bits)
+            tensors.add_array(name, array)
     tensors = unpacked(tensors)
     names = [name for name in tensors.names() if not re.fullmatch(r"arr_\d+", name)]
     if names or not tensors.parameters:

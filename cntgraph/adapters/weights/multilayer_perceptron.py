@@ -61,11 +61,9 @@ def parameters(source: Any) -> dict[str, Parameter]:
             f"expected a fitted {type(source).__name__}, got one without weights; call fit or "
             "partial_fit first"
         )
-    return {
-        p.name: p
-        for k, arrays in enumerate(zip(source.coefs_, source.intercepts_, strict=True))
-        for p in (
-            Parameter.from_array(f"{name}.{k}", array)
-            for name, array in zip(("coefs_", "intercepts_"), arrays, strict=True)
-        )
+    named = {
+        f"{name}.{k}": getattr(source, name)[k]
+        for k in range(len(source.coefs_))
+        for name in ("coefs_", "intercepts_")
     }
+    return {name: Parameter.from_array(name, array) for name, array in named.items()}

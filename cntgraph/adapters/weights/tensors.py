@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from cntgraph.adapters.weights.pair_tensors import split_name
 from cntgraph.core.errors import FormatError, ParameterError
-from cntgraph.core.parameter import ArrayHandle, Parameter
+from cntgraph.core.parameter import EXTENDED, ArrayHandle, Parameter
 from cntgraph.network.coverage import CoverageEntry
 
 
@@ -65,6 +67,11 @@ class Tensors:
             self.parameters.append(Parameter(name, shape, dtype, data))
         except ParameterError as error:
             self.leave_out(name, shape, dtype, str(error))
+
+    def add_array(self, name: str, array: NDArray[Any]) -> None:
+        """Append an array in memory; its type may be one of ``ml_dtypes``."""
+        bits = array.view(EXTENDED.get(array.dtype.name, array.dtype))
+        self.add(name, array.shape, array.dtype.name, bits)
 
     def join(self, others: Tensors, path: Path) -> None:
         """Append the tensors of another part of the same model.

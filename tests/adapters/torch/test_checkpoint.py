@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections import OrderedDict
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -236,6 +237,13 @@ def test_values_of_a_state_dict_that_are_no_tensors_are_said():
     for nested in ({"w": torch.ones(2, 2)}, [torch.ones(2, 2)]):
         with pytest.raises(CoverageError, match="hidden: no tensor: a value of type"):
             cg.load({**state, "hidden": nested}, strict=True)
+
+
+def test_an_array_of_a_state_dict_may_be_of_a_type_that_numpy_lacks():
+    weight = np.arange(6.0).reshape(2, 3).astype(ml_dtypes.bfloat16)
+    net = cg.load({"fc.weight": torch.ones(2, 3), "array": weight}, strict=True)
+    assert strengths(net)["array"].tolist() == [3.0, 12.0]
+    assert net.coverage["dtype"]["array"] == "bfloat16"
 
 
 def test_a_tensor_beside_the_weights_is_not_taken_for_them(tmp_path):
