@@ -36,8 +36,8 @@ def network_of(
         What its configuration says.
     library : module
         One of this package, ``of_transformers`` and the like: ``build(found)`` returns the module,
-        ``placed(module, tensors)`` the tensors by its names, ``example(module, found, given)``
-        what it is called with.
+        ``example(module, found, given)`` what it is called with and, where it stores tensors by
+        other names than the module's, ``placed(module, tensors)`` those by the module's.
     tensors : Tensors
         The folder's weights.
     given : Options
@@ -54,7 +54,9 @@ def network_of(
     """
     with _quiet(found.library):
         module = _built(found, library, tensors)
-        tensors = library.placed(module, dequantized(tensors))
+        tensors = dequantized(tensors)
+        if hasattr(library, "placed"):
+            tensors = library.placed(module, tensors)
         unneeded = check_places(found, module, tensors, strict=given.strict)
         example = given.example_input
         if example is None:

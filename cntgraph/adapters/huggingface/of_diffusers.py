@@ -11,7 +11,6 @@ import torch
 from cntgraph.adapters.huggingface.building import image_sizes, sizes_of, zeros
 from cntgraph.adapters.huggingface.description import Description
 from cntgraph.adapters.options import Options
-from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import InputShapeError
 
 
@@ -38,11 +37,6 @@ def _class(found: Description) -> Any:
 
     made = getattr(diffusers, found.name, None) if found.name.isidentifier() else None
     return made if isinstance(made, type) and issubclass(made, diffusers.ModelMixin) else None
-
-
-def placed(module: Any, tensors: Tensors) -> Tensors:
-    """Return the tensors of a folder by a network's names, which they have."""
-    return tensors
 
 
 def example(module: Any, found: Description, given: Options) -> dict[str, torch.Tensor]:

@@ -11,7 +11,6 @@ import torch
 from cntgraph.adapters.huggingface.building import sizes_of, zeros
 from cntgraph.adapters.huggingface.description import Description
 from cntgraph.adapters.options import Options
-from cntgraph.adapters.weights.tensors import Tensors
 from cntgraph.core.errors import FormatError, InputShapeError
 
 #: What a model is made with, besides its own arguments.
@@ -48,11 +47,6 @@ def build(found: Description) -> torch.nn.Module:
     told = {key: found.settings[key] for key in _SETTINGS if found.settings.get(key) is not None}
     module: torch.nn.Module = timm.create_model(found.name, pretrained=False, **told | own)
     return module
-
-
-def placed(module: Any, tensors: Tensors) -> Tensors:
-    """Return the tensors of a folder by a model's names, which they have."""
-    return tensors
 
 
 def example(module: Any, found: Description, given: Options) -> tuple[torch.Tensor, ...]:
