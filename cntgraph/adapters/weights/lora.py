@@ -64,6 +64,11 @@ class Module:
         a, b = (Recipe.of(self.parts[part]) for part in ("A", "B"))
         return (b.reshape((b.shape[0], -1)) @ a.reshape((a.shape[0], -1))) * self.scale
 
+    @property
+    def bias(self) -> Recipe | None:
+        """What is added to the outputs: a bias of B's own, scaled as the product is."""
+        return Recipe.of(self.parts["bias"]) * self.scale if "bias" in self.parts else None
+
     def check(self) -> None:
         """Raise where there is no product of A and B.
 
@@ -143,7 +148,9 @@ def network_of_adapter(
         raise FormatError(f"{path}: expected tensors of a LoRA (lora_A, lora_B), found {names}")
     for module in modules:
         module.check()
-    return _updates(tensors, modules, strict) if base is None else _with(base, modules, others)
+    if base is not None:
+        return _with(base, modules, others)
+    return _updates(tensors, modules, others, strict)
 
 
 # -- what a folder holds ---------------------------------------------------------------------------
@@ -186,15 +193,12 @@ def _modules(
     for module in modules.values():
         rank = _number(ranks.number(module.name, config.get("r", 8)), "rank")
         alpha = _number(alphas.number(module.name, config.get("lora_alpha", 8)), "alpha")
-        module.scale = _scale(module, rank, alpha, rooted=bool(config.get("use_rslora")))
+        if not rank >= 1:
+            raise FormatError(
+                f"the update of {module.name}: expected a rank of 1 or more, got {rank}"
+            )
+        module.scale = alpha / (sqrt(rank) if config.get("use_rslora") else rank)
     return list(modules.values()), others
-
-
-def _scale(module: Module, rank: float, alpha: float, *, rooted: bool) -> float:
-    """Return what the product is multiplied by: alpha / r, or alpha / √r."""
-    if not rank >= 1:
-        raise FormatError(f"the update of {module.name}: expected a rank of 1 or more, got {rank}")
-    return alpha / (sqrt(rank) if rooted else rank)
 
 
 def _number(value: Any, what: str) -> float:
@@ -206,26 +210,21 @@ def _number(value: Any, what: str) -> float:
 # -- the updates by themselves ---------------------------------------------------------------------
 
 
-def _updates(tensors: Tensors, modules: list[Module], strict: bool) -> Network:
+def _updates(
+    tensors: Tensors, modules: list[Module], others: Mapping[str, Parameter], strict: bool
+) -> Network:
     builder = Builder()
     for parameter in tensors.parameters:
         builder.parameter(parameter)
-        if not _PART.fullmatch(parameter.name.removeprefix(_PREFIX)):
-            builder.reasons[parameter.name] = _reason(parameter.name)
+    builder.reasons |= {p.name: _reason(p.name) for p in others.values()}
     builder.operations += tensors.left_out
     for module in modules:
         shape = module.parts["A"].shape
         ids = builder.input(f"{module.name}.in", shape[1:])
-        builder.output(builder.linear(module.name, ids.reshape(-1), module.update, _bias(module)))
+        builder.output(builder.linear(module.name, ids.reshape(-1), module.update, module.bias))
         if "magnitude" in module.parts:
             builder.reasons[module.parts["magnitude"].name] = _NO_BASE
     return builder.finish(strict=strict)
-
-
-def _bias(module: Module) -> Recipe | None:
-    """Return what is added to the outputs: a bias of B's own, as it is scaled."""
-    bias = module.parts.get("bias")
-    return None if bias is None else Recipe.of(bias) * module.scale
 
 
 def _reason(name: str) -> str:
@@ -241,9 +240,9 @@ def _with(base: Network, modules: list[Module], others: Mapping[str, Parameter])
     for module in modules:
         weight = _found(base, f"{module.name}.weight")
         values[weight.name] = module.of_base(Recipe.of(weight))
-        if (added := _bias(module)) is not None:
+        if module.bias is not None:
             bias = _found(base, f"{module.name}.bias")
-            values[bias.name] = Recipe.of(bias) + added
+            values[bias.name] = Recipe.of(bias) + module.bias
     for name, parameter in others.items():  # modules that were trained as a whole
         values[_found(base, name).name] = Recipe.of(parameter)
     return replace(put_in(base, values), entries=base.entries + tuple(_entries(base, values)))
