@@ -12,6 +12,8 @@ from cntgraph.core.errors import CntGraphError, FormatError
 def damage(place: object, what: str, then: str) -> Iterator[None]:
     """Say what is wrong and what to do then, whatever a damaged file leads to.
 
+    A plain `ValueError` within says in its own words what is damaged.
+
     Parameters
     ----------
     place : object
@@ -24,4 +26,5 @@ def damage(place: object, what: str, then: str) -> Iterator[None]:
     except Exception as error:  # what libraries raise on damaged values is endless
         text = " ".join(str(error).split())
         text = text if len(text) <= 300 else f"{text[:300]}…"
-        raise FormatError(f"{place}: {what} ({type(error).__name__}: {text}); {then}") from error
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        raise FormatError(f"{place}: {what} ({kind}{text}); {then}") from error

@@ -185,13 +185,9 @@ class Source:
         FormatError
             If a walk through it does not come to its end.
         """
-        try:
+        what = f"the texts of the HDF5 file are damaged at byte {at - self.offset:,}"
+        with damage(self.path, what, "copy the file again, or save it again"):
             return dict(_objects(data, at, stop))
-        except ValueError:
-            raise FormatError(
-                f"{self.path}: the texts of the HDF5 file are damaged at byte "
-                f"{at - self.offset:,}; copy the file again, or save it again"
-            ) from None
 
     @contextmanager
     def _bytes(self) -> Iterator[bytes | mmap]:

@@ -28,10 +28,10 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
     try:
         found: Any = json.loads(raw.decode(), object_pairs_hook=unique)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise ValueError("no object")
+        raise ValueError("it is no object of JSON")
     return found
 
 

@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, cast
 
+from cntgraph.adapters.damage import damage
 from cntgraph.adapters.options import Options
 from cntgraph.adapters.registry import builtin
 from cntgraph.adapters.weights.json_object import json_object
@@ -111,23 +112,25 @@ def read_tensors(path: Path) -> Tensors:
 
 def _read_file(path: Path) -> Tensors:
     """Return the tensors of one file, in the order in which they lie there."""
-    state = file_state(path)
-    header, start = _read_header(path, state[0])
-    found, at = Tensors(), 0
-    entries = (_checked(path, name, entry) for name, entry in header.items())
-    for begin, end, name, dtype, shape in sorted(entries):
-        if begin != at:
-            raise _damaged(path, f"between the tensors there is a hole or an overlap, at {name!r}")
-        at = end
-        if dtype in _LEFT_OUT:
-            found.leave_out(name, shape, dtype, f"of type {dtype}, which is no plain number")
-        else:
-            kind = storage_dtype(DTYPES[dtype])
-            array = StoredArray(path, start + begin, shape, kind, state)
-            found.add(name, shape, DTYPES[dtype], array)
-    if start + at != state[0]:
-        raise _damaged(path, f"the tensors take {at} bytes, {state[0] - start} are there")
-    return found
+    what = "expected a safetensors file, found a damaged or cut off one"
+    with damage(path, what, "copy it again, or save it again"):
+        state = file_state(path)
+        header, start = _read_header(path, state[0])
+        found, at = Tensors(), 0
+        entries = (_checked(path, name, entry) for name, entry in header.items())
+        for begin, end, name, dtype, shape in sorted(entries):
+            if begin != at:
+                raise ValueError(f"between the tensors there is a hole or an overlap, at {name!r}")
+            at = end
+            if dtype in _LEFT_OUT:
+                found.leave_out(name, shape, dtype, f"of type {dtype}, which is no plain number")
+            else:
+                kind = storage_dtype(DTYPES[dtype])
+                array = StoredArray(path, start + begin, shape, kind, state)
+                found.add(name, shape, DTYPES[dtype], array)
+        if start + at != state[0]:
+            raise ValueError(f"the tensors take {at} bytes, {state[0] - start} are there")
+        return found
 
 
 def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:
@@ -135,17 +138,14 @@ def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, _MAX_HEADER):
-            raise _damaged(path, f"its header would be {length} bytes long, the file has {size}")
+            raise ValueError(f"its header would be {length} bytes long, the file has {size}")
         raw = file.read(length)
     if not raw.startswith(b"{"):
-        raise _damaged(path, "its header does not begin with a brace")
-    try:
-        header = json_object(raw)
-    except ValueError as error:
-        raise _damaged(path, f"it has no header of JSON ({error})") from error
+        raise ValueError("its header does not begin with a brace")
+    header = json_object(raw)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise _damaged(path, "its metadata are not texts")
+        raise ValueError("its metadata are not texts")
     return header, 8 + length
 
 
@@ -155,7 +155,7 @@ def _checked(path: Path, name: str, entry: Any) -> tuple[int, int, str, str, tup
     place, shape = _sizes(entry.get("data_offsets")), _sizes(entry.get("shape"))
     if place is None or len(place) != 2 or place[0] > place[1]:
         said = entry.get("data_offsets")
-        raise _damaged(path, f"it does not say where the tensor {name!r} lies ({said!r:.80})")
+        raise ValueError(f"it does not say where the tensor {name!r} lies ({said!r:.80})")
     dtype, n_bytes = entry.get("dtype"), place[1] - place[0]
     if not isinstance(dtype, str) or dtype not in {*DTYPES, *_LEFT_OUT}:
         raise FormatError(
@@ -163,11 +163,10 @@ def _checked(path: Path, name: str, entry: Any) -> tuple[int, int, str, str, tup
             f"{', '.join(DTYPES)}. The file is damaged, or newer than this version of cntgraph"
         )
     if shape is None or len(shape) > _MAX_AXES or len(entry) != 3:
-        raise _damaged(path, f"the tensor {name!r} is described wrongly ({entry!r:.120})")
+        raise ValueError(f"the tensor {name!r} is described wrongly ({entry!r:.120})")
     bits = _LEFT_OUT.get(dtype) or 8 * storage_dtype(DTYPES[dtype]).itemsize
     if prod(shape) * bits != 8 * n_bytes:
-        raise _damaged(
-            path,
+        raise ValueError(
             f"the tensor {name!r} of type {dtype} and shape {shape} does not take the "
             f"{n_bytes} bytes it is said to lie in",
         )
@@ -180,10 +179,3 @@ def _sizes(values: Any) -> tuple[int, ...] | None:
         return None
     fits = all(type(value) is int and 0 <= value < 1 << 62 for value in values)
     return tuple(values) if fits else None
-
-
-def _damaged(path: Path, reason: str) -> FormatError:
-    return FormatError(
-        f"{path}: expected a safetensors file, found a damaged or cut off one: {reason}; "
-        "copy it again, or save it again"
-    )

@@ -45,20 +45,18 @@ class ZipArchive:
 
     def __init__(self, path: Path, what: str, part: tuple[int, int] | None = None) -> None:
         self.path, self.part = path, part
+        size = path.stat().st_size if part is None else part[1]
         found = f"expected {what} (a zip archive), found other or damaged bytes"
         with damage(path, found, _AGAIN), self.opened() as archive:
             infos = archive.infolist()
-        self.members = {info.filename: info for info in infos}
-        size = path.stat().st_size if part is None else part[1]
-        stored = sum(info.compress_size for info in infos)
-        plain = [info for info in infos if info.compress_type == zipfile.ZIP_STORED]
-        reason = ""
-        if len(self.members) < len(infos):
-            reason = "two members have one name"
-        elif stored > size or any(info.file_size != info.compress_size for info in plain):
-            reason = "its members are larger than the file, or overlap"
-        if reason:
-            raise FormatError(f"{path}: expected {what}, found a damaged one: {reason}")
+            self.members = {info.filename: info for info in infos}
+            plain = [info for info in infos if info.compress_type == zipfile.ZIP_STORED]
+            if len(self.members) < len(infos):
+                raise ValueError("two members have one name")
+            if sum(info.compress_size for info in infos) > size or any(
+                info.file_size != info.compress_size for info in plain
+            ):
+                raise ValueError("its members are larger than the file, or overlap")
 
     def opened(self) -> zipfile.ZipFile:
         """Open it for reading."""

@@ -12,6 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
+from cntgraph.adapters.damage import damage
 from cntgraph.core.errors import FormatError
 
 #: By the format's numbers of types: how a single value is unpacked.
@@ -72,61 +73,59 @@ def read_header(path: Path) -> Header:
     FormatError
         If it is damaged, or of a version that is not known.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        reader = _Reader(path, file, size)
-        if file.read(4) != b"GGUF":
-            raise reader.damaged("it does not begin with GGUF")
-        (version,) = reader.numbers("I")
-        if version not in (2, 3):
-            raise FormatError(
-                f"{path}: expected a GGUF file of version 2 or 3, found {version:#x}; one of an "
-                "older version, or written on a big-endian machine, is to be converted again"
-            )
-        n_tensors, n_settings = reader.numbers("QQ")
-        settings = {}
-        for _ in range(reader.checked(n_settings, 12)):
-            name = reader.text(_MAX_NAME)
-            settings[name] = reader.value(*reader.numbers("I"))
-        tensors: dict[str, StoredTensor] = {}
-        for _ in range(reader.checked(n_tensors, 24)):
-            name = reader.text(_MAX_NAME)
-            if not name or name in tensors:
-                raise reader.damaged(f"the tensor {name!r:.80} is there twice, or without a name")
-            tensors[name] = reader.tensor()
-        step = settings.get("general.alignment", 32)
-        if not isinstance(step, int) or not 0 < step <= 1 << 20:
-            raise reader.damaged(f"its tensors are said to be aligned to {step!r:.40}")
-        start = -(-file.tell() // step) * step
-    return Header(settings, tensors, start, size)
+    what = "expected a GGUF file, found a damaged or cut off one"
+    with (
+        damage(path, what, "copy it again, or convert the model again"),
+        path.open("rb") as file,
+    ):
+        return _Reader(file, path.stat().st_size).header(path)
 
 
 @dataclass(frozen=True)
 class _Reader:
     """Reads the parts of a header, and refuses what cannot be there."""
 
-    path: Path
     file: IO[bytes]
     size: int
 
-    def damaged(self, reason: str) -> FormatError:
-        return FormatError(
-            f"{self.path}: expected a GGUF file, found a damaged or cut off one: {reason}; copy it "
-            "again, or convert the model again"
-        )
+    def header(self, path: Path) -> Header:
+        """Return what the file begins with."""
+        if self.file.read(4) != b"GGUF":
+            raise ValueError("it does not begin with GGUF")
+        (version,) = self.numbers("I")
+        if version not in (2, 3):
+            raise FormatError(
+                f"{path}: expected a GGUF file of version 2 or 3, found {version:#x}; one of an "
+                "older version, or written on a big-endian machine, is to be converted again"
+            )
+        n_tensors, n_settings = self.numbers("QQ")
+        settings = {}
+        for _ in range(self.checked(n_settings, 12)):
+            name = self.text(_MAX_NAME)
+            settings[name] = self.value(*self.numbers("I"))
+        tensors: dict[str, StoredTensor] = {}
+        for _ in range(self.checked(n_tensors, 24)):
+            name = self.text(_MAX_NAME)
+            if not name or name in tensors:
+                raise ValueError(f"the tensor {name!r:.80} is there twice, or without a name")
+            tensors[name] = self.tensor()
+        step = settings.get("general.alignment", 32)
+        if not isinstance(step, int) or not 0 < step <= 1 << 20:
+            raise ValueError(f"its tensors are said to be aligned to {step!r:.40}")
+        return Header(settings, tensors, -(-self.file.tell() // step) * step, self.size)
 
     def numbers(self, kinds: str) -> tuple[Any, ...]:
         """Return numbers that lie side by side."""
         wanted = struct.calcsize(f"<{kinds}")
         raw = self.file.read(wanted)
         if len(raw) < wanted:
-            raise self.damaged("it ends within its header")
+            raise ValueError("it ends within its header")
         return struct.unpack(f"<{kinds}", raw)
 
     def checked(self, n: int, nbytes: int) -> int:
         """Return a number of things of at least some bytes, if they can all follow."""
         if n * nbytes > self.size - self.file.tell():
-            raise self.damaged(f"it says that {n} things follow, which it is too short for")
+            raise ValueError(f"it says that {n} things follow, which it is too short for")
         return n
 
     def text(self, longest: int = _KEPT_TEXT) -> str:
@@ -144,7 +143,7 @@ class _Reader:
         if kind == _TEXT:
             return self.text()
         if kind != _ARRAY or in_array:
-            raise self.damaged(f"a setting is of the unknown type {kind}")
+            raise ValueError(f"a setting is of the unknown type {kind}")
         kind, n = self.numbers("IQ")
         if kind in _VALUES:
             self.checked(n, struct.calcsize(f"<{_VALUES[kind]}"))
@@ -159,8 +158,8 @@ class _Reader:
         """Return what follows the name of a tensor; its first axis is the last of the file."""
         (n_axes,) = self.numbers("I")
         if n_axes > _MAX_AXES:
-            raise self.damaged(f"a tensor has {n_axes} axes")
+            raise ValueError(f"a tensor has {n_axes} axes")
         *sizes, kind, offset = self.numbers(f"{n_axes}QIQ")
         if prod(max(n, 1) for n in sizes) >= 1 << 62:
-            raise self.damaged(f"a tensor has the impossible shape {sizes!r:.80}")
+            raise ValueError(f"a tensor has the impossible shape {sizes!r:.80}")
         return StoredTensor(tuple(reversed(sizes)), kind, offset)
