@@ -45,23 +45,18 @@ _INSTEAD = (
 )
 
 Sizes = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a piece lies: in which file, from where on, and how many bytes."""
-
-    path: Path
-    part: tuple[int, int]
+#: Where a part of a file begins, and its size.
+Part = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A box of a tensor: where in it, and where in the files."""
+    """A box of a tensor: where in it, and the part of a file that holds it."""
 
     offsets: Sizes
     sizes: Sizes
-    place: _Place
+    path: Path
+    part: Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +101,12 @@ class Pieces(PackedArray):
 
     def _read(self, piece: _Piece, key: tuple[slice, ...]) -> NDArray[Any]:
         """Read a part of a piece."""
-        archive = archive_of(piece.place.path, piece.place.part)
-        tensor = read_pickle(archive.read("data.pkl"), piece.place.path)
+        archive = archive_of(piece.path, piece.part)
+        tensor = read_pickle(archive.read("data.pkl"), piece.path)
         described = isinstance(tensor, StoredTensor) and tensor.storage is not None
         if not described or (tensor.shape, tensor.dtype) != (piece.sizes, self.dtype):
             raise FormatError(
-                f"{piece.place.path}: a piece of the tensor {self.name!r} is not the one that "
+                f"{piece.path}: a piece of the tensor {self.name!r} is not the one that "
                 f"{METADATA} says; {_INSTEAD}"
             )
         return archive.array(self.name, tensor)[key]
@@ -127,22 +122,24 @@ def read_distributed(folder: Path) -> Tensors:
     FormatError
         If it is damaged, a file is missing, or it is written in another way.
     """
-    path = folder / METADATA
-    if path.stat().st_size > _MAX_METADATA:
-        raise FormatError(f"{path}: expected what describes a checkpoint, found a file too large")
-    described = read_pickle(path.read_bytes(), path, _RECORDS)
+    path, found = folder / METADATA, Tensors()
     what = f"expected what {_MODULE} writes, found a damaged or another description"
     with damage(path, what, _INSTEAD):
+        if path.stat().st_size > _MAX_METADATA:
+            raise ValueError("it is too large")
+        described = read_pickle(path.read_bytes(), path, _RECORDS)
         tensors, places = _tensors(described), _places(described, path)
         shown = sum(prod(tensor.shape) for tensor in tensors.values())
-        files = {place.path: place.path.stat().st_size for place in places.values()}
-        if shown > 16 * sum(files.values()):
-            raise FormatError(f"{path}: its tensors show more values than the files hold")
+        if shown > 16 * sum(file.stat().st_size for file in {file for file, _ in places.values()}):
+            raise ValueError("its tensors show more values than the files hold")
         loaded = _nested(tensors, described.state.get("planner_data"))
         keys, state = weights_in(loaded, folder)
-        found = Tensors()
         for name, tensor in tensors_in(state, found):
-            _add(found, name, tensor, (described, places))
+            if not tensor.is_plain:
+                leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
+                continue
+            pieces = Pieces(tensor.shape, name, _pieces(tensor, described, places), tensor.dtype)
+            found.add(name, tensor.shape, tensor.dtype, pieces)
     note_others(loaded, keys, found)
     return found
 
@@ -157,13 +154,13 @@ def _tensors(described: Record) -> dict[str, StoredTensor]:
     return found
 
 
-def _places(described: Record, path: Path) -> dict[tuple[str, Sizes], _Place]:
+def _places(described: Record, path: Path) -> dict[tuple[str, Sizes], tuple[Path, Part]]:
     """Return where each piece lies: by the name of its tensor, and where in that it begins."""
     found, files = {}, dict[str, Path]()
     for index, info in described.state["storage_data"].items():
         said = info.state
         if said.get("transform_descriptors"):
-            raise FormatError(f"{path}: its pieces are compressed; {_INSTEAD}")
+            raise ValueError("its pieces are compressed")
         name = said["relative_path"]
         if name not in files:
             files[name] = inside(path, name)
@@ -172,7 +169,7 @@ def _places(described: Record, path: Path) -> dict[tuple[str, Sizes], _Place]:
             raise FormatError(f"{files[name]}: a piece is cut off; copy the checkpoint again")
         offsets = index.state.get("offset")
         key = index.state["fqn"], () if offsets is None else tuple(offsets)
-        found[key] = _Place(files[name], (start, size))
+        found[key] = files[name], (start, size)
     return found
 
 
@@ -188,15 +185,12 @@ def _nested(tensors: dict[str, StoredTensor], ways: Any) -> dict[str, Any]:
     return found
 
 
-def _add(found: Tensors, name: str, tensor: StoredTensor, where: tuple[Record, Any]) -> None:
-    """Append a tensor, after checking that its pieces can make it."""
-    described, places = where
+def _pieces(
+    tensor: StoredTensor, described: Record, places: Mapping[tuple[str, Sizes], tuple[Path, Part]]
+) -> tuple[_Piece, ...]:
+    """Return the pieces of a tensor, after checking that they can make it."""
     assert tensor.storage is not None
-    key, shape = tensor.storage.key, tensor.shape
-    if not tensor.is_plain:
-        leave_out_tensor(found, name, tensor, tensor.dtype, tensor.layout)
-        return
-    pieces = []
+    key, shape, pieces = tensor.storage.key, tensor.shape, []
     for chunk in described.state["state_dict_metadata"][key].state["chunks"]:
         offsets, sizes = tuple(chunk.state["offsets"]), tuple(chunk.state["sizes"])
         fits = len(offsets) == len(sizes) == len(shape) and all(
@@ -205,12 +199,11 @@ def _add(found: Tensors, name: str, tensor: StoredTensor, where: tuple[Record, A
         )
         at = places.get((key, offsets)) or (None if any(offsets) else places.get((key, ())))
         if not fits or at is None:
-            raise FormatError(f"a piece of the tensor {name!r} is missing, or outside of it")
-        pieces.append(_Piece(offsets, sizes, at))
+            raise ValueError(f"a piece of the tensor {key!r} is missing, or outside of it")
+        pieces.append(_Piece(offsets, sizes, *at))
     n_values = sum(prod(piece.sizes) for piece in pieces)
     if n_values != prod(shape) or len({piece.offsets for piece in pieces}) < len(pieces):
-        raise FormatError(f"the pieces of the tensor {name!r} do not make the whole of {shape}")
-    stored = sum(piece.place.part[1] for piece in pieces)
-    if prod(shape) > stored:
-        raise FormatError(f"the tensor {name!r} shows more values than are stored")
-    found.add(name, shape, tensor.dtype, Pieces(shape, name, tuple(pieces), tensor.dtype))
+        raise ValueError(f"the pieces of the tensor {key!r} do not make the whole of {shape}")
+    if prod(shape) > sum(piece.part[1] for piece in pieces):
+        raise ValueError(f"the tensor {key!r} shows more values than are stored")
+    return tuple(pieces)
