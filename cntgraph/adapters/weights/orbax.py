@@ -113,8 +113,9 @@ def read_tensors(folder: Path) -> Tensors:
         If it is damaged, or there are several in the folder.
     """
     folder = _the_only_one(folder)
-    described = _described(folder)
-    leaves = [*_leaves(described, folder)]
+    with _damage(folder / METADATA):
+        described = read_json(folder / METADATA, _MAX_METADATA)
+        leaves = [*_leaves(described)]
     in_params = [leaf for leaf in leaves if leaf.way[0] == _PARAMS]
     found, opened = Tensors(), {}
     for leaf in leaves:
@@ -144,19 +145,13 @@ def _the_only_one(folder: Path) -> Path:
     )
 
 
-def _described(folder: Path) -> dict[str, Any]:
-    with _damage(folder / METADATA):
-        return read_json(folder / METADATA, _MAX_METADATA)
-
-
-def _leaves(described: Mapping[str, Any], folder: Path) -> Iterator[_Leaf]:
+def _leaves(described: Mapping[str, Any]) -> Iterator[_Leaf]:
     """Yield what a tree has at its ends, in its order."""
-    with _damage(folder / METADATA):
-        for entry in described["tree_metadata"].values():
-            way = tuple(str(step["key"]) for step in entry["key_metadata"])
-            if not way or any(set(step) & set("/\\\0") or step in ("", "..") for step in way):
-                raise ValueError(f"a name that is none: {way!r:.80}")
-            yield _Leaf(way, str(entry["value_metadata"]["value_type"]))
+    for entry in described["tree_metadata"].values():
+        way = tuple(str(step["key"]) for step in entry["key_metadata"])
+        if not way or any(set(step) & set("/\\\0") or step in ("", "..") for step in way):
+            raise ValueError(f"a name that is none: {way!r:.80}")
+        yield _Leaf(way, str(entry["value_metadata"]["value_type"]))
 
 
 def _opened(folder: Path, leaf: _Leaf, described: Mapping[str, Any]) -> Any:

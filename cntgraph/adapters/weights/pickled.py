@@ -83,16 +83,9 @@ class _Machine:
 
     def step(self, instruction: str, argument: Any) -> None:
         """Carry out one instruction."""
-        if instruction in _IGNORED:
-            return
-        if instruction in _PUSHED:
-            self.stack.append(_PUSHED[instruction]())
-        elif instruction in _PUSHED_ARGUMENT:
-            self.stack.append(argument)
-        elif instruction in _INSTRUCTIONS:
-            _INSTRUCTIONS[instruction](self, argument)
-        else:
+        if instruction not in _INSTRUCTIONS:
             raise UnsafeFileError(f"{self.path}: makes use of {instruction}; {SAVE}")
+        _INSTRUCTIONS[instruction](self, argument)
 
     def marked(self) -> list[Any]:
         """Take what was pushed since the last mark."""
@@ -136,6 +129,13 @@ class _Machine:
             raise self.refusal(found)
         self.stack.append(found)
 
+    def call(self) -> None:
+        """Put what a function makes of its arguments in their place."""
+        function, arguments = self.last(2)
+        if not isinstance(function, Name) or not isinstance(arguments, tuple):
+            raise ValueError(f"a {type(function).__name__} is called")
+        self.stack.append(self.make(function, arguments))
+
     def make(self, function: Name, arguments: tuple[Any, ...]) -> Any:
         """Return what a function makes of its arguments, without calling it."""
         if function in MADE_BY:
@@ -166,25 +166,19 @@ class _Machine:
 
 # -- instructions -----------------------------------------------------------------------------
 
-_IGNORED = frozenset({"PROTO", "FRAME"})
-_PUSHED: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "EMPTY_SET": list,
-}  # fmt: skip
-_PUSHED_ARGUMENT = frozenset(
+_PUSHED = (
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
     "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8".split()
 )
-
-
-def _make(machine: _Machine, _: Any) -> None:
-    function, arguments = machine.last(2)
-    if not isinstance(function, Name) or not isinstance(arguments, tuple):
-        raise ValueError(f"a {type(function).__name__} is called")
-    machine.stack.append(machine.make(function, arguments))
-
-
 _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
+    **dict.fromkeys(("PROTO", "FRAME"), lambda m, a: None),
+    **dict.fromkeys(_PUSHED, lambda m, a: m.stack.append(a)),
+    "NONE": lambda m, _: m.stack.append(None),
+    "NEWTRUE": lambda m, _: m.stack.append(True),
+    "NEWFALSE": lambda m, _: m.stack.append(False),
+    "EMPTY_DICT": lambda m, _: m.stack.append({}),
+    "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
+    **dict.fromkeys(("EMPTY_LIST", "EMPTY_SET"), lambda m, _: m.stack.append([])),
     "MARK": lambda m, _: m.marks.append(len(m.stack)),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _Machine.remember),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, a: m.stack.append(m.memory[a])),
@@ -200,8 +194,7 @@ _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "SETITEMS": lambda m, _: m.set_items(m.marked()),
     "GLOBAL": lambda m, a: m.name(*a.split(" ", 1)),
     "STACK_GLOBAL": lambda m, _: m.name(*m.last(2)),
-    "REDUCE": _make,
-    "NEWOBJ": _make,
+    **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda m, _: m.call()),
     "BUILD": lambda m, _: m.build(),
     "BINPERSID": lambda m, _: m.stack.append(storage_of(m.stack.pop())),
 }
