@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,13 @@ class CheckpointArchive:
     def array(self, name: str, tensor: StoredTensor) -> StoredArray:
         """Return a tensor of plain values, which are read when needed."""
         assert tensor.storage is not None
-        dtype = storage_dtype(tensor.dtype).newbyteorder(self._order())
+        dtype = storage_dtype(tensor.dtype).newbyteorder(self.order)
         member = self.archive.values(f"{self.root}data/{tensor.storage.key}", dtype)
         return stored_tensor(name, member, tensor.shape, tensor.first, tensor.strides)
 
-    def _order(self) -> Any:
+    @cached_property
+    def order(self) -> Any:
+        """The order of the bytes of a value, as NumPy says it."""
         is_told = self.root + "byteorder" in self.archive.members
         return ">" if is_told and self.read("byteorder") == b"big" else "<"
 

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 import cntgraph as cg
 from cntgraph.adapters.torch.checkpoint import read_tensors
+from cntgraph.adapters.weights.zip_archive import ZipArchive
 from cntgraph.core.errors import CoverageError, FormatError, UnsafeFileError
 
 
@@ -237,6 +238,16 @@ def test_values_of_a_state_dict_that_are_no_tensors_are_said():
     for nested in ({"w": torch.ones(2, 2)}, [torch.ones(2, 2)]):
         with pytest.raises(CoverageError, match="hidden: no tensor: a value of type"):
             cg.load({**state, "hidden": nested}, strict=True)
+
+
+def test_no_more_of_an_archive_is_read_for_many_tensors_than_for_one(tmp_path, monkeypatch):
+    torch.save({f"w{k}": torch.ones(2, 3) for k in range(20)}, tmp_path / "m.pt")
+    read, names = ZipArchive.read, []
+    monkeypatch.setattr(
+        ZipArchive, "read", lambda a, name, largest: names.append(name) or read(a, name, largest)
+    )
+    assert len(read_tensors(tmp_path / "m.pt").parameters) == 20
+    assert sorted(name.rpartition("/")[2] for name in names) == ["byteorder", "data.pkl"]
 
 
 def test_an_array_of_a_state_dict_may_be_of_a_type_that_numpy_lacks():
