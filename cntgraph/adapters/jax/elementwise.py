@@ -120,7 +120,7 @@ def named(t: JaxTracer, op: Op, args: list[Any]) -> Value:
     if (batch := t.samples(x).axis) is not None and batch in meaning.mixed:
         raise MixedSamplesError
     x = activations.activate(t, x, _kind(t, x, meaning), learned)
-    made = replace(x, awaits_bias=False, is_normed=meaning.is_norm)
+    made = replace(x, awaits_bias=False, is_normed=meaning.name.endswith("_norm"))
     norm = replace(op, name=meaning.name)
     return made if meaning.unit == 1.0 else Scaled(made, norm, np.asarray(meaning.unit))
 

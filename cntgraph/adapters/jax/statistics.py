@@ -30,8 +30,6 @@ class Meaning:
     ----------
     name : str
         As other adapters name it.
-    is_norm : bool
-        Whether it normalizes by statistics of the neurons.
     unit : float, default 1.0
         What a norm is multiplied by.
     mixed : tuple of int
@@ -41,7 +39,6 @@ class Meaning:
     """
 
     name: str
-    is_norm: bool = False
     unit: float = 1.0
     mixed: tuple[int, ...] = ()
     grouped: bool = False
@@ -75,7 +72,7 @@ def compared(steps: Sequence[Op], base: Var, evaluate: Callable[[Array], Array])
         for name, reference in references(scale * x, labels.reshape(-1)).items():
             unit = _unit(y, reference)
             if unit is not None and (scale != 1.0 or unit == 1.0):
-                return Meaning(name, scale != 1.0, unit, *_mixed(labels, steps))
+                return Meaning(name, unit, *_mixed(labels, steps))
     return None
 
 
