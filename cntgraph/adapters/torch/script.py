@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cntgraph.adapters.arrangement import OtherRun
 from cntgraph.adapters.torch.aten.values import Nodes
 from cntgraph.adapters.torch.higher_order import carry_out_parts
-from cntgraph.adapters.torch.untouched import written
+from cntgraph.adapters.torch.untouched import Mode, written
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.core.types import Array
@@ -54,7 +53,7 @@ def see_results(tracer: Tracer, number: int, results: Any) -> None:
                 tracer.see((number, k, part), nodes)
 
 
-class Replay(TorchDispatchMode):
+class Replay(Mode):
     """Follows a script while its module runs, and keeps the values of tensors.
 
     Parameters
@@ -82,10 +81,6 @@ class Replay(TorchDispatchMode):
         for key in keys:
             assert isinstance(key, tuple)
             self._wanted.setdefault(key[0], []).append(key)
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # as for `Watch`
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         number, self.number = self.number, self.number + 1

@@ -68,7 +68,16 @@ def written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
         yield from (value for value in found if isinstance(value, torch.Tensor))
 
 
-class Kept(TorchDispatchMode):
+class Mode(TorchDispatchMode):
+    """Sees what PyTorch carries out, and has nothing to do with its compiler."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # PyTorch would import its compiler (two seconds) to keep it from compiling this class.
+        return False
+
+
+class Kept(Mode):
     """Keeps what the tensors of a model hold before an operation writes over them."""
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -77,10 +86,6 @@ class Kept(TorchDispatchMode):
         tensors = (*model.parameters(), *model.buffers(), *own)
         self.places = {x.untyped_storage().data_ptr() for x in tensors if _has_memory(x)} - {0}
         self.before: dict[int, tuple[Any, Any]] = {}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # as for `Watch`
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.before_writing(func, args, kwargs or {})

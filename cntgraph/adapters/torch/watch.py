@@ -37,7 +37,7 @@ from cntgraph.adapters.torch.higher_order import (
 from cntgraph.adapters.torch.known import Known
 from cntgraph.adapters.torch.script import Script, see_results
 from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of, strided
-from cntgraph.adapters.torch.untouched import Kept
+from cntgraph.adapters.torch.untouched import Kept, Mode
 from cntgraph.adapters.torch.without_values import without_values
 from cntgraph.adapters.tracing.complex_numbers import Complex
 from cntgraph.adapters.tracing.values import Data, is_tokens
@@ -96,7 +96,7 @@ def taken_apart(tracer: AtenTracer, call: Call) -> Any:
     return None if result is NotImplemented else watch.lookup(result)
 
 
-class Watch(TorchDispatchMode):
+class Watch(Mode):
     """Sees every ATen operation that is carried out, and what each tensor stands for.
 
     Parameters
@@ -130,11 +130,6 @@ class Watch(TorchDispatchMode):
 
     #: They are seen, too, and taken apart.
     supports_higher_order_operators = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        # PyTorch would import its compiler (two seconds) to keep it from compiling this class.
-        return False
 
     def lookup(self, value: Any) -> Any:
         """Return what a tensor stands for (itself, for a constant), in any nesting."""
