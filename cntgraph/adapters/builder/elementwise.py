@@ -45,7 +45,8 @@ class Elementwise(Forms):
         parametric : bool, default True
             Whether the weight is learned.
         foldable : bool, default True
-            False where what is scaled is not the operation's own output (a layer norm).
+            False where what is scaled is normalized by statistics of the data, noted as an
+            activation: then it is folded into the affine operations that read it, if all are.
 
         Returns
         -------
@@ -73,34 +74,6 @@ class Elementwise(Forms):
             self.gains.add(name)
         made = np.moveaxis(made, 0, axis) if axis else made
         return self._still_hidden(spread(made, ids.shape), ids)
-
-    def normalize(
-        self, name: str, ids: Ids, gain: Recipe | None, shift: Recipe | None, kind: str
-    ) -> Ids:
-        """Normalize by statistics of the data itself, then apply y = gain ⊙ x + shift.
-
-        Parameters
-        ----------
-        ids : ndarray of int64
-            What it reads.
-        gain, shift : Recipe or None
-            Broadcast against the ids.
-        kind : str
-            ``"layer_norm"``, ``"rms_norm"``, ``"group_norm"``, …: noted as an activation.
-
-        Returns
-        -------
-        ndarray of int64, the shape of `ids`
-
-        Notes
-        -----
-        Gain and shift are folded into the affine operations that read them, where all readers
-        are affine; otherwise they are a diagonal block.
-        """
-        ids = self.activate(ids, kind)
-        if gain is None and shift is None:
-            return ids
-        return self.scale(name, ids, gain, shift, kind="norm", foldable=False)
 
     def add(self, name: str, operands: Sequence[Ids], signs: Sequence[float] | None = None) -> Ids:
         """Add branches: one layer that receives the edges of all; ids broadcast together."""

@@ -91,11 +91,12 @@ def normalize(
         recipe = _of_weights(recipe, over, epsilon, groups, centered=kind != "rms_norm")
         recipe = recipe if weight is None else recipe * weight
         return recipe if bias is None else recipe + bias
-    samples = t.samples(x)
-    ids = samples.first(x.ids)
-    weight, bias = (t.of_sample(recipe, x, samples, ids) for recipe in (weight, bias))
-    made = t.builder.normalize(_name(t, name, (gain, shift)), ids, weight, bias, kind)
-    return t.made(made, samples)
+    t.samples(x)  # those of a batch must not be mixed
+    made = t.activate(x, kind)
+    if weight is None and bias is None:
+        return made
+    name = _name(t, name, (gain, shift))
+    return t.scale(made, weight, bias, name, kind="norm", foldable=False)
 
 
 def _of_weights(

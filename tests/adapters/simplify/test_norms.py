@@ -35,6 +35,12 @@ def in_parts(b, ids, *, centered, inverse="rsqrt"):
     return b.multiply("n.mul", [ids, b.activate(statistic, inverse)])
 
 
+def normalized(b, ids, gain, shift, kind):
+    ids = b.activate(ids, kind)
+    plain = gain is None and shift is None
+    return ids if plain else b.scale("n", ids, gain, shift, kind="norm", foldable=False)
+
+
 def build(positions, norm, *, gain=True, shift=True, readers=("out",), mode="fold"):
     b = Builder()
     shape = (4, positions) if positions > 1 else (4,)
@@ -42,7 +48,7 @@ def build(positions, norm, *, gain=True, shift=True, readers=("out",), mode="fol
     ids = b.linear("first", x, recipe(b, "w", 3, 4), recipe(b, "c", 3))
     g, s = (recipe(b, name, 3) if wanted else None for name, wanted in (("g", gain), ("s", shift)))
     if norm == "whole":
-        ids = b.normalize("n", ids, g, s, "layer_norm")
+        ids = normalized(b, ids, g, s, "layer_norm")
     else:
         ids = in_parts(b, ids, centered=norm == "layer")
         ids = ids if g is None else b.scale("gain", ids, g, None)
@@ -94,7 +100,7 @@ def test_a_gain_that_not_only_affine_operations_read_is_kept():
     b = Builder()
     x = b.input("x", (3,))
     ids = b.linear("first", x, recipe(b, "w", 3, 3), None)
-    ids = b.normalize("n", ids, recipe(b, "g", 3), None, "layer_norm")
+    ids = normalized(b, ids, recipe(b, "g", 3), None, "layer_norm")
     b.output(b.add("sum", [b.linear("out", ids, recipe(b, "v", 3, 3), None), ids]))
     net = b.finish(strict=True)
     assert net.layer("n").kind == "norm"
@@ -104,7 +110,7 @@ def test_a_gain_that_not_only_affine_operations_read_is_kept():
 def test_a_shift_does_not_pass_padding(padding):
     b = Builder()
     x = b.input("x", (2, 5))
-    ids = b.normalize("n", x, recipe(b, "g", 2, 1), recipe(b, "s", 2, 1), "group_norm")
+    ids = normalized(b, x, recipe(b, "g", 2, 1), recipe(b, "s", 2, 1), "group_norm")
     window = Window(5, 5 + 2 * padding - 2, 3, 1, 1, padding)
     b.output(b.conv("conv", ids, recipe(b, "w", 4, 2, 3), None, (window,)))
     net = b.finish(strict=True)
@@ -119,7 +125,7 @@ def test_a_shift_does_not_pass_padding(padding):
 def test_a_gain_is_followed_into_a_flattened_and_a_permuted_reader():
     b = Builder()
     x = b.input("x", (3, 4))
-    ids = b.normalize("n", x, recipe(b, "g", 3, 1), recipe(b, "s", 3, 1), "group_norm")
+    ids = normalized(b, x, recipe(b, "g", 3, 1), recipe(b, "s", 3, 1), "group_norm")
     b.output(b.linear("out", ids.T.reshape(-1), recipe(b, "w", 2, 12), None))
     net = b.finish(strict=True)
     (block,) = net.blocks
