@@ -36,14 +36,10 @@ class Elementwise(Forms):
 
         Parameters
         ----------
-        ids : ndarray of int64
-            What it reads.
         weight, bias : Recipe or None
             Without a weight, edges have weight one.
         kind : str, default "scale"
             ``"norm"`` for a normalization, which ``norm="keep"`` does not fold.
-        parametric : bool, default True
-            Whether the weight is learned.
         foldable : bool, default True
             False where what is scaled is normalized by statistics of the data, noted as an
             activation: then it is folded into the affine operations that read it, if all are.

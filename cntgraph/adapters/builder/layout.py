@@ -250,8 +250,6 @@ class Layout:
             A name that is not taken.
         like : ndarray of int64
             Nodes whose axes say which axes are channels.
-        kind : str
-            The layer's kind.
         shape : sequence of int, optional
             Shape of the ids wanted, if it is not that of `like`.
         heads : sequence of int, optional

@@ -59,12 +59,7 @@ def _alike(array: Array, axis: int) -> bool:
 
 
 def arithmetic(name: str, arguments: Sequence[Weight]) -> Weight:
-    """Return an elementwise operation of weights.
-
-    Parameters
-    ----------
-    name : str
-        As JAX calls it.
+    """Return an elementwise operation of weights, by JAX's name for it.
 
     Raises
     ------

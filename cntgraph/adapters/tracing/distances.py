@@ -22,8 +22,6 @@ def distances(t: Tracer, left: Any, right: Any, order: float, name: str) -> Any:
     ----------
     left, right : Neurons, weights or constant
         Of shapes (…, n, 1, features) and (…, 1, m, features).
-    order : float
-        Of the norm.
 
     Returns
     -------

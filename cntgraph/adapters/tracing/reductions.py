@@ -265,14 +265,9 @@ def _apart(t: Tracer, x: Neurons, axis: int) -> Samples:
 
 
 def chosen(t: Tracer, x: Neurons, axis: int, n: int, name: str) -> Any:
-    """Return neurons that the data choose along an axis: an edge of weight one from every one.
+    """Return n neurons that the data choose along an axis: an edge of weight one from every one.
 
     What is chosen of a gate is a gate.
-
-    Parameters
-    ----------
-    n : int
-        How many are chosen.
     """
     samples = _apart(t, x, axis % len(x.shape))
     ids, (own,) = samples.first(x.ids), samples.axes([axis % len(x.shape)])
