@@ -17,7 +17,7 @@ from onnx import SparseTensorProto, TensorProto, numpy_helper
 
 from cntgraph.adapters.weights.packed.fields import unpacked
 from cntgraph.adapters.weights.packed.four_bit_floats import E2M1
-from cntgraph.adapters.weights.sparse import pattern_name
+from cntgraph.adapters.weights.sparse import sparse_parameters
 from cntgraph.adapters.weights.stored import StoredArray, file_state
 from cntgraph.core.errors import FormatError
 from cntgraph.core.parameter import Parameter, storage_dtype, widen
@@ -47,7 +47,7 @@ _TYPES = _PLAIN | {kind: table.dtype.name for kind, (_, table) in _TABLES.items(
 FLOATS = frozenset(kind for kind, stored in _TYPES.items() if "float" in stored)
 INTEGERS = frozenset(kind for kind, stored in _PLAIN.items() if "int" in stored or stored == "bool")
 SMALL_INTEGERS = frozenset(kind for kind, stored in _TYPES.items() if stored in ("int8", "uint8"))
-#: A sparse tensor is held as a dense one of at most as many values.
+#: A sparse tensor has at most as many values, stored or not.
 _LARGEST_SPARSE = 1 << 24
 
 
@@ -135,28 +135,22 @@ class Tensors:
         array = np.require(np.asarray(data[()]), requirements="A")
         return widen(array, dtype) if dtype == "bfloat16" or "float8" in dtype else array
 
-    def dense(self, sparse: SparseTensorProto, name: str) -> tuple[Parameter, Parameter]:
-        """Return a tensor of which only some values are stored, with zeros in between.
-
-        And one that says which are stored.
-        """
-        shape, values = tuple(sparse.dims), self.array(sparse.values, name)
-        places = self.array(sparse.indices, name).astype(np.int64)
+    def sparse(self, tensor: SparseTensorProto, name: str) -> tuple[Parameter, Parameter]:
+        """Return a tensor of which only some values are stored, and one that says which are."""
+        shape, places = tuple(tensor.dims), self.array(tensor.indices, name)
         if min(shape, default=0) < 0 or prod(shape) > _LARGEST_SPARSE:
             raise FormatError(
                 f"the sparse tensor {name!r} has shape {shape}; expected at most "
                 f"{_LARGEST_SPARSE} values: store it dense"
             )
-        flat = places if places.ndim < 2 else np.ravel_multi_index(tuple(places.T), shape)
-        if flat.size and not 0 <= flat.min() <= flat.max() < prod(shape):
-            raise FormatError(f"the sparse tensor {name!r} has values outside of {shape}")
-        made, stored = np.zeros(prod(shape), values.dtype), np.zeros(prod(shape), np.bool_)
-        made[flat], stored[flat] = values.reshape(-1), True
-        pattern = pattern_name(name), stored.reshape(shape)
-        return (
-            Parameter.from_array(name, made.reshape(shape)),
-            Parameter.from_array(*pattern, trainable=False),
-        )
+        if places.ndim == 1:  # counted through the whole tensor
+            if places.size and not 0 <= places.min() <= places.max() < prod(shape):
+                raise FormatError(f"the sparse tensor {name!r} has values outside of {shape}")
+            places = np.stack(np.unravel_index(places, shape), axis=1)
+        values, dtype = self._stored(tensor.values, name)
+        made = sparse_parameters(name, shape, dtype, "sparse_coo", (places.T, values))
+        made[0].read(0, 0, 0)  # whether its parts fit together
+        return made
 
     def _stored(self, tensor: TensorProto, name: str) -> tuple[Any, str]:
         """Return what holds a tensor's values, and their type."""

@@ -105,7 +105,7 @@ class Walk:
             self.builder.skip(self.values[name], "no operation of the model reads it")
 
     def _store_sparse(self, sparse: onnx.SparseTensorProto, name: str) -> None:
-        values, pattern = map(self.builder.parameter, self.tensors.dense(sparse, name))
+        values, pattern = map(self.builder.parameter, self.tensors.sparse(sparse, name))
         self.values[name] = Recipe.of(values) * Recipe.of(pattern)
 
     def _constant(self, node: onnx.NodeProto) -> None:

@@ -102,7 +102,7 @@ def test_squares_and_roots_of_weights():
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_a_sparse_tensor_is_held_dense(flat):
+def test_what_a_sparse_tensor_does_not_store_is_no_edge(flat):
     dense = np.zeros((5, 4), np.float32)
     dense[[0, 2, 4], [1, 0, 3]] = [2.0, -1.0, 3.0]
     places = np.argwhere(dense) if not flat else np.flatnonzero(dense)
