@@ -56,18 +56,18 @@ def channel_axes(ids: Ids, layers: Sequence[Layer]) -> tuple[int, ...]:
     return changing_axes(channel, nodes) or changing_axes(of_layer, nodes) or (0,)
 
 
-def changing_axes(labels: Ids, nodes: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Return the axes along which labels change, positions without a node left aside."""
-    if nodes.all():
+def changing_axes(labels: Ids, counted: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the axes along which labels change, positions that do not count left aside."""
+    if counted.all():
         return _changing_everywhere(labels)
-    high = np.where(nodes, labels, np.iinfo(np.int64).min)
-    low = np.where(nodes, labels, np.iinfo(np.int64).max)
+    high = np.where(counted, labels, np.iinfo(np.int64).min)
+    low = np.where(counted, labels, np.iinfo(np.int64).max)
     axes = (axis for axis, size in enumerate(labels.shape) if size > 1)
     return tuple(axis for axis in axes if (high.max(axis) > low.min(axis)).any())
 
 
 def _changing_everywhere(labels: Ids) -> tuple[int, ...]:
-    """Return the same where every position is a node.
+    """Return the same where every position counts.
 
     Where nothing changes along an axis, one of its positions stands for all: scores of an
     attention have many positions and few axes along which the channel changes.
