@@ -20,9 +20,7 @@ from cntgraph.adapters.tracing.tokens import AS_IN_EXAMPLE
 from cntgraph.core.types import Array
 
 
-def tokens_of(
-    t: JaxTracer, value: Value, component: int | None, n_entries: int
-) -> Nodes | None:  # fmt: skip
+def _tokens_of(t: JaxTracer, value: Value, component: int, n_entries: int) -> Nodes | None:
     """Return the integer input that a component of an index is, entry by entry.
 
     JAX counts negative indices from the end and keeps others within bounds; for those from zero
@@ -33,17 +31,14 @@ def tokens_of(
     ----------
     value : value
         An index, its components along the last axis.
-    component : int or None
-        None where it has one alone, and no axis for them.
     n_entries : int
         What it chooses from.
     """
-    part: Any = (...,) if component is None else (..., component)
     if isinstance(value, Nodes):
-        return replace(value, ids=value.ids[part]) if value.is_index else None
+        return replace(value, ids=value.ids[..., component]) if value.is_index else None
     if not isinstance(value, Choice):
         return None
-    return _chosen(t, value, n_entries, lambda index: index[part])
+    return _chosen(t, value, n_entries, lambda index: index[..., component])
 
 
 def _chosen(
@@ -136,7 +131,7 @@ def gather(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     if chosen is None:
         return "what depends on the data chooses parts of a weight"
     axis, component = chosen
-    tokens = tokens_of(t, indices, component, table.shape[axis])
+    tokens = _tokens_of(t, indices, component, table.shape[axis])
     if tokens is None:
         return "it looks up rows of a table by indices that are computed from the data"
     d, n = op.params["dimension_numbers"], len(table.shape)
