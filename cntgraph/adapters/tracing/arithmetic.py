@@ -108,9 +108,7 @@ def negate(t: Tracer, x: Any, name: str) -> Any:
     return t.scale(x, Recipe.constant(-1.0), None, name, parametric=False)
 
 
-def weighted_sum(
-    t: Tracer, x: Any, addend: Any, name: str, alpha: float = 1.0, beta: float = 1.0
-) -> Any:
+def weighted_sum(t: Tracer, x: Any, addend: Any, name: str, alpha: float, beta: float) -> Any:
     """Return alpha · x + beta · addend; None stands for nothing that is added."""
     scaled = x if alpha == 1.0 else multiply(t, x, Recipe.constant(alpha), f"{name}.scale")
     return scaled if addend is None or beta == 0.0 else add(t, scaled, addend, name, beta)

@@ -172,7 +172,7 @@ def matmul(t: Tracer, left: Any, right: Any, name: str, bias: Recipe | None = No
 
 
 def affine(
-    t: Tracer, left: Any, right: Any, addend: Any, name: str, alpha: float = 1.0, beta: float = 1.0
+    t: Tracer, left: Any, right: Any, addend: Any, name: str, alpha: float, beta: float
 ) -> Any:
     """Return alpha · left right + beta · addend; None stands for nothing that is added.
 
