@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from cntgraph.adapters.simplify.draft import Draft
 from cntgraph.core.recipe import Recipe
 from cntgraph.network.blocks import Block, Conv, Dense, Diagonal, Identity
-from cntgraph.network.blocks.base import broadcasts
 from cntgraph.network.layer import Layer
 
 
@@ -41,9 +40,7 @@ def fold_gains(draft: Draft, gains: Collection[str]) -> dict[str, str]:
             continue
         if k in draft.output_layers() or draft.applied(k):
             continue
-        channels = (*layer.shape[:1], *(1 for _ in layer.shape[1:]))
-        values = [recipe for recipe in (gain.weight, gain.bias) if recipe is not None]
-        by_channel = all(broadcasts(recipe.shape, channels) for recipe in values)
+        by_channel = all(_is_by_channel(r, layer) for r in (gain.weight, gain.bias))
         if not isinstance(gain, Diagonal | Identity) or not by_channel:
             continue
         changed = [_folded(draft, reader, gain, k) for reader in draft.readers(k)]
@@ -88,6 +85,14 @@ def _along(
     if n > 1:
         recipe, n = recipe.reshape((n,)).gather(0, channels), len(channels)
     return recipe.reshape(tuple(n if k == axis else 1 for k in range(len(reader.weight.shape))))
+
+
+def _is_by_channel(recipe: Recipe | None, layer: Layer) -> bool:
+    """Whether a recipe has one value per channel, with more axes than the layer, or with fewer."""
+    if recipe is None:
+        return True
+    padded = (1,) * (len(layer.shape) - len(recipe.shape)) + recipe.shape
+    return all(n == 1 for n in padded[1:])
 
 
 def _channels(reader: Dense | Conv, layer: Layer) -> NDArray[np.int64] | None:
