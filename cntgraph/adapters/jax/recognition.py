@@ -111,8 +111,6 @@ class _Functions:
         if op.name not in ELEMENTWISE | REARRANGING:
             return False
         others = [self.known[v] for v in op.inputs if not self._follows(v)]
-        if any(isinstance(value, Weight) for value in others) and op.name not in LINEAR:
-            return False
         return not any(isinstance(value, Unknown) or _varies(value) for value in others)
 
     # -- naming -------------------------------------------------------------------------------
@@ -177,8 +175,6 @@ class _Functions:
     def _of_one(self, steps: list[Op], base: Var) -> str | None:
         """Return the name of a function of one neuron; a scaling and a shift have none."""
         y = np.asarray(self._evaluate(steps, base, GRID), np.float64)
-        if y.shape != GRID.shape:
-            return None
         line = y[0] + (y[-1] - y[0]) * (GRID - GRID[0]) / (GRID[-1] - GRID[0])
         if np.allclose(y, line, rtol=1e-9, atol=1e-9):
             return None
@@ -230,8 +226,6 @@ def _own_name(steps: Sequence[Op]) -> str | None:
     """Return the name of the library's function that all steps are of, or of a single step."""
     if len(steps) == 1:
         name = steps[0].name
-        if name in ("max", "min"):
-            return "clamp"
         return None if name in LINEAR else activation_name(name)
     shared = [str(names[0]) for names in zip(*(step.caller for step in steps), strict=False)
               if len(set(names)) == 1]  # fmt: skip

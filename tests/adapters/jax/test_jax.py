@@ -330,6 +330,12 @@ def test_a_learned_coefficient_is_no_weight():
     assert [layer.activation for layer in net.layers] == ["", "prelu"]
     scaled = check(lambda p, x: jnp.tanh(p["a"] * (x @ p["w"])), weights(w=(6, 4), a=()), (6,))
     assert [layer.activation for layer in scaled.layers] == ["", "tanh"]
+    bounded = cg.load(lambda p, x: jnp.tanh(jnp.maximum(x @ p["w"], p["a"])),
+                      params=weights(w=(6, 4), a=()), input_shape=(6,), strict=True)  # fmt: skip
+    assert (
+        bounded.coverage.loc["a", "reason"] == "a coefficient of the activation clamp, not a weight"
+    )
+    assert [layer.activation for layer in bounded.layers] == ["", "clamp+tanh"]
 
 
 def test_what_follows_an_activation_is_no_part_of_it():
