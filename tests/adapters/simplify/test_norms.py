@@ -134,6 +134,18 @@ def test_a_gain_is_followed_into_a_flattened_and_a_permuted_reader():
     assert np.allclose(block.bias.read(), w @ np.tile(s, 4))
 
 
+def test_a_gain_may_be_seen_with_more_axes_than_its_layer_has():
+    b = Builder()
+    x = b.input("x", (3, 4)).reshape(3, 2, 2)
+    ids = normalized(b, x, recipe(b, "g", 3, 1, 1), recipe(b, "s", 3, 1, 1), "group_norm")
+    b.output(b.linear("out", ids.reshape(-1), recipe(b, "w", 2, 12), None))
+    net = b.finish(strict=True)
+    (block,) = net.blocks
+    w, g, s = value(net, "w"), value(net, "g").ravel(), value(net, "s").ravel()
+    assert np.allclose(block.weight.read(), w * np.repeat(g, 4))
+    assert np.allclose(block.bias.read(), w @ np.repeat(s, 4))
+
+
 def test_excitation_is_no_normalization():
     """A product with a learned function of the mean stays what it is."""
     b = Builder()
