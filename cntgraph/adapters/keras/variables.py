@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cntgraph.core.parameter import Parameter, storage_dtype
+from cntgraph.network.layer import unique_name
 
 
 class VariableHandle:
@@ -45,11 +46,7 @@ def parameters_of(model: Any) -> dict[int, Parameter]:
         for variable in (*learned, *layer._non_trainable_variables, *generators):
             if id(variable) in found:
                 continue
-            name, k = path + variable.name, 1
-            while name in names:
-                k += 1
-                name = f"{path}{variable.name}_{k}"
-            names.add(name)
+            name = unique_name(path + variable.name, names)
             shape, dtype = tuple(variable.shape), keras.backend.standardize_dtype(variable.dtype)
             trainable = any(variable is other for other in learned)
             found[id(variable)] = Parameter(name, shape, dtype, VariableHandle(variable), trainable)
