@@ -191,7 +191,9 @@ class Affine(Layout):
         if not np.array_equal(last.target.as_ids(), ids.reshape(-1)):
             return None
         self.blocks.pop()
-        self.renewed(self.layers[-1])
-        self._names.discard(self.layers.pop().name)
+        layer = self.layers.pop()
+        self._names.discard(layer.name)
+        if self.sightings is not None:  # its nodes have other values than those that were seen
+            self.sightings.forget(layer.slice)
         both = tuple(one.then(other) for one, other in zip(last.operators, operators, strict=True))
         return self.pool(last.name, last.source.as_ids().reshape(last.source.shape), both, mode)

@@ -208,11 +208,6 @@ class Layout:
         self.layers.append(Layer(name, shape, kind, start, is_input=is_input))
         return self.consecutive(start, shape)
 
-    def renewed(self, layer: Layer) -> None:
-        """Say that the nodes of a layer have other values than those that were seen of it."""
-        if self.sightings is not None:
-            self.sightings.forget(layer.slice)
-
     def like(self, name: str, ids: Ids, kind: str) -> Ids:
         """Add a layer for an elementwise result, in the order of the layer it is read from.
 
