@@ -17,6 +17,7 @@ from cntgraph.adapters.jax.values import Nodes, Weight, has_nodes
 from cntgraph.adapters.jax.weights import whole
 from cntgraph.adapters.tracing import complex_numbers, fourier
 from cntgraph.adapters.tracing.complex_numbers import Complex
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.recipe import Recipe
 
 #: Operations that are the same for the real and for the imaginary part.
@@ -40,20 +41,20 @@ def as_typed(nodes: Nodes, var: Var) -> Nodes | Complex:
     return Complex(nodes, nodes) if var.is_complex else nodes
 
 
-def follow(t: Any, op: Op, args: Sequence[Any]) -> Any:
-    """Return what an operation on complex numbers yields; None if it is not known.
+def follow(t: Any, op: Op, args: Sequence[Any]) -> list[Any]:
+    """Return what an operation on complex numbers yields.
 
     Raises
     ------
     NotFollowed
-        If it has no edges.
+        If it has no edges, or is not known.
     """
     args = [_whole(t, a) for a in args]
     if op.name in _OF_EACH:
         parts = [_part(t, op, args, k) for k in (0, 1)]
         return [Complex(*both) for both in zip(*parts, strict=True)]
     if op.name not in _HANDLERS:
-        return None
+        raise NotFollowed(complex_numbers.UNKNOWN)
     made = _HANDLERS[op.name](t, op, args)
     if isinstance(made, Complex):
         return [Complex(*(_of_shape(part, op.outputs[0]) for part in made.parts))]

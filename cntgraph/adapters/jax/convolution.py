@@ -28,9 +28,9 @@ def convolution(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     x, kernel = args
     p = op.params
     if has_nodes(kernel):
-        return "it convolves nodes with nodes"
+        raise NotFollowed("it convolves nodes with nodes")
     if p["batch_group_count"] != 1:
-        return "it mixes the samples of a batch"
+        raise NotFollowed("it mixes the samples of a batch")
     d = p["dimension_numbers"]
     weight = whole(as_weight(kernel, t.constant), range(len(kernel.shape)))
     recipe = weight.recipe.transpose(tuple(int(axis) for axis in d.rhs_spec))

@@ -15,6 +15,7 @@ from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Choice, Nodes, Value, Weight, has_nodes
 from cntgraph.adapters.jax.weights import whole
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tables import look_up
 from cntgraph.adapters.tracing.tokens import AS_IN_EXAMPLE
 from cntgraph.core.types import Array
@@ -126,14 +127,14 @@ def gather(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Return rows of a table that an integer input chooses."""
     table, indices = args
     if not isinstance(table, Weight) or not has_nodes(indices):
-        return "what depends on the data chooses what is moved"
+        raise NotFollowed("what depends on the data chooses what is moved")
     chosen = _chosen_axis(op, table.shape)
     if chosen is None:
-        return "what depends on the data chooses parts of a weight"
+        raise NotFollowed("what depends on the data chooses parts of a weight")
     axis, component = chosen
     tokens = _tokens_of(t, indices, component, table.shape[axis])
     if tokens is None:
-        return "it looks up rows of a table by indices that are computed from the data"
+        raise NotFollowed("it looks up rows of a table by indices that are computed from the data")
     d, n = op.params["dimension_numbers"], len(table.shape)
     recipe = whole(table, range(n)).recipe.transpose((axis, *(k for k in range(n) if k != axis)))
     sizes = (1 if k == axis else size for k, size in enumerate(table.shape)

@@ -24,6 +24,7 @@ from cntgraph.adapters.jax.values import (
 )
 from cntgraph.adapters.jax.weights import as_weight, whole
 from cntgraph.adapters.tracing.batch import MixedSamplesError
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.recurrent import initial_state
 from cntgraph.core.errors import InputShapeError
 from cntgraph.core.types import Ids
@@ -38,7 +39,7 @@ def branch(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Follow the branch that a constant chooses."""
     chosen = scalar_of(args[0])
     if chosen is None:
-        return "it chooses what is computed by what depends on the data"
+        raise NotFollowed("it chooses what is computed by what depends on the data")
     branches = op.params["branches"]
     k = min(max(int(chosen), 0), len(branches) - 1)
     return t.run(flatten(branches[k]), args[1:])
@@ -51,13 +52,13 @@ def repeat(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     of_test, of_body, carry = args[:n], args[n : n + m], list(args[n + m :])
     test, body = (flatten(op.params[key]) for key in ("cond_jaxpr", "body_jaxpr"))
     if _reads_nodes(test, [*of_test, *carry]):
-        return "it is a loop that ends by what depends on the data"
+        raise NotFollowed("it is a loop that ends by what depends on the data")
     for _ in range(_MOST_STEPS):
         (again,) = t.run(test, [*of_test, *carry])
         if not scalar_of(again):
             return carry
         carry = t.run(body, [*of_body, *carry])
-    return f"it is a loop of more than {_MOST_STEPS} steps"
+    raise NotFollowed(f"it is a loop of more than {_MOST_STEPS} steps")
 
 
 def _reads_nodes(program: Program, inputs: list[Value]) -> bool:
@@ -90,7 +91,7 @@ def scan(t: JaxTracer, op: Op, args: list[Any]) -> Any:
             f"expected an input of unroll={t.builder.unroll} time steps, got one of {length}"
         )
     if length > _MOST_STEPS:
-        return f"it is a loop of more than {_MOST_STEPS} steps"
+        raise NotFollowed(f"it is a loop of more than {_MOST_STEPS} steps")
     return _step_by_step(t, op, program, args)
 
 
@@ -106,7 +107,7 @@ def _states(program: Program, n: int, m: int) -> list[int]:
 
 def _in_loop(
     t: JaxTracer, op: Op, program: Program, args: list[Any], states: list[int]
-) -> list[Any] | str:
+) -> list[Any]:
     """Follow the body of a loop once: the nodes of all its steps are one.
 
     What it reads of the step before, and of each step of a sequence, are nodes of kind
@@ -115,7 +116,7 @@ def _in_loop(
     p, name = op.params, t.label(op)
     n, m, length = p["num_consts"], p["num_carry"], p["length"]
     if any(map(is_choice, args[n + m :])):
-        return "it is a loop that reads tokens; pass unroll=the number of time steps"
+        raise NotFollowed("it is a loop that reads tokens; pass unroll=the number of time steps")
     t.builder.has_loops = True
     inputs = args[:n] + [
         _state(t, name, value.shape, _initial(t, name, value)) if k in states

@@ -8,7 +8,7 @@ from typing import Any
 from cntgraph.adapters.jax.program import Op
 from cntgraph.adapters.tracing.operations import OperationTable
 
-#: Takes the tracer, the operation and its arguments; a string says why there are no edges.
+#: Takes the tracer, the operation and its arguments; returns what it yields, or a list of that.
 Handler = Callable[[Any, Op, list[Any]], Any]
 
 #: What each operation does to nodes, by the name of its primitive.

@@ -16,6 +16,7 @@ from cntgraph.adapters.jax.tracer import JaxTracer
 from cntgraph.adapters.jax.values import Nodes, has_nodes
 from cntgraph.adapters.tracing import reductions
 from cntgraph.adapters.tracing.batch import MixedSamplesError
+from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.pooling import pool_axes
 from cntgraph.adapters.tracing.windows import Sliding
 from cntgraph.core.types import Ids
@@ -87,7 +88,7 @@ def cumulative(t: JaxTracer, op: Op, args: list[Any]) -> Any:
 def order(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     """Put neurons in order: whichever comes first, every one may be it."""
     if len(args) != 1 or not has_nodes(args[0]):
-        return "neurons themselves say in which order others are put"
+        raise NotFollowed("neurons themselves say in which order others are put")
     x, axis = t.nodes(args[0]), int(op.params["dimension"])
     return reductions.chosen(t, x, axis, x.shape[axis], t.label(op))
 
@@ -98,8 +99,8 @@ def put_together(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     base, places, x = args
     d = op.params["dimension_numbers"]
     if not has_nodes(x) or not isinstance(places, np.ndarray) or not isinstance(base, np.ndarray):
-        return "what depends on the data says where neurons are put"
+        raise NotFollowed("what depends on the data says where neurons are put")
     if tuple(d.inserted_window_dims) != (0,) or tuple(d.scatter_dims_to_operand_dims) != (0,):
-        return "it puts neurons together at places of several axes"
+        raise NotFollowed("it puts neurons together at places of several axes")
     moved = Nodes(t.nodes(x).ids.reshape(places.size, *base.shape[1:]))
     return reductions.put_together(t, base, moved, 0, places.reshape(-1), _mode(op), t.label(op))

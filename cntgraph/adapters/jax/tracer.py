@@ -35,7 +35,7 @@ from cntgraph.adapters.jax.values import (
     is_choice,
     scalar_of,
 )
-from cntgraph.adapters.tracing.complex_numbers import UNKNOWN, Complex, parts_of
+from cntgraph.adapters.tracing.complex_numbers import Complex, parts_of
 from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.core.errors import ParameterError
 from cntgraph.core.recipe import Recipe
@@ -122,10 +122,10 @@ class JaxTracer(Scaling):
         if not any(has_nodes(value) for value in args):
             return self.on_constants(op, args)
         if is_of_complex(op, args) and not any(isinstance(a, Unknown) for a in args):
-            made = self._on_complex(op, args)
-            if isinstance(made, list):
-                return made
-            return self.cut(op, args, f"{op.name}: {made or UNKNOWN}; the graph is cut here")
+            try:
+                return complex_numbers.follow(self, op, args)
+            except NotFollowed as refusal:
+                return self.cut(op, args, f"{op.name}: {refusal}; the graph is cut here")
         if op.name == "select_n" and (chosen := scalar_of(args[0])) is not None:
             return [args[1 + int(chosen)]]
         unknown = next((value for value in args if isinstance(value, Unknown)), None)
@@ -140,24 +140,15 @@ class JaxTracer(Scaling):
             return self._no_neurons(op, args)
         return self._handled(op, args)
 
-    def _on_complex(self, op: Op, args: list[Any]) -> list[Any] | str | None:
-        """Return what an operation on complex numbers yields, or why that is not known."""
-        try:
-            made: list[Any] | None = complex_numbers.follow(self, op, args)
-        except NotFollowed as refusal:
-            return str(refusal)
-        return made
-
     def _handled(self, op: Op, args: list[Any]) -> list[Any]:
         """Return what the handler of an operation yields; cut the graph where there is none."""
         handler = HANDLERS.get(op.name)
         try:
             result = self.biased(op, args) or (handler(self, op, args) if handler else None)
+            if result is None:
+                raise NotFollowed(f"{op.name} is not a known linear or elementwise operation")
         except NotFollowed as refusal:
-            result = str(refusal)
-        if result is None or isinstance(result, str):
-            reason = result or f"{op.name} is not a known linear or elementwise operation"
-            return self.cut(op, args, f"{reason}; the graph is cut here")
+            return self.cut(op, args, f"{refusal}; the graph is cut here")
         return result if isinstance(result, list) else [result]
 
     def _no_neurons(self, op: Op, args: list[Any]) -> list[Any]:
@@ -234,8 +225,10 @@ class JaxTracer(Scaling):
                 return self.cut(op, args, value.reason)
             return [replace(value, shape=out.shape) for out in op.outputs]
         if is_of_complex(op, args):
-            made = self._on_complex(op, args)
-            return made if isinstance(made, list) else self._frozen(op, args)
+            try:
+                return complex_numbers.follow(self, op, args)
+            except NotFollowed:
+                return self._frozen(op, args)
         if not any(isinstance(a, Weight) for a in args):
             return _computed(op, args)
         handler = HANDLERS.get(op.name) if op.name in (*_CONTROL, "conv_general_dilated") else None
