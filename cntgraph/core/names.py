@@ -1,7 +1,8 @@
-"""Names: those that patterns such as ``layer1.*`` stand for, and those that there are not."""
+"""Names: what patterns such as ``layer1.*`` stand for, and how names are written in messages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
@@ -42,6 +43,17 @@ def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> list[s
             raise unknown_name(pattern, names, what)
         found |= own
     return [name for name in names if name in found]
+
+
+def in_snake_case(name: str) -> str:
+    """Return a name in lower case, with underscores between its words.
+
+    Examples
+    --------
+    >>> in_snake_case("GlobalMaxPool"), in_snake_case("RMSNorm")
+    ('global_max_pool', 'rms_norm')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def some_of(names: Iterable[object], most: int = 4) -> str:

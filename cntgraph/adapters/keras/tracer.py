@@ -38,6 +38,7 @@ from cntgraph.adapters.tracing.operations import NotFollowed
 from cntgraph.adapters.tracing.tracer import Tracer
 from cntgraph.adapters.tracing.values import Neurons
 from cntgraph.core.errors import CntGraphError, GraphSizeError, TraceError
+from cntgraph.core.names import in_snake_case
 from cntgraph.core.parameter import Parameter
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.types import Array, Ids
@@ -238,7 +239,7 @@ class KerasTracer(Tracer):
         path = [layer.name for layer in self.path]
         within = bool(self.path) and _is_leaf(self.path[-1])
         if not within and not isinstance(operation, keras.Layer | None):
-            path.append(_snake(type(operation).__name__))
+            path.append(in_snake_case(type(operation).__name__))
         return "/".join(path)
 
     # -- values -----------------------------------------------------------------------------
@@ -329,8 +330,3 @@ def _bound(function: Any, args: Any, kwargs: Arguments) -> Arguments:
 def _first_line(error: Exception) -> str:
     text = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text}"[:300]
-
-
-def _snake(name: str) -> str:
-    """Return a name in lower case with underscores: ``GetItem`` is ``get_item``."""
-    return "".join(f"_{c.lower()}" if c.isupper() and k else c.lower() for k, c in enumerate(name))

@@ -7,6 +7,8 @@ import re
 
 import onnx
 
+from cntgraph.core.names import in_snake_case
+
 _FUNCTIONAL = frozenset(["Add", "Sub", "Mul", "Div", "Sum", "Neg"])
 
 
@@ -24,7 +26,7 @@ def operation_name(node: onnx.NodeProto) -> str:
     if noted:
         return noted
     parts = [part for part in re.split(r"/|::", node.name) if part]
-    operation = snake(node.op_type)
+    operation = in_snake_case(node.op_type)
     if parts and re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):
         path = ".".join(parts[:-1])
         if node.op_type in _FUNCTIONAL or not path:
@@ -48,8 +50,3 @@ def _scope(node: onnx.NodeProto) -> str:
         return path
     name = operation.split(".")[1].strip("_")
     return f"{path}.{name}" if path else name
-
-
-def snake(name: str) -> str:
-    """Return a name in snake case: ``GlobalMaxPool`` is ``global_max_pool``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
