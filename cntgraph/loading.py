@@ -46,8 +46,8 @@ def load(
         model unless `example_input` is given. Of a folder of Hugging Face it is that of the main
         input, ``(n_tokens,)`` or that of an image; by default one token, or an image of the size
         that is configured.
-    example_input : array or tuple of arrays, optional
-        What the model is called with, batch dimension included.
+    example_input : array, tuple of arrays, or dict of them by name, optional
+        What the model is called with, batch dimension included; by name for PyTorch and ONNX.
     norm : {"fold", "keep"}, default "fold"
         Whether batch norms are folded into the operation they follow, or kept as layers.
     unroll : int, optional
