@@ -69,13 +69,13 @@ def _rows_of(paths: Sequence[Path], labels: pd.DataFrame) -> list[int]:
     numbers = {entry: number for number, entry in enumerate(entries)}
     if len(numbers) < len(entries):
         twice = [entry for entry in numbers if entries.count(entry) > 1]
-        raise CntGraphError(f"expected a row of labels a file, got several of {some_of(twice)}")
+        raise CntGraphError(f"expected a row of labels a file, got several of {some_of(twice, 3)}")
     found = [next((name for name in _names(path) if name in numbers), None) for path in paths]
     missing = [str(path) for path, name in zip(paths, found, strict=True) if name is None]
     left_over = [entry for entry in entries if entry not in set(found)]
     if missing or left_over:
-        said = [f"no row for {some_of(missing)}"] * bool(missing)
-        said += [f"no file for {some_of(left_over)}"] * bool(left_over)
+        said = [f"no row for {some_of(missing, 3)}"] * bool(missing)
+        said += [f"no file for {some_of(left_over, 3)}"] * bool(left_over)
         raise CntGraphError(
             "expected labels whose index has the path, the name or the stem of every file; got "
             + " and ".join(said)
@@ -86,7 +86,7 @@ def _rows_of(paths: Sequence[Path], labels: pd.DataFrame) -> list[int]:
     for name, several in named.items():
         if len(several) > 1:
             raise CntGraphError(
-                f"labels of {name!r} may be of {some_of(several)}; give their paths"
+                f"labels of {name!r} may be of {some_of(several, 3)}; give their paths"
             )
     return [numbers[str(name)] for name in found]
 
