@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
 from cntgraph.core.recipe import Recipe
 
 
@@ -13,8 +18,33 @@ def narrowed(recipe: Recipe, ndim: int) -> Recipe:
     return recipe.reshape(shape)
 
 
-def axis_first(recipe: Recipe | None, ndim: int, axis: int) -> Recipe | None:
-    """Re-lay a recipe that broadcasts against `ndim` axes as one of them is moved to the front."""
-    if recipe is None or not recipe.shape:
+def in_order(recipe: Recipe, order: Sequence[int]) -> Recipe:
+    """Re-lay a recipe that broadcasts against an array as the axes of that are transposed."""
+    if not recipe.shape:
         return recipe
-    return recipe.of_rank(ndim).transpose((axis, *(k for k in range(ndim) if k != axis)))
+    return recipe.of_rank(len(order)).transpose(tuple(order))
+
+
+def laid_out(
+    recipe: Recipe | None, sizes: Sequence[int], order: Sequence[int], shape: tuple[int, ...]
+) -> Recipe | None:
+    """Re-lay a recipe that broadcasts against an array as that is transposed and reshaped.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Shape of the array.
+    """
+    if recipe is None or (shape == (*sizes,) and [*order] == sorted(order)):
+        return recipe
+    turned, recipe = tuple(sizes[axis] for axis in order), in_order(recipe, order)
+    if turned == shape:
+        return recipe
+    places = np.arange(prod(recipe.shape)).reshape(recipe.shape)
+    places = np.broadcast_to(places, turned).reshape(shape)
+    for axis in range(places.ndim):
+        first = places.take([0], axis)
+        places = first if (places == first).all() else places
+    if places.size == prod(recipe.shape):  # all of them, in their order
+        return recipe.reshape(places.shape)
+    return recipe.reshape((-1,)).gather(0, places.reshape(-1)).reshape(places.shape)

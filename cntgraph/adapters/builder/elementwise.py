@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from cntgraph.adapters.builder.broadcasting import axis_first
+from cntgraph.adapters.builder.broadcasting import laid_out
 from cntgraph.adapters.builder.forms import HIDDEN_NODE, Forms
 from cntgraph.adapters.builder.layout import spread
 from cntgraph.core.recipe import Recipe
@@ -51,12 +51,11 @@ class Elementwise(Forms):
         varying = [ids.ndim - len(r.shape) + axis for r in (weight, bias) if r is not None
                    for axis, size in enumerate(r.shape) if size > 1]  # fmt: skip
         shown = self.once(ids, keep=varying)
-        axis = 0 if self.view(shown).ids is None else _channel_axis(shown)
-        if axis:
-            # A layer seen with its channels elsewhere: scale it in its own order, so that it can
-            # be folded.
-            weight, bias = (axis_first(recipe, ids.ndim, axis) for recipe in (weight, bias))
-            shown = np.moveaxis(shown, axis, 0)
+        # A layer is scaled in its own order and shape, so that it can be folded.
+        order, shape = self._own_order(shown)
+        weight, bias = (laid_out(r, shown.shape, order, shape) for r in (weight, bias))
+        turned = shown.transpose(order)
+        shown = turned.reshape(shape)
         name = self.unique(name)
         made = self.like(name, shown, kind)
         if weight is None:
@@ -68,8 +67,24 @@ class Elementwise(Forms):
             self.norms.add(name)
         if not foldable:
             self.gains.add(name)
-        made = np.moveaxis(made, 0, axis) if axis else made
+        made = made.reshape(turned.shape).transpose(tuple(np.argsort(order)))
         return self._still_hidden(spread(made, ids.shape), ids)
+
+    def _own_order(self, ids: Ids) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return in which order of their axes nodes follow each other, and in which shape.
+
+        That is the shape of their layer, if they are all of it, and else their own.
+        """
+        order, view = (*range(ids.ndim),), self.view(ids)
+        if view.ids is not None and ids.size:
+            corner = ids[(slice(2),) * ids.ndim]
+            steps = [corner.flat[0] - corner.take(-1, axis).flat[0] for axis in order]
+            by_step = tuple(np.argsort(-np.abs(steps), kind="stable").tolist())
+            turned = View.of(ids.transpose(by_step))
+            order, view = (by_step, turned) if turned.ids is None else (order, view)
+        layers = () if view.ids is not None else self.layers_of(view)
+        whole = len(layers) == 1 and view.size == layers[0].n_nodes
+        return order, layers[0].shape if whole else view.shape
 
     def add(self, name: str, operands: Sequence[Ids], signs: Sequence[float] | None = None) -> Ids:
         """Add branches: one layer that receives the edges of all; ids broadcast together."""
@@ -125,9 +140,3 @@ class Elementwise(Forms):
         if not self.has_hidden or before.min(initial=0) > HIDDEN_NODE:
             return made
         return np.where(np.broadcast_to(before, made.shape) == HIDDEN_NODE, HIDDEN_NODE, made)
-
-
-def _channel_axis(ids: Ids) -> int:
-    """Return the axis that comes first in the layer's own order; 0 where there is no such order."""
-    orders = ((axis, np.moveaxis(ids, axis, 0)) for axis in range(ids.ndim - 1, 0, -1))
-    return next((axis for axis, turned in orders if View.of(turned).ids is None), 0)

@@ -41,7 +41,7 @@ def convolution(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     ids = t.nodes(x).ids.transpose(d.lhs_spec)
     t.expect_channels(ids[0], [0])
     made = _convolved(t, op, ids, recipe).transpose(np.argsort(d.out_spec))
-    return Nodes(made, awaits_bias=True)
+    return Nodes(made)
 
 
 def _convolved(t: JaxTracer, op: Op, x: Any, recipe: Recipe) -> Any:

@@ -30,7 +30,7 @@ from cntgraph.adapters.tracing import activations, arithmetic
 from cntgraph.adapters.tracing.batch import MixedSamplesError
 from cntgraph.adapters.tracing.masks import pass_beside
 from cntgraph.adapters.tracing.operations import NotFollowed
-from cntgraph.adapters.tracing.values import Data
+from cntgraph.adapters.tracing.values import Data, is_learned
 from cntgraph.network.activations import activation_name
 
 #: What two operands become, where neither only scales or shifts the other.
@@ -59,8 +59,8 @@ def elementwise(t: JaxTracer, op: Op, args: list[Any]) -> Value:
     return Nodes(np.broadcast_to(made.ids, out.shape))
 
 
-def _scaling(t: JaxTracer, op: Op, args: list[Any]) -> Scaled:
-    """Return a scaling or a shift of nodes, as one with those before it."""
+def _scaling(t: JaxTracer, op: Op, args: list[Any]) -> Scaled | Nodes:
+    """Return a scaling or a shift of nodes, as one with those before it; a bias is the last."""
     (x,), name = (a for a in args if has_nodes(a)), op.name
     by = next((a for a in args if a is not x), np.asarray(-1.0))
     before = x if isinstance(x, Scaled) else Scaled(t.nodes(x), op)
@@ -73,7 +73,8 @@ def _scaling(t: JaxTracer, op: Op, args: list[Any]) -> Scaled:
     if name not in ("neg", "mul", "div"):
         rule = "add" if turned else name
         shift = _compute(t, rule, np.asarray(0.0) if shift is None else shift, by)
-    return Scaled(before.core, op, gain, shift)
+    made = Scaled(before.core, op, gain, shift)
+    return t.affine(made) if is_learned(shift) else made
 
 
 def _compute(t: JaxTracer, name: str, left: Coefficient, right: Coefficient) -> Coefficient:
@@ -120,7 +121,7 @@ def named(t: JaxTracer, op: Op, args: list[Any]) -> Value:
     if (batch := t.samples(x).axis) is not None and batch in meaning.mixed:
         raise MixedSamplesError
     x = activations.activate(t, x, _kind(t, x, meaning), learned)
-    made = replace(x, awaits_bias=False, is_normed=meaning.name.endswith("_norm"))
+    made = replace(x, may_be_joined=False, is_normed=meaning.name.endswith("_norm"))
     norm = replace(op, name=meaning.name)
     return made if meaning.unit == 1.0 else Scaled(made, norm, np.asarray(meaning.unit))
 

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
-from cntgraph.adapters.builder.channels import channel_axes
-from cntgraph.core.recipe import Recipe
-from cntgraph.core.recipe.movement import moved
-from cntgraph.core.types import Array, Ids
-from cntgraph.network.layer import Layer
+from cntgraph.core.types import Ids
 
 
 def strides(ids: Ids) -> list[int]:
@@ -32,62 +27,6 @@ def _stride(ids: Ids) -> int:
         return 0
     first = np.unravel_index(int(nodes.argmax()), nodes.shape)
     return int(upper[first] - lower[first])
-
-
-def in_layer_order(ids: Ids, layer: Layer) -> tuple[int, ...] | None:
-    """Return the axes of an array in the order in which it shows one whole layer; None if not.
-
-    Axes along which nothing can be seen (of length one) come last.
-
-    Examples
-    --------
-    >>> in_layer_order(np.arange(6).reshape(3, 2).T, Layer("fc", (3, 2), "conv"))
-    (1, 0)
-    """
-    steps = [-abs(step) for step in strides(ids)]
-    order = tuple(np.argsort(steps, kind="stable").tolist())
-    nodes = np.arange(layer.start, layer.slice.stop)
-    return order if np.array_equal(ids.transpose(order).reshape(-1), nodes) else None
-
-
-def laid_out(ids: Ids, layers: Sequence[Layer]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return axes and shape in which an array shows one whole layer; of any other, channels first.
-
-    Parameters
-    ----------
-    layers : sequence of Layer
-        All layers so far, in node order.
-    """
-    found = np.searchsorted([layer.start for layer in layers], ids.max(initial=0), "right") - 1
-    whole = in_layer_order(ids, layers[found])
-    if whole is not None:
-        return whole, layers[found].shape
-    channels = channel_axes(ids, layers)
-    positions = [axis for axis in range(ids.ndim) if axis not in channels]
-    features = [prod(ids.shape[axis] for axis in channels)] if channels else []
-    return (*channels, *positions), (*features, *(ids.shape[axis] for axis in positions))
-
-
-def relaid(
-    recipe: Recipe | None, sizes: tuple[int, ...], order: Sequence[int], shape: tuple[int, ...]
-) -> Recipe | None:
-    """Return a recipe that broadcasts against an array as one that does so once it is laid out.
-
-    Parameters
-    ----------
-    sizes : tuple of int
-        Shape of the array.
-    order, shape
-        As of `laid_out`.
-    """
-    if recipe is None:
-        return None
-
-    def lay(weight: Array) -> Array:
-        return np.broadcast_to(weight, sizes).transpose(order).reshape(shape)
-
-    made: Recipe = moved(recipe, lay, lambda found, _: found)
-    return made
 
 
 def dilated(ids: Ids, factors: Sequence[int]) -> Ids:

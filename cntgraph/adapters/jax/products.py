@@ -51,17 +51,16 @@ def product(t: JaxTracer, op: Op, args: list[Any]) -> Any:
     if rows is not None:
         return Nodes(rows.reshape(shape))
     x = t.nodes(x)
-    learns = not has_nodes(w)
-    if learns:
+    if not has_nodes(w):
         resized = _interpolation(t, op, x, of_x, w, of_w, labels)
         if resized is not None:
-            return Nodes(resized.reshape(shape), awaits_bias=True)
+            return Nodes(resized.reshape(shape), may_be_joined=True)
         own = [axis for axis, label in enumerate(of_w) if label[0] != "shared"]
         w = whole(as_weight(w, t.constant), own).recipe
     else:
         w = t.nodes(w)
     made = contract(t, x, of_x, w, of_w, labels, t.label(op))
-    return Nodes(made.ids.reshape(shape), awaits_bias=learns)
+    return Nodes(made.ids.reshape(shape))
 
 
 def _embedding(
@@ -93,7 +92,7 @@ def _interpolation(
         return None
     axis = of_x.index(("summed", 0))
     # Axes that are resized one after another make one layer.
-    made = mix_positions(t, x, axis, matrix, t.label(op), joined=x.awaits_bias)
+    made = mix_positions(t, x, axis, matrix, t.label(op), joined=x.may_be_joined)
     if made is not None:
         return LabeledIds(made.ids, [*of_x[:axis], own, *of_x[axis + 1 :]]).arranged(labels)
     samples = t.samples(x)

@@ -150,34 +150,11 @@ class Scaling(Tracer):
                 options = {"kind": "norm", "foldable": False}
             elif isinstance(gain, Weight) and _has_root(gain.recipe):
                 options = {"kind": "norm"}
-            named = (name_of(c.recipe) for c in (gain, shift) if isinstance(c, Weight))
-            name = next(filter(None, named), "") or self.label(value.op)
+            name = name_of(gain.recipe) if isinstance(gain, Weight) else ""
+            name = name or self.label(value.op)
             weight, bias = (None if c is None else self.recipe(c) for c in (gain, shift))
             made = self.scale(core, weight, bias, name, **options)
         return Nodes(np.broadcast_to(made.ids, out.shape), core.is_index)
-
-    def scale(
-        self, x: Neurons, weight: Recipe | None, bias: Recipe | None, name: str, **kind: Any
-    ) -> Nodes:
-        """Scale nodes in the order of their layer, so that it can be folded into what made it."""
-        x = self.widened(x, *(recipe.shape for recipe in (weight, bias) if recipe is not None))
-        samples = self.samples(x)
-        ids = samples.first(x.ids)
-        order, shape = layout.laid_out(ids, self.builder.layers)
-        recipes = [layout.relaid(self.of_sample(r, x, samples, ids), ids.shape, order, shape)
-                   for r in (weight, bias)]  # fmt: skip
-        turned = ids.transpose(order)
-        made = self.builder.scale(name, turned.reshape(shape), *recipes, **kind)
-        made = made.reshape(turned.shape).transpose(np.argsort(order))
-        return self.neurons(samples.spread(made), like=x)
-
-    def biased(self, op: Op, args: Sequence[Any]) -> Nodes | None:
-        """Return what an affine operation yields and its bias, which is no part of what follows."""
-        x = next((a for a in args if isinstance(a, Nodes) and a.awaits_bias), None)
-        bias = next((a for a in args if isinstance(a, Weight)), None)
-        if op.name != "add" or x is None or bias is None or x.shape != op.outputs[0].shape:
-            return None
-        return self.affine(Scaled(x, op, shift=bias))
 
 
 def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:
@@ -186,4 +163,4 @@ def _unless(value: Coefficient | None, nothing: float) -> Coefficient | None:
 
 
 def _has_root(recipe: Recipe) -> bool:
-    return recipe.op == "sqrt" or any(_has_root(arg) for arg in recipe.args)
+    return any(part.op == "sqrt" for part in recipe.parts())

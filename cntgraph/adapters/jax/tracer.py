@@ -105,8 +105,8 @@ class JaxTracer(Scaling):
                 once = readers[var] == 1
                 if isinstance(value, Scaled) and not (once and var in scaled_on):
                     value = self.nodes(value)
-                elif isinstance(value, Nodes) and value.awaits_bias and not once:
-                    value = replace(value, awaits_bias=False)
+                elif isinstance(value, Nodes) and value.may_be_joined and not once:
+                    value = replace(value, may_be_joined=False)
                 known[var] = value
                 self._see(var, value)
             readers.subtract(set(op.inputs))
@@ -144,7 +144,7 @@ class JaxTracer(Scaling):
         """Return what the handler of an operation yields; cut the graph where there is none."""
         handler = HANDLERS.get(op.name)
         try:
-            result = self.biased(op, args) or (handler(self, op, args) if handler else None)
+            result = handler(self, op, args) if handler else None
             if result is None:
                 raise NotFollowed(f"{op.name} is not a known linear or elementwise operation")
         except NotFollowed as refusal:
@@ -197,8 +197,8 @@ class JaxTracer(Scaling):
         nodes = [a for a in moved if isinstance(a, Nodes)]
         is_index = all(n.is_index for n in nodes if (n.ids >= 0).any())
         ids = move_ids(op, [a.ids if isinstance(a, Nodes) else a for a in moved])
-        awaits_bias = len(args) == len(ids) == 1 and nodes[0].awaits_bias
-        return [Nodes(i, is_index, awaits_bias) for i in ids]
+        may_be_joined = len(args) == len(ids) == 1 and nodes[0].may_be_joined
+        return [Nodes(i, is_index, may_be_joined) for i in ids]
 
     # -- constants ------------------------------------------------------------------------------
 

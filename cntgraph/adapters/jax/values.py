@@ -28,15 +28,15 @@ class Nodes(Neurons):
         -1 where there is no node.
     is_index : bool, default False
         Whether they are integers that choose something (tokens), rather than activations.
-    awaits_bias : bool, default False
-        Whether they are what an affine operation yields, and only one operation reads them.
+    may_be_joined : bool, default False
+        Whether they are what resizing an axis yields, and only one operation reads them.
     is_normed : bool, default False
         Whether they are what a normalization yields, which a gain and a shift may follow.
     """
 
     ids: Ids
     is_index: bool = False
-    awaits_bias: bool = False
+    may_be_joined: bool = False
     is_normed: bool = False
 
 

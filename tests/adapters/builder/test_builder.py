@@ -142,6 +142,24 @@ def test_a_sum_over_joined_layers_is_channels_first(order):
         shift[:, None, None], (8, 2, 4)))  # fmt: skip
 
 
+@given(axes=st.permutations(range(3)), varies=st.tuples(st.booleans(), st.booleans()))
+@settings(deadline=None)
+def test_a_scaling_is_folded_in_whatever_order_and_parts_a_layer_is_seen(axes, varies):
+    """Heads and the features of a head are one axis of the layer, and two of what is scaled."""
+    b = Builder()
+    x, w = b.input("x", (4, 5)), recipe(b, "w", 6, 4, 1)
+    heads = b.conv("conv", x, w, None, (Window(5, 5, 1),)).reshape(2, 3, 5).transpose(axes)
+    sizes = [n if varied else 1 for n, varied in zip((2, 3), varies, strict=True)] + [1]
+    gain, shift = (recipe(b, name, *(sizes[k] for k in axes)) for name in ("gain", "a shift"))
+    b.output(b.scale("scale", heads, gain, shift))
+    net = b.finish(strict=True)
+    (block,), stored = net.blocks, {name: p.read() for name, p in net.parameters.items()}
+    factor, bias = (np.broadcast_to(stored[name].transpose(np.argsort(axes)), (2, 3, 1)).ravel()
+                    for name in ("gain", "a shift"))  # fmt: skip
+    assert np.allclose(block.weight.read(), stored["w"] * factor[:, None, None])
+    assert np.allclose(net.split(net.bias())["conv"], bias[:, None])
+
+
 def test_the_gate_modulates_whatever_side_it_stands_on():
     for swap in (False, True):
         b = Builder()
