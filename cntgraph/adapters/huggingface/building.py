@@ -102,12 +102,12 @@ def _built(found: Description, library: ModuleType, tensors: Tensors) -> torch.n
 @contextmanager
 def offline() -> Iterator[None]:
     """Let huggingface_hub fetch nothing, whatever a configuration asks a library for."""
-    hub: Any = require("huggingface_hub", "hf", needed_for="the graph of a folder")
-    before, hub.constants.HF_HUB_OFFLINE = hub.constants.HF_HUB_OFFLINE, True
+    constants: Any = require("huggingface_hub.constants", "hf", needed_for="the graph of a folder")
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
         yield
     finally:
-        hub.constants.HF_HUB_OFFLINE = before
+        constants.HF_HUB_OFFLINE = before
 
 
 @contextmanager
