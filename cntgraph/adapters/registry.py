@@ -75,9 +75,9 @@ _ALONE = {"huggingface": "huggingface", "safetensors": "weights.safetensors",
           "orbax": "weights.orbax", "nir": "nir",
           "sklearn": "weights.multilayer_perceptron"}  # fmt: skip
 #: Those of them that are asked of any live object.
-_WEIGHTS = ("safetensors", "numpy")
-#: Those that read files alone, whether a package of that name is imported or not.
-_FILES = ("gguf", "huggingface", "orbax")
+_WEIGHTS = ("numpy",)
+#: Those that read files alone: no live object is theirs, and whether it is they are not asked.
+_FILES = ("safetensors", "gguf", "huggingface", "orbax")
 #: Adapters that read folders, and the files in them: the first that finds one reads the folder.
 _FOLDERS = {
     "huggingface": ("config.json",),

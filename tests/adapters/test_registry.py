@@ -276,7 +276,7 @@ def test_a_framework_is_only_looked_at_where_it_is_loaded(monkeypatch, install):
     )
     with pytest.raises(FormatError):
         registry.adapter_of(object())
-    assert asked == ["safetensors", "numpy"]
+    assert asked == ["numpy"]
 
 
 @pytest.mark.parametrize("norm", ["none", None, True, "FOLD"])

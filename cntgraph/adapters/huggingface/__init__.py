@@ -27,11 +27,6 @@ options = ("model", "layout", "base", "description")
 _EXTRAS = {"transformers": "hf", "timm": "timm", "diffusers": "diffusers"}
 
 
-def recognizes(source: object) -> bool:
-    """Return False: these are folders, never live objects."""
-    return False
-
-
 def load(source: str | Path, *, description: str | None = None, **options: Any) -> Network:
     """Return the network of a folder with a ``config.json``.
 

@@ -42,11 +42,6 @@ _KEPT = 1 << 27
 _INSTEAD = "save the checkpoint again, or pass the dict of arrays that orbax restores"
 
 
-def recognizes(source: object) -> bool:
-    """Return False: these are folders, never live objects."""
-    return False
-
-
 def load(source: str | Path, *, layout: Layout | None = None, **shared: Any) -> Network:
     """Return the network of a checkpoint, in which each weight is a block of its own.
 

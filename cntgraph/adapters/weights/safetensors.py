@@ -41,11 +41,6 @@ _MAX_HEADER = 100_000_000
 _MAX_AXES = 32
 
 
-def recognizes(source: object) -> bool:
-    """Return False: safetensors are files, never live objects."""
-    return False
-
-
 def load(
     source: str | Path, *, model: Any = None, layout: Layout | None = None,
     base: Network | None = None, description: str | None = None, **shared: Any,

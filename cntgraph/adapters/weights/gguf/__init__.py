@@ -43,11 +43,6 @@ _PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE | re.DOTALL)
 _FREQUENCIES = re.compile(r"(^|\.)rope_(freqs|factors_long|factors_short)\.weight$")
 
 
-def recognizes(source: object) -> bool:
-    """Return False: GGUF are files, never live objects."""
-    return False
-
-
 def load(source: str | Path, *, layout: Layout | None = None, **shared: Any) -> Network:
     """Return the network of a file, or of the first of several; see `separate`.
 
