@@ -8,7 +8,8 @@ from operator import index
 from typing import Any, get_args
 
 from cntgraph.adapters.builder import Builder, Norm, Zeros
-from cntgraph.core.errors import FormatError
+from cntgraph.core.errors import FormatError, InputShapeError
+from cntgraph.core.names import some_of, unknown_name
 from cntgraph.network.network import Network
 
 
@@ -62,14 +63,26 @@ class Options:
         """Return what a saved model is called with, by the names of its inputs, where it is given.
 
         That is an array, several in a tuple or a list, or a dict of them by name.
+
+        Raises
+        ------
+        UnknownNameError, InputShapeError
+            If the model has no input of such a name, or not so many.
         """
         given = self.example_input
         if isinstance(given, Mapping):
+            strange = next((name for name in given if name not in names), None)
+            if strange is not None:
+                raise unknown_name(strange, names, "input")
             return {str(name): value for name, value in given.items()}
         several = isinstance(given, tuple) or (
             isinstance(given, list) and all(hasattr(value, "shape") for value in given)
         )
         values = given if several else () if given is None else (given,)
+        if len(values) > len(names):
+            raise InputShapeError(
+                f"expected an example of {len(names)} inputs ({some_of(names)}), got {len(values)}"
+            )
         return dict(zip(names, values, strict=False))
 
     def builder(self) -> Builder:

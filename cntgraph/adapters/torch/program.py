@@ -42,7 +42,7 @@ from cntgraph.adapters.torch.serialized import (
     torch_dtype,
 )
 from cntgraph.adapters.torch.stand_ins import StandIns
-from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of
+from cntgraph.adapters.torch.tensor_memory import as_memory, as_written, base_of, strided
 from cntgraph.adapters.torch.tensors import NO_WEIGHT, is_weight, tensor_of
 from cntgraph.adapters.torch.watch import taken_apart
 from cntgraph.adapters.tracing.complex_numbers import Complex, of_pairs
@@ -206,7 +206,7 @@ class _Program:
             return carry_out(call, target)
         written = writes_over(operation) and isinstance(args[0], torch.Tensor)
         before = base_of(args[0]).clone() if written else None
-        result = self._follow(call, self._noted(node["outputs"]))
+        result = self._follow(call, node)
         if isinstance(result, Recipe) and before is not None:
             weights_of = as_written(args[0], self.tracer.recipe(before), result)
             seen = self.values.beside(args[0])
@@ -245,11 +245,13 @@ class _Program:
         if is_part and isinstance(first, Recipe) and not writes_over(call.operation):
             self.parts.update(names_of(node["inputs"][0]["arg"]), names_of(node["outputs"]))
 
-    def _follow(self, call: Call, noted: Any) -> Any:
+    def _follow(self, call: Call, node: Any) -> Any:
         """Follow an operation as it is, or as the smaller ones that PyTorch makes it of."""
-        refuse_large(call, call.name, noted)
+        refuse_large(call, call.name, self._noted(node["outputs"]))
         example = self.stand_ins.result(call)
-        result = self.tracer.attempt(replace(call, result=example))
+        result = strided(call, self._lying(node)) if call.name == "as_strided" else None
+        if result is None:
+            result = self.tracer.attempt(replace(call, result=example))
         if isinstance(result, Nodes) and isinstance(example, torch.Tensor):
             result.look = lambda: example
         if result is None:
@@ -276,6 +278,14 @@ class _Program:
         noted = (self.graph["tensor_values"].get(name, {}) for name in names_of(outputs))
         sizes = [size for meta in noted for size in meta.get("sizes", [])]
         return self._shapes(outputs) if all("as_int" in size for size in sizes) else None
+
+    def _lying(self, node: Any) -> torch.Tensor:
+        """Return a tensor without values that lies in memory as the first input does."""
+        meta = self.graph["tensor_values"][names_of(node["inputs"][0]["arg"])[0]]
+        sizes, steps = ([self._size(n) for n in meta[key]] for key in ("sizes", "strides"))
+        return torch.empty(0, device="meta").as_strided(
+            sizes, steps, self._size(meta["storage_offset"])
+        )
 
     def _shape(self, name: str) -> Any:
         meta = self.graph["tensor_values"].get(name)

@@ -58,16 +58,33 @@ def _shown(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
     return memory.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
 
-def strided(call: Call, tensor: torch.Tensor) -> Nodes | None:
-    """Return what a tensor shows of another's memory; None if that reaches beyond the other."""
-    nodes, outermost = call.args[0], sorted(range(tensor.ndim), key=lambda k: -tensor.stride(k))
-    if not isinstance(nodes, Nodes) or not tensor.permute(outermost).is_contiguous():
+def strided(call: Call, tensor: torch.Tensor) -> Nodes | Complex | None:
+    """Return what `as_strided` shows of neurons; None if that is not only they, or holes are there.
+
+    Parameters
+    ----------
+    call : Call
+        Of `as_strided`.
+    tensor : torch.Tensor
+        It lies in memory as the neurons do; its values are not read.
+    """
+    x, size, stride = (call.arguments[name] for name in ("self", "size", "stride"))
+    outermost = sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis))
+    if not tensor.permute(outermost).is_contiguous():
         return None
-    beyond = torch.iinfo(torch.int64).min
-    memory = _memory_of(tensor).fill_(beyond)
-    _shown(memory, tensor).copy_(nodes.tensor)
-    shown = _shown(memory, call.result).clone()
-    return None if (shown == beyond).any() else Nodes(shown)
+    at = call.arguments.get("storage_offset")
+    first = 0 if at is None else at - tensor.storage_offset()
+    last = first + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if first < 0 or last >= tensor.numel():
+        return None
+
+    def shown(nodes: Nodes) -> Nodes:
+        in_memory = nodes.tensor.permute(outermost).reshape(-1)
+        return Nodes(in_memory.as_strided(size, stride, first).clone(), nodes.dtype)
+
+    if isinstance(x, Complex) and all(isinstance(part, Nodes) for part in x.parts):
+        return Complex(*map(shown, x.parts))
+    return shown(x) if isinstance(x, Nodes) else None
 
 
 def as_written(

@@ -62,9 +62,8 @@ def split_weights(weights: Any) -> tuple[NDArray[np.bool_], Recipe] | None:
 
 
 def _has_mask(recipe: Recipe) -> bool:
-    if recipe.value is not None:
-        return bool((recipe.value <= HIDDEN).any())
-    return any(map(_has_mask, recipe.args))
+    constants = (part.value for part in recipe.parts() if part.value is not None)
+    return any((value <= HIDDEN).any() for value in constants)
 
 
 def _unmasked(recipe: Recipe) -> Recipe:

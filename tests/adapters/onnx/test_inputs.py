@@ -9,7 +9,7 @@ from oracles.onnx_models import I64, gemm_model, model, node, single_weight, who
 import cntgraph as cg
 from cntgraph.adapters import onnx as adapter
 from cntgraph.adapters.onnx.names import operation_name
-from cntgraph.core.errors import CoverageWarning, InputShapeError
+from cntgraph.core.errors import CoverageWarning, InputShapeError, UnknownNameError
 
 
 def test_an_open_batch_is_one_sample():
@@ -182,6 +182,13 @@ def test_a_shape_that_is_an_input():
     proto = also_input(model(nodes, weights, (1, 1, 3)), "shape", TensorProto.INT64, (3,))
     net = adapter.load(proto, example_input={"x": np.zeros((1, 1, 3)), "shape": [1, 4, 3]})
     np.testing.assert_array_equal(net.blocks[0].source.as_ids(), np.tile(np.arange(3), 4))
+
+
+def test_an_example_that_is_not_of_the_inputs_is_refused():
+    with pytest.raises(UnknownNameError, match="no input is called 'y'; the inputs are: x"):
+        adapter.load(gemm_model(["N", 5]), example_input={"y": np.zeros((1, 5))})
+    with pytest.raises(InputShapeError, match=r"expected an example of 1 inputs \(x\), got 2"):
+        adapter.load(gemm_model(["N", 5]), example_input=(np.zeros((1, 5)), np.zeros(3)))
 
 
 def test_whole_numbers_that_are_computed_with_are_no_tokens():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from oracles.torch_audit import audit, examine
-from oracles.torch_checks import same_networks
+from oracles.torch_checks import same_networks, saved
 from torch import nn
 
 import cntgraph as cg
@@ -255,6 +255,49 @@ def test_strides_may_show_what_lies_in_memory(turned):
     net, checked = audit(Overlapping(turned), rand(1, 8, 4), strict=True)
     assert checked >= 2
     assert net.layer("two").n_nodes == (12 if turned else 24)
+
+
+class Unturned(nn.Module):
+    """The strides that are asked for are those of an order in which the values do not lie."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(6, 6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        turned = self.one(x).reshape(1, 2, 3).transpose(1, 2)
+        return self.two(turned.as_strided((1, 3, 2), (6, 2, 1)).reshape(1, 6))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(Overlapping(False), (8, 4)), (Overlapping(True), (8, 4)), (Unturned(), (6,))],
+    ids=["overlapping", "turned", "turned back"],
+)
+def test_a_saved_program_knows_how_values_lie_in_memory(model, shape, tmp_path):
+    model.double().input_shape = shape
+    net, checked = audit(model, rand(1, *shape).double(), strict=True)
+    assert checked >= 2
+    same_networks(net, cg.load(saved(model, tmp_path / "model.pt2"), strict=True))
+
+
+class BeyondItself(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(6, 6), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.two(self.one(x)[:, :3].as_strided((1, 3), (6, 1), 3))
+
+
+def test_memory_beyond_what_is_followed_cuts_the_graph(tmp_path):
+    model = BeyondItself()
+    model.input_shape = (6,)
+    file = saved(model.double(), tmp_path / "model.pt2")
+    for given in (model, file):
+        with pytest.warns(CoverageWarning, match="as_strided"):
+            net = cg.load(given, input_shape=(6,))
+        assert net.coverage["reason"].str.contains("more of the memory").any()
 
 
 class WrittenInto(nn.Module):

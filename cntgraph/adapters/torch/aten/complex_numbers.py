@@ -26,7 +26,7 @@ from cntgraph.core.recipe import Recipe
 
 #: Operations that are the same for the real and for the imaginary part.
 _OF_EACH = MOVEMENT | IDENTITY | frozenset(
-    "add as_strided constant_pad_nd copy cumsum fill index_add index_copy index_put masked_fill "
+    "add constant_pad_nd copy cumsum fill index_add index_copy index_put masked_fill "
     "mean neg neg_view reshape_alias rsub scatter scatter_add select_scatter slice_scatter sub "
     "sum tril triu where zero".split()
 )  # fmt: skip

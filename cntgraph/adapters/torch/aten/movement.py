@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -45,19 +44,6 @@ def concatenate(t: AtenTracer, a: Arguments, name: str) -> Nodes:
 def reshape(t: AtenTracer, a: Arguments, name: str) -> Nodes:
     """Reshape; the strides asked for are those of the values, not of the ids."""
     return Nodes(a["self"].tensor.reshape(tuple(a["size"])))
-
-
-@handles("as_strided")
-def restride(t: AtenTracer, a: Arguments, name: str) -> Nodes | None:
-    """Pass over a change of strides that leaves every value where it was; cut at any other.
-
-    What it picks depends on how the values lie in memory, which need not be how the ids lie.
-    """
-    nodes, sizes = a["self"], list(a["size"])
-    strides = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
-    wanted = zip(sizes, strides, a["stride"], strict=True)
-    same = sizes == list(nodes.shape) and all(n == 1 or s == w for n, s, w in wanted)
-    return nodes if same and not a.get("storage_offset") else None
 
 
 def _constant(t: AtenTracer, a: Arguments, name: str, value: int | None) -> Nodes | torch.Tensor:
