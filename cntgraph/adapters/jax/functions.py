@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cntgraph.core.recipe import Recipe
 from cntgraph.core.recipe.functions import FUNCTIONS
@@ -28,11 +29,11 @@ def values_of(name: str, x: Values, **settings: Any) -> Values:
 
 
 @cache
-def _on_grid() -> list[tuple[str, Values]]:
-    """Return the functions of one neuron, their coefficients as usual, with what they yield."""
+def _on_grid() -> tuple[list[str], Values]:
+    """Return the functions of one neuron, their coefficients as usual, and what they yield."""
     names = [name for name in FUNCTIONS if name not in OF_SEVERAL]
-    by_tanh = "gelu", values_of("gelu", GRID, approximate="tanh")
-    return [*((name, values_of(name, GRID)) for name in names), by_tanh]
+    by_tanh = values_of("gelu", GRID, approximate="tanh")
+    return [*names, "gelu"], np.stack([*(values_of(name, GRID) for name in names), by_tanh])
 
 
 def function_name(y: Values) -> str | None:
@@ -49,14 +50,18 @@ def function_name(y: Values) -> str | None:
     >>> function_name(GRID**2 + np.sin(GRID)) is None
     True
     """
-    found = next((name for name, reference in _on_grid() if _same(y, reference)), None)
-    if found is not None or not np.isfinite(y).all():
-        return found
+    names, references = _on_grid()
+    if (found := _same(y, references)).any():
+        return names[found.argmax()]
+    if not np.isfinite(y).all():
+        return None
     return next((name for name, reference in _of_a_family(y) if _same(y, reference)), None)
 
 
-def _same(y: Values, reference: Values) -> bool:
-    return np.allclose(y, reference, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)
+def _same(y: Values, references: Values) -> NDArray[np.bool_]:
+    """Whether it is what a reference holds, of each of them if there are several."""
+    same = np.isclose(y, references, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)
+    return np.asarray(same.all(axis=-1))
 
 
 def _of_a_family(y: Values) -> Iterator[tuple[str, Values]]:
