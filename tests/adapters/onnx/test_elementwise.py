@@ -106,6 +106,23 @@ def test_clip_bounds_and_exponents_are_settings_and_slopes_are_coefficients():
     assert net.coverage.status.to_dict() == {"w": "included", "slope": "folded"}
 
 
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_slopes_of_channels_do_not_widen_what_they_are_of(shape):
+    """Older models have them without axes for the positions."""
+    nodes = [node("Conv", "x w", "h"), node("PRelu", "h slope")]
+    weights = {"w": whole((3, 2, 1)), "slope": np.full(shape, 0.25, np.float32)}
+    net = adapter.load(model(nodes, weights, (1, 2, 4)), strict=True)
+    assert [(layer.shape, layer.activation) for layer in net.layers[1:]] == [((3, 4), "prelu")]
+
+
+def test_a_remainder_is_as_wide_as_what_divides():
+    nodes = [node("Gemm", "x w", "h"), node("Mod", "h by", "m", fmod=1), node("MatMul", "m v")]
+    weights = {"w": whole((5, 1)), "by": np.arange(1, 5, dtype=np.float32), "v": whole((4, 3))}
+    net = adapter.load(model(nodes, weights, (1, 5)), strict=True)
+    assert net.layer("gemm").activation == "mod"
+    assert net.blocks[-1].n_edges == 12
+
+
 def test_batch_norm_is_folded():
     net = check_linear(batch_norm_model(), (1, 3, 6, 5), tol=1e-5)
     assert [layer.name for layer in net.layers] == ["x", "conv"]

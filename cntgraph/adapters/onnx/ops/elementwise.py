@@ -13,7 +13,7 @@ from cntgraph.network.activations import activation_name
 #: Functions of one neuron, and of the neurons along an axis.
 _ACTIVATIONS = tuple(
     "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid "
-    "HardSwish Hardmax LRN LeakyRelu Log LogSoftmax LpNormalization Mish Mod PRelu Reciprocal "
+    "HardSwish Hardmax LRN LeakyRelu Log LogSoftmax LpNormalization Mish PRelu Reciprocal "
     "Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh "
     "ThresholdedRelu com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QuickGelu".split()
 )
@@ -29,8 +29,15 @@ def activation(t: OnnxTracer, call: Call) -> Any:
         return None  # it was over all axes from one on
     settings = {**_DEFAULTS.get(call.operation, {}), **call.attributes}
     name = activation_name(call.node.op_type)
-    made = activations.activate(t, x, name, coefficients, **settings)
-    return t.widened(made, *map(shape_of, coefficients)) if isinstance(made, Neurons) else made
+    return activations.activate(t, x, name, coefficients, **settings)
+
+
+@handles("Mod", of_weights=True)
+def remainder(t: OnnxTracer, call: Call) -> Any:
+    """Note what is left by a division, as wide as what divides."""
+    x, divisor = call.inputs
+    made = activations.activate(t, x, "mod", [divisor])
+    return t.widened(made, shape_of(divisor)) if isinstance(made, Neurons) else made
 
 
 @handles("Clip", of_weights=True)
