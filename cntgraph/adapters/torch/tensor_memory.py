@@ -59,7 +59,7 @@ def _shown(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def strided(call: Call, tensor: torch.Tensor) -> Nodes | Complex | None:
-    """Return what `as_strided` shows of neurons; None if that is not only they, or holes are there.
+    """Return what `as_strided` shows of neurons; None if it reaches beyond them, or has holes.
 
     Parameters
     ----------
